@@ -1,0 +1,204 @@
+"""One frozen `Settings`, built once at start from secrets, environment and a `.env` file.
+
+Nothing else in Tandem reads the environment. A later source fills only what an earlier one
+left unset: Streamlit secrets, then environment variables, then `.env`, then the defaults below.
+Every setting is named ``TANDEM_`` plus the field's name in capitals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from market import SettingError
+
+PREFIX = "TANDEM_"
+VENUES = ("auto", "binance-usdm", "binance-spot", "coinbase", "sim", "replay")
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    """Declare a setting: its default, the sentence the README prints, and its limits."""
+    return field(default=default, metadata={"text": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside. Frozen: it is passed, never looked up."""
+
+    database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
+    venue: str = _setting(
+        "auto", "`auto`, `binance-usdm`, `binance-spot`, `coinbase`, `sim`, `replay`"
+    )
+    symbols: str = _setting(
+        "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
+    )
+    hot_trades: int = _setting(200_000, "trades kept in memory per instrument", 1_000, 5_000_000)
+    batch_ms: int = _setting(100, "how long the writer gathers trades before a commit", 1, 5_000)
+    queue_trades: int = _setting(500_000, "trades that may wait for the writer", 1_000, 5_000_000)
+    grace_ms: int = _setting(500, "how long a bar waits for late trades after its end", 0, 60_000)
+    stale_s: float = _setting(
+        30.0, "age of a leg's last trade from which its bars are masked", 1, 86_400
+    )
+    silence_s: float = _setting(
+        20.0, "seconds without a trade before an instrument is called silent", 2, 3_600
+    )
+    connect_timeout_s: float = _setting(10.0, "limit for opening a connection", 0.1, 120)
+    history_bars: int = _setting(5_000, "bars a pair keeps for its models and charts", 200, 50_000)
+    sessions_pairs: int = _setting(6, "pairs one browser session may keep running", 1, 50)
+    max_pairs: int = _setting(48, "pairs the whole process keeps running", 1, 1_000)
+    max_instruments: int = _setting(60, "instruments the whole process records at once", 2, 1_000)
+    upload_mb: int = _setting(50, "largest CSV file that may be uploaded", 1, 2_000)
+    public: str = _setting(
+        "auto", "`on`: visitors may only look; `auto`: on when hosted on Community Cloud"
+    )
+    operator_secret: str = _setting("", "password that gives a visitor the operator's rights")
+    simulation_seed: int = _setting(7, "seed of the simulated market", 0, 2**31 - 1)
+    simulation_rate: float = _setting(4.0, "simulated trades per second and instrument", 0.1, 5_000)
+    replay_file: str = _setting(
+        "", "recording the `replay` venue plays (CSV, raw frames or a Tandem database)"
+    )
+    replay_speed: float = _setting(1.0, "replay speed; 0 plays as fast as possible", 0, 1_000)
+    binance_usdm_url: str = _setting("wss://fstream.binance.com", "Binance USD-M websocket address")
+    binance_spot_url: str = _setting(
+        "wss://data-stream.binance.vision", "Binance spot websocket address"
+    )
+    coinbase_url: str = _setting(
+        "wss://ws-feed.exchange.coinbase.com", "Coinbase Exchange websocket address"
+    )
+    log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+
+    def __repr__(self) -> str:
+        """Show every setting but the secret."""
+        shown = {
+            f.name: "***"
+            if f.name == "operator_secret" and self.operator_secret
+            else getattr(self, f.name)
+            for f in dataclasses.fields(self)
+        }
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def is_public(self) -> bool:
+        """Whether visitors are read-only until they give the operator's secret."""
+        return self.public == "on"
+
+
+def load(
+    secrets: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path = Path(".env"),
+) -> Settings:
+    """Build the settings from all sources.
+
+    Parameters
+    ----------
+    secrets : mapping, optional
+        Streamlit's secrets, as a plain mapping; keys as in the environment.
+    environ : mapping, optional
+        Environment variables; the process's own when None.
+    env_file : Path
+        File of ``NAME=value`` lines; ignored where it does not exist.
+
+    Raises
+    ------
+    SettingError
+        A name nobody knows (with the nearest known one) or a value out of its range.
+    """
+    environ = os.environ if environ is None else environ
+    sources = (_prefixed(secrets or {}), _prefixed(environ), _prefixed(_read_env_file(env_file)))
+    known = {f.name: f for f in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    for source in sources:
+        for name, text in source.items():
+            if name not in known:
+                raise SettingError(_unknown(name, list(known)))
+            values.setdefault(name, _convert(known[name], text))
+    if values.get("public", "auto") == "auto":
+        values["public"] = "on" if _on_community_cloud(environ) else "off"
+    return Settings(**values)
+
+
+def _prefixed(source: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name[len(PREFIX) :].lower(): str(value)
+        for name, value in source.items()
+        if name.upper().startswith(PREFIX)
+    }
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    values = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise SettingError(f"{path}, line {number}: write NAME=value.")
+        values[name.strip()] = value.strip().strip("'\"")
+    return values
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    return f"{PREFIX}{name.upper():.60} is not a setting.{hint}"
+
+
+def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
+    label = PREFIX + setting.name.upper()
+    kind: Any = type(setting.default)
+    if setting.name in _CHOICES:
+        return _choice(label, text, *_CHOICES[setting.name])
+    if kind in (int, float):
+        return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
+    if setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
+        raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
+    return kind(text)
+
+
+def _choice(label: str, text: str, options: tuple[str, ...], tidy: Callable[[str], str]) -> str:
+    value = tidy(text)
+    if value not in options:
+        raise SettingError(f"{label} is {text!r:.60}; it can be {', '.join(options)}.")
+    return value
+
+
+def _switch(text: str) -> str:
+    value = text.lower()
+    return "on" if value in _TRUE else "off" if value in _FALSE else value
+
+
+_CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
+    "venue": (VENUES, str.lower),
+    "public": (("auto", "on", "off"), _switch),
+    "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
+}
+
+
+def _number(label: str, text: str, kind: type, low: float, high: float) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise SettingError(f"{label} is {text!r:.60}; it must be a number.") from None
+    if not low <= value <= high:
+        raise SettingError(f"{label} is {text:.60}; it must be from {low:g} to {high:g}.")
+    return value
+
+
+def _on_community_cloud(environ: Mapping[str, str]) -> bool:
+    """Tell whether this is Streamlit Community Cloud.
+
+    It runs apps as `appuser` from below `/mount/src`; there is no documented variable.
+    """
+    return environ.get("HOME") == "/home/appuser" or Path.cwd().is_relative_to("/mount/src")

@@ -1,0 +1,1 @@
+"""Venues: one file each, and nothing here opens a socket."""

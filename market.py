@@ -1,0 +1,230 @@
+"""The words every part of Tandem shares: instruments, trades, quotes, bars, errors.
+
+Time is ``int64`` microseconds since the Unix epoch, UTC, in every field named ``*_us``.
+An instrument is ``venue:SYMBOL``, for example ``binance-usdm:BTCUSDT``; simulated
+instruments live under ``sim:`` and are never mixed with recorded ones.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+
+BUY, SELL, UNKNOWN_SIDE = 1, -1, 0
+
+SIMULATED_VENUE = "sim"
+
+TradeId = int | str
+
+
+# Errors ---------------------------------------------------------------------------------
+#
+# TandemError             every failure Tandem raises on purpose; its text is for the user
+# ├── DataError           the input cannot give the answer asked for (also a ValueError)
+# ├── SettingError        a setting is wrong; names the setting and what it accepts
+# ├── FeedError           a venue cannot be read
+# │   ├── VenueRefused    it answered no (region, ban); retrying at once is pointless
+# │   ├── UnknownSymbol   it does not list the instrument
+# │   └── MessageError    one message was not understood; counted and skipped
+# └── StoreError          the record cannot be written or read
+#     ├── StoreInUse      another process is recording into the same file
+#     ├── StoreUnusable   the file is damaged or is not a Tandem database
+#     └── StoreFull       no space, or no permission to write; recording pauses
+
+
+class TandemError(Exception):
+    """A failure whose text tells the user what happened and what to do."""
+
+
+class DataError(TandemError, ValueError):
+    """Input that cannot give the answer: says what was there, what was needed, what to do."""
+
+
+class SettingError(TandemError):
+    """A setting with a value that cannot be used."""
+
+
+class FeedError(TandemError):
+    """A venue that cannot be read."""
+
+
+class VenueRefused(FeedError):
+    """A venue that answered no, with the HTTP status it gave (0 if none)."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class UnknownSymbol(FeedError):
+    """A symbol the venue does not list."""
+
+
+class MessageError(FeedError):
+    """One message that was not understood."""
+
+
+class StoreError(TandemError):
+    """The record cannot be written or read."""
+
+
+class StoreInUse(StoreError):
+    """Another process holds the database for writing."""
+
+
+class StoreUnusable(StoreError):
+    """The file is damaged, or it is not a Tandem database."""
+
+
+class StoreFull(StoreError):
+    """There is no space left, or no permission to write."""
+
+
+# Instruments ----------------------------------------------------------------------------
+
+_VENUE = re.compile(r"[a-z][a-z0-9-]{0,23}")
+_SYMBOL = re.compile(r"[^\W_][\w./-]{0,39}")
+
+
+def instrument(venue: str, symbol: str) -> str:
+    """Join a venue and a symbol into an instrument name.
+
+    Parameters
+    ----------
+    venue : str
+        Lower case, for example ``binance-usdm``.
+    symbol : str
+        The venue's own symbol, for example ``BTCUSDT`` or ``BTC-USD``.
+
+    Raises
+    ------
+    DataError
+        If either part has characters outside letters, digits and ``. _ / -``.
+    """
+    if not _VENUE.fullmatch(venue):
+        raise DataError(f"{venue!r:.60} is not a venue name; use one like 'binance-usdm'.")
+    if not _SYMBOL.fullmatch(symbol):
+        raise DataError(
+            f"{symbol!r:.60} is not a symbol; use letters, digits and . / - only, as in BTCUSDT."
+        )
+    return f"{venue}:{symbol.upper()}"
+
+
+def split_instrument(name: str) -> tuple[str, str]:
+    """Take ``venue:SYMBOL`` apart; raises DataError if it is not of that form."""
+    venue, colon, symbol = name.partition(":")
+    if not colon:
+        raise DataError(f"{name!r:.60} is not an instrument; write venue:SYMBOL.")
+    if instrument(venue, symbol) != name:
+        raise DataError(f"{name!r:.60} is not an instrument; the symbol is upper case.")
+    return venue, symbol
+
+
+# Events ---------------------------------------------------------------------------------
+
+
+class Trade(NamedTuple):
+    """One trade as the venue reported it.
+
+    ``trade_id`` is unique per instrument: a number on most venues, text on some. ``time_us``
+    is the exchange's trade time, ``received_us`` this machine's clock on arrival: latency is
+    measured with it, legs are never aligned by it. ``side`` is the taker's: +1 bought,
+    -1 sold, 0 unknown.
+    """
+
+    instrument: str
+    trade_id: TradeId
+    time_us: int
+    price: float
+    quantity: float
+    side: int
+    received_us: int
+
+
+class Quote(NamedTuple):
+    """Best bid and ask at one moment."""
+
+    instrument: str
+    time_us: int
+    bid: float
+    bid_quantity: float
+    ask: float
+    ask_quantity: float
+    received_us: int
+
+
+class Funding(NamedTuple):
+    """The funding rate a perpetual future will charge at ``next_us`` (fraction per interval)."""
+
+    instrument: str
+    time_us: int
+    rate: float
+    next_us: int
+    mark_price: float
+    received_us: int
+
+
+class Notice(NamedTuple):
+    """Something a venue said that is not market data, told to the user as plain text.
+
+    ``kind`` is what the reader acts on: ``error`` (the venue refused what was asked),
+    ``closing`` (it will hang up soon) or ``alive`` (a heartbeat: the line works).
+    """
+
+    kind: Literal["error", "closing", "alive"]
+    text: str
+
+
+class Gap(NamedTuple):
+    """Trades known to be missing: ids ``first_id`` to ``last_id``, both included."""
+
+    instrument: str
+    first_id: int
+    last_id: int
+    start_us: int
+    end_us: int
+    state: Literal["open", "filled", "lost"]
+
+
+Event = Trade | Quote | Funding | Notice
+
+TRADE = np.dtype(
+    [
+        ("time_us", np.int64),
+        ("price", np.float64),
+        ("quantity", np.float64),
+        ("side", np.int8),
+        ("received_us", np.int64),
+    ]
+)
+
+# A bar covers [time_us, time_us + interval). `notional` is the sum of price times quantity,
+# so vwap = notional / volume. `last_us` is the time of its last trade. A second without a
+# trade has no bar.
+BAR = np.dtype(
+    [
+        ("time_us", np.int64),
+        ("open", np.float64),
+        ("high", np.float64),
+        ("low", np.float64),
+        ("close", np.float64),
+        ("volume", np.float64),
+        ("buy_volume", np.float64),
+        ("notional", np.float64),
+        ("last_us", np.int64),
+        ("trades", np.int64),
+    ]
+)
+
+
+def now_us() -> int:
+    """Return this machine's wall clock in microseconds."""
+    return time.time_ns() // 1_000
