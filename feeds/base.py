@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
-from market import Event
+from market import Event, UnknownSymbol
 
 
 class Route(NamedTuple):
@@ -89,3 +90,27 @@ class GeneratedFeed(Protocol):
     ) -> Iterator[Sequence[Event]]:
         """Yield batches of events when they are due, until `stop` is set or the end is reached."""
         ...
+
+
+def common_symbol(text: str, venue: str) -> str:
+    """Return what a user typed as bare capitals: "btc/usdt", "BTC-USDT", "sim:BTCUSDT" alike.
+
+    Parameters
+    ----------
+    text : str
+        A symbol, an asset or an instrument.
+    venue : str
+        The venue that is asked; an instrument of another venue is refused.
+
+    Raises
+    ------
+    UnknownSymbol
+        If nothing is left that can be a symbol, or it names another venue.
+    """
+    named, colon, symbol = text.strip().rpartition(":")
+    if colon and named.lower() != venue:
+        raise UnknownSymbol(f"{text!r:.60} is on another venue; {venue} was asked.")
+    bare = re.sub(r"[\s/_-]", "", symbol).upper()
+    if not re.fullmatch(r"[^\W_]{1,30}", bare):
+        raise UnknownSymbol(f"{text!r:.60} is not a symbol; write one like BTC or BTCUSDT.")
+    return bare
