@@ -1,6 +1,16 @@
 """Venues: one file each, and nothing here opens a socket."""
 
 from feeds.base import GeneratedFeed, Route, WebsocketFeed
+from feeds.binance import BinanceSpot, BinanceUsdm
+from feeds.coinbase import Coinbase
 from feeds.simulated import Simulated
 
-__all__ = ["GeneratedFeed", "Route", "Simulated", "WebsocketFeed"]
+__all__ = [
+    "BinanceSpot",
+    "BinanceUsdm",
+    "Coinbase",
+    "GeneratedFeed",
+    "Route",
+    "Simulated",
+    "WebsocketFeed",
+]

@@ -5,9 +5,22 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
-from market import Event, UnknownSymbol
+from market import (
+    DAY_US,
+    DataError,
+    Event,
+    MessageError,
+    UnknownSymbol,
+    instrument,
+)
+
+# Trade times outside 2009 to 2100 are garbled, whatever unit they were meant in.
+EARLIEST_US = 14_245 * DAY_US
+LATEST_US = 47_847 * DAY_US
+MOST_PRICE = 1e15
+MOST_ID = 2**63 - 1
 
 
 class Route(NamedTuple):
@@ -15,15 +28,18 @@ class Route(NamedTuple):
 
     Attributes
     ----------
+    kind : {"trades", "quotes"}
+        What it brings.
     url : str
         Address, complete with its query.
     frames : tuple of str
         Text frames to send once the connection is open.
     carries : frozenset of str
         Instruments whose trades must arrive on it; the watchdog listens for each.
-        Empty on a connection that brings quotes or funding only.
+        Empty on a connection that brings quotes only.
     """
 
+    kind: Literal["trades", "quotes"]
     url: str
     frames: tuple[str, ...]
     carries: frozenset[str]
@@ -66,7 +82,10 @@ class WebsocketFeed(Protocol):
         ...
 
     def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove instruments on an open connection."""
+        """Return the frames that add and remove instruments on an open connection.
+
+        At most ten of them: a venue may hang up on a client that talks too fast.
+        """
         ...
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
@@ -92,25 +111,67 @@ class GeneratedFeed(Protocol):
         ...
 
 
-def common_symbol(text: str, venue: str) -> str:
-    """Return what a user typed as bare capitals: "btc/usdt", "BTC-USDT", "sim:BTCUSDT" alike.
+class Names(dict[str, str]):
+    """Instrument names of one venue by the symbol in its messages, each checked once.
 
-    Parameters
-    ----------
-    text : str
-        A symbol, an asset or an instrument.
-    venue : str
-        The venue that is asked; an instrument of another venue is refused.
+    A dict, so that a known symbol costs no Python call. A symbol that cannot be an instrument
+    raises MessageError (one that is not even hashable, TypeError).
+    """
+
+    _MOST = 10_000
+
+    def __init__(self, venue: str) -> None:
+        super().__init__()
+        self._venue = venue
+
+    def __missing__(self, symbol: object) -> str:
+        """Check a symbol seen for the first time."""
+        if type(symbol) is not str:
+            raise MessageError("the symbol is not text")
+        try:
+            name = instrument(self._venue, symbol)
+        except DataError:
+            raise MessageError("the symbol is not one") from None
+        if len(self) < self._MOST:
+            self[symbol] = name
+        return name
+
+
+def plain_text(text: object, most: int = 200) -> str:
+    """Return what a venue said as one short line without control characters."""
+    line = " ".join(str(text)[: 4 * most].split())
+    return "".join(c for c in line if c.isprintable())[:most]
+
+
+_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY")
+_CROSSES = ("BTC", "ETH", "BNB")
+
+
+def read_symbol(text: str, venue: str) -> tuple[str, str]:
+    """Take what a user typed apart into an asset and the currency it is quoted in.
+
+    "btc/usdt", "BTC-USDT", "BTCUSDT" and "sim:BTCUSDT" (asked of ``sim``) all give
+    ``("BTC", "USDT")``; "btc" gives ``("BTC", "")``.
 
     Raises
     ------
     UnknownSymbol
-        If nothing is left that can be a symbol, or it names another venue.
+        If it cannot be a symbol, or names another venue.
     """
     named, colon, symbol = text.strip().rpartition(":")
     if colon and named.lower() != venue:
-        raise UnknownSymbol(f"{text!r:.60} is on another venue; {venue} was asked.")
-    bare = re.sub(r"[\s/_-]", "", symbol).upper()
-    if not re.fullmatch(r"[^\W_]{1,30}", bare):
-        raise UnknownSymbol(f"{text!r:.60} is not a symbol; write one like BTC or BTCUSDT.")
-    return bare
+        raise UnknownSymbol(f"{text!r:.60} is on another venue; this is {venue}.")
+    parts = [part.upper() for part in re.split(r"\s*[/\s_-]\s*", symbol)]
+    if len(parts) > 2 or not all(re.fullmatch(r"[^\W_]{1,20}", part) for part in parts):
+        raise UnknownSymbol(f"{text!r:.60} is not a symbol; write one like BTC or BTC/USDT.")
+    if len(parts) == 2:
+        return parts[0], parts[1]
+    whole = parts[0]
+    for quote in _QUOTES:
+        if whole.endswith(quote) and whole != quote:
+            return whole.removesuffix(quote), quote
+    for quote in _CROSSES:
+        # Six letters and more: WBTC and STETH are assets, ETHBTC is a pair.
+        if whole.endswith(quote) and len(whole) >= 6:
+            return whole.removesuffix(quote), quote
+    return whole, ""

@@ -35,7 +35,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from feeds.base import common_symbol
+from feeds.base import read_symbol
 from market import (
     HOUR_US,
     MINUTE_US,
@@ -215,10 +215,9 @@ class Simulated:
 
     def instrument(self, text: str) -> str:
         """Return the instrument meant by `text`; raises UnknownSymbol outside `ASSETS`."""
-        symbol = common_symbol(text, SIMULATED_VENUE)
-        for candidate in (symbol, symbol + "USDT", symbol + "T"):
-            if candidate in ASSETS:
-                return f"{SIMULATED_VENUE}:{candidate}"
+        asset, quote = read_symbol(text, SIMULATED_VENUE)
+        if quote in ("", "USD", "USDT") and f"{asset}USDT" in ASSETS:
+            return f"{SIMULATED_VENUE}:{asset}USDT"
         raise UnknownSymbol(
             f"The simulated market has no {text!r:.40}; it has {', '.join(ASSETS)}."
         )
