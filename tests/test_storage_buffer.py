@@ -1,0 +1,86 @@
+"""The hot buffer: nothing twice, nothing out of order, and never more than its limit."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market import Funding, Quote, Trade
+from storage import HotBuffer
+
+
+def trade(number, instrument="sim:AUSDT"):
+    return Trade(instrument, number, 1_000 + number, 10.0, 1.0, 1, 2_000 + number)
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 25), st.booleans()), max_size=30),
+)
+def test_a_reader_sees_every_kept_trade_once_and_in_order(limit, steps):
+    buffer, appended, seen, cursor = HotBuffer(limit), [], [], 0
+    for more, most, reads in steps:
+        batch = [trade(len(appended) + number) for number in range(more)]
+        buffer.append(batch)
+        appended.extend(batch)
+        if reads:
+            kept_from = max(len(appended) - limit, 0)
+            expected = appended[max(cursor, kept_from) :][:most]
+            got, following = buffer.since("sim:AUSDT", cursor, most)
+            assert got == expected
+            assert following == max(cursor, kept_from) + len(got)
+            seen.extend(got)
+            cursor = following
+    numbers = [one.trade_id for one in seen]
+    assert numbers == sorted(set(numbers))
+    assert buffer.tail("sim:AUSDT", 7) == appended[max(len(appended) - min(7, limit), 0) :]
+    assert buffer.count("sim:AUSDT") == len(appended)
+    assert buffer.last("sim:AUSDT") == (appended[-1] if appended else None)
+
+
+def test_instruments_of_one_batch_are_kept_apart():
+    buffer = HotBuffer(10)
+    buffer.append([trade(1), trade(1, "sim:BUSDT"), trade(2)])
+    assert buffer.instruments() == ["sim:AUSDT", "sim:BUSDT"]
+    assert buffer.since("sim:AUSDT", 0)[0] == [trade(1), trade(2)]
+    assert buffer.since("sim:BUSDT", 0) == ([trade(1, "sim:BUSDT")], 1)
+
+
+def test_an_unknown_instrument_is_empty():
+    buffer = HotBuffer(10)
+    assert buffer.since("sim:AUSDT", 0) == ([], 0)
+    assert buffer.tail("sim:AUSDT", 5) == []
+    assert buffer.last("sim:AUSDT") is None
+    assert buffer.count("sim:AUSDT") == 0
+    assert buffer.quote("sim:AUSDT") is None
+    assert buffer.funding("sim:AUSDT") is None
+
+
+def test_the_newest_quote_and_funding_are_kept():
+    buffer = HotBuffer(10)
+    for bid in (9.0, 9.5):
+        buffer.put_quote(Quote("sim:AUSDT", 1, bid, 1.0, 10.0, 1.0, 2))
+        buffer.put_funding(Funding("sim:AUSDT", 1, bid / 1e5, 8, 10.0, 2))
+    assert buffer.quote("sim:AUSDT").bid == 9.5
+    assert buffer.funding("sim:AUSDT").rate == 9.5e-5
+
+
+def test_reading_while_another_thread_appends_loses_nothing():
+    buffer, total = HotBuffer(50_000), 40_000
+
+    def append():
+        for first in range(0, total, 40):
+            buffer.append([trade(number) for number in range(first, first + 40)])
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    seen, cursor = [], 0
+    while len(seen) < total:
+        got, cursor = buffer.since("sim:AUSDT", cursor, 997)
+        seen.extend(one.trade_id for one in got)
+        if not got and not writer.is_alive() and buffer.count("sim:AUSDT") == cursor:
+            break
+    writer.join()
+    assert seen == list(range(total))
