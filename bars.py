@@ -401,3 +401,43 @@ def _leg(bars: Bars, time_us: Times, interval_us: int) -> tuple[Floats, Floats, 
     first = np.minimum(before, len(bars) - 1)
     opened = np.where(through > before, bars["open"][first], np.nan)
     return price, opened, age_us
+
+
+def join(y_bars: Bars, x_bars: Bars, interval_us: int) -> AlignedBars:
+    """Pair two legs at the times both have a bar; nothing is carried forward.
+
+    For files with holes of their own (nights, weekends, months of different length), where a
+    clock grid would be mostly empty.
+
+    Parameters
+    ----------
+    y_bars, x_bars : ndarray of dtype BAR
+        Ascending in time.
+    interval_us : int
+        Bar length, for the ages.
+
+    Raises
+    ------
+    DataError
+        If the legs have no time in common.
+    """
+    time_us, at_y, at_x = np.intersect1d(
+        y_bars["time_us"], x_bars["time_us"], assume_unique=True, return_indices=True
+    )
+    if not len(time_us):
+        raise DataError(
+            "The two legs have no bar at the same time; choose files of the same interval and zone."
+        )
+    y, x = y_bars[at_y], x_bars[at_x]
+    ends = time_us + interval_us
+    usable = np.isfinite(y["close"]) & np.isfinite(x["close"])
+    return AlignedBars(
+        time_us=time_us,
+        y=y["close"].copy(),
+        x=x["close"].copy(),
+        y_open=y["open"].copy(),
+        x_open=x["open"].copy(),
+        y_age_us=np.maximum(ends - y["last_us"], 0),
+        x_age_us=np.maximum(ends - x["last_us"], 0),
+        usable=usable,
+    )
