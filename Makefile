@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-all lint types browser bench soak architecture clean
+.PHONY: run test slow browser lint types bench architecture clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
@@ -12,8 +12,8 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -m "not slow and not browser"
 
-test-all: $(VENV)/dev.stamp
-	$(BIN)/pytest
+slow: $(VENV)/dev.stamp
+	$(BIN)/pytest -m slow
 
 browser: $(VENV)/dev.stamp
 	$(BIN)/pytest -m browser
@@ -24,6 +24,12 @@ lint: $(VENV)/dev.stamp
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy .
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks
+
+architecture:
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,720 --screenshot=architecture.png architecture.svg
 
 $(VENV)/run.stamp: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -121,6 +121,8 @@ def load(
             if name not in known:
                 raise SettingError(_unknown(name, list(known)))
             values.setdefault(name, _convert(known[name], text))
+    if len([name for name in values.get("symbols", "a,b").split(",") if name.strip()]) < 2:
+        raise SettingError(f"{PREFIX}SYMBOLS must name at least two assets, as in ETH,BTC.")
     if values.get("public", "auto") == "auto":
         values["public"] = "on" if _on_community_cloud(environ) else "off"
     return Settings(**values)
