@@ -1,0 +1,53 @@
+"""The mathematics of a pair: the one door to it.
+
+Arrays in, arrays out; pandas Series come back as Series on their index. Everything at bar t uses
+data up to and including t. A bar with NaN or infinity in either leg is not usable: it gets NaN,
+changes no state, and windows count usable bars only. Arguments that cannot give an answer raise
+`market.DataError`; bars that cannot give one are NaN.
+"""
+
+from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
+from analytics.johansen import Johansen, johansen
+from analytics.kalman import KalmanHedge, kalman
+from analytics.persistence import (
+    HalfLife,
+    VarianceRatio,
+    half_life,
+    hurst,
+    variance_ratio,
+    zero_crossings,
+)
+from analytics.relation import AdfTest, EngleGranger, adf, engle_granger
+from analytics.trend import Momentum, correlation, momentum, roll_spread
+from analytics.warm import warm_up
+from analytics.zscores import RollingZ, ZScore, zscore
+
+__all__ = [
+    "AdfTest",
+    "EngleGranger",
+    "HalfLife",
+    "Hedge",
+    "Johansen",
+    "KalmanHedge",
+    "Momentum",
+    "RollingHuber",
+    "RollingOls",
+    "RollingZ",
+    "VarianceRatio",
+    "ZScore",
+    "adf",
+    "correlation",
+    "engle_granger",
+    "half_life",
+    "hurst",
+    "johansen",
+    "kalman",
+    "momentum",
+    "roll_spread",
+    "rolling_huber",
+    "rolling_ols",
+    "variance_ratio",
+    "warm_up",
+    "zero_crossings",
+    "zscore",
+]

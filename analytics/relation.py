@@ -1,0 +1,319 @@
+"""Whether two prices belong together: unit roots and cointegration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import kernels
+from analytics.hedges import Hedge
+from analytics.inputs import Floats, floats, like, same_index, two_legs, usable, whole
+from analytics.mackinnon import Trend, asymptotic_p, critical_values
+from market import DataError
+
+FEWEST = 20
+# R2 from which two columns are one asset: statsmodels' limit, 1 - 100 sqrt(machine epsilon).
+SAME_ASSET_R2 = 1.0 - 100.0 * math.sqrt(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class AdfTest:
+    """Augmented Dickey-Fuller test of a series whose hedge was not estimated.
+
+    Attributes
+    ----------
+    statistic : float
+        t of the level's coefficient; the more negative, the less a random walk.
+    p_value, p_value_asymptotic : float
+        MacKinnon (1994): of an endless sample.
+    lags : int
+        Lagged changes in the regression.
+    n_obs : int
+        Rows of the regression.
+    critical_values : dict
+        MacKinnon (2010) for `n_obs` rows, keyed "1%", "5%", "10%". They are of this sample size,
+        the p-value is not: near a limit trust these.
+    trend : {"n", "c", "ct"}
+    note : str
+        Why there is no statistic; empty where there is one.
+    """
+
+    statistic: float
+    p_value: float
+    p_value_asymptotic: float
+    lags: int
+    n_obs: int
+    critical_values: dict[str, float]
+    trend: Trend
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngleGranger:
+    """Test of cointegration of y on x, in that direction.
+
+    Attributes
+    ----------
+    statistic : float
+        t of the residual's level in its Dickey-Fuller regression; NaN where `note` says why.
+    p_value, p_value_asymptotic : float
+        MacKinnon (1994) for two series: of an endless sample, as statsmodels' ``coint`` gives.
+    lags : int
+        Lagged changes of the residual in the regression.
+    n_obs : int
+        Bars tested.
+    critical_values : dict
+        MacKinnon (2010) for two series and this sample, keyed "1%", "5%", "10%".
+    alpha, beta, trend_slope : float
+        The fixed regression ``y = alpha + trend_slope * bar + beta * x`` (bar counts from 1).
+    r_squared : float
+        Of that regression (uncentred without a constant).
+    residual : ndarray or Series of shape (n_bars,)
+        y less the regression; NaN at unusable bars.
+    same_asset : bool
+        The columns are one asset to within rounding; such a residual cannot be tested.
+    trend : {"n", "c", "ct"}
+    note : str
+        Why there is no statistic; empty where there is one.
+    """
+
+    statistic: float
+    p_value: float
+    p_value_asymptotic: float
+    lags: int
+    n_obs: int
+    critical_values: dict[str, float]
+    alpha: float
+    beta: float
+    trend_slope: float
+    r_squared: float
+    residual: Any = field(repr=False)
+    same_asset: bool = False
+    trend: Trend = "c"
+    note: str = ""
+
+
+class DickeyFuller(NamedTuple):
+    """The regression behind the tests: change on level before and `lags` changes before.
+
+    `coefficient` and `error` are the level's; `damping` is 1 minus the sum of the lags'
+    coefficients, so that ``coefficient / damping`` is the largest root less 1.
+    """
+
+    coefficient: float
+    error: float
+    damping: float
+    lags: int
+    n_obs: int
+
+    @property
+    def statistic(self) -> float:
+        """The level's t."""
+        return self.coefficient / self.error if self.error > 0.0 else math.nan
+
+
+def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
+    """Test a series for a unit root; equals statsmodels' ``adfuller``.
+
+    Only for a series that was *observed*, or a spread whose hedge was fixed beforehand. The
+    residual of a regression needs `engle_granger`, whose critical values know that the hedge was
+    chosen to make the residual look stationary (these would reject 12 % of the time at 5 %). The
+    spread of a rolling hedge can be tested by neither: it is stationary by construction.
+
+    Parameters
+    ----------
+    series : array or Series of shape (n_bars,)
+        NaN and infinities are left out.
+    lags : int, optional
+        Lagged changes; by default chosen by AIC among 0 to ``12 (n / 100)^(1/4)``, all over the
+        same rows.
+    trend : {"n", "c", "ct"}
+        Nothing, a constant, a constant and a trend.
+
+    Raises
+    ------
+    DataError
+        Fewer than 20 usable bars, too many lags for them, or a hedge or test result instead of a
+        series.
+    """
+    if isinstance(series, Hedge | EngleGranger):
+        raise DataError(
+            f"A {type(series).__name__} was given, but adf is for a series whose hedge was not "
+            "estimated; test a pair with engle_granger(y, x)."
+        )
+    same_index(series)
+    values = floats(series, "series")
+    values = values[usable(values)]
+    check_trend(trend)
+    _enough(len(values))
+    found = dickey_fuller(values, lags, trend)
+    statistic = found.statistic
+    p = asymptotic_p(statistic, trend, 1)
+    note = "" if math.isfinite(statistic) else "The series is constant or follows itself exactly."
+    critical = critical_values(trend, 1, found.n_obs)
+    return AdfTest(statistic, p, p, found.lags, found.n_obs, critical, trend, note)
+
+
+def engle_granger(
+    y: Any, x: Any, trend: Trend = "c", max_lags: int | None = None, lags: int | None = None
+) -> EngleGranger:
+    """Test whether y and x are cointegrated; equals statsmodels' ``coint(y, x)``.
+
+    y is regressed on x once, over all bars, and the residual is tested for a unit root with
+    critical values for two series. Direction matters and is yours to choose beforehand: keeping
+    the better of both makes one false pair in eight instead of one in twenty. Give prices or log
+    prices, never returns (returns are "cointegrated" always).
+
+    Parameters
+    ----------
+    y, x : array or Series of shape (n_bars,)
+        Bars with NaN or infinity in either leg are left out.
+    trend : {"c", "n", "ct"}
+        Terms beside x in the regression: a constant, nothing, a constant and a trend.
+    max_lags : int, optional
+        Most lagged changes AIC may choose; by default ``12 (n / 100)^(1/4)``.
+    lags : int, optional
+        Use exactly so many instead.
+
+    Returns
+    -------
+    EngleGranger
+        With NaN and a note instead of a statistic for constant legs and two columns of one asset.
+
+    Raises
+    ------
+    DataError
+        Fewer than 20 usable bars, legs that do not match, or too many lags.
+    """
+    first, second = two_legs(y, x)
+    check_trend(trend)
+    mask = usable(first, second)
+    _enough(int(mask.sum()))
+    fit = _regress(first[mask], second[mask], trend)
+    residual = np.full(len(first), np.nan)
+    residual[mask] = fit.residual
+    same = fit.r_squared >= SAME_ASSET_R2
+    note = fit.note or (_SAME_ASSET if same else "")
+    found = (
+        DickeyFuller(math.nan, math.nan, math.nan, 0, 0)
+        if note
+        else dickey_fuller(fit.residual, lags, "n", max_lags)
+    )
+    statistic = found.statistic
+    if not note and math.isnan(statistic):
+        note = "The residual follows itself exactly; nothing random is left to test."
+    p = asymptotic_p(statistic, trend, 2)
+    return EngleGranger(
+        statistic,
+        p,
+        p,
+        found.lags,
+        len(fit.residual),
+        critical_values(trend, 2, len(fit.residual) - 1),
+        fit.alpha,
+        fit.beta,
+        fit.trend_slope,
+        fit.r_squared,
+        like(y, residual, "residual"),
+        same,
+        trend,
+        note,
+    )
+
+
+_SAME_ASSET = "The legs are one asset to within rounding (R2 above 0.9999985); nothing to test."
+
+
+class _Regression(NamedTuple):
+    alpha: float
+    beta: float
+    trend_slope: float
+    r_squared: float
+    residual: Floats
+    note: str
+
+
+def _regress(y: Floats, x: Floats, trend: Trend) -> _Regression:
+    """Regress y on x and the trend's terms by an orthogonal factorisation of centred columns."""
+    constant = trend != "n"
+    origin_y, origin_x = (y.mean(), x.mean()) if constant else (0.0, 0.0)
+    dy, dx = y - origin_y, x - origin_x
+    columns = [dx / (np.abs(dx).max() or 1.0)]
+    bar = np.arange(1.0, len(y) + 1.0)
+    if trend == "ct":
+        columns.append((bar - bar.mean()) / len(y))
+    # Rounding leaves this much in a constant column.
+    for column, whole_column, name in ((dx, x, "x"), (dy, y, "y")):
+        if not np.abs(column).max() > 1e-14 * np.abs(whole_column).max():
+            nothing = np.full(len(y), np.nan)
+            note = f"{name} is constant over all {len(y)} bars; nothing to test."
+            return _Regression(math.nan, math.nan, 0.0, math.nan, nothing, note)
+    q, r = np.linalg.qr(np.column_stack(columns))
+    weights = np.linalg.solve(r, q.T @ dy)
+    residual = dy - np.column_stack(columns) @ weights
+    beta = float(weights[0] / (np.abs(dx).max() or 1.0))
+    slope = float(weights[1] / len(y)) if trend == "ct" else 0.0
+    alpha = float(origin_y - beta * origin_x - slope * bar.mean()) if constant else 0.0
+    r_squared = 1.0 - float(residual @ residual) / float(dy @ dy)
+    return _Regression(alpha, beta, slope, r_squared, residual, "")
+
+
+def dickey_fuller(
+    series: Floats, lags: int | None, trend: Trend, max_lags: int | None = None
+) -> DickeyFuller:
+    """Run the Dickey-Fuller regression on usable values, choosing the lags by AIC if not given.
+
+    As in statsmodels, AIC compares all lags over the rows that have the most lagged changes, and
+    the chosen regression then uses all rows it can. One factorisation gives every lag's residual
+    sum of squares.
+    """
+    terms = 0 if trend == "n" else len(trend)
+    room = len(series) // 2 - terms - 1
+    given = lags if lags is not None else max_lags
+    most = math.ceil(12.0 * (len(series) / 100.0) ** 0.25) if given is None else given
+    most = min(room, most) if given is None else whole(most, "lags", 0)
+    if most > room:
+        raise DataError(f"{most} lags need more than {len(series)} bars; at most {room} fit.")
+    # With a constant any origin gives the same statistic; the mean keeps digits.
+    level = series - series.mean() if terms else series
+    change = np.diff(series)
+    before = level[:-1]
+    deterministic = _terms(len(change), terms)
+    chosen = most if lags is not None else _by_aic(before, change, deterministic, most)
+    answer = np.empty(3)
+    rows = len(change) - chosen
+    if chosen < 0 or not kernels.level_statistic(before, change, deterministic, chosen, answer):
+        return DickeyFuller(math.nan, math.nan, math.nan, max(chosen, 0), rows)
+    return DickeyFuller(float(answer[0]), float(answer[1]), float(answer[2]), chosen, rows)
+
+
+def _by_aic(before: Floats, change: Floats, deterministic: Floats, most: int) -> int:
+    """Return the number of lagged changes with the least AIC; -1 where a regression is singular."""
+    sums = np.empty(most + 1)
+    if not kernels.lag_sums(before, change, deterministic, most, sums):
+        return -1
+    rows = len(change) - most
+    return int(np.argmin(rows * np.log(sums) + 2.0 * np.arange(most + 1)))
+
+
+def _terms(rows: int, count: int) -> Floats:
+    """Return the deterministic columns as rows: a constant, a centred trend."""
+    bar = np.arange(rows, dtype=np.float64)
+    return np.vstack([np.ones(rows), (bar - (rows - 1) / 2.0) / rows])[:count]
+
+
+def check_trend(trend: str) -> None:
+    """Refuse an unknown trend."""
+    if trend not in ("n", "c", "ct"):
+        raise DataError(f"trend is {trend!r:.20}; it can be n, c or ct.")
+
+
+def _enough(count: int) -> None:
+    if count < FEWEST:
+        raise DataError(
+            f"{count} usable bars are too few to test; {FEWEST} are the least, 1,000 are sensible. "
+            "Wait, or take shorter bars."
+        )

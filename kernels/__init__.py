@@ -1,0 +1,28 @@
+"""Compiled loops: arrays in, arrays out. No checks here; `analytics` is the door."""
+
+from kernels.adf import lag_sums, level_statistic
+from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
+from kernels.kalman import KALMAN_STATE, run_kalman, start_kalman
+from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
+from kernels.series import slope_against_time
+from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
+
+__all__ = [
+    "HUBER_COUNTS",
+    "HUBER_FIT",
+    "KALMAN_STATE",
+    "OLS_COUNTS",
+    "OLS_SUMS",
+    "Z_COUNTS",
+    "Z_SUMS",
+    "ewm_z",
+    "lag_sums",
+    "level_statistic",
+    "robust_z",
+    "roll_huber",
+    "roll_ols",
+    "roll_z",
+    "run_kalman",
+    "slope_against_time",
+    "start_kalman",
+]

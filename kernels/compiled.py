@@ -1,0 +1,28 @@
+"""How every kernel is compiled: cached on disk, without the GIL, with NaN kept as NaN.
+
+Numba notices a change of the file a kernel stands in, not of the files it calls into: a kernel
+that calls another must stand in the same file, or an old cache would answer for new code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from numba import njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` on first call and keep the machine code for the next process.
+
+    `fastmath` stays off: it would let the compiler assume that there are no NaN. Where no folder
+    can be written to, the kernel is compiled anew in every process.
+    """
+    try:
+        kernel: Callable[P, R] = njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        kernel = njit(nogil=True)(function)
+    return kernel

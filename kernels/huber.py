@@ -1,0 +1,262 @@
+"""Rolling Huber regression with its scale estimated jointly, every window solved to convergence.
+
+The objective is Huber's (1981, section 7.7), the one scikit-learn's HuberRegressor minimises:
+
+    sum_i  sigma + sigma * rho((y_i - a - b x_i) / sigma),
+    rho(z) = z^2 if |z| < epsilon else 2 epsilon |z| - epsilon^2
+
+It is jointly convex in a, b and sigma. Once it is known which bars lie outside (and on which side)
+the minimum has a closed form, so the solver steps from one such set to the next (Newton's method on
+a piecewise smooth function) and ends when the set it solved for is the set it finds. A step that
+does not lower the objective is replaced by one of iterated reweighting, which always does.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+
+# Places in `fit`: the point y and x are centred on, level there, slope, scale, the last hedge that
+# was finite.
+REF_Y, REF_X, LEVEL, SLOPE, SIGMA, LAST_ALPHA, LAST_BETA = range(7)
+HUBER_FIT = 7
+# Places in `counts`: usable bars seen, next place in the rings, run of equal x at the end, whether
+# `fit` holds the solution of the window before, and windows given up unconverged (always 0).
+SEEN, HEAD, RUN, WARM, GIVEN_UP = range(5)
+HUBER_COUNTS = 5
+# Places in `moments`, over the bars inside unless said otherwise.
+N_IN, SX, SXX, R0, R1, RR, T0, T1, ABS_OUT, CHANGED, FLOOR = range(11)
+MOMENTS = 11
+
+LIMIT = 1e100
+MOST_STEPS = 500
+# Where more than 45 % of the bars lie exactly on one line the scale tends to 0 and the problem to
+# least absolute deviations; it is stopped at this fraction of the largest |y| in the window.
+SCALE_FLOOR = 1e-10
+FALL = 0.125
+NOTHING, APPROACHED, SOLVED = range(3)
+
+
+@compiled
+def _measure(
+    ring_y: Floats, ring_x: Floats, epsilon: float, fit: Floats, codes: Codes, moments: Floats
+) -> float:
+    """Sort the bars into below, inside and above, sum them, and return the objective."""
+    ref_y, ref_x = fit[REF_Y] + fit[LEVEL], fit[REF_X]
+    slope, sigma = fit[SLOPE], fit[SIGMA]
+    edge = epsilon * sigma
+    n_in = changed = 0
+    sx = sxx = r0 = r1 = rr = t0 = t1 = absolute = 0.0
+    for i in range(len(ring_y)):
+        dx = ring_x[i] - ref_x
+        r = (ring_y[i] - ref_y) - slope * dx
+        code = 1 if r > edge else (-1 if r < -edge else 0)
+        changed += code != codes[i]
+        codes[i] = code
+        if code == 0:
+            n_in += 1
+            sx += dx
+            sxx += dx * dx
+            r0 += r
+            r1 += r * dx
+            rr += r * r
+        else:
+            t0 += code
+            t1 += code * dx
+            absolute += code * r
+    moments[N_IN], moments[CHANGED] = n_in, changed
+    moments[SX], moments[SXX], moments[R0], moments[R1], moments[RR] = sx, sxx, r0, r1, rr
+    moments[T0], moments[T1], moments[ABS_OUT] = t0, t1, absolute
+    n = len(ring_y)
+    outside = n - n_in
+    value = n * sigma + rr / sigma + epsilon * (2.0 * absolute - epsilon * sigma * outside)
+    return float(value)
+
+
+@compiled
+def _newton(n: int, epsilon: float, floor: float, fit: Floats, moments: Floats) -> int:
+    """Step to the minimum for the set just measured: SOLVED, or NOTHING where it has none.
+
+    Sigma falls by at most FALL per step (APPROACHED): at once, it could collapse onto the few bars
+    that happen to lie on the current line.
+    """
+    n_in, sx, sxx = moments[N_IN], moments[SX], moments[SXX]
+    if n_in < 2:
+        return NOTHING
+    mean = sx / n_in
+    centred = sxx - sx * mean
+    if not centred > 1e-12 * sxx:
+        return NOTHING
+    # Both right-hand sides with x centred on the bars inside: level and slope then decouple.
+    r0, t0 = moments[R0], epsilon * moments[T0]
+    r1, t1 = moments[R1] - mean * r0, epsilon * moments[T1] - mean * t0
+    room = n - epsilon * epsilon * (n - n_in) - t0 * t0 / n_in - t1 * t1 / centred
+    left = moments[RR] - r0 * r0 / n_in - r1 * r1 / centred
+    if not room > 0.0:
+        return NOTHING
+    wanted = max(math.sqrt(left / room) if left > 0.0 else 0.0, floor)
+    sigma = max(wanted, FALL * fit[SIGMA])
+    slope = (r1 + sigma * t1) / centred
+    fit[SLOPE] += slope
+    fit[LEVEL] += (r0 + sigma * t0) / n_in - slope * mean
+    fit[SIGMA] = sigma
+    return SOLVED if sigma == wanted else APPROACHED
+
+
+@compiled
+def _reweight(ring_y: Floats, ring_x: Floats, epsilon: float, floor: float, fit: Floats) -> None:
+    """Do one step of iterated reweighting, which never raises the objective."""
+    ref_y, ref_x = fit[REF_Y] + fit[LEVEL], fit[REF_X]
+    slope, sigma = fit[SLOPE], fit[SIGMA]
+    edge = epsilon * sigma
+    sw = swx = swr = 0.0
+    constant = float(len(ring_y))
+    for i in range(len(ring_y)):
+        dx = ring_x[i] - ref_x
+        r = (ring_y[i] - ref_y) - slope * dx
+        size = abs(r)
+        w = edge / size if size > edge else 1.0
+        if size > edge:
+            constant += epsilon * (size / sigma - epsilon)
+        sw += w
+        swx += w * dx
+        swr += w * r
+    mean_x, mean_r = swx / sw, swr / sw
+    sxx = sxr = 0.0
+    for i in range(len(ring_y)):
+        dx = ring_x[i] - ref_x
+        r = (ring_y[i] - ref_y) - slope * dx
+        w = edge / abs(r) if abs(r) > edge else 1.0
+        sxx += w * (dx - mean_x) ** 2
+        sxr += w * (dx - mean_x) * (r - mean_r)
+    step = sxr / sxx if sxx > 0.0 else 0.0
+    level = mean_r - step * mean_x
+    srr = 0.0
+    for i in range(len(ring_y)):
+        dx = ring_x[i] - ref_x
+        r = (ring_y[i] - ref_y) - slope * dx
+        w = edge / abs(r) if abs(r) > edge else 1.0
+        srr += w * (r - level - step * dx) ** 2
+    fit[SLOPE] += step
+    fit[LEVEL] += level
+    fit[SIGMA] = max(math.sqrt(srr / constant), floor, FALL * sigma)
+
+
+@compiled
+def _start(ring_y: Floats, ring_x: Floats, fit: Floats) -> None:
+    """Put the window's least-squares line into `fit`."""
+    n = len(ring_y)
+    mean_y = mean_x = 0.0
+    for i in range(n):
+        mean_y += (ring_y[i] - ring_y[0]) / n
+        mean_x += (ring_x[i] - ring_x[0]) / n
+    fit[REF_Y], fit[REF_X], fit[LEVEL] = ring_y[0] + mean_y, ring_x[0] + mean_x, 0.0
+    sxx = sxy = syy = 0.0
+    for i in range(n):
+        dy, dx = ring_y[i] - fit[REF_Y], ring_x[i] - fit[REF_X]
+        sxx += dx * dx
+        sxy += dx * dy
+        syy += dy * dy
+    fit[SLOPE] = sxy / sxx if sxx > 0.0 else 0.0
+    fit[SIGMA] = math.sqrt(max(syy - fit[SLOPE] * sxy, 0.0) / n)
+
+
+@compiled
+def _solve(
+    ring_y: Floats, ring_x: Floats, epsilon: float, fit: Floats, codes: Codes, moments: Floats
+) -> bool:
+    """Minimise over level, slope and sigma, starting from what `fit` holds."""
+    n = len(ring_y)
+    largest = 0.0
+    for i in range(n):
+        largest = max(largest, abs(ring_y[i] - fit[REF_Y]))
+    floor = max(SCALE_FLOOR * largest, 1e-150)
+    moments[FLOOR] = floor
+    fit[SIGMA] = max(fit[SIGMA], floor)
+    best = np.inf
+    level, slope, sigma = fit[LEVEL], fit[SLOPE], fit[SIGMA]
+    step = NOTHING
+    codes[:] = 2
+    for _ in range(MOST_STEPS):
+        value = _measure(ring_y, ring_x, epsilon, fit, codes, moments)
+        if step == SOLVED and moments[CHANGED] == 0.0:
+            return True
+        if value > best + 1e-13 * abs(best):
+            if step != NOTHING:
+                fit[LEVEL], fit[SLOPE], fit[SIGMA] = level, slope, sigma
+                _reweight(ring_y, ring_x, epsilon, floor, fit)
+                step = NOTHING
+                continue
+            return True
+        moved = abs(fit[LEVEL] - level) + abs(fit[SLOPE] - slope) * math.sqrt(
+            moments[SXX] / max(moments[N_IN], 1.0)
+        )
+        if best < np.inf and moved <= 1e-12 * fit[SIGMA] and best - value <= 1e-15 * abs(best):
+            return True
+        best = value
+        level, slope, sigma = fit[LEVEL], fit[SLOPE], fit[SIGMA]
+        step = _newton(n, epsilon, floor, fit, moments)
+        if step == NOTHING:
+            _reweight(ring_y, ring_x, epsilon, floor, fit)
+    return False
+
+
+@compiled
+def roll_huber(
+    y: Floats,
+    x: Floats,
+    epsilon: float,
+    ring_y: Floats,
+    ring_x: Floats,
+    fit: Floats,
+    counts: Counts,
+    alpha: Floats,
+    beta: Floats,
+    scale: Floats,
+) -> None:
+    """Follow the window over new bars; fills alpha, beta and sigma. One single x gives NaN."""
+    window = len(ring_y)
+    codes = np.empty(window, np.int8)
+    moments = np.empty(MOMENTS)
+    for t in range(len(y)):
+        alpha[t] = beta[t] = scale[t] = np.nan
+        if not (abs(y[t]) < LIMIT and abs(x[t]) < LIMIT):
+            continue
+        head = counts[HEAD]
+        before = head - 1 if head > 0 else window - 1
+        counts[RUN] = counts[RUN] + 1 if counts[SEEN] > 0 and ring_x[before] == x[t] else 1
+        ring_y[head], ring_x[head] = y[t], x[t]
+        counts[HEAD] = head + 1 if head + 1 < window else 0
+        counts[SEEN] += 1
+        if counts[SEEN] < window:
+            continue
+        if counts[RUN] >= window:
+            counts[WARM] = 0
+            continue
+        if counts[WARM] == 0:
+            _start(ring_y, ring_x, fit)
+        if not _solve(ring_y, ring_x, epsilon, fit, codes, moments):
+            _start(ring_y, ring_x, fit)
+            if not _solve(ring_y, ring_x, epsilon, fit, codes, moments):
+                counts[GIVEN_UP] += 1
+                counts[WARM] = 0
+                continue
+        # From a collapsed scale there is no way back: begin the next window afresh.
+        counts[WARM] = 1 if fit[SIGMA] > moments[FLOOR] else 0
+        if moments[N_IN] > 0.0:
+            # Follow the price: centre the next window on the bars inside this one.
+            move = moments[SX] / moments[N_IN]
+            fit[REF_X] += move
+            fit[REF_Y] += fit[LEVEL] + fit[SLOPE] * move
+            fit[LEVEL] = 0.0
+        beta[t], scale[t] = fit[SLOPE], fit[SIGMA]
+        alpha[t] = (fit[REF_Y] + fit[LEVEL]) - fit[SLOPE] * fit[REF_X]
+        fit[LAST_ALPHA], fit[LAST_BETA] = alpha[t], beta[t]

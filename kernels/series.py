@@ -1,0 +1,29 @@
+"""Small loops over one series."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+
+
+@compiled
+def slope_against_time(price: Floats, window: int, slope: Floats) -> None:
+    """Fill the least-squares slope of the last `window` prices against 0, 1, 2, ...
+
+    Summed anew for every bar: the weights are known, so it costs one multiplication per bar of the
+    window and never drifts. The prices are taken relative to the newest one.
+    """
+    middle = (window - 1) / 2.0
+    weight = window * (float(window) * window - 1.0) / 12.0
+    for t in range(len(price)):
+        slope[t] = np.nan
+        if t + 1 < window:
+            continue
+        total = 0.0
+        for i in range(window):
+            total += (i - middle) * (price[t - window + 1 + i] - price[t])
+        slope[t] = total / weight

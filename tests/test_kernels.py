@@ -1,0 +1,165 @@
+"""Every compiled loop against its plain twin, and cut into pieces against one call."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import twins
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import analytics
+import kernels
+
+PLAIN = settings(max_examples=60, deadline=None)
+
+
+def pair(seed, bars=160, gaps=True):
+    """Two related prices with unusable bars in either leg."""
+    rng = np.random.default_rng(seed)
+    x = 100 + np.cumsum(rng.normal(0, 1, bars))
+    y = 5 + 0.7 * x + rng.standard_t(3, bars)
+    if gaps:
+        y[rng.random(bars) < 0.05] = np.nan
+        x[rng.random(bars) < 0.05] = np.inf
+    return y, x
+
+
+def cut(bars, places):
+    """Return the slices between sorted places."""
+    return [slice(a, b) for a, b in itertools.pairwise([0, *sorted(places), bars])]
+
+
+def same(a, b):
+    """Tell whether arrays are bit for bit equal, NaN included."""
+    return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
+
+
+MODELS = {
+    "ols": lambda: analytics.RollingOls(20),
+    "huber": lambda: analytics.RollingHuber(20),
+    "kalman": lambda: analytics.KalmanHedge(20),
+    "kalman explicit": lambda: analytics.KalmanHedge(delta=1e-3, observation_var=0.5),
+}
+SCORES = list(itertools.product(("rolling", "ewm", "robust"), (0, 1)))
+
+
+@pytest.mark.parametrize("window", [2, 3, 20, 100])
+def test_rolling_ols_equals_its_twin(window):
+    y, x = pair(1)
+    hedge = analytics.rolling_ols(y, x, window)
+    alpha, beta = twins.rolling_ols(y, x, window)
+    np.testing.assert_allclose(hedge.alpha, alpha, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(hedge.beta, beta, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("window", [3, 4, 10, 40])
+def test_rolling_huber_equals_its_twin(window):
+    y, x = pair(2, bars=60 if window < 10 else 110)
+    hedge = analytics.rolling_huber(y, x, window)
+    for t, ys, xs in twins.usable_windows(window, y, x):
+        alpha, beta, sigma = twins.huber(ys, xs)
+        ours = twins.huber_profile(ys, xs, hedge.alpha[t], hedge.beta[t])
+        assert ours <= twins.huber_objective(ys, xs, alpha, beta, sigma) * (1 + 1e-9)
+        if window >= 10:
+            np.testing.assert_allclose([hedge.alpha[t], hedge.beta[t]], [alpha, beta], rtol=1e-6)
+
+
+def test_kalman_equals_its_twin():
+    y, x = pair(3)
+    process, cov = np.array([[1e-3, 2e-4], [2e-4, 1e-3]]), np.array([[2.0, 0.1], [0.1, 1.0]])
+    hedge = analytics.kalman(
+        y, x, observation_var=0.7, process_cov=process, initial_state=(1, 0.5), initial_cov=cov
+    )
+    twin = twins.kalman(y, x, process, 0.7, (1, 0.5), cov)
+    for ours, plain in zip(
+        (hedge.alpha, hedge.beta, hedge.innovation, hedge.innovation_var), twin, strict=True
+    ):
+        np.testing.assert_allclose(ours, plain, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("kind", "lag"), SCORES)
+@pytest.mark.parametrize("window", [2, 3, 20])
+def test_zscore_equals_its_twin(kind, lag, window):
+    values = pair(4)[0]
+    score = analytics.zscore(values, window, kind, lag)
+    for ours, plain in zip(
+        (score.z, score.mean, score.deviation),
+        twins.rolling_z(values, window, kind, lag),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, plain, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("window", [2, 5, 30])
+def test_momentum_equals_its_twin(window):
+    price = pair(5)[0]
+    ours = analytics.momentum(price, window).slope
+    np.testing.assert_allclose(ours, twins.slope(price, window), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("trend", ["n", "c", "ct"])
+def test_dickey_fuller_regressions_equal_their_twins(trend):
+    series = np.cumsum(np.random.default_rng(6).normal(size=120)) + 50.0
+    change, terms = np.diff(series), {"n": 0, "c": 1, "ct": 2}[trend]
+    rows = len(change)
+    columns = np.vstack([np.ones(rows), np.arange(rows) - rows / 2.0])[:terms]
+    sums, answer = np.empty(7), np.empty(3)
+    assert kernels.lag_sums(series[:-1].copy(), change, columns, 6, sums)
+    for lags in range(7):
+        assert sums[lags] == pytest.approx(twins.dickey_fuller(series, lags, trend, 6)[2], rel=1e-9)
+        assert kernels.level_statistic(series[:-1].copy(), change, columns, lags, answer)
+        assert answer[:2] == pytest.approx(twins.dickey_fuller(series, lags, trend)[:2], rel=1e-9)
+
+
+@PLAIN
+@given(st.data())
+@pytest.mark.parametrize("name", MODELS)
+def test_any_chunking_of_a_hedge_is_bit_identical(name, data):
+    y, x = pair(data.draw(st.integers(0, 99)))
+    whole = MODELS[name]().extend(y, x)
+    places = data.draw(st.lists(st.integers(0, len(y)), max_size=12))
+    model = MODELS[name]()
+    parts = [model.extend(y[part], x[part]) for part in cut(len(y), places)]
+    for field in ("alpha", "beta", "innovation", "innovation_var"):
+        assert same(np.concatenate([getattr(p, field) for p in parts]), getattr(whole, field))
+
+
+@PLAIN
+@given(st.data())
+@pytest.mark.parametrize(("kind", "lag"), SCORES)
+def test_any_chunking_of_a_zscore_is_bit_identical(kind, lag, data):
+    spread = pair(data.draw(st.integers(0, 99)))[0]
+    whole = analytics.RollingZ(20, kind, lag).extend(spread)
+    places = data.draw(st.lists(st.integers(0, len(spread)), max_size=12))
+    model = analytics.RollingZ(20, kind, lag)
+    parts = [model.extend(spread[part]) for part in cut(len(spread), places)]
+    for field in ("z", "mean", "deviation"):
+        assert same(np.concatenate([getattr(p, field) for p in parts]), getattr(whole, field))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("stop", [0, 7, 90])
+def test_a_saved_hedge_goes_on_bit_for_bit(name, stop):
+    y, x = pair(8)
+    model, other = MODELS[name](), MODELS[name]()
+    model.extend(y[:stop], x[:stop])
+    saved = model.state()
+    rest = model.extend(y[stop:], x[stop:])
+    other.restore(saved)
+    again = other.extend(y[stop:], x[stop:])
+    assert same(rest.beta, again.beta)
+    assert same(rest.innovation_var, again.innovation_var)
+    assert (model.bars_seen, model.last_beta) == (other.bars_seen, other.last_beta)
+
+
+@pytest.mark.parametrize(("kind", "lag"), SCORES)
+def test_a_saved_zscore_goes_on_bit_for_bit(kind, lag):
+    spread = pair(9)[0]
+    model = analytics.RollingZ(20, kind, lag)
+    model.extend(spread[:77])
+    other = analytics.RollingZ(20, kind, lag)
+    other.restore(model.state())
+    assert same(model.extend(spread[77:]).z, other.extend(spread[77:]).z)
