@@ -1,0 +1,463 @@
+"""One pair, followed bar by bar: hedge, spread, z-score, signal and paper position.
+
+`PairStream` takes aligned bars as they close and carries every model's state forward, so that
+feeding a day in one call, bar by bar, or half before and half after a restart gives the same
+numbers. The live page, the watchlist and uploaded files all go through it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import analytics
+from backtest import BarsIn, Costs, Rules, Trader
+from bars import AlignedBars
+from market import SECOND_US, DataError
+from rows import Rows
+
+Floats = npt.NDArray[np.float64]
+Model = Literal["ols", "kalman", "huber"]
+ZKind = Literal["model", "rolling", "ewm", "robust"]
+
+MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
+Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
+
+# Raised whenever the numbers kept in a saved state change their meaning.
+STATE_VERSION = 1
+
+# Kept for every bar. The second group is what the models said, the third what was done about it.
+COLUMNS: dict[str, type] = {
+    "time_us": np.int64,
+    "y": np.float64,
+    "x": np.float64,
+    "y_age_us": np.int64,
+    "x_age_us": np.int64,
+    "usable": np.bool_,
+    "alpha": np.float64,
+    "beta": np.float64,
+    "beta_ols": np.float64,
+    "beta_kalman": np.float64,
+    "beta_huber": np.float64,
+    "hedged": np.float64,
+    "spread": np.float64,
+    "mean": np.float64,
+    "deviation": np.float64,
+    "z": np.float64,
+    "signal": np.int8,
+    "position": np.int8,
+    "event": np.int8,
+    "equity": np.float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PairSettings:
+    """What is computed for a pair. Two sessions with equal settings share one stream.
+
+    Attributes
+    ----------
+    y, x : str
+        Instruments; y is priced in x.
+    bar_us : int
+        Bar interval in microseconds.
+    model : {"ols", "kalman", "huber"}
+        The hedge whose spread is traded.
+    lookback : int
+        Bars the hedge looks back on: the window of OLS and Huber, the Kalman filter's prefix.
+    z_window : int
+        Bars of the rolling z-score.
+    z_kind : {"model", "rolling", "ewm", "robust"}
+        "model" is the Kalman innovation over its own standard deviation, and the rolling z of
+        the spread for OLS and Huber.
+    rules : Rules
+        When to trade; ``rules.log_prices`` also makes the regression one of log prices.
+    costs : Costs
+        What a fill costs.
+    """
+
+    y: str
+    x: str
+    bar_us: int = 5 * SECOND_US
+    model: Model = "kalman"
+    lookback: int = 200
+    z_window: int = 100
+    z_kind: ZKind = "model"
+    rules: Rules = field(default_factory=Rules)
+    costs: Costs = field(default_factory=Costs)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot give an answer."""
+        if self.y == self.x:
+            raise DataError(f"Both legs are {self.y}; choose two different instruments.")
+        if self.bar_us < SECOND_US or self.bar_us % SECOND_US:
+            raise DataError(f"The bar is {self.bar_us} us; choose whole seconds.")
+        if self.lookback < 10 or self.z_window < 5:
+            raise DataError(
+                f"Lookback is {self.lookback} and z window {self.z_window} bars; "
+                "use at least 10 and 5."
+            )
+
+    @property
+    def log_prices(self) -> bool:
+        """Whether log prices are regressed: beta is then a ratio of notionals, not of units."""
+        return self.rules.log_prices
+
+    @property
+    def uses_innovation(self) -> bool:
+        """Whether z is the Kalman filter's own innovation."""
+        return self.model == "kalman" and self.z_kind == "model"
+
+    @property
+    def key(self) -> str:
+        """A short name that is the same for equal settings, after a restart too."""
+        text = json.dumps([STATE_VERSION, asdict(self)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class Provisional(NamedTuple):
+    """What the running bar says before it closes; no signal is raised on it."""
+
+    spread: float
+    z: float
+
+
+class Progress(NamedTuple):
+    """How many usable bars the model has seen, and how many it needs before it speaks."""
+
+    seen: int
+    needed: int
+
+
+class PairStream:
+    """The state of one pair: extend it with closed bars, read it at any time.
+
+    Parameters
+    ----------
+    settings : PairSettings
+    keep : int
+        Bars kept for charts and tests of the relation; models need none of them.
+    """
+
+    def __init__(self, settings: PairSettings, keep: int = 5_000) -> None:
+        self.settings = settings
+        self._columns = {name: Rows(kind, keep) for name, kind in COLUMNS.items()}
+        self.bars = 0
+        self._hedges = {
+            "ols": analytics.RollingOls(settings.lookback),
+            "kalman": analytics.KalmanHedge(prefix=settings.lookback),
+            "huber": analytics.RollingHuber(settings.lookback),
+        }
+        kind = "rolling" if settings.z_kind == "model" else settings.z_kind
+        self._zscore = analytics.RollingZ(settings.z_window, kind)
+        self.trader = Trader(settings.rules, settings.costs)
+
+    @property
+    def hedge(self) -> Any:
+        """The hedge in use."""
+        return self._hedges[self.settings.model]
+
+    @property
+    def progress(self) -> Progress:
+        """How far the model and its z-score are from their first value."""
+        hedge = self.hedge
+        # The bar after the hedge is known has the first spread; z judges it by those before it.
+        needed = hedge.bars_needed + 1
+        if not self.settings.uses_innovation:
+            needed += self._zscore.bars_needed
+        return Progress(min(hedge.bars_seen, needed), needed)
+
+    def extend(self, bars: AlignedBars) -> None:
+        """Follow the pair over newly closed bars, in time order."""
+        if not len(bars.time_us):
+            return
+        y, x = self._scale(bars)
+        before = self.hedge.last_alpha, self.hedge.last_beta
+        hedges = {name: hedge.extend(y, x) for name, hedge in self._hedges.items()}
+        used = hedges[self.settings.model]
+        alpha = known_before(before[0], used.alpha)
+        beta = known_before(before[1], used.beta)
+        spread = y - (alpha + beta * x)
+        mean, deviation, z = self._score(used, spread)
+        done = self.trader.extend(self._trader_input(bars, z, beta))
+        self._append(
+            {
+                "time_us": bars.time_us,
+                "y": bars.y,
+                "x": bars.x,
+                "y_age_us": bars.y_age_us,
+                "x_age_us": bars.x_age_us,
+                "usable": bars.usable,
+                "alpha": used.alpha,
+                "beta": used.beta,
+                **{f"beta_{name}": hedge.beta for name, hedge in hedges.items()},
+                "hedged": self._unscale(alpha + beta * x),
+                "spread": spread,
+                "mean": mean,
+                "deviation": deviation,
+                "z": z,
+                "signal": done.signal,
+                "position": done.position,
+                "event": done.event,
+                "equity": done.equity,
+            }
+        )
+        self.bars += len(bars.time_us)
+
+    def view(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the kept bars by column (see `COLUMNS`), oldest first, read-only."""
+        return {name: rows.view() for name, rows in self._columns.items()}
+
+    def _append(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+        for name, rows in self._columns.items():
+            rows.append(columns[name])
+
+    def provisional(self, y_price: float, x_price: float) -> Provisional:
+        """Return the spread and z that these prices would give if the bar closed now."""
+        hedge = self.hedge
+        y, x = (
+            (np.log(y_price), np.log(x_price)) if self.settings.log_prices else (y_price, x_price)
+        )
+        spread = float(y - (hedge.last_alpha + hedge.last_beta * x))
+        if self.settings.uses_innovation:
+            return Provisional(spread, spread / float(np.sqrt(hedge.next_innovation_var(x))))
+        return Provisional(spread, (spread - self._zscore.next_mean) / self._zscore.next_deviation)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything `restore` needs, as plain arrays."""
+        parts = {
+            f"{name}.{key}": value
+            for name, hedge in self._hedges.items()
+            for key, value in hedge.state().items()
+        }
+        parts |= {f"zscore.{key}": value for key, value in self._zscore.state().items()}
+        parts |= {f"trader.{key}": value for key, value in self.trader.state().items()}
+        parts |= {f"history.{name}": column for name, column in self.view().items()}
+        parts["bars"] = np.array([self.bars])
+        return parts
+
+    def restore(self, parts: dict[str, npt.NDArray[Any]]) -> None:
+        """Go on from where `state` was taken."""
+        for name, hedge in self._hedges.items():
+            hedge.restore(_part(parts, name))
+        self._zscore.restore(_part(parts, "zscore"))
+        self.trader.restore(_part(parts, "trader"))
+        self._append(_part(parts, "history"))
+        self.bars = int(parts["bars"][0])
+
+    def _scale(self, bars: AlignedBars) -> tuple[Floats, Floats]:
+        """Mask unusable bars with NaN and take logs where asked."""
+        y = np.where(bars.usable, bars.y, np.nan)
+        x = np.where(bars.usable, bars.x, np.nan)
+        return (np.log(y), np.log(x)) if self.settings.log_prices else (y, x)
+
+    def _unscale(self, values: Floats) -> Floats:
+        return np.exp(values) if self.settings.log_prices else values
+
+    def _score(self, hedge: analytics.Hedge, spread: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return mean, deviation and z of the spread."""
+        if self.settings.uses_innovation:
+            deviation = np.sqrt(hedge.innovation_var)
+            return np.where(np.isnan(deviation), np.nan, 0.0), deviation, spread / deviation
+        score = self._zscore.extend(spread)
+        return score.mean, score.deviation, score.z
+
+    def _trader_input(self, bars: AlignedBars, z: Floats, beta: Floats) -> BarsIn:
+        return BarsIn(
+            time_us=bars.time_us,
+            y=bars.y,
+            x=bars.x,
+            y_open=bars.y_open,
+            x_open=bars.x_open,
+            z=z,
+            beta=beta,
+            usable=bars.usable,
+        )
+
+
+def known_before(last: float, values: Floats) -> Floats:
+    """Return, for each bar, the last value known strictly before it.
+
+    Parameters
+    ----------
+    last : float
+        The value known before the first bar (NaN if none).
+    values : ndarray of shape (n_bars,)
+        NaN where a bar gave none; the earlier value then stays.
+    """
+    before = np.concatenate(([last], values[:-1]))
+    index = np.where(np.isnan(before), 0, np.arange(len(before)))
+    np.maximum.accumulate(index, out=index)
+    return before[index]
+
+
+def _part(parts: dict[str, npt.NDArray[Any]], name: str) -> dict[str, npt.NDArray[Any]]:
+    prefix = name + "."
+    return {key[len(prefix) :]: value for key, value in parts.items() if key.startswith(prefix)}
+
+
+# Is it real? ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What the last bars say about the pair, from the residual of one fixed regression.
+
+    All of it is in-sample over `n_obs` usable bars and describes the past; a rolling spread would
+    pass every test by construction (its half-life on pure noise is 0.22 times its window).
+    """
+
+    n_obs: int
+    statistic: float
+    p_value: float
+    lags: int
+    half_life: float
+    half_life_low: float
+    half_life_high: float
+    hurst: float
+    r_squared: float
+    return_correlation: float
+    beta: float
+    beta_drift_per_hour: float
+    crossings_per_day: float
+    stale_share: float
+    same_asset: bool
+
+
+def assess(
+    view: dict[str, npt.NDArray[Any]], settings: PairSettings, most: int = 2_000
+) -> Relation | None:
+    """Test whether the pair belongs together on its last `most` bars.
+
+    Returns None while fewer than 50 usable bars exist. y is regressed on x, in that direction only
+    (trying both and keeping the better one doubles the false alarms).
+    """
+    view = {name: column[-most:] for name, column in view.items()}
+    usable = view["usable"]
+    if usable.sum() < 50:
+        return None
+    y, x = view["y"][usable], view["x"][usable]
+    if settings.log_prices:
+        y, x = np.log(y), np.log(x)
+    test = analytics.engle_granger(y, x)
+    life = analytics.half_life(test.residual)
+    per_day = 86_400 * SECOND_US / settings.bar_us
+    return Relation(
+        n_obs=len(y),
+        statistic=test.statistic,
+        p_value=test.p_value,
+        lags=test.lags,
+        half_life=life.half_life,
+        half_life_low=life.low,
+        half_life_high=life.high,
+        hurst=analytics.hurst(test.residual),
+        r_squared=test.r_squared,
+        return_correlation=_return_correlation(view),
+        beta=test.beta,
+        beta_drift_per_hour=_drift_per_hour(view, settings.bar_us),
+        crossings_per_day=analytics.zero_crossings(test.residual) / len(y) * per_day,
+        stale_share=1.0 - float(usable.mean()),
+        same_asset=test.same_asset,
+    )
+
+
+def _return_correlation(view: dict[str, npt.NDArray[Any]]) -> float:
+    y = np.diff(np.log(np.where(view["usable"], view["y"], np.nan)))
+    x = np.diff(np.log(np.where(view["usable"], view["x"], np.nan)))
+    both = np.isfinite(y) & np.isfinite(x)
+    if both.sum() < 3 or not (y[both].std() and x[both].std()):
+        return float("nan")
+    return float(np.corrcoef(y[both], x[both])[0, 1])
+
+
+def _drift_per_hour(view: dict[str, npt.NDArray[Any]], bar_us: int) -> float:
+    """Relative change of the hedge ratio over the last hour (or what there is), per hour."""
+    beta = view["beta"][np.isfinite(view["beta"])]
+    bars = min(len(beta) - 1, 3_600 * SECOND_US // bar_us)
+    if bars < 10 or beta[-1 - bars] == 0.0:
+        return float("nan")
+    hours = bars * bar_us / (3_600 * SECOND_US)
+    return float((beta[-1] / beta[-1 - bars] - 1.0) / hours)
+
+
+# What would it cost? --------------------------------------------------------------------
+
+
+class LegQuote(NamedTuple):
+    """Half of a leg's bid-ask spread in basis points, and whether it is only estimated."""
+
+    half_spread_bp: float
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TradeCost:
+    """A round trip's cost in basis points of the Y leg's value, for the trade z points at.
+
+    `funding_bp` is what is paid (negative: received) until the spread is expected back at the exit
+    threshold. `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to the
+    exit threshold would leave.
+    """
+
+    fees_bp: float
+    spreads_bp: float
+    funding_bp: float
+    break_even_z: float
+    left_bp: float
+    spreads_estimated: bool
+
+    @property
+    def total_bp(self) -> float:
+        """All of it."""
+        return self.fees_bp + self.spreads_bp + self.funding_bp
+
+
+def trade_cost(
+    settings: PairSettings,
+    prices: tuple[float, float],
+    beta: float,
+    z: float,
+    deviation: float,
+    quotes: tuple[LegQuote, LegQuote],
+    funding_per_hour: tuple[float, float] = (0.0, 0.0),
+    holding_hours: float = 0.0,
+) -> TradeCost:
+    """Estimate what a trade at these prices would cost and earn.
+
+    Parameters
+    ----------
+    prices : (y, x)
+    beta, z, deviation : float
+        Hedge ratio, z-score and the spread's deviation, in the units of the settings (log or raw).
+    quotes : (y, x)
+        Half-spreads of the legs.
+    funding_per_hour : (y, x)
+        Fraction of a long leg's notional paid per hour.
+    holding_hours : float
+        Expected time in the trade; NaN where the half-life is unknown.
+    """
+    costs = replace(
+        settings.costs,
+        y_half_spread_bp=quotes[0].half_spread_bp,
+        x_half_spread_bp=quotes[1].half_spread_bp,
+    )
+    trip = costs.round_trip_bp(settings.rules.notional_ratio(*prices, beta))
+    y_quantity, x_quantity = settings.rules.quantities(1, *prices, beta)
+    ratio = -x_quantity * prices[1] / (y_quantity * prices[0])
+    side = -1.0 if z > 0 else 1.0
+    funding = side * (funding_per_hour[0] - ratio * funding_per_hour[1]) * holding_hours * 1e4
+    deviation_bp = deviation * 1e4 if settings.log_prices else deviation / prices[0] * 1e4
+    total = trip.total_bp + funding
+    return TradeCost(
+        fees_bp=trip.fees_bp,
+        spreads_bp=trip.spread_bp,
+        funding_bp=funding,
+        break_even_z=total / deviation_bp if deviation_bp > 0 else float("nan"),
+        left_bp=max(abs(z) - settings.rules.exit, 0.0) * deviation_bp - total,
+        spreads_estimated=quotes[0].estimated or quotes[1].estimated,
+    )
