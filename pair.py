@@ -23,6 +23,7 @@ from rows import Rows
 
 Floats = npt.NDArray[np.float64]
 Model = Literal["ols", "kalman", "huber"]
+Hedging = analytics.RollingOls | analytics.KalmanHedge | analytics.RollingHuber
 ZKind = Literal["model", "rolling", "ewm", "robust"]
 
 MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
@@ -148,7 +149,7 @@ class PairStream:
         self.settings = settings
         self._columns = {name: Rows(kind, keep) for name, kind in COLUMNS.items()}
         self.bars = 0
-        self._hedges = {
+        self._hedges: dict[str, Hedging] = {
             "ols": analytics.RollingOls(settings.lookback),
             "kalman": analytics.KalmanHedge(prefix=settings.lookback),
             "huber": analytics.RollingHuber(settings.lookback),
@@ -158,7 +159,7 @@ class PairStream:
         self.trader = Trader(settings.rules, settings.costs)
 
     @property
-    def hedge(self) -> Any:
+    def hedge(self) -> Hedging:
         """The hedge in use."""
         return self._hedges[self.settings.model]
 
@@ -224,7 +225,7 @@ class PairStream:
             (np.log(y_price), np.log(x_price)) if self.settings.log_prices else (y_price, x_price)
         )
         spread = float(y - (hedge.last_alpha + hedge.last_beta * x))
-        if self.settings.uses_innovation:
+        if isinstance(hedge, analytics.KalmanHedge) and self.settings.uses_innovation:
             return Provisional(spread, spread / float(np.sqrt(hedge.next_innovation_var(x))))
         return Provisional(spread, (spread - self._zscore.next_mean) / self._zscore.next_deviation)
 
@@ -400,8 +401,8 @@ class TradeCost:
     """A round trip's cost in basis points of the Y leg's value, for the trade z points at.
 
     `funding_bp` is what is paid (negative: received) until the spread is expected back at the exit
-    threshold. `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to the
-    exit threshold would leave.
+    threshold. `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to
+    the exit threshold would leave.
     """
 
     fees_bp: float
