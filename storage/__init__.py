@@ -1,5 +1,18 @@
 """The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
 
 from storage.buffer import HotBuffer
+from storage.null import NullStore
+from storage.readers import Reader, Span
+from storage.store import Store, StoreHealth
+from storage.writer import Recordable, SignalRow
 
-__all__ = ["HotBuffer"]
+__all__ = [
+    "HotBuffer",
+    "NullStore",
+    "Reader",
+    "Recordable",
+    "SignalRow",
+    "Span",
+    "Store",
+    "StoreHealth",
+]

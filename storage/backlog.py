@@ -1,0 +1,221 @@
+"""What waits for the disk: bounded, in order, and never dropped while the disk keeps up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from market import Gap, StoreError, StoreUnusable, Trade
+from storage.writer import Entry
+
+_BATCH_ENTRIES = 20_000
+
+
+@dataclass(slots=True)
+class Batch:
+    """What goes into one commit.
+
+    Attributes
+    ----------
+    ticket : int
+        The last call to `Backlog.put` it answers.
+    since_s : float
+        When the oldest of it was put (monotonic).
+    queued : int
+        Entries it took from the queue, whatever became of them.
+    """
+
+    ticket: int
+    since_s: float
+    entries: list[Entry]
+    states: dict[str, bytes]
+    queued: int = 0
+
+    @property
+    def trades(self) -> int:
+        """How many trades it holds."""
+        return sum(1 for entry in self.entries if isinstance(entry, Trade))
+
+
+class Backlog:
+    """A queue from many threads to the one that writes.
+
+    A full queue makes the threads that fill it wait. While writing is paused they do not wait, for
+    prices must go on: what finds no room is counted and kept as a gap per instrument.
+
+    Parameters
+    ----------
+    batch_s : float
+        How long entries are gathered before they are handed out.
+    limit : int
+        Entries that may wait.
+    """
+
+    def __init__(self, batch_s: float, limit: int) -> None:
+        self.batch_s = batch_s
+        self._limit = limit
+        # Guards everything below; notified whenever any of it changes.
+        self._changed = threading.Condition()
+        self._waiting: deque[Batch] = deque()
+        self._states: dict[str, bytes] = {}
+        self._holes: dict[str, Gap] = {}
+        self._taken: Batch | None = None
+        self._tickets = self._done = self._flush_to = 0
+        self._close_by_s: float | None = None
+        self.queued = 0
+        self.lost = 0
+        self.problem: StoreError | None = None
+        self.is_ended = False
+
+    # For the threads that record --------------------------------------------------------
+
+    def put(self, entries: list[Entry]) -> None:
+        """Add what is to be committed together; waits while the queue is full."""
+        with self._changed:
+            self._check_open()
+            while self._is_full(len(entries)) and self.problem is None:
+                self._changed.wait()
+                self._check_open()
+            if self._is_full(len(entries)):
+                self._lose(entries)
+                return
+            self._tickets += 1
+            self._waiting.append(Batch(self._tickets, time.monotonic(), entries, {}))
+            self.queued += len(entries)
+            self._changed.notify_all()
+
+    def put_state(self, key: str, blob: bytes) -> None:
+        """Add a blob; a newer one of the same key takes its place."""
+        with self._changed:
+            self._check_open()
+            self._states[key] = blob
+            self._tickets += 1
+            self._changed.notify_all()
+
+    def state(self, key: str) -> bytes | None:
+        """Return a blob that is not committed yet."""
+        with self._changed:
+            taken = self._taken.states.get(key) if self._taken else None
+            return self._states.get(key, taken)
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until everything put before is committed; False if that did not come in time."""
+        with self._changed:
+            ticket = self._tickets
+            self._flush_to = max(self._flush_to, ticket)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._done >= ticket or self.is_ended, timeout)
+            return self._done >= ticket
+
+    def shut(self, timeout: float) -> None:
+        """Take nothing more; what waits may still be written for `timeout` seconds."""
+        with self._changed:
+            if self._close_by_s is None:
+                self._close_by_s = time.monotonic() + timeout
+            self._changed.notify_all()
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest entry has waited."""
+        with self._changed:
+            oldest = self._taken or (self._waiting[0] if self._waiting else None)
+            return time.monotonic() - oldest.since_s if oldest else 0.0
+
+    @property
+    def trades(self) -> int:
+        """How many trades are not committed."""
+        with self._changed:
+            taken = self._taken.trades if self._taken else 0
+            return taken + sum(batch.trades for batch in self._waiting)
+
+    def _is_full(self, more: int) -> bool:
+        # Entries above the limit by themselves go through alone.
+        return self.queued > 0 and self.queued + more > self._limit
+
+    def _check_open(self) -> None:
+        if self._close_by_s is not None:
+            raise StoreError("The record is closed; nothing more can be recorded.")
+
+    def _lose(self, entries: list[Entry]) -> None:
+        for trade in entries:
+            if isinstance(trade, Trade):
+                self.lost += 1
+                number = trade.trade_id if isinstance(trade.trade_id, int) else 0
+                hole = self._holes.get(trade.instrument)
+                self._holes[trade.instrument] = Gap(
+                    trade.instrument,
+                    min(hole.first_id, number) if hole else number,
+                    max(hole.last_id, number) if hole else number,
+                    min(hole.start_us, trade.time_us) if hole else trade.time_us,
+                    max(hole.end_us, trade.time_us) if hole else trade.time_us,
+                    "open",
+                )
+
+    # For the thread that writes ---------------------------------------------------------
+
+    def take(self) -> Batch | None:
+        """Wait for the next batch; None when all is done, or closing allows no more time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_work() or self._close_by_s is not None)
+            if not self._has_work() or self.is_overdue:
+                return None
+            since_s = self._waiting[0].since_s if self._waiting else time.monotonic()
+            self._changed.wait_for(self._is_pressing, since_s + self.batch_s - time.monotonic())
+            self._taken = self._gather(since_s)
+            return self._taken
+
+    def done(self, batch: Batch) -> None:
+        """Note that a batch is committed."""
+        with self._changed:
+            self._done = batch.ticket
+            self.queued -= batch.queued
+            self.problem = self._taken = None
+            self._changed.notify_all()
+
+    def pause(self, problem: StoreError, retry_s: float) -> bool:
+        """Say why a batch was not written; wait, and tell whether to try again."""
+        with self._changed:
+            self.problem = problem
+            self._changed.notify_all()
+            if isinstance(problem, StoreUnusable) or self._close_by_s is not None:
+                return False
+            self._changed.wait_for(lambda: self._close_by_s is not None, retry_s)
+            # When closing began meanwhile: once more, the disk may have room by now.
+            return True
+
+    def end(self) -> None:
+        """Note that nothing will be written any more."""
+        with self._changed:
+            self.is_ended = True
+            self._changed.notify_all()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the time for closing is over."""
+        return self._close_by_s is not None and time.monotonic() > self._close_by_s
+
+    def _has_work(self) -> bool:
+        return bool(self._waiting or self._states or self._holes)
+
+    def _is_pressing(self) -> bool:
+        return (
+            self.queued >= min(_BATCH_ENTRIES, self._limit)
+            or self._flush_to > self._done
+            or self._close_by_s is not None
+        )
+
+    def _gather(self, since_s: float) -> Batch:
+        batch = Batch(self._done, since_s, [], self._states)
+        self._states = {}
+        while self._waiting and len(batch.entries) < _BATCH_ENTRIES:
+            first = self._waiting.popleft()
+            batch.entries.extend(first.entries)
+            batch.ticket = first.ticket
+        if not self._waiting:
+            batch.ticket = self._tickets
+        batch.queued = len(batch.entries)
+        batch.entries.extend(self._holes.values())
+        self._holes = {}
+        return batch

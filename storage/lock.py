@@ -1,0 +1,75 @@
+"""One writer per database, guarded by a lock of the operating system that dies with its process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from market import StoreFull, StoreInUse
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Windows locks bytes against reading too: lock one far behind the pid that others must read.
+    def _try_lock(handle: int) -> None:
+        os.lseek(handle, 1 << 20, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(handle, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class WriterLock:
+    """The right to record into a database, held until `release` or the end of the process.
+
+    The lock is on ``<database>.lock``, which stays behind: removing it would let two processes
+    lock two different files of the same name.
+
+    Raises
+    ------
+    StoreInUse
+        Another process (or another Store of this one) holds it.
+    StoreFull
+        The lock file cannot be written.
+    """
+
+    def __init__(self, database: Path) -> None:
+        path = database.with_name(database.name + ".lock")
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreFull(
+                f"Nothing can be written beside {database} ({error.strerror}). Live prices and "
+                "signals work without the record; choose a writable folder with TANDEM_DATABASE."
+            ) from error
+        try:
+            _try_lock(self._handle)
+        except OSError:
+            owner = os.read(self._handle, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._handle)
+            who = "this process" if owner == str(os.getpid()) else f"process {owner}"
+            raise StoreInUse(
+                f"{database} is being recorded into by {who}. Its data can be read here; to record "
+                "too, stop that process or choose another file with TANDEM_DATABASE."
+            ) from None
+        self._note(str(os.getpid()))
+
+    def release(self) -> None:
+        """Let others record."""
+        self._note("")
+        os.close(self._handle)
+
+    def _note(self, text: str) -> None:
+        try:
+            os.ftruncate(self._handle, 0)
+            os.lseek(self._handle, 0, os.SEEK_SET)
+            os.write(self._handle, text.encode("ascii"))
+        except OSError:
+            # A full disk: the lock holds all the same, only the pid cannot be told.
+            return

@@ -1,0 +1,94 @@
+"""The record that is not there: the same questions, empty answers, and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from market import BAR, Funding, Gap, Quote, Trade
+from storage.readers import Span
+from storage.store import StoreHealth
+from storage.writer import Recordable, SignalRow
+
+
+class NullStore:
+    """Stands in where no record can be kept, so that live prices and signals go on without one.
+
+    Parameters
+    ----------
+    reason : str
+        Why there is none, as the screen shows it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def submit(self, events: Sequence[Recordable]) -> None:
+        """Keep nothing."""
+
+    def save_signals(self, pair: str, rows: Sequence[SignalRow]) -> None:
+        """Keep nothing."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep nothing."""
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return True: nothing waits."""
+        return True
+
+    def close(self, timeout: float = 5.0) -> int:
+        """Return 0: nothing waited."""
+        return 0
+
+    def health(self) -> StoreHealth:
+        """Return the reason there is no record."""
+        return StoreHealth(state="paused", text=self._reason)
+
+    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return no bars."""
+        return np.empty(0, BAR)
+
+    def trades(
+        self,
+        instrument: str,
+        start_us: int,
+        end_us: int,
+        most: int = 1_000_000,
+        newest: bool = False,
+    ) -> list[Trade]:
+        """Return no trades."""
+        return []
+
+    def arrivals(self, instrument: str, start_us: int, end_us: int) -> list[Trade]:
+        """Return no trades."""
+        return []
+
+    def last_trade(self, instrument: str) -> Trade | None:
+        """Return None."""
+        return None
+
+    def spans(self) -> dict[str, Span]:
+        """Return no spans."""
+        return {}
+
+    def gaps(self, instrument: str, since_us: int = 0) -> list[Gap]:
+        """Return no gaps."""
+        return []
+
+    def quotes(self, instrument: str, start_us: int, end_us: int) -> list[Quote]:
+        """Return no quotes."""
+        return []
+
+    def fundings(self, instrument: str, start_us: int, end_us: int) -> list[Funding]:
+        """Return no funding rates."""
+        return []
+
+    def signals(self, pair: str, since_us: int = 0) -> list[SignalRow]:
+        """Return no signals."""
+        return []
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return None."""
+        return None

@@ -1,0 +1,260 @@
+"""Reading the record. Every read has its own short-lived connection and sees whole batches only.
+
+A reader that stayed open would keep the write-ahead log from being folded back into the file.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from market import BAR, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
+from storage.packing import Seconds, unpack
+from storage.schema import TRADES_BETWEEN, explain, open_reader, slot
+from storage.writer import SignalRow
+
+_LAST_MINUTE = 2**32 - 1
+
+
+class Span(NamedTuple):
+    """What is recorded of an instrument: times of its first and last trade, and how many."""
+
+    first_us: int
+    last_us: int
+    trades: int
+
+
+class Reader:
+    """Everything that can be asked of a record; any thread may ask.
+
+    All times are the trades' own, in microseconds; ranges exclude their end. An instrument that
+    was never recorded has nothing, which is not an error.
+
+    Raises
+    ------
+    StoreUnusable, StoreFull, StoreInUse
+        Every method, when the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-second bars (dtype BAR) that start in the range, ascending."""
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            if number is None:
+                return np.empty(0, BAR)
+            return _between(_seconds(connection, number, start_us, end_us), start_us, end_us).bars
+
+    def trades(
+        self,
+        instrument: str,
+        start_us: int,
+        end_us: int,
+        most: int = 1_000_000,
+        newest: bool = False,
+    ) -> list[Trade]:
+        """Return trades in order of (time, trade id).
+
+        Parameters
+        ----------
+        most : int
+            Return at most so many.
+        newest : bool
+            Where there are more, return the last ones instead of the first.
+        """
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            if number is None or most <= 0:
+                return []
+            start_us, end_us = _narrow(
+                _seconds(connection, number, start_us, end_us), start_us, end_us, most, newest
+            )
+            found = _trades(connection, instrument, number, start_us, end_us, "time_us, trade_id")
+            return found[-most:] if newest else found[:most]
+
+    def arrivals(self, instrument: str, start_us: int, end_us: int) -> list[Trade]:
+        """Return trades in the order they were recorded, which is the order they arrived in."""
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            if number is None:
+                return []
+            return _trades(connection, instrument, number, start_us, end_us, "arrival")
+
+    def last_trade(self, instrument: str) -> Trade | None:
+        """Return the trade with the latest time."""
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            row = connection.execute(
+                "SELECT max(slot) FROM bars_1s WHERE slot BETWEEN ? AND ?",
+                (slot(number or 0, 0), slot(number or 0, _LAST_MINUTE)),
+            ).fetchone()
+            if number is None or row[0] is None:
+                return None
+            minute_us = (row[0] & _LAST_MINUTE) * MINUTE_US
+            bars = _seconds(connection, number, minute_us, minute_us + MINUTE_US).bars
+            last_us = int(bars["last_us"][-1])
+            return _trades(connection, instrument, number, last_us, last_us + 1, "arrival")[-1]
+
+    def spans(self) -> dict[str, Span]:
+        """Return what is recorded of every instrument with a trade."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT name, first_us, last_us, trades FROM instruments "
+                "WHERE trades > 0 ORDER BY name"
+            ).fetchall()
+        return {name: Span(*rest) for name, *rest in rows}
+
+    def gaps(self, instrument: str, since_us: int = 0) -> list[Gap]:
+        """Return known gaps that end at or after `since_us`, in order of time."""
+        return [
+            Gap(instrument, *row)
+            for row in self._rows(
+                "SELECT first_id, last_id, start_us, end_us, state FROM gaps "
+                "WHERE instrument_id = ? AND end_us >= ? ORDER BY start_us, first_id",
+                instrument,
+                since_us,
+            )
+        ]
+
+    def quotes(self, instrument: str, start_us: int, end_us: int) -> list[Quote]:
+        """Return the last quote of every second that had one."""
+        return [
+            Quote(instrument, *row)
+            for row in self._rows(
+                "SELECT time_us, bid, bid_quantity, ask, ask_quantity, received_us FROM quotes "
+                "WHERE instrument_id = ? AND second >= ? AND second <= ? "
+                "AND time_us >= ? AND time_us < ? ORDER BY second",
+                instrument,
+                start_us // SECOND_US,
+                end_us // SECOND_US,
+                start_us,
+                end_us,
+            )
+        ]
+
+    def fundings(self, instrument: str, start_us: int, end_us: int) -> list[Funding]:
+        """Return funding rates at the times they changed."""
+        return [
+            Funding(instrument, *row)
+            for row in self._rows(
+                "SELECT time_us, rate, next_us, mark_price, received_us FROM funding "
+                "WHERE instrument_id = ? AND time_us >= ? AND time_us < ? ORDER BY time_us",
+                instrument,
+                start_us,
+                end_us,
+            )
+        ]
+
+    def signals(self, pair: str, since_us: int = 0) -> list[SignalRow]:
+        """Return the signals of a pair as they were shown; NaN where a number was unknown."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT time_us, kind, z, y_price, x_price, beta FROM signals "
+                "WHERE pair = ? AND time_us >= ? ORDER BY time_us",
+                (pair, since_us),
+            ).fetchall()
+        # SQLite keeps NaN as NULL.
+        return [
+            SignalRow(*row[:2], *(math.nan if value is None else value for value in row[2:]))
+            for row in rows
+        ]
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was saved under a key."""
+        with self._read() as connection:
+            row = connection.execute("SELECT blob FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def _rows(self, query: str, instrument: str, *rest: int) -> list[tuple[Any, ...]]:
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            return [] if number is None else connection.execute(query, (number, *rest)).fetchall()
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        connection = open_reader(self.path)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        finally:
+            connection.close()
+
+
+def _number(connection: sqlite3.Connection, instrument: str) -> int | None:
+    row = connection.execute("SELECT id FROM instruments WHERE name = ?", (instrument,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _seconds(connection: sqlite3.Connection, number: int, start_us: int, end_us: int) -> Seconds:
+    """Return the seconds of every minute the range touches."""
+    first = min(max(start_us // MINUTE_US, 0), _LAST_MINUTE)
+    last = min(max(end_us // MINUTE_US, 0), _LAST_MINUTE)
+    rows = connection.execute(
+        "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot",
+        (slot(number, first), slot(number, last)),
+    ).fetchall()
+    return unpack([key & _LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
+
+
+def _between(seconds: Seconds, start_us: int, end_us: int) -> Seconds:
+    first, stop = np.searchsorted(seconds.bars["time_us"], (start_us, end_us))
+    bars, lowest_id, highest_id = seconds
+    return Seconds(bars[first:stop], lowest_id[first:stop], highest_id[first:stop])
+
+
+def _narrow(
+    seconds: Seconds, start_us: int, end_us: int, most: int, newest: bool
+) -> tuple[int, int]:
+    """Shrink the range to the seconds that hold the trades asked for.
+
+    The seconds at both ends may lie partly outside, so their trades are not counted on.
+    """
+    bars = _between(seconds, start_us // SECOND_US * SECOND_US, end_us).bars
+    counts = bars["trades"]
+    if len(bars) < 3 or counts[1:-1].sum() <= most:
+        return start_us, end_us
+    if newest:
+        through = np.cumsum(counts[-2::-1])
+        at = len(bars) - 2 - int(np.searchsorted(through, most))
+        return max(start_us, int(bars["time_us"][at])), end_us
+    at = 1 + int(np.searchsorted(np.cumsum(counts[1:]), most))
+    return start_us, min(end_us, int(bars["time_us"][at]) + SECOND_US)
+
+
+def _trades(
+    connection: sqlite3.Connection,
+    instrument: str,
+    number: int,
+    start_us: int,
+    end_us: int,
+    order: str,
+) -> list[Trade]:
+    seconds = _between(
+        _seconds(connection, number, start_us, end_us), start_us // SECOND_US * SECOND_US, end_us
+    )
+    if not len(seconds.bars):
+        return []
+    rows = connection.execute(
+        "SELECT :name, trade_id, time_us, price, quantity, side, received_us "
+        f"FROM ({TRADES_BETWEEN}) ORDER BY {order}",
+        {
+            "name": instrument,
+            "id": number,
+            "lowest": int(seconds.lowest_id.min()),
+            "highest": int(seconds.highest_id.max()),
+            "start": start_us,
+            "end": end_us,
+        },
+    )
+    return list(map(Trade._make, rows))

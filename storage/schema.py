@@ -1,0 +1,310 @@
+"""The database file: its tables, how it is opened, and what its errors mean to a user."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from market import StoreError, StoreFull, StoreInUse, StoreUnusable, now_us
+
+APPLICATION_ID = 0x54_4E_44_4D  # "TNDM"
+_MAGIC = b"SQLite format 3\x00"
+_PAGE_BYTES = 4_096
+_CHECKED_BYTES = 64 * 2**20
+
+# Appended to, never edited: a file on somebody's disk has applied the earlier ones.
+# `trade_id` has no type: numbers stay numbers and text stays text.
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "record trades, bars, quotes, funding, gaps, signals and state",
+        (
+            """
+            CREATE TABLE instruments (
+                id INTEGER PRIMARY KEY,
+                name TEXT NOT NULL UNIQUE,
+                first_us INTEGER,
+                last_us INTEGER,
+                trades INTEGER NOT NULL DEFAULT 0,
+                arrivals INTEGER NOT NULL DEFAULT 0,
+                highest_id INTEGER
+            )
+            """,
+            """
+            CREATE TABLE trades (
+                instrument_id INTEGER NOT NULL,
+                trade_id NOT NULL,
+                time_us INTEGER NOT NULL,
+                price REAL NOT NULL,
+                quantity REAL NOT NULL,
+                side INTEGER NOT NULL,
+                received_us INTEGER NOT NULL,
+                arrival INTEGER NOT NULL,
+                PRIMARY KEY (instrument_id, trade_id)
+            ) WITHOUT ROWID
+            """,
+            # Numeric ids are found by time through the ids kept with the bars; this index is
+            # empty, and free, where a venue counts its trades.
+            """
+            CREATE INDEX trades_text_time ON trades (instrument_id, time_us)
+            WHERE typeof(trade_id) = 'text'
+            """,
+            # slot = instrument_id << 32 | minutes since the epoch
+            "CREATE TABLE bars_1s (slot INTEGER PRIMARY KEY, seconds BLOB NOT NULL)",
+            """
+            CREATE TABLE quotes (
+                instrument_id INTEGER NOT NULL,
+                second INTEGER NOT NULL,
+                time_us INTEGER NOT NULL,
+                bid REAL NOT NULL,
+                bid_quantity REAL NOT NULL,
+                ask REAL NOT NULL,
+                ask_quantity REAL NOT NULL,
+                received_us INTEGER NOT NULL,
+                PRIMARY KEY (instrument_id, second)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE funding (
+                instrument_id INTEGER NOT NULL,
+                time_us INTEGER NOT NULL,
+                rate REAL NOT NULL,
+                next_us INTEGER NOT NULL,
+                mark_price REAL NOT NULL,
+                received_us INTEGER NOT NULL,
+                PRIMARY KEY (instrument_id, time_us)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE gaps (
+                instrument_id INTEGER NOT NULL,
+                first_id INTEGER NOT NULL,
+                last_id INTEGER NOT NULL,
+                start_us INTEGER NOT NULL,
+                end_us INTEGER NOT NULL,
+                state TEXT NOT NULL,
+                PRIMARY KEY (instrument_id, first_id, last_id, start_us)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE signals (
+                pair TEXT NOT NULL,
+                time_us INTEGER NOT NULL,
+                kind TEXT NOT NULL,
+                z REAL,
+                y_price REAL,
+                x_price REAL,
+                beta REAL,
+                PRIMARY KEY (pair, time_us)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE state (
+                key TEXT PRIMARY KEY,
+                saved_us INTEGER NOT NULL,
+                blob BLOB NOT NULL
+            )
+            """,
+        ),
+    ),
+)
+
+# Numeric ids by the range the bars of that time have seen, text ids by their index.
+TRADES_BETWEEN = """
+    SELECT trade_id, time_us, price, quantity, side, received_us, arrival FROM trades
+    WHERE instrument_id = :id AND trade_id BETWEEN :lowest AND :highest
+        AND time_us >= :start AND time_us < :end
+    UNION ALL
+    SELECT trade_id, time_us, price, quantity, side, received_us, arrival FROM trades
+    WHERE instrument_id = :id AND typeof(trade_id) = 'text'
+        AND time_us >= :start AND time_us < :end
+"""
+
+
+def slot(instrument_id: int, minute: int) -> int:
+    """Return the key of a minute's bars: one integer, so that a minute lies in one page."""
+    return instrument_id << 32 | minute
+
+
+# Errors ---------------------------------------------------------------------------------
+
+_NO_SPACE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_NO_PERMISSION = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def explain(error: sqlite3.Error, path: Path) -> StoreError:
+    """Turn an error of SQLite into one whose text tells the user what to do."""
+    # The low byte is the error; the rest only says where it came from.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _NO_SPACE:
+        return StoreFull(f"The disk of {path} is full or fails ({error}). Free some space.")
+    if code in _NO_PERMISSION:
+        return StoreFull(
+            f"{path} cannot be opened for writing ({error}). Make its folder writable, or choose "
+            "another file with TANDEM_DATABASE."
+        )
+    if code in _BUSY:
+        return StoreInUse(f"Another program holds {path} locked ({error}). Close it there.")
+    if code in _DAMAGED:
+        return damaged(path, str(error))
+    return StoreUnusable(
+        f"{path} cannot be used as a record ({error}). Choose another file with TANDEM_DATABASE."
+    )
+
+
+def damaged(path: Path, detail: str) -> StoreUnusable:
+    """Return the error for a file that is broken inside."""
+    return StoreUnusable(
+        f"{path} is damaged ({detail}). It was left as it is: move it aside to begin a new record, "
+        "or bring it back from a copy."
+    )
+
+
+# Opening --------------------------------------------------------------------------------
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder a database will lie in; raises StoreFull where that is not allowed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreFull(
+            f"The folder {path.parent} cannot be made ({error.strerror}). Live prices and signals "
+            "work without the record; choose a writable folder with TANDEM_DATABASE."
+        ) from error
+
+
+def check_file(path: Path) -> bool:
+    """Tell whether a record exists at `path`, refusing anything that is not one, untouched.
+
+    The identification is written before the journal mode changes, so that it is always in the
+    file's own first page and can be read without opening the file as a database.
+    """
+    if path.is_dir():
+        raise StoreUnusable(f"{path} is a folder; name a file with TANDEM_DATABASE.")
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreUnusable(f"{path} cannot be read ({error.strerror}).") from error
+    if not header:
+        return False
+    if not header.startswith(_MAGIC) or len(header) < 100:
+        raise StoreUnusable(
+            f"{path} is not a database. It was left as it is: choose another file with "
+            "TANDEM_DATABASE, or move this one aside."
+        )
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise StoreUnusable(
+            f"{path} is a database of another program. It was left as it is: choose another file "
+            "with TANDEM_DATABASE."
+        )
+    return True
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open or create the record for writing; the caller holds the writer lock.
+
+    Raises
+    ------
+    StoreUnusable, StoreFull, StoreInUse
+    """
+    exists = check_file(path)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        if not exists:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            # Only before the first table: later it would need the whole file rewritten.
+            connection.execute("PRAGMA auto_vacuum = incremental")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        check_inside(connection, path)
+        _migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise explain(error, path) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the record for one read."""
+    uri = path.absolute().as_uri()
+    try:
+        connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=5)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            connection.close()
+            if os.path.exists(f"{path}-wal"):
+                raise
+            # A file on a read-only disk has no shared memory; nobody can be writing to it.
+            connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    return connection
+
+
+def check_inside(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a record that is damaged or was written by a newer Tandem."""
+    # The whole file only where that is quick; elsewhere damage shows when it is met.
+    if path.stat().st_size <= _CHECKED_BYTES:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise damaged(path, " ".join(verdict.split())[:120])
+    applied = _applied(connection)
+    if applied > len(MIGRATIONS):
+        raise StoreUnusable(
+            f"{path} was written by a newer Tandem (format {applied}, this one knows "
+            f"{len(MIGRATIONS)}). Update Tandem, or choose another file with TANDEM_DATABASE."
+        )
+
+
+def _applied(connection: sqlite3.Connection) -> int:
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone()
+    if known is None:
+        return 0
+    (applied,) = connection.execute("SELECT coalesce(max(id), 0) FROM migrations").fetchone()
+    return int(applied)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what the file has not seen, each step with its own record in one transaction."""
+    for number, (name, statements) in enumerate(MIGRATIONS, start=1):
+        if number <= _applied(connection):
+            continue
+        with transaction(connection):
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS migrations "
+                "(id INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_us INTEGER NOT NULL)"
+            )
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, now_us()))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; takes the write lock at once, since a later upgrade can fail."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk makes SQLite roll back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

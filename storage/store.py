@@ -1,0 +1,314 @@
+"""The record while it is being written: what is submitted, the writer thread, and its health."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from market import DataError, StoreError, StoreUnusable, now_us
+from storage.backlog import Backlog, Batch
+from storage.lock import WriterLock
+from storage.readers import Reader
+from storage.schema import check_file, check_inside, explain, make_folder, open_reader
+from storage.writer import Recordable, SignalRow, Signals, Writer, storable
+
+log = logging.getLogger("tandem.storage")
+
+State = Literal["recording", "paused", "closed", "reading"]
+
+STATE_BYTES = 8 * 2**20
+_SLOW_S = 2.0
+_FIRST_RETRY_S = 0.25
+_LAST_RETRY_S = 5.0
+
+# The entry's fault, not the file's.
+_BAD_ENTRY = (
+    ValueError,
+    OverflowError,
+    TypeError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the record is doing.
+
+    Attributes
+    ----------
+    state : {"recording", "paused", "closed", "reading"}
+    text : str
+        What happened, what still works and what to do, for the screen.
+    queued : int
+        Entries that wait for the writer.
+    written : int
+        New trades committed since the start.
+    oldest_waiting_s : float
+        How long the oldest of the waiting entries has waited.
+    bytes : int
+        Size of the file with its write-ahead log.
+    last_commit_us : int
+        This machine's time of the last commit; 0 before the first.
+    lost : int
+        Trades that found no room while recording was paused; their place is recorded as a gap.
+    refused : int
+        Entries that no database could hold (not a number, out of range).
+    """
+
+    state: Literal["recording", "paused", "closed", "reading"]
+    text: str
+    queued: int = 0
+    written: int = 0
+    oldest_waiting_s: float = 0.0
+    bytes: int = 0
+    last_commit_us: int = 0
+    lost: int = 0
+    refused: int = 0
+
+
+class Store(Reader):
+    """A SQLite record, written by one thread of its own and read by any.
+
+    Acknowledged means committed: `flush` returns True, and `health().written` counts, only what a
+    killed process would find again. A power cut may lose the last moments, never the file.
+
+    When the disk is full or refuses, recording pauses: what waits is kept up to the limit of the
+    queue and written when the disk allows; what finds no room is counted and recorded as a gap.
+    """
+
+    def __init__(
+        self, path: Path, writer: Writer | None, lock: WriterLock | None, backlog: Backlog
+    ) -> None:
+        super().__init__(path)
+        self._writer = writer
+        self._lock = lock
+        self._backlog = backlog
+        self._written = self._refused = self._last_commit_us = 0
+        self._unwritten: int | None = None
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        batch_ms: int = 100,
+        queue_trades: int = 500_000,
+        read_only: bool = False,
+    ) -> Store:
+        """Open the record at `path`, creating it and its folder where there is none.
+
+        Parameters
+        ----------
+        batch_ms : int
+            How long the writer gathers entries before it commits.
+        queue_trades : int
+            Entries that may wait for the writer.
+        read_only : bool
+            Only read, beside another process that records.
+
+        Raises
+        ------
+        StoreInUse
+            Another process is recording into it (it can be opened `read_only`).
+        StoreUnusable
+            It is damaged, not a record of Tandem, or of a newer one. Nothing was changed.
+        StoreFull
+            The disk is full or the place cannot be written.
+        """
+        path = Path(path)
+        if read_only:
+            _check_readable(path)
+            return cls(path, None, None, Backlog(0.0, 0))
+        make_folder(path)
+        check_file(path)
+        lock = WriterLock(path)
+        try:
+            writer = Writer(path)
+        except StoreError:
+            lock.release()
+            raise
+        store = cls(path, writer, lock, Backlog(batch_ms / 1_000, queue_trades))
+        store._thread.start()
+        return store
+
+    def submit(self, events: Sequence[Recordable]) -> None:
+        """Hand events to the writer; one call's events are committed together.
+
+        Returns at once, unless the queue is full because the disk is slower than the market: then
+        it waits for room, and nothing is dropped. While recording is paused it does not wait:
+        what finds no room is counted as lost and its place recorded as a gap.
+
+        Raises
+        ------
+        StoreError
+            The record is closed, or open for reading only.
+        """
+        self._check_writable()
+        if events:
+            self._backlog.put(list(events))
+
+    def save_signals(self, pair: str, rows: Sequence[SignalRow]) -> None:
+        """Record signals as they were shown; one that is already there is never changed."""
+        self._check_writable()
+        if rows:
+            self._backlog.put([Signals(pair, tuple(rows))])
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep a small blob under a key; the oldest beyond 500 keys are forgotten.
+
+        Raises
+        ------
+        DataError
+            The blob is over 8 MB.
+        """
+        self._check_writable()
+        if len(blob) > STATE_BYTES:
+            raise DataError(
+                f"The state of {key:.60} has {len(blob)} bytes and at most {STATE_BYTES} are kept; "
+                "keep fewer bars."
+            )
+        self._backlog.put_state(key, blob)
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was last saved under a key, committed or not."""
+        waiting = self._backlog.state(key)
+        return super().load_state(key) if waiting is None else waiting
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything submitted before is committed; False where it was not in time."""
+        return self._backlog.flush(timeout) if self._writer else True
+
+    def close(self, timeout: float = 5.0) -> int:
+        """Write what waits, for at most `timeout` seconds; return how many trades were not."""
+        if self._writer is None:
+            return 0
+        self._backlog.shut(timeout)
+        # A disk that hangs holds the thread, not the program: it is left behind.
+        self._thread.join(timeout + 1.0)
+        if self._unwritten is None:
+            self._unwritten = self._backlog.trades
+            if self._unwritten:
+                log.error("The record closed with %d trades not written.", self._unwritten)
+        return self._unwritten
+
+    def health(self) -> StoreHealth:
+        """Return how recording is going."""
+        waited_s = self._backlog.waited_s
+        state, text = self._describe(waited_s)
+        return StoreHealth(
+            state=state,
+            text=text,
+            queued=self._backlog.queued,
+            written=self._written,
+            oldest_waiting_s=waited_s,
+            bytes=_size(self.path),
+            last_commit_us=self._last_commit_us,
+            lost=self._backlog.lost,
+            refused=self._refused,
+        )
+
+    def _describe(self, waited_s: float) -> tuple[State, str]:
+        queued, problem = self._backlog.queued, self._backlog.problem
+        if self._writer is None:
+            return "reading", f"Reading {self.path}; nothing is recorded from here."
+        if self._unwritten is not None:
+            left = f" {self._unwritten} trades were not written." if self._unwritten else ""
+            return "closed", f"The record {self.path} is closed.{left}"
+        if problem is not None:
+            then = (
+                "Recording has stopped; restart Tandem after that."
+                if isinstance(problem, StoreUnusable)
+                else f"Recording waits with {queued} entries in memory and goes on by itself."
+            )
+            lost = f" {self._backlog.lost} trades found no room." if self._backlog.lost else ""
+            return "paused", f"{problem} Live prices and signals go on. {then}{lost}"
+        if waited_s > _SLOW_S + self._backlog.batch_s:
+            return "recording", (
+                f"Recording into {self.path} is {waited_s:.0f} s behind: "
+                f"{queued} entries wait for the disk."
+            )
+        return "recording", f"Recording into {self.path}."
+
+    def _check_writable(self) -> None:
+        if self._writer is None:
+            raise StoreError(f"{self.path} is open for reading only; nothing can be recorded.")
+
+    # The writer thread ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        assert self._writer is not None
+        assert self._lock is not None
+        try:
+            while (batch := self._backlog.take()) is not None:
+                if not self._commit(self._writer, batch):
+                    break
+        finally:
+            self._backlog.end()
+            self._writer.close()
+            self._lock.release()
+
+    def _commit(self, writer: Writer, batch: Batch) -> bool:
+        """Write a batch, however often that takes; False where it will never be written."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                new = writer.write(batch.entries, batch.states)
+            except _BAD_ENTRY as error:
+                problem = self._refuse(batch, error)
+                if problem is None:
+                    continue
+            except sqlite3.Error as error:
+                problem = explain(error, self.path)
+            except StoreError as error:
+                problem = error
+            else:
+                self._written += new
+                self._last_commit_us = now_us()
+                self._backlog.done(batch)
+                return True
+            log.warning("Recording is paused: %s", problem)
+            if not self._backlog.pause(problem, retry_s):
+                return False
+            retry_s = min(2 * retry_s, _LAST_RETRY_S)
+
+    def _refuse(self, batch: Batch, error: Exception) -> StoreError | None:
+        """Take out what no database could hold; an error where that is not the cause."""
+        kept = [entry for entry in batch.entries if storable(entry)]
+        refused = len(batch.entries) - len(kept)
+        if not refused:
+            return StoreUnusable(f"{self.path} does not take what is recorded ({error}).")
+        log.error("%d entries cannot be recorded (%s); they are left out.", refused, error)
+        self._refused += refused
+        batch.entries = kept
+        return None
+
+
+def _check_readable(path: Path) -> None:
+    if not check_file(path):
+        raise StoreUnusable(f"There is no record at {path}; record something first.")
+    connection = open_reader(path)
+    try:
+        check_inside(connection, path)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for part in (path, path.with_name(path.name + "-wal")):
+        try:
+            total += part.stat().st_size
+        except OSError:
+            # Not there (yet, or any more); health must be readable all the same.
+            continue
+    return total

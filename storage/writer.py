@@ -1,0 +1,353 @@
+"""What one batch does to the database, in one transaction: trades, their bars, and all else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import chain, count, islice, repeat
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from bars import trade_array
+from market import (
+    MINUTE_US,
+    SECOND_US,
+    TRADE,
+    Funding,
+    Gap,
+    Quote,
+    StoreUnusable,
+    Trade,
+    TradeId,
+    now_us,
+)
+from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
+from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
+
+STATE_ROWS = 500
+
+# One statement of many rows hands the interpreter lock over once instead of once per row: a
+# thread that parses at full speed then slows the writer down 3 times less (measured).
+_MOST_ROWS = 512
+_TRADE_COLUMNS = 8
+
+
+class SignalRow(NamedTuple):
+    """A signal as it was shown: what to do, and the numbers it was decided on."""
+
+    time_us: int
+    kind: Literal["long", "short", "exit", "stop"]
+    z: float
+    y_price: float
+    x_price: float
+    beta: float
+
+
+class Signals(NamedTuple):
+    """Signals of one pair, to be recorded."""
+
+    pair: str
+    rows: tuple[SignalRow, ...]
+
+
+Recordable = Trade | Quote | Funding | Gap
+Entry = Recordable | Signals
+
+
+class _Instrument:
+    """What is known of an instrument without asking the database."""
+
+    def __init__(self, number: int, arrivals: int) -> None:
+        self.number = number
+        self.arrivals = arrivals
+        self.funding: tuple[float, int] | None = None
+
+
+class Writer:
+    """The one connection that writes. Not shared between threads at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = open_writer(path)
+        self._file = _identity(path)
+        self._instruments: dict[str, _Instrument] = {}
+
+    def close(self) -> None:
+        """Close the connection; SQLite then folds the write-ahead log into the file."""
+        self._connection.close()
+
+    def write(self, entries: Iterable[Entry], states: Mapping[str, bytes]) -> int:
+        """Commit everything given and return how many trades were new.
+
+        Raises
+        ------
+        sqlite3.Error
+            Nothing was written.
+        StoreUnusable
+            The file is no longer where it was.
+        ValueError, OverflowError, TypeError
+            An entry cannot be stored (`storable` tells which); nothing was written.
+        """
+        self._check_in_place()
+        trades: dict[str, list[Trade]] = {}
+        others: list[Entry] = []
+        for entry in entries:
+            if type(entry) is Trade:
+                trades.setdefault(entry.instrument, []).append(entry)
+            else:
+                others.append(entry)
+        try:
+            with transaction(self._connection):
+                written = sum(
+                    self._write_trades(self._instrument(name), group)
+                    for name, group in trades.items()
+                )
+                self._write_others(others)
+                self._write_states(states)
+        except BaseException:
+            # What was rolled back must not be remembered.
+            self._instruments.clear()
+            raise
+        return written
+
+    def _check_in_place(self) -> None:
+        """Refuse to write into a file that was deleted or replaced: nobody would find it."""
+        if _identity(self._path) != self._file:
+            raise StoreUnusable(
+                f"{self._path} was moved or deleted while it was recorded into. Put it back, or "
+                "leave it: a restart begins a new record."
+            )
+
+    def _instrument(self, name: str) -> _Instrument:
+        known = self._instruments.get(name)
+        if known is None:
+            self._connection.execute(
+                "INSERT INTO instruments (name) VALUES (?) ON CONFLICT DO NOTHING", (name,)
+            )
+            row = self._connection.execute(
+                "SELECT id, arrivals FROM instruments WHERE name = ?", (name,)
+            ).fetchone()
+            known = self._instruments[name] = _Instrument(*row)
+        return known
+
+    # Trades and bars --------------------------------------------------------------------
+
+    def _write_trades(self, instrument: _Instrument, trades: list[Trade]) -> int:
+        array = trade_array(trades)
+        with np.errstate(over="ignore"):
+            if not np.isfinite(array["price"] * array["quantity"]).all():
+                raise ValueError("a price or quantity is not a finite number")
+        ids, is_number = _ids([trade.trade_id for trade in trades])
+        new = self._insert(instrument, trades)
+        if not all(new):
+            array, ids, is_number = array[new], ids[new], is_number[new]
+        if not len(array):
+            return 0
+        self._write_bars(instrument.number, array, ids, is_number)
+        times = array["time_us"]
+        self._connection.execute(
+            "UPDATE instruments SET trades = trades + :new, arrivals = :arrivals, "
+            "first_us = min(coalesce(first_us, :first), :first), "
+            "last_us = max(coalesce(last_us, :last), :last) WHERE id = :id",
+            {
+                "new": len(array),
+                "arrivals": instrument.arrivals,
+                "first": int(times.min()),
+                "last": int(times.max()),
+                "id": instrument.number,
+            },
+        )
+        return len(array)
+
+    def _insert(self, instrument: _Instrument, trades: list[Trade]) -> list[bool]:
+        """Insert what is not there yet; tells for each trade whether it was new."""
+        _, *columns = zip(*trades, strict=True)
+        first = instrument.arrivals
+        instrument.arrivals += len(trades)
+        rows = zip(repeat(instrument.number), *columns, count(first))
+        new: list[bool] = []
+        for size in _statement_sizes(len(trades)):
+            values = list(chain.from_iterable(islice(rows, size)))
+            inserted = self._connection.execute(_insert_sql(size), values).rowcount
+            if inserted == size:
+                new.extend(repeat(True, size))
+            else:
+                ids = values[1::_TRADE_COLUMNS]
+                new.extend(self._arrived(instrument.number, first + len(new), ids))
+        return new
+
+    def _arrived(self, number: int, first: int, ids: list[TradeId]) -> list[bool]:
+        """Tell which of the trades numbered from `first` on are the ones in the table."""
+        marks = ", ".join(repeat("?", len(ids)))
+        (text,) = self._connection.execute(
+            "SELECT group_concat(arrival) FROM trades "
+            f"WHERE instrument_id = ? AND arrival >= ? AND trade_id IN ({marks})",
+            (number, first, *ids),
+        ).fetchone()
+        arrived = set(map(int, text.split(","))) if text else set()
+        return [arrival in arrived for arrival in range(first, first + len(ids))]
+
+    def _write_bars(self, number: int, trades: Array, ids: Integers, is_number: Mask) -> None:
+        seconds, stale = fold(self._seconds(number, trades), trades, ids, is_number)
+        for start_us in stale.tolist():
+            rebuild(seconds, start_us, self._trades_of_second(number, seconds, start_us))
+        self._connection.executemany(
+            "REPLACE INTO bars_1s VALUES (?, ?)",
+            [(slot(number, minute), blob) for minute, blob in pack(seconds)],
+        )
+
+    def _seconds(self, number: int, trades: Array) -> Seconds:
+        """Return the stored bars of every minute the trades fall into."""
+        minutes, blobs = [], []
+        for minute in np.unique(trades["time_us"] // MINUTE_US).tolist():
+            row = self._connection.execute(
+                "SELECT seconds FROM bars_1s WHERE slot = ?", (slot(number, minute),)
+            ).fetchone()
+            if row is not None:
+                minutes.append(minute)
+                blobs.append(row[0])
+        return unpack(minutes, blobs)
+
+    def _trades_of_second(self, number: int, seconds: Seconds, start_us: int) -> Array:
+        at = int(np.searchsorted(seconds.bars["time_us"], start_us))
+        rows = self._connection.execute(
+            "SELECT time_us, price, quantity, side, received_us "
+            f"FROM ({TRADES_BETWEEN}) ORDER BY arrival",
+            {
+                "id": number,
+                "lowest": int(seconds.lowest_id[at]),
+                "highest": int(seconds.highest_id[at]),
+                "start": start_us,
+                "end": start_us + SECOND_US,
+            },
+        ).fetchall()
+        return np.array(rows, TRADE)
+
+    # Everything else --------------------------------------------------------------------
+
+    def _write_others(self, entries: list[Entry]) -> None:
+        newest: dict[tuple[int, int], Quote] = {}
+        for entry in entries:
+            if isinstance(entry, Quote):
+                key = (self._instrument(entry.instrument).number, entry.time_us // SECOND_US)
+                if key not in newest or newest[key].time_us <= entry.time_us:
+                    newest[key] = entry
+            elif isinstance(entry, Funding):
+                self._write_funding(entry)
+            elif isinstance(entry, Gap):
+                self._connection.execute(
+                    "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT (instrument_id, first_id, last_id, start_us) "
+                    "DO UPDATE SET end_us = excluded.end_us, state = excluded.state",
+                    (self._instrument(entry.instrument).number, *entry[1:]),
+                )
+            elif isinstance(entry, Signals):
+                self._connection.executemany(
+                    "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    [(entry.pair, *row) for row in entry.rows],
+                )
+        self._connection.executemany(
+            "INSERT INTO quotes VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (instrument_id, second) DO UPDATE SET "
+            "time_us = excluded.time_us, bid = excluded.bid, bid_quantity = excluded.bid_quantity, "
+            "ask = excluded.ask, ask_quantity = excluded.ask_quantity, "
+            "received_us = excluded.received_us "
+            "WHERE excluded.time_us >= quotes.time_us",
+            [(*key, *quote[1:]) for key, quote in newest.items()],
+        )
+
+    def _write_funding(self, funding: Funding) -> None:
+        """Record a rate when it changes; venues repeat it every second."""
+        instrument = self._instrument(funding.instrument)
+        if instrument.funding is None:
+            instrument.funding = self._connection.execute(
+                "SELECT rate, next_us FROM funding WHERE instrument_id = ? "
+                "ORDER BY time_us DESC LIMIT 1",
+                (instrument.number,),
+            ).fetchone()
+        if instrument.funding != (funding.rate, funding.next_us):
+            self._connection.execute(
+                "INSERT INTO funding VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (instrument.number, *funding[1:]),
+            )
+            instrument.funding = (funding.rate, funding.next_us)
+
+    def _write_states(self, states: Mapping[str, bytes]) -> None:
+        if not states:
+            return
+        self._connection.executemany(
+            "REPLACE INTO state VALUES (?, ?, ?)",
+            [(key, now_us(), blob) for key, blob in states.items()],
+        )
+        self._connection.execute(
+            "DELETE FROM state WHERE key IN "
+            "(SELECT key FROM state ORDER BY saved_us DESC, rowid DESC LIMIT -1 OFFSET ?)",
+            (STATE_ROWS,),
+        )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _statement_sizes(rows: int) -> Iterator[int]:
+    """Split into powers of two, so that a dozen prepared statements serve every batch."""
+    size = _MOST_ROWS
+    while rows:
+        if rows >= size:
+            rows -= size
+            yield size
+        else:
+            size //= 2
+
+
+@cache
+def _insert_sql(rows: int) -> str:
+    row = f"({', '.join(repeat('?', _TRADE_COLUMNS))})"
+    return f"INSERT INTO trades VALUES {', '.join(repeat(row, rows))} ON CONFLICT DO NOTHING"
+
+
+def _ids(ids: list[TradeId]) -> tuple[Integers, Mask]:
+    """Return numeric ids and where they are; text ids have a 0 there."""
+    kinds = set(map(type, ids))
+    if kinds == {int}:
+        return np.array(ids, np.int64), np.ones(len(ids), np.bool_)
+    if not kinds <= {int, str}:
+        raise TypeError("a trade id is neither a whole number nor text")
+    numbers = [one if isinstance(one, int) else 0 for one in ids]
+    return np.array(numbers, np.int64), np.array([isinstance(one, int) for one in ids])
+
+
+_FIELDS: dict[type, tuple[type | tuple[type, ...], ...]] = {
+    Trade: (str, (int, str), int, (int, float), (int, float), int, int),
+    Quote: (str, int, *repeat((int, float), 4), int),
+    Funding: (str, int, (int, float), int, (int, float), int),
+    Gap: (str, int, int, int, int, str),
+}
+
+
+def storable(entry: Entry) -> bool:
+    """Tell whether an entry can be stored: known kind, right types, finite, within 64 bits."""
+    if isinstance(entry, Signals):
+        return True
+    kinds = _FIELDS.get(type(entry))
+    if kinds is None or not all(map(_storable_value, entry, kinds)):
+        return False
+    return not isinstance(entry, Trade) or math.isfinite(entry.price * entry.quantity)
+
+
+def _storable_value(value: object, kind: type | tuple[type, ...]) -> bool:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str) and value.isprintable()
