@@ -1,0 +1,297 @@
+"""From a file's bytes to its data lines: encoding, delimiter, banner, header, ragged lines.
+
+Records are physical lines: a cell that spans lines is not understood, and a line with an
+unbalanced quote is set aside, so that one stray quote cannot swallow the rest of a file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from market import DataError
+from tables.roles import is_header
+
+MOST_COLUMNS = 1_000
+SAMPLE_LINES = 100
+SNIFF_BYTES = 1_000_000
+DELIMITERS = ("\t", ";", "|", ",")
+
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"PAR1": "a Parquet file; save it as CSV",
+    b"SQLite format 3\x00": "a SQLite database; export the table as CSV",
+    b"%PDF": "a PDF; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
+}
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+class Aside(NamedTuple):
+    """A line that was not used, and why."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The data lines of a file.
+
+    Attributes
+    ----------
+    text : bytes
+        UTF-8, one record a line, no line with more than `width` fields.
+    numbers : ndarray of int64
+        Line number in the file, from 1, of each line of `text`.
+    header : list of str or None
+        Names, `width` of them.
+    sample : list of list of str
+        Fields of the first records.
+    aside : list of Aside
+        Banner, repeated headers and lines that are no records.
+    """
+
+    text: bytes
+    numbers: npt.NDArray[np.int64]
+    header: list[str] | None
+    sample: list[list[str]]
+    width: int
+    delimiter: str
+    encoding: str
+    aside: list[Aside]
+
+
+def shown(text: str, most: int = 40) -> str:
+    """Return text from outside in a form that is safe and short enough for a sentence."""
+    return repr(text if len(text) <= most else text[: most - 1] + "…")
+
+
+def load(data: bytes | Path, name: str, limit_bytes: int) -> bytes:
+    """Return the file's bytes; raises DataError where there are too many, or none."""
+    try:
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        if size > limit_bytes:
+            raise DataError(
+                f"{shown(name)} has {size / 1e6:,.1f} MB; "
+                f"the limit is {limit_bytes / 1e6:,.1f} MB. Cut it into parts or thin it out."
+            )
+        raw = data.read_bytes() if isinstance(data, Path) else data
+    except OSError as error:
+        raise DataError(f"{shown(name)} cannot be read: {error.strerror}.") from None
+    if not raw.strip():
+        raise DataError(f"{shown(name)} is empty; choose a CSV file with prices.")
+    return raw
+
+
+def decode(raw: bytes, name: str) -> tuple[bytes, str]:
+    """Return the text as UTF-8 with line feeds, and the encoding it was in."""
+    for magic, what in _MAGIC.items():
+        if raw.startswith(magic):
+            raise DataError(f"{shown(name)} is {what}.")
+    if raw.lstrip()[:1] in (b"{", b"["):
+        raise DataError(f"{shown(name)} is JSON, not a table; save it as CSV.")
+    encoding = next((found for bom, found in _BOMS if raw.startswith(bom)), "utf-8")
+    if encoding != "utf-16" and (b"\0" in raw or _control_share(raw) > 0.01):
+        raise DataError(f"{shown(name)} is not text; choose a CSV file.")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-16":
+            raise DataError(f"{shown(name)} is damaged UTF-16 text; save it again.") from None
+        encoding = "cp1252"
+        text = raw.decode(encoding, errors="replace")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.encode(), encoding
+
+
+def _control_share(raw: bytes) -> float:
+    head = np.frombuffer(raw[:65_536], np.uint8)
+    return float(np.mean((head < 32) & ~np.isin(head, (9, 10, 13, 26))))
+
+
+def split(raw: bytes, name: str) -> Lines:
+    """Find the delimiter, the header and the data lines of a file's bytes."""
+    text, encoding = decode(raw, name)
+    buffer = np.frombuffer(text if text.endswith(b"\n") else text + b"\n", np.uint8)
+    ends = np.flatnonzero(buffer == ord("\n"))
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
+    delimiter = _delimiter(text, name)
+    quotes = _quotes(buffer, starts, ends)
+    fields = _count_fields(buffer, starts, ends, ord(delimiter))
+    blank = _blank(buffer, starts, ends, ord(delimiter))
+    width, first = _body(fields, blank, name)
+
+    def line(index: int) -> str:
+        return buffer[starts[index] : ends[index]].tobytes().decode()
+
+    top = _parse(line(first), delimiter)
+    header = top if is_header(top) else None
+    rows = np.flatnonzero(~blank)
+    reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
+    body = rows[rows >= first + (header is not None)]
+    for i in body[quotes[body] % 2 == 1]:
+        reasons[int(i)] = "a quote that does not close"
+    for i in body[fields[body] > width]:
+        reasons.setdefault(int(i), f"{fields[i]} fields where the table has {width}")
+    last = int(rows[-1])
+    if not text.endswith(b"\n") and last >= first and fields[last] < width:
+        reasons.setdefault(last, "the file ends in the middle of the line")
+    if header is not None:
+        for i in _same_as(buffer, starts, ends, first, body):
+            reasons.setdefault(int(i), "the header again")
+    dropped = np.fromiter(reasons, np.int64, len(reasons))
+    kept = body[~np.isin(body, dropped)]
+    return Lines(
+        text=_join(buffer, starts, ends, kept),
+        numbers=kept + 1,
+        header=_fit(header, width, [line(int(i)) for i in kept[:5]], delimiter),
+        sample=[_pad(_parse(line(int(i)), delimiter), width) for i in kept[:SAMPLE_LINES]],
+        width=width,
+        delimiter=delimiter,
+        encoding=encoding,
+        aside=[Aside(i + 1, reasons[i], line(i)) for i in sorted(reasons)],
+    )
+
+
+def _parse(line: str, delimiter: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [""])]
+
+
+def _pad(fields: list[str], width: int) -> list[str]:
+    return fields + [""] * (width - len(fields))
+
+
+def _delimiter(text: bytes, name: str) -> str:
+    """Return the character that cuts most of the first lines into the same number of fields.
+
+    The comma comes last: in a file cut by another character it is a decimal comma.
+    """
+    head = text[:SNIFF_BYTES].decode(errors="replace").split("\n")
+    lines = [line for line in head if line.strip()][:SAMPLE_LINES]
+    if max(map(len, lines)) > SNIFF_BYTES // 2:
+        raise DataError(f"{shown(name)} has a line of over {SNIFF_BYTES // 2:,} characters.")
+    for delimiter in DELIMITERS:
+        counts = [_outside_quotes(line, delimiter) for line in lines]
+        usual = max(set(counts), key=lambda count: (counts.count(count) * (count > 0), count))
+        if usual and counts.count(usual) >= 0.6 * len(lines):
+            return delimiter
+        if usual and delimiter == "," and counts.count(usual) >= 2:
+            return delimiter
+    raise DataError(
+        f"{shown(name)} has no columns: its lines are not cut by commas, semicolons, tabs or bars. "
+        f"The first is {shown(lines[0])}."
+    )
+
+
+def _outside_quotes(line: str, delimiter: str) -> int:
+    return sum(part.count(delimiter) for part in line.split('"')[::2])
+
+
+def _quotes(
+    buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Count the quotes of every line."""
+    positions = np.flatnonzero(buffer == ord('"'))
+    return np.searchsorted(positions, ends) - np.searchsorted(positions, starts)
+
+
+def _count_fields(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    delimiter: int,
+) -> npt.NDArray[np.int64]:
+    """Count the fields of every line; delimiters between quotes do not count."""
+    cuts = np.flatnonzero(buffer == delimiter)
+    quotes = np.flatnonzero(buffer == ord('"'))
+    if len(quotes):
+        before_line = np.searchsorted(quotes, starts)[np.searchsorted(ends, cuts)]
+        cuts = cuts[(np.searchsorted(quotes, cuts) - before_line) % 2 == 0]
+    return np.searchsorted(cuts, ends) - np.searchsorted(cuts, starts) + 1
+
+
+def _blank(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    delimiter: int,
+) -> npt.NDArray[np.bool_]:
+    """Tell which lines hold nothing but spaces and delimiters."""
+    ink = np.flatnonzero((buffer > 32) & (buffer != delimiter))
+    found: npt.NDArray[np.bool_] = np.searchsorted(ink, starts) == np.searchsorted(ink, ends)
+    return found
+
+
+def _body(
+    fields: npt.NDArray[np.int64], blank: npt.NDArray[np.bool_], name: str
+) -> tuple[int, int]:
+    """Return the table's width and the first line that belongs to it."""
+    rows = np.flatnonzero(~blank)
+    widths, counts = np.unique(fields[rows[:SAMPLE_LINES]], return_counts=True)
+    wide = widths > 1
+    if not wide.any():
+        raise DataError(f"{shown(name)} has a single column; a time and a price are needed.")
+    # The wider of two equally frequent widths: a short file of a banner, a header and a row.
+    width = int(widths[wide][np.argmax(counts[wide] + widths[wide] / 1e6)])
+    if width > MOST_COLUMNS:
+        raise DataError(
+            f"{shown(name)} has {width:,} columns; the limit is {MOST_COLUMNS:,}. "
+            "Keep the time and the prices."
+        )
+    close = np.abs(fields[rows] - width) <= (1 if width > 3 else 0)
+    return width, int(rows[np.argmax(close)])
+
+
+def _same_as(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    model: int,
+    rows: npt.NDArray[np.int64],
+) -> list[int]:
+    """Return those of `rows` that repeat the line `model`."""
+    pattern = buffer[starts[model] : ends[model]].tobytes()
+    likely = rows[ends[rows] - starts[rows] == len(pattern)]
+    return [int(i) for i in likely if buffer[starts[i] : ends[i]].tobytes() == pattern]
+
+
+def _join(
+    buffer: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    kept: npt.NDArray[np.int64],
+) -> bytes:
+    """Return the kept lines, without a copy byte by byte where none is missing between them."""
+    if not len(kept):
+        return b""
+    if kept[-1] - kept[0] + 1 == len(kept):
+        return buffer[starts[kept[0]] : ends[kept[-1]] + 1].tobytes()
+    keep = np.zeros(len(starts), bool)
+    keep[kept] = True
+    found: bytes = buffer[np.repeat(keep, ends - starts + 1)].tobytes()
+    return found
+
+
+def _fit(
+    header: list[str] | None, width: int, first: list[str], delimiter: str
+) -> list[str] | None:
+    """Give the header as many names as the rows have fields.
+
+    Rows with one field more either end in a delimiter or begin with an unnamed row number.
+    """
+    if header is None or len(header) >= width:
+        return header and header[:width]
+    trailing = all(line.rstrip().endswith(delimiter) for line in first)
+    if len(header) == width - 1 and not trailing:
+        return ["", *header]
+    return _pad(header, width)

@@ -1,0 +1,482 @@
+"""From a file to its table: find the columns, check the rows, make bars or trades."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from market import (
+    BAR,
+    BUY,
+    SELL,
+    TRADE,
+    UNKNOWN_SIDE,
+    DataError,
+    instrument,
+    split_instrument,
+)
+from tables import cells, grid, lines, roles
+from tables.lines import Aside, Lines, shown
+from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report, Table, Trades
+from tables.roles import Column
+
+FILE_VENUE = "file"
+LIMIT_BYTES = 200_000_000
+MOST_TRADES = 2**53  # in a bar; more is a misread number
+
+# Floats to the last bit: the default from pandas 3.1 on, where naming it is deprecated.
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+
+_PRICES = ("open", "high", "low", "close", "price")
+_AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
+_TAKEN_FOR = {
+    "time": "time",
+    "clock": "time of day",
+    "open": "open price",
+    "high": "high price",
+    "low": "low price",
+    "close": "close price",
+    "price": "price",
+    "quantity": "quantity",
+    "volume": "volume",
+    "quote_volume": "volume in quote currency",
+    "buy_volume": "volume bought by takers",
+    "trades": "number of trades",
+    "symbol": "instrument",
+    "side": "side of the taker",
+    "buyer_maker": "whether the buyer was the maker",
+    "id": "trade id",
+    "received": "time of receipt",
+    "last_trade": "time of the last trade",
+    "age": "age of the last trade",
+    "y_instrument": "instrument of Y",
+    "x_instrument": "instrument of X",
+}
+
+
+def read(data: bytes | Path, name: str, limit_bytes: int = LIMIT_BYTES) -> Table:
+    """Read a CSV file of bars or trades, in any of the shapes people have.
+
+    Parameters
+    ----------
+    data : bytes or Path
+        The content, or the file itself.
+    name : str
+        File name: it names the instrument where the file does not, and appears in messages.
+    limit_bytes : int
+        Largest file read.
+
+    Returns
+    -------
+    Table
+        With its `report`.
+
+    Raises
+    ------
+    DataError
+        The file cannot be used at all; the sentence says why and what to do.
+    """
+    raw = lines.load(data, name, limit_bytes)
+    return _Reading(lines.split(raw, name), name).table()
+
+
+@dataclass
+class _Reading:
+    """One file on its way to a table."""
+
+    lines: Lines
+    name: str
+    aside: list[Aside] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    decimal: str = "."
+    times: str = ""
+    kept: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+    def table(self) -> Table:
+        """Read it."""
+        if len(self.lines.numbers) < 2:
+            raise DataError(self._too_short())
+        self.kept = np.zeros(len(self.lines.numbers), bool)
+        layout, columns = self._columns()
+        self._require(columns)
+        data = self._data(self._frame(columns), columns)
+        if roles.is_trades(columns):
+            bars, trades = {}, dict(self._trades(data, columns))
+        else:
+            bars, trades = dict(self._bars(data, columns)), {}
+        return Table(bars, trades, self._report(bars, trades, layout, columns))
+
+    # Columns
+
+    def _too_short(self) -> str:
+        count = len(self.lines.numbers)
+        what = "a single row of data" if count else "no rows of data"
+        return f"{shown(self.name)} has {what}; at least two rows of prices are needed."
+
+    def _columns(self) -> tuple[str, list[Column]]:
+        header, sample = self.lines.header, self.lines.sample
+        if header is not None:
+            return "named columns", roles.by_name(header, sample)
+        found = roles.by_layout(sample)
+        if found is None:
+            raise DataError(
+                f"{shown(self.name)} has no column names, and its {self.lines.width} columns "
+                "are of no layout known here; add a first line like time,open,high,low,close."
+            )
+        return f"{found[0]}, without column names", found[1]
+
+    def _require(self, columns: list[Column]) -> None:
+        found = {column.role for column in columns}
+        names = ", ".join(shown(column.name, 20) for column in columns[:8])
+        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+        if "time" not in found:
+            raise DataError(
+                f"{shown(self.name)} has no time column; its columns are {names}{more}. "
+                "Name one time, date or timestamp."
+            )
+        if not found & {"close", "price"}:
+            raise DataError(
+                f"{shown(self.name)} has no price column; its columns are {names}{more}. "
+                "Name one close or price."
+            )
+
+    def _frame(self, columns: list[Column]) -> pd.DataFrame:
+        """Parse the used columns; text stays text where it is no plain number."""
+        used = [column for column in columns if column.role]
+        as_text: dict[int, type] = {c.index: str for c in used if c.role in ("symbol", "side")}
+        frame = self._parse([column.index for column in used], as_text)
+        number_columns = [c for c in used if c.role in (*_PRICES, *_AMOUNTS)]
+        texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
+        cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
+        self.decimal = cells.decimal_of(cells_of_text) or "."
+        if self.decimal == ",":  # columns that looked like plain numbers have thousands points
+            as_text |= {c.index: str for c in number_columns}
+            frame = self._parse([column.index for column in used], as_text)
+        elif not cells.decimal_of(cells_of_text):
+            doubt = cells.ambiguous_comma(cells_of_text)
+            if doubt:
+                raise DataError(
+                    f"In {shown(self.name)} it cannot be told whether the comma in {shown(doubt)} "
+                    "is a decimal comma or groups thousands; write numbers as 1234.5."
+                )
+        return frame
+
+    def _parse(self, indexes: list[int], as_text: dict[int, type]) -> pd.DataFrame:
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                io.BytesIO(self.lines.text),
+                sep=self.lines.delimiter,
+                header=None,
+                names=list(range(self.lines.width)),
+                usecols=indexes,
+                dtype=as_text,
+                keep_default_na=False,
+                na_values=[""],
+                skip_blank_lines=False,
+                skipinitialspace=True,
+                low_memory=False,
+                index_col=False,
+                encoding="utf-8",
+                **_EXACT_FLOATS,
+            )
+        except (pd.errors.ParserError, ValueError, OverflowError) as error:
+            raise DataError(
+                f"{shown(self.name)} cannot be read as a table: {shown(str(error), 80)}."
+            ) from None
+        if len(frame) != len(self.lines.numbers):
+            raise DataError(
+                f"{shown(self.name)} has cells that run over several lines; write one row a line."
+            )
+        return frame
+
+    # Rows
+
+    def _set_aside(self, wrong: npt.NDArray[np.bool_], reason: str, rows: Any) -> None:
+        """Note the rows (positions in the data) that are wrong."""
+        positions = np.asarray(rows)[wrong]
+        if not len(positions):
+            return
+        self.reasons[reason] += len(positions)
+        for position in positions[: max(ASIDE_SHOWN - len(self.aside), 0)]:
+            start, end = self._line_ends[position : position + 2]
+            text = self.lines.text[start + 1 : end].decode(errors="replace")
+            self.aside.append(Aside(int(self.lines.numbers[position]), reason, text))
+
+    @cached_property
+    def _line_ends(self) -> npt.NDArray[np.int64]:
+        ends = np.flatnonzero(np.frombuffer(self.lines.text, np.uint8) == ord("\n"))
+        return np.concatenate((np.array([-1]), ends))
+
+    def _data(self, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+        """Return one row per line with a valid time, numbers as floats, `row` its position."""
+        time_column = next(c for c in columns if c.role == "time")
+        text = frame[time_column.index]
+        clock = next((c for c in columns if c.role == "clock"), None)
+        if clock is not None:
+            text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
+        found = cells.times(text, time_column.name)
+        self.times = found.taken_for
+        if not found.valid.any():
+            example = next((str(cell) for cell in text if str(cell)), "")
+            raise DataError(
+                f"{shown(self.name)}: the times in column {shown(time_column.name)} are not "
+                f"understood, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
+                "or in milliseconds since 1970."
+            )
+        self._set_aside(~found.valid, "the time is not understood", np.arange(len(frame)))
+        data: dict[str, npt.NDArray[Any]] = {
+            "row": np.arange(len(frame)),
+            "time_us": found.time_us,
+        }
+        for column in columns:
+            if column.role in (*_PRICES, *_AMOUNTS, "age"):
+                data[_key(column)] = cells.numbers(frame[column.index], self.decimal)
+            elif column.role in ("last_trade", "received"):
+                data[_key(column)] = cells.times(frame[column.index], column.name).time_us
+            elif column.role and column.role not in ("time", "clock"):
+                data[_key(column)] = frame[column.index].to_numpy(object)
+        return self._in_order(pd.DataFrame(data, copy=False)[found.valid])
+
+    def _in_order(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Sort by time; rows of one time stay in file order, also where the newest come first."""
+        steps = np.diff(data["time_us"].to_numpy())
+        if "symbol" in data:  # one instrument below the other is in order
+            symbols = data["symbol"].to_numpy()
+            steps = steps[symbols[1:] == symbols[:-1]]
+            if not (steps < 0).any():
+                return data.sort_values("time_us", kind="stable")
+        back, forth = int((steps < 0).sum()), int((steps > 0).sum())
+        if not back:
+            return data
+        if back > forth:
+            data = data[::-1]
+            self.notes.append("The newest rows came first; they were turned round.")
+            back = forth
+        if back:
+            self.notes.append(f"{back:,} rows were out of time order; they were sorted.")
+        return data.sort_values("time_us", kind="stable")
+
+    def _valid_prices(self, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+        checks: tuple[tuple[Callable[[Any], Any], str], ...] = (
+            (np.isnan, "a price or quantity is missing or is no number"),
+            (np.isinf, "a price or quantity is infinite"),
+            (lambda values: values <= 0, "a price or quantity is not above zero"),
+        )
+        for check, reason in checks:
+            wrong = check(part[names].to_numpy()).any(axis=1)
+            self._set_aside(wrong, reason, part["row"])
+            part = part[~wrong]
+        return part
+
+    # Instruments
+
+    def _parts(
+        self, data: pd.DataFrame, columns: list[Column]
+    ) -> Iterator[tuple[str, list[Column], pd.DataFrame]]:
+        """Take the rows apart by symbol column, by symbols in names, or as one."""
+        used = [column for column in columns if column.role]
+        symbols = [column.symbol for column in used if column.symbol and column.role == "close"]
+        stem = re.sub(r"\.(csv|txt|tsv)$", "", Path(self.name).name, flags=re.IGNORECASE)
+        names: set[str] = set()
+        if symbols:
+            for symbol in symbols:
+                given = f"{symbol}_instrument"
+                named = str(data[given].iloc[0]) if given in data else symbol
+                yield _unique(named, names), [c for c in used if c.symbol in ("", symbol)], data
+        elif any(c.role == "symbol" for c in used):
+            missing = data["symbol"].isna().to_numpy()
+            self._set_aside(missing, "the instrument is missing", data["row"])
+            for label, part in data[~missing].groupby("symbol", sort=False):
+                yield _unique(str(label), names), used, part
+        else:
+            yield _unique(stem, names), used, data
+
+    # Bars
+
+    def _bars(self, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Bars]]:
+        for name, used, part in self._parts(data, columns):
+            keys = {column.role: _key(column) for column in used}
+            if any(
+                column.symbol for column in used
+            ):  # a leg may lack a price where another has one
+                part = part[part[keys["close"]].notna()]
+            if "age" in keys:
+                part = grid.fresh(part, keys)
+            prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]
+            part = self._valid_prices(part, prices)
+            part = self._once(self._traded(part, keys), keys)
+            if len(part):
+                self.kept[part["row"].to_numpy()] = True
+                yield name, self._bar_array(part, keys)
+
+    def _bar_array(self, part: pd.DataFrame, keys: dict[str, str]) -> Bars:
+        bars = np.zeros(len(part), BAR)
+
+        def given(role: str) -> npt.NDArray[np.float64]:
+            return part[keys[role]].to_numpy() if role in keys else np.full(len(part), np.nan)
+
+        bars["time_us"] = part["time_us"]
+        bars["close"] = given("close")
+        bars["open"] = given("open") if "open" in keys else bars["close"]
+        top, bottom = (
+            np.maximum(bars["open"], bars["close"]),
+            np.minimum(bars["open"], bars["close"]),
+        )
+        bars["high"] = given("high") if "high" in keys else top
+        bars["low"] = given("low") if "low" in keys else bottom
+        odd = int(((bars["high"] < top) | (bars["low"] > bottom)).sum())
+        if odd:
+            self.notes.append(f"In {odd:,} bars open or close lie outside low and high.")
+        bars["volume"], bars["buy_volume"] = given("volume"), given("buy_volume")
+        bars["notional"] = given("quote_volume")
+        bars["trades"] = np.clip(np.nan_to_num(given("trades")), 0, MOST_TRADES)
+        if "last_trade" in part:
+            bars["last_us"] = part["last_trade"]
+        return bars
+
+    def _traded(self, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+        """Leave out bars in which nothing traded: they only repeat the last price."""
+        if "volume" not in keys or not {"open", "high", "low"} <= set(keys):
+            return part
+        dead = (part[keys["volume"]] == 0).to_numpy()
+        flat = (part[keys["high"]] == part[keys["low"]]).to_numpy()
+        if dead.all():
+            return part
+        self._set_aside(dead & flat, "no trade in the bar (volume 0)", part["row"])
+        return part[~(dead & flat)]
+
+    def _once(self, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+        """Keep the first bar of each time."""
+        again = part.duplicated("time_us").to_numpy()
+        same = part.duplicated(["time_us", keys["close"]]).to_numpy()
+        self._set_aside(again & same, "the same bar again", part["row"])
+        self._set_aside(
+            again & ~same, "another bar of the same time; the first is kept", part["row"]
+        )
+        return part[~again]
+
+    # Trades
+
+    def _trades(self, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Trades]]:
+        for name, used, part in self._parts(data, columns):
+            keys = {column.role: _key(column) for column in used}
+            amount = keys.get("quantity", keys.get("volume"))
+            checked = [keys["price"]] + ([amount] if amount else [])
+            part = self._valid_prices(part, checked)
+            if "id" in keys:
+                again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
+                self._set_aside(again, "the same trade id again", part["row"])
+                part = part[~again]
+            if not len(part):
+                continue
+            self.kept[part["row"].to_numpy()] = True
+            trades = np.zeros(len(part), TRADE)
+            trades["time_us"] = part["time_us"]
+            trades["price"] = part[keys["price"]]
+            trades["quantity"] = part[amount] if amount else np.nan
+            trades["side"] = self._sides(part, keys)
+            trades["received_us"] = part[keys.get("received", "time_us")]
+            yield name, trades
+
+    def _sides(self, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArray[np.int8]:
+        """Return the taker's side of each trade."""
+        if "buyer_maker" in keys:
+            texts = part[keys["buyer_maker"]].astype(str).str.strip().str.lower()
+            known = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
+        elif "side" in keys:
+            texts = part[keys["side"]].astype(str).str.strip().str.lower()
+            known = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
+        else:
+            return np.zeros(len(part), np.int8)
+        sides = texts.map(known).fillna(UNKNOWN_SIDE).to_numpy().astype(np.int8)
+        unknown = int((sides == UNKNOWN_SIDE).sum())
+        if unknown:
+            self.notes.append(f"{unknown:,} trades have no side that is understood.")
+        return sides
+
+    # Report
+
+    def _report(
+        self,
+        bars: dict[str, Bars],
+        trades: dict[str, Trades],
+        layout: str,
+        columns: list[Column],
+    ) -> Report:
+        arrays = [*bars.values(), *trades.values()]
+        if sum(map(len, arrays)) < 2:
+            raise DataError(self._nothing_left())
+        intervals = [grid.usual_interval(rows["time_us"]) for rows in bars.values()]
+        interval_us = min((interval for interval in intervals if interval), default=0)
+        for rows in bars.values():
+            unknown = rows["last_us"] == 0
+            rows["last_us"][unknown] = rows["time_us"][unknown] + max(interval_us, 1) - 1
+        if bars:
+            self.notes.append("Times are taken as the start of each bar.")
+        aside = sorted([*self.lines.aside, *self.aside])[:ASIDE_SHOWN]
+        reasons = self.reasons + Counter(entry.reason for entry in self.lines.aside)
+        return Report(
+            name=self.name,
+            kind="bars" if bars else "trades",
+            layout=layout,
+            rows_read=len(self.lines.numbers) + len(self.lines.aside),
+            rows_kept=int(self.kept.sum()),
+            aside=tuple(entry._replace(text=entry.text[:TEXT_SHOWN]) for entry in aside),
+            reasons=dict(reasons.most_common()),
+            columns=tuple((column.name, _taken_for(column)) for column in columns),
+            first_us=min(int(array["time_us"][0]) for array in arrays),
+            last_us=max(int(array["time_us"][-1]) for array in arrays),
+            interval_us=interval_us,
+            gaps=sum(grid.gaps(rows["time_us"], interval_us) for rows in bars.values()),
+            encoding=self.lines.encoding,
+            delimiter=self.lines.delimiter,
+            decimal=self.decimal,
+            times=self.times,
+            notes=tuple(self.notes),
+        )
+
+    def _nothing_left(self) -> str:
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in self.reasons.most_common(3))
+        return (
+            f"{shown(self.name)} has {len(self.lines.numbers):,} rows, but fewer than two can be "
+            f"used ({why or 'they hold no prices'})."
+        )
+
+
+def _key(column: Column) -> str:
+    return f"{column.role} {column.symbol}" if column.symbol else column.role
+
+
+def _taken_for(column: Column) -> str:
+    if not column.role:
+        return "not used"
+    what = _TAKEN_FOR[column.role]
+    return f"{what} of {column.symbol}" if column.symbol else what
+
+
+def _unique(label: str, names: set[str]) -> str:
+    """Return an instrument name: the label where it is one, else under ``file:``."""
+    try:
+        split_instrument(label)
+        name = label
+    except DataError:
+        symbol = re.sub(r"[^\w./-]+", "-", label).lstrip("_-./")[:36] or "PRICES"
+        name = instrument(FILE_VENUE, symbol)
+    for number in range(2, 10_000):
+        if name not in names:
+            break
+        name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
+    names.add(name)
+    return name
