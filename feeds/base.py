@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from market import (
     DAY_US,
@@ -93,12 +93,22 @@ class WebsocketFeed(Protocol):
         ...
 
 
+@runtime_checkable
 class GeneratedFeed(Protocol):
-    """A source that makes its own events: the simulation, or a recording played back."""
+    """A source that makes its own events: the simulation, or a recording played back.
+
+    Attributes
+    ----------
+    venue, title, popular
+        As of a `WebsocketFeed`.
+    begins_with_past : bool
+        True where the first batches bring what happened before the start, as quickly as it can.
+    """
 
     venue: ClassVar[str]
     title: ClassVar[str]
     popular: tuple[str, ...]
+    begins_with_past: ClassVar[bool]
 
     def instrument(self, text: str) -> str:
         """Return the instrument a user means by `text`."""

@@ -9,7 +9,8 @@ A real trade::
 Trade ids count up by one per product. Side is the *maker's*, so it is flipped here. One
 ``last_match`` per product comes first: the latest trade before the subscription. Liveness: a
 heartbeat a second per product. A subscription must be sent within 5 seconds. An unknown product
-is answered with an ``error`` message, and nothing at all is subscribed.
+is answered with an ``error`` message and spoils its whole request, so products are asked for in
+as many requests as the limit on requests allows.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TAKER = {"sell": BUY, "buy": SELL}
 _CHANNELS = {"trades": ["matches", "heartbeat"], "quotes": ["ticker", "heartbeat"]}
+# Eight requests a second and address are allowed.
+_REQUESTS = 6
 
 
 class Coinbase:
@@ -135,7 +138,8 @@ class Coinbase:
     def _frames(
         self, kind: Literal["trades", "quotes"], added: list[str], removed: list[str]
     ) -> tuple[str, ...]:
-        asked = (("unsubscribe", removed), ("subscribe", added))
+        requests = [("unsubscribe", removed)] if removed else []
+        requests += [("subscribe", added[n::_REQUESTS]) for n in range(min(_REQUESTS, len(added)))]
         return tuple(
             orjson.dumps(
                 {
@@ -144,8 +148,7 @@ class Coinbase:
                     "channels": _CHANNELS[kind],
                 }
             ).decode()
-            for what, names in asked
-            if names
+            for what, names in requests
         )
 
 

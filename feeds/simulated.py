@@ -198,6 +198,7 @@ class Simulated:
 
     venue: ClassVar[str] = SIMULATED_VENUE
     title: ClassVar[str] = "Simulated market"
+    begins_with_past: ClassVar[bool] = True
 
     def __init__(
         self,

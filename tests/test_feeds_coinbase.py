@@ -165,12 +165,13 @@ def test_only_message_errors_escape_from_any_fields(
 def test_routes_and_changes() -> None:
     route = feed().trade_route(["coinbase:ETH-USD", "coinbase:BTC-USD"])
     assert route.url == "wss://coinbase.test"
-    (asked,) = map(orjson.loads, route.frames)
-    assert asked == {
-        "type": "subscribe",
-        "product_ids": ["BTC-USD", "ETH-USD"],
-        "channels": ["matches", "heartbeat"],
-    }
+    assert [orjson.loads(text) for text in route.frames] == [
+        {"type": "subscribe", "product_ids": [name], "channels": ["matches", "heartbeat"]}
+        for name in ("BTC-USD", "ETH-USD")
+    ]
+    many = feed().trade_route([f"coinbase:A{n}-USD" for n in range(100)]).frames
+    assert len(many) <= 8
+    assert sum(len(orjson.loads(text)["product_ids"]) for text in many) == 100
     quotes = feed().quote_route(["coinbase:BTC-USD"])
     assert quotes is not None
     assert orjson.loads(quotes.frames[0])["channels"] == ["ticker", "heartbeat"]

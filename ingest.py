@@ -1,0 +1,387 @@
+"""Bring the market in: one recorder per venue in use, and the choice of venue behind ``auto``.
+
+``python ingest.py --instruments binance-usdm:BTCUSDT,binance-usdm:ETHUSDT --db ticks.sqlite``
+records without a screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import math
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import config
+from config import Settings
+from feeds import BinanceSpot, BinanceUsdm, Coinbase, GeneratedFeed, Simulated, WebsocketFeed
+from market import (
+    DataError,
+    SettingError,
+    TandemError,
+    UnknownSymbol,
+    now_us,
+    split_instrument,
+)
+from recorder import Feed, FeedStatus, Recorder, Sink, Timing, backoff, explain
+from storage import HotBuffer, Store
+
+__all__ = ["Choice", "FeedStatus", "Ingest", "Recorder", "Sink", "Timing", "create_feed", "main"]
+
+log = logging.getLogger("tandem.ingest")
+
+AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which venue the whole process shows first, and why.
+
+    `venue` is None while `trying` (a venue's title) is still being tried; `reasons` are sentences
+    on the venues passed over.
+    """
+
+    venue: str | None
+    trying: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+def create_feed(venue: str, settings: Settings) -> Feed:
+    """Return the feed of a venue, set up from the settings; opens nothing."""
+    if venue == "binance-usdm":
+        return BinanceUsdm(settings.binance_usdm_url)
+    if venue == "binance-spot":
+        return BinanceSpot(settings.binance_spot_url)
+    if venue == "coinbase":
+        return Coinbase(settings.coinbase_url)
+    if venue == "sim":
+        return Simulated(settings.simulation_seed, settings.simulation_rate)
+    raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(config.VENUES)}.")
+
+
+# One per process ----------------------------------------------------------------------------
+
+
+class Ingest:
+    """Every recorder of the process, and the choice of venue behind ``auto``.
+
+    Parameters
+    ----------
+    settings : Settings
+        Addresses, symbols and limits.
+    buffer, sink
+        Handed to every recorder.
+    timing, backoff
+        As in `Recorder`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        buffer: HotBuffer,
+        sink: Sink,
+        timing: Timing | None = None,
+        backoff: Callable[[], Iterator[float]] = backoff,
+    ) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._sink = sink
+        self._timing = timing or Timing(
+            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
+        )
+        self._backoff = backoff
+        self._lock = threading.Lock()
+        self._recorders: dict[str, Recorder] = {}
+        self._asked: set[str] = set()
+        self._choice = Choice(None)
+        self._stopping = threading.Event()
+
+    def watch(
+        self, venue: str, instruments: frozenset[str], quoted: frozenset[str] = frozenset()
+    ) -> None:
+        """Set what is read of one venue; starts its recorder, or stops it when nothing is left."""
+        with self._lock:
+            if instruments:
+                self._asked.add(venue)
+            else:
+                self._asked.discard(venue)
+        if instruments:
+            self._recorder(venue).watch(instruments, quoted)
+        else:
+            self._drop(venue)
+
+    def status(self, venue: str) -> FeedStatus:
+        """Return how one venue stands."""
+        recorder = self._recorders.get(venue)
+        if recorder is None:
+            title = create_feed(venue, self._settings).title
+            return FeedStatus(venue, title, "stopped", f"{title} is not being read.", now_us())
+        return recorder.status()
+
+    def statuses(self) -> tuple[FeedStatus, ...]:
+        """Return how every venue in use stands."""
+        with self._lock:
+            recorders = list(self._recorders.values())
+        return tuple(recorder.status() for recorder in recorders)
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Stop everything within about `timeout` seconds."""
+        self._stopping.set()
+        with self._lock:
+            recorders = list(self._recorders.values())
+            self._recorders.clear()
+        for recorder in recorders:
+            recorder.stop(0.0)
+        deadline = time.monotonic() + timeout
+        for recorder in recorders:
+            recorder.stop(max(0.0, deadline - time.monotonic()))
+
+    # The automatic choice ----------------------------------------------------------------
+
+    def choice(self) -> Choice:
+        """Return the venue chosen, or the one being tried."""
+        return self._choice
+
+    def resolve(self, setting: str) -> None:
+        """Settle the venue: at once where one is named, in the background for ``auto``.
+
+        ``auto`` reads the first venue of `AUTO_ORDER` that brings a trade, else the simulation.
+        """
+        if setting != "auto":
+            self._choice = Choice(setting)
+            return
+        self._choice = Choice(None, create_feed(AUTO_ORDER[0], self._settings).title)
+        threading.Thread(target=self._resolve, name="ingest-choice", daemon=True).start()
+
+    def _resolve(self) -> None:
+        feeds = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
+        unreachable = _unreachable(feeds, self._timing.reach_s)
+        reasons: list[str] = []
+        for feed in feeds:
+            if self._stopping.is_set():
+                return
+            self._choice = Choice(None, feed.title, tuple(reasons))
+            reason = unreachable.get(feed.venue) or self._attempt(feed)
+            if not reason:
+                self._choose(feed.venue, reasons)
+                return
+            reasons.append(reason)
+            log.info("%s", reason)
+        self._choose("sim", reasons)
+
+    def _choose(self, venue: str, reasons: Sequence[str]) -> None:
+        log.info("reading %s", venue)
+        self._choice = Choice(venue, "", tuple(reasons))
+
+    def _attempt(self, feed: Feed) -> str:
+        """Read a venue until its first trade; returns why it failed, or nothing."""
+        recorder = self._recorder(feed.venue)
+        with self._lock:
+            asked = feed.venue in self._asked
+        if not asked:
+            names = self._first_instruments(feed)
+            recorder.watch(names, names)
+        reason = self._wait_for_trade(recorder)
+        with self._lock:
+            asked = feed.venue in self._asked
+        if reason and not asked:
+            self._drop(feed.venue)
+        return reason
+
+    def _wait_for_trade(self, recorder: Recorder) -> str:
+        timing, title = self._timing, recorder.feed.title
+        start = time.monotonic()
+        while not self._stopping.wait(0.01):
+            if recorder.status().trades:
+                return ""
+            failure = recorder.failure()
+            if failure is not None:
+                return str(failure)
+            if recorder.open_for() > timing.silence_s:
+                return f"{title} connected but sent no trade within {timing.silence_s:g} s"
+            if time.monotonic() - start > 2.0 * timing.connect_s + timing.silence_s:
+                return f"{title} did not answer in time"
+        return "stopped"
+
+    def _first_instruments(self, feed: Feed) -> frozenset[str]:
+        """Return the assets of the settings as this venue calls them, without those it lacks."""
+        names = []
+        for text in self._settings.symbols.split(","):
+            with contextlib.suppress(UnknownSymbol):
+                names.append(feed.instrument(text))
+        return frozenset(names or map(feed.instrument, feed.popular[:2]))
+
+    # Recorders ---------------------------------------------------------------------------
+
+    def _recorder(self, venue: str) -> Recorder:
+        with self._lock:
+            recorder = self._recorders.get(venue)
+            if recorder is None:
+                recorder = Recorder(
+                    create_feed(venue, self._settings),
+                    self._sink,
+                    self._buffer,
+                    self._settings,
+                    self._timing,
+                    self._backoff,
+                )
+                if not self._stopping.is_set():
+                    recorder.start()
+                self._recorders[venue] = recorder
+        return recorder
+
+    def _drop(self, venue: str) -> None:
+        with self._lock:
+            recorder = self._recorders.pop(venue, None)
+        if recorder is not None:
+            recorder.stop(0.0)
+
+
+def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
+    """Return a sentence for each venue whose address does not even take a connection.
+
+    All are tried at once, so that a machine without a network knows within `limit_s` and not
+    after three time limits. Behind a proxy nothing can be said this way.
+    """
+    if getproxies().keys() & {"http", "https", "all"}:
+        return {}
+    answers: dict[str, str] = {}
+    probes = []
+    for feed in feeds:
+        if isinstance(feed, GeneratedFeed):
+            continue
+        url = feed.trade_route(()).url
+        answers[feed.venue] = f"{feed.title}: {urlsplit(url).netloc} did not answer in time"
+        probe = threading.Thread(
+            target=_probe, args=(feed, url, limit_s, answers), name="ingest-probe", daemon=True
+        )
+        probe.start()
+        probes.append(probe)
+    deadline = time.monotonic() + limit_s
+    for probe in probes:
+        probe.join(max(0.0, deadline - time.monotonic()))
+    return {venue: reason for venue, reason in answers.items() if reason}
+
+
+def _probe(feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, str]) -> None:
+    """Open and close a bare connection; leave in `answers` what came of it."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), limit_s).close()
+    except OSError as error:
+        answers[feed.venue] = str(explain(error, feed.title, url))
+    else:
+        answers[feed.venue] = ""
+
+
+# Recording without a screen -----------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Record until a signal or the time is up; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = config.load()
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(message)s")
+        groups = _by_venue(options.instruments)
+        for venue in groups:
+            create_feed(venue, settings)
+        return _record(settings, options.db or settings.database, groups, options.seconds)
+    except TandemError as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ingest.py", description="Record trades without a screen, until Ctrl+C."
+    )
+    parser.add_argument(
+        "--instruments",
+        required=True,
+        help="what to record, as binance-usdm:BTCUSDT,binance-usdm:ETHUSDT",
+    )
+    parser.add_argument(
+        "--db", type=Path, help="SQLite file (default: the TANDEM_DATABASE setting)"
+    )
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so many")
+    return parser
+
+
+def _by_venue(text: str) -> dict[str, frozenset[str]]:
+    """Return the instruments named in `text` by venue."""
+    groups: dict[str, set[str]] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        groups.setdefault(split_instrument(part)[0], set()).add(part)
+    if not groups:
+        raise DataError("No instrument was named; write --instruments binance-usdm:BTCUSDT.")
+    return {venue: frozenset(names) for venue, names in groups.items()}
+
+
+def _record(
+    settings: Settings, database: Path, groups: dict[str, frozenset[str]], seconds: float
+) -> int:
+    stop = threading.Event()
+    store = Store.open(database, settings.batch_ms, settings.queue_trades)
+    ingest = Ingest(settings, HotBuffer(settings.hot_trades), store)
+    with _signals(stop):
+        try:
+            for venue, names in groups.items():
+                ingest.watch(venue, names, names)
+            end = time.monotonic() + seconds
+            while not stop.wait(min(10.0, max(0.0, end - time.monotonic()))):
+                _report(ingest, store)
+                if time.monotonic() >= end:
+                    break
+            statuses = ingest.statuses()
+        finally:
+            ingest.stop()
+            store.close()
+    trades = sum(status.trades for status in statuses)
+    print(f"{trades:,} trades recorded in {database}")
+    for status in statuses:
+        if not status.trades:
+            print(f"ingest: nothing came from {status.title}. {status.text}", file=sys.stderr)
+    return 0 if all(status.trades for status in statuses) else 1
+
+
+def _report(ingest: Ingest, store: Store) -> None:
+    health = store.health()
+    clock = datetime.now(UTC).strftime("%H:%M:%SZ")
+    for status in ingest.statuses():
+        print(
+            f"{clock} {status.venue}: {status.state}, {status.trades:,} trades, "
+            f"{status.trades_per_s:,.1f}/s, delay {status.delay_ms:.0f} ms, {status.gaps} gaps, "
+            f"{health.queued:,} waiting, {health.state}",
+            flush=True,
+        )
+
+
+@contextlib.contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a stop while this lasts (in the main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(name, lambda *_: stop.set()) for name in names]
+    try:
+        yield
+    finally:
+        for name, handler in zip(names, before, strict=True):
+            signal.signal(name, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""What a failed connection means and how long to wait before the next: decided here only."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from websocket import (
+    WebSocketAddressException,
+    WebSocketBadStatusException,
+    WebSocketConnectionClosedException,
+    WebSocketPayloadException,
+    WebSocketProxyException,
+    WebSocketTimeoutException,
+)
+
+from market import FeedError, VenueRefused
+
+
+def backoff(first_s: float = 0.5, most_s: float = 30.0) -> Iterator[float]:
+    """Yield waits before each new attempt: doubling, capped, and jittered from the first one.
+
+    The jitter keeps a thousand clients that lost the same server from returning together.
+    """
+    limit = first_s
+    while True:
+        yield random.uniform(0.1, 1.0) * limit
+        limit = min(2.0 * limit, most_s)
+
+
+def explain(error: Exception, title: str, url: str) -> FeedError:
+    """Decide what a failed connection means, in one place, and say it.
+
+    Returns
+    -------
+    FeedError
+        A `VenueRefused` where trying again at once is pointless; any other is worth a retry.
+    """
+    host = urlsplit(url).netloc
+    if isinstance(error, FeedError):
+        return error
+    if isinstance(error, WebSocketBadStatusException):
+        return _explain_status(error.status_code, title)
+    if isinstance(error, (WebSocketAddressException, socket.gaierror)):
+        return FeedError(f"{title}: the name {host} could not be found (no network, or no DNS)")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return FeedError(
+            f"{title}: the certificate of {host} could not be verified (a wrong clock, or a proxy "
+            "that listens in)"
+        )
+    if isinstance(error, ssl.SSLError):
+        return FeedError(f"{title}: no secure connection to {host}")
+    if isinstance(error, ConnectionRefusedError):
+        return FeedError(f"{title}: nothing answers at {host}")
+    if isinstance(error, WebSocketProxyException):
+        return FeedError(f"{title}: the proxy of this network did not connect to {host}")
+    if isinstance(error, (WebSocketTimeoutException, TimeoutError)):
+        return FeedError(f"{title}: {host} did not answer in time")
+    if isinstance(error, WebSocketPayloadException):
+        return FeedError(f"{title}: it sent a message too large to be true")
+    if isinstance(error, (WebSocketConnectionClosedException, ConnectionError)):
+        return FeedError(f"{title}: the connection was lost")
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return FeedError(f"{title}: {host} could not be reached ({reason})")
+    return FeedError(f"{title}: {host} broke the websocket protocol")
+
+
+def _explain_status(status: int, title: str) -> FeedError:
+    if status in (403, 451):
+        reason = "not available in this region" if status == 451 else "forbidden"
+        return VenueRefused(f"{title} refused this address (HTTP {status}: {reason})", status)
+    if status in (418, 429):
+        return FeedError(f"{title} asked for fewer connections (HTTP {status})")
+    if 400 <= status < 500:
+        return VenueRefused(
+            f"{title} refused the request (HTTP {status}); check its address in the settings",
+            status,
+        )
+    return FeedError(f"{title} could not serve us just now (HTTP {status})")

@@ -1,0 +1,469 @@
+"""A venue's recorder: parses, sifts, counts and hands on what its connections bring."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, Protocol
+
+from config import Settings
+from feeds import GeneratedFeed, Route, WebsocketFeed
+from market import (
+    SECOND_US,
+    DataError,
+    Event,
+    FeedError,
+    Funding,
+    Gap,
+    MessageError,
+    Notice,
+    Quote,
+    StoreError,
+    TandemError,
+    Trade,
+    TradeId,
+    VenueRefused,
+    now_us,
+    split_instrument,
+)
+from recorder.failures import backoff
+from recorder.line import Line, Timing
+from recorder.status import Delays, FeedStatus, Rate, State
+from storage import HotBuffer
+
+log = logging.getLogger("tandem.recorder")
+
+Feed = WebsocketFeed | GeneratedFeed
+
+_LOG_EVERY_S = 10.0
+_KEPT_ERRORS = 5
+
+
+class Sink(Protocol):
+    """Where batches go after the hot buffer: the store, or whatever takes its place."""
+
+    def submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
+        """Take a batch over. It may wait when it is full; it drops nothing."""
+        ...
+
+
+class _Track:
+    """What is known of one instrument's stream of trades. Written by one thread only."""
+
+    __slots__ = ("heard", "last_id", "last_us", "since")
+
+    def __init__(self, newest: Trade | None) -> None:
+        self.last_id: TradeId | None = newest.trade_id if newest else None
+        self.last_us = newest.time_us if newest else 0
+        self.since = time.monotonic()
+        self.heard = -math.inf
+
+
+class Recorder:
+    """Reads one venue in threads of its own and hands on what it says.
+
+    Parameters
+    ----------
+    feed : WebsocketFeed or GeneratedFeed
+        The venue.
+    sink : Sink
+        Takes every batch after the hot buffer has it.
+    buffer : HotBuffer
+        Gets each trade once, in order of arrival.
+    settings : Settings
+        Gives the limits where `timing` does not.
+    timing : Timing, optional
+        How patient to be.
+    backoff : callable, optional
+        Makes the iterator of waits between attempts.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        sink: Sink,
+        buffer: HotBuffer,
+        settings: Settings,
+        timing: Timing | None = None,
+        backoff: Callable[[], Iterator[float]] = backoff,
+    ) -> None:
+        self.feed = feed
+        self.timing = timing or Timing(
+            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
+        )
+        self.backoff = backoff
+        self.stopping = threading.Event()
+        self._sink = sink
+        self._buffer = buffer
+        self._lock = threading.Lock()
+        self._wanted: frozenset[str] = frozenset()
+        self._quoted: frozenset[str] = frozenset()
+        self._tracks: dict[str, _Track] = {}
+        self._lines: list[Line] = []
+        self._player: threading.Thread | None = None
+        self._played: TandemError | Literal["", "end", "broken"] = ""
+        if isinstance(feed, GeneratedFeed):
+            self._player = threading.Thread(
+                target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
+            )
+        else:
+            self._lines.append(Line(self, "trades"))
+            if feed.quotes:
+                self._lines.append(Line(self, "quotes"))
+        self._past_first = isinstance(feed, GeneratedFeed) and feed.begins_with_past
+        self._consecutive = not isinstance(feed, GeneratedFeed) and feed.consecutive_ids
+        self._delays = Delays()
+        self._rate = Rate()
+        self._messages = 0
+        self._not_understood = 0
+        self._trades = 0
+        self._gaps = 0
+        self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
+        self._logged = -math.inf
+        self._state: tuple[State, int] = ("connecting", now_us())
+
+    # What others ask of it ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; `watch` says what to read."""
+        for thread in self._threads():
+            thread.start()
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """End; returns whether every thread did within `timeout` seconds.
+
+        A thread that could not (it hangs in the resolver, or the sink is full) hands on nothing
+        new and ends by itself.
+        """
+        self.stopping.set()
+        deadline = time.monotonic() + timeout
+        for line in self._lines:
+            line.wake(stop=True)
+        for thread in self._threads():
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads())
+
+    def watch(self, instruments: frozenset[str], quoted: frozenset[str] = frozenset()) -> None:
+        """Set what is read; open connections are kept and told the difference."""
+        with self._lock:
+            if instruments == self._wanted and quoted == self._quoted:
+                return
+            instruments = self._within_limit(instruments)
+            self._tracks = {
+                name: self._tracks.get(name) or _Track(self._buffer.last(name))
+                for name in sorted(instruments)
+            }
+            self._wanted, self._quoted = instruments, quoted & instruments
+        for line in self._lines:
+            line.wake()
+
+    def status(self) -> FeedStatus:
+        """Return how things stand, in numbers and in a sentence."""
+        with self._lock:
+            silent = self._silent()
+            state, text = self._describe(silent)
+            if state != self._state[0]:
+                self._state = (state, now_us())
+            delay_ms, skew_ms = self._delays.report()
+            return FeedStatus(
+                venue=self.feed.venue,
+                title=self.feed.title,
+                state=state,
+                text=text,
+                since_us=self._state[1],
+                reconnects=sum(line.reconnects for line in self._lines),
+                messages=self._messages,
+                not_understood=self._not_understood,
+                trades=self._trades,
+                trades_per_s=self._rate.mean(),
+                delay_ms=delay_ms,
+                clock_skew_ms=skew_ms,
+                last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
+                silent=silent,
+                gaps=self._gaps,
+                errors=tuple(self._errors),
+            )
+
+    def failure(self) -> TandemError | None:
+        """Return why the trades do not come, while they do not."""
+        if isinstance(self._played, TandemError):
+            return self._played
+        return self._lines[0].failure if self._lines else None
+
+    def open_for(self) -> float:
+        """Return for how many seconds the trades' connection has been open; 0 if it is not."""
+        opened = self._lines[0].opened if self._lines else None
+        return 0.0 if opened is None else time.monotonic() - opened
+
+    # What its lines ask of it ------------------------------------------------------------
+
+    def wanted(self, kind: Literal["trades", "quotes"]) -> frozenset[str]:
+        """Return the instruments a line should carry."""
+        return self._wanted if kind == "trades" else self._quoted
+
+    def route(self, kind: Literal["trades", "quotes"]) -> Route:
+        """Return the connection to open for what is wanted now."""
+        feed = self._websocket_feed()
+        if kind == "trades":
+            return feed.trade_route(self._wanted)
+        route = feed.quote_route(self._quoted)
+        if route is None:
+            raise FeedError(f"{feed.title} has no quotes")
+        return route
+
+    def change(self, route: Route, added: frozenset[str], removed: frozenset[str]) -> Sequence[str]:
+        """Return the frames that change a subscription."""
+        return self._websocket_feed().change(route, added, removed)
+
+    def take(self, messages: Sequence[bytes], received_us: int) -> bool:
+        """Parse messages and hand their events on; returns whether the venue said goodbye."""
+        parse = self._websocket_feed().parse
+        events: list[Event] = []
+        bad = 0
+        cause, sample = "", b""
+        for raw in messages:
+            try:
+                events += parse(raw, received_us)
+            except MessageError as error:
+                bad += 1
+                cause, sample = str(error), raw
+        with self._lock:
+            self._messages += len(messages)
+            self._not_understood += bad
+        if bad:
+            self._log_bad(bad, cause, sample)
+        return self._hand_on(events)
+
+    # The work ----------------------------------------------------------------------------
+
+    def _play(self, feed: GeneratedFeed) -> None:
+        self._played = "broken"
+        try:
+            for batch in feed.batches(lambda: self._wanted, self.stopping):
+                self._messages += 1
+                self._hand_on(batch)
+            self._played = "end"
+        except (FeedError, DataError) as error:
+            self._played = error
+            log.warning("%s: %s", feed.title, error)
+
+    def _hand_on(self, events: Sequence[Event]) -> bool:
+        """Sort a batch, give it to the buffer, then to the sink."""
+        trades: list[Trade] = []
+        quotes: dict[str, Quote] = {}
+        funding: dict[str, Funding] = {}
+        closing = False
+        for event in events:
+            if type(event) is Trade:
+                trades.append(event)
+            elif type(event) is Quote:
+                if event.instrument in self._quoted:
+                    quotes[event.instrument] = event
+            elif type(event) is Funding:
+                if event.instrument in self._wanted:
+                    funding[event.instrument] = event
+            elif type(event) is Notice:
+                closing |= event.kind == "closing"
+                self._heed(event)
+        passed, fresh, gaps = self._sift(trades)
+        if fresh:
+            self._buffer.append(fresh)
+        for quote in quotes.values():
+            self._buffer.put_quote(quote)
+        for rate in funding.values():
+            self._buffer.put_funding(rate)
+        if passed or quotes or funding:
+            self._submit([*passed, *gaps, *quotes.values(), *funding.values()])
+        if fresh:
+            with self._lock:
+                self._count(fresh, len(gaps))
+        return closing
+
+    def _sift(self, trades: Sequence[Trade]) -> tuple[list[Trade], list[Trade], list[Gap]]:
+        """Tell trades that are wanted, those of them seen for the first time, and the holes.
+
+        A trade id that is not above the last is a repetition (or fills a hole that is already
+        recorded): the store knows it or takes it, the buffer must not get it twice.
+        """
+        tracks, consecutive = self._tracks, self._consecutive
+        passed: list[Trade] = []
+        fresh: list[Trade] = []
+        gaps: list[Gap] = []
+        heard = time.monotonic()
+        for trade in trades:
+            track = tracks.get(trade.instrument)
+            if track is None:
+                continue
+            passed.append(trade)
+            track.heard = heard
+            trade_id, last_id = trade.trade_id, track.last_id
+            if isinstance(trade_id, int) and isinstance(last_id, int):
+                if trade_id <= last_id:
+                    continue
+                if consecutive and trade_id > last_id + 1:
+                    gaps.append(
+                        Gap(
+                            trade.instrument,
+                            last_id + 1,
+                            trade_id - 1,
+                            track.last_us,
+                            trade.time_us,
+                            "open",
+                        )
+                    )
+            track.last_id = trade_id
+            track.last_us = trade.time_us
+            fresh.append(trade)
+        return passed, fresh, gaps
+
+    def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
+        try:
+            self._sink.submit(events)
+        except StoreError as error:
+            self._note(str(error))
+
+    def _count(self, fresh: Sequence[Trade], gaps: int) -> None:
+        self._trades += len(fresh)
+        self._gaps += gaps
+        count = len(fresh)
+        if self._past_first:
+            recent = now_us() - SECOND_US
+            count = sum(trade.received_us > recent for trade in fresh)
+        self._rate.add(count)
+        self._delays.add(fresh)
+
+    def _heed(self, notice: Notice) -> None:
+        if notice.kind == "alive":
+            return
+        log.warning("%s said: %s", self.feed.title, notice.text)
+        self._note(notice.text)
+
+    def _note(self, text: str) -> None:
+        with self._lock:
+            if text in self._errors:
+                self._errors.remove(text)
+            self._errors.append(text)
+
+    def _log_bad(self, count: int, cause: str, sample: bytes) -> None:
+        now = time.monotonic()
+        if now - self._logged < _LOG_EVERY_S:
+            return
+        self._logged = now
+        log.warning(
+            "%s: %d of the last messages not understood (%s); one begins %r",
+            self.feed.title,
+            count,
+            cause,
+            sample[:80],
+        )
+
+    # Words -------------------------------------------------------------------------------
+
+    def _silent(self) -> tuple[str, ...]:
+        opened = self._lines[0].opened if self._lines else None
+        if opened is None:
+            return ()
+        limit = time.monotonic() - self.timing.silence_s
+        return tuple(
+            name
+            for name, track in self._tracks.items()
+            if max(opened, track.since, track.heard) < limit
+        )
+
+    def _describe(self, silent: tuple[str, ...]) -> tuple[State, str]:
+        title = self.feed.title
+        if self.stopping.is_set():
+            return "stopped", f"{title}: stopped."
+        if self._player is not None:
+            return self._describe_player(title)
+        line = self._lines[0]
+        if line.broken:
+            return "stopped", (
+                f"{title}: reading stopped through a fault in this program (see the log). "
+                "What was recorded stays; restart Tandem."
+            )
+        failure = line.failure
+        if isinstance(failure, VenueRefused):
+            return "refused", (
+                f"{failure}. What was recorded stays. Choose another venue; this one is asked "
+                f"again every {self.timing.refused_s / 60:g} min."
+            )
+        again: State = "reconnecting" if line.failures else "connecting"
+        if failure is not None:
+            return again, (
+                f"{failure}. Trying again (attempt {line.failures + 1}); what was recorded stays, "
+                "and prices shown are the last ones received."
+            )
+        if line.opened is None:
+            return again, f"Connecting to {title}."
+        return self._describe_open(title, line, again, silent)
+
+    def _describe_open(
+        self, title: str, line: Line, again: State, silent: tuple[str, ...]
+    ) -> tuple[State, str]:
+        seconds = f"{self.timing.silence_s:g} s"
+        if silent:
+            names = _listed(silent)
+            text = (
+                f"{title}: connected and subscribed, but no trade of {names} for {seconds}: check "
+                "the symbol"
+            )
+            if len(silent) == len(self._tracks):
+                return "silent", f"{text}, or choose another venue."
+            return "live", f"{text}. The other instruments are live."
+        opened = line.opened or 0.0
+        if not any(track.heard >= opened for track in self._tracks.values()):
+            return again, f"Connected to {title}; waiting for the first trade."
+        for other in self._lines[1:]:
+            if other.failure is not None:
+                return "live", f"{title}: trades are live, bid and ask are not ({other.failure})."
+        if self._not_understood:
+            return "live", (
+                f"{title}: live; {self._not_understood} of {self._messages} messages were not "
+                "understood and skipped."
+            )
+        return "live", f"{title}: live."
+
+    def _describe_player(self, title: str) -> tuple[State, str]:
+        if isinstance(self._played, TandemError):
+            return "refused", f"{title}: {self._played}"
+        if self._played == "end":
+            return "ended", f"{title}: played to its end."
+        if self._player is not None and self._player.ident and not self._player.is_alive():
+            return "stopped", f"{title}: stopped through a fault in this program (see the log)."
+        if not self._trades:
+            return "connecting", f"{title}: starting."
+        return "live", f"{title}: live."
+
+    # Small things ------------------------------------------------------------------------
+
+    def _threads(self) -> list[threading.Thread]:
+        return [self._player] if self._player else [line.thread for line in self._lines]
+
+    def _websocket_feed(self) -> WebsocketFeed:
+        if isinstance(self.feed, GeneratedFeed):
+            raise FeedError(f"{self.feed.title} has no connection")
+        return self.feed
+
+    def _within_limit(self, instruments: frozenset[str]) -> frozenset[str]:
+        most = len(instruments) if self._player else self._websocket_feed().max_instruments
+        if len(instruments) <= most:
+            return instruments
+        kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
+        self._errors.append(
+            f"{self.feed.title} takes {most} instruments on one connection; "
+            f"{len(instruments) - most} of {len(instruments)} are left out."
+        )
+        return kept
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """Return symbols for a sentence: "A, B and 4 more"."""
+    symbols = [split_instrument(name)[1] for name in names[:most]]
+    text = ", ".join(symbols)
+    return f"{text} and {len(names) - most} more" if len(names) > most else text

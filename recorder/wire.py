@@ -1,0 +1,150 @@
+"""The socket: websocket-client's connection, read in gulps and never for longer than asked."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+import time
+
+import websocket
+from websocket import (
+    WebSocketConnectionClosedException,
+    WebSocketException,
+    WebSocketPayloadException,
+    WebSocketProtocolException,
+    WebSocketTimeoutException,
+)
+
+from market import now_us
+
+_MOST_BYTES = 4 * 1024 * 1024
+_MOST_MESSAGES = 500
+_READ_BYTES = 256 * 1024
+
+
+class _BoundedFrames(websocket.frame_buffer):
+    """Refuses a frame by its announced length, before a byte of it is kept."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        if self.length is not None and self.length > _MOST_BYTES:
+            raise WebSocketPayloadException("frame too large")
+
+
+class _BoundedParts(websocket.continuous_frame):
+    """Refuses a message whose parts together are too large."""
+
+    def add(self, frame: websocket.ABNF) -> None:
+        super().add(frame)
+        if self.cont_data and len(self.cont_data[1]) > _MOST_BYTES:
+            raise WebSocketPayloadException("message too large")
+
+
+class Wire(websocket.WebSocket):
+    """A websocket read in gulps: one system call brings many messages, and none blocks.
+
+    websocket-client alone reads each header, length and body by a call of its own.
+    Reading past what was asked is safe because the handshake is over by then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(skip_utf8_validation=True, enable_multithread=True)
+        self.frame_buffer = _BoundedFrames(self._read_ahead, True)
+        self.cont_frame = _BoundedParts(False, True)
+        self._ahead = b""
+        self._at = 0
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._ear = socket.socketpair()
+        self._ear.setblocking(False)
+        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._failure: Exception | None = None
+        self.heard = time.monotonic()
+        self.arrived_us = now_us()
+
+    def open(self, url: str, limit_s: float) -> None:
+        """Connect and shake hands, all within about `limit_s`."""
+        # The library's timeout is per read, so a server that drips bytes could hold us for ever.
+        guard = threading.Timer(2.0 * limit_s, self.abort)
+        guard.daemon = True
+        guard.start()
+        try:
+            self.connect(url, timeout=limit_s, redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]
+        except (ValueError, IndexError) as error:
+            raise WebSocketProtocolException("the answer was not a handshake") from error
+        finally:
+            guard.cancel()
+        if self.sock is None:
+            raise WebSocketConnectionClosedException("closed while opening")
+        self.sock.settimeout(0)
+        self._selector.register(self.sock, selectors.EVENT_READ)
+        self.heard = time.monotonic()
+
+    def wake(self) -> None:
+        """Make a waiting `gather` return now; callable from any thread."""
+        with contextlib.suppress(OSError):
+            self._bell.send(b"!")
+
+    def abort(self) -> None:
+        """Cut the connection from any thread, without the closing handshake a dead peer ignores."""
+        open_socket = self.sock
+        if open_socket is not None:
+            with contextlib.suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Say goodbye if that is free, and close everything."""
+        if self.connected:
+            with contextlib.suppress(WebSocketException, OSError):
+                self.send_close()
+        self._selector.close()
+        self.shutdown()  # type: ignore[no-untyped-call]
+        self._bell.close()
+        self._ear.close()
+
+    def gather(self, wait_s: float) -> list[bytes]:
+        """Return the messages that are here, waiting up to `wait_s` for the first.
+
+        A failure is raised only after the messages before it were returned.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._at >= len(self._ahead):
+            for key, _ in self._selector.select(wait_s):
+                if key.fileobj is self._ear:
+                    self._ear.recv(1024)
+        self.arrived_us = now_us()
+        messages: list[bytes] = []
+        try:
+            while len(messages) < _MOST_MESSAGES:
+                opcode, data = self.recv_data(control_frame=True)
+                self.heard = time.monotonic()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    raise WebSocketConnectionClosedException("closed by the venue")
+                if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                    messages.append(data)
+        except WebSocketTimeoutException:
+            pass  # nothing more for now
+        except (WebSocketException, OSError) as error:
+            if not messages:
+                raise
+            self._failure = error
+        return messages
+
+    def _read_ahead(self, size: int) -> bytes:
+        """Return up to `size` bytes; WebSocketTimeoutException when none are here yet."""
+        if self._at >= len(self._ahead):
+            if self.sock is None:
+                raise WebSocketConnectionClosedException("closed")
+            try:
+                self._ahead = self.sock.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise WebSocketTimeoutException("nothing yet") from None
+            self._at = 0
+            if not self._ahead:
+                raise WebSocketConnectionClosedException("closed without goodbye")
+        start = self._at
+        self._at = start + size
+        return self._ahead[start : start + size]

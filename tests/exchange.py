@@ -1,0 +1,450 @@
+"""A stand-in exchange on this machine that speaks Binance's and Coinbase's protocols.
+
+::
+
+    with Exchange() as exchange:
+        recorder = ...  # with exchange.settings()
+        exchange.trade("BTCUSDT", 61_000.0, 0.5, side=1)
+        exchange.drop()
+
+One address serves all: ``/market/stream`` and ``/public/stream`` as Binance USD-M does, ``/stream``
+as Binance spot, ``/`` as Coinbase. As on the real one, a misspelt symbol is acknowledged and
+stays silent (Binance) or is answered with an error (Coinbase, for symbols in `unlisted`).
+It listens on 127.0.0.1, on a port the system chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from config import Settings
+
+PATIENCE_S = 20.0
+
+
+class Sent(NamedTuple):
+    """A trade the exchange made, whether or not anybody was listening."""
+
+    symbol: str
+    trade_id: int
+    time_us: int
+    price: float
+    quantity: float
+    side: int
+
+
+def wait_until(condition: Callable[[], Any], what: str = "it") -> Any:
+    """Return the condition's first true value; fails loudly after a generous limit."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.005)
+    raise AssertionError(f"{what} did not happen within {PATIENCE_S:g} s")
+
+
+class Exchange:
+    """The exchange; every method may be called from any thread while it is entered.
+
+    Parameters
+    ----------
+    heartbeat_s : float
+        Seconds between Coinbase's heartbeats.
+    """
+
+    def __init__(self, heartbeat_s: float = 1.0) -> None:
+        self.sent: list[Sent] = []
+        self.requests: list[dict[str, Any]] = []
+        self.opened = 0
+        self.refused = 0
+        self.unlisted: set[str] = set()
+        self._heartbeat_s = heartbeat_s
+        self._ids: dict[str, int] = {}
+        self._streams: dict[ServerConnection, set[str]] = {}
+        self._frozen: set[ServerConnection] = set()
+        self._refuse: dict[str, int] = {}
+        self._hang = False
+        self._players: list[asyncio.Task[None]] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="exchange", daemon=True)
+        self._server: Server | None = None
+        self._ending: asyncio.Event | None = None
+        self.port = 0
+
+    def __enter__(self) -> Exchange:
+        self._thread.start()
+        assert self._ready.wait(PATIENCE_S), "the stand-in exchange did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._ending is not None
+        self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), "the stand-in exchange did not stop"
+
+    # Where it is --------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Address for every venue's setting."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    def settings(self, **others: Any) -> Settings:
+        """Return settings in which every venue lives here."""
+        urls = {name: self.url for name in ("binance_usdm_url", "binance_spot_url", "coinbase_url")}
+        return Settings(**(urls | others))
+
+    # The market ---------------------------------------------------------------------------
+
+    def trade(
+        self,
+        symbol: str,
+        price: float,
+        quantity: float = 1.0,
+        side: int = 1,
+        time_us: int | None = None,
+        trade_id: int | None = None,
+    ) -> Sent:
+        """Make a trade and send it to whoever subscribed; ids count up by one per symbol."""
+        return self._call(self._trade(symbol, price, quantity, side, time_us, trade_id))
+
+    def quote(
+        self, symbol: str, bid: float, ask: float, sizes: tuple[float, float] = (1.0, 1.0)
+    ) -> None:
+        """Send the best bid and ask."""
+        self._call(self._quote(symbol, bid, ask, sizes))
+
+    def funding(self, symbol: str, rate: float, mark_price: float, next_us: int) -> None:
+        """Send the mark price and funding rate (futures only)."""
+        data = {
+            **{"e": "markPriceUpdate", "E": _now_us() // 1000, "s": symbol},
+            **{"p": f"{mark_price:.8f}", "i": f"{mark_price:.8f}", "P": f"{mark_price:.8f}"},
+            **{"r": f"{rate:.8f}", "T": next_us // 1000},
+        }
+        self._call(self._send_stream(f"{symbol.lower()}@markPrice", data))
+
+    def play(
+        self,
+        rate: float,
+        symbols: Iterable[str],
+        prices: dict[str, float] | None = None,
+        quotes: bool = True,
+    ) -> None:
+        """Trade by itself, `rate` trades a second and symbol, until `pause` or the end."""
+        prices = prices or {}
+        for symbol in symbols:
+            self._call(self._start_player(symbol, rate, prices.get(symbol, 100.0), quotes))
+
+    def pause(self) -> None:
+        """Stop what `play` started."""
+        self._call(self._stop_players())
+
+    # Faults -------------------------------------------------------------------------------
+
+    def skip_ids(self, symbol: str, count: int) -> None:
+        """Make the next trade's id jump, as if `count` trades had been lost on the way."""
+        self._ids[symbol] = self._ids.get(symbol, 999) + count
+
+    def again(self, trade: Sent) -> None:
+        """Send a trade a second time."""
+        self._call(self._send_trade(trade))
+
+    def raw(self, frame: str | bytes) -> None:
+        """Send any frame to every connection."""
+        self._call(self._send_all(frame))
+
+    def drop(self) -> None:
+        """Cut every connection without a goodbye."""
+        self._call(self._drop())
+
+    def close(self, code: int = 1001) -> None:
+        """Close every connection politely."""
+        self._call(self._close(code))
+
+    def freeze(self) -> None:
+        """Leave every connection half open: nothing is read, answered or sent on it any more."""
+        self._call(self._freeze())
+
+    def refuse(self, status: int, path: str = "") -> None:
+        """Answer new connections (to paths that begin so) with an HTTP status; 0 serves again."""
+        self._refuse[path] = status
+
+    def hang(self, on: bool = True) -> None:
+        """Leave new connections without any answer to their handshake."""
+        self._hang = on
+
+    # What it saw --------------------------------------------------------------------------
+
+    def subscribed(self) -> set[str]:
+        """Return every stream somebody listens to, as ``btcusdt@aggTrade`` or ``BTC-USD``."""
+        return set().union(*list(self._streams.values())) if self._streams else set()
+
+    def connections(self) -> int:
+        """Return how many connections are open."""
+        return len(self._streams)
+
+    def wait_for_streams(self, *streams: str) -> None:
+        """Wait until all of these are listened to."""
+        wait_until(lambda: set(streams) <= self.subscribed(), f"subscription to {streams}")
+
+    # Inside its own thread ----------------------------------------------------------------
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        finally:
+            self._loop.close()
+
+    async def _main(self) -> None:
+        self._ending = asyncio.Event()
+        async with serve(
+            self._connected,
+            "127.0.0.1",
+            0,
+            process_request=self._asked,
+            compression=None,
+            ping_interval=None,
+            max_queue=None,
+            close_timeout=0.2,
+        ) as server:
+            self._server = server
+            self.port = server.sockets[0].getsockname()[1]
+            self._ready.set()
+            await self._ending.wait()
+            await self._stop_players()
+            await self._drop()
+
+    async def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._hang:
+            assert self._ending is not None
+            await self._ending.wait()
+        path = urlsplit(request.path).path
+        status = max((s for p, s in self._refuse.items() if path.startswith(p)), default=0)
+        if status:
+            self.refused += 1
+            return connection.respond(status, "refused by the stand-in\n")
+        return None
+
+    async def _connected(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        parts = urlsplit(connection.request.path)
+        binance = parts.path.endswith("/stream")
+        asked = parse_qs(parts.query).get("streams", [""])[0] if binance else ""
+        self._streams[connection] = {unquote(name) for name in asked.split("/") if name}
+        self.opened += 1
+        beat = None if binance else asyncio.create_task(self._beat(connection))
+        try:
+            async for frame in connection:
+                message = json.loads(frame)
+                self.requests.append(message)
+                await (self._binance if binance else self._coinbase)(connection, message)
+        except ConnectionClosed:
+            pass
+        finally:
+            if beat:
+                beat.cancel()
+            self._streams.pop(connection, None)
+            self._frozen.discard(connection)
+
+    async def _binance(self, connection: ServerConnection, message: dict[str, Any]) -> None:
+        if message.get("method") == "SUBSCRIBE":
+            self._streams[connection] |= set(message["params"])
+        elif message.get("method") == "UNSUBSCRIBE":
+            self._streams[connection] -= set(message["params"])
+        else:
+            error = {"code": 2, "msg": "Invalid request: unknown method"}
+            await connection.send(json.dumps({"error": error, "id": message.get("id")}))
+            return
+        await connection.send(json.dumps({"result": None, "id": message["id"]}))
+
+    async def _coinbase(self, connection: ServerConnection, message: dict[str, Any]) -> None:
+        products = set(message["product_ids"])
+        wrong = sorted(products & self.unlisted)
+        if wrong:
+            said = {
+                **{"type": "error", "message": "Failed to subscribe"},
+                "reason": f"{wrong[0]} is not a valid product",
+            }
+            await connection.send(json.dumps(said))
+            return
+        streams = {
+            product if channel == "matches" else f"{product}@{channel}"
+            for product in products
+            for channel in message["channels"]
+        }
+        if message["type"] == "subscribe":
+            self._streams[connection] |= streams
+        else:
+            self._streams[connection] -= streams
+        await connection.send(json.dumps({"type": "subscriptions", "channels": []}))
+
+    async def _beat(self, connection: ServerConnection) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            if connection not in self._frozen:
+                for stream in list(self._streams.get(connection, ())):
+                    if stream.endswith("@heartbeat"):
+                        product = stream.partition("@")[0]
+                        await connection.send(
+                            json.dumps({"type": "heartbeat", "product_id": product})
+                        )
+
+    # Sending ------------------------------------------------------------------------------
+
+    async def _trade(
+        self,
+        symbol: str,
+        price: float,
+        quantity: float,
+        side: int,
+        time_us: int | None,
+        trade_id: int | None,
+    ) -> Sent:
+        if trade_id is None:
+            trade_id = self._ids[symbol] = self._ids.get(symbol, 999) + 1
+        # Binance's times are whole milliseconds.
+        time_us = (_now_us() if time_us is None else time_us) // 1000 * 1000
+        trade = Sent(symbol, trade_id, time_us, price, quantity, side)
+        self.sent.append(trade)
+        await self._send_trade(trade)
+        return trade
+
+    async def _send_trade(self, trade: Sent) -> None:
+        milliseconds = trade.time_us // 1000
+        data = {
+            **{"e": "aggTrade", "E": milliseconds + 1, "a": trade.trade_id, "s": trade.symbol},
+            **{"p": repr(trade.price), "q": repr(trade.quantity), "nq": repr(trade.quantity)},
+            **{"f": trade.trade_id, "l": trade.trade_id, "T": milliseconds},
+            **{"m": trade.side < 0, "st": 1},
+        }
+        await self._send_stream(f"{trade.symbol.lower()}@aggTrade", data)
+        match = {
+            **{"type": "match", "trade_id": trade.trade_id, "product_id": trade.symbol},
+            # The maker's side is the other one.
+            **{"side": "sell" if trade.side > 0 else "buy", "sequence": trade.trade_id},
+            **{"price": repr(trade.price), "size": repr(trade.quantity)},
+            "time": _iso(trade.time_us),
+        }
+        await self._send_to(trade.symbol, json.dumps(match))
+
+    async def _quote(self, symbol: str, bid: float, ask: float, sizes: tuple[float, float]) -> None:
+        now = _now_us()
+        data = {
+            **{"e": "bookTicker", "u": now, "s": symbol, "E": now // 1000, "T": now // 1000},
+            **{"b": repr(bid), "B": repr(sizes[0]), "a": repr(ask), "A": repr(sizes[1])},
+        }
+        await self._send_stream(f"{symbol.lower()}@bookTicker", data)
+        ticker = {
+            **{"type": "ticker", "product_id": symbol, "price": repr(bid), "time": _iso(now)},
+            **{"best_bid": repr(bid), "best_bid_size": repr(sizes[0])},
+            **{"best_ask": repr(ask), "best_ask_size": repr(sizes[1])},
+        }
+        await self._send_to(f"{symbol}@ticker", json.dumps(ticker))
+
+    async def _send_stream(self, stream: str, data: dict[str, Any]) -> None:
+        await self._send_to(stream, json.dumps({"stream": stream, "data": data}))
+
+    async def _send_to(self, stream: str, text: str) -> None:
+        for connection, streams in list(self._streams.items()):
+            if stream in streams:
+                await self._send(connection, text)
+
+    async def _send_all(self, frame: str | bytes) -> None:
+        for connection in list(self._streams):
+            await self._send(connection, frame)
+
+    async def _send(self, connection: ServerConnection, frame: str | bytes) -> None:
+        if connection in self._frozen:
+            return
+        try:
+            await connection.send(frame)
+        except ConnectionClosed:
+            self._streams.pop(connection, None)
+
+    async def _start_player(self, symbol: str, rate: float, price: float, quotes: bool) -> None:
+        self._players.append(asyncio.create_task(self._player(symbol, rate, price, quotes)))
+
+    async def _player(self, symbol: str, rate: float, price: float, quotes: bool) -> None:
+        dice = random.Random(symbol)
+        start, made = time.monotonic(), 0
+        while True:
+            due = int((time.monotonic() - start) * rate) + 1
+            for _ in range(made, due):
+                price *= 1.0 + dice.gauss(0.0, 1e-4)
+                side = 1 if dice.random() < 0.5 else -1
+                quantity = round(dice.uniform(0.001, 2.0), 3)
+                await self._trade(symbol, round(price, 4), quantity, side, None, None)
+            if quotes and made != due:
+                await self._quote(symbol, round(price * 0.9999, 4), round(price, 4), (1.0, 1.0))
+            made = due
+            await asyncio.sleep(min(0.05, 1.0 / rate))
+
+    async def _stop_players(self) -> None:
+        for task in self._players:
+            task.cancel()
+        await asyncio.gather(*self._players, return_exceptions=True)
+        self._players.clear()
+
+    async def _drop(self) -> None:
+        for connection in list(self._streams):
+            connection.transport.abort()
+            self._streams.pop(connection, None)
+
+    async def _close(self, code: int) -> None:
+        for connection in list(self._streams):
+            await connection.close(code)
+
+    async def _freeze(self) -> None:
+        for connection in list(self._streams):
+            self._frozen.add(connection)
+            connection.transport.pause_reading()
+
+
+class DeafServer:
+    """Takes TCP connections and never says a word: a handshake that hangs."""
+
+    def __enter__(self) -> DeafServer:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"ws://127.0.0.1:{self._socket.getsockname()[1]}"
+        return self
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Take a connection by hand."""
+        return self._socket.accept()
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def unused_url() -> str:
+    """Return an address of this machine at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"ws://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _iso(time_us: int) -> str:
+    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_us % 1_000_000:06d}Z"

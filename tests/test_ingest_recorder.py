@@ -1,0 +1,456 @@
+"""The recorder against a local exchange that speaks the real protocols and fails on demand."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from config import Settings
+from feeds import BinanceSpot, BinanceUsdm, Coinbase, Simulated
+from market import Event, Funding, Gap, Quote, StoreFull, Trade
+from recorder import Recorder, Timing
+from storage import HotBuffer
+from tests.exchange import DeafServer, Exchange, unused_url, wait_until
+
+BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"
+QUICK = Timing(connect_s=5.0, silence_s=0.5, ping_s=0.1, dead_s=0.6, refused_s=60.0, poll_s=0.05)
+
+
+class MemorySink:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.events: list[Event | Gap] = []
+        self.fault: Exception | None = None
+        self.blocked = threading.Event()
+        self.blocked.set()
+
+    def submit(self, events: Sequence[Any]) -> None:
+        self.blocked.wait()
+        if self.fault:
+            raise self.fault
+        self.events += events
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in list(self.events) if type(event) is kind]
+
+
+class Desk:
+    """A recorder with its surroundings, and whatever must be stopped."""
+
+    def __init__(self) -> None:
+        self.sink = MemorySink()
+        self.buffer = HotBuffer(10_000)
+        self.recorders: list[Recorder] = []
+
+    def record(self, feed: Any, *instruments: str, **options: Any) -> Recorder:
+        quoted = frozenset(options.pop("quoted", ()))
+        options.setdefault("timing", QUICK)
+        options.setdefault("backoff", lambda: iter([0.02] * 10_000))
+        recorder = Recorder(feed, self.sink, self.buffer, Settings(), **options)
+        self.recorders.append(recorder)
+        recorder.watch(frozenset(instruments), quoted)
+        recorder.start()
+        return recorder
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.sink.blocked.set()
+    for recorder in desk.recorders:
+        assert recorder.stop(10.0), "a recorder's thread did not end"
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    with Exchange() as exchange:
+        yield exchange
+
+
+def live(recorder: Recorder) -> Callable[[], bool]:
+    return lambda: recorder.status().state == "live"
+
+
+def test_a_trade_goes_to_the_buffer_and_the_sink(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    sent = exchange.trade("BTCUSDT", 61_000.5, 0.25, side=-1)
+    trade = wait_until(lambda: desk.buffer.last(BTC))
+    assert trade[:6] == (BTC, sent.trade_id, sent.time_us, 61_000.5, 0.25, -1)
+    assert trade.received_us >= trade.time_us
+    wait_until(lambda: desk.sink.of(Trade) == [trade])
+    status = wait_until(lambda: (s := recorder.status()).trades == 1 and s)
+    assert (status.state, status.venue, status.text) == (
+        "live",
+        "binance-usdm",
+        "Binance USD-M: live.",
+    )
+    assert status.last_trade_us == {BTC: sent.time_us}
+    assert 0.0 <= status.delay_ms < 1_000.0
+    assert (status.reconnects, status.gaps, status.not_understood) == (0, 0, 0)
+
+
+def test_the_buffer_has_a_trade_before_the_sink_is_asked(desk: Desk, exchange: Exchange) -> None:
+    desk.sink.blocked.clear()
+    desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.trade("BTCUSDT", 61_000.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    assert not desk.sink.events
+
+
+def test_quotes_and_funding_of_the_watched_pair(desk: Desk, exchange: Exchange) -> None:
+    desk.record(BinanceUsdm(exchange.url), BTC, ETH, quoted={BTC})
+    exchange.wait_for_streams("btcusdt@bookTicker", "btcusdt@markPrice", "ethusdt@aggTrade")
+    assert "ethusdt@bookTicker" not in exchange.subscribed()
+    exchange.quote("BTCUSDT", 60_999.9, 61_000.0, (2.0, 3.0))
+    quote = wait_until(lambda: desk.buffer.quote(BTC))
+    assert quote[2:6] == (60_999.9, 2.0, 61_000.0, 3.0)
+    exchange.funding("BTCUSDT", 0.0001, 61_001.0, 1_795_000_000_000_000)
+    funding = wait_until(lambda: desk.buffer.funding(BTC))
+    assert (funding.rate, funding.next_us) == (0.0001, 1_795_000_000_000_000)
+    wait_until(lambda: desk.sink.of(Quote) and desk.sink.of(Funding))
+
+
+@pytest.mark.parametrize("venue", ["spot", "coinbase"])
+def test_the_other_venues(desk: Desk, exchange: Exchange, venue: str) -> None:
+    feed: Any = BinanceSpot(exchange.url) if venue == "spot" else Coinbase(exchange.url)
+    name = feed.instrument("btc")
+    symbol = name.partition(":")[2]
+    desk.record(feed, name, quoted={name})
+    if venue == "spot":
+        exchange.wait_for_streams("btcusdt@aggTrade", "btcusdt@bookTicker")
+    else:
+        exchange.wait_for_streams("BTC-USD", "BTC-USD@ticker")
+    exchange.trade(symbol, 61_000.0, 0.5, side=1)
+    exchange.quote(symbol, 60_999.0, 61_000.0)
+    trade = wait_until(lambda: desk.buffer.last(name))
+    assert (trade.price, trade.side) == (61_000.0, 1)
+    assert wait_until(lambda: desk.buffer.quote(name)).ask == 61_000.0
+
+
+def test_a_burst_arrives_whole_and_in_order(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.play(5_000.0, ["BTCUSDT"], quotes=False)
+    wait_until(lambda: len(exchange.sent) > 3_000)
+    exchange.pause()
+    count = len(exchange.sent)
+    wait_until(lambda: len(desk.sink.of(Trade)) == count)
+    assert [trade.trade_id for trade in desk.sink.of(Trade)] == [s.trade_id for s in exchange.sent]
+    assert recorder.status().gaps == 0
+
+
+def test_after_a_drop_it_reconnects_and_a_repeated_trade_enters_the_buffer_once(
+    desk: Desk, exchange: Exchange
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    first = exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    exchange.drop()
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.again(first)
+    exchange.trade("BTCUSDT", 2.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 2)
+    assert [t.price for t in desk.buffer.tail(BTC, 10)] == [1.0, 2.0]
+    wait_until(lambda: len(desk.sink.of(Trade)) == 3)
+    status = wait_until(lambda: (s := recorder.status()).reconnects == 1 and s)
+    assert (status.state, status.gaps, status.trades) == ("live", 0, 2)
+
+
+def test_trades_lost_during_a_drop_are_a_gap(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    before = exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    exchange.skip_ids("BTCUSDT", 7)
+    after = exchange.trade("BTCUSDT", 2.0)
+    wait_until(lambda: desk.sink.of(Gap))
+    assert desk.sink.of(Gap) == [
+        Gap(BTC, before.trade_id + 1, before.trade_id + 7, before.time_us, after.time_us, "open")
+    ]
+    assert wait_until(lambda: recorder.status().gaps == 1)
+
+
+@pytest.mark.parametrize("goodbye", ["drop", "close", "shutdown"])
+def test_every_way_of_hanging_up_is_survived(desk: Desk, exchange: Exchange, goodbye: str) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    for number in range(1, 6):
+        exchange.wait_for_streams("btcusdt@aggTrade")
+        exchange.trade("BTCUSDT", float(number))
+        wait_until(lambda n=number: desk.buffer.count(BTC) == n)
+        if goodbye == "shutdown":
+            exchange.raw('{"e":"serverShutdown","E":1770123456789}')
+            wait_until(lambda n=number: exchange.opened == n + 1, "a new connection")
+        else:
+            getattr(exchange, goodbye)()
+    assert [t.price for t in desk.sink.of(Trade)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert recorder.status().gaps == 0
+
+
+def test_a_half_open_connection_is_noticed(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    exchange.freeze()
+    wait_until(lambda: exchange.opened == 2, "a second connection")
+    wait_until(lambda: recorder.status().reconnects == 1)
+
+
+def test_pings_keep_a_quiet_connection(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    # Silence is told after three quarters of the time in which the line would be given up.
+    wait_until(lambda: recorder.status().state == "silent")
+    time.sleep(2 * QUICK.dead_s)
+    assert exchange.opened == 1
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_refusal_is_final_for_a_while_and_says_why(
+    desk: Desk, exchange: Exchange, status: int
+) -> None:
+    exchange.refuse(status)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    told = wait_until(lambda: (s := recorder.status()).state == "refused" and s)
+    assert told.text.startswith(f"Binance USD-M refused this address (HTTP {status}")
+    assert "recorded stays" in told.text
+    assert exchange.refused == 1
+
+
+@pytest.mark.parametrize("status", [418, 429, 500, 503])
+def test_a_busy_venue_is_asked_again(desk: Desk, exchange: Exchange, status: int) -> None:
+    exchange.refuse(status)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    wait_until(lambda: exchange.refused > 2)
+    assert f"HTTP {status}" in recorder.status().text
+    exchange.refuse(0)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(live(recorder))
+
+
+def test_nothing_listening_is_said_and_retried(desk: Desk) -> None:
+    url = unused_url()
+    recorder = desk.record(BinanceUsdm(url), BTC)
+    status = wait_until(lambda: (s := recorder.status()).state == "reconnecting" and s)
+    assert "nothing answers at 127.0.0.1" in status.text
+    assert "Trying again" in status.text
+
+
+def test_a_name_that_does_not_exist_is_said(desk: Desk) -> None:
+    recorder = desk.record(BinanceUsdm("ws://nowhere.invalid"), BTC)
+    status = wait_until(lambda: (s := recorder.status()).state == "reconnecting" and s)
+    assert "nowhere.invalid could not be found" in status.text
+
+
+def test_garbage_is_counted_and_what_is_good_still_arrives(
+    desk: Desk, exchange: Exchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    junk: list[str | bytes] = ["{", "[]", b"\xff\xfe\x00", '{"data":7}', '{"e":"aggTrade"}', ""]
+    for frame in junk:
+        exchange.raw(frame)
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    status = wait_until(lambda: (s := recorder.status()).messages == len(junk) + 1 and s)
+    assert status.not_understood == len(junk)
+    assert f"{len(junk)} of {len(junk) + 1} messages" in recorder.status().text
+    warned = [record for record in caplog.records if "not understood" in record.getMessage()]
+    assert len(warned) == 1
+
+
+def test_an_oversized_message_ends_the_connection_not_the_program(
+    desk: Desk, exchange: Exchange
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.raw("x" * 5_000_000)
+    wait_until(lambda: exchange.opened == 2)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(live(recorder))
+
+
+def test_a_silent_instrument_is_named_while_the_others_are_live(
+    desk: Desk, exchange: Exchange
+) -> None:
+    foo = "binance-usdm:FOOUSDT"
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, foo)
+    exchange.wait_for_streams("btcusdt@aggTrade", "foousdt@aggTrade")
+    exchange.play(50.0, ["BTCUSDT"])
+    status = wait_until(lambda: (s := recorder.status()).silent == (foo,) and s)
+    assert status.state == "live"
+    assert status.text == (
+        "Binance USD-M: connected and subscribed, but no trade of FOOUSDT for 0.5 s: "
+        "check the symbol. The other instruments are live."
+    )
+
+
+def test_a_venue_that_complains_is_quoted(desk: Desk, exchange: Exchange) -> None:
+    exchange.unlisted.add("FOO-USD")
+    recorder = desk.record(Coinbase(exchange.url), "coinbase:FOO-USD", "coinbase:BTC-USD")
+    wait_until(lambda: recorder.status().errors)
+    assert recorder.status().errors == (
+        "Coinbase: Failed to subscribe: FOO-USD is not a valid product",
+    )
+    exchange.wait_for_streams("BTC-USD")
+    exchange.trade("BTC-USD", 61_000.0)
+    wait_until(live(recorder))
+
+
+def test_instruments_come_and_go_on_the_open_connection(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, quoted={BTC})
+    exchange.wait_for_streams("btcusdt@aggTrade", "btcusdt@bookTicker")
+    recorder.watch(frozenset({ETH}), frozenset({ETH}))
+    exchange.wait_for_streams("ethusdt@aggTrade", "ethusdt@bookTicker")
+    wait_until(lambda: "btcusdt@aggTrade" not in exchange.subscribed())
+    exchange.trade("ETHUSDT", 3_400.0)
+    exchange.trade("BTCUSDT", 61_000.0)
+    wait_until(lambda: desk.buffer.count(ETH) == 1)
+    assert exchange.opened == 2  # trades and quotes, each opened once
+    assert desk.buffer.count(BTC) == 0
+    assert set(recorder.status().last_trade_us) == {ETH}
+
+
+def test_trades_nobody_wants_any_more_are_left_out(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.raw(
+        '{"data":{"e":"aggTrade","s":"ETHUSDT","a":1,"p":"1","q":"1","T":1795000000000,"m":true}}'
+    )
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: recorder.status().trades == 1)
+    assert desk.buffer.instruments() == [BTC]
+
+
+def test_a_store_that_fails_does_not_stop_the_screen(desk: Desk, exchange: Exchange) -> None:
+    desk.sink.fault = StoreFull("The disk is full.")
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.trade("BTCUSDT", 1.0)
+    exchange.trade("BTCUSDT", 2.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 2)
+    assert wait_until(lambda: recorder.status().errors) == ("The disk is full.",)
+
+
+def test_a_second_recorder_does_not_repeat_what_the_buffer_has(
+    desk: Desk, exchange: Exchange
+) -> None:
+    first = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    sent = exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    assert first.stop(5.0)
+    wait_until(lambda: exchange.connections() == 0)
+    desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.again(sent)
+    exchange.trade("BTCUSDT", 2.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 2)
+
+
+def _stop_within_limit(recorder: Recorder) -> None:
+    start = time.monotonic()
+    ended = recorder.stop(2.0)
+    assert time.monotonic() - start < 2.5
+    assert ended
+    assert recorder.status().state == "stopped"
+
+
+def test_stop_while_live(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, quoted={BTC})
+    exchange.play(100.0, ["BTCUSDT"])
+    wait_until(live(recorder))
+    _stop_within_limit(recorder)
+    wait_until(lambda: exchange.connections() == 0)
+
+
+def test_stop_while_half_open(desk: Desk, exchange: Exchange) -> None:
+    patient = Timing(ping_s=60.0, dead_s=600.0)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, timing=patient)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.freeze()
+    _stop_within_limit(recorder)
+
+
+def test_stop_while_waiting_to_retry(desk: Desk) -> None:
+    recorder = desk.record(BinanceUsdm(unused_url()), BTC, backoff=lambda: iter([600.0] * 3))
+    wait_until(recorder.failure)
+    _stop_within_limit(recorder)
+
+
+def test_stop_while_refused(desk: Desk, exchange: Exchange) -> None:
+    exchange.refuse(451)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    wait_until(recorder.failure)
+    _stop_within_limit(recorder)
+
+
+def test_stop_while_the_handshake_hangs(desk: Desk) -> None:
+    with DeafServer() as server:
+        recorder = desk.record(BinanceUsdm(server.url), BTC, timing=Timing(connect_s=600.0))
+        wait_until(lambda: recorder.status().state == "connecting")
+        time.sleep(0.1)  # into the handshake; stopping before it is as good
+        _stop_within_limit(recorder)
+
+
+def test_stop_while_nothing_is_wanted_and_before_it_began(desk: Desk, exchange: Exchange) -> None:
+    _stop_within_limit(desk.record(BinanceUsdm(exchange.url)))
+    idle = Recorder(BinanceUsdm(exchange.url), desk.sink, desk.buffer, Settings())
+    _stop_within_limit(idle)
+
+
+def test_a_handshake_that_hangs_is_given_up(desk: Desk, exchange: Exchange) -> None:
+    exchange.hang()
+    quick = Timing(connect_s=0.2)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, timing=quick)
+    wait_until(recorder.failure)
+    assert "did not answer in time" in recorder.status().text
+    exchange.hang(False)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+
+
+def test_an_answer_that_is_no_handshake_is_survived(desk: Desk) -> None:
+    with DeafServer() as server:
+
+        def babble() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                connection.sendall(b"\x16\x03\x01 hello \r\n\r\n")
+                connection.close()
+
+        threading.Thread(target=babble, daemon=True).start()
+        recorder = desk.record(BinanceUsdm(server.url), BTC)
+        wait_until(lambda: recorder.status().state == "reconnecting")
+
+
+def test_the_simulation_is_recorded_like_a_venue(desk: Desk) -> None:
+    feed = Simulated(7, 50.0, history_s=60.0)
+    name = feed.instrument("eth")
+    recorder = desk.record(feed, name, quoted={name})
+    wait_until(lambda: desk.buffer.count(name) > 1_000)
+    wait_until(lambda: desk.buffer.quote(name) and desk.buffer.funding(name))
+    status = wait_until(lambda: (s := recorder.status()).trades_per_s > 1.0 and s)
+    assert status.state == "live"
+    assert status.trades_per_s < 500.0, "the past is not a rate of now"
+    ids = [trade.trade_id for trade in desk.buffer.tail(name, 10_000)]
+    assert ids == sorted(set(ids))
+    _stop_within_limit(recorder)
+
+
+def test_instruments_beyond_the_venues_limit_are_left_out_and_named(
+    desk: Desk, exchange: Exchange
+) -> None:
+    feed = Coinbase(exchange.url)
+    names = [f"coinbase:A{n}-USD" for n in range(feed.max_instruments + 2)]
+    recorder = desk.record(feed, *names)
+    exchange.wait_for_streams("A0-USD")
+    assert "2 of 102 are left out" in recorder.status().errors[0]
