@@ -7,8 +7,7 @@ changes no state, and windows count usable bars only. Arguments that cannot give
 """
 
 from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
-from analytics.johansen import Johansen, johansen
-from analytics.kalman import KalmanHedge, kalman
+from analytics.kalman_filter import KalmanHedge, kalman
 from analytics.persistence import (
     HalfLife,
     VarianceRatio,
@@ -18,6 +17,7 @@ from analytics.persistence import (
     zero_crossings,
 )
 from analytics.relation import AdfTest, EngleGranger, adf, engle_granger
+from analytics.system import Johansen, johansen
 from analytics.trend import Momentum, correlation, momentum, roll_spread
 from analytics.warm import warm_up
 from analytics.zscores import RollingZ, ZScore, zscore

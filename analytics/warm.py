@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.hedges import RollingHuber, RollingOls
-from analytics.kalman import KalmanHedge
+from analytics.kalman_filter import KalmanHedge
 from analytics.persistence import half_life
 from analytics.relation import engle_granger
 from analytics.trend import correlation, momentum

@@ -31,7 +31,8 @@ class KalmanHedge(Resumable):
     - Default, free of units and of tuning. u is x less a slowly following mean, in standard
       deviations of the prefix. Level and slope each have process variance ``delta / (1 - delta)``
       times the noise variance, and the noise variance is the one that makes the standardised
-      innovations of the prefix have variance 1. Only the first `prefix` usable bars are used.
+      innovations of the prefix have variance 1. Only the first `prefix` usable bars count, unless
+      `variance_memory` lets the variance follow the market after them.
     - Explicit, in the units of the data: give `observation_var`. u is x, there is no prefix, and
       level and slope have process variance ``delta / (1 - delta)`` (or `process_cov`), as in Chan,
       Algorithmic Trading (2013), chapter 3.
@@ -51,6 +52,11 @@ class KalmanHedge(Resumable):
         Explicit mode: mean of the state before the first bar; zeros.
     initial_cov : array of shape (2, 2), optional
         Explicit mode: covariance of the state before the first bar; zeros.
+    variance_memory : float, optional
+        Default mode: bars over which all variances go on following the squared standardised
+        innovations, ``factor += (innovation^2 / variance - factor) / variance_memory``, always for
+        the bars after. They stay those of the prefix if not given: right for a file, while a day
+        of live trading sees calm and wild hours.
     """
 
     def __init__(
@@ -62,12 +68,18 @@ class KalmanHedge(Resumable):
         process_cov: npt.ArrayLike | None = None,
         initial_state: npt.ArrayLike | None = None,
         initial_cov: npt.ArrayLike | None = None,
+        variance_memory: float | None = None,
     ) -> None:
         self._explicit = observation_var is not None
         if not self._explicit and not all(
             given is None for given in (process_cov, initial_state, initial_cov)
         ):
             raise DataError("Initial state and covariances need observation_var; give it too.")
+        if self._explicit and variance_memory is not None:
+            raise DataError("With observation_var the variance is fixed; drop variance_memory.")
+        self._follow = 0.0
+        if variance_memory is not None:
+            self._follow = 1.0 / max(positive(variance_memory, "variance_memory"), 1.0)
         self._prefix = 0 if self._explicit else whole(prefix, "prefix", 10)
         self._ratio = _ratio(delta, self._prefix)
         state = np.full(kernels.KALMAN_STATE, np.nan)
@@ -79,7 +91,7 @@ class KalmanHedge(Resumable):
                 _square(initial_cov, "initial_cov", 0.0),
             )
         super().__init__(
-            parameters=np.concatenate(([self._prefix, self._ratio], state)),
+            parameters=np.concatenate(([self._prefix, self._ratio, self._follow], state)),
             prefix_y=np.zeros(self._prefix),
             prefix_x=np.zeros(self._prefix),
             filter=state.copy(),
@@ -147,7 +159,7 @@ class KalmanHedge(Resumable):
         state = np.empty(kernels.KALMAN_STATE)
         started = kernels.start_kalman(
             parts["prefix_y"], parts["prefix_x"], self._ratio, self._ratio, self._prefix // 4,
-            1.0 / self._prefix, 0.0, state,
+            1.0 / self._prefix, self._follow, state,
         )  # fmt: skip
         if started:
             parts["filter"][:] = state
@@ -164,6 +176,7 @@ def kalman(
     process_cov: npt.ArrayLike | None = None,
     initial_state: npt.ArrayLike | None = None,
     initial_cov: npt.ArrayLike | None = None,
+    variance_memory: float | None = None,
 ) -> Hedge:
     """Filter the hedge of y by x; parameters as in `KalmanHedge`.
 
@@ -185,6 +198,7 @@ def kalman(
         process_cov=process_cov,
         initial_state=initial_state,
         initial_cov=initial_cov,
+        variance_memory=variance_memory,
     )
     two_legs(y, x)
     return hedge_like(y, model.extend(y, x))
