@@ -40,6 +40,12 @@ class _Ring:
         newest_first.reverse()
         return newest_first, following
 
+    def tail(self, count: int) -> list[Trade]:
+        with self.lock:
+            newest_first = list(islice(reversed(self.trades), max(count, 0)))
+        newest_first.reverse()
+        return newest_first
+
 
 class HotBuffer:
     """Per instrument the newest trades, bounded by count, plus the newest quote and funding.
@@ -82,7 +88,7 @@ class HotBuffer:
     def tail(self, instrument: str, count: int) -> list[Trade]:
         """Return the last `count` trades, oldest first."""
         ring = self._rings.get(instrument)
-        return ring.slice(ring.count - count, count)[0] if ring and count > 0 else []
+        return ring.tail(count) if ring else []
 
     def last(self, instrument: str) -> Trade | None:
         """Return the trade that arrived last."""

@@ -217,7 +217,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     exists = check_file(path)
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     try:
@@ -241,20 +241,32 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the record for one read."""
+    """Open the record for one read; the caller closes the connection.
+
+    Raises
+    ------
+    StoreUnusable, StoreFull, StoreInUse
+    """
     uri = path.absolute().as_uri()
     try:
-        connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=5)
         try:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            return _connect_reading(f"{uri}?mode=ro")
         except sqlite3.OperationalError:
-            connection.close()
             if os.path.exists(f"{path}-wal"):
                 raise
             # A file on a read-only disk has no shared memory; nobody can be writing to it.
-            connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+            return _connect_reading(f"{uri}?immutable=1")
     except sqlite3.Error as error:
         raise explain(error, path) from error
+
+
+def _connect_reading(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
