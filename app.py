@@ -1,0 +1,31 @@
+"""Tandem's entry point: `streamlit run app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from market import SettingError
+from ui import backtest, live, say, state
+
+st.set_page_config(
+    page_title="Tandem", page_icon=":material/balance:", layout="wide", initial_sidebar_state=300
+)
+st.html(Path("ui/page.css"))
+
+try:
+    state.engine()
+except SettingError as error:
+    say.problem(f"Tandem did not start. {error}")
+    st.stop()
+
+st.logo("static/tandem.svg", size="large")
+st.navigation(
+    [
+        st.Page(
+            live.page, title="Live", url_path="live", default=True, icon=":material/monitoring:"
+        ),
+        st.Page(backtest.page, title="Backtest", url_path="backtest", icon=":material/history:"),
+    ]
+).run()

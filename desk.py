@@ -1,0 +1,311 @@
+"""The desk: turns arriving trades into closed bars, and closed bars into every pair's state.
+
+One thread calls `Desk.step` some twenty times a second. It reads what is new in the hot buffer,
+closes the seconds that are over, and extends each pair that somebody watches. Because bars close
+by the trades' own arrival, replaying a recording in arrival order gives the very signals shown
+live.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+import backtest
+from backtest import ClosedTrade, Position
+from bars import BarBuilder, align
+from market import BAR, SECOND_US, DataError
+from pair import PairSettings, PairStream, Progress, Provisional
+from rows import Rows
+from storage import HotBuffer, SignalRow
+
+log = logging.getLogger("tandem.desk")
+
+# What a signal is called in the record; an order withdrawn before its fill ends a signal too.
+SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
+    backtest.ENTER_LONG: "long",
+    backtest.ENTER_SHORT: "short",
+    backtest.EXIT: "exit",
+    backtest.STOP: "stop",
+    backtest.TIME_STOP: "exit",
+    backtest.WITHDRAWN: "exit",
+}
+
+STATE_EVERY_US = 300 * SECOND_US
+MEMORY_SECONDS = 86_400
+
+
+class History(Protocol):
+    """What the desk asks of the record."""
+
+    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return recorded one-second bars."""
+        ...
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep a pair's state over a restart."""
+        ...
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what `save_state` kept."""
+        ...
+
+    def save_signals(self, pair: str, rows: list[SignalRow]) -> None:
+        """Keep signals as they were shown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """One pair at one moment; its columns are read-only and never change."""
+
+    settings: PairSettings
+    columns: dict[str, npt.NDArray[Any]]
+    bars: int
+    progress: Progress
+    position: Position | None
+    alpha: float
+    beta: float
+
+
+class Leg:
+    """One instrument's closed seconds since the start of the process."""
+
+    def __init__(self, instrument: str, grace_us: int) -> None:
+        self.builder = BarBuilder(instrument, grace_us)
+        self.seconds = Rows(BAR, MEMORY_SECONDS)
+        self.cursor = 0
+        self.first_us = 0
+
+    def follow(self, buffer: HotBuffer, instrument: str, now_us: int) -> None:
+        """Take what is new in the buffer and close the seconds that are over."""
+        while True:
+            trades, self.cursor = buffer.since(instrument, self.cursor)
+            if not trades:
+                break
+            if not self.first_us:
+                self.first_us = trades[0].time_us // SECOND_US * SECOND_US
+            self.builder.add(trades)
+        self.seconds.append(self.builder.close(now_us))
+
+
+class LivePair:
+    """A pair stream with the lock under which it is extended and read."""
+
+    def __init__(self, settings: PairSettings, keep: int) -> None:
+        self.keep = keep
+        self.stream = PairStream(settings, keep)
+        self.lock = threading.Lock()
+        self.next_us = 0
+        self.saved_us = 0
+        self.view: PairView | None = None
+
+    def publish(self) -> None:
+        """Make what was computed visible to readers."""
+        stream = self.stream
+        self.view = PairView(
+            settings=stream.settings,
+            columns=stream.view(),
+            bars=stream.bars,
+            progress=stream.progress,
+            position=stream.trader.position,
+            alpha=stream.hedge.last_alpha,
+            beta=stream.hedge.last_beta,
+        )
+
+
+class Desk:
+    """Every watched pair, kept up to date.
+
+    Parameters
+    ----------
+    buffer : HotBuffer
+        Where trades arrive.
+    history : History
+        The record, read once when a pair is opened, written when signals change.
+    grace_us, stale_us : int
+        How long a second waits for late trades; the age from which a leg's bars are masked.
+    keep : int
+        Bars kept per pair.
+    """
+
+    def __init__(
+        self, buffer: HotBuffer, history: History, grace_us: int, stale_us: int, keep: int
+    ) -> None:
+        self._buffer = buffer
+        self._history = history
+        self._grace_us = grace_us
+        self._stale_us = stale_us
+        self._keep = keep
+        self._legs: dict[str, Leg] = {}
+        self._pairs: dict[PairSettings, LivePair] = {}
+        self._wanted: frozenset[PairSettings] = frozenset()
+        self._pinned: frozenset[PairSettings] = frozenset()
+        self.problem = ""
+
+    def want(self, pairs: Iterable[PairSettings], pinned: Iterable[PairSettings] = ()) -> None:
+        """Say which pairs are to be kept up to date; pinned ones keep their state on disk."""
+        self._pinned = frozenset(pinned)
+        self._wanted = frozenset(pairs) | self._pinned
+
+    def view(self, settings: PairSettings) -> PairView | None:
+        """Return a pair as of its last closed bar; None while it is being opened."""
+        live = self._pairs.get(settings)
+        return live.view if live else None
+
+    def provisional(self, settings: PairSettings, y: float, x: float) -> Provisional | None:
+        """Return what the running bar says at these prices."""
+        live = self._pairs.get(settings)
+        if live is None or live.view is None:
+            return None
+        with live.lock:
+            return live.stream.provisional(y, x)
+
+    def paper(self, settings: PairSettings, y: float, x: float) -> float:
+        """Return the paper account's profit if it were closed at these prices, after every cost."""
+        live = self._pairs.get(settings)
+        if live is None or live.view is None:
+            return float("nan")
+        with live.lock:
+            trader = live.stream.trader
+            mark = trader.mark(y, x)
+            return float(trader.closed["net"].sum()) + (mark.net if mark else 0.0)
+
+    def trades(self, settings: PairSettings) -> list[ClosedTrade]:
+        """Return the paper account's closed trades, oldest first."""
+        live = self._pairs.get(settings)
+        if live is None:
+            return []
+        with live.lock:
+            return live.stream.trader.trades
+
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-second bars: the record up to this process's start, then as they closed."""
+        leg = self._legs.get(instrument)
+        memory = leg.seconds.view() if leg else np.empty(0, BAR)
+        first_us = int(memory["time_us"][0]) if len(memory) else end_us
+        if first_us <= start_us:
+            return _between(memory, start_us, end_us)
+        past = self._history.bars(instrument, start_us, min(first_us, end_us))
+        return np.concatenate((past, _between(memory, start_us, end_us)))
+
+    def step(self, now_us: int) -> None:
+        """Bring every pair up to `now_us`; called by one thread only."""
+        for instrument in self._buffer.instruments():
+            if instrument not in self._legs:
+                self._legs[instrument] = Leg(instrument, self._grace_us)
+            self._legs[instrument].follow(self._buffer, instrument, now_us)
+        for gone in self._pairs.keys() - self._wanted:
+            del self._pairs[gone]
+        for settings in self._wanted:
+            self._follow(settings, now_us)
+
+    def save(self) -> None:
+        """Keep the state of every pinned pair; called when the process ends."""
+        for settings in self._pinned:
+            if settings in self._pairs:
+                self._save(self._pairs[settings])
+
+    def _follow(self, settings: PairSettings, now_us: int) -> None:
+        legs = self._legs.get(settings.y), self._legs.get(settings.x)
+        if legs[0] is None or legs[1] is None:
+            return
+        closed_us = min(legs[0].builder.closed_until_us, legs[1].builder.closed_until_us)
+        until_us = closed_us // settings.bar_us * settings.bar_us
+        live = self._pairs.get(settings)
+        if live is None:
+            live = self._open(settings, until_us)
+            self._pairs[settings] = live
+        if until_us > live.next_us:
+            self._extend(live, until_us)
+        if settings in self._pinned and now_us - live.saved_us > STATE_EVERY_US:
+            live.saved_us = now_us
+            self._save(live)
+
+    def _open(self, settings: PairSettings, until_us: int) -> LivePair:
+        """Start a pair from its saved state, or from the oldest bars within reach."""
+        live = LivePair(settings, self._keep)
+        live.saved_us = until_us
+        blob = self._history.load_state(settings.key)
+        if blob is not None and _restore(live, blob):
+            return live
+        start_us = until_us - self._keep * settings.bar_us
+        first_us = max(self._first_us(leg, start_us, until_us) for leg in (settings.y, settings.x))
+        live.next_us = max(start_us, first_us // settings.bar_us * settings.bar_us)
+        live.publish()
+        return live
+
+    def _first_us(self, instrument: str, start_us: int, until_us: int) -> int:
+        """Return the first second an instrument is known in: recorded, or since this start."""
+        recorded = self._history.bars(instrument, start_us, until_us)
+        live_us = self._legs[instrument].first_us
+        return min(live_us, int(recorded["time_us"][0])) if len(recorded) else live_us
+
+    def _extend(self, live: LivePair, until_us: int) -> None:
+        settings = live.stream.settings
+        reach_us = live.next_us - self._stale_us - settings.bar_us
+        bars = align(
+            self.seconds(settings.y, reach_us, until_us),
+            self.seconds(settings.x, reach_us, until_us),
+            settings.bar_us,
+            live.next_us,
+            until_us,
+            self._stale_us,
+        )
+        with live.lock:
+            live.stream.extend(bars)
+            live.next_us = until_us
+            live.publish()
+        self._record_signals(live, len(bars.time_us))
+
+    def _record_signals(self, live: LivePair, count: int) -> None:
+        assert live.view is not None
+        tail = {name: column[-count:] for name, column in live.view.columns.items()}
+        rows = [
+            SignalRow(
+                time_us=int(tail["time_us"][at]),
+                kind=SIGNALS[int(tail["event"][at])],
+                z=float(tail["z"][at]),
+                y_price=float(tail["y"][at]),
+                x_price=float(tail["x"][at]),
+                beta=float(tail["beta"][at]),
+            )
+            for at in np.flatnonzero(tail["event"])
+        ]
+        if rows:
+            self._history.save_signals(live.stream.settings.key, rows)
+
+    def _save(self, live: LivePair) -> None:
+        with live.lock:
+            parts = live.stream.state() | {"next_us": np.array([live.next_us])}
+        packed = io.BytesIO()
+        np.savez_compressed(packed, allow_pickle=False, **parts)
+        self._history.save_state(live.stream.settings.key, packed.getvalue())
+
+
+def _between(bars: npt.NDArray[np.void], start_us: int, end_us: int) -> npt.NDArray[np.void]:
+    low, high = np.searchsorted(bars["time_us"], (start_us, end_us))
+    return bars[low:high]
+
+
+def _restore(live: LivePair, blob: bytes) -> bool:
+    """Go on from a saved state; a state this version cannot read is left, and said in the log."""
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as saved:
+            parts = {name: saved[name] for name in saved.files}
+        live.next_us = int(parts.pop("next_us")[0])
+        live.stream.restore(parts)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, DataError) as error:
+        log.warning("A saved pair state was not usable (%s); starting afresh.", error)
+        live.stream = PairStream(live.stream.settings, live.keep)
+        return False
+    live.publish()
+    return True

@@ -1,0 +1,386 @@
+"""The composition root: starts feed, record and desk, counts who watches what, answers the screen.
+
+There is one `Engine` per process, however many browser sessions look at it. It runs without a
+screen too. Nothing here knows Streamlit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import analytics
+from config import Settings
+from desk import Desk, PairView
+from ingest import Choice, FeedStatus, Ingest, create_feed
+from market import (
+    HOUR_US,
+    SECOND_US,
+    DataError,
+    Funding,
+    Quote,
+    StoreError,
+    Trade,
+    now_us,
+    split_instrument,
+)
+from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
+from storage import HotBuffer, NullStore, Store, StoreHealth
+
+log = logging.getLogger("tandem.engine")
+
+STEP_S = 0.05
+SESSION_S = 20.0
+LINGER_S = 90.0
+ASSESS_S = 2.0
+FUNDING_HOURS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class LegNow:
+    """One leg at this moment."""
+
+    instrument: str
+    trade: Trade | None
+    quote: Quote | None
+    funding: Funding | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """One pair of the watchlist: what it says now."""
+
+    settings: PairSettings
+    z: float
+    signal: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything the live page shows, taken at one moment."""
+
+    settings: PairSettings
+    now_us: int
+    feed: FeedStatus
+    choice: Choice
+    store: StoreHealth
+    y: LegNow
+    x: LegNow
+    view: PairView | None
+    provisional: Provisional | None
+    relation: Relation | None
+    cost: TradeCost | None
+    paper: float
+    watch: tuple[WatchRow, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass
+class _Session:
+    """What one browser session looks at, and when it last asked."""
+
+    pairs: tuple[PairSettings, ...] = ()
+    seen: float = 0.0
+
+
+@dataclass
+class _Assessment:
+    """The last test of a pair's relation, and whether another is on its way."""
+
+    relation: Relation | None = None
+    bars: int = -1
+    at: float = 0.0
+    running: bool = False
+
+
+class Engine:
+    """Start with `start`, read with `look`, end with `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.buffer = HotBuffer(settings.hot_trades)
+        self.store: Store | NullStore = self._open_store()
+        self.ingest = Ingest(settings, self.buffer, self.store)
+        self.desk = Desk(
+            self.buffer,
+            self.store,
+            grace_us=settings.grace_ms * 1_000,
+            stale_us=int(settings.stale_s * SECOND_US),
+            keep=settings.history_bars,
+        )
+        self._sessions: dict[str, _Session] = {}
+        self._released: dict[PairSettings, float] = {}
+        self._assessments: dict[PairSettings, _Assessment] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._problem = ""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+
+    # Life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect, record and compute."""
+        self.ingest.resolve(self.settings.venue)
+        self._pool.submit(self._warm_up)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, keep what must survive, close the record."""
+        self._stop.set()
+        self.ingest.stop()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+        self.desk.save()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
+
+    def _open_store(self) -> Store | NullStore:
+        try:
+            return Store.open(
+                self.settings.database, self.settings.batch_ms, self.settings.queue_trades
+            )
+        except StoreError as error:
+            log.error("Recording is off: %s", error)
+            return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
+
+    def _warm_up(self) -> None:
+        """Compile the kernels once; the desk waits for it, prices do not."""
+        analytics.warm_up()
+        self._ready.set()
+
+    def _run(self) -> None:
+        while not self._ready.wait(STEP_S):
+            self._subscribe()
+            if self._stop.is_set():
+                return
+        while not self._stop.wait(STEP_S):
+            now = now_us()
+            self._subscribe()
+            try:
+                self.desk.step(now)
+            except (DataError, StoreError) as error:
+                self._problem = f"The models stopped at this bar: {error}"
+                log.exception("A desk step failed")
+
+    # Who watches what -------------------------------------------------------------------
+
+    def pair_defaults(self) -> tuple[PairSettings, ...]:
+        """Return the pairs watched from the start: every other asset priced in the second one."""
+        venue = self.ingest.choice().venue
+        if venue is None:
+            return ()
+        feed = create_feed(venue, self.settings)
+        names = [feed.instrument(text) for text in self.settings.symbols.split(",") if text.strip()]
+        quote = names[1]
+        return tuple(PairSettings(name, quote) for name in dict.fromkeys(names) if name != quote)
+
+    def watch(self, session: str, pairs: Iterable[PairSettings]) -> tuple[str, ...]:
+        """Say what a session looks at now; returns sentences about what was refused."""
+        wanted = tuple(dict.fromkeys(pairs))
+        refused = []
+        limit = self.settings.sessions_pairs
+        if len(wanted) > limit:
+            refused.append(f"A session may run {limit} pairs; the last {len(wanted) - limit} wait.")
+            wanted = wanted[:limit]
+        with self._lock:
+            running = {pair for one in self._sessions.values() for pair in one.pairs}
+            room = self.settings.max_pairs - len(running)
+            fresh = [pair for pair in wanted if pair not in running]
+            if len(fresh) > max(room, 0):
+                refused.append(
+                    f"This deployment already runs {len(running)} pairs, its limit; "
+                    "choose one that others watch, or try again later."
+                )
+                wanted = tuple(pair for pair in wanted if pair in running)
+            self._sessions[session] = _Session(wanted, time.monotonic())
+        return tuple(refused)
+
+    def _subscribe(self) -> None:
+        """Turn what sessions look at into subscriptions, and forget sessions that went away."""
+        now = time.monotonic()
+        with self._lock:
+            for name in [n for n, one in self._sessions.items() if now - one.seen > SESSION_S]:
+                for pair in self._sessions.pop(name).pairs:
+                    self._released[pair] = now
+            active = {pair for one in self._sessions.values() for pair in one.pairs}
+            self._released = {
+                pair: at
+                for pair, at in self._released.items()
+                if now - at < LINGER_S and pair not in active
+            }
+            lingering = set(self._released)
+        pinned = self.pair_defaults()
+        wanted = active | lingering | set(pinned)
+        self.desk.want(wanted, pinned)
+        venues: dict[str, set[str]] = {}
+        for pair in wanted:
+            for leg in (pair.y, pair.x):
+                venues.setdefault(split_instrument(leg)[0], set()).add(leg)
+        for venue, legs in venues.items():
+            self.ingest.watch(venue, frozenset(legs), frozenset(legs))
+
+    # What the screen asks ---------------------------------------------------------------
+
+    def look(
+        self, session: str, settings: PairSettings, watchlist: Iterable[PairSettings] = ()
+    ) -> Snapshot:
+        """Return what a session sees now, and keep its pairs running."""
+        watchlist = tuple(watchlist)
+        notices = self.watch(session, (settings, *watchlist))
+        now = now_us()
+        y, x = self._leg(settings.y), self._leg(settings.x)
+        view = self.desk.view(settings)
+        provisional = self._provisional(settings, y, x)
+        relation = self._relation(settings, view)
+        if self._problem:
+            notices += (self._problem,)
+        return Snapshot(
+            settings=settings,
+            now_us=now,
+            feed=self.ingest.status(split_instrument(settings.y)[0]),
+            choice=self.ingest.choice(),
+            store=self.store.health(),
+            y=y,
+            x=x,
+            view=view,
+            provisional=provisional,
+            relation=relation,
+            cost=self._cost(settings, y, x, view, provisional, relation),
+            paper=self._paper(settings, y, x),
+            watch=tuple(self._watch_row(pair) for pair in watchlist),
+            notices=notices,
+        )
+
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-second bars of an instrument."""
+        return self.desk.seconds(instrument, start_us, end_us)
+
+    def tape(self, instruments: Iterable[str], count: int) -> list[Trade]:
+        """Return the newest trades of some instruments, newest first."""
+        tails = [trade for name in instruments for trade in self.buffer.tail(name, count)]
+        return sorted(tails, key=lambda trade: trade.received_us, reverse=True)[:count]
+
+    def recorded(
+        self, settings: PairSettings, start_us: int, end_us: int, most: int
+    ) -> list[Trade]:
+        """Return the recorded trades of both legs; what is in memory where nothing is recorded."""
+        found: list[Trade] = []
+        for leg in (settings.y, settings.x):
+            stored = self.store.trades(leg, start_us, end_us, most // 2)
+            found += stored or self.buffer.tail(leg, most // 2)
+        return sorted(found, key=lambda trade: trade.time_us)
+
+    def run_heavy(self, work: Any, *arguments: Any) -> Any:
+        """Run heavy work on the one executor and wait for it."""
+        return self._pool.submit(work, *arguments).result()
+
+    def _leg(self, instrument: str) -> LegNow:
+        buffer = self.buffer
+        return LegNow(
+            instrument,
+            buffer.last(instrument),
+            buffer.quote(instrument),
+            buffer.funding(instrument),
+        )
+
+    def _provisional(self, settings: PairSettings, y: LegNow, x: LegNow) -> Provisional | None:
+        if y.trade is None or x.trade is None:
+            return None
+        return self.desk.provisional(settings, y.trade.price, x.trade.price)
+
+    def _paper(self, settings: PairSettings, y: LegNow, x: LegNow) -> float:
+        if y.trade is None or x.trade is None:
+            return float("nan")
+        return self.desk.paper(settings, y.trade.price, x.trade.price)
+
+    def _watch_row(self, settings: PairSettings) -> WatchRow:
+        view = self.desk.view(settings)
+        now = self._provisional(settings, self._leg(settings.y), self._leg(settings.x))
+        if view is None or not len(view.columns["signal"]):
+            return WatchRow(settings, float("nan"), 0, 0)
+        columns = view.columns
+        return WatchRow(
+            settings,
+            now.z if now else float("nan"),
+            int(columns["signal"][-1]),
+            int(columns["position"][-1]),
+        )
+
+    def _relation(self, settings: PairSettings, view: PairView | None) -> Relation | None:
+        """Return the last test of the relation and start a new one when bars have closed since."""
+        if view is None:
+            return None
+        last = self._assessments.setdefault(settings, _Assessment())
+        due = last.bars != view.bars and time.monotonic() - last.at > ASSESS_S
+        if due and not last.running and not self._stop.is_set():
+            last.running = True
+            self._pool.submit(self._assess, settings, view, last)
+        return last.relation
+
+    def _assess(self, settings: PairSettings, view: PairView, last: _Assessment) -> None:
+        try:
+            last.relation = assess(view.columns, settings)
+        except DataError as error:
+            log.warning("The relation of %s and %s: %s", settings.y, settings.x, error)
+        finally:
+            last.bars, last.at, last.running = view.bars, time.monotonic(), False
+
+    def _cost(
+        self,
+        settings: PairSettings,
+        y: LegNow,
+        x: LegNow,
+        view: PairView | None,
+        provisional: Provisional | None,
+        relation: Relation | None,
+    ) -> TradeCost | None:
+        if view is None or provisional is None or y.trade is None or x.trade is None:
+            return None
+        if not np.isfinite(provisional.z):
+            return None
+        deviation = abs(provisional.spread / provisional.z) if provisional.z else float("nan")
+        known = view.columns["deviation"][np.isfinite(view.columns["deviation"])]
+        return trade_cost(
+            settings,
+            (y.trade.price, x.trade.price),
+            view.beta,
+            provisional.z,
+            float(known[-1]) if len(known) else deviation,
+            (self._half_spread(y), self._half_spread(x)),
+            (_funding_per_hour(y), _funding_per_hour(x)),
+            _holding_hours(settings, provisional.z, relation),
+        )
+
+    def _half_spread(self, leg: LegNow) -> LegQuote:
+        """Take half the quoted spread, or Roll's estimate where none is quoted."""
+        if leg.quote is not None and leg.quote.ask >= leg.quote.bid > 0.0:
+            middle = (leg.quote.ask + leg.quote.bid) / 2.0
+            return LegQuote((leg.quote.ask - leg.quote.bid) / 2.0 / middle * 1e4, False)
+        prices = np.array([trade.price for trade in self.buffer.tail(leg.instrument, 500)])
+        if len(prices) < 20:
+            return LegQuote(0.0, True)
+        spread = analytics.roll_spread(prices)
+        return LegQuote(spread / 2.0 / prices[-1] * 1e4 if np.isfinite(spread) else 0.0, True)
+
+
+def _funding_per_hour(leg: LegNow) -> float:
+    return leg.funding.rate / FUNDING_HOURS if leg.funding else 0.0
+
+
+def _holding_hours(settings: PairSettings, z: float, relation: Relation | None) -> float:
+    """Expect the time a spread at z needs to decay to the exit threshold at its half-life."""
+    if relation is None or not np.isfinite(relation.half_life) or settings.rules.exit <= 0.0:
+        return 0.0
+    halvings = max(np.log2(abs(z) / settings.rules.exit), 0.0) if z else 0.0
+    return float(relation.half_life * halvings * settings.bar_us / HOUR_US)

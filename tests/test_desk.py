@@ -1,0 +1,211 @@
+"""The desk: trades in arrival order become the same bars and signals, live, replayed, restarted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bars import aggregate, trade_array
+from desk import Desk
+from market import BAR, SECOND_US, Trade
+from pair import COLUMNS, PairSettings
+from storage import HotBuffer
+
+PAIR = PairSettings(
+    "sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US, model="ols", lookback=20, z_window=10
+)
+START_US = 1_780_000_000 * SECOND_US
+GRACE_US = 500_000
+
+
+@dataclass
+class Record:
+    """A record in memory."""
+
+    trades: list[Trade] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
+    saved: list = field(default_factory=list)
+
+    def bars(self, instrument, start_us, end_us):
+        own = [trade for trade in self.trades if trade.instrument == instrument]
+        bars = aggregate(trade_array(own), SECOND_US) if own else np.empty(0, BAR)
+        return bars[(bars["time_us"] >= start_us) & (bars["time_us"] < end_us)]
+
+    def save_state(self, key, blob):
+        self.states[key] = blob
+
+    def load_state(self, key):
+        return self.states.get(key)
+
+    def save_signals(self, pair, rows):
+        self.saved += rows
+
+
+def market(seconds: int, seed: int = 0, start_us: int = START_US, rate: float = 3.0) -> list[Trade]:
+    """Return trades of two cointegrated legs in arrival order, some of them late."""
+    random = np.random.default_rng(seed)
+    x, spread, trades = 60_000.0, 0.0, []
+    for second in range(seconds):
+        x += random.normal(0.0, 5.0)
+        spread = 0.9 * spread + random.normal(0.0, 1.0)
+        for name, price in (("sim:BTCUSDT", x), ("sim:ETHUSDT", 0.05 * x + spread)):
+            for _ in range(random.poisson(rate)):
+                time_us = start_us + second * SECOND_US + int(random.integers(0, SECOND_US))
+                delay = (
+                    1_500_000 if random.random() < 0.01 else int(random.integers(20_000, 90_000))
+                )
+                trades.append(Trade(name, 0, time_us, price, 1.0, 1, time_us + delay))
+    trades.sort(key=lambda trade: trade.received_us)
+    return [trade._replace(trade_id=number) for number, trade in enumerate(trades)]
+
+
+def desk(record: Record, buffer: HotBuffer, keep: int = 2_000) -> Desk:
+    return Desk(buffer, record, GRACE_US, 30 * SECOND_US, keep)
+
+
+def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
+    """Hand trades over in batches, stepping the desk after each at the arrival of its last."""
+    edges = [0, *sorted({min(step, len(trades)) for step in steps}), len(trades)]
+    for start, stop in zip(edges, edges[1:], strict=False):
+        batch = trades[start:stop]
+        if batch:
+            buffer.append(batch)
+            running.step(batch[-1].received_us)
+
+
+def run(
+    trades: list[Trade], steps: list[int], record: Record | None = None, settle: bool = True
+) -> tuple[Desk, Record]:
+    record = record or Record()
+    buffer = HotBuffer(100_000)
+    running = desk(record, buffer)
+    running.want([PAIR], [PAIR])
+    play(running, buffer, trades, steps)
+    if settle:
+        running.step(trades[-1].received_us + 5 * SECOND_US)
+    return running, record
+
+
+def same_bars(one: Desk, other: Desk, last: int = 0) -> None:
+    views = one.view(PAIR), other.view(PAIR)
+    assert views[0] is not None and views[1] is not None
+    for name in COLUMNS:
+        a, b = views[0].columns[name][-last:], views[1].columns[name][-last:]
+        np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+TRADES = market(120)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, len(TRADES)), min_size=1, max_size=30))
+def test_any_chunking_of_the_arrivals_gives_the_same_signals(steps) -> None:
+    one, _ = run(TRADES, [1])
+    other, _ = run(TRADES, [1, *steps])
+    same_bars(one, other)
+
+
+def test_replay_in_arrival_order_gives_the_signals_that_were_saved_live() -> None:
+    trades = market(400, 3)
+    _, live = run(trades, list(range(0, len(trades), 7)))
+    _, replayed = run(trades, list(range(0, len(trades), 501)))
+    assert live.saved
+    assert live.saved == replayed.saved
+
+
+def test_the_history_comes_from_the_record_and_goes_on_live() -> None:
+    trades = market(300, 4)
+    cut = next(
+        n for n, trade in enumerate(trades) if trade.received_us > START_US + 150 * SECOND_US
+    )
+    whole, _ = run(trades, [1])
+    later, _ = run(trades[cut:], [1], Record(trades=list(trades[:cut])))
+    view = later.view(PAIR)
+    assert view is not None
+    # Late trades amend the record, so the two differ at a few bars and agree on most.
+    both = whole.view(PAIR)
+    assert both is not None
+    assert abs(len(view.columns["y"]) - len(both.columns["y"])) <= 1
+    count = min(len(view.columns["y"]), len(both.columns["y"]))
+    equal = view.columns["y"][-count:] == both.columns["y"][-count:]
+    assert equal.mean() > 0.95
+
+
+def test_a_restart_goes_on_from_the_saved_state() -> None:
+    trades = [trade for trade in market(300, 5) if trade.received_us - trade.time_us < SECOND_US]
+    cut = next(n for n, trade in enumerate(trades) if trade.time_us >= START_US + 150 * SECOND_US)
+    whole, _ = run(trades, [1])
+    first, record = run(trades[:cut], [1], settle=False)
+    first.save()
+    assert record.states
+    second, _ = run(trades[cut:], [1], Record(trades=list(trades[:cut]), states=record.states))
+    view, restarted = whole.view(PAIR), second.view(PAIR)
+    assert view is not None and restarted is not None
+    start = np.searchsorted(restarted.columns["time_us"], START_US + 160 * SECOND_US)
+    for name in ("y", "beta", "z"):
+        np.testing.assert_allclose(
+            restarted.columns[name][start:],
+            view.columns[name][-(len(restarted.columns[name]) - start) :],
+            rtol=1e-9,
+            err_msg=name,
+        )
+
+
+def test_a_state_of_another_version_is_left_and_the_pair_starts_afresh() -> None:
+    for blob in (b"not a state", b""):
+        running, _ = run(TRADES, [1], Record(states={PAIR.key: blob}))
+        view = running.view(PAIR)
+        assert view is not None
+        assert len(view.columns["y"]) > 100
+
+
+def test_a_silent_leg_leaves_bars_masked() -> None:
+    trades = [
+        t
+        for t in market(120, 6)
+        if t.instrument == "sim:BTCUSDT" or t.time_us < START_US + 40 * SECOND_US
+    ]
+    running, _ = run(trades, [1])
+    view = running.view(PAIR)
+    assert view is not None
+    usable = view.columns["usable"]
+    assert usable[:60].all()
+    assert not usable[75:].any()
+
+
+def test_pairs_nobody_wants_are_dropped_and_others_go_on() -> None:
+    other = replace(PAIR, lookback=30)
+    buffer = HotBuffer(100_000)
+    running = desk(Record(), buffer)
+    running.want([PAIR, other])
+    play(running, buffer, TRADES, [100, 200])
+    assert running.view(other) is not None
+    running.want([PAIR])
+    running.step(TRADES[-1].received_us)
+    assert running.view(other) is None
+    assert running.view(PAIR) is not None
+
+
+def test_an_instrument_that_never_traded_keeps_its_pair_waiting() -> None:
+    buffer = HotBuffer(1_000)
+    running = desk(Record(), buffer)
+    running.want([PAIR])
+    buffer.append([trade for trade in TRADES if trade.instrument == "sim:BTCUSDT"])
+    running.step(TRADES[-1].received_us)
+    assert running.view(PAIR) is None
+    assert running.provisional(PAIR, 1.0, 1.0) is None
+
+
+def test_seconds_join_record_and_memory_without_a_seam() -> None:
+    trades = [trade for trade in market(100, 8) if trade.received_us - trade.time_us < SECOND_US]
+    cut = next(n for n, trade in enumerate(trades) if trade.time_us >= START_US + 50 * SECOND_US)
+    running, _ = run(trades[cut:], [1], Record(trades=trades[:cut]))
+    own = [trade for trade in trades if trade.instrument == PAIR.y]
+    expected = aggregate(trade_array(own), SECOND_US)
+    got = running.seconds(PAIR.y, START_US, START_US + 98 * SECOND_US)
+    np.testing.assert_array_equal(
+        got["time_us"], expected["time_us"][expected["time_us"] < START_US + 98 * SECOND_US]
+    )

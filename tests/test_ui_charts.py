@@ -1,0 +1,157 @@
+"""Figures: what is drawn is what was computed, and nothing moves that did not change."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pairs import aligned, cointegrated
+
+from market import BAR
+from pair import PairSettings, PairStream
+from ui import charts
+
+PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", model="ols", lookback=50, z_window=20)
+
+
+def columns(n_bars: int = 400, usable=None):
+    stream = PairStream(PAIR)
+    stream.extend(aligned(*cointegrated(n_bars, 1), usable=usable))
+    return stream.view()
+
+
+VALUES = arrays(float, st.integers(1, 400), elements=st.floats(-1e6, 1e6) | st.just(np.nan))
+
+
+@given(VALUES, st.integers(0, 10_000), st.integers(10, 100))
+def test_thinning_keeps_both_ends_and_every_extreme(values, first, most) -> None:
+    rows = charts.keep_extremes(values, first, most)
+    assert rows[0] == 0
+    assert rows[-1] == len(values) - 1
+    assert (np.diff(rows) > 0).all()
+    assert len(rows) <= max(most, len(values) if len(values) <= most else 0) + 6
+    known = values[~np.isnan(values)]
+    if len(known):
+        assert np.nanmin(values[rows]) == known.min()
+        assert np.nanmax(values[rows]) == known.max()
+
+
+def test_a_new_bar_leaves_the_rest_of_a_thinned_line_where_it_was() -> None:
+    values = np.random.default_rng(0).normal(size=5_000).cumsum()
+    for count in range(3_000, 3_040):
+        one = set(charts.keep_extremes(values[:count], 0, 900).tolist())
+        other = set(charts.keep_extremes(values[: count + 1], 0, 900).tolist())
+        assert all(row >= count - 16 for row in one ^ other)
+
+
+def test_a_line_that_slides_keeps_its_points() -> None:
+    values = np.random.default_rng(0).normal(size=6_000).cumsum()
+    one = set(charts.keep_extremes(values[:5_000], 0, 900).tolist())
+    other = {row + 1 for row in charts.keep_extremes(values[1:5_001], 1, 900).tolist()}
+    assert all(row < 16 or row > 4_980 for row in one ^ other)
+
+
+def test_every_column_and_colour_a_trace_names_exists() -> None:
+    palette = set(
+        [
+            "text",
+            "muted",
+            "grid",
+            "edge",
+            "paper",
+            "y",
+            "x",
+            "spread",
+            "z",
+            "good",
+            "bad",
+            "band",
+            "rest",
+            "volume",
+            "other",
+        ]
+    )
+    figure = charts.pair_chart(columns(), PAIR, 0, "1")
+
+    def walk(value) -> None:
+        if isinstance(value, str) and value[:1] == "$":
+            assert value[1:] in figure["columns"]
+        elif isinstance(value, str) and value[:1] == "@":
+            assert value[1:] in palette
+        elif isinstance(value, dict):
+            for item in value.values():
+                walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+
+    walk(figure["traces"])
+    walk(figure["layout"])
+    json.dumps(figure, allow_nan=False)
+
+
+def test_a_pair_without_bars_draws_an_empty_chart() -> None:
+    for draw in (charts.pair_chart, charts.hedge_chart):
+        json.dumps(draw(charts.empty(), PAIR, 0, "0"), allow_nan=False)
+    json.dumps(charts.profile_chart(np.empty(0, BAR), "sim:ETHUSDT", "0"), allow_nan=False)
+    json.dumps(charts.flow_chart(np.empty(0, BAR), "sim:ETHUSDT", "0"), allow_nan=False)
+
+
+def test_signals_are_marked_at_their_bars() -> None:
+    view = columns(1_000)
+    figure = charts.pair_chart(view, PAIR, 0, "1")
+    marks = [trace for trace in figure["traces"] if trace["mode"] == "markers"]
+    drawn = sum(len(figure["columns"][trace["x"][1:]]) for trace in marks)
+    assert drawn == np.isin(view["event"], (1, 2, 3, 4, 5)).sum() > 0
+
+
+def test_stale_stretches_are_shaded() -> None:
+    usable = np.ones(400, bool)
+    usable[100:120] = False
+    usable[390:] = False
+    view = columns(400, usable)
+    shaded = [
+        shape
+        for shape in charts.pair_chart(view, PAIR, 0, "1")["layout"]["shapes"]
+        if shape["xref"] == "x"
+    ]
+    assert [shape["x0"] for shape in shaded] == [
+        view["time_us"][100] / 1_000,
+        view["time_us"][390] / 1_000,
+    ]
+    assert shaded[0]["x1"] == view["time_us"][120] / 1_000
+
+
+def made_bars(prices: list[float], bought: list[float], sold: list[float]) -> np.ndarray:
+    bars = np.zeros(len(prices), BAR)
+    bars["volume"] = np.add(bought, sold)
+    bars["buy_volume"] = bought
+    bars["notional"] = bars["volume"] * prices
+    return bars
+
+
+def test_the_volume_profile_sums_to_the_volume() -> None:
+    bars = made_bars([10.0, 11.0, 12.0], [1.0, 2.0, 3.0], [4.0, 0.0, 1.0])
+    price, bought, sold = charts.volume_profile(bars, 3)
+    assert bought.sum() == pytest.approx(6.0)
+    assert sold.sum() == pytest.approx(5.0)
+    assert price[np.argmax(bought + sold)] < 11.0
+    flat = charts.volume_profile(made_bars([5.0, 5.0], [1.0, 1.0], [0.0, 0.0]))
+    assert flat[1].sum() == pytest.approx(2.0)
+
+
+def test_order_flow_is_the_balance_of_the_last_bars() -> None:
+    bars = made_bars([1.0] * 5, [1.0, 0.0, 2.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0])
+    _, imbalance = charts.order_flow(bars, 2)
+    np.testing.assert_allclose(imbalance, [1.0, 0.0, 1.0 / 3.0, 1.0, np.nan])
+
+
+def test_names_from_outside_are_never_markup() -> None:
+    pair = PairSettings("file:<a href='x'>y</a>", "file:$x&amp;", model="ols")
+    text = json.dumps(charts.pair_chart(columns(), pair, 0, "1"))
+    assert "<" not in text
+    assert "&" not in text

@@ -1,0 +1,579 @@
+"""From columns to figures. No Streamlit here, and no colours: traces name palette entries.
+
+A figure is a dictionary ``{version, columns, traces, layout}`` in Plotly's terms, where the text
+``"$name"`` stands for a column and ``"@name"`` for a colour of the chart component's palette.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pair import COLUMNS, PairSettings
+from ui import format as f
+
+Columns = Mapping[str, npt.NDArray[Any]]
+Figure = dict[str, Any]
+
+# Up to this many bars are drawn one by one; older ones by the extremes of fixed groups.
+POINTS = 900
+
+
+def empty() -> Columns:
+    """Return the columns of a pair that has no bars yet."""
+    return {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
+
+
+# Thinning -------------------------------------------------------------------------------
+
+
+def keep_extremes(values: npt.NDArray[np.float64], first: int, most: int) -> npt.NDArray[np.intp]:
+    """Choose the rows to draw: the lowest and highest of each group of bars.
+
+    Groups are counted from the first bar ever, not from the first one shown, so a new bar changes
+    the last group only and the rest of the line stands still.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bars,)
+        May hold NaN.
+    first : int
+        How many bars came before the first of `values`.
+    most : int
+        About how many rows to keep.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    size = 2 ** math.ceil(math.log2(2 * count / most))
+    group = (np.arange(count) + first) // size
+    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
+    order_low = np.where(np.isnan(values), np.inf, values)
+    order_high = np.where(np.isnan(values), -np.inf, values)
+    lows = _first_equal(order_low, np.minimum.reduceat(order_low, starts), group, starts)
+    highs = _first_equal(order_high, np.maximum.reduceat(order_high, starts), group, starts)
+    return np.unique(np.concatenate((lows, highs, [0, count - 1])))
+
+
+def _first_equal(
+    values: npt.NDArray[np.float64],
+    wanted: npt.NDArray[np.float64],
+    group: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.intp],
+) -> npt.NDArray[np.intp]:
+    """Return, for each group, the first row whose value is the wanted one."""
+    hits = np.flatnonzero(values == wanted[group - group[0]])
+    _, at = np.unique(group[hits], return_index=True)
+    return hits[at]
+
+
+def numbers(values: npt.NDArray[np.float64], digits: int = 9) -> list[float | None]:
+    """Turn an array into what JSON can carry: NaN becomes a gap in the line."""
+    return [float(f"{value:.{digits}g}") if value == value else None for value in values.tolist()]
+
+
+def times(time_us: npt.NDArray[np.int64]) -> list[float]:
+    """Turn times into Plotly's milliseconds since the epoch (shown as UTC)."""
+    return (time_us / 1_000).tolist()
+
+
+# Building blocks ------------------------------------------------------------------------
+
+
+class Canvas:
+    """Collects columns and traces of one figure."""
+
+    def __init__(self, version: str, heights: list[int]) -> None:
+        self.columns: dict[str, list[Any]] = {}
+        self.traces: list[dict[str, Any]] = []
+        self.shapes: list[dict[str, Any]] = []
+        self.notes: list[dict[str, Any]] = []
+        self._version = version
+        self._heights = heights
+        self._titles = [""] * len(heights)
+
+    def title(self, panel: int, text: str) -> None:
+        """Name a panel's vertical axis."""
+        self._titles[panel] = _plain(text)
+
+    def line(
+        self,
+        name: str,
+        panel: int,
+        time_us: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        colour: str,
+        first: int = 0,
+        **style: Any,
+    ) -> None:
+        """Add a line, thinned to what the eye can see."""
+        rows = keep_extremes(values, first, POINTS)
+        x = self._column("t", times(time_us[rows]))
+        y = self._column("v", numbers(values[rows]))
+        line = {
+            "color": f"@{colour}",
+            "width": style.pop("width", 1.6),
+            "dash": style.pop("dash", "solid"),
+        }
+        self.traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": _plain(name),
+                "x": x,
+                "y": y,
+                "line": line,
+                "connectgaps": False,
+                **_axes(panel),
+                **style,
+            }
+        )
+
+    def marks(
+        self,
+        name: str,
+        panel: int,
+        time_us: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        colour: str,
+        symbol: str,
+    ) -> None:
+        """Add marks at single bars."""
+        self.traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                **_axes(panel),
+                "x": self._column("t", times(time_us)),
+                "y": self._column("v", numbers(values)),
+                "marker": {
+                    "symbol": symbol,
+                    "size": 9,
+                    "color": f"@{colour}",
+                    "line": {"width": 1.5, "color": f"@{colour}"},
+                },
+            }
+        )
+
+    def level(
+        self, panel: int, value: float, colour: str, text: str = "", dash: str = "dash"
+    ) -> None:
+        """Add a horizontal line across a panel, named at its right end."""
+        axes = {"xref": "x domain", "yref": _axis("y", panel)}
+        self.shapes.append(
+            {
+                "type": "line",
+                "x0": 0,
+                "x1": 1,
+                "y0": value,
+                "y1": value,
+                **axes,
+                "layer": "below",
+                "line": {"color": f"@{colour}", "width": 1.1, "dash": dash},
+            }
+        )
+        if text:
+            self.notes.append(
+                {
+                    **axes,
+                    "x": 0.997,
+                    "y": value,
+                    "text": text,
+                    "showarrow": False,
+                    "xanchor": "right",
+                    "yanchor": "bottom" if value >= 0 else "top",
+                    "font": {"color": f"@{colour}", "size": 11},
+                }
+            )
+
+    def region(self, panel: int, low: float, high: float, colour: str) -> None:
+        """Shade a band of values across a panel."""
+        self.shapes.append(
+            {
+                "type": "rect",
+                "xref": "x domain",
+                "yref": _axis("y", panel),
+                "x0": 0,
+                "x1": 1,
+                "y0": low,
+                "y1": high,
+                "fillcolor": f"@{colour}",
+                "line": {"width": 0},
+                "layer": "below",
+            }
+        )
+
+    def tag(self, panel: int, value: float, text: str, colour: str) -> None:
+        """Write the last value beside the panel, on the axis."""
+        if not math.isfinite(value):
+            return
+        self.notes.append(
+            {
+                "xref": "paper",
+                "x": 1.004,
+                "yref": _axis("y", panel),
+                "y": value,
+                "text": text,
+                "showarrow": False,
+                "xanchor": "left",
+                "bgcolor": f"@{colour}",
+                "borderpad": 2,
+                "font": {"color": "@paper", "size": 11},
+            }
+        )
+
+    def figure(self, **layout: Any) -> Figure:
+        """Return the finished figure."""
+        total = sum(self._heights)
+        height = total + 84
+        gap = 0.035 if len(self._heights) > 1 else 0.0
+        axes: dict[str, Any] = {}
+        top = 1.0
+        room = 1.0 - gap * (len(self._heights) - 1)
+        for panel, own in enumerate(self._heights):
+            share = room * own / total
+            axes[_long_axis("y", panel)] = {
+                "domain": [max(top - share, 0.0), top],
+                "title": {"text": self._titles[panel], "standoff": 6},
+                "gridcolor": "@grid",
+                "zeroline": False,
+                "linecolor": "@edge",
+                "nticks": 6,
+                "automargin": False,
+                "exponentformat": "none",
+                "separatethousands": True,
+            }
+            top -= share + gap
+        axes["xaxis"] = {
+            "type": "date",
+            "anchor": _axis("y", len(self._heights) - 1),
+            "gridcolor": "@grid",
+            "linecolor": "@edge",
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "spikedash": "dot",
+            "spikecolor": "@muted",
+            "hoverformat": "%H:%M:%S",
+        }
+        return {
+            "version": self._version,
+            "columns": self.columns,
+            "traces": self.traces,
+            "layout": {
+                "height": height,
+                "margin": {"l": 62, "r": 66, "t": 36, "b": 44},
+                "paper_bgcolor": "rgba(0,0,0,0)",
+                "plot_bgcolor": "rgba(0,0,0,0)",
+                "font": {"color": "@muted", "size": 12},
+                "hovermode": "x unified",
+                "hoverlabel": {
+                    "bgcolor": "@paper",
+                    "bordercolor": "@edge",
+                    "font": {"color": "@text", "size": 12},
+                },
+                "legend": {
+                    "orientation": "h",
+                    "traceorder": "normal",
+                    "x": 0,
+                    "y": 1.0,
+                    "yanchor": "bottom",
+                    "font": {"size": 12},
+                },
+                "uirevision": "kept",
+                "dragmode": "zoom",
+                "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted", "activecolor": "@text"},
+                "shapes": self.shapes,
+                "annotations": self.notes,
+                **axes,
+                **layout,
+            },
+        }
+
+    def _column(self, kind: str, values: list[Any]) -> str:
+        name = f"{kind}{len(self.columns)}"
+        self.columns[name] = values
+        return f"${name}"
+
+
+def _plain(text: str) -> str:
+    """Keep names from outside from being read as Plotly's markup or as a column or colour."""
+    return text.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
+
+
+def _axis(letter: str, panel: int) -> str:
+    return letter if panel == 0 else f"{letter}{panel + 1}"
+
+
+def _long_axis(letter: str, panel: int) -> str:
+    return f"{letter}axis" if panel == 0 else f"{letter}axis{panel + 1}"
+
+
+def _axes(panel: int) -> dict[str, str]:
+    return {"xaxis": "x", "yaxis": _axis("y", panel)}
+
+
+# The live chart -------------------------------------------------------------------------
+
+
+def pair_chart(columns: Columns, settings: PairSettings, first: int, version: str) -> Figure:
+    """Draw prices with the hedged leg, the spread with its bands, and z with thresholds and marks.
+
+    Parameters
+    ----------
+    columns : mapping
+        Columns of `pair.COLUMNS`, already cut to the span that is shown.
+    first : int
+        How many bars came before them.
+    version : str
+        Changes whenever the picture would.
+    """
+    canvas = Canvas(version, [230, 130, 150])
+    time_us = columns["time_us"]
+    _draw_prices(canvas, columns, settings, first)
+    _draw_spread(canvas, columns, settings, first)
+    _draw_z(canvas, columns, settings, first)
+    _draw_stale(canvas, time_us, columns["usable"], settings.bar_us)
+    return canvas.figure()
+
+
+def _draw_prices(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
+    y_name, x_name = f.symbol_of(settings.y), f.symbol_of(settings.x)
+    canvas.title(0, y_name)
+    time_us = columns["time_us"]
+    canvas.line(y_name, 0, time_us, columns["y"], "y", first)
+    canvas.line(f"hedge: \u03b1 + \u03b2\u00b7{x_name}", 0, time_us, columns["hedged"], "x", first)
+    last = float(columns["y"][-1]) if len(time_us) else math.nan
+    canvas.tag(0, last, f.price(last), "y")
+
+
+def _draw_spread(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
+    scale, unit = (1e4, "bp") if settings.log_prices else (1.0, f"{f.asset(settings.y)} price")
+    name = "surprise" if settings.uses_innovation else "spread"
+    canvas.title(1, f"{name}, {unit}")
+    time_us = columns["time_us"]
+    mean, deviation = columns["mean"] * scale, columns["deviation"] * scale
+    rule = settings.rules.entry
+    canvas.line(
+        "low",
+        1,
+        time_us,
+        mean - rule * deviation,
+        "band",
+        first,
+        width=0,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    canvas.line(
+        f"\u00b1{rule:g}\u03c3",
+        1,
+        time_us,
+        mean + rule * deviation,
+        "band",
+        first,
+        width=0,
+        fill="tonexty",
+        fillcolor="@band",
+        hoverinfo="skip",
+    )
+    canvas.line("mean", 1, time_us, mean, "muted", first, width=1, dash="dot", showlegend=False)
+    canvas.line(name, 1, time_us, columns["spread"] * scale, "spread", first)
+    last = float(columns["spread"][-1] * scale) if len(time_us) else math.nan
+    canvas.tag(1, last, f.signed(last), "spread")
+
+
+def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
+    canvas.title(2, "z")
+    rules = settings.rules
+    time_us, z, event = columns["time_us"], columns["z"], columns["event"]
+    canvas.region(2, -rules.exit, rules.exit, "rest")
+    canvas.level(2, rules.entry, "bad", "enter short")
+    canvas.level(2, -rules.entry, "good", "enter long")
+    canvas.line("z", 2, time_us, z, "z", first, width=1.4)
+    for code, name, colour, symbol in MARKS:
+        hit = np.isin(event, code)
+        if hit.any():
+            canvas.marks(name, 2, time_us[hit], z[hit], colour, symbol)
+    last = float(z[-1]) if len(time_us) else math.nan
+    canvas.tag(2, last, f.signed(last), "z")
+
+
+# Codes of `backtest.EVENTS`: what each mark stands for.
+MARKS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
+    ((2,), "short", "bad", "triangle-down"),
+    ((1,), "long", "good", "triangle-up"),
+    ((3, 5), "exit", "muted", "circle-open"),
+    ((4,), "stop", "bad", "x-thin"),
+)
+
+
+def _draw_stale(
+    canvas: Canvas, time_us: npt.NDArray[np.int64], usable: npt.NDArray[np.bool_], bar_us: int
+) -> None:
+    """Shade stretches in which a leg had no fresh trade: nothing is estimated there."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], usable, [True])).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        canvas.shapes.append(
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "layer": "below",
+                "x0": time_us[start] / 1_000,
+                "x1": (time_us[stop - 1] + bar_us) / 1_000,
+                "fillcolor": "@rest",
+                "line": {"width": 0},
+            }
+        )
+
+
+# The tabs -------------------------------------------------------------------------------
+
+
+def hedge_chart(columns: Columns, settings: PairSettings, first: int, version: str) -> Figure:
+    """Draw the hedge ratio of all three models over time; the one in use is solid."""
+    canvas = Canvas(version, [230])
+    unit = (
+        "notional ratio"
+        if settings.log_prices
+        else f"{f.asset(settings.x)} per {f.asset(settings.y)}"
+    )
+    canvas.title(0, f"\u03b2, {unit}")
+    names = {
+        "kalman": "Kalman",
+        "ols": f"OLS {settings.lookback}",
+        "huber": f"Huber {settings.lookback}",
+    }
+    dashes = {"kalman": "dashdot", "ols": "dot", "huber": "dash"}
+    colours = {"kalman": "y", "ols": "x", "huber": "spread"}
+    for model, name in names.items():
+        used = model == settings.model
+        canvas.line(
+            f"{name} (in use)" if used else name,
+            0,
+            columns["time_us"],
+            columns[f"beta_{model}"],
+            colours[model],
+            first,
+            width=2.0 if used else 1.2,
+            dash="solid" if used else dashes[model],
+        )
+    return canvas.figure()
+
+
+def volume_profile(
+    bars: npt.NDArray[np.void], levels: int = 40
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Sum volume by price level.
+
+    Parameters
+    ----------
+    bars : ndarray of BAR
+        Each bar's volume is placed at its volume-weighted average price.
+
+    Returns
+    -------
+    price, bought, sold : ndarray of shape (levels,)
+        Middle of each level, and the volume takers bought and sold there.
+    """
+    traded = bars[bars["volume"] > 0.0]
+    if not len(traded):
+        return np.empty(0), np.empty(0), np.empty(0)
+    price = traded["notional"] / traded["volume"]
+    edges = np.linspace(price.min(), price.max(), levels + 1)
+    if edges[0] == edges[-1]:
+        edges = np.array([price[0] * (1 - 1e-6), price[0] * (1 + 1e-6)])
+    bought, _ = np.histogram(price, edges, weights=traded["buy_volume"])
+    sold, _ = np.histogram(price, edges, weights=traded["volume"] - traded["buy_volume"])
+    return (edges[:-1] + edges[1:]) / 2.0, bought, sold
+
+
+def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Figure:
+    """Draw volume by price, bought to the right and sold to the left, its busiest level named."""
+    canvas = Canvas(version, [260])
+    price, bought, sold = volume_profile(bars)
+    canvas.title(0, f.symbol_of(instrument))
+    levels = canvas._column("p", numbers(price))
+    for name, values, colour in (("bought", bought, "good"), ("sold", -sold, "bad")):
+        canvas.traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": name,
+                "y": levels,
+                "opacity": 0.75,
+                "x": canvas._column("v", numbers(values, 6)),
+                "marker": {"color": f"@{colour}"},
+            }
+        )
+    if len(price):
+        busiest = float(price[np.argmax(bought + sold)])
+        canvas.level(0, busiest, "muted", f"most traded {f.price(busiest)}", "dot")
+    figure = canvas.figure(barmode="relative", bargap=0.12, hovermode="y")
+    figure["layout"]["xaxis"] = {
+        "title": {"text": f"volume, {f.asset(instrument)}"},
+        "gridcolor": "@grid",
+        "zerolinecolor": "@edge",
+        "anchor": "y",
+    }
+    return figure
+
+
+def order_flow(
+    bars: npt.NDArray[np.void], window: int = 20
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return volume and order-flow imbalance per bar.
+
+    Imbalance is (bought - sold) / (bought + sold) over the last `window` bars, from -1 (takers
+    only sold) to +1; NaN until a window holds a trade.
+    """
+    bought = np.cumsum(bars["buy_volume"])
+    total = np.cumsum(bars["volume"])
+    lag = np.maximum(np.arange(len(bars)) - window, -1)
+    before_bought = np.where(lag >= 0, bought[lag], 0.0)
+    before_total = np.where(lag >= 0, total[lag], 0.0)
+    volume = total - before_total
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (bought - before_bought) / volume
+    return bars["volume"], np.where(volume > 0.0, 2.0 * share - 1.0, np.nan)
+
+
+def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Figure:
+    """Draw volume per bar and the order-flow imbalance below it."""
+    canvas = Canvas(version, [110, 130])
+    canvas.title(0, f"volume, {f.asset(instrument)}")
+    canvas.title(1, "order flow")
+    bars = bars[-POINTS:]
+    volume, imbalance = order_flow(bars)
+    canvas.traces.append(
+        {
+            "type": "bar",
+            "name": "volume",
+            "x": canvas._column("t", times(bars["time_us"])),
+            "y": canvas._column("v", numbers(volume, 6)),
+            "marker": {"color": "@volume"},
+            **_axes(0),
+        }
+    )
+    canvas.level(1, 0.0, "edge", dash="solid")
+    canvas.line("imbalance, 20 bars", 1, bars["time_us"], imbalance, "x")
+    figure = canvas.figure()
+    figure["layout"]["yaxis2"]["range"] = [-1.05, 1.05]
+    return figure
+
+
+def equity_chart(columns: Columns, first: int, version: str, unit: str) -> Figure:
+    """Draw the paper account's profit after every cost."""
+    canvas = Canvas(version, [170])
+    canvas.title(0, f"profit, {unit}")
+    canvas.level(0, 0.0, "edge", dash="solid")
+    canvas.line("profit after costs", 0, columns["time_us"], columns["equity"], "good", first)
+    return canvas.figure()

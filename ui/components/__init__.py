@@ -1,0 +1,57 @@
+"""The two elements Streamlit does not have: a steady chart, and the status strip with its cards.
+
+Both are Streamlit components (version 2): their JavaScript is called again with new data and
+changes what is there instead of replacing it. Their HTML, CSS and JavaScript are files of this
+project; outside text reaches them only as data, which they place as text.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+
+def _part(name: str, kind: str) -> str:
+    return (HERE / name / f"{name}.{kind}").read_text(encoding="utf-8")
+
+
+@st.cache_resource(show_spinner=False)
+def _mount(name: str) -> Callable[..., Any]:
+    """Register a component once per process; a second registration would warn."""
+    return st.components.v2.component(
+        f"tandem_{name}",
+        html=_part(name, "html"),
+        css=_part(name, "css"),
+        js=_part(name, "js"),
+        isolate_styles=False,
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _serve_plotly() -> None:
+    """Put Plotly's own script where Streamlit's static serving finds it."""
+    import plotly
+
+    target = HERE.parents[1] / "static" / "plotly.min.js"
+    source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
+    """Show status, watchlist and cards; returns the pair just chosen in the watchlist, if any."""
+    result = _mount("pulse")(data=dict(data), key=key, on_pair_change=lambda: None)
+    return result.pair
+
+
+def chart(figure: Mapping[str, Any], *, key: str) -> None:
+    """Show a figure from `ui.charts` and keep the viewer's zoom when it changes."""
+    _serve_plotly()
+    _mount("chart")(data=dict(figure), key=key)

@@ -1,0 +1,94 @@
+// A Plotly figure that is updated in place: same element, so the user's zoom and hidden
+// traces stay. The server sends columns once and traces that name them ("$spread"); colours are names of
+// the palette ("@y"), so that dark and light need no second figure.
+
+const PALETTES = {
+  dark: {
+    text: "#e6e8ee", muted: "#8e96a6", grid: "#1f2530", edge: "#2b3240", paper: "#151a22",
+    y: "#f2b84b", x: "#6ea8fe", spread: "#b99cf6", z: "#e6e8ee", good: "#35c9a5", bad: "#ff7b86",
+    band: "rgba(185,156,246,0.10)", rest: "rgba(142,150,166,0.10)", volume: "rgba(142,150,166,0.45)", other: "#7d869a",
+  },
+  light: {
+    text: "#1b2130", muted: "#5a6376", grid: "#e9edf2", edge: "#ccd3dd", paper: "#ffffff",
+    y: "#b87400", x: "#2563eb", spread: "#7340d6", z: "#1b2130", good: "#0b8568", bad: "#c42b3a",
+    band: "rgba(115,64,214,0.09)", rest: "rgba(90,99,118,0.08)", volume: "rgba(90,99,118,0.40)", other: "#7a8496",
+  },
+};
+
+function modeOf(element) {
+  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
+  const hex = /^#([0-9a-f]{6})/i.exec(colour);
+  if (!hex) return "dark";
+  const value = parseInt(hex[1], 16);
+  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
+  return light > 128 ? "light" : "dark";
+}
+
+// Plotly is 4.8 MB: it is fetched once per page, relative to where the app is mounted.
+function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  if (!window.tandemPlotly) {
+    window.tandemPlotly = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = new URL("app/static/plotly.min.js", document.baseURI).href;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => {
+        window.tandemPlotly = null;
+        reject(new Error("plotly.min.js did not load"));
+      };
+      document.head.appendChild(script);
+    });
+  }
+  return window.tandemPlotly;
+}
+
+// Replaces "@colour" and "$column" wherever they stand; number arrays are passed through.
+function fill(value, palette, columns) {
+  if (typeof value === "string") {
+    if (value[0] === "@") return palette[value.slice(1)] ?? palette.text;
+    if (value[0] === "$") return columns[value.slice(1)] ?? [];
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.length && typeof value[0] === "number" ? value : value.map((item) => fill(item, palette, columns));
+  }
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fill(item, palette, columns)]));
+  }
+  return value;
+}
+
+async function draw(root) {
+  if (root.drawing) return;
+  root.drawing = true;
+  try {
+    const Plotly = await plotly();
+    while (root.wanted) {
+      const { data, mode } = root.wanted;
+      root.wanted = null;
+      const palette = PALETTES[mode];
+      const layout = fill(data.layout, palette, data.columns);
+      layout.font = { ...layout.font, family: getComputedStyle(root).fontFamily };
+      const traces = fill(data.traces, palette, data.columns);
+      await Plotly.react(root.querySelector(".figure"), traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] });
+      root.dataset.version = data.version;
+      root.dataset.mode = mode;
+    }
+  } catch (error) {
+    root.querySelector(".trouble").textContent =
+      "The chart could not be drawn. The numbers above are not affected; reload the page to try again.";
+    console.error(error);
+  } finally {
+    root.drawing = false;
+  }
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".tandem-chart");
+  const mode = modeOf(root);
+  if (root.dataset.version === data.version && root.dataset.mode === mode) return;
+  root.style.minHeight = `${data.layout.height}px`;
+  root.wanted = { data, mode };
+  draw(root);
+  return () => { if (!root.isConnected && window.Plotly) window.Plotly.purge(root.querySelector(".figure")); };
+}

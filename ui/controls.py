@@ -1,0 +1,245 @@
+"""The sidebar: which pair, which model, which thresholds. Every control lives in the URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from backtest import Costs, Rules
+from config import VENUES
+from engine import Engine
+from ingest import Feed, create_feed
+from market import SECOND_US, DataError, FeedError, split_instrument
+from pair import PairSettings
+from ui import format as f
+from ui import say
+
+BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
+MODELS = {"OLS": "ols", "Kalman": "kalman", "Huber": "huber"}
+Z_KINDS = {"model's own": "model", "rolling": "rolling", "exponential": "ewm", "robust": "robust"}
+SHOWN = {"300": 300, "900": 900, "all": 0}
+REFRESH = {"0.1 s": 0.1, "0.25 s": 0.25, "0.5 s": 0.5, "1 s": 1.0, "2 s": 2.0, "5 s": 5.0}
+VENUE_NAMES = {
+    "auto": "automatic",
+    "binance-usdm": "Binance USD-M",
+    "binance-spot": "Binance spot",
+    "coinbase": "Coinbase",
+    "sim": "Simulation",
+    "replay": "Replay",
+}
+URL = "query-params"
+
+
+@dataclass(frozen=True)
+class View:
+    """What this session asked to see."""
+
+    settings: PairSettings
+    watchlist: tuple[PairSettings, ...]
+    shown_bars: int
+    refresh_s: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """The controls that do not name instruments; files use them too."""
+
+    bar_us: int
+    model: str
+    lookback: int
+    z_window: int
+    z_kind: str
+    rules: Rules
+    costs: Costs
+
+    def pair(self, y: str, x: str, bar_us: int = 0) -> PairSettings:
+        """Return the settings of one pair under these controls."""
+        return PairSettings(
+            y,
+            x,
+            bar_us or self.bar_us,
+            self.model,
+            self.lookback,
+            self.z_window,
+            self.z_kind,
+            self.rules,
+            self.costs,
+        )
+
+
+def sidebar(engine: Engine) -> View | None:
+    """Draw the live page's controls; None (with the reason on screen) if they contradict."""
+    venue = _venue(engine)
+    if venue is None:
+        return None
+    feed = create_feed(venue, engine.settings)
+    offered = _offered(engine, feed)
+    _take_chosen_pair()
+    y = st.selectbox(
+        "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
+    )
+    x = st.selectbox(
+        "X, the hedge",
+        offered,
+        index=1,
+        key="x",
+        bind=URL,
+        accept_new_options=True,
+        label_visibility="collapsed",
+    )
+    _venue_choice(engine)
+    try:
+        model = model_controls()
+        settings = model.pair(feed.instrument(y or ""), feed.instrument(x or ""))
+        watchlist = _watchlist(engine, model, settings)
+    except (DataError, FeedError) as error:
+        say.problem(str(error))
+        return None
+    shown = st.session_state.get("show") or "300"
+    refresh = st.session_state.get("refresh") or "0.25 s"
+    return View(settings, watchlist, SHOWN[shown], REFRESH[refresh])
+
+
+def _offered(engine: Engine, feed: Feed) -> list[str]:
+    """Return the symbols to choose from: the recorded ones, then what the venue trades most."""
+    own = [
+        f.symbol_of(feed.instrument(text))
+        for text in engine.settings.symbols.split(",")
+        if text.strip()
+    ]
+    return list(dict.fromkeys([*own, *feed.popular]))
+
+
+def choose_pair(key: str) -> None:
+    """Remember a pair picked outside the sidebar; its widgets take it on the next run."""
+    y, _, x = key.partition("|")
+    st.session_state["tandem_chosen"] = (split_instrument(y)[1], split_instrument(x)[1])
+    st.rerun()
+
+
+def _take_chosen_pair() -> None:
+    chosen = st.session_state.pop("tandem_chosen", None)
+    if chosen:
+        st.session_state["y"], st.session_state["x"] = chosen
+
+
+def _venue(engine: Engine) -> str | None:
+    """Return the venue to show: the one asked for, or what `auto` arrived at."""
+    asked = st.session_state.get("venue") or engine.settings.venue
+    return engine.ingest.choice().venue if asked == "auto" else asked
+
+
+def _venue_choice(engine: Engine) -> None:
+    offered = [venue for venue in VENUES if venue != "replay" or engine.settings.replay_file]
+    st.selectbox(
+        "Venue",
+        offered,
+        index=offered.index(engine.settings.venue) if engine.settings.venue in offered else 0,
+        format_func=lambda venue: VENUE_NAMES[venue],
+        key="venue",
+        bind=URL,
+        help="Automatic tries Binance USD-M, Binance spot and Coinbase, then the simulation.",
+    )
+
+
+def model_controls(live: bool = True) -> Model:
+    """Draw bar, model, windows, thresholds and costs."""
+    bar_name = (
+        st.segmented_control(
+            "Bar", list(BARS), default="5s", key="bar", bind=URL, width="stretch", required=True
+        )
+        if live
+        else "5s"
+    )
+    model = st.segmented_control(
+        "Hedge model",
+        list(MODELS),
+        default="Kalman",
+        key="model",
+        bind=URL,
+        width="stretch",
+        required=True,
+    )
+    lookback = st.slider("Lookback, bars", 20, 2_000, 200, 10, key="lookback", bind=URL)
+    z_window = st.slider("z window, bars", 10, 1_000, 100, 10, key="zwin", bind=URL)
+    entry, leave, stop = st.columns(3)
+    enter_at = entry.number_input(
+        "Enter |z|", 0.1, 20.0, 2.0, 0.1, format="%.1f", key="enter", bind=URL
+    )
+    exit_at = leave.number_input(
+        "Exit |z|", 0.0, 20.0, 0.5, 0.1, format="%.1f", key="exit", bind=URL
+    )
+    stop_at = stop.number_input(
+        "Stop |z|", 0.1, 50.0, 4.0, 0.1, format="%.1f", key="stop", bind=URL
+    )
+    prices = st.segmented_control(
+        "Prices",
+        ["raw", "log"],
+        default="raw",
+        key="prices",
+        bind=URL,
+        width="stretch",
+        required=True,
+        help="Raw: the hedge ratio counts units of X per unit of Y. Log: a ratio of notionals.",
+    )
+    with st.expander("Advanced"):
+        z_kind = st.selectbox(
+            "z-score",
+            list(Z_KINDS),
+            key="z",
+            bind=URL,
+            help="Kalman's own z is its innovation over its standard deviation.",
+        )
+        sizing = st.selectbox(
+            "Sizing",
+            ["hedge", "dollar", "unit"],
+            key="sizing",
+            bind=URL,
+            help="Quantities of X against Y: the hedge ratio, equal value, or one for one.",
+        )
+        notional = st.number_input(
+            "Y leg, quote currency", 10.0, 1e9, 10_000.0, 1_000.0, key="notional", bind=URL
+        )
+        fee = st.number_input("Fee per fill, bp", 0.0, 100.0, 5.0, 0.5, key="fee", bind=URL)
+        slippage = st.number_input(
+            "Slippage per fill, bp", 0.0, 100.0, 0.5, 0.5, key="slippage", bind=URL
+        )
+        if live:
+            st.select_slider("Bars shown", list(SHOWN), "300", key="show", bind=URL)
+            st.select_slider("Refresh", list(REFRESH), "0.25 s", key="refresh", bind=URL)
+    return Model(
+        bar_us=BARS[bar_name or "5s"] * SECOND_US,
+        model=MODELS[model or "Kalman"],
+        lookback=lookback,
+        z_window=z_window,
+        z_kind=Z_KINDS[z_kind],
+        rules=Rules(
+            entry=enter_at,
+            exit=exit_at,
+            stop=stop_at,
+            sizing=sizing,
+            notional=notional,
+            log_prices=prices == "log",
+        ),
+        costs=Costs(fee_bp=fee, slippage_bp=slippage),
+    )
+
+
+def _watchlist(engine: Engine, model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
+    """Return the watched pairs: the desk's own on this venue, then those this session added."""
+    venue = split_instrument(current.y)[0]
+    legs = [
+        (pair.y, pair.x) for pair in engine.pair_defaults() if split_instrument(pair.y)[0] == venue
+    ]
+    added = st.session_state.setdefault("tandem_watch", [])
+    if (current.y, current.x) not in legs + added:
+        added.append((current.y, current.x))
+        del added[:-3]
+    legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
+    return tuple(model.pair(y, x) for y, x in dict.fromkeys(legs))
+
+
+def named(settings: PairSettings) -> str:
+    """Return a pair as it is called in headings and file names."""
+    return f"{f.symbol_of(settings.y)}-{f.symbol_of(settings.x)}"

@@ -1,0 +1,118 @@
+"""Numbers as a trader reads them: aligned, signed, with units. Text only, no Streamlit."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+MINUS = "\u2212"
+NONE = "\u2013"
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Write with thousands separators and a real minus sign; a dash where there is no number."""
+    if not math.isfinite(value):
+        return NONE
+    text = f"{abs(value):,.{decimals}f}"
+    return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """Write with its sign, plus or minus."""
+    text = number(value, decimals)
+    return text if text.startswith((MINUS, NONE)) else f"+{text}"
+
+
+def price(value: float) -> str:
+    """Write a price with as many decimals as its size needs (six significant digits or cents)."""
+    if not math.isfinite(value) or value == 0.0:
+        return number(value)
+    return number(value, price_decimals(value))
+
+
+def price_decimals(value: float) -> int:
+    """Return how many decimals a price of this size is written with."""
+    return max(2, 5 - math.floor(math.log10(abs(value)))) if value else 2
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Write with a number of significant digits, never in exponent form for ordinary sizes."""
+    if not math.isfinite(value):
+        return NONE
+    if value == 0.0:
+        return "0"
+    decimals = min(max(0, digits - 1 - math.floor(math.log10(abs(value)))), 10)
+    return number(value, decimals)
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """Write a fraction as a signed percentage."""
+    return f"{signed(100.0 * value, decimals)} %" if math.isfinite(value) else NONE
+
+
+def p_value(value: float) -> str:
+    """Write a probability: three decimals, or that it is below them."""
+    if not math.isfinite(value):
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was."""
+    if not math.isfinite(seconds):
+        return "never"
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f} s"
+    return duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Write a span of time in its largest sensible unit."""
+    if not math.isfinite(seconds):
+        return NONE
+    for size, unit in ((172_800, "d"), (7_200, "h"), (120, "min")):
+        if seconds >= size:
+            scale = {"d": 86_400, "h": 3_600, "min": 60}[unit]
+            return f"{seconds / scale:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def count(value: float) -> str:
+    """Write a count, shortened to K, M or G."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "K")):
+        if value >= size:
+            scale = {"G": 1e9, "M": 1e6, "K": 1e3}[unit]
+            return f"{value / scale:.2f} {unit}" if unit != "K" else f"{value / scale:.1f} {unit}"
+    return f"{value:,.0f}"
+
+
+def size_of(count_bytes: float) -> str:
+    """Write a file size."""
+    if count_bytes >= 1e9:
+        return f"{count_bytes / 1e9:.2f} GB"
+    return f"{count_bytes / 1e6:.0f} MB" if count_bytes >= 1e6 else f"{count_bytes / 1e3:.0f} kB"
+
+
+def clock(time_us: int) -> str:
+    """Write a time of day, UTC."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%H:%M:%S")
+
+
+def day_clock(time_us: int) -> str:
+    """Write a date and a time of day, UTC."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def asset(instrument: str) -> str:
+    """Shorten an instrument to what a trader calls it: ``binance-usdm:ETHUSDT`` to ``ETH``."""
+    symbol = instrument.partition(":")[2]
+    for quote in ("USDT", "USDC", "USD", "EUR"):
+        base = symbol.removesuffix(quote).rstrip("-/_.")
+        if base and base != symbol:
+            return base
+    return symbol
+
+
+def symbol_of(instrument: str) -> str:
+    """Return an instrument's symbol."""
+    return instrument.partition(":")[2]

@@ -1,0 +1,141 @@
+"""The Live page: is the data good, what is the signal, is it real, what does it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from engine import Engine, Snapshot
+from ui import cards, charts, exports, tables_view
+from ui.components import chart, pulse
+from ui.controls import View, choose_pair, sidebar
+from ui.state import engine, offer_operator, session_id
+
+TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
+
+
+def page() -> None:
+    """Draw the page."""
+    running = engine()
+    with st.sidebar:
+        view = sidebar(running)
+        offer_operator()
+    if view is None:
+        _waiting(running)
+        return
+    _live(view)
+
+
+def _waiting(running: Engine) -> None:
+    """Stand in until `auto` has found a venue."""
+
+    @st.fragment(run_every=0.5)
+    def look_again() -> None:
+        choice = running.ingest.choice()
+        if choice.venue is not None:
+            st.rerun()
+        pulse({"status": cards.connecting(choice), "watch": []}, key="pulse")
+
+    look_again()
+
+
+def _live(view: View) -> None:
+    running = engine()
+
+    @st.fragment(run_every=view.refresh_s)
+    def refresh() -> None:
+        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        chosen = pulse(cards.page(snapshot), key="pulse")
+        if chosen:
+            choose_pair(chosen)
+        _chart(snapshot, view)
+
+    refresh()
+    tab = st.segmented_control(
+        "Detail",
+        TABS,
+        default=TABS[0],
+        key="tab",
+        bind="query-params",
+        label_visibility="collapsed",
+        required=True,
+    )
+
+    @st.fragment(run_every=max(view.refresh_s, 1.0))
+    def detail() -> None:
+        DETAILS[tab or TABS[0]](running.look(session_id(), view.settings, view.watchlist), view)
+
+    detail()
+
+
+def _chart(snapshot: Snapshot, view: View) -> None:
+    columns, first = _shown(snapshot, view.shown_bars)
+    chart(
+        charts.pair_chart(columns, snapshot.settings, first, _version(snapshot, view)),
+        key="live-chart",
+    )
+
+
+def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
+    """Return the columns to draw, cut to the bars that are shown, and how many came before."""
+    if snapshot.view is None:
+        return charts.empty(), 0
+    columns = snapshot.view.columns
+    count = len(columns["time_us"])
+    start = max(count - most, 0) if most else 0
+    return {
+        name: column[start:] for name, column in columns.items()
+    }, snapshot.view.bars - count + start
+
+
+def _version(snapshot: Snapshot, view: View) -> str:
+    bars = snapshot.view.bars if snapshot.view else 0
+    return f"{snapshot.settings.key}/{view.shown_bars}/{bars}"
+
+
+def _hedge(snapshot: Snapshot, view: View) -> None:
+    columns, first = _shown(snapshot, view.shown_bars)
+    version = _version(snapshot, view)
+    chart(charts.hedge_chart(columns, snapshot.settings, first, version), key="hedge-chart")
+
+
+def _volume(snapshot: Snapshot, view: View) -> None:
+    settings = snapshot.settings
+    bar_us = settings.bar_us
+    end_us = snapshot.now_us // bar_us * bar_us
+    start_us = end_us - (view.shown_bars or charts.POINTS) * bar_us
+    version = _version(snapshot, view)
+    for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
+        bars = tables_view.resampled(engine().seconds(leg, start_us, end_us), bar_us)
+        with side:
+            chart(charts.profile_chart(bars, leg, version), key=f"profile-{leg}")
+            chart(charts.flow_chart(bars, leg, version), key=f"flow-{leg}")
+
+
+def _trades(snapshot: Snapshot, view: View) -> None:
+    settings = snapshot.settings
+    tables_view.tape(engine().tape((settings.y, settings.x), 60))
+
+
+def _signals(snapshot: Snapshot, view: View) -> None:
+    tables_view.position(snapshot)
+    columns, first = _shown(snapshot, view.shown_bars)
+    chart(
+        charts.equity_chart(columns, first, _version(snapshot, view), "quote currency"),
+        key="equity-chart",
+    )
+    tables_view.closed_trades(engine().desk.trades(snapshot.settings))
+
+
+def _export(snapshot: Snapshot, view: View) -> None:
+    exports.offer(engine(), snapshot)
+
+
+DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
+    "Hedge ratio": _hedge,
+    "Volume and flow": _volume,
+    "Trades": _trades,
+    "Signals": _signals,
+    "Export": _export,
+}
