@@ -208,7 +208,9 @@ class RollingHuber(Resumable):
 
 
 def _without_innovation(alpha: Floats, beta: Floats) -> Hedge:
-    return Hedge(alpha, beta, np.full(len(alpha), np.nan), np.full(len(alpha), np.nan))
+    # One NaN seen n times: a million bars of nothing would cost more than the regression.
+    nothing = np.broadcast_to(np.nan, alpha.shape)
+    return Hedge(alpha, beta, nothing, nothing)
 
 
 def _batch(model: RollingOls | RollingHuber, y: Any, x: Any) -> Hedge:

@@ -32,14 +32,16 @@ CANCELLED = 1e-3
 
 
 @compiled
-def _refresh(ring_y: Floats, ring_x: Floats, sums: Floats) -> None:
+def _refresh(
+    ring_y: Floats, ring_x: Floats
+) -> tuple[float, float, float, float, float, float, float]:
     """Centre on the window's means and sum afresh."""
     count = len(ring_y)
     mean_y = mean_x = 0.0
     for i in range(count):
-        mean_y += (ring_y[i] - ring_y[0]) / count
-        mean_x += (ring_x[i] - ring_x[0]) / count
-    ref_y, ref_x = ring_y[0] + mean_y, ring_x[0] + mean_x
+        mean_y += ring_y[i] - ring_y[0]
+        mean_x += ring_x[i] - ring_x[0]
+    ref_y, ref_x = ring_y[0] + mean_y / count, ring_x[0] + mean_x / count
     sy = sx = syy = sxx = sxy = 0.0
     for i in range(count):
         dy, dx = ring_y[i] - ref_y, ring_x[i] - ref_x
@@ -48,10 +50,7 @@ def _refresh(ring_y: Floats, ring_x: Floats, sums: Floats) -> None:
         syy += dy * dy
         sxx += dx * dx
         sxy += dx * dy
-    sums[REF_Y], sums[REF_X] = ref_y, ref_x
-    sums[SY], sums[SX] = sy, sx
-    sums[SYY], sums[SXX], sums[SXY] = syy, sxx, sxy
-    sums[PEAK_Y], sums[PEAK_X] = syy, sxx
+    return ref_y, ref_x, sy, sx, syy, sxx, sxy
 
 
 @compiled
@@ -69,10 +68,17 @@ def roll_ols(
     """Follow the window over new bars; fills alpha, beta and, unless empty, correlation.
 
     The rings hold the last `window` usable bars. Everything is a function of the bars alone, never
-    of how they were cut into calls. A window of one single x gives NaN.
+    of how they were cut into calls. A window of one single x gives NaN. (The state lives in local
+    variables: in the arrays it would go through memory twice per bar, at twice the time.)
     """
     window = len(ring_y)
+    share = 1.0 / window
     seen, head, age, run = counts[SEEN], counts[HEAD], counts[AGE], counts[RUN]
+    ref_y, ref_x, sy, sx = sums[REF_Y], sums[REF_X], sums[SY], sums[SX]
+    syy, sxx, sxy = sums[SYY], sums[SXX], sums[SXY]
+    peak_y, peak_x = sums[PEAK_Y], sums[PEAK_X]
+    last_alpha, last_beta = sums[LAST_ALPHA], sums[LAST_BETA]
+    before = ring_x[head - 1 if head > 0 else window - 1]
     wants_correlation = len(correlation) > 0
     for t in range(len(y)):
         alpha[t] = beta[t] = np.nan
@@ -81,8 +87,8 @@ def roll_ols(
         new_y, new_x = y[t], x[t]
         if not (abs(new_y) < LIMIT and abs(new_x) < LIMIT):
             continue
-        before = head - 1 if head > 0 else window - 1
-        run = run + 1 if seen > 0 and ring_x[before] == new_x else 1
+        run = run + 1 if seen > 0 and before == new_x else 1
+        before = new_x
         old_y, old_x = ring_y[head], ring_x[head]
         ring_y[head], ring_x[head] = new_y, new_x
         head = head + 1 if head + 1 < window else 0
@@ -91,35 +97,34 @@ def roll_ols(
         if seen < window:
             continue
         if seen == window or age >= REFRESH * window:
-            _refresh(ring_y, ring_x, sums)
-            age = 0
+            ref_y, ref_x, sy, sx, syy, sxx, sxy = _refresh(ring_y, ring_x)
+            peak_y, peak_x, age = syy, sxx, 0
         else:
-            dy, dx = new_y - sums[REF_Y], new_x - sums[REF_X]
-            gy, gx = old_y - sums[REF_Y], old_x - sums[REF_X]
-            sums[SY] += dy - gy
-            sums[SX] += dx - gx
-            sums[SYY] += dy * dy - gy * gy
-            sums[SXX] += dx * dx - gx * gx
-            sums[SXY] += dx * dy - gx * gy
-            sums[PEAK_Y] = max(sums[PEAK_Y], sums[SYY])
-            sums[PEAK_X] = max(sums[PEAK_X], sums[SXX])
+            dy, dx = new_y - ref_y, new_x - ref_x
+            gy, gx = old_y - ref_y, old_x - ref_x
+            sy += dy - gy
+            sx += dx - gx
+            syy += dy * dy - gy * gy
+            sxx += dx * dx - gx * gx
+            sxy += dx * dy - gx * gy
+            peak_y, peak_x = max(peak_y, syy), max(peak_x, sxx)
         if run >= window:
             continue
-        cxx = sums[SXX] - sums[SX] * sums[SX] / window
-        cyy = sums[SYY] - sums[SY] * sums[SY] / window
-        lost = not (cxx > CANCELLED * sums[PEAK_X] and cyy > CANCELLED * sums[PEAK_Y])
-        if age > 0 and lost:
-            _refresh(ring_y, ring_x, sums)
-            age = 0
-            cxx = sums[SXX] - sums[SX] * sums[SX] / window
-            cyy = sums[SYY] - sums[SY] * sums[SY] / window
+        cxx, cyy = sxx - sx * sx * share, syy - sy * sy * share
+        if age > 0 and not (cxx > CANCELLED * peak_x and cyy > CANCELLED * peak_y):
+            ref_y, ref_x, sy, sx, syy, sxx, sxy = _refresh(ring_y, ring_x)
+            peak_y, peak_x, age = syy, sxx, 0
+            cxx, cyy = sxx - sx * sx * share, syy - sy * sy * share
         if not cxx > 0.0:
             continue
-        cxy = sums[SXY] - sums[SX] * sums[SY] / window
-        slope = cxy / cxx
-        level = (sums[REF_Y] + sums[SY] / window) - slope * (sums[REF_X] + sums[SX] / window)
-        alpha[t], beta[t] = level, slope
-        sums[LAST_ALPHA], sums[LAST_BETA] = level, slope
+        cxy = sxy - sx * sy * share
+        last_beta = cxy / cxx
+        last_alpha = (ref_y + sy * share) - last_beta * (ref_x + sx * share)
+        alpha[t], beta[t] = last_alpha, last_beta
         if wants_correlation and cyy > 0.0:
             correlation[t] = min(1.0, max(-1.0, cxy / math.sqrt(cxx) / math.sqrt(cyy)))
     counts[SEEN], counts[HEAD], counts[AGE], counts[RUN] = seen, head, age, run
+    sums[REF_Y], sums[REF_X], sums[SY], sums[SX] = ref_y, ref_x, sy, sx
+    sums[SYY], sums[SXX], sums[SXY] = syy, sxx, sxy
+    sums[PEAK_Y], sums[PEAK_X] = peak_y, peak_x
+    sums[LAST_ALPHA], sums[LAST_BETA] = last_alpha, last_beta

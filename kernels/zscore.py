@@ -31,58 +31,25 @@ MAD_TO_DEVIATION = 1.482602218505602
 
 
 @compiled
-def _refresh(ring: Floats, sums: Floats) -> None:
+def _refresh(ring: Floats) -> tuple[float, float, float]:
+    """Centre on the window's mean and sum afresh."""
     count = len(ring)
     mean = 0.0
     for i in range(count):
-        mean += (ring[i] - ring[0]) / count
-    ref = ring[0] + mean
+        mean += ring[i] - ring[0]
+    ref = ring[0] + mean / count
     s1 = s2 = 0.0
     for i in range(count):
         d = ring[i] - ref
         s1 += d
         s2 += d * d
-    sums[REF], sums[S1], sums[S2], sums[PEAK] = ref, s1, s2, s2
+    return ref, s1, s2
 
 
 @compiled
 def _score(value: float, sums: Floats) -> float:
     deviation = sums[DEVIATION]
     return (value - sums[MEAN]) / deviation if deviation > 0.0 else np.nan
-
-
-@compiled
-def _push_rolling(value: float, ring: Floats, sums: Floats, counts: Counts) -> None:
-    """Take one usable value into the window's mean and standard deviation (n - 1)."""
-    window = len(ring)
-    head = counts[HEAD]
-    before = head - 1 if head > 0 else window - 1
-    counts[RUN] = counts[RUN] + 1 if counts[SEEN] > 0 and ring[before] == value else 1
-    old = ring[head]
-    ring[head] = value
-    counts[HEAD] = head + 1 if head + 1 < window else 0
-    counts[SEEN] += 1
-    counts[AGE] += 1
-    if counts[SEEN] < window:
-        return
-    if counts[SEEN] == window or counts[AGE] >= REFRESH * window:
-        _refresh(ring, sums)
-        counts[AGE] = 0
-    else:
-        d, g = value - sums[REF], old - sums[REF]
-        sums[S1] += d - g
-        sums[S2] += d * d - g * g
-        sums[PEAK] = max(sums[PEAK], sums[S2])
-    if counts[RUN] >= window:
-        sums[MEAN], sums[DEVIATION] = value, 0.0
-        return
-    centred = sums[S2] - sums[S1] * sums[S1] / window
-    if counts[AGE] > 0 and not centred > CANCELLED * sums[PEAK]:
-        _refresh(ring, sums)
-        counts[AGE] = 0
-        centred = sums[S2] - sums[S1] * sums[S1] / window
-    sums[MEAN] = sums[REF] + sums[S1] / window
-    sums[DEVIATION] = math.sqrt(centred / (window - 1)) if centred > 0.0 else 0.0
 
 
 @compiled
@@ -97,16 +64,54 @@ def roll_z(
     deviation: Floats,
 ) -> None:
     """Score each value with the mean and deviation of the `window` usable ones ending `lag` ago."""
+    window = len(ring)
+    share, freedom = 1.0 / window, 1.0 / (window - 1)
+    seen, head, age, run = counts[SEEN], counts[HEAD], counts[AGE], counts[RUN]
+    centre, size, ref = sums[MEAN], sums[DEVIATION], sums[REF]
+    s1, s2, peak = sums[S1], sums[S2], sums[PEAK]
+    before = ring[head - 1 if head > 0 else window - 1]
     for t in range(len(values)):
         z[t] = mean[t] = deviation[t] = np.nan
         value = values[t]
         if not abs(value) < LIMIT:
             continue
-        if lag == 0:
-            _push_rolling(value, ring, sums, counts)
-        z[t], mean[t], deviation[t] = _score(value, sums), sums[MEAN], sums[DEVIATION]
         if lag == 1:
-            _push_rolling(value, ring, sums, counts)
+            mean[t], deviation[t] = centre, size
+            if size > 0.0:
+                z[t] = (value - centre) / size
+        run = run + 1 if seen > 0 and before == value else 1
+        before = value
+        old = ring[head]
+        ring[head] = value
+        head = head + 1 if head + 1 < window else 0
+        seen += 1
+        age += 1
+        if seen >= window:
+            if seen == window or age >= REFRESH * window:
+                ref, s1, s2 = _refresh(ring)
+                peak, age = s2, 0
+            else:
+                d, g = value - ref, old - ref
+                s1 += d - g
+                s2 += d * d - g * g
+                peak = max(peak, s2)
+            centred = s2 - s1 * s1 * share
+            if run >= window:
+                centre, size = value, 0.0
+            else:
+                if age > 0 and not centred > CANCELLED * peak:
+                    ref, s1, s2 = _refresh(ring)
+                    peak, age = s2, 0
+                    centred = s2 - s1 * s1 * share
+                centre = ref + s1 * share
+                size = math.sqrt(centred * freedom) if centred > 0.0 else 0.0
+        if lag == 0:
+            mean[t], deviation[t] = centre, size
+            if size > 0.0:
+                z[t] = (value - centre) / size
+    counts[SEEN], counts[HEAD], counts[AGE], counts[RUN] = seen, head, age, run
+    sums[MEAN], sums[DEVIATION], sums[REF] = centre, size, ref
+    sums[S1], sums[S2], sums[PEAK] = s1, s2, peak
 
 
 @compiled
