@@ -111,7 +111,10 @@ def merge(bars: Bars, more: Bars) -> Bars:
     ndarray of dtype BAR
         Ascending in time, one row per time.
     """
-    rows = np.concatenate((bars, more))
+    # np.concatenate spends longer on comparing the two dtypes than on the rows of a live batch.
+    rows = np.empty(len(bars) + len(more), BAR)
+    rows[: len(bars)] = bars
+    rows[len(bars) :] = more
     return _combine(rows[np.argsort(rows["time_us"], kind="stable")], 1)
 
 

@@ -250,6 +250,10 @@ class Store(Reader):
             while (batch := self._backlog.take()) is not None:
                 if not self._commit(self._writer, batch):
                     break
+        except BaseException as error:
+            # Whatever it is, the screen may not go on saying that all is recorded.
+            self._backlog.pause(_unexpected(self.path, error), 0.0)
+            raise
         finally:
             self._backlog.end()
             self._writer.close()
@@ -289,6 +293,12 @@ class Store(Reader):
         self._refused += refused
         batch.entries = kept
         return None
+
+
+def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
+    return StoreUnusable(
+        f"Recording into {path} failed unexpectedly ({error!r}); please report it."
+    )
 
 
 def _check_readable(path: Path) -> None:

@@ -252,6 +252,40 @@ def test_a_file_moved_away_stops_recording_and_is_named(path):
     assert store.close() == len(batch(1))
 
 
+def test_damage_met_while_recording_stops_it_and_leaves_the_rest_running(path, monkeypatch):
+    """A file too large to be checked when it is opened."""
+    whole = bytearray(recorded(path))
+    half = len(whole) // 2
+    whole[half:] = random.Random(1).randbytes(len(whole) - half)
+    path.write_bytes(whole)
+    monkeypatch.setattr("storage.schema._CHECKED_BYTES", 0)
+    store = Store.open(path, batch_ms=1, queue_trades=100)
+    for number in range(100, 110):
+        store.submit(batch(number))
+        assert not store.flush(10)
+    health = store.health()
+    assert health.state == "paused"
+    assert "is damaged" in health.text
+    assert "move it aside" in health.text
+    assert "restart Tandem after that" in health.text
+    assert store.close() + health.lost == sum(len(batch(number)) for number in range(100, 110))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_our_own_in_the_writer_is_not_called_recording(path, monkeypatch):
+    store = Store.open(path, batch_ms=1)
+
+    def fail(entries, states):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(store._writer, "write", fail)
+    store.submit(batch(0))
+    assert not store.flush(10)
+    assert store.health().state == "paused"
+    assert "a bug" in store.health().text
+    assert store.close() == len(batch(0))
+
+
 # Places and files that cannot be used ---------------------------------------------------
 
 
