@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import heapq
 import logging
 import math
 import signal
@@ -24,11 +25,20 @@ from urllib.request import getproxies
 
 import config
 from config import Settings
-from feeds import BinanceSpot, BinanceUsdm, Coinbase, GeneratedFeed, Simulated, WebsocketFeed
+from feeds import (
+    BinanceSpot,
+    BinanceUsdm,
+    Coinbase,
+    Replay,
+    Simulated,
+    WebsocketFeed,
+)
 from market import (
+    HOUR_US,
     DataError,
     SettingError,
     TandemError,
+    Trade,
     UnknownSymbol,
     now_us,
     split_instrument,
@@ -66,7 +76,24 @@ def create_feed(venue: str, settings: Settings) -> Feed:
         return Coinbase(settings.coinbase_url)
     if venue == "sim":
         return Simulated(settings.simulation_seed, settings.simulation_rate)
+    if venue == "replay":
+        return Replay(settings.replay_file, settings.replay_speed, _stored_trades)
     raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(config.VENUES)}.")
+
+
+def _stored_trades(path: Path) -> Iterator[Trade]:
+    """Return the trades of a Tandem database in order of arrival."""
+    with contextlib.closing(Store.open(path, 1_000, 1_000, read_only=True)) as store:
+        spans = store.spans()
+        streams = [
+            _arrivals(store, name, span.first_us, span.last_us) for name, span in spans.items()
+        ]
+        yield from heapq.merge(*streams, key=lambda trade: trade.received_us)
+
+
+def _arrivals(store: Store, name: str, first_us: int, last_us: int) -> Iterator[Trade]:
+    for start_us in range(first_us, last_us + 1, HOUR_US):
+        yield from store.arrivals(name, start_us, min(start_us + HOUR_US, last_us + 1))
 
 
 # One per process ----------------------------------------------------------------------------
@@ -127,6 +154,14 @@ class Ingest:
             title = create_feed(venue, self._settings).title
             return FeedStatus(venue, title, "stopped", f"{title} is not being read.", now_us())
         return recorder.status()
+
+    def now_us(self, venue: str) -> int:
+        """Return what time it is for a venue's trades: this machine's, or the recording's.
+
+        Bars of a replay must be closed by the recording's time, not by today's.
+        """
+        recorder = self._recorders.get(venue)
+        return recorder.clock_us() if recorder else now_us()
 
     def statuses(self) -> tuple[FeedStatus, ...]:
         """Return how every venue in use stands."""
@@ -258,7 +293,7 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
     answers: dict[str, str] = {}
     probes = []
     for feed in feeds:
-        if isinstance(feed, GeneratedFeed):
+        if feed.generated:
             continue
         url = feed.trade_route(()).url
         answers[feed.venue] = f"{feed.title}: {urlsplit(url).netloc} did not answer in time"

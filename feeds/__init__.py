@@ -3,6 +3,7 @@
 from feeds.base import GeneratedFeed, Route, WebsocketFeed
 from feeds.binance import BinanceSpot, BinanceUsdm
 from feeds.coinbase import Coinbase
+from feeds.replay import Replay
 from feeds.simulated import Simulated
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "BinanceUsdm",
     "Coinbase",
     "GeneratedFeed",
+    "Replay",
     "Route",
     "Simulated",
     "WebsocketFeed",

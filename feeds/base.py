@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from market import (
     DAY_US,
@@ -50,6 +50,8 @@ class WebsocketFeed(Protocol):
 
     Attributes
     ----------
+    generated : False
+        What tells it from a `GeneratedFeed`.
     venue, title : str
         Name in instruments (``binance-usdm``) and on screen (``Binance USD-M``).
     consecutive_ids : bool
@@ -62,6 +64,7 @@ class WebsocketFeed(Protocol):
         How many one connection may carry.
     """
 
+    generated: ClassVar[Literal[False]]
     venue: ClassVar[str]
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool]
@@ -93,25 +96,35 @@ class WebsocketFeed(Protocol):
         ...
 
 
-@runtime_checkable
 class GeneratedFeed(Protocol):
     """A source that makes its own events: the simulation, or a recording played back.
 
     Attributes
     ----------
-    venue, title, popular
+    generated : True
+        What tells it from a `WebsocketFeed`.
+    venue, title
         As of a `WebsocketFeed`.
     begins_with_past : bool
         True where the first batches bring what happened before the start, as quickly as it can.
     """
 
+    generated: ClassVar[Literal[True]]
     venue: ClassVar[str]
     title: ClassVar[str]
-    popular: tuple[str, ...]
     begins_with_past: ClassVar[bool]
+
+    @property
+    def popular(self) -> tuple[str, ...]:
+        """Symbols offered before anything was typed, most traded first."""
+        ...
 
     def instrument(self, text: str) -> str:
         """Return the instrument a user means by `text`."""
+        ...
+
+    def clock_us(self) -> int:
+        """Return what time it is there: a recording has its own now."""
         ...
 
     def batches(

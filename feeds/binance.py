@@ -25,7 +25,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote as url_quote
 
 import orjson
@@ -54,6 +54,7 @@ _DATED = re.compile(r"[A-Z0-9]{2,20}_[0-9]{6}")
 class _Binance:
     """What USD-M futures and spot have in common."""
 
+    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str]
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool] = True

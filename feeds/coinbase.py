@@ -44,6 +44,7 @@ _REQUESTS = 6
 class Coinbase:
     """Coinbase Exchange."""
 
+    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "coinbase"
     title: ClassVar[str] = "Coinbase"
     consecutive_ids: ClassVar[bool] = True

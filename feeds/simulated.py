@@ -30,7 +30,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -196,6 +196,7 @@ class Simulated:
         Wall clock in microseconds.
     """
 
+    generated: ClassVar[Literal[True]] = True
     venue: ClassVar[str] = SIMULATED_VENUE
     title: ClassVar[str] = "Simulated market"
     begins_with_past: ClassVar[bool] = True
@@ -207,12 +208,20 @@ class Simulated:
         history_s: float = 7_200.0,
         clock: Callable[[], int] = now_us,
     ) -> None:
-        self.popular: tuple[str, ...] = tuple(ASSETS)
         self.seed = seed
         self.rate = rate
         self.history_us = int(min(history_s, _MOST_HISTORY_TRADES / rate) * SECOND_US)
         self._clock = clock
         self._blocks: dict[tuple[str, int], Floats] = {}
+
+    @property
+    def popular(self) -> tuple[str, ...]:
+        """Every symbol there is."""
+        return tuple(ASSETS)
+
+    def clock_us(self) -> int:
+        """Return this machine's time: the simulation happens now."""
+        return self._clock()
 
     def instrument(self, text: str) -> str:
         """Return the instrument meant by `text`; raises UnknownSymbol outside `ASSETS`."""

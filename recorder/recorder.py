@@ -14,7 +14,6 @@ from config import Settings
 from feeds import GeneratedFeed, Route, WebsocketFeed
 from market import (
     SECOND_US,
-    DataError,
     Event,
     FeedError,
     Funding,
@@ -106,7 +105,7 @@ class Recorder:
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
         self._played: TandemError | Literal["", "end", "broken"] = ""
-        if isinstance(feed, GeneratedFeed):
+        if feed.generated:
             self._player = threading.Thread(
                 target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
             )
@@ -114,8 +113,8 @@ class Recorder:
             self._lines.append(Line(self, "trades"))
             if feed.quotes:
                 self._lines.append(Line(self, "quotes"))
-        self._past_first = isinstance(feed, GeneratedFeed) and feed.begins_with_past
-        self._consecutive = not isinstance(feed, GeneratedFeed) and feed.consecutive_ids
+        self._past_first = feed.generated and feed.begins_with_past
+        self._consecutive = not feed.generated and feed.consecutive_ids
         self._delays = Delays()
         self._rate = Rate()
         self._messages = 0
@@ -195,6 +194,10 @@ class Recorder:
             return self._played
         return self._lines[0].failure if self._lines else None
 
+    def clock_us(self) -> int:
+        """Return what time it is at the venue's side of the wire: a recording has its own now."""
+        return self.feed.clock_us() if self.feed.generated else now_us()
+
     def open_for(self) -> float:
         """Return for how many seconds the trades' connection has been open; 0 if it is not."""
         opened = self._lines[0].opened if self._lines else None
@@ -248,7 +251,7 @@ class Recorder:
                 self._messages += 1
                 self._hand_on(batch)
             self._played = "end"
-        except (FeedError, DataError) as error:
+        except TandemError as error:
             self._played = error
             log.warning("%s: %s", feed.title, error)
 
@@ -446,7 +449,7 @@ class Recorder:
         return [self._player] if self._player else [line.thread for line in self._lines]
 
     def _websocket_feed(self) -> WebsocketFeed:
-        if isinstance(self.feed, GeneratedFeed):
+        if self.feed.generated:
             raise FeedError(f"{self.feed.title} has no connection")
         return self.feed
 
