@@ -23,7 +23,7 @@ MISSING = {"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "."}
 
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _SYMBOLS = r"[\s$€£¥₿'’\u00a0\u202f%]"
-_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
+_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
 
 
 class Epoch(NamedTuple):
@@ -139,6 +139,8 @@ def numbers(column: pd.Series[Any], decimal: str = ".") -> Floats:
         (left out, not divided), or one of K, M, B, T behind.
     decimal : {".", ","}
     """
+    if pd.api.types.is_bool_dtype(column.dtype):  # a column of True and False is no number
+        return np.full(len(column), np.nan)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(np.float64, na_value=np.nan)
     # Codes: a column of text has few distinct cells or is short enough not to care.
@@ -188,9 +190,10 @@ def times(column: pd.Series[Any], name: str) -> ReadTimes:
         return _epochs(column.to_numpy(np.int64))
     if pd.api.types.is_numeric_dtype(column.dtype):
         return _epochs(column.to_numpy(np.float64, na_value=np.nan))
-    numeric = pd.to_numeric(column, errors="coerce")
+    short = column.astype(str).where(column.astype(str).str.len() < 40, "")
+    numeric = pd.to_numeric(short, errors="coerce")
     if numeric.notna().mean() > 0.5:  # epochs among junk; exact where the text is a whole number
-        return _mixed_epochs(column, numeric)
+        return _mixed_epochs(short, numeric)
     return _texts(column, name)
 
 
@@ -222,7 +225,7 @@ def _in_unit(values: npt.NDArray[Any], unit: Epoch) -> ReadTimes:
 
 
 def _mixed_epochs(column: pd.Series[Any], numeric: pd.Series[Any]) -> ReadTimes:
-    texts = column.astype(str).str.strip(" ")
+    texts = column.str.strip(" ")
     whole = texts.str.fullmatch(r"[0-9]{1,18}").to_numpy(bool)
     if whole[numeric.notna().to_numpy(bool)].all():
         texts = texts.where(whole, "0")
@@ -232,6 +235,8 @@ def _mixed_epochs(column: pd.Series[Any], numeric: pd.Series[Any]) -> ReadTimes:
 
 def _texts(column: pd.Series[Any], name: str) -> ReadTimes:
     text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    # pandas reads "now" and "today" as this moment.
+    text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
     best = _iso(text)

@@ -178,6 +178,8 @@ def _delimiter(text: bytes, name: str) -> str:
     """
     head = text[:SNIFF_BYTES].decode(errors="replace").split("\n")
     lines = [line for line in head if line.strip()][:SAMPLE_LINES]
+    if not lines:
+        raise DataError(f"{shown(name)} is empty; choose a CSV file with prices.")
     if max(map(len, lines)) > SNIFF_BYTES // 2:
         raise DataError(f"{shown(name)} has a line of over {SNIFF_BYTES // 2:,} characters.")
     for delimiter in DELIMITERS:

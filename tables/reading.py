@@ -298,7 +298,8 @@ class _Reading:
         elif any(c.role == "symbol" for c in used):
             missing = data["symbol"].isna().to_numpy()
             self._set_aside(missing, "the instrument is missing", data["row"])
-            for label, part in data[~missing].groupby("symbol", sort=False):
+            groups = list(data[~missing].groupby("symbol", sort=False))
+            for label, part in sorted(groups, key=lambda group: int(group[1]["row"].min())):
                 yield _unique(str(label), names), used, part
         else:
             yield _unique(stem, names), used, data

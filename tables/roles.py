@@ -61,7 +61,7 @@ _WIDE = re.compile(rf"(?P<symbol>.+?)[_ .:/-]+(?P<part>{_PARTS})", re.IGNORECASE
 _WIDE_FRONT = re.compile(rf"(?P<part>{_PARTS})[_ .:/-]+(?P<symbol>.+)", re.IGNORECASE)
 _PART_ROLE = {"price": "close", "last": "close", "vol": "volume"}
 
-_NUMBER = re.compile(r"[-+]?(\d[\d.,\s']*|\.\d+)(e[-+]?\d+)?\s?[kmb%]?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(\d[\d.,\s']*|\.\d+)(e[-+]?\d+)?\s?[kmb%]?", re.IGNORECASE | re.ASCII)
 _BOOLEAN = {"true", "false", "0", "1"}
 
 

@@ -21,7 +21,7 @@ from tables.model import Bars
 CHUNK_ROWS = 20_000
 
 # What a spreadsheet takes for the beginning of a formula.
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ACTIVE = ("=", "+", "-", "@", "\t")
 
 _BAR_COLUMNS = {
     "open": "open_price",
@@ -163,10 +163,11 @@ def _utc(time_us: npt.NDArray[np.int64]) -> list[str]:
 
 
 def defused(value: Any) -> Any:
-    """Return text so that no spreadsheet runs it: what looks like a formula gets a quote before."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(_ACTIVE):
-        return "'" + value
-    return value
+    """Return text on one line that no spreadsheet runs: before a formula stands a quote."""
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.splitlines())
+    return "'" + text if text.lstrip(" ").startswith(_ACTIVE) else text
 
 
 def _csv(columns: Mapping[str, Any], head: bool) -> bytes:
