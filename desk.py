@@ -84,6 +84,8 @@ class Leg:
         self.seconds = Rows(BAR, MEMORY_SECONDS)
         self.cursor = 0
         self.first_us = 0
+        # Time it is charged at -> the rate last announced for it.
+        self.funding: dict[int, float] = {}
 
     def follow(self, buffer: HotBuffer, instrument: str, now_us: int) -> None:
         """Take what is new in the buffer and close the seconds that are over."""
@@ -95,6 +97,16 @@ class Leg:
                 self.first_us = trades[0].time_us // SECOND_US * SECOND_US
             self.builder.add(trades)
         self.seconds.append(self.builder.close(now_us))
+        announced = buffer.funding(instrument)
+        if announced is not None and announced.next_us > announced.time_us:
+            self.funding[announced.next_us] = announced.rate
+
+    def funding_in(self, time_us: npt.NDArray[np.int64], bar_us: int) -> npt.NDArray[np.float64]:
+        """Return the funding charged within each bar."""
+        rates = np.zeros(len(time_us))
+        for charged_us, rate in self.funding.items():
+            rates[(time_us <= charged_us) & (charged_us < time_us + bar_us)] += rate
+        return rates
 
 
 class LivePair:
@@ -260,8 +272,13 @@ class Desk:
             until_us,
             self._stale_us,
         )
+        y_leg, x_leg = self._legs[settings.y], self._legs[settings.x]
+        funding = (
+            y_leg.funding_in(bars.time_us, settings.bar_us),
+            x_leg.funding_in(bars.time_us, settings.bar_us),
+        )
         with live.lock:
-            live.stream.extend(bars)
+            live.stream.extend(bars, funding)
             live.next_us = until_us
             live.publish()
         self._record_signals(live, len(bars.time_us))

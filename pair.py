@@ -173,8 +173,15 @@ class PairStream:
             needed += self._zscore.bars_needed
         return Progress(min(hedge.bars_seen, needed), needed)
 
-    def extend(self, bars: AlignedBars) -> None:
-        """Follow the pair over newly closed bars, in time order."""
+    def extend(self, bars: AlignedBars, funding: tuple[Floats, Floats] | None = None) -> None:
+        """Follow the pair over newly closed bars, in time order.
+
+        Parameters
+        ----------
+        bars : AlignedBars
+        funding : (y, x), ndarrays of shape (n_bars,), optional
+            Fraction of each leg's notional a long position pays at the bar; zero where none is due.
+        """
         if not len(bars.time_us):
             return
         y, x = self._scale(bars)
@@ -185,7 +192,7 @@ class PairStream:
         beta = known_before(before[1], used.beta)
         spread = y - (alpha + beta * x)
         mean, deviation, z = self._score(used, spread)
-        done = self.trader.extend(self._trader_input(bars, z, beta))
+        done = self.trader.extend(self._trader_input(bars, z, beta, funding))
         self._append(
             {
                 "time_us": bars.time_us,
@@ -268,7 +275,13 @@ class PairStream:
         score = self._zscore.extend(spread)
         return score.mean, score.deviation, score.z
 
-    def _trader_input(self, bars: AlignedBars, z: Floats, beta: Floats) -> BarsIn:
+    def _trader_input(
+        self,
+        bars: AlignedBars,
+        z: Floats,
+        beta: Floats,
+        funding: tuple[Floats, Floats] | None,
+    ) -> BarsIn:
         return BarsIn(
             time_us=bars.time_us,
             y=bars.y,
@@ -278,6 +291,8 @@ class PairStream:
             z=z,
             beta=beta,
             usable=bars.usable,
+            funding_y=funding[0] if funding else None,
+            funding_x=funding[1] if funding else None,
         )
 
 

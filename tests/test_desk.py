@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bars import aggregate, trade_array
 from desk import Desk
-from market import BAR, SECOND_US, Trade
+from market import BAR, SECOND_US, Funding, Trade
 from pair import COLUMNS, PairSettings
 from storage import HotBuffer
 
@@ -209,3 +210,20 @@ def test_seconds_join_record_and_memory_without_a_seam() -> None:
     np.testing.assert_array_equal(
         got["time_us"], expected["time_us"][expected["time_us"] < START_US + 98 * SECOND_US]
     )
+
+
+def test_funding_is_charged_once_at_its_time_at_the_rate_last_announced() -> None:
+    trades = market(400, 3)
+    free = run(trades, [1])[0].trades(PAIR)
+    assert not any(trade.funding for trade in free)
+    held = next(trade for trade in free if trade.exit_us - trade.entry_us > 3 * SECOND_US)
+    due_us = held.entry_us + 2 * SECOND_US
+    buffer = HotBuffer(100_000)
+    running = desk(Record(), buffer)
+    running.want([PAIR])
+    for rate in (9.0, 0.01):
+        buffer.put_funding(Funding(PAIR.y, START_US, rate, due_us, 3_000.0, START_US))
+        play(running, buffer, trades[:1] if rate > 1 else trades[1:], list(range(0, 5_000, 50)))
+    charged = [trade for trade in running.trades(PAIR) if trade.funding]
+    assert [trade.entry_us for trade in charged] == [held.entry_us]
+    assert charged[0].funding == pytest.approx(held.side * 0.01 * 10_000.0, rel=0.01)

@@ -73,7 +73,7 @@ def _explain() -> None:
         "column was taken for is shown.\n"
         "- Signals use only what was known at each bar; fills happen at the next bar, both legs, "
         "and pay every cost.\n"
-        "- Nothing you upload is kept after you leave the page."
+        "- Nothing you upload is kept after you close this tab."
     )
 
 

@@ -228,7 +228,13 @@ class Canvas:
         )
 
     def figure(self, **layout: Any) -> Figure:
-        """Return the finished figure."""
+        """Return the finished figure.
+
+        Traces are told apart by name and panel, so that one the viewer has hidden stays hidden when
+        others come and go.
+        """
+        for trace in self.traces:
+            trace["uid"] = f"{trace['name']}/{trace.get('yaxis', '')}"
         total = sum(self._heights)
         height = total + 84
         gap = 0.035 if len(self._heights) > 1 else 0.0
