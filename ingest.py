@@ -143,7 +143,7 @@ class Ingest:
             else:
                 self._asked.discard(venue)
         if instruments:
-            self._recorder(venue).watch(instruments, quoted)
+            self._read(venue, instruments, quoted)
         else:
             self._drop(venue)
 
@@ -220,12 +220,11 @@ class Ingest:
 
     def _attempt(self, feed: Feed) -> str:
         """Read a venue until its first trade; returns why it failed, or nothing."""
-        recorder = self._recorder(feed.venue)
         with self._lock:
-            asked = feed.venue in self._asked
-        if not asked:
+            recorder = self._recorders.get(feed.venue)
+        if recorder is None:
             names = self._first_instruments(feed)
-            recorder.watch(names, names)
+            recorder = self._read(feed.venue, names, names)
         reason = self._wait_for_trade(recorder)
         with self._lock:
             asked = feed.venue in self._asked
@@ -258,21 +257,25 @@ class Ingest:
 
     # Recorders ---------------------------------------------------------------------------
 
-    def _recorder(self, venue: str) -> Recorder:
+    def _read(self, venue: str, instruments: frozenset[str], quoted: frozenset[str]) -> Recorder:
+        """Have a venue read, by the recorder it has or by a new one."""
         with self._lock:
             recorder = self._recorders.get(venue)
-            if recorder is None:
-                recorder = Recorder(
-                    create_feed(venue, self._settings),
-                    self._sink,
-                    self._buffer,
-                    self._settings,
-                    self._timing,
-                    self._backoff,
-                )
-                if not self._stopping.is_set():
-                    recorder.start()
-                self._recorders[venue] = recorder
+            if recorder is not None:
+                recorder.watch(instruments, quoted)
+                return recorder
+            recorder = self._recorders[venue] = Recorder(
+                create_feed(venue, self._settings),
+                self._sink,
+                self._buffer,
+                self._settings,
+                self._timing,
+                self._backoff,
+            )
+            # Before it starts: a replay at full speed would be over with nothing wanted.
+            recorder.watch(instruments, quoted)
+            if not self._stopping.is_set():
+                recorder.start()
         return recorder
 
     def _drop(self, venue: str) -> None:
