@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from market import DataError
 from tables.roles import is_header
+from tables.scan import Scan, scan
 
 MOST_COLUMNS = 1_000
 SAMPLE_LINES = 100
@@ -122,24 +123,21 @@ def _control_share(raw: bytes) -> float:
 def split(raw: bytes, name: str) -> Lines:
     """Find the delimiter, the header and the data lines of a file's bytes."""
     text, encoding = decode(raw, name)
-    buffer = np.frombuffer(text if text.endswith(b"\n") else text + b"\n", np.uint8)
-    ends = np.flatnonzero(buffer == ord("\n"))
-    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
     delimiter = _delimiter(text, name)
-    quotes = _quotes(buffer, starts, ends)
-    fields = _count_fields(buffer, starts, ends, ord(delimiter))
-    blank = _blank(buffer, starts, ends, ord(delimiter))
+    whole = text if text.endswith(b"\n") else text + b"\n"
+    found = scan(whole, delimiter)
+    starts, ends, fields, blank = found.starts, found.ends, found.fields, found.blank
     width, first = _body(fields, blank, name)
 
     def line(index: int) -> str:
-        return buffer[starts[index] : ends[index]].tobytes().decode()
+        return whole[starts[index] : ends[index]].decode()
 
     top = _parse(line(first), delimiter)
     header = top if is_header(top) else None
     rows = np.flatnonzero(~blank)
     reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
     body = rows[rows >= first + (header is not None)]
-    for i in body[quotes[body] % 2 == 1]:
+    for i in body[found.quotes[body] % 2 == 1]:
         reasons[int(i)] = "a quote that does not close"
     for i in body[fields[body] > width]:
         reasons.setdefault(int(i), f"{fields[i]} fields where the table has {width}")
@@ -147,12 +145,12 @@ def split(raw: bytes, name: str) -> Lines:
     if not text.endswith(b"\n") and last >= first and fields[last] < width:
         reasons.setdefault(last, "the file ends in the middle of the line")
     if header is not None:
-        for i in _same_as(buffer, starts, ends, first, body):
+        for i in _same_as(whole, found, first, body):
             reasons.setdefault(int(i), "the header again")
     dropped = np.fromiter(reasons, np.int64, len(reasons))
     kept = body[~np.isin(body, dropped)]
     return Lines(
-        text=_join(buffer, starts, ends, kept),
+        text=_join(whole, found, kept),
         numbers=kept + 1,
         header=_fit(header, width, [line(int(i)) for i in kept[:5]], delimiter),
         sample=[_pad(_parse(line(int(i)), delimiter), width) for i in kept[:SAMPLE_LINES]],
@@ -199,41 +197,6 @@ def _outside_quotes(line: str, delimiter: str) -> int:
     return sum(part.count(delimiter) for part in line.split('"')[::2])
 
 
-def _quotes(
-    buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Count the quotes of every line."""
-    positions = np.flatnonzero(buffer == ord('"'))
-    return np.searchsorted(positions, ends) - np.searchsorted(positions, starts)
-
-
-def _count_fields(
-    buffer: npt.NDArray[np.uint8],
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    delimiter: int,
-) -> npt.NDArray[np.int64]:
-    """Count the fields of every line; delimiters between quotes do not count."""
-    cuts = np.flatnonzero(buffer == delimiter)
-    quotes = np.flatnonzero(buffer == ord('"'))
-    if len(quotes):
-        before_line = np.searchsorted(quotes, starts)[np.searchsorted(ends, cuts)]
-        cuts = cuts[(np.searchsorted(quotes, cuts) - before_line) % 2 == 0]
-    return np.searchsorted(cuts, ends) - np.searchsorted(cuts, starts) + 1
-
-
-def _blank(
-    buffer: npt.NDArray[np.uint8],
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    delimiter: int,
-) -> npt.NDArray[np.bool_]:
-    """Tell which lines hold nothing but spaces and delimiters."""
-    ink = np.flatnonzero((buffer > 32) & (buffer != delimiter))
-    found: npt.NDArray[np.bool_] = np.searchsorted(ink, starts) == np.searchsorted(ink, ends)
-    return found
-
-
 def _body(
     fields: npt.NDArray[np.int64], blank: npt.NDArray[np.bool_], name: str
 ) -> tuple[int, int]:
@@ -254,34 +217,21 @@ def _body(
     return width, int(rows[np.argmax(close)])
 
 
-def _same_as(
-    buffer: npt.NDArray[np.uint8],
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    model: int,
-    rows: npt.NDArray[np.int64],
-) -> list[int]:
+def _same_as(whole: bytes, found: Scan, model: int, rows: npt.NDArray[np.int64]) -> list[int]:
     """Return those of `rows` that repeat the line `model`."""
-    pattern = buffer[starts[model] : ends[model]].tobytes()
-    likely = rows[ends[rows] - starts[rows] == len(pattern)]
-    return [int(i) for i in likely if buffer[starts[i] : ends[i]].tobytes() == pattern]
+    pattern = whole[found.starts[model] : found.ends[model]]
+    likely = rows[found.ends[rows] - found.starts[rows] == len(pattern)]
+    return [int(i) for i in likely if whole[found.starts[i] : found.ends[i]] == pattern]
 
 
-def _join(
-    buffer: npt.NDArray[np.uint8],
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    kept: npt.NDArray[np.int64],
-) -> bytes:
-    """Return the kept lines, without a copy byte by byte where none is missing between them."""
+def _join(whole: bytes, found: Scan, kept: npt.NDArray[np.int64]) -> bytes:
+    """Return the kept lines, in runs of neighbours."""
     if not len(kept):
         return b""
-    if kept[-1] - kept[0] + 1 == len(kept):
-        return buffer[starts[kept[0]] : ends[kept[-1]] + 1].tobytes()
-    keep = np.zeros(len(starts), bool)
-    keep[kept] = True
-    found: bytes = buffer[np.repeat(keep, ends - starts + 1)].tobytes()
-    return found
+    breaks = np.flatnonzero(np.diff(kept) != 1)
+    firsts = found.starts[kept[np.concatenate(([0], breaks + 1))]]
+    lasts = found.ends[kept[np.concatenate((breaks, [len(kept) - 1]))]] + 1
+    return b"".join(whole[i:j] for i, j in zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def _fit(

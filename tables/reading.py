@@ -40,6 +40,8 @@ _EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision":
 
 _PRICES = ("open", "high", "low", "close", "price")
 _AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
+_MAKER_SIDES = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
+_SIDES = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
 _TAKEN_FOR = {
     "time": "time",
     "clock": "time of day",
@@ -243,11 +245,25 @@ class _Reading:
         for column in columns:
             if column.role in (*_PRICES, *_AMOUNTS, "age"):
                 data[_key(column)] = cells.numbers(frame[column.index], self.decimal)
+                self._note_no_numbers(frame[column.index], data[_key(column)], column)
             elif column.role in ("last_trade", "received"):
                 data[_key(column)] = cells.times(frame[column.index], column.name).time_us
             elif column.role and column.role not in ("time", "clock"):
-                data[_key(column)] = frame[column.index].to_numpy(object)
+                data[_key(column)] = frame[column.index].to_numpy()
         return self._in_order(pd.DataFrame(data, copy=False)[found.valid])
+
+    def _note_no_numbers(
+        self, text: pd.Series[Any], values: npt.NDArray[np.float64], column: Column
+    ) -> None:
+        """Say where amounts are left empty; a price that is no number sets its row aside."""
+        if column.role not in _AMOUNTS or text.dtype.kind in "iuf":
+            return
+        given = text[np.isnan(values) & text.notna().to_numpy()].astype(str)
+        count = int((~given.str.strip().str.lower().isin(cells.MISSING)).sum())
+        if count:
+            self.notes.append(
+                f"{count:,} cells of column {shown(column.name)} are no numbers; they stay empty."
+            )
 
     def _in_order(self, data: pd.DataFrame) -> pd.DataFrame:
         """Sort by time; rows of one time stay in file order, also where the newest come first."""
@@ -393,15 +409,13 @@ class _Reading:
 
     def _sides(self, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArray[np.int8]:
         """Return the taker's side of each trade."""
-        if "buyer_maker" in keys:
-            texts = part[keys["buyer_maker"]].astype(str).str.strip().str.lower()
-            known = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
-        elif "side" in keys:
-            texts = part[keys["side"]].astype(str).str.strip().str.lower()
-            known = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
-        else:
+        column = keys.get("buyer_maker", keys.get("side"))
+        if column is None:
             return np.zeros(len(part), np.int8)
-        sides = texts.map(known).fillna(UNKNOWN_SIDE).to_numpy().astype(np.int8)
+        known = _MAKER_SIDES if "buyer_maker" in keys else _SIDES
+        codes, texts = pd.factorize(part[column])  # few distinct ones; -1 stands for a missing one
+        meanings = [known.get(str(text).strip().lower(), UNKNOWN_SIDE) for text in texts]
+        sides = np.array([*meanings, UNKNOWN_SIDE], np.int8)[codes]
         unknown = int((sides == UNKNOWN_SIDE).sum())
         if unknown:
             self.notes.append(f"{unknown:,} trades have no side that is understood.")

@@ -278,6 +278,12 @@ def test_every_line_not_used_has_a_number_and_a_reason():
     assert (table.report.rows_read, table.report.rows_kept) == (15, 4)
 
 
+def test_amounts_that_are_no_numbers_are_told():
+    table = read(OHLC + rows(list(map(str, HOURS))).replace("5.0", "many", 2).replace("5.0", "-"))
+    assert np.isnan(only(table)["volume"]).all()
+    assert table.report.notes[0] == "2 cells of column 'volume' are no numbers; they stay empty."
+
+
 def test_long_text_from_outside_is_shortened():
     table = read(OHLC + rows(list(map(str, HOURS))) + "x" * 5_000 + ",1,1,1,1,1\n")
     assert len(table.report.aside[0].text) == 200
