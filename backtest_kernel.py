@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-decorators=False
 """The compiled loop of the trading state machine; `backtest.Trader` is its public face.
 
 Arrays in, arrays out. What must survive from one call to the next lives in one record of type
@@ -11,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from kernels.compiled import compiled
 
 NONE, ENTER_LONG, ENTER_SHORT, EXIT, STOP, TIME_STOP, WITHDRAWN = range(7)
 HEDGE, DOLLAR, UNIT = range(3)
@@ -100,7 +100,7 @@ OUT = np.dtype(
 )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def x_per_y(sizing: int, log_prices: bool, y: float, x: float, beta: float) -> float:
     """Return the units of X that go against one unit of Y (negative: the opposite side).
 
@@ -115,7 +115,7 @@ def x_per_y(sizing: int, log_prices: bool, y: float, x: float, beta: float) -> f
     return -beta
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _pay(now: Any, rules: Any, y: float, x: float) -> None:
     """Book the costs of trading the two quantities held at these prices."""
     y_value = abs(now.y_quantity * y)
@@ -127,7 +127,7 @@ def _pay(now: Any, rules: Any, y: float, x: float) -> None:
     now.cash -= fees + spread_cost
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _open(now: Any, rules: Any, time_us: int, y: float, x: float) -> None:
     now.side = 1 if now.order == ENTER_LONG else -1
     now.bars = 0
@@ -143,7 +143,7 @@ def _open(now: Any, rules: Any, time_us: int, y: float, x: float) -> None:
     _pay(now, rules, y, x)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _close(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) -> None:
     now.cash += now.y_quantity * y + now.x_quantity * x
     _pay(now, rules, y, x)
@@ -161,7 +161,7 @@ def _close(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) -
     now.side, now.y_quantity, now.x_quantity = 0, 0.0, 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ask(now: Any, rules: Any, z: float, beta: float) -> int:
     """Return the order the rules ask for at the close of a usable bar (NONE: stay).
 
@@ -184,7 +184,7 @@ def _ask(now: Any, rules: Any, z: float, beta: float) -> int:
     return ENTER_LONG if z < 0.0 else ENTER_SHORT
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decide(now: Any, rules: Any, time_us: int, z: float, beta: float) -> int:
     """Raise, renew or withdraw the order; return the event to show at this bar."""
     if now.side != 0 and now.order != NONE:
@@ -205,7 +205,7 @@ def _decide(now: Any, rules: Any, time_us: int, z: float, beta: float) -> int:
     return asked if asked != before else NONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) -> int:
     """Fill the waiting order where both legs traded; return its code, or NONE."""
     if now.order == NONE or not (np.isfinite(y) and np.isfinite(x)):
@@ -221,7 +221,7 @@ def _fill(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) ->
     return int(filled)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _carry(now: Any, y: float, x: float, funding_y: float, funding_x: float) -> None:
     """Mark the position at the close and charge the bar's funding on that value."""
     if np.isfinite(y):
@@ -235,7 +235,7 @@ def _carry(now: Any, y: float, x: float, funding_y: float, funding_x: float) -> 
         now.cash -= paid
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def run(
     now_array: npt.NDArray[np.void],
     rules_array: npt.NDArray[np.void],

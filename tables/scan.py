@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-decorators=False
 """One pass over a file's bytes: where its lines are, and how many fields each has."""
 
 from __future__ import annotations
@@ -7,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-_NEWLINE, _QUOTE, _SPACE = 10, 34, 32
+from kernels.text import scan_lines
 
 
 class Scan(NamedTuple):
@@ -39,32 +37,6 @@ def scan(text: bytes, delimiter: str) -> Scan:
     count = text.count(b"\n")
     ends, fields, quotes = (np.empty(count, np.int64) for _ in range(3))
     blank = np.empty(count, np.bool_)
-    _scan(np.frombuffer(text, np.uint8), ord(delimiter), ends, fields, quotes, blank)
+    scan_lines(np.frombuffer(text, np.uint8), ord(delimiter), ends, fields, quotes, blank)
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
     return Scan(starts, ends, fields, quotes, blank)
-
-
-@njit(cache=True, nogil=True)
-def _scan(
-    buffer: npt.NDArray[np.uint8],
-    delimiter: int,
-    ends: npt.NDArray[np.int64],
-    fields: npt.NDArray[np.int64],
-    quotes: npt.NDArray[np.int64],
-    blank: npt.NDArray[np.bool_],
-) -> None:
-    line, n_cuts, n_quotes, is_blank = 0, 0, 0, True
-    for at in range(len(buffer)):
-        byte = buffer[at]
-        if byte == _NEWLINE:
-            ends[line], fields[line] = at, n_cuts + 1
-            quotes[line], blank[line] = n_quotes, is_blank
-            line += 1
-            n_cuts, n_quotes, is_blank = 0, 0, True
-        elif byte == delimiter:
-            n_cuts += 1 - n_quotes % 2
-        elif byte == _QUOTE:
-            n_quotes += 1
-            is_blank = False
-        elif byte > _SPACE:
-            is_blank = False
