@@ -24,6 +24,9 @@ NEVER_US = int(np.iinfo(np.int64).max)
 
 DELAY_BUCKET_US = 30 * SECOND_US
 
+# Trades that come to the builder this long after they arrived are a backlog: more may follow.
+BACKLOG_US = 2 * SECOND_US
+
 _SUMS = ("volume", "buy_volume", "notional")
 
 
@@ -193,7 +196,8 @@ class BarBuilder:
     replay in arrival order are therefore the live bars, however calls were chunked, provided that
     ``close(now_us)`` is never called with a time later than the arrival of a trade added after it:
     take the time first, add what has arrived, then close. Where that is broken the trades
-    concerned count as late.
+    concerned count as late. A backlog may be added in pieces: as long as what is added arrived
+    over 2 s ago, and for 2 s after, seconds close by arrivals alone.
 
     Parameters
     ----------
@@ -215,6 +219,9 @@ class BarBuilder:
         self._oldest_us = NEVER_US
         self._clock_us = 0
         self._closed_until_us = 0
+        self._received_us = 0
+        self._has_added = False
+        self._backlog_until_us = 0
         self._bucket = 0
         self._delays: tuple[int, int] | None = None
         self._forming: np.void | None = None
@@ -239,6 +246,8 @@ class BarBuilder:
         kept = array if in_time.all() else array[in_time]
         self.late += len(array) - len(kept)
         self._clock_us = int(clock_us[-1])
+        self._received_us = int(array["received_us"][-1])
+        self._has_added = True
         if len(kept):
             self._open.append(kept)
             self._oldest_us = min(self._oldest_us, int(kept["time_us"].min()))
@@ -258,7 +267,12 @@ class BarBuilder:
         """
         if self._delays is None:
             return np.empty(0, BAR)
-        self._clock_us = max(self._clock_us, self.clock_us(now_us))
+        if self._has_added:
+            is_backlog = now_us - self._received_us > BACKLOG_US
+            self._backlog_until_us = now_us + BACKLOG_US if is_backlog else 0
+            self._has_added = False
+        if now_us >= self._backlog_until_us:
+            self._clock_us = max(self._clock_us, self.clock_us(now_us))
         closed_us = int(self._whole_seconds(np.int64(self._clock_us)))
         self._closed_until_us = max(self._closed_until_us, closed_us)
         if self._oldest_us >= self._closed_until_us:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bars import BarBuilder, aggregate, trade_array
+from bars import BACKLOG_US, BarBuilder, aggregate, trade_array
 from market import BAR, SECOND_US, Trade
 
 BASE_US = 1_700_000_010 * SECOND_US
@@ -61,6 +61,12 @@ def plain_live(trades, grace_us):
     return in_time, late
 
 
+def close_all(builder, now_us=BASE_US + 10**12):
+    """Close what is left, as a call well after the last trade was added does."""
+    parts = [builder.close(now_us), builder.close(now_us + BACKLOG_US)]
+    return np.concatenate(parts)
+
+
 def play(trades, chunks, grace_us=GRACE_US):
     """Add in the given chunks, closing between them at times up to the next arrival."""
     builder, bars, at = BarBuilder("sim:AUSDT", grace_us), [], 0
@@ -72,7 +78,7 @@ def play(trades, chunks, grace_us=GRACE_US):
             bars.append(builder.close(last_us + (next_us - last_us) * share // 100))
             builder.forming()
     builder.add(trades[at:])
-    bars.append(builder.close(BASE_US + 10**12))
+    bars.append(close_all(builder))
     return builder, np.concatenate(bars)
 
 
@@ -156,10 +162,33 @@ def test_a_late_trade_is_counted_and_changes_no_bar():
 def test_closing_ahead_of_what_arrives_loses_trades_as_late_and_repeats_no_bar():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
     builder.add([trade(0.2, 0.2)])
-    assert len(builder.close(BASE_US + 60 * SECOND_US)) == 1
+    assert len(close_all(builder, BASE_US + 60 * SECOND_US)) == 1
     builder.add([trade(0.4, 0.4), trade(1.5, 1.5)])
     assert builder.late == 2
-    assert len(builder.close(BASE_US + 61 * SECOND_US)) == 0
+    assert len(close_all(builder, BASE_US + 64 * SECOND_US)) == 0
+
+
+def test_a_backlog_added_in_pieces_loses_nothing():
+    """Two hours of history come in five parts while the clock on the wall shows now."""
+    trades = [trade(at, at + 0.05, number=at) for at in range(7_200)]
+    now_us = BASE_US + 7_200 * SECOND_US
+    builder, bars = BarBuilder("sim:AUSDT", GRACE_US), []
+    for first in range(0, 7_200, 1_440):
+        builder.add(trades[first : first + 1_440])
+        bars.extend(builder.close(now_us + pause) for pause in (0, 50_000, 1_900_000))
+    assert builder.late == 0
+    bars.append(builder.close(now_us + 4 * SECOND_US))
+    assert sum(map(len, bars)) == 7_200
+    assert builder.closed_until_us == now_us + 3 * SECOND_US
+
+
+def test_a_trade_that_comes_at_once_ends_a_backlog():
+    builder = BarBuilder("sim:AUSDT", GRACE_US)
+    builder.add([trade(0.2, 0.2)])
+    assert len(builder.close(BASE_US + 9 * SECOND_US)) == 0
+    builder.add([trade(9.1, 9.1)])
+    assert len(builder.close(BASE_US + 9_200_000)) == 1
+    assert len(builder.close(BASE_US + 10_500_000)) == 1
 
 
 def test_a_machine_clock_set_back_stops_nothing():
@@ -180,7 +209,7 @@ def test_the_forming_second_is_the_newest_one():
     assert (forming["open"], forming["close"], forming["trades"]) == (101.0, 99.0, 2)
     builder.add([trade(1.3, 1.3, 103.0)])
     assert builder.forming()["high"] == 103.0
-    builder.close(BASE_US + 9 * SECOND_US)
+    close_all(builder, BASE_US + 9 * SECOND_US)
     assert builder.forming() is None
 
 
@@ -210,6 +239,6 @@ def test_a_recording_loses_nothing_and_gives_the_bars_of_all_its_trades(symbol):
     for at in range(0, len(trades), 37):
         builder.add(trades[at : at + 37])
         bars.append(builder.close(trades[min(at + 36, len(trades) - 1)].received_us))
-    bars.append(builder.close(trades[-1].received_us + 60 * SECOND_US))
+    bars.append(close_all(builder, trades[-1].received_us + 60 * SECOND_US))
     assert builder.late == 0
     assert np.concatenate(bars).tobytes() == aggregate(trade_array(trades), SECOND_US).tobytes()
