@@ -8,6 +8,7 @@ changes no state, and windows count usable bars only. Arguments that cannot give
 
 from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
 from analytics.kalman_filter import KalmanHedge, kalman
+from analytics.kalman_fit import KalmanFit, fit_kalman
 from analytics.persistence import (
     HalfLife,
     VarianceRatio,
@@ -16,7 +17,7 @@ from analytics.persistence import (
     variance_ratio,
     zero_crossings,
 )
-from analytics.relation import AdfTest, EngleGranger, adf, engle_granger
+from analytics.relation import AdfTest, EngleGranger, adf, engle_granger, rolling_adf
 from analytics.system import Johansen, johansen
 from analytics.trend import Momentum, correlation, momentum, roll_spread
 from analytics.warm import warm_up
@@ -28,6 +29,7 @@ __all__ = [
     "HalfLife",
     "Hedge",
     "Johansen",
+    "KalmanFit",
     "KalmanHedge",
     "Momentum",
     "RollingHuber",
@@ -38,12 +40,14 @@ __all__ = [
     "adf",
     "correlation",
     "engle_granger",
+    "fit_kalman",
     "half_life",
     "hurst",
     "johansen",
     "kalman",
     "momentum",
     "roll_spread",
+    "rolling_adf",
     "rolling_huber",
     "rolling_ols",
     "variance_ratio",

@@ -52,6 +52,9 @@ class KalmanHedge(Resumable):
         Explicit mode: mean of the state before the first bar; zeros.
     initial_cov : array of shape (2, 2), optional
         Explicit mode: covariance of the state before the first bar; zeros.
+    centre : float
+        Explicit mode: the covariances and initial state given are of (alpha + beta * centre, beta).
+        0 by default; a value near x keeps digits where prices are large.
     variance_memory : float, optional
         Default mode: bars over which all variances go on following the squared standardised
         innovations, ``factor += (innovation^2 / variance - factor) / variance_memory``, always for
@@ -68,6 +71,7 @@ class KalmanHedge(Resumable):
         process_cov: npt.ArrayLike | None = None,
         initial_state: npt.ArrayLike | None = None,
         initial_cov: npt.ArrayLike | None = None,
+        centre: float = 0.0,
         variance_memory: float | None = None,
     ) -> None:
         self._explicit = observation_var is not None
@@ -89,6 +93,7 @@ class KalmanHedge(Resumable):
                 _square(process_cov, "process_cov", self._ratio),
                 _pair(initial_state),
                 _square(initial_cov, "initial_cov", 0.0),
+                float(centre),
             )
         super().__init__(
             parameters=np.concatenate(([self._prefix, self._ratio, self._follow], state)),
@@ -176,6 +181,7 @@ def kalman(
     process_cov: npt.ArrayLike | None = None,
     initial_state: npt.ArrayLike | None = None,
     initial_cov: npt.ArrayLike | None = None,
+    centre: float = 0.0,
     variance_memory: float | None = None,
 ) -> Hedge:
     """Filter the hedge of y by x; parameters as in `KalmanHedge`.
@@ -198,6 +204,7 @@ def kalman(
         process_cov=process_cov,
         initial_state=initial_state,
         initial_cov=initial_cov,
+        centre=centre,
         variance_memory=variance_memory,
     )
     two_legs(y, x)
@@ -220,14 +227,18 @@ def _ratio(delta: float | None, prefix: int) -> float:
     return delta / (1.0 - delta)
 
 
-def _explicit_state(noise: float, process: Floats, mean: Floats, cov: Floats) -> Floats:
+def _explicit_state(
+    noise: float, process: Floats, mean: Floats, cov: Floats, centre: float
+) -> Floats:
     state = np.zeros(kernels.KALMAN_STATE)
+    state[places.CENTRE] = centre
     state[places.SCALE] = state[places.FACTOR] = 1.0
     state[places.NOISE] = noise
     state[places.LEVEL], state[places.SLOPE] = mean
     state[[places.P00, places.P01, places.P11]] = cov[0, 0], cov[0, 1], cov[1, 1]
     state[[places.W00, places.W01, places.W11]] = process[0, 0], process[0, 1], process[1, 1]
-    state[places.LAST_ALPHA], state[places.LAST_BETA] = mean
+    state[places.LAST_ALPHA] = mean[0] - mean[1] * centre
+    state[places.LAST_BETA] = mean[1]
     return state
 
 

@@ -157,6 +157,41 @@ def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
     return AdfTest(statistic, p, p, found.lags, found.n_obs, critical, trend, note)
 
 
+def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> Any:
+    """Return Dickey-Fuller's t for every window, at a fixed number of lags.
+
+    For an observed series only, as `adf`. Compare with `critical_values` of `adf`, and remember
+    that windows overlap: one excursion shows in many of them.
+
+    Parameters
+    ----------
+    series : array or Series of shape (n_bars,)
+        NaN and infinities are skipped (and get NaN).
+    window : int
+        Usable values per window, at least ``2 * lags + 10``.
+    lags : int
+        Lagged changes.
+    trend : {"n", "c", "ct"}
+
+    Returns
+    -------
+    ndarray or Series of shape (n_bars,)
+        NaN in the first ``window - 1`` usable bars and where a window is constant.
+    """
+    same_index(series)
+    values = floats(series, "series")
+    check_trend(trend)
+    lags = whole(lags, "lags", 0)
+    window = whole(window, "window", 2 * lags + 10)
+    mask = usable(values)
+    kept = values[mask]
+    found = np.empty(len(kept))
+    kernels.roll_adf(kept, window, lags, 0 if trend == "n" else len(trend), found)
+    statistic = np.full(len(values), np.nan)
+    statistic[mask] = found
+    return like(series, statistic, "statistic")
+
+
 def engle_granger(
     y: Any, x: Any, trend: Trend = "c", max_lags: int | None = None, lags: int | None = None
 ) -> EngleGranger:

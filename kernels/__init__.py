@@ -1,8 +1,8 @@
 """Compiled loops: arrays in, arrays out. No checks here; `analytics` is the door."""
 
-from kernels.adf import lag_sums, level_statistic
+from kernels.adf import lag_sums, level_statistic, roll_adf
 from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
-from kernels.kalman import KALMAN_STATE, run_kalman, start_kalman
+from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
 from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
 from kernels.series import slope_against_time
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
@@ -16,9 +16,11 @@ __all__ = [
     "Z_COUNTS",
     "Z_SUMS",
     "ewm_z",
+    "kalman_likelihood",
     "lag_sums",
     "level_statistic",
     "robust_z",
+    "roll_adf",
     "roll_huber",
     "roll_ols",
     "roll_z",

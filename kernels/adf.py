@@ -128,41 +128,133 @@ def lag_sums(level: Floats, change: Floats, trend: Floats, most: int, sums: Floa
 
 
 @compiled
-def level_statistic(
-    level: Floats, change: Floats, trend: Floats, lags: int, answer: Floats
-) -> bool:
+def _level(factor: Floats, terms: int, freedom: int, answer: Floats) -> None:
     """Fill the level's coefficient, its standard error, and 1 minus the lags' coefficients.
 
-    All rows with `lags` earlier changes are used.
+    Row `terms` of the factored columns is the level, the lags come after it, the change is last.
     """
-    gram = _gram(level, change, trend, lags, lags)
-    if not _factor(gram):
-        return False
-    last = len(gram) - 1
-    terms = trend.shape[0]
-    rows = len(change) - lags
-    freedom = rows - last
-    if freedom < 1:
-        return False
-    coefficient = np.empty(last)
-    for i in range(last - 1, -1, -1):
-        value = gram[last, i]
+    last = len(factor) - 1
+    coefficient, inverse = np.empty(last), np.empty(last)
+    entry, damping = 0.0, 1.0
+    for i in range(last - 1, terms - 1, -1):
+        value = factor[last, i]
         for j in range(i + 1, last):
-            value -= gram[j, i] * coefficient[j]
-        coefficient[i] = value / gram[i, i]
-    # Row `terms` of the inverse factor gives the level's entry of the inverse of X'X.
-    inverse = np.zeros(last)
-    entry = 0.0
+            value -= factor[j, i] * coefficient[j]
+        coefficient[i] = value / factor[i, i]
+        if i > terms:
+            damping -= coefficient[i]
+    # Of the inverse of X'X only the level's own entry is needed.
     for i in range(terms, last):
         value = 1.0 if i == terms else 0.0
         for j in range(terms, i):
-            value -= gram[i, j] * inverse[j]
-        inverse[i] = value / gram[i, i]
+            value -= factor[i, j] * inverse[j]
+        inverse[i] = value / factor[i, i]
         entry += inverse[i] * inverse[i]
-    variance = gram[last, last] * gram[last, last] / freedom
     answer[0] = coefficient[terms]
-    answer[1] = math.sqrt(variance * entry)
-    answer[2] = 1.0
-    for i in range(terms + 1, last):
-        answer[2] -= coefficient[i]
+    answer[1] = factor[last, last] * math.sqrt(entry / freedom)
+    answer[2] = damping
+
+
+@compiled
+def level_statistic(
+    level: Floats, change: Floats, trend: Floats, lags: int, answer: Floats
+) -> bool:
+    """Regress on `lags` lagged changes over all rows that have them; `answer` as in `_level`."""
+    gram = _gram(level, change, trend, lags, lags)
+    freedom = len(change) - lags - (len(gram) - 1)
+    if freedom < 1 or not _factor(gram):
+        return False
+    _level(gram, trend.shape[0], freedom, answer)
     return True
+
+
+# As in `kernels/ols.py`: how often, and on what loss of digits, a window is summed afresh.
+REFRESH = 8
+CANCELLED = 1e-3
+
+
+@compiled
+def _count_row(
+    gram: Floats,
+    values: Floats,
+    j: int,
+    lags: int,
+    terms: int,
+    origin: float,
+    middle: int,
+    sign: float,
+    row: Floats,
+) -> None:
+    """Add (or take away) the row whose change is values[j + 1] - values[j]."""
+    if terms > 0:
+        row[0] = 1.0
+    if terms > 1:
+        row[1] = j - middle
+    row[terms] = values[j] - origin
+    for k in range(1, lags + 1):
+        row[terms + k] = values[j - k + 1] - values[j - k]
+    row[terms + lags + 1] = values[j + 1] - values[j]
+    for i in range(len(row)):
+        for k in range(i + 1):
+            gram[i, k] += sign * row[i] * row[k]
+
+
+@compiled
+def _sum_window(
+    gram: Floats, values: Floats, first: int, window: int, lags: int, terms: int, row: Floats
+) -> float:
+    """Sum the window's rows afresh; return the origin (its mean, where there is a constant)."""
+    origin = 0.0
+    if terms > 0:
+        for i in range(first, first + window):
+            origin += (values[i] - values[first]) / window
+        origin += values[first]
+    gram[:] = 0.0
+    for j in range(first + lags, first + window - 1):
+        _count_row(gram, values, j, lags, terms, origin, first, 1.0, row)
+    return origin
+
+
+@compiled
+def _factor_copy(gram: Floats, terms: int, peaks: Floats, work: Floats) -> bool:
+    """Factor a copy; False where that fails or digits have been lost to something gone by."""
+    work[:] = gram
+    if not _factor(work):
+        return False
+    sound = work[terms, terms] * work[terms, terms] > CANCELLED * peaks[terms]
+    for k in range(terms, len(gram)):
+        peaks[k] = max(peaks[k], gram[k, k])
+        sound = sound and gram[k, k] > CANCELLED * peaks[k]
+    return bool(sound)
+
+
+@compiled
+def roll_adf(values: Floats, window: int, lags: int, terms: int, statistic: Floats) -> None:
+    """Fill Dickey-Fuller's t for every window of `window` usable values.
+
+    Cross products gain one row and lose one per bar.
+    """
+    count = terms + lags + 2
+    freedom = window - 1 - lags - (count - 1)
+    gram, work = np.zeros((count, count)), np.empty((count, count))
+    row, answer, peaks = np.empty(count), np.empty(3), np.zeros(count)
+    origin, middle, age = 0.0, 0, REFRESH * window
+    for t in range(len(values)):
+        statistic[t] = np.nan
+        first = t - window + 1
+        if first < 0:
+            continue
+        age += 1
+        sound = False
+        if age < REFRESH * window:
+            _count_row(gram, values, t - 1, lags, terms, origin, middle, 1.0, row)
+            _count_row(gram, values, first - 1 + lags, lags, terms, origin, middle, -1.0, row)
+            sound = _factor_copy(gram, terms, peaks, work)
+        if not sound:
+            origin = _sum_window(gram, values, first, window, lags, terms, row)
+            middle, age = first, 0
+            peaks[:] = 0.0
+            sound = _factor_copy(gram, terms, peaks, work)
+        if sound:
+            _level(work, terms, freedom, answer)
+            statistic[t] = answer[0] / answer[1] if answer[1] > 0.0 else np.nan

@@ -105,23 +105,10 @@ def run_kalman(
 
 
 @compiled
-def start_kalman(
-    y: Floats,
-    x: Floats,
-    level_ratio: float,
-    slope_ratio: float,
-    settle: int,
-    centre_gain: float,
-    factor_gain: float,
-    state: Floats,
-) -> bool:
-    """Set coordinates, variances and state from a prefix of usable bars.
+def _set_up(y: Floats, x: Floats, level_ratio: float, slope_ratio: float, state: Floats) -> bool:
+    """Set coordinates, ratios and a diffuse state from usable bars; False where there is no scale.
 
-    x is centred on the prefix's mean and scaled by its standard deviation, so nothing depends on
-    units. The filter then runs over the prefix from a diffuse start with noise variance 1; the
-    mean of its squared standardised innovations after the first `settle` bars is the factor that
-    all variances share (the maximum-likelihood one, given the ratios). Returns False, leaving
-    `state` undefined, where x is constant or the fit is perfect: there is no scale then.
+    The start is diffuse around the bars' own line, so that it need not outweigh the size of y.
     """
     count = len(y)
     mean_y = mean_x = 0.0
@@ -135,7 +122,7 @@ def start_kalman(
         sxx += dx * dx
         syy += dy * dy
         sxy += dx * dy
-    # Rounding leaves a variance of this order in a constant column.
+    # Rounding leaves a variance of this order in a constant column, and in a perfect fit.
     if not (sxx > count * (1e-14 * mean_x) ** 2 and sxx > 0.0):
         return False
     if not (syy - sxy * sxy / sxx > 1e-24 * (syy + count * mean_y * mean_y)):
@@ -143,10 +130,33 @@ def start_kalman(
     state[:] = 0.0
     state[CENTRE], state[SCALE], state[OFFSET] = mean_x, np.sqrt(sxx / count), mean_y
     state[W00], state[W11], state[NOISE], state[FACTOR] = level_ratio, slope_ratio, 1.0, 1.0
-    # The start is diffuse around the prefix's own line, so that DIFFUSE need not outweigh y.
     state[SLOPE] = sxy / sxx * state[SCALE]
     state[P00] = state[P11] = DIFFUSE
-    total = 0.0
+    return True
+
+
+@compiled
+def start_kalman(
+    y: Floats,
+    x: Floats,
+    level_ratio: float,
+    slope_ratio: float,
+    settle: int,
+    centre_gain: float,
+    factor_gain: float,
+    state: Floats,
+) -> bool:
+    """Set coordinates, variances and state from a prefix of usable bars.
+
+    x is centred on the prefix's mean and scaled by its standard deviation, so nothing depends on
+    units. The filter then runs over the prefix with noise variance 1; the mean of its squared
+    standardised innovations after the first `settle` bars is the factor that all variances share
+    (the maximum-likelihood one, given the ratios). Returns False, leaving `state` undefined, where
+    x is constant or the fit is perfect: there is no scale then.
+    """
+    if not _set_up(y, x, level_ratio, slope_ratio, state):
+        return False
+    count, total = len(y), 0.0
     for t in range(count):
         e, variance = _update(y[t], x[t], state)
         if t >= settle:
@@ -158,3 +168,26 @@ def start_kalman(
     state[FACTOR] = total / (count - settle)
     state[FACTOR_GAIN] = factor_gain
     return bool(state[FACTOR] > 0.0)
+
+
+@compiled
+def kalman_likelihood(
+    y: Floats, x: Floats, level_ratio: float, slope_ratio: float, state: Floats
+) -> float:
+    """Return the log-likelihood of the ratios, the shared factor at its best; NaN without scale.
+
+    The first two innovations only settle the diffuse start and are left out. `state` ends as in
+    `start_kalman` with a fixed centre.
+    """
+    if not _set_up(y, x, level_ratio, slope_ratio, state):
+        return np.nan
+    total = logs = 0.0
+    for t in range(len(y)):
+        e, variance = _update(y[t], x[t], state)
+        if t >= 2:
+            total += e * e / variance
+            logs += np.log(variance)
+        _predict(x[t], state)
+    terms = len(y) - 2
+    state[FACTOR] = total / terms
+    return float(-0.5 * (terms * (np.log(2.0 * np.pi * state[FACTOR]) + 1.0) + logs))

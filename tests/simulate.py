@@ -1,6 +1,7 @@
-"""Simulations the tests share: noise of several kinds, and the table of the half-life interval.
+"""The simulations behind the tables in `analytics`.
 
-`python tests/simulate.py` prints the table in `analytics/near_unit_root.py` anew (two minutes).
+`python tests/simulate.py roots` prints those of `analytics/near_unit_root.py` (half a minute),
+`python tests/simulate.py surfaces` those of `analytics/finite_sample.py` (five minutes).
 """
 
 from __future__ import annotations
@@ -73,8 +74,86 @@ def table(bars=1000, repeats=100_000, seed=1):
     return [np.quantile(part, QUANTILES, axis=0).T for part in both]
 
 
-if __name__ == "__main__":
+PROBABILITIES = (
+    1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1,
+    0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
+)  # fmt: skip
+LENGTHS = (25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000, 2000)
+TERMS = {"n": 0, "c": 1, "ct": 2}
+
+
+@njit
+def _detrend(values, terms):
+    """Take out, in place, the mean (1) and a straight line (2)."""
+    if terms >= 1:
+        values -= values.mean()
+    if terms == 2:
+        middle = (len(values) - 1) / 2.0
+        slope = weight = 0.0
+        for t in range(len(values)):
+            slope += (t - middle) * values[t]
+            weight += (t - middle) ** 2
+        for t in range(len(values)):
+            values[t] -= slope / weight * (t - middle)
+
+
+@njit
+def null_statistics(bars, terms, legs, repeats, seed):
+    """Return Dickey-Fuller's t, no lags, for one walk or for one regressed on another."""
+    np.random.seed(seed)
+    found = np.empty(repeats)
+    y, x = np.empty(bars), np.empty(bars)
+    for i in range(repeats):
+        a = b = 0.0
+        for t in range(bars):
+            a += np.random.normal()
+            y[t] = a
+            if legs == 2:
+                b += np.random.normal()
+                x[t] = b
+        if legs == 2:
+            _detrend(y, terms)
+            _detrend(x, terms)
+            y -= (x * y).sum() / (x * x).sum() * x
+        before, change = y[:-1].copy(), y[1:] - y[:-1]
+        freedom = bars - 2
+        if legs == 1:
+            _detrend(before, terms)
+            _detrend(change, terms)
+            freedom -= terms
+        sll, sld, sdd = (before**2).sum(), (before * change).sum(), (change**2).sum()
+        found[i] = sld / np.sqrt((sdd - sld * sld / sll) / freedom * sll)
+    return found
+
+
+def surface(trend, legs, scale=1.0, seed=1):
+    """Return, for each probability, the quantile's polynomial in 1 / bars (MacKinnon's form)."""
+    rows, weights = [], []
+    for bars in LENGTHS:
+        repeats = int(scale * min(1_000_000, 500_000_000 // bars))
+        found = null_statistics(bars, TERMS[trend], legs, repeats, seed + bars)
+        rows.append(np.quantile(found, PROBABILITIES))
+        weights.append(np.sqrt(repeats))
+    powers = (1.0 / np.array(LENGTHS)[:, None]) ** np.arange(4)
+    weights = np.array(weights)[:, None]
+    return np.linalg.lstsq(weights * powers, weights * np.array(rows), rcond=None)[0].T
+
+
+def print_roots():
     for name, rows in zip(("OBSERVED", "ESTIMATED"), table(), strict=True):
         sys.stdout.write(f"{name}\n")
         for decay, row in zip(DECAYS, rows, strict=True):
             sys.stdout.write(f"    ({decay:g}, {row[0]:.3f}, {row[1]:.3f}, {row[2]:.3f}),\n")
+
+
+def print_surfaces():
+    for legs in (1, 2):
+        for trend in TERMS:
+            sys.stdout.write(f'    ("{trend}", {legs}): (\n')
+            for row in surface(trend, legs):
+                sys.stdout.write(f"        ({', '.join(f'{b:.4f}' for b in row)}),\n")
+            sys.stdout.write("    ),\n")
+
+
+if __name__ == "__main__":
+    {"roots": print_roots, "surfaces": print_surfaces}[sys.argv[1]]()

@@ -482,3 +482,73 @@ def test_progress_counts_usable_bars():
     score.extend(y[:30])
     assert (score.bars_seen, score.bars_needed) == (20, 30)
     assert np.isnan(score.next_mean)
+
+
+# Fitted Kalman variances ------------------------------------------------------------------
+
+
+def wandering(seed, bars=600):
+    rng = np.random.default_rng(seed)
+    x = 60_000.0 + np.cumsum(rng.normal(size=bars))
+    level = 3_000.0 + np.cumsum(rng.normal(scale=0.05, size=bars))
+    beta = 0.5 + np.cumsum(rng.normal(scale=0.004, size=bars))
+    return level + beta * (x - x.mean()) + rng.normal(scale=0.5, size=bars), x
+
+
+def test_fitted_variances_are_near_the_true_ones_and_better_than_their_neighbours():
+    from pykalman import KalmanFilter
+
+    y, x = wandering(1)
+    fit = analytics.fit_kalman(y, x)
+    assert fit.observation_var == pytest.approx(0.25, rel=0.4)
+    assert fit.process_cov[1, 1] == pytest.approx(0.004**2, rel=1.0)
+
+    def likelihood(noise, process):
+        peer = KalmanFilter(
+            transition_matrices=np.eye(2),
+            observation_matrices=np.column_stack([np.ones(len(x)), x - fit.centre])[:, None, :],
+            transition_covariance=process,
+            observation_covariance=noise,
+            initial_state_mean=[y[0], 0.5],
+            initial_state_covariance=np.diag([1e6, 1e2]),
+        )
+        return peer.loglikelihood(y)
+
+    best = likelihood(fit.observation_var, fit.process_cov)
+    for change in (0.7, 1.4):
+        assert likelihood(fit.observation_var * change, fit.process_cov) < best
+        for k in (0, 1):
+            process = fit.process_cov.copy()
+            process[k, k] *= change
+            assert likelihood(fit.observation_var, process) < best + 1e-3
+
+
+def test_a_fit_goes_on_after_its_training_bars():
+    y, x = wandering(2, 1_000)
+    fit = analytics.fit_kalman(y[:500], x[:500])
+    z = fit.model().extend(y[500:], x[500:]).z
+    assert 0.7 < np.mean(z**2) < 1.4
+    changed = analytics.fit_kalman(1e3 * y[:500], 1e-2 * x[:500]).model()
+    np.testing.assert_allclose(changed.extend(1e3 * y[500:], 1e-2 * x[500:]).z, z, atol=1e-2)
+
+
+def test_expectation_maximisation_climbs_towards_the_same_place():
+    y, x = wandering(3, 150)
+    early, late = (analytics.fit_kalman(y, x, "em", iterations=n) for n in (1, 6))
+    assert late.log_likelihood > early.log_likelihood
+    assert late.observation_var == pytest.approx(
+        analytics.fit_kalman(y, x).observation_var, rel=0.7
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda y, x: (y[:10], x[:10]), "10 usable bars"),
+        (lambda y, x: (y, np.full(len(x), 0.1)), "constant"),
+        (lambda y, x: (2.0 * x, x), "fit is perfect"),
+    ],
+)
+def test_nothing_can_be_fitted_without_variation(spoil, words):
+    with pytest.raises(DataError, match=words):
+        analytics.fit_kalman(*spoil(*wandering(4, 100)))

@@ -81,6 +81,16 @@ def test_engle_granger_equals_arch_on_its_own_lag():
     assert ours.statistic == pytest.approx(theirs.stat, abs=1e-8)
 
 
+def test_rolling_adf_equals_a_loop_of_adfuller():
+    series = pd.Series(walks(8, 400)[0])
+    ours = analytics.rolling_adf(series, 250)
+    for t in range(249, 400, 30):
+        peer = adfuller(series.iloc[t - 249 : t + 1], maxlag=1, autolag=None, result_object=True)
+        assert ours.iloc[t] == pytest.approx(peer.statistic, rel=1e-9)
+    assert np.isnan(analytics.rolling_adf(np.full(50, 3.0), 20)).all()
+    assert np.isnan(ours.iloc[:249]).all()
+
+
 @pytest.mark.parametrize("trend", ["n", "c", "ct"])
 @pytest.mark.parametrize("series", [1, 2])
 def test_the_table_of_mackinnon_is_complete(trend, series):
@@ -200,6 +210,7 @@ def test_a_constant_series_has_no_adf():
         (lambda y, x: analytics.engle_granger(y, x, max_lags=90), "at most"),
         (lambda y, x: analytics.engle_granger(y, x[:-1]), "align"),
         (lambda y, x: analytics.adf(y, lags=-1), "lags is -1"),
+        (lambda y, x: analytics.rolling_adf(y, 11), "window is 11"),
         (lambda y, x: analytics.johansen(y), "shape"),
         (lambda y, x: analytics.johansen(np.column_stack([y, 2 * y])), "follows from the others"),
         (lambda y, x: analytics.johansen(np.column_stack([y, x])[:10]), "10 usable bars"),

@@ -114,6 +114,22 @@ def test_dickey_fuller_regressions_equal_their_twins(trend):
         assert answer[:2] == pytest.approx(twins.dickey_fuller(series, lags, trend)[:2], rel=1e-9)
 
 
+@pytest.mark.parametrize("trend", ["n", "c", "ct"])
+@pytest.mark.parametrize("lags", [0, 1, 4])
+def test_rolling_dickey_fuller_equals_its_twin(trend, lags):
+    rng = np.random.default_rng(7)
+    series = 60_000.0 + 0.01 * np.cumsum(rng.normal(size=900))
+    series[400] = 90_000.0
+    series[50], series[600] = np.nan, np.inf
+    ours = analytics.rolling_adf(series, 60, lags, trend)
+    for t, window in twins.usable_windows(60, series):
+        coefficient, error, _ = twins.dickey_fuller(window - 60_000.0 * (trend != "n"), lags, trend)
+        # Beside the bad print the fit is all but perfect, and t is a large number of few digits.
+        close = 1e-4 if 90_000.0 in window else 1e-8
+        assert ours[t] == pytest.approx(coefficient / error, rel=close, abs=1e-7)
+    assert np.isnan(ours[[50, 600]]).all()
+
+
 @PLAIN
 @given(st.data())
 @pytest.mark.parametrize("name", MODELS)
