@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market import BAR, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
+from market import BAR, DAY_US, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
 from storage.packing import Seconds, unpack
 from storage.schema import TRADES_BETWEEN, explain, open_reader, slot
 from storage.writer import SignalRow
@@ -71,15 +71,22 @@ class Reader:
         newest : bool
             Where there are more, return the last ones instead of the first.
         """
+        found: list[Trade] = []
         with self._read() as connection:
             number = _number(connection, instrument)
-            if number is None or most <= 0:
+            if number is None:
                 return []
-            start_us, end_us = _narrow(
-                _seconds(connection, number, start_us, end_us), start_us, end_us, most, newest
-            )
-            found = _trades(connection, instrument, number, start_us, end_us, "time_us, trade_id")
-            return found[-most:] if newest else found[:most]
+            pieces = _pieces(connection, number, start_us, end_us)
+            for first_us, stop_us in reversed(pieces) if newest else pieces:
+                left = most - len(found)
+                if left <= 0:
+                    break
+                narrow = _narrow(
+                    _seconds(connection, number, first_us, stop_us), first_us, stop_us, left, newest
+                )
+                more = _trades(connection, instrument, number, *narrow, "time_us, trade_id")
+                found = more[-left:] + found if newest else found + more[:left]
+        return found
 
     def arrivals(self, instrument: str, start_us: int, end_us: int) -> list[Trade]:
         """Return trades in the order they were recorded, which is the order they arrived in."""
@@ -198,13 +205,34 @@ def _number(connection: sqlite3.Connection, instrument: str) -> int | None:
 
 def _seconds(connection: sqlite3.Connection, number: int, start_us: int, end_us: int) -> Seconds:
     """Return the seconds of every minute the range touches."""
-    first = min(max(start_us // MINUTE_US, 0), _LAST_MINUTE)
-    last = min(max(end_us // MINUTE_US, 0), _LAST_MINUTE)
+    first, last = _minutes(start_us, end_us)
     rows = connection.execute(
         "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot",
         (slot(number, first), slot(number, last)),
     ).fetchall()
     return unpack([key & _LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
+
+
+def _pieces(
+    connection: sqlite3.Connection, number: int, start_us: int, end_us: int
+) -> list[tuple[int, int]]:
+    """Split a range into parts of a day's worth of recorded minutes, so that each is small."""
+    first, last = _minutes(start_us, end_us)
+    rows = connection.execute(
+        "SELECT slot FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot",
+        (slot(number, first), slot(number, last)),
+    ).fetchall()
+    edges = [(key & _LAST_MINUTE) * MINUTE_US for (key,) in rows[:: DAY_US // MINUTE_US]]
+    return [
+        (max(begin, start_us), min(stop, end_us))
+        for begin, stop in zip(edges, [*edges[1:], end_us], strict=True)
+    ]
+
+
+def _minutes(start_us: int, end_us: int) -> tuple[int, int]:
+    """Return the first and last minute a range touches, within what a slot can hold."""
+    first = min(max(start_us // MINUTE_US, 0), _LAST_MINUTE)
+    return first, min(max(end_us // MINUTE_US, 0), _LAST_MINUTE)
 
 
 def _between(seconds: Seconds, start_us: int, end_us: int) -> Seconds:

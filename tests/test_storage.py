@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bars import aggregate, trade_array
 from market import DAY_US, SECOND_US, DataError, Funding, Gap, Quote, StoreError, Trade
 from storage import NullStore, Reader, SignalRow, Span, Store
+from storage.schema import TRADES_BETWEEN
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)
@@ -182,6 +183,17 @@ def test_ranges_cut_exactly(path):
             bars = aggregate(trade_array(everything), SECOND_US)
             wanted = bars[(bars["time_us"] >= start_us) & (bars["time_us"] < end_us)]
             assert reader.bars(instrument, start_us, end_us).tobytes() == wanted.tobytes()
+
+
+def test_the_newest_and_oldest_of_many_days_are_found(path):
+    trades = [trade(number, number * 61 * SECOND_US) for number in range(4_000)]
+    record(path, [trades])
+    reader = Reader(path)
+    for most in (1, 1_439, 1_440, 1_441, 3_999, 4_000, 5_000):
+        assert reader.trades("sim:AUSDT", *ALWAYS, most) == trades[:most]
+        assert reader.trades("sim:AUSDT", *ALWAYS, most, newest=True) == trades[-most:]
+    start_us, end_us = trades[700].time_us, trades[3_300].time_us
+    assert reader.trades("sim:AUSDT", start_us, end_us) == trades[700:3_300]
 
 
 def test_what_was_never_recorded_is_empty(path):
@@ -442,8 +454,6 @@ def test_the_file_is_set_up_as_designed(path):
 
 def test_trades_are_read_by_time_without_a_scan(path):
     record(path, [[trade(1)]])
-    from storage.schema import TRADES_BETWEEN
-
     with closing(sqlite3.connect(path)) as connection:
         names = dict.fromkeys(("id", "lowest", "highest", "start", "end"), 1)
         plan = connection.execute(f"EXPLAIN QUERY PLAN {TRADES_BETWEEN}", names).fetchall()
