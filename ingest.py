@@ -299,7 +299,7 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
         if feed.generated:
             continue
         url = feed.trade_route(()).url
-        answers[feed.venue] = f"{feed.title}: {urlsplit(url).netloc} did not answer in time"
+        answers[feed.venue] = str(explain(TimeoutError(), feed.title, url))
         probe = threading.Thread(
             target=_probe, args=(feed, url, limit_s, answers), name="ingest-probe", daemon=True
         )
@@ -313,11 +313,11 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
 
 def _probe(feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, str]) -> None:
     """Open and close a bare connection; leave in `answers` what came of it."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
     try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
         socket.create_connection((parts.hostname or "", port), limit_s).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         answers[feed.venue] = str(explain(error, feed.title, url))
     else:
         answers[feed.venue] = ""

@@ -43,6 +43,7 @@ from market import (
     SIMULATED_VENUE,
     Event,
     Funding,
+    Notice,
     Quote,
     Trade,
     UnknownSymbol,
@@ -297,9 +298,15 @@ class Simulated:
     ) -> Iterator[Sequence[Event]]:
         """Yield the recent past of each wanted instrument at once, then trades as they happen."""
         lines: dict[str, _Line] = {}
+        refused: set[str] = set()
         while not stop.is_set():
             now = self._clock()
-            names = sorted(wanted())
+            asked = sorted(wanted())
+            names = [name for name in asked if name.partition(":")[2] in ASSETS]
+            unknown = [name for name in asked if name not in names and name not in refused]
+            if unknown:
+                yield [_no_such(name) for name in unknown]
+                refused.update(unknown)
             oldest = now - self.history_us
             behind = []
             for name in names:
@@ -560,6 +567,12 @@ class _Line:
         self.waiting: list[Trade] = []
         self.given = 0
         self.told: dict[int, int] = {}
+
+
+def _no_such(instrument: str) -> Notice:
+    symbol = instrument.partition(":")[2]
+    listed = ", ".join(ASSETS)
+    return Notice("error", f"The simulated market has no {symbol:.40}; it has {listed}.")
 
 
 def _time(trade: Trade) -> int:

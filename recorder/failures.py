@@ -39,11 +39,12 @@ def explain(error: Exception, title: str, url: str) -> FeedError:
     FeedError
         A `VenueRefused` where trying again at once is pointless; any other is worth a retry.
     """
-    host = urlsplit(url).netloc
+    host = _host(url)
     if isinstance(error, FeedError):
         return error
     if isinstance(error, WebSocketBadStatusException):
-        return _explain_status(error.status_code, title)
+        # A server that answers with an empty line has no status, whatever the type says.
+        return _explain_status(error.status_code or 0, title)
     if isinstance(error, (WebSocketAddressException, socket.gaierror)):
         return FeedError(f"{title}: the name {host} could not be found (no network, or no DNS)")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -69,6 +70,13 @@ def explain(error: Exception, title: str, url: str) -> FeedError:
     return FeedError(f"{title}: {host} broke the websocket protocol")
 
 
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return repr(url[:60])
+
+
 def _explain_status(status: int, title: str) -> FeedError:
     if status in (403, 451):
         reason = "not available in this region" if status == 451 else "forbidden"
@@ -80,4 +88,6 @@ def _explain_status(status: int, title: str) -> FeedError:
             f"{title} refused the request (HTTP {status}); check its address in the settings",
             status,
         )
+    if status < 400:
+        return FeedError(f"{title}: the answer was not that of a websocket server")
     return FeedError(f"{title} could not serve us just now (HTTP {status})")

@@ -24,13 +24,33 @@ log = logging.getLogger("tandem.recorder")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patient a recorder is, in seconds; tests are less patient than markets."""
+    """How patient a recorder is, in seconds; tests are less patient than markets.
+
+    Attributes
+    ----------
+    connect_s : float
+        Limit for each step of opening a connection.
+    silence_s : float
+        Without a trade for so long an instrument is called silent.
+    ping_s, dead_s : float
+        A ping every so often; nothing heard for so long and the connection is given up.
+    refused_s : float
+        Wait after a refusal.
+    settled_s : float
+        A connection that lasted so long starts the waits between attempts over. One that is
+        accepted and dropped at once does not: venues ban clients that come back too often.
+    reach_s : float
+        Limit for finding out, before ``auto`` tries a venue, whether its address answers at all.
+    poll_s : float
+        How often a quiet connection looks at its timers.
+    """
 
     connect_s: float = 10.0
     silence_s: float = 20.0
     ping_s: float = 10.0
     dead_s: float = 25.0
     refused_s: float = 300.0
+    settled_s: float = 30.0
     reach_s: float = 2.0
     poll_s: float = 0.5
 
@@ -46,6 +66,7 @@ class Line:
         self.opened: float | None = None
         self.failure: FeedError | None = None
         self.failures = 0
+        self.attempts = 0
         self.reconnects = 0
         self.broken = False
         venue = recorder.feed.venue
@@ -72,21 +93,22 @@ class Line:
     def _keep_connected(self) -> None:
         recorder = self._recorder
         waits = recorder.backoff()
-        while not recorder.stopping.is_set():
+        while True:
             self.stir.clear()
-            if not recorder.wanted(self._kind):
+            if recorder.stopping.is_set():
+                return
+            wanted = recorder.wanted(self._kind)
+            if not wanted:
                 self.stir.wait()
                 continue
-            url = ""
+            route = recorder.route(self._kind, wanted)
             try:
-                route = recorder.route(self._kind)
-                url = route.url
-                self._read(route)
-                waits = recorder.backoff()
+                self._read(route, wanted)
             except (FeedError, WebSocketException, OSError) as error:
-                if self.opened is not None:
+                opened = self.opened
+                if opened is not None and time.monotonic() - opened > recorder.timing.settled_s:
                     waits = recorder.backoff()
-                self._failed(explain(error, recorder.feed.title, url), waits)
+                self._failed(explain(error, recorder.feed.title, route.url), waits)
             finally:
                 self._wire = None
                 self.opened = None
@@ -100,11 +122,12 @@ class Line:
         wait = recorder.timing.refused_s if refused else next(waits)
         self.failure = failure
         self.failures += 1
+        self.attempts += 1
         self.opened = None
         log.warning("%s; next try in %.1f s", failure, wait)
         recorder.stopping.wait(wait)
 
-    def _read(self, route: Route) -> None:
+    def _read(self, route: Route, subscribed: frozenset[str]) -> None:
         """Open one connection and read it until it fails, is not wanted or a stop is asked."""
         recorder, timing = self._recorder, self._recorder.timing
         wire = self._wire = Wire()
@@ -113,12 +136,11 @@ class Line:
             for frame in route.frames:
                 wire.send(frame)
             self._opened()
-            subscribed = recorder.wanted(self._kind)
             ping_at = time.monotonic() + timing.ping_s
             while not recorder.stopping.is_set():
                 messages = wire.gather(timing.poll_s)
                 if messages and recorder.take(messages, wire.arrived_us):
-                    return  # the venue is about to hang up
+                    raise FeedError(f"{recorder.feed.title}: it asked us to connect anew")
                 wanted = recorder.wanted(self._kind)
                 if wanted != subscribed:
                     for frame in recorder.change(route, wanted - subscribed, subscribed - wanted):
@@ -142,5 +164,6 @@ class Line:
         if self.failures:
             self.reconnects += 1
         self.failure = None
+        self.attempts = 0
         self.opened = time.monotonic()
         log.info("%s: connected (%s)", self._recorder.feed.title, self._kind)

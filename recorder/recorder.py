@@ -40,6 +40,7 @@ Feed = WebsocketFeed | GeneratedFeed
 
 _LOG_EVERY_S = 10.0
 _KEPT_ERRORS = 5
+_ERRORS_S = 600.0
 
 
 class Sink(Protocol):
@@ -99,6 +100,7 @@ class Recorder:
         self._sink = sink
         self._buffer = buffer
         self._lock = threading.Lock()
+        self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._wanted: frozenset[str] = frozenset()
         self._quoted: frozenset[str] = frozenset()
         self._tracks: dict[str, _Track] = {}
@@ -115,13 +117,14 @@ class Recorder:
                 self._lines.append(Line(self, "quotes"))
         self._past_first = feed.generated and feed.begins_with_past
         self._consecutive = not feed.generated and feed.consecutive_ids
+        self._started: float | None = None
         self._delays = Delays()
         self._rate = Rate()
         self._messages = 0
         self._not_understood = 0
         self._trades = 0
         self._gaps = 0
-        self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
+        self._errors: deque[tuple[float, str]] = deque(maxlen=_KEPT_ERRORS)
         self._logged = -math.inf
         self._state: tuple[State, int] = ("connecting", now_us())
 
@@ -129,6 +132,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin; `watch` says what to read."""
+        self._started = time.monotonic()
         for thread in self._threads():
             thread.start()
 
@@ -140,18 +144,23 @@ class Recorder:
         """
         self.stopping.set()
         deadline = time.monotonic() + timeout
-        for line in self._lines:
-            line.wake(stop=True)
-        for thread in self._threads():
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads())
+        threads = [thread for thread in self._threads() if thread.ident is not None]
+        while True:
+            # More than once: a line may just be between looking and opening.
+            for line in self._lines:
+                line.wake(stop=True)
+            for thread in threads:
+                thread.join(max(0.0, min(0.05, deadline - time.monotonic())))
+            running = any(thread.is_alive() for thread in threads)
+            if not running or time.monotonic() >= deadline:
+                return not running
 
     def watch(self, instruments: frozenset[str], quoted: frozenset[str] = frozenset()) -> None:
         """Set what is read; open connections are kept and told the difference."""
         with self._lock:
-            if instruments == self._wanted and quoted == self._quoted:
+            if (instruments, quoted) == self._asked:
                 return
+            self._asked = (instruments, quoted)
             instruments = self._within_limit(instruments)
             self._tracks = {
                 name: self._tracks.get(name) or _Track(self._buffer.last(name))
@@ -185,7 +194,7 @@ class Recorder:
                 last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=tuple(self._errors),
+                errors=self._recent_errors(),
             )
 
     def failure(self) -> TandemError | None:
@@ -209,12 +218,12 @@ class Recorder:
         """Return the instruments a line should carry."""
         return self._wanted if kind == "trades" else self._quoted
 
-    def route(self, kind: Literal["trades", "quotes"]) -> Route:
-        """Return the connection to open for what is wanted now."""
+    def route(self, kind: Literal["trades", "quotes"], instruments: frozenset[str]) -> Route:
+        """Return the connection to open for these instruments."""
         feed = self._websocket_feed()
         if kind == "trades":
-            return feed.trade_route(self._wanted)
-        route = feed.quote_route(self._quoted)
+            return feed.trade_route(instruments)
+        route = feed.quote_route(instruments)
         if route is None:
             raise FeedError(f"{feed.title} has no quotes")
         return route
@@ -290,8 +299,9 @@ class Recorder:
     def _sift(self, trades: Sequence[Trade]) -> tuple[list[Trade], list[Trade], list[Gap]]:
         """Tell trades that are wanted, those of them seen for the first time, and the holes.
 
-        A trade id that is not above the last is a repetition (or fills a hole that is already
-        recorded): the store knows it or takes it, the buffer must not get it twice.
+        A trade whose id and time are not above the last is a repetition (or fills a hole that is
+        already recorded): the store knows it or takes it, the buffer must not get it twice. A
+        lower id with a later time means that the venue began to count anew.
         """
         tracks, consecutive = self._tracks, self._consecutive
         passed: list[Trade] = []
@@ -306,7 +316,7 @@ class Recorder:
             track.heard = heard
             trade_id, last_id = trade.trade_id, track.last_id
             if isinstance(trade_id, int) and isinstance(last_id, int):
-                if trade_id <= last_id:
+                if trade_id <= last_id and trade.time_us <= track.last_us:
                     continue
                 if consecutive and trade_id > last_id + 1:
                     gaps.append(
@@ -320,7 +330,7 @@ class Recorder:
                         )
                     )
             track.last_id = trade_id
-            track.last_us = trade.time_us
+            track.last_us = max(track.last_us, trade.time_us)
             fresh.append(trade)
         return passed, fresh, gaps
 
@@ -348,9 +358,12 @@ class Recorder:
 
     def _note(self, text: str) -> None:
         with self._lock:
-            if text in self._errors:
-                self._errors.remove(text)
-            self._errors.append(text)
+            kept = [(at, said) for at, said in self._errors if said != text]
+            self._errors = deque([*kept, (time.monotonic(), text)], _KEPT_ERRORS)
+
+    def _recent_errors(self) -> tuple[str, ...]:
+        oldest = time.monotonic() - _ERRORS_S
+        return tuple(text for at, text in self._errors if at > oldest)
 
     def _log_bad(self, count: int, cause: str, sample: bytes) -> None:
         now = time.monotonic()
@@ -368,7 +381,7 @@ class Recorder:
     # Words -------------------------------------------------------------------------------
 
     def _silent(self) -> tuple[str, ...]:
-        opened = self._lines[0].opened if self._lines else None
+        opened = self._lines[0].opened if self._lines else self._started
         if opened is None:
             return ()
         limit = time.monotonic() - self.timing.silence_s
@@ -383,7 +396,7 @@ class Recorder:
         if self.stopping.is_set():
             return "stopped", f"{title}: stopped."
         if self._player is not None:
-            return self._describe_player(title)
+            return self._describe_player(title, silent)
         line = self._lines[0]
         if line.broken:
             return "stopped", (
@@ -399,7 +412,7 @@ class Recorder:
         again: State = "reconnecting" if line.failures else "connecting"
         if failure is not None:
             return again, (
-                f"{failure}. Trying again (attempt {line.failures + 1}); what was recorded stays, "
+                f"{failure}. Trying again (attempt {line.attempts + 1}); what was recorded stays, "
                 "and prices shown are the last ones received."
             )
         if line.opened is None:
@@ -432,13 +445,18 @@ class Recorder:
             )
         return "live", f"{title}: live."
 
-    def _describe_player(self, title: str) -> tuple[State, str]:
+    def _describe_player(self, title: str, silent: tuple[str, ...]) -> tuple[State, str]:
         if isinstance(self._played, TandemError):
             return "refused", f"{title}: {self._played}"
         if self._played == "end":
             return "ended", f"{title}: played to its end."
         if self._player is not None and self._player.ident and not self._player.is_alive():
             return "stopped", f"{title}: stopped through a fault in this program (see the log)."
+        if silent:
+            text = f"{title}: no trade of {_listed(silent)} for {self.timing.silence_s:g} s"
+            if len(silent) == len(self._tracks):
+                return "silent", f"{text}; choose others."
+            return "live", f"{text}. The other instruments are live."
         if not self._trades:
             return "connecting", f"{title}: starting."
         return "live", f"{title}: live."
@@ -458,10 +476,11 @@ class Recorder:
         if len(instruments) <= most:
             return instruments
         kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
-        self._errors.append(
+        text = (
             f"{self.feed.title} takes {most} instruments on one connection; "
             f"{len(instruments) - most} of {len(instruments)} are left out."
         )
+        self._errors.append((time.monotonic(), text))
         return kept
 
 

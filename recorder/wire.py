@@ -68,7 +68,7 @@ class Wire(websocket.WebSocket):
         """Connect and shake hands, all within about `limit_s`."""
         # The library's timeout is per read, so a server that drips bytes could hold us for ever.
         guard = threading.Timer(2.0 * limit_s, self.abort)
-        guard.daemon = True
+        guard.name, guard.daemon = "ingest-guard", True
         guard.start()
         try:
             self.connect(url, timeout=limit_s, redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.tsa.stattools import coint
 
 from feeds.simulated import ASSETS, IDS_PER_SECOND, SLOT_S, Simulated
-from market import DAY_US, HOUR_US, SECOND_US, Funding, Quote, Trade, UnknownSymbol
+from market import DAY_US, HOUR_US, SECOND_US, Funding, Notice, Quote, Trade, UnknownSymbol
 
 ETH, BTC, DOGE = "sim:ETHUSDT", "sim:BTCUSDT", "sim:DOGEUSDT"
 START_US = 1_795_000_000 * SECOND_US
@@ -274,3 +274,14 @@ def test_an_instrument_wanted_later_brings_its_own_past() -> None:
 def test_history_is_shortened_at_high_rates() -> None:
     assert Simulated(7, 5_000.0).history_us == 12 * SECOND_US
     assert Simulated(7, 4.0).history_us == 7_200 * SECOND_US
+
+
+def test_an_instrument_that_is_not_there_is_told_once_and_harms_nobody() -> None:
+    clock = _Clock()
+    foo = "sim:FOOUSDT"
+    batches = _play(Simulated(7, 4.0, 60, lambda: clock.now), clock, frozenset({ETH, foo}))
+    events = [event for batch in batches for event in batch]
+    told = [event for event in events if isinstance(event, Notice)]
+    assert [notice.kind for notice in told] == ["error"]
+    assert told[0].text.startswith("The simulated market has no FOOUSDT; it has BTCUSDT")
+    assert sum(isinstance(event, Trade) for event in events) > 100

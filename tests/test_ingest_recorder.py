@@ -341,6 +341,39 @@ def test_a_store_that_fails_does_not_stop_the_screen(desk: Desk, exchange: Excha
     assert wait_until(lambda: recorder.status().errors) == ("The disk is full.",)
 
 
+def test_ids_that_begin_anew_are_not_taken_for_repetitions(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    first = exchange.trade("BTCUSDT", 1.0, trade_id=5_000)
+    exchange.trade("BTCUSDT", 2.0, trade_id=7, time_us=first.time_us + 1_000)
+    exchange.trade("BTCUSDT", 3.0, trade_id=8, time_us=first.time_us + 2_000)
+    wait_until(lambda: desk.buffer.count(BTC) == 3)
+    assert recorder.status().gaps == 0
+
+
+def test_wanted_while_the_handshake_was_on_its_way(desk: Desk, exchange: Exchange) -> None:
+    exchange.hang()
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, timing=Timing(connect_s=0.5))
+    recorder.watch(frozenset({BTC, ETH}))
+    exchange.hang(False)
+    exchange.wait_for_streams("btcusdt@aggTrade", "ethusdt@aggTrade")
+
+
+def test_a_venue_that_drops_every_connection_is_not_hammered(exchange: Exchange) -> None:
+    waits = iter([0.01, 0.02, 600.0])
+    sink, buffer = MemorySink(), HotBuffer(100)
+    recorder = Recorder(BinanceUsdm(exchange.url), sink, buffer, Settings(), QUICK, lambda: waits)
+    recorder.watch(frozenset({BTC}))
+    recorder.start()
+    for opened in (1, 2, 3):
+        wait_until(lambda n=opened: exchange.opened == n)
+        exchange.wait_for_streams("btcusdt@aggTrade")
+        exchange.drop()
+    wait_until(recorder.failure)
+    assert next(waits, None) is None, "the waits began again after a connection of no length"
+    _stop_within_limit(recorder)
+
+
 def test_a_second_recorder_does_not_repeat_what_the_buffer_has(
     desk: Desk, exchange: Exchange
 ) -> None:
