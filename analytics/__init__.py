@@ -18,8 +18,15 @@ from analytics.persistence import (
     zero_crossings,
 )
 from analytics.relation import AdfTest, EngleGranger, adf, engle_granger, rolling_adf
-from analytics.system import Johansen, johansen
-from analytics.trend import Momentum, correlation, momentum, roll_spread
+from analytics.system import Johansen, PhillipsOuliaris, johansen, phillips_ouliaris
+from analytics.trend import (
+    Momentum,
+    correlation,
+    momentum,
+    realised_volatility,
+    roll_spread,
+    rsi,
+)
 from analytics.warm import warm_up
 from analytics.zscores import RollingZ, ZScore, zscore
 
@@ -32,6 +39,7 @@ __all__ = [
     "KalmanFit",
     "KalmanHedge",
     "Momentum",
+    "PhillipsOuliaris",
     "RollingHuber",
     "RollingOls",
     "RollingZ",
@@ -46,10 +54,13 @@ __all__ = [
     "johansen",
     "kalman",
     "momentum",
+    "phillips_ouliaris",
+    "realised_volatility",
     "roll_spread",
     "rolling_adf",
     "rolling_huber",
     "rolling_ols",
+    "rsi",
     "variance_ratio",
     "warm_up",
     "zero_crossings",

@@ -1,4 +1,4 @@
-"""Cointegration of several prices at once."""
+"""Cointegration without a direction, or with another statistic: Johansen, Phillips-Ouliaris."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import LIMIT, Floats, whole
+from analytics.inputs import LIMIT, Floats, two_legs, usable, whole
+from analytics.mackinnon import Trend
+from analytics.relation import check_trend
 from market import DataError
 
 
@@ -67,10 +69,7 @@ def johansen(prices: Any, lags: int = 1) -> Johansen:
     least = 20 + table.shape[1] * (lags + 2)
     if len(table) < least:
         raise DataError(f"{len(table)} usable bars are too few; {least} are needed.")
-    centred = table - table.mean(axis=0)
-    size = np.linalg.norm(centred, axis=0)
-    if not (size > 0.0).all() or np.linalg.cond(centred / size) > 1e7:
-        raise DataError("A price is constant or follows from the others; leave it out.")
+    _refuse_collinear(table)
     # Imported here: it takes a second and 60 MB, and the live page does not use it.
     from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
@@ -85,3 +84,71 @@ def johansen(prices: Any, lags: int = 1) -> Johansen:
         lags,
         len(table) - lags - 1,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PhillipsOuliaris:
+    """Phillips and Ouliaris' Z_t test of cointegration of y on x.
+
+    Attributes
+    ----------
+    statistic, p_value : float
+        The p-value is asymptotic.
+    critical_values : dict
+        Keyed "1%", "5%", "10%".
+    bandwidth : float
+        Of the kernel that estimates the residual's long-run variance.
+    n_obs : int
+        Bars tested.
+    trend : {"n", "c", "ct"}
+    """
+
+    statistic: float
+    p_value: float
+    critical_values: dict[str, float]
+    bandwidth: float
+    n_obs: int
+    trend: Trend
+
+
+def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
+    """Test y on x for cointegration by arch's ``phillips_ouliaris`` (Z_t).
+
+    It corrects for serial correlation by a long-run variance instead of lagged changes: a second
+    opinion on `engle_granger`, in the same direction.
+
+    Parameters
+    ----------
+    y, x : array or Series of shape (n_bars,)
+        Prices or log prices; bars with NaN or infinity in either leg are left out.
+    trend : {"c", "n", "ct"}
+
+    Raises
+    ------
+    DataError
+        Fewer than 20 usable bars, or legs that are constant or one asset.
+    """
+    first, second = two_legs(y, x)
+    check_trend(trend)
+    mask = usable(first, second)
+    table = np.column_stack([first[mask], second[mask]])
+    if len(table) < 20:
+        raise DataError(f"{len(table)} usable bars are too few to test; 20 are the least.")
+    _refuse_collinear(table)
+    # Imported here: arch takes a second and the live page does not use it.
+    import pandas as pd
+    from arch.unitroot.cointegration import phillips_ouliaris as by_arch
+
+    frame = pd.DataFrame(table, columns=["y", "x"])
+    found = by_arch(frame["y"], frame[["x"]], trend=trend, test_type="Zt")
+    critical = {f"{level}%": float(found.critical_values[level]) for level in (1, 5, 10)}
+    return PhillipsOuliaris(
+        float(found.stat), float(found.pvalue), critical, float(found.bandwidth), len(table), trend
+    )
+
+
+def _refuse_collinear(table: Floats) -> None:
+    centred = table - table.mean(axis=0)
+    size = np.linalg.norm(centred, axis=0)
+    if not (size > 0.0).all() or np.linalg.cond(centred / size) > 1e7:
+        raise DataError("A price is constant or follows from the others; leave it out.")

@@ -12,6 +12,7 @@ import kernels
 from analytics.inputs import Floats, floats, like, positive, same_index, two_legs, usable, whole
 
 SECONDS_PER_HOUR = 3_600.0
+SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,61 @@ def correlation(y: Any, x: Any, window: int) -> Any:
         kernels.roll_ols(ry, rx, parts[0][0], parts[0][1], parts[1], counts, a, b, r)
         out[places] = r
     return like(y, out, "correlation")
+
+
+def rsi(price: Any, window: int = 14) -> Any:
+    """Return Wilder's relative strength index of each bar, 0 to 100.
+
+    ``100 * rise / (rise + fall)``, both averaged as Wilder does (1978, "New Concepts in Technical
+    Trading Systems"): the plain mean of the first `window` changes, then
+    ``average += (change - average) / window``.
+
+    Parameters
+    ----------
+    price : array or Series of shape (n_bars,)
+        NaN and infinities are skipped (and get NaN).
+    window : int
+        Changes, at least 2; the first `window` usable bars are NaN, as is a price that never moved.
+    """
+    same_index(price)
+    values = floats(price, "price")
+    window = whole(window, "window", 2)
+    mask = usable(values)
+    change = np.diff(values[mask])
+    index = np.empty(len(change))
+    kernels.relative_strength(change, window, index)
+    out = np.full(len(values), np.nan)
+    out[np.flatnonzero(mask)[1:]] = index
+    return like(price, out, "rsi")
+
+
+def realised_volatility(price: Any, window: int, bar_seconds: float | None = None) -> Any:
+    """Return the root mean square log return of the last `window` returns.
+
+    Parameters
+    ----------
+    price : array or Series of shape (n_bars,)
+        Bars without a price above 0 are skipped (and get NaN); a return runs from one usable bar
+        to the next.
+    window : int
+        Returns, at least 2; the first `window` usable bars are NaN.
+    bar_seconds : float, optional
+        Length of a bar: the result is then in percent per year of 365 days instead of a fraction
+        per bar.
+    """
+    same_index(price)
+    values = floats(price, "price")
+    window = whole(window, "window", 2)
+    mask = usable(values) & (values > 0.0)
+    returns = np.diff(np.log(values[mask]))
+    square = np.empty(len(returns))
+    kernels.mean_square(returns, window, square)
+    scale = 1.0
+    if bar_seconds is not None:
+        scale = 100.0 * math.sqrt(SECONDS_PER_YEAR / positive(bar_seconds, "bar_seconds"))
+    out = np.full(len(values), np.nan)
+    out[np.flatnonzero(mask)[1:]] = scale * np.sqrt(square)
+    return like(price, out, "realised_volatility")
 
 
 def roll_spread(price: Any) -> float:

@@ -4,7 +4,7 @@ from kernels.adf import lag_sums, level_statistic, roll_adf
 from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
 from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
 from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
-from kernels.series import slope_against_time
+from kernels.series import mean_square, relative_strength, slope_against_time
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "kalman_likelihood",
     "lag_sums",
     "level_statistic",
+    "mean_square",
+    "relative_strength",
     "robust_z",
     "roll_adf",
     "roll_huber",

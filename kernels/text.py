@@ -16,26 +16,31 @@ def scan_lines(
     delimiter: int,
     ends: npt.NDArray[np.int64],
     fields: npt.NDArray[np.int64],
-    quotes: npt.NDArray[np.int64],
+    sound: npt.NDArray[np.bool_],
     blank: npt.NDArray[np.bool_],
 ) -> None:
-    """Count fields and quotes of every line and tell which are blank.
+    """Count the fields of every line; tell which have sound quotes and which are blank.
 
     `buffer` ends in a line feed; the other arrays have one place a line and are filled.
-    Delimiters between quotes do not count, and a quote never reaches beyond its line.
+    Delimiters between quotes do not count. A quote is sound that opens at the start of a field and
+    closes within its line.
     """
-    line, n_cuts, n_quotes, is_blank = 0, 0, 0, True
+    line, n_cuts, n_quotes, is_stray, is_blank = 0, 0, 0, False, True
+    before = _NEWLINE
     for at in range(len(buffer)):
         byte = buffer[at]
         if byte == _NEWLINE:
             ends[line], fields[line] = at, n_cuts + 1
-            quotes[line], blank[line] = n_quotes, is_blank
+            sound[line], blank[line] = n_quotes % 2 == 0 and not is_stray, is_blank
             line += 1
-            n_cuts, n_quotes, is_blank = 0, 0, True
+            n_cuts, n_quotes, is_stray, is_blank = 0, 0, False, True
         elif byte == delimiter:
             n_cuts += 1 - n_quotes % 2
         elif byte == _QUOTE:
+            at_start = before in (_NEWLINE, _SPACE, _QUOTE, delimiter)
+            is_stray |= n_quotes % 2 == 0 and not at_start
             n_quotes += 1
             is_blank = False
         elif byte > _SPACE:
             is_blank = False
+        before = byte

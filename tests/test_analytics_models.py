@@ -179,6 +179,33 @@ def test_correlation_equals_pandas():
     np.testing.assert_allclose(analytics.correlation(y, x, 30), expected, rtol=1e-7, atol=1e-9)
 
 
+def test_rsi_is_wilders():
+    price = pd.Series(np.random.default_rng(11).normal(size=200).cumsum() + 100.0)
+    ours = analytics.rsi(price, 14)
+    change = price.diff().to_numpy()[1:]
+    rise, fall = np.maximum(change, 0.0), np.maximum(-change, 0.0)
+    up, down = rise[:14].mean(), fall[:14].mean()
+    for t in range(14, 199):
+        up, down = (13 * up + rise[t]) / 14, (13 * down + fall[t]) / 14
+        assert ours[t + 1] == pytest.approx(100.0 - 100.0 / (1.0 + up / down), rel=1e-12)
+    assert ours[:14].isna().all()
+    assert analytics.rsi(np.arange(20.0), 5)[-1] == 100.0
+    assert np.isnan(analytics.rsi(np.full(20, 7.0), 5)).all()
+
+
+def test_realised_volatility_equals_pandas():
+    price = pd.Series(np.exp(np.random.default_rng(12).normal(scale=1e-3, size=300).cumsum()))
+    expected = (np.log(price).diff() ** 2).rolling(50).mean() ** 0.5
+    ours = analytics.realised_volatility(price, 50)
+    pd.testing.assert_series_equal(ours, expected, rtol=1e-12, check_names=False)
+    yearly = analytics.realised_volatility(price, 50, bar_seconds=60.0)
+    np.testing.assert_allclose(yearly, expected * 100.0 * np.sqrt(365 * 1_440), rtol=1e-12)
+    broken = price.copy()
+    broken[[100, 101]] = [0.0, -5.0]
+    assert analytics.realised_volatility(broken, 50)[[100, 101]].isna().all()
+    assert np.isfinite(analytics.realised_volatility(broken, 50).iloc[-1])
+
+
 # Certified data ---------------------------------------------------------------------------
 
 

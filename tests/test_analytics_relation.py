@@ -104,6 +104,16 @@ def test_the_table_of_mackinnon_is_complete(trend, series):
         np.testing.assert_allclose(ours, mackinnoncrit(series, trend, 123), rtol=1e-14)
 
 
+def test_phillips_ouliaris_is_archs_and_agrees_with_the_printed_crude_oil():
+    data = np.log(reference.table("pairs/crude_brent_wti_monthly.csv")[["Brent", "WTI"]])
+    printed = reference.facts("pairs/crude_reference.json")["arch_phillips_ouliaris_Zt_c"]
+    found = analytics.phillips_ouliaris(data.WTI, data.Brent)
+    assert found.statistic == pytest.approx(printed["stat"], rel=1e-8)
+    assert list(found.critical_values) == ["1%", "5%", "10%"]
+    with pytest.raises(DataError, match="follows from"):
+        analytics.phillips_ouliaris(2.0 * data.WTI, data.WTI)
+
+
 def test_johansen_equals_the_published_run():
     data = reference.table("pairs/ewa_ewc_daily.csv")
     found = analytics.johansen(data[["EWA", "EWC"]])
