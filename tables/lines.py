@@ -137,8 +137,8 @@ def split(raw: bytes, name: str) -> Lines:
     rows = np.flatnonzero(~blank)
     reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
     body = rows[rows >= first + (header is not None)]
-    for i in body[found.quotes[body] % 2 == 1]:
-        reasons[int(i)] = "a quote that does not close"
+    for i in body[~found.sound[body]]:
+        reasons[int(i)] = "a quote that does not open and close a cell"
     for i in body[fields[body] > width]:
         reasons.setdefault(int(i), f"{fields[i]} fields where the table has {width}")
     last = int(rows[-1])
@@ -166,7 +166,7 @@ def _parse(line: str, delimiter: str) -> list[str]:
 
 
 def _pad(fields: list[str], width: int) -> list[str]:
-    return fields + [""] * (width - len(fields))
+    return (fields + [""] * (width - len(fields)))[:width]
 
 
 def _delimiter(text: bytes, name: str) -> str:

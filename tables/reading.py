@@ -125,7 +125,9 @@ class _Reading:
     def _too_short(self) -> str:
         count = len(self.lines.numbers)
         what = "a single row of data" if count else "no rows of data"
-        return f"{shown(self.name)} has {what}; at least two rows of prices are needed."
+        left_out = Counter(entry.reason for entry in self.lines.aside)
+        why = "".join(f" ({count:,} left out: {one})" for one, count in left_out.most_common(1))
+        return f"{shown(self.name)} has {what}{why}; at least two rows of prices are needed."
 
     def _columns(self) -> tuple[str, list[Column]]:
         header, sample = self.lines.header, self.lines.sample

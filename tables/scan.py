@@ -19,8 +19,8 @@ class Scan(NamedTuple):
         Bytes ``starts[i]:ends[i]`` are line i without its line feed.
     fields : int64
         Fields, where delimiters between quotes do not count.
-    quotes : int64
-        Quotes, of which a sound line has an even number.
+    sound : bool
+        No quote is left open or stands in the middle of a field.
     blank : bool
         Nothing but spaces and delimiters.
     """
@@ -28,15 +28,15 @@ class Scan(NamedTuple):
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     fields: npt.NDArray[np.int64]
-    quotes: npt.NDArray[np.int64]
+    sound: npt.NDArray[np.bool_]
     blank: npt.NDArray[np.bool_]
 
 
 def scan(text: bytes, delimiter: str) -> Scan:
     """Scan text whose last byte is a line feed."""
     count = text.count(b"\n")
-    ends, fields, quotes = (np.empty(count, np.int64) for _ in range(3))
-    blank = np.empty(count, np.bool_)
-    scan_lines(np.frombuffer(text, np.uint8), ord(delimiter), ends, fields, quotes, blank)
+    ends, fields = np.empty(count, np.int64), np.empty(count, np.int64)
+    sound, blank = np.empty(count, np.bool_), np.empty(count, np.bool_)
+    scan_lines(np.frombuffer(text, np.uint8), ord(delimiter), ends, fields, sound, blank)
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
-    return Scan(starts, ends, fields, quotes, blank)
+    return Scan(starts, ends, fields, sound, blank)
