@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"market", "rows"},
     {"config", "bars", "kernels", "backtest_kernel", "feeds"},
-    {"analytics", "storage"},
+    {"analytics", "storage", "recorder"},
     {"backtest", "tables"},
     {"ingest", "pair"},
     {"desk"},
@@ -27,19 +27,20 @@ FORBIDDEN = {
     "kernels": {"market", "bars", "config"},
     "backtest": {"storage", "config"},
     "tables": {"storage", "config"},
+    "recorder": {"analytics", "bars"},
     "pair": {"storage", "ingest", "config", "feeds"},
 }
 OUTSIDE = {
     "streamlit": {"app", "ui"},
-    "websocket": {"ingest"},
+    "websocket": {"recorder"},
     "sqlite3": {"storage"},
-    "numba": {"kernels", "backtest_kernel"},
+    "numba": {"kernels", "backtest_kernel", "tables"},
 }
 
 
 def modules() -> list[Path]:
     own = [*ROOT.glob("*.py")]
-    for folder in ("feeds", "ui", "kernels", "analytics", "storage", "tables"):
+    for folder in ("feeds", "ui", "kernels", "analytics", "storage", "tables", "recorder"):
         own += (ROOT / folder).rglob("*.py")
     return own
 

@@ -106,6 +106,11 @@ def sentences(snapshot: Snapshot) -> list[str]:
         said.append("These prices are simulated: nothing here can be traded.")
     if snapshot.feed.state != "live" or snapshot.feed.silent:
         said.append(snapshot.feed.text)
+    if snapshot.feed.not_understood:
+        said.append(
+            f"{snapshot.feed.not_understood:,} of {snapshot.feed.messages:,} messages were not "
+            "understood and were skipped; the others are recorded."
+        )
     if snapshot.store.state not in ("recording", "reading"):
         said.append(snapshot.store.text)
     said += snapshot.feed.errors

@@ -49,9 +49,14 @@ def _live(view: View) -> None:
         chosen = pulse(cards.page(snapshot), key="pulse")
         if chosen:
             choose_pair(chosen)
-        _chart(snapshot, view)
+
+    # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
+    @st.fragment(run_every=max(view.refresh_s, 1.0))
+    def redraw() -> None:
+        _chart(running.look(session_id(), view.settings, view.watchlist), view)
 
     refresh()
+    redraw()
     tab = st.segmented_control(
         "Detail",
         TABS,

@@ -14,8 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from app_process import App, chromium, running_app  # noqa: E402
 
-# Errors the page may not make. Streamlit's own fetch of its usage host fails without a network.
-HARMLESS = ("net::ERR_", "Failed to load resource")
+# What the page may complain of: Streamlit's look for its usage host without a network, and the app
+# ending before its page.
+HARMLESS = ("net::ERR_", "Failed to load resource", "Cannot send rerun backMessage")
 
 
 @pytest.fixture(scope="session")
