@@ -45,6 +45,8 @@ SIZINGS: tuple[Sizing, ...] = ("hedge", "dollar", "unit")
 EVENTS = ("none", "enter long", "enter short", "exit", "stop", "time stop", "withdrawn")
 NONE, ENTER_LONG, ENTER_SHORT, EXIT, STOP, TIME_STOP, WITHDRAWN = range(7)
 
+MOST_PARTS = 64  # arrays of closed trades before they are put together
+
 _REASONS: dict[int, Reason] = {EXIT: "exit", STOP: "stop", TIME_STOP: "time stop"}
 
 
@@ -352,7 +354,8 @@ class Trader:
     Notes
     -----
     Any chunking of the same bars gives bit-identical results, also across `state` and `restore`.
-    Every closed trade is kept (168 bytes each).
+    Every closed trade is kept (168 bytes each). One thread extends; others may read meanwhile:
+    what they read is replaced and never changed.
     """
 
     def __init__(
@@ -379,9 +382,13 @@ class Trader:
         n_bars = len(bars.time_us)
         out = np.empty(n_bars, kernel.OUT)
         closed = np.empty(n_bars // 2 + 1, kernel.CLOSED)
-        n_closed = kernel.run(*(self._now, self._rules, *arrays, out, closed))
+        now = self._now.copy()
+        n_closed = kernel.run(*(now, self._rules, *arrays, out, closed))
         if n_closed:
-            self._closed.append(closed[:n_closed].copy())
+            self._closed = [*self._closed, closed[:n_closed].copy()]
+            if len(self._closed) > MOST_PARTS:
+                self._closed = [np.concatenate(self._closed)]
+        self._now = now
         return TraderBars(*(np.ascontiguousarray(out[name]) for name in _OUT_NAMES))
 
     def _checked(self, bars: BarsIn) -> list[npt.NDArray[Any]]:
@@ -439,9 +446,7 @@ class Trader:
     @property
     def closed(self) -> npt.NDArray[np.void]:
         """Every closed trade as one structured array (dtype `backtest_kernel.CLOSED`)."""
-        if len(self._closed) > 1:
-            self._closed = [np.concatenate(self._closed)]
-        return self._closed[0]
+        return np.concatenate(self._closed)
 
     @property
     def trades(self) -> list[ClosedTrade]:
@@ -485,7 +490,7 @@ class Trader:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything `restore` needs: two structured arrays."""
-        return {"now": self._now.copy(), "closed": self.closed.copy()}
+        return {"now": self._now.copy(), "closed": self.closed}
 
     def restore(self, parts: dict[str, npt.NDArray[Any]]) -> None:
         """Go on from where `state` was taken; rules and costs must be the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -559,3 +560,29 @@ def test_a_state_of_another_version_is_refused():
         trader.restore({"now": np.zeros(1), "closed": trader.state()["closed"]})
     with pytest.raises(DataError, match="start the paper position afresh"):
         trader.restore({"now": np.zeros(2, trader.state()["now"].dtype), "closed": trader.closed})
+
+
+def test_readers_see_one_moment_while_another_thread_extends():
+    bars = random_bars(9, 60_000)
+    trader = Trader(Rules(), COSTS)
+    torn: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            held, closed = trader.position, trader.closed
+            if held is not None and held.entry_us < held.signal_us:
+                torn.append("position")
+            if len(closed) and np.any(closed["exit_us"] <= closed["entry_us"]):
+                torn.append("closed")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for start in range(0, 60_000, 300):
+        trader.extend(cut(bars, start, start + 300))
+    done.set()
+    reader.join()
+    whole = Trader(Rules(), COSTS)
+    whole.extend(bars)
+    assert not torn
+    assert trader.closed.tobytes() == whole.closed.tobytes()
