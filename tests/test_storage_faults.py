@@ -239,6 +239,30 @@ def test_another_program_that_locks_the_file_only_delays(path):
     assert_sound(path, [0])
 
 
+def test_a_disk_slower_than_the_market_is_told(path, monkeypatch):
+    monkeypatch.setattr("storage.store._SLOW_S", -1.0)
+    with closing(Store.open(path, batch_ms=1)) as store:
+        store.submit(batch(0))
+        health = store.health()
+        assert health.state == "recording"
+        assert "s behind" in health.text
+        assert "entries wait for the disk" in health.text
+
+
+def test_what_the_file_itself_refuses_stops_recording(path):
+    """Every entry is sound, yet the table rejects it: somebody changed the file by hand."""
+    store = Store.open(path, batch_ms=1)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON trades BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+        other.commit()
+    store.submit(batch(0))
+    assert not store.flush(10)
+    assert "does not take what is recorded" in store.health().text
+    assert store.close() == len(batch(0))
+
+
 def test_a_file_moved_away_stops_recording_and_is_named(path):
     store = Store.open(path, batch_ms=1)
     store.submit(batch(0))
