@@ -68,11 +68,8 @@ class Model:
         )
 
 
-def sidebar(engine: Engine) -> View | None:
+def sidebar(engine: Engine, venue: str) -> View | None:
     """Draw the live page's controls; None (with the reason on screen) if they contradict."""
-    venue = _venue(engine)
-    if venue is None:
-        return None
     feed = create_feed(venue, engine.settings)
     offered = _offered(engine, feed)
     _take_chosen_pair()
@@ -124,7 +121,7 @@ def _take_chosen_pair() -> None:
         st.session_state["y"], st.session_state["x"] = chosen
 
 
-def _venue(engine: Engine) -> str | None:
+def chosen_venue(engine: Engine) -> str | None:
     """Return the venue to show: the one asked for, or what `auto` arrived at."""
     asked = st.session_state.get("venue") or engine.settings.venue
     return engine.ingest.choice().venue if asked == "auto" else asked

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import Engine, Snapshot
 from ui import cards, charts, exports, tables_view
 from ui.components import chart, pulse
-from ui.controls import View, choose_pair, sidebar
+from ui.controls import View, choose_pair, chosen_venue, sidebar
 from ui.state import engine, offer_operator, session_id
 
 TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
@@ -18,13 +18,15 @@ TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
 def page() -> None:
     """Draw the page."""
     running = engine()
-    with st.sidebar:
-        view = sidebar(running)
-        offer_operator()
-    if view is None:
+    venue = chosen_venue(running)
+    if venue is None:
         _waiting(running)
         return
-    _live(view)
+    with st.sidebar:
+        view = sidebar(running, venue)
+        offer_operator()
+    if view is not None:
+        _live(view)
 
 
 def _waiting(running: Engine) -> None:

@@ -1,0 +1,231 @@
+"""The words on the cards: each state of the feed, each signal, each kind of evidence."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pairs import START_US, aligned, cointegrated
+
+from backtest import Rules
+from desk import PairView
+from engine import LegNow, Snapshot, WatchRow
+from ingest import Choice, FeedStatus
+from market import SECOND_US, Quote, Trade
+from pair import LegQuote, PairSettings, PairStream, Relation, assess, trade_cost
+from storage import StoreHealth
+from ui import cards
+
+PAIR = PairSettings(
+    "binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", model="ols", lookback=50, z_window=20
+)
+NOW_US = START_US + 3_600 * SECOND_US
+
+
+def leg(name: str, price: float, age_s: float = 0.1) -> LegNow:
+    time_us = NOW_US - int(age_s * SECOND_US)
+    return LegNow(
+        name,
+        Trade(name, 1, time_us, price, 1.0, 1, time_us),
+        Quote(name, time_us, price - 0.01, 1.0, price + 0.01, 1.0, time_us),
+        None,
+    )
+
+
+def viewed(pair: PairSettings, n_bars: int = 400) -> tuple[PairView, PairStream]:
+    stream = PairStream(pair)
+    stream.extend(aligned(*cointegrated(n_bars, 1)))
+    view = PairView(
+        pair, stream.view(), stream.bars, stream.progress, stream.trader.position,
+        stream.hedge.last_alpha, stream.hedge.last_beta,
+    )  # fmt: skip
+    return view, stream
+
+
+def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapshot:
+    view, stream = viewed(pair, n_bars)
+    y, x = leg(pair.y, float(view.columns["y"][-1])), leg(pair.x, float(view.columns["x"][-1]))
+    now = stream.provisional(y.trade.price, x.trade.price)
+    ready = math.isfinite(now.z)
+    return replace(
+        Snapshot(
+            settings=pair,
+            now_us=NOW_US,
+            feed=FeedStatus(
+                "binance-usdm", "Binance USD-M", "live", "Live.", NOW_US,
+                trades_per_s=312.4, delay_ms=48.2,
+            ),
+            choice=Choice("binance-usdm"),
+            store=StoreHealth("recording", "", written=3_210_000, bytes=124_000_000),
+            y=y,
+            x=x,
+            view=view,
+            provisional=now,
+            relation=assess(view.columns, pair),
+            cost=trade_cost(
+                pair, (y.trade.price, x.trade.price), view.beta, now.z,
+                float(view.columns["deviation"][-1]),
+                (LegQuote(0.1, False), LegQuote(0.2, False)),
+            ) if ready else None,
+            paper=12.5,
+            watch=(WatchRow(pair, now.z, 0, 0),),
+            notices=(),
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+def text_of(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def test_a_live_page_is_complete_and_plain_data() -> None:
+    page = cards.page(snapshot())
+    json.dumps(page, allow_nan=False)
+    assert page["status"]["label"] == "LIVE"
+    assert page["status"]["said"] == ""
+    assert page["status"]["right"] == "recorded 3.21 M · 124 MB"
+    text = text_of(page)
+    assert "48 ms" in text
+    assert "312" in text
+    assert "+12.50 after costs" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "label"),
+    [
+        ("connecting", "CONNECTING"),
+        ("reconnecting", "RECONNECTING"),
+        ("silent", "STALE"),
+        ("refused", "REFUSED"),
+        ("ended", "ENDED"),
+        ("stopped", "STOPPED"),
+    ],
+)
+def test_every_state_has_its_badge_and_its_sentence(state: str, label: str) -> None:
+    feed = replace(snapshot().feed, state=state, text="What happened, and what to do.")
+    status = cards.status(snapshot(feed=feed))
+    assert status["label"] == label
+    assert "What happened" in status["said"]
+
+
+def test_the_simulation_is_called_simulated_and_why_it_was_chosen_is_said() -> None:
+    shot = snapshot()
+    feed = replace(shot.feed, venue="sim", title="Simulated market")
+    choice = Choice("sim", reasons=("Binance USD-M refused this address (HTTP 451).",))
+    status = cards.status(replace(shot, feed=feed, choice=choice))
+    assert status["label"] == "SIMULATED"
+    assert "451" in status["said"]
+    assert "simulated" in status["said"]
+
+
+def test_a_masked_last_bar_is_stale() -> None:
+    shot = snapshot()
+    columns = dict(shot.view.columns)
+    columns["usable"] = np.append(columns["usable"][:-1], False)
+    assert cards.status(replace(shot, view=replace(shot.view, columns=columns)))["label"] == "STALE"
+
+
+def test_a_paused_record_says_so() -> None:
+    store = StoreHealth("paused", "The disk is full. Prices go on; recording waits.")
+    status = cards.status(snapshot(store=store))
+    assert status["right"] == "not recording"
+    assert "disk is full" in status["said"]
+
+
+def test_warming_up_says_how_far_it_is() -> None:
+    card = cards.signal(snapshot(n_bars=30))
+    assert card["label"] == "WARMING UP"
+    assert "30 of 71 bars" in text_of(card["lines"])
+    assert "3 min" in text_of(card["lines"])
+    assert card["gauge"]["z"] is None
+
+
+def test_before_the_first_trade_it_says_what_it_waits_for() -> None:
+    shot = snapshot()
+    card = cards.signal(replace(shot, x=replace(shot.x, trade=None), provisional=None))
+    assert "Waiting for the first trade of" in text_of(card["lines"])
+    assert "BTCUSDT" in text_of(card["lines"])
+
+
+@pytest.mark.parametrize(
+    ("signal", "label", "verb"), [(1, "LONG", "buy "), (-1, "SHORT", "sell "), (0, "FLAT", "")]
+)
+def test_the_signal_names_the_trade_in_units_of_each_leg(
+    signal: int, label: str, verb: str
+) -> None:
+    shot = snapshot()
+    columns = dict(shot.view.columns)
+    columns["signal"] = np.append(columns["signal"][:-1], np.int8(signal))
+    card = cards.signal(replace(shot, view=replace(shot.view, columns=columns)))
+    assert label in card["label"]
+    first = card["lines"][0]
+    assert first[0][0].startswith(verb)
+    assert first[1][0] == "1.000 ETH"
+    quantity = float(first[3][0].split()[0])
+    assert quantity == pytest.approx(shot.view.beta, rel=1e-3)
+
+
+def test_a_log_beta_is_turned_into_units() -> None:
+    shot = snapshot(replace(PAIR, rules=Rules(log_prices=True)))
+    quantity = float(cards.signal(shot)["lines"][0][3][0].split()[0])
+    assert quantity == pytest.approx(
+        shot.view.beta * shot.y.trade.price / shot.x.trade.price, rel=1e-3
+    )
+
+
+RELATION = Relation(
+    2_000, -3.9, 0.012, 3, 14.2, 10.0, math.inf, 0.4, 0.98, 0.83, 0.056, 0.018, 40.0, 0.0, False
+)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"),
+    [
+        (0.012, "1 in 83 unrelated"),
+        (0.0001, "Fewer than 1 in 1,000"),
+        (0.5, "No sign"),
+        (math.nan, "no answer"),
+    ],
+)
+def test_the_verdict_is_what_the_p_value_means(p_value: float, words: str) -> None:
+    assert words in cards.verdict(replace(RELATION, p_value=p_value))
+
+
+def test_an_interval_without_an_end_is_infinite_on_the_card() -> None:
+    card = cards.truth(snapshot(relation=RELATION))
+    assert "14.2 bars (10.0 to ∞)" in text_of(card)
+    assert "+1.8 %/h" in text_of(card)
+
+
+def test_two_tickers_of_one_asset_are_not_ranked() -> None:
+    card = cards.truth(snapshot(relation=replace(RELATION, same_asset=True)))
+    assert "same asset" in card["note"]
+    assert "p " not in text_of(card["rows"])
+
+
+def test_the_cost_card_adds_up() -> None:
+    shot = snapshot()
+    card = cards.cost(shot)
+    values = {row["label"]: row["value"] for row in card["rows"]}
+    assert values["4 fills at 5 bp"] == f"{shot.cost.fees_bp:.1f} bp"
+    assert "(Roll)" not in text_of(card)
+    estimated = replace(shot, cost=replace(shot.cost, spreads_estimated=True))
+    assert "(Roll)" in text_of(cards.cost(estimated))
+
+
+def test_a_page_without_anything_yet_is_designed() -> None:
+    shot = replace(
+        snapshot(), view=None, provisional=None, relation=None, cost=None, paper=math.nan,
+        y=LegNow(PAIR.y, None, None, None), x=LegNow(PAIR.x, None, None, None), watch=(),
+    )  # fmt: skip
+    json.dumps(cards.page(shot), allow_nan=False)
+    assert "Waiting for the first trade" in text_of(cards.page(shot))
+
+
+def test_text_from_outside_arrives_as_it_is_for_textcontent_to_place() -> None:
+    feed = replace(snapshot().feed, errors=("<img src=x onerror=alert(1)>",))
+    assert "<img" in cards.status(snapshot(feed=feed))["said"]
