@@ -12,7 +12,7 @@ import io
 import logging
 import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -209,16 +209,26 @@ class Desk:
         past = self._history.bars(instrument, start_us, min(first_us, end_us))
         return np.concatenate((past, _between(memory, start_us, end_us)))
 
-    def step(self, now_us: int) -> None:
-        """Bring every pair up to `now_us`; called by one thread only."""
-        for instrument in self._buffer.instruments():
+    def step(self, clock: Callable[[str], int]) -> None:
+        """Bring every pair up to date; called by one thread only.
+
+        Parameters
+        ----------
+        clock : callable
+            Tells what time it is for a venue's trades, in microseconds: a recording has its own.
+        """
+        # Read before the buffer is: a trade that arrives meanwhile must not find its second closed.
+        instruments = self._buffer.instruments()
+        times = {venue: clock(venue) for venue in {name.partition(":")[0] for name in instruments}}
+        for instrument in instruments:
             if instrument not in self._legs:
                 self._legs[instrument] = Leg(instrument, self._grace_us)
+            now_us = times[instrument.partition(":")[0]]
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:
             del self._pairs[gone]
         for settings in self._wanted:
-            self._follow(settings, now_us)
+            self._follow(settings, times.get(settings.y.partition(":")[0], 0))
 
     def save(self) -> None:
         """Keep the state of every pinned pair; called when the process ends."""

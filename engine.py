@@ -29,7 +29,6 @@ from market import (
     Quote,
     StoreError,
     Trade,
-    now_us,
     split_instrument,
 )
 from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
@@ -165,10 +164,9 @@ class Engine:
             if self._stop.is_set():
                 return
         while not self._stop.wait(STEP_S):
-            now = now_us()
             self._subscribe()
             try:
-                self.desk.step(now)
+                self.desk.step(self.ingest.now_us)
             except (DataError, StoreError) as error:
                 self._problem = f"The models stopped at this bar: {error}"
                 log.exception("A desk step failed")
@@ -238,7 +236,7 @@ class Engine:
         """Return what a session sees now, and keep its pairs running."""
         watchlist = tuple(watchlist)
         notices = self.watch(session, (settings, *watchlist))
-        now = now_us()
+        now = self.ingest.now_us(split_instrument(settings.y)[0])
         y, x = self._leg(settings.y), self._leg(settings.x)
         view = self.desk.view(settings)
         provisional = self._provisional(settings, y, x)

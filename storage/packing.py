@@ -1,8 +1,7 @@
 """One-second bars as they lie on disk: one record per second, the seconds of a minute in a blob.
 
-Measured against a blob per hour packed by column: a commit rewrites the running minute (at most
-5 kB per instrument) instead of touching every column of the hour, a second without a trade
-costs nothing, and a day of a pair still loads in about 20 ms.
+A commit rewrites the running minute only (at most 5 kB per instrument), a second without a trade
+costs nothing, and a day of a pair loads in about 20 ms.
 """
 
 from __future__ import annotations

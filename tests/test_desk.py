@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,6 +68,11 @@ def desk(record: Record, buffer: HotBuffer, keep: int = 2_000) -> Desk:
     return Desk(buffer, record, GRACE_US, 30 * SECOND_US, keep)
 
 
+def at(now_us: int) -> Callable[[str], int]:
+    """Return a clock that stands still."""
+    return lambda venue: now_us
+
+
 def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
     """Hand trades over in batches, stepping the desk after each at the arrival of its last."""
     edges = [0, *sorted({min(step, len(trades)) for step in steps}), len(trades)]
@@ -74,7 +80,7 @@ def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]
         batch = trades[start:stop]
         if batch:
             buffer.append(batch)
-            running.step(batch[-1].received_us)
+            running.step(at(batch[-1].received_us))
 
 
 def run(
@@ -86,7 +92,7 @@ def run(
     running.want([PAIR], [PAIR])
     play(running, buffer, trades, steps)
     if settle:
-        running.step(trades[-1].received_us + 5 * SECOND_US)
+        running.step(at(trades[-1].received_us + 5 * SECOND_US))
     return running, record
 
 
@@ -185,7 +191,7 @@ def test_pairs_nobody_wants_are_dropped_and_others_go_on() -> None:
     play(running, buffer, TRADES, [100, 200])
     assert running.view(other) is not None
     running.want([PAIR])
-    running.step(TRADES[-1].received_us)
+    running.step(at(TRADES[-1].received_us))
     assert running.view(other) is None
     assert running.view(PAIR) is not None
 
@@ -195,7 +201,7 @@ def test_an_instrument_that_never_traded_keeps_its_pair_waiting() -> None:
     running = desk(Record(), buffer)
     running.want([PAIR])
     buffer.append([trade for trade in TRADES if trade.instrument == "sim:BTCUSDT"])
-    running.step(TRADES[-1].received_us)
+    running.step(at(TRADES[-1].received_us))
     assert running.view(PAIR) is None
     assert running.provisional(PAIR, 1.0, 1.0) is None
 
