@@ -62,7 +62,7 @@ _ANCHOR_MEMORY = 2048
 _ANCHOR_PERSISTENCE = 0.99
 _MOST_BLOCKS = 64
 _MOST_HISTORY_TRADES = 60_000
-_HISTORY_BATCH_US = 15 * MINUTE_US
+_BEHIND_US = MINUTE_US
 _BEAT_S = 0.05
 _QUOTE_US = SECOND_US // 4
 _FUNDING_US = MINUTE_US
@@ -312,7 +312,7 @@ class Simulated:
             for name in names:
                 line = lines.setdefault(name, _Line(oldest))
                 line.until_us = max(line.until_us, oldest)
-                if line.until_us < now - _HISTORY_BATCH_US // 10:
+                if line.until_us < now - _BEHIND_US:
                     behind.append(name)
             yield from self._catch_up(behind, lines, now, stop)
             batch: list[Event] = []
@@ -325,22 +325,19 @@ class Simulated:
     def _catch_up(
         self, names: list[str], lines: dict[str, _Line], now: int, stop: threading.Event
     ) -> Iterator[Sequence[Event]]:
-        """Yield what these instruments are behind, all together, in big steps of time."""
-        if not names:
-            return
-        start = min(lines[name].until_us for name in names)
+        """Yield the past of each instrument, each in one piece.
+
+        In pieces, a reader between two of them would close its bars up to now and find the
+        second piece late.
+        """
         whole = now // SECOND_US * SECOND_US
-        for step in range(start, whole, _HISTORY_BATCH_US):
+        for name in names:
             if stop.is_set():
                 return
-            end = min(step + _HISTORY_BATCH_US, whole)
-            batch: list[Event] = []
-            for name in names:
-                line = lines[name]
-                if line.until_us < end:
-                    batch.extend(self.history(name, line.until_us, end))
-                    line.until_us = end
-            yield batch
+            past = self.history(name, lines[name].until_us, whole)
+            lines[name].until_us = whole
+            if past:
+                yield past
 
     def _due(self, name: str, line: _Line, now: int) -> list[Event]:
         """Return the events of one instrument that have arrived by `now`, each once."""

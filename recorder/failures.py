@@ -82,7 +82,7 @@ def _explain_status(status: int, title: str) -> FeedError:
         reason = "not available in this region" if status == 451 else "forbidden"
         return VenueRefused(f"{title} refused this address (HTTP {status}: {reason})", status)
     if status in (418, 429):
-        return FeedError(f"{title} asked for fewer connections (HTTP {status})")
+        return VenueRefused(f"{title} asked for fewer connections (HTTP {status})", status)
     if 400 <= status < 500:
         return VenueRefused(
             f"{title} refused the request (HTTP {status}); check its address in the settings",

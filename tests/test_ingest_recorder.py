@@ -228,7 +228,20 @@ def test_a_refusal_is_final_for_a_while_and_says_why(
     assert exchange.refused == 1
 
 
-@pytest.mark.parametrize("status", [418, 429, 500, 503])
+@pytest.mark.parametrize("status", [418, 429])
+def test_a_venue_that_asks_for_fewer_connections_is_left_alone(
+    desk: Desk, exchange: Exchange, status: int
+) -> None:
+    exchange.refuse(status)
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    told = wait_until(lambda: (s := recorder.status()).state == "refused" and s)
+    assert told.text.startswith(
+        f"Binance USD-M asked for fewer connections (HTTP {status}). What was recorded stays."
+    )
+    assert exchange.refused == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
 def test_a_busy_venue_is_asked_again(desk: Desk, exchange: Exchange, status: int) -> None:
     exchange.refuse(status)
     recorder = desk.record(BinanceUsdm(exchange.url), BTC)
