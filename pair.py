@@ -30,13 +30,15 @@ MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 # Raised whenever the numbers kept in a saved state change their meaning.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 # Kept for every bar. The second group is what the models said, the third what was done about it.
 COLUMNS: dict[str, type] = {
     "time_us": np.int64,
     "y": np.float64,
     "x": np.float64,
+    "y_open": np.float64,
+    "x_open": np.float64,
     "y_age_us": np.int64,
     "x_age_us": np.int64,
     "usable": np.bool_,
@@ -198,6 +200,8 @@ class PairStream:
                 "time_us": bars.time_us,
                 "y": bars.y,
                 "x": bars.x,
+                "y_open": bars.y_open,
+                "x_open": bars.x_open,
                 "y_age_us": bars.y_age_us,
                 "x_age_us": bars.x_age_us,
                 "usable": bars.usable,

@@ -10,7 +10,7 @@ import streamlit as st
 
 import tables
 from bars import AlignedBars, align, join
-from market import DAY_US, DataError
+from market import DAY_US, SIMULATED_VENUE, DataError
 from pair import PairSettings, PairStream, Relation, assess
 from ui import cards, charts, exports, say, tables_view
 from ui import format as f
@@ -150,7 +150,7 @@ def _followed(found: list[tables.Table], y: str, x: str, model: Model) -> Result
     """Follow the pair over the files, or return the last result if nothing changed."""
     chosen = BARS[st.session_state.get("file_bar") or "1m"] * 1_000_000
     y_bars, x_bars, interval_us = tables.pair_from(found, y, x, chosen)
-    settings = model.pair(f"file:{y}", f"file:{x}", bar_us=interval_us)
+    settings = model.pair(y, x, bar_us=interval_us)
     key = (settings.key, tuple(sorted(st.session_state["tandem_files"])))
     if st.session_state.get("tandem_result_key") != key:
         bars = _aligned(y_bars, x_bars, interval_us)
@@ -192,6 +192,10 @@ def _show(result: Result) -> None:
         f"{100 * usable.mean():.1f} % with both legs fresh, "
         f"{f.day_clock(int(view['time_us'][0]))} to {f.day_clock(int(view['time_us'][-1]))} UTC"
     )
+    if {settings.y.partition(":")[0], settings.x.partition(":")[0]} & {SIMULATED_VENUE}:
+        say.warning(
+            "SIMULATED: these prices come from Tandem's simulated market, not from trading."
+        )
     _verdict(result)
     version = f"{settings.key}/{len(usable)}"
     chart(charts.pair_chart(view, settings, 0, version), key="file-chart")

@@ -55,11 +55,7 @@ def offer_result(
     """Offer the aligned bars with all analytics, and the paper account's trades."""
 
     def analysis() -> bytes:
-        return _joined(
-            tables.write_analysis(
-                columns, f.symbol_of(settings.y), f.symbol_of(settings.x), settings.log_prices
-            )
-        )
+        return _joined(tables.write_analysis(columns, settings.y, settings.x, settings.log_prices))
 
     _button("Aligned bars with all analytics", analysis, settings, "analysis")
     if closed:
