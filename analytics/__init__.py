@@ -6,6 +6,7 @@ changes no state, and windows count usable bars only. Arguments that cannot give
 `market.DataError`; bars that cannot give one are NaN.
 """
 
+from analytics.drift import Cusum, cusum, rolling_engle_granger
 from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
 from analytics.kalman_filter import KalmanHedge, kalman
 from analytics.kalman_fit import KalmanFit, fit_kalman
@@ -32,6 +33,7 @@ from analytics.zscores import RollingZ, ZScore, zscore
 
 __all__ = [
     "AdfTest",
+    "Cusum",
     "EngleGranger",
     "HalfLife",
     "Hedge",
@@ -47,6 +49,7 @@ __all__ = [
     "ZScore",
     "adf",
     "correlation",
+    "cusum",
     "engle_granger",
     "fit_kalman",
     "half_life",
@@ -58,6 +61,7 @@ __all__ = [
     "realised_volatility",
     "roll_spread",
     "rolling_adf",
+    "rolling_engle_granger",
     "rolling_huber",
     "rolling_ols",
     "rsi",

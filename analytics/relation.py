@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import kernels
+from analytics.finite_sample import finite_p
 from analytics.hedges import Hedge
 from analytics.inputs import Floats, floats, like, same_index, two_legs, usable, whole
 from analytics.mackinnon import Trend, asymptotic_p, critical_values
@@ -27,15 +28,17 @@ class AdfTest:
     ----------
     statistic : float
         t of the level's coefficient; the more negative, the less a random walk.
-    p_value, p_value_asymptotic : float
-        MacKinnon (1994): of an endless sample.
+    p_value : float
+        For the number of bars there are (`analytics/finite_sample.py`); agrees with the critical
+        values.
+    p_value_asymptotic : float
+        MacKinnon (1994), of an endless sample: what statsmodels' ``adfuller`` gives.
     lags : int
         Lagged changes in the regression.
     n_obs : int
         Rows of the regression.
     critical_values : dict
-        MacKinnon (2010) for `n_obs` rows, keyed "1%", "5%", "10%". They are of this sample size,
-        the p-value is not: near a limit trust these.
+        MacKinnon (2010) for `n_obs` rows, keyed "1%", "5%", "10%".
     trend : {"n", "c", "ct"}
     note : str
         Why there is no statistic; empty where there is one.
@@ -59,8 +62,11 @@ class EngleGranger:
     ----------
     statistic : float
         t of the residual's level in its Dickey-Fuller regression; NaN where `note` says why.
-    p_value, p_value_asymptotic : float
-        MacKinnon (1994) for two series: of an endless sample, as statsmodels' ``coint`` gives.
+    p_value : float
+        For two series and the number of bars there are (`analytics/finite_sample.py`); agrees with
+        the critical values.
+    p_value_asymptotic : float
+        MacKinnon (1994), of an endless sample: what statsmodels' ``coint`` gives.
     lags : int
         Lagged changes of the residual in the regression.
     n_obs : int
@@ -151,10 +157,10 @@ def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
     _enough(len(values))
     found = dickey_fuller(values, lags, trend)
     statistic = found.statistic
-    p = asymptotic_p(statistic, trend, 1)
+    p, endless = finite_p(statistic, trend, 1, found.n_obs + 1), asymptotic_p(statistic, trend, 1)
     note = "" if math.isfinite(statistic) else "The series is constant or follows itself exactly."
     critical = critical_values(trend, 1, found.n_obs)
-    return AdfTest(statistic, p, p, found.lags, found.n_obs, critical, trend, note)
+    return AdfTest(statistic, p, endless, found.lags, found.n_obs, critical, trend, note)
 
 
 def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> Any:
@@ -240,11 +246,10 @@ def engle_granger(
     statistic = found.statistic
     if not note and math.isnan(statistic):
         note = "The residual follows itself exactly; nothing random is left to test."
-    p = asymptotic_p(statistic, trend, 2)
     return EngleGranger(
         statistic,
-        p,
-        p,
+        finite_p(statistic, trend, 2, len(fit.residual)),
+        asymptotic_p(statistic, trend, 2),
         found.lags,
         len(fit.residual),
         critical_values(trend, 2, len(fit.residual) - 1),
@@ -272,28 +277,33 @@ class _Regression(NamedTuple):
 
 
 def _regress(y: Floats, x: Floats, trend: Trend) -> _Regression:
-    """Regress y on x and the trend's terms by an orthogonal factorisation of centred columns."""
+    """Regress y on x and the trend's terms: those are taken out of both first."""
     constant = trend != "n"
-    origin_y, origin_x = (y.mean(), x.mean()) if constant else (0.0, 0.0)
-    dy, dx = y - origin_y, x - origin_x
-    columns = [dx / (np.abs(dx).max() or 1.0)]
-    bar = np.arange(1.0, len(y) + 1.0)
-    if trend == "ct":
-        columns.append((bar - bar.mean()) / len(y))
-    # Rounding leaves this much in a constant column.
-    for column, whole_column, name in ((dx, x, "x"), (dy, y, "y")):
-        if not np.abs(column).max() > 1e-14 * np.abs(whole_column).max():
+    mean_y, mean_x = (float(y.mean()), float(x.mean())) if constant else (0.0, 0.0)
+    dy, dx = y - mean_y, x - mean_x
+    for column, given, name in ((dx, x, "x"), (dy, y, "y")):
+        # Rounding leaves this much in a constant column.
+        if not np.abs(column).max() > 1e-14 * np.abs(given).max():
             nothing = np.full(len(y), np.nan)
             note = f"{name} is constant over all {len(y)} bars; nothing to test."
             return _Regression(math.nan, math.nan, 0.0, math.nan, nothing, note)
-    q, r = np.linalg.qr(np.column_stack(columns))
-    weights = np.linalg.solve(r, q.T @ dy)
-    residual = dy - np.column_stack(columns) @ weights
-    beta = float(weights[0] / (np.abs(dx).max() or 1.0))
-    slope = float(weights[1] / len(y)) if trend == "ct" else 0.0
-    alpha = float(origin_y - beta * origin_x - slope * bar.mean()) if constant else 0.0
-    r_squared = 1.0 - float(residual @ residual) / float(dy @ dy)
-    return _Regression(alpha, beta, slope, r_squared, residual, "")
+    total = float(dy @ dy)
+    bar = np.arange(len(y)) - (len(y) - 1) / 2.0
+    slope_y, slope_x = (bar @ dy / (bar @ bar), bar @ dx / (bar @ bar)) if trend == "ct" else (0, 0)
+    if trend == "ct":
+        dy, dx = dy - slope_y * bar, dx - slope_x * bar
+    weight = float(dx @ dx)
+    if not weight > 1e-28 * float(x @ x):
+        nothing = np.full(len(y), np.nan)
+        note = "x is a straight line, which the trend already is; nothing to test."
+        return _Regression(math.nan, math.nan, 0.0, math.nan, nothing, note)
+    beta = float(dx @ dy) / weight
+    # Once more on the residual: the first beta is good to the square root of the digits at worst.
+    beta += float(dx @ (dy - beta * dx)) / weight
+    residual = dy - beta * dx
+    slope = float(slope_y - beta * slope_x)
+    alpha = mean_y - beta * mean_x - slope * (len(y) + 1) / 2.0
+    return _Regression(alpha, beta, slope, 1.0 - float(residual @ residual) / total, residual, "")
 
 
 def dickey_fuller(

@@ -4,6 +4,7 @@ from kernels.adf import lag_sums, level_statistic, roll_adf
 from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
 from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
 from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
+from kernels.regression import take_out
 from kernels.series import mean_square, relative_strength, slope_against_time
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
@@ -29,4 +30,5 @@ __all__ = [
     "run_kalman",
     "slope_against_time",
     "start_kalman",
+    "take_out",
 ]

@@ -1,7 +1,8 @@
 """The simulations behind the tables in `analytics`.
 
 `python tests/simulate.py roots` prints those of `analytics/near_unit_root.py` (half a minute),
-`python tests/simulate.py surfaces` those of `analytics/finite_sample.py` (five minutes).
+`python tests/simulate.py surfaces` those of `analytics/finite_sample.py` (ten minutes),
+`python tests/simulate.py cusum` those of `analytics/drift.py`.
 """
 
 from __future__ import annotations
@@ -139,6 +140,25 @@ def surface(trend, legs, scale, seed=1):
     return np.linalg.lstsq(weights * powers, weights * np.array(rows), rcond=None)[0].T
 
 
+@njit
+def cusum_statistics(bars, repeats, seed):
+    """Return the largest |partial sum| of residuals of noise on a constant and a walk."""
+    np.random.seed(seed)
+    found = np.empty(repeats)
+    u, x = np.empty(bars), np.empty(bars)
+    for i in range(repeats):
+        walk = 0.0
+        for t in range(bars):
+            u[t] = np.random.normal()
+            walk += np.random.normal()
+            x[t] = walk
+        _detrend(u, 1)
+        _detrend(x, 1)
+        u -= (x * u).sum() / (x * x).sum() * x
+        found[i] = np.abs(np.cumsum(u)).max() / np.sqrt(bars)
+    return found
+
+
 def print_roots():
     for name, rows in zip(("OBSERVED", "ESTIMATED"), table(), strict=True):
         sys.stdout.write(f"{name}\n")
@@ -156,5 +176,10 @@ def print_surfaces():
             sys.stdout.write("    ),\n")
 
 
+def print_cusum():
+    found = np.quantile(cusum_statistics(2_000, 100_000, 1), [0.90, 0.95, 0.99])
+    sys.stdout.write(f"{found.round(3)}\n")
+
+
 if __name__ == "__main__":
-    {"roots": print_roots, "surfaces": print_surfaces}[sys.argv[1]]()
+    {"cusum": print_cusum, "roots": print_roots, "surfaces": print_surfaces}[sys.argv[1]]()

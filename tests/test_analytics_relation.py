@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
+import simulate
 from statsmodels.tsa.adfvalues import mackinnoncrit, mackinnonp
 from statsmodels.tsa.stattools import adfuller, coint
 
 import analytics
+from analytics.finite_sample import SURFACES, finite_p
 from analytics.mackinnon import asymptotic_p, critical_values
 from market import DataError
 
@@ -67,7 +69,7 @@ def test_adf_equals_adfuller(bars, trend, lags):
         result_object=True,
     )  # fmt: skip
     assert ours.statistic == pytest.approx(peer.statistic, abs=1e-8)
-    assert ours.p_value == pytest.approx(peer.pvalue, abs=1e-9)
+    assert ours.p_value_asymptotic == pytest.approx(peer.pvalue, abs=1e-9)
     assert (ours.lags, ours.n_obs) == (peer.lags, peer.nobs)
     assert ours.critical_values == pytest.approx(peer.critical_values, rel=1e-12)
 
@@ -114,6 +116,40 @@ def test_phillips_ouliaris_is_archs_and_agrees_with_the_printed_crude_oil():
         analytics.phillips_ouliaris(2.0 * data.WTI, data.WTI)
 
 
+@pytest.mark.parametrize("key", [key for key in SURFACES if key != ("n", 2)])
+@pytest.mark.parametrize("bars", [25, 37, 100, 700, 100_000])
+def test_p_values_and_mackinnons_critical_values_agree(key, bars):
+    critical = critical_values(*key, bars - 1)
+    for level, value in critical.items():
+        told = float(level.removesuffix("%")) / 100.0
+        assert finite_p(value, *key, bars) == pytest.approx(told, rel=0.05)
+
+
+@pytest.mark.parametrize("key", SURFACES)
+def test_p_values_rise_with_the_statistic_and_end_as_the_asymptotic_ones(key):
+    statistics = np.linspace(-12.0, 4.0, 400)
+    for bars in (10, 25, 60, 1_000):
+        p = np.array([finite_p(statistic, *key, bars) for statistic in statistics])
+        assert (np.diff(p) >= 0.0).all()
+        assert p[0] < 1e-6
+        assert p[-1] > 0.999
+    for statistic in np.linspace(-5.0, -1.0, 20):
+        endless = asymptotic_p(statistic, *key)
+        assert finite_p(statistic, *key, 10**7) == pytest.approx(endless, abs=0.004)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trend", ["n", "c", "ct"])
+@pytest.mark.parametrize("legs", [1, 2])
+@pytest.mark.parametrize("bars", [33, 400])
+def test_p_values_are_uniform_on_new_walks(trend, legs, bars):
+    found = simulate.null_statistics(bars, simulate.TERMS[trend], legs, 40_000, 12_345)
+    p = np.array([finite_p(statistic, trend, legs, bars) for statistic in found])
+    for level in (0.01, 0.05, 0.1, 0.5):
+        error = math.sqrt(level * (1.0 - level) / len(p))
+        assert np.mean(p < level) == pytest.approx(level, abs=4.0 * error)
+
+
 def test_johansen_equals_the_published_run():
     data = reference.table("pairs/ewa_ewc_daily.csv")
     found = analytics.johansen(data[["EWA", "EWC"]])
@@ -137,7 +173,7 @@ def test_ewa_ewc_engle_granger():
     assert found.alpha == pytest.approx(line["intercept"], rel=1e-11)
     aic = printed["coint(EWC,EWA) default aic"]
     assert found.statistic == pytest.approx(aic["stat"], abs=1e-8)
-    assert found.p_value == pytest.approx(aic["p"], abs=1e-9)
+    assert found.p_value_asymptotic == pytest.approx(aic["p"], abs=1e-9)
     one = analytics.engle_granger(data.EWC, data.EWA, lags=1)
     urca = printed["adf_on_OLS_residual_no_const_lag1"]["R urca ur.df(resid,type='none',lags=1)"]
     assert one.statistic == pytest.approx(urca, abs=1e-9)
@@ -159,7 +195,7 @@ def test_stata_and_r_print_the_same_adf():
         found = analytics.adf(data[row["series"]], row["lags"], row["reg"])
         assert found.statistic == pytest.approx(row["stat"], abs=2e-5)
         if "p" in row:
-            assert found.p_value == pytest.approx(row["p"], abs=1e-5)
+            assert found.p_value_asymptotic == pytest.approx(row["p"], abs=1e-5)
     urca = printed["R_urca_ur_df"]["infl_lags1"]
     names = {"n": "none", "c": "drift", "ct": "trend"}
     for trend, name in names.items():
