@@ -4,7 +4,7 @@ For each probability the quantile of Dickey-Fuller's t is a polynomial in 1 / ba
 MacKinnon (1996), "Numerical Distribution Functions for Unit Root and Cointegration Tests", Journal
 of Applied Econometrics 11. Simulated with independent normal increments and no lags by
 `tests/simulate.py` (13 lengths from 25 to 2,000 bars, up to a million walks each). At
-MacKinnon's 1, 5 and 10 % critical values of 2010 they give 1, 5 and 10 % to within a twentieth of that.
+MacKinnon's 1, 5 and 10 % critical values of 2010 they give those p-values to within a twentieth.
 """
 
 from __future__ import annotations
