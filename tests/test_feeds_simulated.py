@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.tsa.stattools import coint
 
-from feeds.simulated import ASSETS, IDS_PER_SECOND, SLOT_S, Simulated
+from feeds.simulated import Simulated
+from feeds.simulated_market import ASSETS, IDS_PER_SECOND, SLOT_S
 from market import DAY_US, HOUR_US, SECOND_US, Funding, Notice, Quote, Trade, UnknownSymbol
 
 ETH, BTC, DOGE = "sim:ETHUSDT", "sim:BTCUSDT", "sim:DOGEUSDT"
