@@ -376,18 +376,23 @@ def test_wanted_while_the_handshake_was_on_its_way(desk: Desk, exchange: Exchang
     exchange.wait_for_streams("btcusdt@aggTrade", "ethusdt@aggTrade")
 
 
-def test_a_venue_that_drops_every_connection_is_not_hammered(exchange: Exchange) -> None:
-    waits = iter([0.01, 0.02, 600.0])
-    sink, buffer = MemorySink(), HotBuffer(100)
-    recorder = Recorder(BinanceUsdm(exchange.url), sink, buffer, Settings(), QUICK, lambda: waits)
-    recorder.watch(frozenset({BTC}))
-    recorder.start()
+def test_a_venue_that_drops_every_connection_is_not_hammered(
+    desk: Desk, exchange: Exchange
+) -> None:
+    used: list[float] = []
+
+    def waits() -> Iterator[float]:
+        for wait in (0.01, 0.02, 600.0):
+            used.append(wait)
+            yield wait
+
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, backoff=waits)
     for opened in (1, 2, 3):
         wait_until(lambda n=opened: exchange.opened == n)
         exchange.wait_for_streams("btcusdt@aggTrade")
         exchange.drop()
-    wait_until(recorder.failure)
-    assert next(waits, None) is None, "the waits began again after a connection of no length"
+        wait_until(lambda n=opened: len(used) == n)
+    assert used == [0.01, 0.02, 600.0], "the waits began again after a connection of no length"
     _stop_within_limit(recorder)
 
 
