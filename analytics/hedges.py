@@ -192,7 +192,7 @@ class RollingHuber(Resumable):
 
     @property
     def windows_given_up(self) -> int:
-        """Windows that did not converge and gave NaN; none is known."""
+        """Windows that did not converge and gave NaN: some per million where prices hardly move."""
         return int(self._parts["counts"][4])
 
     def extend(self, y: Any, x: Any) -> Hedge:

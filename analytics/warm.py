@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analytics.drift import cusum
 from analytics.hedges import RollingHuber, RollingOls
 from analytics.kalman_filter import KalmanHedge
 from analytics.persistence import half_life
@@ -28,3 +29,4 @@ def warm_up() -> None:
     momentum(y, 10)
     correlation(y, x, 10)
     half_life(engle_granger(y, x).residual)
+    cusum(y, x)

@@ -29,7 +29,7 @@ Codes = npt.NDArray[np.int8]
 REF_Y, REF_X, LEVEL, SLOPE, SIGMA, LAST_ALPHA, LAST_BETA = range(7)
 HUBER_FIT = 7
 # Places in `counts`: usable bars seen, next place in the rings, run of equal x at the end, whether
-# `fit` holds the solution of the window before, and windows given up unconverged (always 0).
+# `fit` holds the solution of the window before, and windows given up unconverged.
 SEEN, HEAD, RUN, WARM, GIVEN_UP = range(5)
 HUBER_COUNTS = 5
 # Places in `moments`, over the bars inside unless said otherwise.
@@ -42,6 +42,8 @@ MOST_STEPS = 500
 # least absolute deviations; it is stopped at this fraction of the largest |y| in the window.
 SCALE_FLOOR = 1e-10
 FALL = 0.125
+# Windows that converge do so in fewer steps than this; then a collapsed scale is looked for.
+PATIENCE = 25
 NOTHING, APPROACHED, SOLVED = range(3)
 
 
@@ -183,6 +185,95 @@ def _stride(
 
 
 @compiled
+def _turn(dy: Floats, dx: Floats, pivot: int) -> float:
+    """Return the slope of the line through one bar with the least absolute residuals.
+
+    It is the median of the slopes to the other bars, each weighted by its distance in x.
+    """
+    slopes, weights = np.zeros(len(dy)), np.zeros(len(dy))
+    for i in range(len(dy)):
+        if dx[i] != dx[pivot]:
+            weights[i] = abs(dx[i] - dx[pivot])
+            slopes[i] = (dy[i] - dy[pivot]) / (dx[i] - dx[pivot])
+    order = np.argsort(slopes)
+    half, passed = 0.5 * weights.sum(), 0.0
+    for i in order:
+        passed += weights[i]
+        if weights[i] > 0.0 and passed >= half:
+            return float(slopes[i])
+    return 0.0
+
+
+@compiled
+def _least_absolute(ring_y: Floats, ring_x: Floats, fit: Floats, codes: Codes) -> None:
+    """Put the line of least absolute residuals into `fit`, exactly.
+
+    The best line goes through two bars. A line through some bars is turned about each of them in
+    turn; once no turn shortens the residuals, none of its neighbours is better, and by convexity
+    no line is.
+    """
+    dy, dx = ring_y - (fit[REF_Y] + fit[LEVEL]), ring_x - fit[REF_X]
+    slope = fit[SLOPE]
+    pivot = int(np.argmin(np.abs(dy - slope * dx)))
+    level = dy[pivot] - slope * dx[pivot]
+    least, close = np.inf, 1e-12 * (np.abs(dy).max() + abs(slope) * np.abs(dx).max())
+    codes[:] = 0
+    for _ in range(MOST_STEPS):
+        turned = _turn(dy, dx, pivot)
+        new_level = dy[pivot] - turned * dx[pivot]
+        total = np.abs(dy - new_level - turned * dx).sum()
+        if total < least * (1.0 - 1e-14):
+            least, slope, level = total, turned, new_level
+            codes[:] = 0
+        for i in range(len(dx)):
+            if dx[i] == dx[pivot]:
+                codes[i] = 1
+        pivot = -1
+        for i in range(len(dx)):
+            if codes[i] == 0 and abs(dy[i] - level - slope * dx[i]) <= close:
+                pivot = i
+        if pivot < 0:
+            break
+    fit[LEVEL] += level
+    fit[SLOPE] = slope
+
+
+@compiled
+def _collapse(
+    ring_y: Floats,
+    ring_x: Floats,
+    epsilon: float,
+    floor: float,
+    fit: Floats,
+    codes: Codes,
+    moments: Floats,
+    best: float,
+) -> bool:
+    """Try whether the scale tends to 0: the minimum is then the line of least absolutes.
+
+    It is if sigma grows the objective there, which is what `room` in `_newton` says of the bars on
+    the line. Where it is not, `fit` stays as it was.
+    """
+    level, slope, sigma = fit[LEVEL], fit[SLOPE], fit[SIGMA]
+    _least_absolute(ring_y, ring_x, fit, codes)
+    # Wide enough to count the bars on the line as inside whatever was rounded.
+    fit[SIGMA] = 10.0 * floor
+    value = _measure(ring_y, ring_x, epsilon, fit, codes, moments)
+    line_level, line_slope = fit[LEVEL], fit[SLOPE]
+    # The wider scale alone costs so much. Descent that has ended up at the floor needs no more
+    # proof: ties between bars can leave many lines equally good.
+    near = best + 20.0 * len(ring_y) * floor
+    sound = value <= near and (
+        sigma <= 100.0 * floor or _newton(len(ring_y), epsilon, floor, fit, moments) > 0
+    )
+    if sound:
+        fit[LEVEL], fit[SLOPE], fit[SIGMA] = line_level, line_slope, floor
+    else:
+        fit[LEVEL], fit[SLOPE], fit[SIGMA] = level, slope, sigma
+    return bool(sound)
+
+
+@compiled
 def _start(ring_y: Floats, ring_x: Floats, fit: Floats) -> None:
     """Put the window's least-squares line into `fit`."""
     n = len(ring_y)
@@ -215,9 +306,16 @@ def _solve(
     fit[SIGMA] = max(fit[SIGMA], floor)
     best = np.inf
     level, slope, sigma = fit[LEVEL], fit[SLOPE], fit[SIGMA]
-    step = NOTHING
+    step, earlier = NOTHING, np.inf
     codes[:] = 2
-    for _ in range(MOST_STEPS):
+    for count in range(MOST_STEPS):
+        if count % PATIENCE == PATIENCE - 1:
+            if _collapse(ring_y, ring_x, epsilon, floor, fit, codes, moments, best):
+                return True
+            # Ties between bars can leave many lines equally good: the objective is then flat.
+            if earlier - best <= 1e-9 * best:
+                return True
+            earlier = best
         value = _measure(ring_y, ring_x, epsilon, fit, codes, moments)
         if step == SOLVED and moments[CHANGED] == 0.0:
             return True

@@ -91,6 +91,23 @@ def test_every_huber_window_converges_on_ill_natured_data():
         assert np.isfinite(hedge.beta[window:]).all()
 
 
+@pytest.mark.parametrize("moves", [0.5, 0.2, 0.05])
+@pytest.mark.parametrize("window", [10, 20, 100])
+def test_huber_converges_on_prices_that_mostly_stand_still(window, moves):
+    # The scale may then tend to 0, and ties may leave many lines equally good.
+    rng = np.random.default_rng(1)
+    step = rng.choice([-1, 1], (2, 3_000)) * rng.integers(1, 4, (2, 3_000))
+    y, x = 100.0 + 0.01 * np.cumsum(np.where(rng.random((2, 3_000)) < moves, step, 0), axis=1)
+    model = analytics.RollingHuber(window)
+    hedge = model.extend(y, x)
+    assert model.windows_given_up == 0
+    for t in range(window, 3_000, 211):
+        ys, xs = y[t - window + 1 : t + 1], x[t - window + 1 : t + 1]
+        if np.ptp(xs) > 0.0 and np.ptp(ys) > 0.0:
+            ours = twins.huber_profile(ys, xs, hedge.alpha[t], hedge.beta[t])
+            assert ours <= twins.huber_objective(ys, xs, *twins.huber(ys, xs)) * (1.0 + 1e-9)
+
+
 def test_explicit_kalman_equals_pykalman():
     from pykalman import KalmanFilter
 
