@@ -32,50 +32,33 @@ DIFFUSE = 1e6
 
 
 @compiled
-def _update(y: float, x: float, state: Floats) -> tuple[float, float]:
-    """Take one bar in; return the innovation and its variance before the shared factor.
+def _update(
+    y: float, u: float, level: float, slope: float, p00: float, p01: float, p11: float, noise: float
+) -> tuple[float, float, float, float, float, float, float]:
+    """Take one bar in: innovation, its variance, and the state and covariance after the bar.
 
-    `state` comes with the covariance *prior* to the bar. The update is Joseph's form, which stays
-    positive definite whatever is rounded.
+    The covariance given is *prior* to the bar. The update is Joseph's form, which stays positive
+    definite whatever is rounded. Without a variance above 0 the state stays as it is.
     """
-    u = (x - state[CENTRE]) / state[SCALE]
-    p00, p01, p11, noise = state[P00], state[P01], state[P11], state[NOISE]
     h0, h1 = p00 + u * p01, p01 + u * p11
     variance = h0 + u * h1 + noise
-    innovation = (y - state[OFFSET]) - (state[LEVEL] + state[SLOPE] * u)
+    innovation = y - (level + slope * u)
     if not variance > 0.0:
-        return innovation, np.nan
-    k0, k1 = h0 / variance, h1 / variance
-    state[LEVEL] += k0 * innovation
-    state[SLOPE] += k1 * innovation
+        return innovation, np.nan, level, slope, p00, p01, p11
+    share = 1.0 / variance
+    k0, k1 = h0 * share, h1 * share
     a, b, c, d = 1.0 - k0, -k0 * u, -k1, 1.0 - k1 * u
     q00, q01 = a * p00 + b * p01, a * p01 + b * p11
     q10, q11 = c * p00 + d * p01, c * p01 + d * p11
-    state[P00] = q00 * a + q01 * b + k0 * k0 * noise
-    state[P01] = q00 * c + q01 * d + k0 * k1 * noise
-    state[P11] = q10 * c + q11 * d + k1 * k1 * noise
-    return innovation, variance
-
-
-@compiled
-def _note_hedge(state: Floats) -> None:
-    state[LAST_BETA] = state[SLOPE] / state[SCALE]
-    state[LAST_ALPHA] = state[OFFSET] + state[LEVEL] - state[LAST_BETA] * state[CENTRE]
-
-
-@compiled
-def _predict(x: float, state: Floats) -> None:
-    """Move on to the next bar: the centre follows x, and the hedge may have wandered."""
-    move = state[CENTRE_GAIN] * (x - state[CENTRE])
-    if move != 0.0:
-        d = move / state[SCALE]
-        state[CENTRE] += move
-        state[LEVEL] += d * state[SLOPE]
-        state[P00] += d * (2.0 * state[P01] + d * state[P11])
-        state[P01] += d * state[P11]
-    state[P00] += state[W00]
-    state[P01] += state[W01]
-    state[P11] += state[W11]
+    return (
+        innovation,
+        variance,
+        level + k0 * innovation,
+        slope + k1 * innovation,
+        q00 * a + q01 * b + k0 * k0 * noise,
+        q00 * c + q01 * d + k0 * k1 * noise,
+        q10 * c + q11 * d + k1 * k1 * noise,
+    )
 
 
 @compiled
@@ -88,20 +71,43 @@ def run_kalman(
     innovation: Floats,
     innovation_var: Floats,
 ) -> None:
-    """Follow the hedge over new bars, starting from and leaving the prior of the next bar."""
+    """Follow the hedge over new bars, starting from and leaving the prior of the next bar.
+
+    (The state lives in local variables: in the array it would go through memory at every bar.)
+    """
+    centre, scale, offset = state[CENTRE], state[SCALE], state[OFFSET]
+    level, slope = state[LEVEL], state[SLOPE]
+    p00, p01, p11 = state[P00], state[P01], state[P11]
+    w00, w01, w11 = state[W00], state[W01], state[W11]
+    noise, factor = state[NOISE], state[FACTOR]
+    centre_gain, factor_gain = state[CENTRE_GAIN], state[FACTOR_GAIN]
+    last_alpha, last_beta = state[LAST_ALPHA], state[LAST_BETA]
+    per_unit = 1.0 / scale
     for t in range(len(y)):
-        alpha[t] = beta[t] = innovation[t] = innovation_var[t] = np.nan
         if not (abs(y[t]) < LIMIT and abs(x[t]) < LIMIT):
+            alpha[t] = beta[t] = innovation[t] = innovation_var[t] = np.nan
             continue
-        factor = state[FACTOR]
-        e, variance = _update(y[t], x[t], state)
-        innovation[t] = e
-        innovation_var[t] = variance * factor
-        _note_hedge(state)
-        alpha[t], beta[t] = state[LAST_ALPHA], state[LAST_BETA]
-        if state[FACTOR_GAIN] > 0.0 and variance > 0.0:
-            state[FACTOR] += state[FACTOR_GAIN] * (e * e / variance - factor)
-        _predict(x[t], state)
+        away = x[t] - centre
+        e, variance, level, slope, p00, p01, p11 = _update(
+            y[t] - offset, away * per_unit, level, slope, p00, p01, p11, noise
+        )
+        innovation[t], innovation_var[t] = e, variance * factor
+        last_beta = slope * per_unit
+        last_alpha = offset + level - last_beta * centre
+        alpha[t], beta[t] = last_alpha, last_beta
+        if factor_gain > 0.0 and variance > 0.0:
+            factor += factor_gain * (e * e / variance - factor)
+        # On to the next bar: the centre follows x, the level goes with it, the hedge may wander.
+        move = centre_gain * away * per_unit
+        centre += centre_gain * away
+        level += move * slope
+        p00 += move * (2.0 * p01 + move * p11) + w00
+        p01 += move * p11 + w01
+        p11 += w11
+    state[CENTRE], state[FACTOR] = centre, factor
+    state[LEVEL], state[SLOPE] = level, slope
+    state[P00], state[P01], state[P11] = p00, p01, p11
+    state[LAST_ALPHA], state[LAST_BETA] = last_alpha, last_beta
 
 
 @compiled
@@ -136,6 +142,32 @@ def _set_up(y: Floats, x: Floats, level_ratio: float, slope_ratio: float, state:
 
 
 @compiled
+def _over_prefix(y: Floats, x: Floats, settle: int, state: Floats) -> tuple[float, float]:
+    """Filter with the centre standing still, leaving state and covariance *after* the last bar.
+
+    Returns, from bar `settle` on, the sums of the squared standardised innovations and of the
+    logarithms of their variances.
+    """
+    level, slope = state[LEVEL], state[SLOPE]
+    p00, p01, p11 = state[P00], state[P01], state[P11]
+    total = logs = 0.0
+    for t in range(len(y)):
+        if t > 0:
+            p00 += state[W00]
+            p11 += state[W11]
+        u = (x[t] - state[CENTRE]) / state[SCALE]
+        e, variance, level, slope, p00, p01, p11 = _update(
+            y[t] - state[OFFSET], u, level, slope, p00, p01, p11, state[NOISE]
+        )
+        if t >= settle:
+            total += e * e / variance
+            logs += np.log(variance)
+    state[LEVEL], state[SLOPE] = level, slope
+    state[P00], state[P01], state[P11] = p00, p01, p11
+    return total, logs
+
+
+@compiled
 def start_kalman(
     y: Floats,
     x: Floats,
@@ -156,17 +188,18 @@ def start_kalman(
     """
     if not _set_up(y, x, level_ratio, slope_ratio, state):
         return False
-    count, total = len(y), 0.0
-    for t in range(count):
-        e, variance = _update(y[t], x[t], state)
-        if t >= settle:
-            total += e * e / variance
-        if t + 1 == count:
-            _note_hedge(state)
-            state[CENTRE_GAIN] = centre_gain
-        _predict(x[t], state)
-    state[FACTOR] = total / (count - settle)
-    state[FACTOR_GAIN] = factor_gain
+    total, _ = _over_prefix(y, x, settle, state)
+    away = x[-1] - state[CENTRE]
+    state[LAST_BETA] = state[SLOPE] / state[SCALE]
+    state[LAST_ALPHA] = state[OFFSET] + state[LEVEL] - state[LAST_BETA] * state[CENTRE]
+    d = centre_gain * away / state[SCALE]
+    state[CENTRE] += centre_gain * away
+    state[LEVEL] += d * state[SLOPE]
+    state[P00] += d * (2.0 * state[P01] + d * state[P11]) + state[W00]
+    state[P01] += d * state[P11]
+    state[P11] += state[W11]
+    state[FACTOR] = total / (len(y) - settle)
+    state[CENTRE_GAIN], state[FACTOR_GAIN] = centre_gain, factor_gain
     return bool(state[FACTOR] > 0.0)
 
 
@@ -181,13 +214,9 @@ def kalman_likelihood(
     """
     if not _set_up(y, x, level_ratio, slope_ratio, state):
         return np.nan
-    total = logs = 0.0
-    for t in range(len(y)):
-        e, variance = _update(y[t], x[t], state)
-        if t >= 2:
-            total += e * e / variance
-            logs += np.log(variance)
-        _predict(x[t], state)
+    total, logs = _over_prefix(y, x, 2, state)
+    state[P00] += state[W00]
+    state[P11] += state[W11]
     terms = len(y) - 2
     state[FACTOR] = total / terms
     return float(-0.5 * (terms * (np.log(2.0 * np.pi * state[FACTOR]) + 1.0) + logs))
