@@ -6,7 +6,10 @@ screen too. Nothing here knows Streamlit.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -22,13 +25,17 @@ from config import Settings
 from desk import Desk, PairView
 from ingest import Choice, FeedStatus, Ingest, create_feed
 from market import (
+    DAY_US,
     HOUR_US,
     SECOND_US,
     DataError,
+    FeedError,
     Funding,
     Quote,
+    SettingError,
     StoreError,
     Trade,
+    UnknownSymbol,
     split_instrument,
 )
 from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
@@ -40,6 +47,7 @@ STEP_S = 0.05
 SESSION_S = 20.0
 LINGER_S = 90.0
 ASSESS_S = 2.0
+GAPS_S = 3.0
 FUNDING_HOURS = 8.0
 
 
@@ -72,6 +80,8 @@ class Snapshot:
     feed: FeedStatus
     choice: Choice
     store: StoreHealth
+    recorded: int
+    gaps: int
     y: LegNow
     x: LegNow
     view: PairView | None
@@ -123,6 +133,9 @@ class Engine:
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._problem = ""
+        self._venues: set[str] = set()
+        self._recorded_before = sum(span.trades for span in self.store.spans().values())
+        self._gaps: dict[str, tuple[float, int]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
 
@@ -154,8 +167,15 @@ class Engine:
             return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
 
     def _warm_up(self) -> None:
-        """Compile the kernels once; the desk waits for it, prices do not."""
+        """Compile the kernels once; the desk waits for it, prices do not.
+
+        What lives by now lives as long as the process: some 200,000 objects, mostly modules. They
+        are put out of the collector's sight, because Streamlit collects after every rerun, and
+        walking them takes 65 ms during which no message leaves.
+        """
         analytics.warm_up()
+        gc.collect()
+        gc.freeze()
         self._ready.set()
 
     def _run(self) -> None:
@@ -164,24 +184,37 @@ class Engine:
             if self._stop.is_set():
                 return
         while not self._stop.wait(STEP_S):
-            self._subscribe()
             try:
+                self._subscribe()
                 self.desk.step(self.ingest.now_us)
-            except (DataError, StoreError) as error:
+                self._problem = ""
+            except (DataError, FeedError, SettingError, StoreError) as error:
                 self._problem = f"The models stopped at this bar: {error}"
                 log.exception("A desk step failed")
 
     # Who watches what -------------------------------------------------------------------
 
     def pair_defaults(self) -> tuple[PairSettings, ...]:
-        """Return the pairs watched from the start: every other asset priced in the second one."""
-        venue = self.ingest.choice().venue
-        if venue is None:
+        """Return the pairs watched from the start: every other asset priced in the second one.
+
+        Assets the venue does not list are left out.
+        """
+        names = self.own_instruments(self.ingest.choice().venue)
+        if len(names) < 2:
             return ()
-        feed = create_feed(venue, self.settings)
-        names = [feed.instrument(text) for text in self.settings.symbols.split(",") if text.strip()]
         quote = names[1]
         return tuple(PairSettings(name, quote) for name in dict.fromkeys(names) if name != quote)
+
+    def own_instruments(self, venue: str | None) -> list[str]:
+        """Return the assets of the settings as a venue names them, those it lists."""
+        if venue is None:
+            return []
+        feed = create_feed(venue, self.settings)
+        names = []
+        for text in self.settings.symbols.split(","):
+            with contextlib.suppress(UnknownSymbol):
+                names.append(feed.instrument(text.strip()))
+        return names
 
     def watch(self, session: str, pairs: Iterable[PairSettings]) -> tuple[str, ...]:
         """Say what a session looks at now; returns sentences about what was refused."""
@@ -193,16 +226,29 @@ class Engine:
             wanted = wanted[:limit]
         with self._lock:
             running = {pair for one in self._sessions.values() for pair in one.pairs}
-            room = self.settings.max_pairs - len(running)
-            fresh = [pair for pair in wanted if pair not in running]
-            if len(fresh) > max(room, 0):
+            fits = tuple(
+                pair for pair in wanted if pair in running or self._has_room(running, pair)
+            )
+            if len(fits) < len(wanted):
                 refused.append(
-                    f"This deployment already runs {len(running)} pairs, its limit; "
-                    "choose one that others watch, or try again later."
+                    f"This deployment is at its limit of {self.settings.max_pairs} pairs or "
+                    f"{self.settings.max_instruments} instruments; choose one that others watch, "
+                    "or try again later."
                 )
-                wanted = tuple(pair for pair in wanted if pair in running)
-            self._sessions[session] = _Session(wanted, time.monotonic())
+            now = time.monotonic()
+            before = self._sessions.get(session, _Session()).pairs
+            self._released |= {pair: now for pair in before if pair not in fits}
+            self._sessions[session] = _Session(fits, now)
         return tuple(refused)
+
+    def _has_room(self, running: set[PairSettings], pair: PairSettings) -> bool:
+        """Tell whether one more pair may run, and note it as running if so."""
+        legs = {leg for one in running for leg in (one.y, one.x)}
+        legs |= {pair.y, pair.x}
+        if len(running) >= self.settings.max_pairs or len(legs) > self.settings.max_instruments:
+            return False
+        running.add(pair)
+        return True
 
     def _subscribe(self) -> None:
         """Turn what sessions look at into subscriptions, and forget sessions that went away."""
@@ -218,6 +264,8 @@ class Engine:
                 if now - at < LINGER_S and pair not in active
             }
             lingering = set(self._released)
+            for pair in self._assessments.keys() - active - lingering:
+                del self._assessments[pair]
         pinned = self.pair_defaults()
         wanted = active | lingering | set(pinned)
         self.desk.want(wanted, pinned)
@@ -225,6 +273,9 @@ class Engine:
         for pair in wanted:
             for leg in (pair.y, pair.x):
                 venues.setdefault(split_instrument(leg)[0], set()).add(leg)
+        for venue in self._venues - venues.keys():
+            self.ingest.watch(venue, frozenset())
+        self._venues = set(venues)
         for venue, legs in venues.items():
             self.ingest.watch(venue, frozenset(legs), frozenset(legs))
 
@@ -243,12 +294,19 @@ class Engine:
         relation = self._relation(settings, view)
         if self._problem:
             notices += (self._problem,)
+        if self._ready.is_set() and not self._thread.is_alive():
+            notices += (
+                "The models stopped because of an error in Tandem itself (see its log); "
+                "prices and recording go on. Restart the app, and please report it.",
+            )
         return Snapshot(
             settings=settings,
             now_us=now,
             feed=self.ingest.status(split_instrument(settings.y)[0]),
             choice=self.ingest.choice(),
             store=self.store.health(),
+            recorded=self._recorded_before + self.store.health().written,
+            gaps=sum(self._gaps_of(leg, now) for leg in (settings.y, settings.x)),
             y=y,
             x=x,
             view=view,
@@ -291,6 +349,15 @@ class Engine:
             buffer.quote(instrument),
             buffer.funding(instrument),
         )
+
+    def _gaps_of(self, instrument: str, now: int) -> int:
+        """Count the holes of the last day that were not filled; read anew every few seconds."""
+        at, count = self._gaps.get(instrument, (-math.inf, 0))
+        if time.monotonic() - at > GAPS_S:
+            gaps = self.store.gaps(instrument, now - DAY_US)
+            count = sum(gap.state != "filled" for gap in gaps)
+            self._gaps[instrument] = (time.monotonic(), count)
+        return count
 
     def _provisional(self, settings: PairSettings, y: LegNow, x: LegNow) -> Provisional | None:
         if y.trade is None or x.trade is None:

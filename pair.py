@@ -30,7 +30,7 @@ MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 # Raised whenever the numbers kept in a saved state change their meaning.
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 # Kept for every bar. The second group is what the models said, the third what was done about it.
 COLUMNS: dict[str, type] = {
@@ -153,7 +153,10 @@ class PairStream:
         self.bars = 0
         self._hedges: dict[str, Hedging] = {
             "ols": analytics.RollingOls(settings.lookback),
-            "kalman": analytics.KalmanHedge(prefix=settings.lookback),
+            # Its sense of how loud the noise is follows the market, over ten lookbacks.
+            "kalman": analytics.KalmanHedge(
+                prefix=settings.lookback, variance_memory=10 * settings.lookback
+            ),
             "huber": analytics.RollingHuber(settings.lookback),
         }
         kind = "rolling" if settings.z_kind == "model" else settings.z_kind
@@ -335,6 +338,7 @@ class Relation:
     n_obs: int
     statistic: float
     p_value: float
+    p_value_asymptotic: float
     lags: int
     half_life: float
     half_life_low: float
@@ -347,6 +351,8 @@ class Relation:
     crossings_per_day: float
     stale_share: float
     same_asset: bool
+    breaking: bool
+    note: str
 
 
 def assess(
@@ -371,6 +377,7 @@ def assess(
         n_obs=len(y),
         statistic=test.statistic,
         p_value=test.p_value,
+        p_value_asymptotic=test.p_value_asymptotic,
         lags=test.lags,
         half_life=life.half_life,
         half_life_low=life.low,
@@ -383,6 +390,8 @@ def assess(
         crossings_per_day=analytics.zero_crossings(test.residual) / len(y) * per_day,
         stale_share=1.0 - float(usable.mean()),
         same_asset=test.same_asset,
+        breaking=analytics.cusum(y, x).is_breaking,
+        note=test.note,
     )
 
 

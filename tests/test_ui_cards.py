@@ -59,7 +59,9 @@ def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapsho
                 trades_per_s=312.4, delay_ms=48.2,
             ),
             choice=Choice("binance-usdm"),
-            store=StoreHealth("recording", "", written=3_210_000, bytes=124_000_000),
+            store=StoreHealth("recording", "", written=10_000, bytes=124_000_000),
+            recorded=3_210_000,
+            gaps=0,
             y=y,
             x=x,
             view=view,
@@ -178,8 +180,11 @@ def test_a_log_beta_is_turned_into_units() -> None:
 
 
 RELATION = Relation(
-    2_000, -3.9, 0.012, 3, 14.2, 10.0, math.inf, 0.4, 0.98, 0.83, 0.056, 0.018, 40.0, 0.0, False
-)
+    n_obs=2_000, statistic=-3.9, p_value=0.012, p_value_asymptotic=0.011, lags=3, half_life=14.2,
+    half_life_low=10.0, half_life_high=math.inf, hurst=0.4, r_squared=0.98,
+    return_correlation=0.83, beta=0.056, beta_drift_per_hour=0.018, crossings_per_day=40.0,
+    stale_share=0.0, same_asset=False, breaking=False, note="",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -193,6 +198,14 @@ RELATION = Relation(
 )
 def test_the_verdict_is_what_the_p_value_means(p_value: float, words: str) -> None:
     assert words in cards.verdict(replace(RELATION, p_value=p_value))
+
+
+def test_a_relation_that_shifted_is_said_to_have() -> None:
+    assert "shifted" in cards.verdict(replace(RELATION, breaking=True))
+    assert (
+        cards.verdict(replace(RELATION, p_value=math.nan, note="A leg is constant."))
+        == "A leg is constant."
+    )
 
 
 def test_an_interval_without_an_end_is_infinite_on_the_card() -> None:
@@ -229,3 +242,8 @@ def test_a_page_without_anything_yet_is_designed() -> None:
 def test_text_from_outside_arrives_as_it_is_for_textcontent_to_place() -> None:
     feed = replace(snapshot().feed, errors=("<img src=x onerror=alert(1)>",))
     assert "<img" in cards.status(snapshot(feed=feed))["said"]
+
+
+def test_holes_in_the_record_are_counted() -> None:
+    status = cards.status(snapshot(gaps=2))
+    assert ["2", "bad", True] in [part for item in status["items"] for part in item["parts"]]

@@ -65,6 +65,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
     feed = snapshot.feed
     label, tone = STATES[feed.state]
+    gaps = max(snapshot.gaps, feed.gaps)
     if feed.venue == SIMULATED_VENUE and feed.state == "live":
         label, tone = "SIMULATED", "warn"
     elif feed.state == "live" and _is_stale(snapshot):
@@ -82,9 +83,10 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         {
             "parts": [
                 ["gaps ", "", False],
-                ["none" if not feed.gaps else str(feed.gaps), "bad" if feed.gaps else "", True],
+                [str(gaps) if gaps else "none", "bad" if gaps else "", True],
+                [" in 24 h", "", False],
             ],
-            "hint": "Jumps in the venue's trade ids since the start: trades that are missing.",
+            "hint": "Jumps in the venue's trade ids that were not filled: trades that are missing.",
         },
     ]
     return {
@@ -151,7 +153,7 @@ def _recorded(snapshot: Snapshot) -> str:
     if store.state in ("paused", "closed"):
         return "not recording"
     behind = f" \u00b7 {f.count(store.queued)} waiting" if store.oldest_waiting_s > 2.0 else ""
-    return f"recorded {f.count(store.written)} \u00b7 {f.size_of(store.bytes)}{behind}"
+    return f"recorded {f.count(snapshot.recorded)} \u00b7 {f.size_of(store.bytes)}{behind}"
 
 
 def chip(row: WatchRow, current: PairSettings) -> dict[str, Any]:
@@ -328,8 +330,8 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
             f"Engle\u2013Granger, {relation.n_obs:,} bars, lag {relation.lags}",
             f"p {f.p_value(relation.p_value)}",
             tone,
-            "Cointegration test of y on x with MacKinnon's asymptotic p-value for estimated "
-            "residuals; lag by AIC. "
+            "Cointegration test of y on x, lag by AIC; p for this many bars, from a simulated table "
+            f"(MacKinnon's asymptotic p: {f.p_value(relation.p_value_asymptotic)}). "
             "Clustered volatility makes it reject more often than it should.",
             id="p-value",
         ),
@@ -358,12 +360,13 @@ def _bars(value: float, unit: str = " bars") -> str:
 def verdict(relation: Relation) -> str:
     """Say in one sentence what the p-value means."""
     if not math.isfinite(relation.p_value):
-        return "The test gave no answer on these bars."
+        return relation.note or "The test gave no answer on these bars."
     if relation.p_value >= 0.10:
         return "No sign of a lasting relation: unrelated pairs look like this all the time."
     one_in = round(1.0 / max(relation.p_value, 0.001))
     more = "Fewer than 1" if relation.p_value < 0.001 else "1"
-    return f"{more} in {one_in:,} unrelated pairs would look this good, at one look."
+    text = f"{more} in {one_in:,} unrelated pairs would look this good, at one look."
+    return f"{text} But it shifted within these bars." if relation.breaking else text
 
 
 # What would it cost? --------------------------------------------------------------------

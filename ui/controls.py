@@ -100,11 +100,7 @@ def sidebar(engine: Engine, venue: str) -> View | None:
 
 def _offered(engine: Engine, feed: Feed) -> list[str]:
     """Return the symbols to choose from: the recorded ones, then what the venue trades most."""
-    own = [
-        f.symbol_of(feed.instrument(text))
-        for text in engine.settings.symbols.split(",")
-        if text.strip()
-    ]
+    own = [f.symbol_of(name) for name in engine.own_instruments(feed.venue)]
     return list(dict.fromkeys([*own, *feed.popular]))
 
 

@@ -100,7 +100,8 @@ def test_numbers_that_are_not_numbers_are_counted_not_shown(
         b"\xff\xfe",
     ):
         exchange.raw(frame)
-    expect(page.get_by_text(re.compile(r"\d of [\d,]+ messages were not understood"))).to_be_visible()
+    counted = re.compile(r"\d of [\d,]+ messages were not understood")
+    expect(page.get_by_text(counted)).to_be_visible()
     state(page, "LIVE")
 
 

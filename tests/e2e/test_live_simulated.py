@@ -12,8 +12,9 @@ pytestmark = pytest.mark.browser
 
 LOOKS = """() => {
   const figure = document.querySelector('[data-testid="chart"] .figure');
-  const hidden = figure._fullData.filter(trace => trace.visible === 'legendonly').map(trace => trace.name);
-  return [figure.dataset.mine, figure._fullLayout.xaxis.range, hidden, figure.parentElement.dataset.version];
+  const hidden = figure._fullData.filter(trace => trace.visible === 'legendonly');
+  return [figure.dataset.mine, figure._fullLayout.xaxis.range, hidden.map(trace => trace.name),
+          figure.parentElement.dataset.version];
 }"""
 
 
@@ -149,7 +150,8 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(browser, simulated_app:
     page = opened(context.new_page(), simulated_app)
     expect(page.get_by_test_id("signal")).to_be_visible()
     width = page.evaluate(
-        "Math.max(document.documentElement.scrollWidth, document.querySelector('.stMain').scrollWidth)"
+        "Math.max(document.documentElement.scrollWidth, "
+        "document.querySelector('.stMain').scrollWidth)"
     )
     assert width <= 390
     context.close()
