@@ -148,7 +148,9 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop reading, keep what must survive, close the record."""
+        """Stop reading, keep what must survive, close the record; stopping twice is harmless."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self.ingest.stop()
         if self._thread.is_alive():

@@ -330,7 +330,7 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
             f"Engle\u2013Granger, {relation.n_obs:,} bars, lag {relation.lags}",
             f"p {f.p_value(relation.p_value)}",
             tone,
-            "Cointegration test of y on x, lag by AIC; p for this many bars, from a simulated table "
+            "Cointegration test of y on x, lag by AIC; p for this many bars, simulated "
             f"(MacKinnon's asymptotic p: {f.p_value(relation.p_value_asymptotic)}). "
             "Clustered volatility makes it reject more often than it should.",
             id="p-value",

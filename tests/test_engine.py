@@ -1,0 +1,198 @@
+"""The composition root, headless: sessions, limits, one desk, a record that fails, a clean stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exchange import Exchange, wait_until
+
+import engine as engine_module
+from config import Settings
+from desk import Desk
+from engine import Engine
+from pair import PairSettings
+from storage import HotBuffer, NullStore
+
+PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
+Made = Callable[..., Engine]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Made]:
+    running: list[Engine] = []
+
+    def make(**settings: Any) -> Engine:
+        settings = {"venue": "sim", "public": "off", "database": tmp_path / "t.sqlite"} | settings
+        running.append(Engine(Settings(**settings)))
+        running[-1].start()
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.stop()
+
+
+def ready(running: Engine, pair: PairSettings = PAIR, session: str = "a") -> Any:
+    return wait_until(
+        lambda: (shot := running.look(session, pair)).relation is not None and shot, "a tested pair"
+    )
+
+
+def test_a_snapshot_answers_every_question(made: Made) -> None:
+    running = made()
+    shot = ready(running)
+    assert shot.feed.state == "live"
+    assert shot.store.state == "recording"
+    assert shot.y.trade.price > 0
+    assert shot.provisional.z == pytest.approx(shot.provisional.z)
+    assert shot.cost.total_bp > 0
+    assert not shot.notices
+    assert wait_until(lambda: running.look("a", PAIR).recorded > 1_000, "a record")
+
+
+def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> None:
+    running = made()
+    other = replace(PAIR, lookback=60)
+    ready(running)
+    ready(running, other, "b")
+    assert running.desk.view(PAIR) is not None
+    assert running.desk.view(other).settings == other
+    first = {name: thread for name, thread in _threads().items() if name == "desk"}
+    assert len(first) == 1
+
+
+def _threads() -> dict[str, threading.Thread]:
+    return {thread.name: thread for thread in threading.enumerate()}
+
+
+def test_a_choice_of_pair_never_restarts_the_feed_of_others(tmp_path: Path) -> None:
+    with Exchange() as exchange:
+        running = Engine(
+            exchange.settings(venue="binance-usdm", public="off", database=tmp_path / "t.sqlite")
+        )
+        running.start()
+        try:
+            exchange.wait_for_streams("ethusdt@aggTrade", "btcusdt@aggTrade")
+            opened = exchange.opened
+            pair = PairSettings("binance-usdm:XRPUSDT", "binance-usdm:BTCUSDT")
+            running.look("visitor", pair)
+            exchange.wait_for_streams("xrpusdt@aggTrade")
+            assert exchange.opened == opened
+        finally:
+            running.stop()
+
+
+def test_what_a_session_left_lingers_and_then_stops(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
+    monkeypatch.setattr(engine_module, "LINGER_S", 0.5)
+    running = made()
+    other = replace(PAIR, lookback=60)
+    ready(running, other)
+    wait_until(lambda: running.desk.view(other) is None, "the pair to be dropped")
+    assert wait_until(lambda: running.desk.view(running.pair_defaults()[0]), "the desk's own pairs")
+
+
+def test_a_session_may_run_so_many_pairs(made: Made) -> None:
+    running = made(sessions_pairs=2)
+    pairs = [replace(PAIR, lookback=20 + n) for n in range(4)]
+    assert "A session may run 2 pairs" in running.watch("a", pairs)[0]
+
+
+def test_a_deployment_may_run_so_many_pairs_and_instruments(made: Made) -> None:
+    running = made(max_pairs=2, max_instruments=3)
+    assert not running.watch("a", [PAIR])
+    assert (
+        "limit of 2 pairs" in running.watch("b", [replace(PAIR, lookback=n) for n in (30, 40)])[0]
+    )
+    assert not running.watch("c", [PAIR]), "a pair others watch costs nothing"
+    assert running.watch("d", [PairSettings("sim:SOLUSDT", "sim:BNBUSDT")])
+
+
+def test_assets_a_venue_does_not_list_are_left_out(made: Made) -> None:
+    running = made(symbols="NOSUCH,ETH,BTC")
+    assert [(p.y, p.x) for p in running.pair_defaults()] == [("sim:ETHUSDT", "sim:BTCUSDT")]
+    ready(running)
+
+
+def test_without_a_record_prices_and_signals_go_on(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "foreign").write_bytes(b"no database" * 100)
+    running = made(database=tmp_path / "foreign")
+    shot = ready(running)
+    assert shot.store.state == "paused"
+    assert "foreign" in shot.store.text
+    assert (tmp_path / "foreign").read_bytes() == b"no database" * 100
+
+
+def test_a_second_process_on_one_record_says_who_has_it(made: Made) -> None:
+    made()
+    second = made()
+    shot = second.look("a", PAIR)
+    assert shot.store.state == "paused"
+    assert "process" in shot.store.text
+
+
+def test_it_stops_within_two_seconds_and_a_restart_goes_on(made: Made, tmp_path: Path) -> None:
+    first = made()
+    pinned = wait_until(first.pair_defaults, "a venue")[0]
+    bars = ready(first, pinned).view.bars
+    start = time.monotonic()
+    first.stop()
+    assert time.monotonic() - start < 5.0
+    second = made()
+    view = ready(second, pinned).view
+    assert view.bars >= bars
+
+
+def test_heavy_work_runs_one_at_a_time_and_its_errors_come_back(made: Made) -> None:
+    running = made()
+    assert running.run_heavy(pow, 2, 10) == 1_024
+    with pytest.raises(ZeroDivisionError):
+        running.run_heavy(lambda: 1 / 0)
+
+
+def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -> None:
+    """What was shown live is what a replay of the record in arrival order shows."""
+    pair = replace(PAIR, bar_us=1_000_000, model="ols", lookback=20, z_window=10)
+    running = Engine(
+        Settings(
+            venue="sim",
+            public="off",
+            database=tmp_path / "live.sqlite",
+            symbols="ETH,BTC",
+            history_bars=10_000,
+        )  # fmt: skip
+    )
+    running.start()
+    try:
+        ready(running, pair)
+        live = running.desk.view(pair)
+        assert running.store.flush(10.0)
+        arrivals = sorted(
+            (trade for leg in (pair.y, pair.x) for trade in running.store.arrivals(leg, 0, 2**62)),
+            key=lambda trade: trade.received_us,
+        )
+    finally:
+        running.stop()
+    buffer = HotBuffer(500_000)
+    replayed = Desk(buffer, NullStore("none"), 500_000, 30_000_000, 10_000)
+    replayed.want([pair])
+    for start in range(0, len(arrivals), 997):
+        batch = arrivals[start : start + 997]
+        buffer.append(batch)
+        replayed.step(lambda venue, at=batch[-1].received_us: at)
+    columns = replayed.view(pair).columns
+    count = min(live.bars, len(columns["time_us"]))
+    assert count > 5_000
+    for name in ("time_us", "y", "x", "beta", "z", "signal", "event", "equity"):
+        np.testing.assert_array_equal(
+            live.columns[name][:count], columns[name][:count], err_msg=name
+        )
