@@ -7,12 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from market import SettingError
-from ui import backtest, live, say, state
+from ui import live, say, state
 
 st.set_page_config(
     page_title="Tandem", page_icon=":material/balance:", layout="wide", initial_sidebar_state=300
 )
 st.html(Path("ui/page.css"))
+
+
+def backtest_page() -> None:
+    """Open the Backtest page; it brings pandas, which the first price need not wait for."""
+    from ui import backtest
+
+    backtest.page()
+
 
 try:
     state.engine()
@@ -26,6 +34,6 @@ st.navigation(
         st.Page(
             live.page, title="Live", url_path="live", default=True, icon=":material/monitoring:"
         ),
-        st.Page(backtest.page, title="Backtest", url_path="backtest", icon=":material/history:"),
+        st.Page(backtest_page, title="Backtest", url_path="backtest", icon=":material/history:"),
     ]
 ).run()

@@ -63,7 +63,8 @@ class Settings:
     simulation_seed: int = _setting(7, "seed of the simulated market", 0, 2**31 - 1)
     simulation_rate: float = _setting(4.0, "simulated trades per second and instrument", 0.1, 5_000)
     replay_file: str = _setting(
-        "", "recording the `replay` venue plays (CSV, raw frames or a Tandem database)"
+        "",
+        "recordings the `replay` venue plays, separated by commas: CSV, raw frames or a database",
     )
     replay_speed: float = _setting(1.0, "replay speed; 0 plays as fast as possible", 0, 1_000)
     binance_usdm_url: str = _setting("wss://fstream.binance.com", "Binance USD-M websocket address")

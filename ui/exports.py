@@ -8,7 +8,6 @@ from typing import Any
 import numpy.typing as npt
 import streamlit as st
 
-import tables
 from backtest import ClosedTrade
 from engine import Engine, Snapshot
 from pair import PairSettings
@@ -38,12 +37,10 @@ def offer(engine: Engine, snapshot: Snapshot) -> None:
             leg: resampled(engine.seconds(leg, start_us, end_us), settings.bar_us)
             for leg in (settings.y, settings.x)
         }
-        return _joined(tables.write_bars(legs))
+        return _written("bars", legs)
 
     def trades() -> bytes:
-        return _joined(
-            tables.write_trades(engine.recorded(settings, start_us, end_us, MOST_TRADES))
-        )
+        return _written("trades", engine.recorded(settings, start_us, end_us, MOST_TRADES))
 
     _button("Resampled bars of both legs", bars, settings, "bars")
     _button("Recorded trades of both legs", trades, settings, "trades")
@@ -55,13 +52,13 @@ def offer_result(
     """Offer the aligned bars with all analytics, and the paper account's trades."""
 
     def analysis() -> bytes:
-        return _joined(tables.write_analysis(columns, settings.y, settings.x, settings.log_prices))
+        return _written("analysis", columns, settings.y, settings.x, settings.log_prices)
 
     _button("Aligned bars with all analytics", analysis, settings, "analysis")
     if closed:
         _button(
             "Closed paper trades",
-            lambda: _joined(tables.write_closed_trades(closed)),
+            lambda: _written("closed_trades", closed),
             settings,
             "paper-trades",
         )
@@ -82,5 +79,9 @@ def _button(label: str, build: Any, settings: PairSettings, kind: str) -> None:
     )
 
 
-def _joined(chunks: Iterable[bytes]) -> bytes:
+def _written(kind: str, *content: Any) -> bytes:
+    """Build a file; the writers bring pandas, which no page needs before a click."""
+    import tables
+
+    chunks: Iterable[bytes] = getattr(tables, f"write_{kind}")(*content)
     return b"".join(chunks)

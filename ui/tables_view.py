@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import streamlit as st
 
 from backtest import ClosedTrade
@@ -26,17 +27,15 @@ def tape(trades: list[Trade]) -> None:
     if not trades:
         st.info("No trade has arrived yet. The tape fills as soon as the venue sends one.")
         return
-    rows = pd.DataFrame(
-        {
-            "time (UTC)": [pd.Timestamp(trade.time_us, unit="us") for trade in trades],
-            "instrument": [f.symbol_of(trade.instrument) for trade in trades],
-            "taker": [SIDES[trade.side] for trade in trades],
-            "price": [trade.price for trade in trades],
-            "quantity": [trade.quantity for trade in trades],
-            "value": [trade.price * trade.quantity for trade in trades],
-            "delay (ms)": [(trade.received_us - trade.time_us) / 1_000 for trade in trades],
-        }
-    )
+    rows = {
+        "time (UTC)": _times(trade.time_us for trade in trades),
+        "instrument": [f.symbol_of(trade.instrument) for trade in trades],
+        "taker": [SIDES[trade.side] for trade in trades],
+        "price": [trade.price for trade in trades],
+        "quantity": [trade.quantity for trade in trades],
+        "value": [trade.price * trade.quantity for trade in trades],
+        "delay (ms)": [(trade.received_us - trade.time_us) / 1_000 for trade in trades],
+    }
     st.dataframe(
         rows,
         hide_index=True,
@@ -80,22 +79,21 @@ def closed_trades(trades: list[ClosedTrade]) -> None:
     if not trades:
         st.caption("No trade has been closed yet.")
         return
-    rows = pd.DataFrame(
-        {
-            "opened (UTC)": [pd.Timestamp(trade.entry_us, unit="us") for trade in trades],
-            "closed (UTC)": [pd.Timestamp(trade.exit_us, unit="us") for trade in trades],
-            "side": ["\u25b2 long" if trade.side > 0 else "\u25bc short" for trade in trades],
-            "bars": [trade.bars for trade in trades],
-            "z in": [trade.entry_z for trade in trades],
-            "z out": [trade.exit_z for trade in trades],
-            "gross": [trade.gross for trade in trades],
-            "fees": [-trade.fees for trade in trades],
-            "spread": [-trade.spread_cost for trade in trades],
-            "funding": [-trade.funding for trade in trades],
-            "net": [trade.net for trade in trades],
-            "closed by": [trade.reason for trade in trades],
-        }
-    ).iloc[::-1]
+    trades = trades[::-1]
+    rows = {
+        "opened (UTC)": _times(trade.entry_us for trade in trades),
+        "closed (UTC)": _times(trade.exit_us for trade in trades),
+        "side": ["\u25b2 long" if trade.side > 0 else "\u25bc short" for trade in trades],
+        "bars": [trade.bars for trade in trades],
+        "z in": [trade.entry_z for trade in trades],
+        "z out": [trade.exit_z for trade in trades],
+        "gross": [trade.gross for trade in trades],
+        "fees": [-trade.fees for trade in trades],
+        "spread": [-trade.spread_cost for trade in trades],
+        "funding": [-trade.funding for trade in trades],
+        "net": [trade.net for trade in trades],
+        "closed by": [trade.reason for trade in trades],
+    }
     money = st.column_config.NumberColumn(format="%.2f")
     st.dataframe(
         rows,
@@ -104,3 +102,7 @@ def closed_trades(trades: list[ClosedTrade]) -> None:
             name: money for name in ("z in", "z out", "gross", "fees", "spread", "funding", "net")
         },
     )
+
+
+def _times(times_us: Iterable[int]) -> npt.NDArray[np.datetime64]:
+    return np.fromiter(times_us, np.int64).astype("M8[us]")

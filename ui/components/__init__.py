@@ -7,6 +7,7 @@ project; outside text reaches them only as data, which they place as text.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,10 +37,10 @@ def _mount(name: str) -> Callable[..., Any]:
 @st.cache_resource(show_spinner=False)
 def _serve_plotly() -> None:
     """Put Plotly's own script where Streamlit's static serving finds it."""
-    import plotly
-
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None and spec.submodule_search_locations, "requirements.txt brings plotly"
     target = HERE.parents[1] / "static" / "plotly.min.js"
-    source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    source = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
     if not target.exists() or target.stat().st_size != source.stat().st_size:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
