@@ -30,19 +30,9 @@ from urllib.parse import quote as url_quote
 
 import orjson
 
-from feeds.base import (
-    EARLIEST_US,
-    LATEST_US,
-    MOST_ID,
-    MOST_PRICE,
-    Names,
-    Route,
-    plain_text,
-    read_symbol,
-)
+from feeds.base import MOST_ID, MOST_PRICE, Names, Route, plain_text, read_symbol
+from feeds.fields import amount, json_object, milliseconds, moment, number, positive
 from market import BUY, SELL, Event, Funding, MessageError, Notice, Quote, Trade, instrument
-
-_EARLIEST_MS, _LATEST_MS = EARLIEST_US // 1000, LATEST_US // 1000
 
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50
@@ -101,12 +91,7 @@ class _Binance:
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
-        try:
-            message = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise MessageError("not JSON") from None
-        if type(message) is not dict:
-            raise MessageError("not an object")
+        message = json_object(raw)
         data = message.get("data", message)
         if type(data) is not dict:
             raise MessageError("data is not an object")
@@ -142,14 +127,14 @@ class _Binance:
             raise MessageError("price or quantity is not positive and finite")
         if type(trade_id) is not int or not 0 <= trade_id <= MOST_ID:
             raise MessageError("the trade id is not a whole number")
-        if type(time_ms) is not int or not _EARLIEST_MS <= time_ms <= _LATEST_MS:
-            raise MessageError("the trade time is not plausible")
+        if type(time_ms) is not int:
+            raise MessageError("the trade time is not a whole number")
         if buyer_made is not True and buyer_made is not False:
             raise MessageError("the side is not true or false")
         return Trade(
             self._names[data["s"]],
             trade_id,
-            time_ms * 1000,
+            moment(time_ms * 1000, received_us),
             price,
             quantity,
             SELL if buyer_made else BUY,
@@ -157,24 +142,22 @@ class _Binance:
         )
 
     def _quote(self, data: dict[str, Any], received_us: int) -> Event:
-        bid, ask = _positive(data["b"]), _positive(data["a"])
+        bid, ask = positive(data["b"]), positive(data["a"])
         if bid > ask:
             raise MessageError("the bid is above the ask")
         # Spot quotes carry no time of their own.
-        time_us = _milliseconds(data["T"]) if "T" in data else received_us
-        sizes = _number(data["B"]), _number(data["A"])
-        if not (0.0 <= sizes[0] < MOST_PRICE and 0.0 <= sizes[1] < MOST_PRICE):
-            raise MessageError("a quoted quantity is not a plausible number")
-        return Quote(self._names[data["s"]], time_us, bid, sizes[0], ask, sizes[1], received_us)
+        time_us = milliseconds(data["T"], received_us) if "T" in data else received_us
+        name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))
+        return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
 
     def _funding(self, data: dict[str, Any], received_us: int) -> Event:
         # Delivery contracts pay no funding: their rate is empty and the next time 0.
-        rate = _number(data["r"]) if data["r"] != "" else 0.0
+        rate = number(data["r"]) if data["r"] != "" else 0.0
         if not -1.0 < rate < 1.0:
             raise MessageError("the funding rate is not plausible")
-        next_us = _milliseconds(data["T"]) if data["T"] != 0 else 0
-        mark = _positive(data["p"])
-        name, time_us = self._names[data["s"]], _milliseconds(data["E"])
+        next_us = milliseconds(data["T"], received_us) if data["T"] != 0 else 0
+        mark = positive(data["p"])
+        name, time_us = self._names[data["s"]], milliseconds(data["E"], received_us)
         return Funding(name, time_us, rate, next_us, mark, received_us)
 
     def _without_kind(
@@ -264,25 +247,3 @@ def _streams(instruments: Sequence[str], kinds: tuple[str, ...]) -> list[str]:
 
 def _closing(data: dict[str, Any], received_us: int) -> Event:
     return Notice("closing", "Binance is restarting this server; reconnecting to another.")
-
-
-def _number(text: Any) -> float:
-    if type(text) is not str:
-        raise MessageError("a number is not text")
-    try:
-        return float(text)
-    except ValueError:
-        raise MessageError("a number is not one") from None
-
-
-def _positive(text: Any) -> float:
-    number = _number(text)
-    if not 0.0 < number < MOST_PRICE:
-        raise MessageError("a price is not positive and finite")
-    return number
-
-
-def _milliseconds(value: Any) -> int:
-    if type(value) is not int or not _EARLIEST_MS <= value <= _LATEST_MS:
-        raise MessageError("a time is not plausible")
-    return value * 1000

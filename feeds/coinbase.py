@@ -16,25 +16,14 @@ as many requests as the limit on requests allows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from feeds.base import (
-    EARLIEST_US,
-    LATEST_US,
-    MOST_ID,
-    MOST_PRICE,
-    Names,
-    Route,
-    plain_text,
-    read_symbol,
-)
+from feeds.base import Names, Route, plain_text, read_symbol
+from feeds.fields import amount, iso_time, json_object, positive, trade_number
 from market import BUY, SELL, Event, MessageError, Notice, Quote, Trade, instrument
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TAKER = {"sell": BUY, "buy": SELL}
 _CHANNELS = {"trades": ["matches", "heartbeat"], "quotes": ["ticker", "heartbeat"]}
 # Eight requests a second and address are allowed.
@@ -85,12 +74,7 @@ class Coinbase:
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
-        try:
-            message = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise MessageError("not JSON") from None
-        if type(message) is not dict:
-            raise MessageError("not an object")
+        message = json_object(raw)
         kind = message.get("type")
         try:
             if kind == "match" or kind == "last_match":
@@ -111,28 +95,30 @@ class Coinbase:
         raise MessageError("a message of no known kind")
 
     def _trade(self, message: dict[str, Any], received_us: int) -> Trade:
-        trade_id, side = message["trade_id"], message["side"]
-        if type(trade_id) is not int or not 0 <= trade_id <= MOST_ID:
-            raise MessageError("the trade id is not a whole number")
+        side = message["side"]
         if type(side) is not str or side not in _TAKER:
             raise MessageError("the side is not buy or sell")
-        price, quantity = _number(message["price"]), _number(message["size"])
-        if not (price > 0.0 and quantity > 0.0):
-            raise MessageError("price or quantity is not positive")
-        name, time_us = self._names[message["product_id"]], _time_us(message["time"])
-        return Trade(name, trade_id, time_us, price, quantity, _TAKER[side], received_us)
+        return Trade(
+            self._names[message["product_id"]],
+            trade_number(message["trade_id"]),
+            iso_time(message["time"], received_us),
+            positive(message["price"]),
+            positive(message["size"]),
+            _TAKER[side],
+            received_us,
+        )
 
     def _quote(self, message: dict[str, Any], received_us: int) -> Quote:
-        bid, ask = _number(message["best_bid"]), _number(message["best_ask"])
-        if not 0.0 < bid <= ask:
-            raise MessageError("bid and ask are not positive and in order")
+        bid, ask = positive(message["best_bid"]), positive(message["best_ask"])
+        if bid > ask:
+            raise MessageError("the bid is above the ask")
         return Quote(
             self._names[message["product_id"]],
-            _time_us(message["time"]),
+            iso_time(message["time"], received_us),
             bid,
-            _number(message["best_bid_size"]),
+            amount(message["best_bid_size"]),
             ask,
-            _number(message["best_ask_size"]),
+            amount(message["best_ask_size"]),
             received_us,
         )
 
@@ -151,27 +137,3 @@ class Coinbase:
             ).decode()
             for what, names in requests
         )
-
-
-def _number(text: Any) -> float:
-    if type(text) is not str:
-        raise MessageError("a number is not text")
-    try:
-        number = float(text)
-    except ValueError:
-        raise MessageError("a number is not one") from None
-    if not 0.0 <= number < MOST_PRICE:
-        raise MessageError("a number is negative or not finite")
-    return number
-
-
-def _time_us(text: Any) -> int:
-    if type(text) is not str or not text.endswith("Z"):
-        raise MessageError("the time is not a UTC time")
-    try:
-        time_us = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
-    except ValueError:
-        raise MessageError("the time is not a UTC time") from None
-    if not EARLIEST_US <= time_us <= LATEST_US:
-        raise MessageError("the time is not plausible")
-    return time_us

@@ -1,0 +1,94 @@
+"""The checks every venue's parser shares: times, numbers and ids of messages."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feeds import fields
+from feeds.base import EARLIEST_US
+from market import DAY_US, MessageError
+
+RECEIVED_US = 1_795_000_000_000_000
+
+
+@pytest.mark.parametrize("time_us", [EARLIEST_US, RECEIVED_US, RECEIVED_US + DAY_US])
+def test_a_time_up_to_a_day_ahead_is_taken(time_us: int) -> None:
+    assert fields.moment(time_us, RECEIVED_US) == time_us
+
+
+def test_a_time_further_ahead_is_refused_because_it_would_run_the_bar_clock_ahead() -> None:
+    with pytest.raises(MessageError, match="over a day ahead"):
+        fields.moment(RECEIVED_US + DAY_US + 1, RECEIVED_US)
+    with pytest.raises(MessageError, match="not plausible"):
+        fields.moment(EARLIEST_US - 1, RECEIVED_US)
+
+
+@given(st.integers(EARLIEST_US, RECEIVED_US))
+def test_iso_times_keep_their_microseconds(time_us: int) -> None:
+    text = datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    assert fields.iso_time(f"{text}.{time_us % 1_000_000:06d}Z", RECEIVED_US) == time_us
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "value"),
+    [
+        (fields.number, "-0.5", -0.5),
+        (fields.amount, "0", 0.0),
+        (fields.positive, "61800.30", 61800.3),
+        (fields.whole, "130639474", 130639474),
+        (fields.trade_number, 2**63 - 1, 2**63 - 1),
+    ],
+)
+def test_what_is_taken(check: Callable[[Any], Any], good: object, value: object) -> None:
+    assert check(good) == value
+
+
+@pytest.mark.parametrize(
+    ("check", "bad"),
+    [
+        *((fields.number, bad) for bad in ("", "abc", None, 1, ["1"])),
+        *((fields.amount, bad) for bad in ("-1", "nan", "inf", "1e300")),
+        *((fields.positive, bad) for bad in ("0", "-1", "nan", "1e15", 1.0)),
+        *((fields.whole, bad) for bad in ("", "-1", "1.0", " 1", "1_0", "١٢", "9" * 20, 7, None)),
+        *((fields.trade_number, bad) for bad in ("1", -1, True, 2**63, 1.0, None)),
+    ],
+)
+def test_what_is_refused(check: Callable[[Any], Any], bad: object) -> None:
+    with pytest.raises(MessageError):
+        check(bad)
+
+
+TIMES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.datetimes().map(str)
+)
+
+
+@given(value=TIMES)
+def test_only_message_errors_escape_from_times(value: Any) -> None:
+    for check in (fields.milliseconds, fields.iso_time):
+        try:
+            time_us = check(value, RECEIVED_US)
+        except MessageError:
+            continue
+        assert EARLIEST_US <= time_us <= RECEIVED_US + DAY_US
+
+
+@given(raw=st.binary(max_size=100) | st.text(max_size=100))
+def test_only_message_errors_escape_from_bytes(raw: bytes | str) -> None:
+    try:
+        assert type(fields.json_object(raw)) is dict
+    except MessageError:
+        return
+
+
+@given(text=st.text(max_size=20))
+def test_numbers_are_finite_where_they_must_be(text: str) -> None:
+    try:
+        assert math.isfinite(fields.amount(text))
+    except MessageError:
+        return
