@@ -165,7 +165,7 @@ def test_the_signal_names_the_trade_in_units_of_each_leg(
     card = cards.signal(replace(shot, view=replace(shot.view, columns=columns)))
     assert label in card["label"]
     first = card["lines"][0]
-    assert first[0][0].startswith(verb)
+    assert first[0][0].startswith(verb or "a ")
     assert first[1][0] == "1.000 ETH"
     quantity = float(first[3][0].split()[0])
     assert quantity == pytest.approx(shot.view.beta, rel=1e-3)

@@ -14,6 +14,7 @@ from pairs import aligned, cointegrated
 from market import BAR
 from pair import PairSettings, PairStream
 from ui import charts
+from ui.canvas import keep_extremes
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", model="ols", lookback=50, z_window=20)
 
@@ -29,7 +30,7 @@ VALUES = arrays(float, st.integers(1, 400), elements=st.floats(-1e6, 1e6) | st.j
 
 @given(VALUES, st.integers(0, 10_000), st.integers(10, 100))
 def test_thinning_keeps_both_ends_and_every_extreme(values, first, most) -> None:
-    rows = charts.keep_extremes(values, first, most)
+    rows = keep_extremes(values, first, most)
     assert rows[0] == 0
     assert rows[-1] == len(values) - 1
     assert (np.diff(rows) > 0).all()
@@ -43,15 +44,15 @@ def test_thinning_keeps_both_ends_and_every_extreme(values, first, most) -> None
 def test_a_new_bar_leaves_the_rest_of_a_thinned_line_where_it_was() -> None:
     values = np.random.default_rng(0).normal(size=5_000).cumsum()
     for count in range(3_000, 3_040):
-        one = set(charts.keep_extremes(values[:count], 0, 900).tolist())
-        other = set(charts.keep_extremes(values[: count + 1], 0, 900).tolist())
+        one = set(keep_extremes(values[:count], 0, 900).tolist())
+        other = set(keep_extremes(values[: count + 1], 0, 900).tolist())
         assert all(row >= count - 16 for row in one ^ other)
 
 
 def test_a_line_that_slides_keeps_its_points() -> None:
     values = np.random.default_rng(0).normal(size=6_000).cumsum()
-    one = set(charts.keep_extremes(values[:5_000], 0, 900).tolist())
-    other = {row + 1 for row in charts.keep_extremes(values[1:5_001], 1, 900).tolist()}
+    one = set(keep_extremes(values[:5_000], 0, 900).tolist())
+    other = {row + 1 for row in keep_extremes(values[1:5_001], 1, 900).tolist()}
     assert all(row < 16 or row > 4_980 for row in one ^ other)
 
 

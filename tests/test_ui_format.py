@@ -23,7 +23,7 @@ from ui import format as f
         (f.p_value(0.0001), "< 0.001"),
         (f.p_value(0.0123), "0.012"),
         (f.age(0.04), "0.0 s"),
-        (f.age(math.nan), "never"),
+        (f.age(math.nan), "–"),
         (f.age(75), "75 s"),
         (f.duration(600), "10 min"),
         (f.duration(200_000), "2 d"),

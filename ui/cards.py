@@ -142,8 +142,8 @@ def _ages(snapshot: Snapshot) -> list[Part]:
     limit = 30.0
     for leg in (snapshot.y, snapshot.x):
         seconds = (snapshot.now_us - leg.trade.received_us) / SECOND_US if leg.trade else math.nan
-        late = not seconds < limit
-        parts.append([f"{f.asset(leg.instrument)} {f.age(seconds)}", "bad" if late else "", True])
+        tone = "bad" if seconds > limit else ""
+        parts.append([f"{f.asset(leg.instrument)} {f.age(seconds)}", tone, True])
         parts.append([" \u00b7 ", "", False])
     return parts[:-1]
 
@@ -225,7 +225,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
     return [
         [
             [f"{seen} of {needed} bars", "", True],
-            [f" for {name} and its z-score; prices are live.", "", False],
+            [f" for {name} and its z-score; prices show as they arrive.", "", False],
         ],
         [
             [
@@ -242,16 +242,18 @@ def _trade_lines(snapshot: Snapshot, z: float) -> list[list[Part]]:
     settings, view = snapshot.settings, snapshot.view
     rules = settings.rules
     assert view is not None
-    side = int(view.columns["signal"][-1]) or (-1 if z > 0 else 1)
-    words = ("buy", "sell") if side > 0 else ("sell", "buy")
-    quantity = _x_per_y(snapshot)
-    if quantity < 0:
-        words = (words[0], words[0])
+    assert snapshot.y.trade is not None
+    assert snapshot.x.trade is not None
+    signal = int(view.columns["signal"][-1])
+    side = signal or (-1 if z > 0 else 1)
+    quantities = rules.quantities(side, snapshot.y.trade.price, snapshot.x.trade.price, view.beta)
+    verbs = ["buy" if quantity > 0 else "sell" for quantity in quantities]
+    lead = "" if signal else f"a {'long' if side > 0 else 'short'} would "
     trade = [
-        [f"{words[0]} ", "", False],
+        [f"{lead}{verbs[0]} ", "", False],
         [f"1.000 {f.asset(settings.y)}", "", True],
-        [f" at {_price(snapshot.y)}   {words[1]} ", "", False],
-        [f"{f.significant(abs(quantity))} {f.asset(settings.x)}", "", True],
+        [f" at {_price(snapshot.y)}, {verbs[1]} ", "", False],
+        [f"{f.significant(abs(quantities[1] / quantities[0]))} {f.asset(settings.x)}", "", True],
         [f" at {_price(snapshot.x)}", "", False],
     ]
     stop = f" \u00b7 stop at {rules.stop:g}" if math.isfinite(rules.stop) else ""
@@ -260,15 +262,6 @@ def _trade_lines(snapshot: Snapshot, z: float) -> list[list[Part]]:
         "\u00b7 decided at each bar's close"
     )
     return [trade, [[how, "", False]]]
-
-
-def _x_per_y(snapshot: Snapshot) -> float:
-    """Units of x that hedge one unit of y (a log beta is a ratio of notionals)."""
-    assert snapshot.view is not None and snapshot.y.trade and snapshot.x.trade
-    beta = snapshot.view.beta
-    if snapshot.settings.log_prices:
-        return beta * snapshot.y.trade.price / snapshot.x.trade.price
-    return beta
 
 
 def _price(leg: LegNow) -> str:

@@ -1,8 +1,4 @@
-"""From columns to figures. No Streamlit here, and no colours: traces name palette entries.
-
-A figure is a dictionary ``{version, columns, traces, layout}`` in Plotly's terms, where the text
-``"$name"`` stands for a column and ``"@name"`` for a colour of the chart component's palette.
-"""
+"""From columns to figures. No Streamlit here, and no colours: traces name palette entries."""
 
 from __future__ import annotations
 
@@ -15,313 +11,14 @@ import numpy.typing as npt
 
 from pair import COLUMNS, PairSettings
 from ui import format as f
+from ui.canvas import POINTS, Canvas, Figure, axes_of
 
 Columns = Mapping[str, npt.NDArray[Any]]
-Figure = dict[str, Any]
-
-# Up to this many bars are drawn one by one; older ones by the extremes of fixed groups.
-POINTS = 900
 
 
 def empty() -> Columns:
     """Return the columns of a pair that has no bars yet."""
     return {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
-
-
-# Thinning -------------------------------------------------------------------------------
-
-
-def keep_extremes(values: npt.NDArray[np.float64], first: int, most: int) -> npt.NDArray[np.intp]:
-    """Choose the rows to draw: the lowest and highest of each group of bars.
-
-    Groups are counted from the first bar ever, not from the first one shown, so a new bar changes
-    the last group only and the rest of the line stands still.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_bars,)
-        May hold NaN.
-    first : int
-        How many bars came before the first of `values`.
-    most : int
-        About how many rows to keep.
-    """
-    count = len(values)
-    if count <= most:
-        return np.arange(count)
-    size = 2 ** math.ceil(math.log2(2 * count / most))
-    group = (np.arange(count) + first) // size
-    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
-    order_low = np.where(np.isnan(values), np.inf, values)
-    order_high = np.where(np.isnan(values), -np.inf, values)
-    lows = _first_equal(order_low, np.minimum.reduceat(order_low, starts), group, starts)
-    highs = _first_equal(order_high, np.maximum.reduceat(order_high, starts), group, starts)
-    return np.unique(np.concatenate((lows, highs, [0, count - 1])))
-
-
-def _first_equal(
-    values: npt.NDArray[np.float64],
-    wanted: npt.NDArray[np.float64],
-    group: npt.NDArray[np.int64],
-    starts: npt.NDArray[np.intp],
-) -> npt.NDArray[np.intp]:
-    """Return, for each group, the first row whose value is the wanted one."""
-    hits = np.flatnonzero(values == wanted[group - group[0]])
-    _, at = np.unique(group[hits], return_index=True)
-    return hits[at]
-
-
-def numbers(values: npt.NDArray[np.float64], digits: int = 9) -> list[float | None]:
-    """Turn an array into what JSON can carry: NaN becomes a gap in the line."""
-    return [float(f"{value:.{digits}g}") if value == value else None for value in values.tolist()]
-
-
-def times(time_us: npt.NDArray[np.int64]) -> list[float]:
-    """Turn times into Plotly's milliseconds since the epoch (shown as UTC)."""
-    return (time_us / 1_000).tolist()
-
-
-# Building blocks ------------------------------------------------------------------------
-
-
-class Canvas:
-    """Collects columns and traces of one figure."""
-
-    def __init__(self, version: str, heights: list[int]) -> None:
-        self.columns: dict[str, list[Any]] = {}
-        self.traces: list[dict[str, Any]] = []
-        self.shapes: list[dict[str, Any]] = []
-        self.notes: list[dict[str, Any]] = []
-        self._version = version
-        self._heights = heights
-        self._titles = [""] * len(heights)
-
-    def title(self, panel: int, text: str) -> None:
-        """Name a panel's vertical axis."""
-        self._titles[panel] = _plain(text)
-
-    def line(
-        self,
-        name: str,
-        panel: int,
-        time_us: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-        colour: str,
-        first: int = 0,
-        **style: Any,
-    ) -> None:
-        """Add a line, thinned to what the eye can see."""
-        rows = keep_extremes(values, first, POINTS)
-        x = self._column("t", times(time_us[rows]))
-        y = self._column("v", numbers(values[rows]))
-        line = {
-            "color": f"@{colour}",
-            "width": style.pop("width", 1.6),
-            "dash": style.pop("dash", "solid"),
-        }
-        self.traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": _plain(name),
-                "x": x,
-                "y": y,
-                "line": line,
-                "connectgaps": False,
-                **_axes(panel),
-                **style,
-            }
-        )
-
-    def marks(
-        self,
-        name: str,
-        panel: int,
-        time_us: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-        colour: str,
-        symbol: str,
-    ) -> None:
-        """Add marks at single bars."""
-        self.traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                **_axes(panel),
-                "x": self._column("t", times(time_us)),
-                "y": self._column("v", numbers(values)),
-                "marker": {
-                    "symbol": symbol,
-                    "size": 9,
-                    "color": f"@{colour}",
-                    "line": {"width": 1.5, "color": f"@{colour}"},
-                },
-            }
-        )
-
-    def level(
-        self, panel: int, value: float, colour: str, text: str = "", dash: str = "dash"
-    ) -> None:
-        """Add a horizontal line across a panel, named at its right end."""
-        axes = {"xref": "x domain", "yref": _axis("y", panel)}
-        self.shapes.append(
-            {
-                "type": "line",
-                "x0": 0,
-                "x1": 1,
-                "y0": value,
-                "y1": value,
-                **axes,
-                "layer": "below",
-                "line": {"color": f"@{colour}", "width": 1.1, "dash": dash},
-            }
-        )
-        if text:
-            self.notes.append(
-                {
-                    **axes,
-                    "x": 0.997,
-                    "y": value,
-                    "text": text,
-                    "showarrow": False,
-                    "xanchor": "right",
-                    "yanchor": "bottom" if value >= 0 else "top",
-                    "font": {"color": f"@{colour}", "size": 11},
-                }
-            )
-
-    def region(self, panel: int, low: float, high: float, colour: str) -> None:
-        """Shade a band of values across a panel."""
-        self.shapes.append(
-            {
-                "type": "rect",
-                "xref": "x domain",
-                "yref": _axis("y", panel),
-                "x0": 0,
-                "x1": 1,
-                "y0": low,
-                "y1": high,
-                "fillcolor": f"@{colour}",
-                "line": {"width": 0},
-                "layer": "below",
-            }
-        )
-
-    def tag(self, panel: int, value: float, text: str, colour: str) -> None:
-        """Write the last value beside the panel, on the axis."""
-        if not math.isfinite(value):
-            return
-        self.notes.append(
-            {
-                "xref": "paper",
-                "x": 1.004,
-                "yref": _axis("y", panel),
-                "y": value,
-                "text": text,
-                "showarrow": False,
-                "xanchor": "left",
-                "bgcolor": f"@{colour}",
-                "borderpad": 2,
-                "font": {"color": "@paper", "size": 11},
-            }
-        )
-
-    def figure(self, **layout: Any) -> Figure:
-        """Return the finished figure.
-
-        Traces are told apart by name and panel, so that one the viewer has hidden stays hidden when
-        others come and go.
-        """
-        for trace in self.traces:
-            trace["uid"] = f"{trace['name']}/{trace.get('yaxis', '')}"
-        total = sum(self._heights)
-        height = total + 84
-        gap = 0.035 if len(self._heights) > 1 else 0.0
-        axes: dict[str, Any] = {}
-        top = 1.0
-        room = 1.0 - gap * (len(self._heights) - 1)
-        for panel, own in enumerate(self._heights):
-            share = room * own / total
-            axes[_long_axis("y", panel)] = {
-                "domain": [max(top - share, 0.0), top],
-                "title": {"text": self._titles[panel], "standoff": 6},
-                "gridcolor": "@grid",
-                "zeroline": False,
-                "linecolor": "@edge",
-                "nticks": 6,
-                "automargin": False,
-                "exponentformat": "none",
-                "separatethousands": True,
-            }
-            top -= share + gap
-        axes["xaxis"] = {
-            "type": "date",
-            "anchor": _axis("y", len(self._heights) - 1),
-            "gridcolor": "@grid",
-            "linecolor": "@edge",
-            "showspikes": True,
-            "spikemode": "across",
-            "spikethickness": 1,
-            "spikedash": "dot",
-            "spikecolor": "@muted",
-            "hoverformat": "%H:%M:%S",
-        }
-        return {
-            "version": self._version,
-            "columns": self.columns,
-            "traces": self.traces,
-            "layout": {
-                "height": height,
-                "margin": {"l": 62, "r": 66, "t": 36, "b": 44},
-                "paper_bgcolor": "rgba(0,0,0,0)",
-                "plot_bgcolor": "rgba(0,0,0,0)",
-                "font": {"color": "@muted", "size": 12},
-                "hovermode": "x unified",
-                "hoverlabel": {
-                    "bgcolor": "@paper",
-                    "bordercolor": "@edge",
-                    "font": {"color": "@text", "size": 12},
-                },
-                "legend": {
-                    "orientation": "h",
-                    "traceorder": "normal",
-                    "x": 0,
-                    "y": 1.0,
-                    "yanchor": "bottom",
-                    "font": {"size": 12},
-                },
-                "uirevision": "kept",
-                "dragmode": "zoom",
-                "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted", "activecolor": "@text"},
-                "shapes": self.shapes,
-                "annotations": self.notes,
-                **axes,
-                **layout,
-            },
-        }
-
-    def _column(self, kind: str, values: list[Any]) -> str:
-        name = f"{kind}{len(self.columns)}"
-        self.columns[name] = values
-        return f"${name}"
-
-
-def _plain(text: str) -> str:
-    """Keep names from outside from being read as Plotly's markup or as a column or colour."""
-    return text.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
-
-
-def _axis(letter: str, panel: int) -> str:
-    return letter if panel == 0 else f"{letter}{panel + 1}"
-
-
-def _long_axis(letter: str, panel: int) -> str:
-    return f"{letter}axis" if panel == 0 else f"{letter}axis{panel + 1}"
-
-
-def _axes(panel: int) -> dict[str, str]:
-    return {"xaxis": "x", "yaxis": _axis("y", panel)}
 
 
 # The live chart -------------------------------------------------------------------------
@@ -507,7 +204,7 @@ def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> 
     canvas = Canvas(version, [260])
     price, bought, sold = volume_profile(bars)
     canvas.title(0, f.symbol_of(instrument))
-    levels = canvas._column("p", numbers(price))
+    levels = canvas.values("p", price, 0)
     for name, values, colour in (("bought", bought, "good"), ("sold", -sold, "bad")):
         canvas.traces.append(
             {
@@ -516,7 +213,7 @@ def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> 
                 "name": name,
                 "y": levels,
                 "opacity": 0.75,
-                "x": canvas._column("v", numbers(values, 6)),
+                "x": canvas.values("v", values, 0),
                 "marker": {"color": f"@{colour}"},
             }
         )
@@ -563,10 +260,10 @@ def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Fig
         {
             "type": "bar",
             "name": "volume",
-            "x": canvas._column("t", times(bars["time_us"])),
-            "y": canvas._column("v", numbers(volume, 6)),
+            "x": canvas.times(bars["time_us"]),
+            "y": canvas.values("v", volume, 0),
             "marker": {"color": "@volume"},
-            **_axes(0),
+            **axes_of(0),
         }
     )
     canvas.level(1, 0.0, "edge", dash="solid")

@@ -60,7 +60,7 @@ def p_value(value: float) -> str:
 def age(seconds: float) -> str:
     """Write how long ago something was."""
     if not math.isfinite(seconds):
-        return "never"
+        return NONE
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     return duration(seconds)

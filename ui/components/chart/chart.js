@@ -58,6 +58,13 @@ function fill(value, palette, columns) {
   return value;
 }
 
+// On a phone the axis titles name the panels, and the legend keeps what shares the first of them.
+function narrow(layout, traces) {
+  layout.margin = { ...layout.margin, l: 52, r: 54 };
+  layout.legend = { ...layout.legend, font: { size: 11 } };
+  for (const trace of traces) if (trace.yaxis && trace.yaxis !== "y") trace.showlegend = false;
+}
+
 async function draw(root) {
   if (root.drawing) return;
   root.drawing = true;
@@ -68,8 +75,9 @@ async function draw(root) {
       root.wanted = null;
       const palette = PALETTES[mode];
       const layout = fill(data.layout, palette, data.columns);
-      layout.font = { ...layout.font, family: getComputedStyle(root).fontFamily };
       const traces = fill(data.traces, palette, data.columns);
+      if (root.clientWidth < 640) narrow(layout, traces);
+      layout.font = { ...layout.font, family: getComputedStyle(root).fontFamily };
       await Plotly.react(root.querySelector(".figure"), traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] });
       root.dataset.version = data.version;
       root.dataset.mode = mode;

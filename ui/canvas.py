@@ -1,0 +1,348 @@
+"""One figure under construction: columns, traces, shapes, and lines thinned to what is seen.
+
+A figure is a dictionary ``{version, columns, traces, layout}`` in Plotly's terms, where the text
+``"$name"`` stands for a column and ``"@name"`` for a colour of the chart component's palette.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Figure = dict[str, Any]
+
+# Up to this many bars are drawn one by one; older ones by the extremes of fixed groups.
+POINTS = 900
+
+EMPTY = "appears once enough bars have closed"
+
+
+# Thinning -------------------------------------------------------------------------------
+
+
+def keep_extremes(values: npt.NDArray[np.float64], first: int, most: int) -> npt.NDArray[np.intp]:
+    """Choose the rows to draw: the lowest and highest of each group of bars.
+
+    Groups are counted from the first bar ever, not from the first one shown, so a new bar changes
+    the last group only and the rest of the line stands still.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bars,)
+        May hold NaN.
+    first : int
+        How many bars came before the first of `values`.
+    most : int
+        About how many rows to keep.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    size = 2 ** math.ceil(math.log2(2 * count / most))
+    group = (np.arange(count) + first) // size
+    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
+    order_low = np.where(np.isnan(values), np.inf, values)
+    order_high = np.where(np.isnan(values), -np.inf, values)
+    lows = _first_equal(order_low, np.minimum.reduceat(order_low, starts), group, starts)
+    highs = _first_equal(order_high, np.maximum.reduceat(order_high, starts), group, starts)
+    return np.unique(np.concatenate((lows, highs, [0, count - 1])))
+
+
+def _first_equal(
+    values: npt.NDArray[np.float64],
+    wanted: npt.NDArray[np.float64],
+    group: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.intp],
+) -> npt.NDArray[np.intp]:
+    """Return, for each group, the first row whose value is the wanted one."""
+    hits = np.flatnonzero(values == wanted[group - group[0]])
+    _, at = np.unique(group[hits], return_index=True)
+    return hits[at]
+
+
+def numbers(values: npt.NDArray[np.float64], digits: int = 9) -> list[float | None]:
+    """Turn an array into what JSON can carry: NaN becomes a gap in the line."""
+    return [float(f"{value:.{digits}g}") if value == value else None for value in values.tolist()]
+
+
+def times(time_us: npt.NDArray[np.int64]) -> list[float]:
+    """Turn times into Plotly's milliseconds since the epoch (shown as UTC)."""
+    return (time_us / 1_000).tolist()
+
+
+# Building blocks ------------------------------------------------------------------------
+
+
+class Canvas:
+    """Collects columns and traces of one figure."""
+
+    def __init__(self, version: str, heights: list[int]) -> None:
+        self.columns: dict[str, list[Any]] = {}
+        self.traces: list[dict[str, Any]] = []
+        self.shapes: list[dict[str, Any]] = []
+        self.notes: list[dict[str, Any]] = []
+        self._version = version
+        self._heights = heights
+        self._titles = [""] * len(heights)
+        self._filled: set[int] = set()
+
+    def title(self, panel: int, text: str) -> None:
+        """Name a panel's vertical axis."""
+        self._titles[panel] = _plain(text)
+
+    def line(
+        self,
+        name: str,
+        panel: int,
+        time_us: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        colour: str,
+        first: int = 0,
+        **style: Any,
+    ) -> None:
+        """Add a line, thinned to what the eye can see."""
+        rows = keep_extremes(values, first, POINTS)
+        if np.isfinite(values).any():
+            self._filled.add(panel)
+        x = self._column("t", times(time_us[rows]))
+        y = self._column("v", numbers(values[rows]))
+        line = {
+            "color": f"@{colour}",
+            "width": style.pop("width", 1.6),
+            "dash": style.pop("dash", "solid"),
+        }
+        self.traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": _plain(name),
+                "x": x,
+                "y": y,
+                "line": line,
+                "connectgaps": False,
+                **axes_of(panel),
+                **style,
+            }
+        )
+
+    def marks(
+        self,
+        name: str,
+        panel: int,
+        time_us: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        colour: str,
+        symbol: str,
+    ) -> None:
+        """Add marks at single bars."""
+        self.traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                **axes_of(panel),
+                "x": self._column("t", times(time_us)),
+                "y": self._column("v", numbers(values)),
+                "marker": {
+                    "symbol": symbol,
+                    "size": 9,
+                    "color": f"@{colour}",
+                    "line": {"width": 1.5, "color": f"@{colour}"},
+                },
+            }
+        )
+
+    def values(self, kind: str, values: npt.NDArray[np.float64], panel: int) -> str:
+        """Add a column for a trace of another kind and return its name."""
+        if np.isfinite(values).any():
+            self._filled.add(panel)
+        return self._column(kind, numbers(values, 6))
+
+    def times(self, time_us: npt.NDArray[np.int64]) -> str:
+        """Add a column of times and return its name."""
+        return self._column("t", times(time_us))
+
+    def level(
+        self, panel: int, value: float, colour: str, text: str = "", dash: str = "dash"
+    ) -> None:
+        """Add a horizontal line across a panel, named at its right end."""
+        axes = {"xref": "x domain", "yref": _axis("y", panel)}
+        self.shapes.append(
+            {
+                "type": "line",
+                "x0": 0,
+                "x1": 1,
+                "y0": value,
+                "y1": value,
+                **axes,
+                "layer": "below",
+                "line": {"color": f"@{colour}", "width": 1.1, "dash": dash},
+            }
+        )
+        if text:
+            self.notes.append(
+                {
+                    **axes,
+                    "x": 0.997,
+                    "y": value,
+                    "text": text,
+                    "showarrow": False,
+                    "xanchor": "right",
+                    "yanchor": "bottom" if value >= 0 else "top",
+                    "font": {"color": f"@{colour}", "size": 11},
+                }
+            )
+
+    def region(self, panel: int, low: float, high: float, colour: str) -> None:
+        """Shade a band of values across a panel."""
+        self.shapes.append(
+            {
+                "type": "rect",
+                "xref": "x domain",
+                "yref": _axis("y", panel),
+                "x0": 0,
+                "x1": 1,
+                "y0": low,
+                "y1": high,
+                "fillcolor": f"@{colour}",
+                "line": {"width": 0},
+                "layer": "below",
+            }
+        )
+
+    def tag(self, panel: int, value: float, text: str, colour: str) -> None:
+        """Write the last value beside the panel, on the axis."""
+        if not math.isfinite(value):
+            return
+        self.notes.append(
+            {
+                "xref": "paper",
+                "x": 1.004,
+                "yref": _axis("y", panel),
+                "y": value,
+                "text": text,
+                "showarrow": False,
+                "xanchor": "left",
+                "bgcolor": f"@{colour}",
+                "borderpad": 2,
+                "font": {"color": "@paper", "size": 11},
+            }
+        )
+
+    def figure(self, **layout: Any) -> Figure:
+        """Return the finished figure.
+
+        Traces are told apart by name and panel, so that one the viewer has hidden stays hidden when
+        others come and go.
+        """
+        for trace in self.traces:
+            trace["uid"] = f"{trace['name']}/{trace.get('yaxis', '')}"
+        total = sum(self._heights)
+        height = total + 84
+        gap = 0.035 if len(self._heights) > 1 else 0.0
+        axes: dict[str, Any] = {}
+        top = 1.0
+        room = 1.0 - gap * (len(self._heights) - 1)
+        for panel, own in enumerate(self._heights):
+            share = room * own / total
+            axes[_long_axis("y", panel)] = {
+                "domain": [max(top - share, 0.0), top],
+                "title": {"text": self._titles[panel], "standoff": 6},
+                "gridcolor": "@grid",
+                "zeroline": False,
+                "linecolor": "@edge",
+                "nticks": 6,
+                "automargin": False,
+                "exponentformat": "none",
+                "separatethousands": True,
+            }
+            top -= share + gap
+        for panel in set(range(len(self._heights))) - self._filled:
+            self._say_empty(axes[_long_axis("y", panel)], panel)
+        axes["xaxis"] = {
+            "type": "date",
+            "anchor": _axis("y", len(self._heights) - 1),
+            "gridcolor": "@grid",
+            "linecolor": "@edge",
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "spikedash": "dot",
+            "spikecolor": "@muted",
+            "hoverformat": "%H:%M:%S",
+        }
+        return {
+            "version": self._version,
+            "columns": self.columns,
+            "traces": self.traces,
+            "layout": {
+                "height": height,
+                "margin": {"l": 62, "r": 66, "t": 36, "b": 44},
+                "paper_bgcolor": "rgba(0,0,0,0)",
+                "plot_bgcolor": "rgba(0,0,0,0)",
+                "font": {"color": "@muted", "size": 12},
+                "hovermode": "x unified",
+                "hoverlabel": {
+                    "bgcolor": "@paper",
+                    "bordercolor": "@edge",
+                    "font": {"color": "@text", "size": 12},
+                },
+                "legend": {
+                    "orientation": "h",
+                    "traceorder": "normal",
+                    "x": 0,
+                    "y": 1.0,
+                    "yanchor": "bottom",
+                    "font": {"size": 12},
+                },
+                "uirevision": "kept",
+                "dragmode": "zoom",
+                "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted", "activecolor": "@text"},
+                "shapes": self.shapes,
+                "annotations": self.notes,
+                **axes,
+                **layout,
+            },
+        }
+
+    def _say_empty(self, axis: dict[str, Any], panel: int) -> None:
+        """Show a sentence instead of a scale that stands for nothing."""
+        axis["showticklabels"] = False
+        domain = axis["domain"]
+        self.notes.append(
+            {
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0.5,
+                "y": (domain[0] + domain[1]) / 2.0,
+                "text": EMPTY,
+                "showarrow": False,
+                "font": {"color": "@muted", "size": 12},
+            }
+        )
+
+    def _column(self, kind: str, values: list[Any]) -> str:
+        name = f"{kind}{len(self.columns)}"
+        self.columns[name] = values
+        return f"${name}"
+
+
+def _plain(text: str) -> str:
+    """Keep names from outside from being read as Plotly's markup or as a column or colour."""
+    return text.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
+
+
+def _axis(letter: str, panel: int) -> str:
+    return letter if panel == 0 else f"{letter}{panel + 1}"
+
+
+def _long_axis(letter: str, panel: int) -> str:
+    return f"{letter}axis" if panel == 0 else f"{letter}axis{panel + 1}"
+
+
+def axes_of(panel: int) -> dict[str, str]:
+    """Return the axes a trace of a panel is drawn on."""
+    return {"xaxis": "x", "yaxis": _axis("y", panel)}
