@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from analytics.inputs import Floats, like, positive, two_legs, whole
+from analytics.inputs import Floats, floats, like, positive, two_legs, whole
 from analytics.resumable import Resumable
 from market import DataError
 
@@ -53,16 +53,14 @@ class Hedge:
         """
         check_lag(lag)
         first, second = two_legs(y, x)
-        alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
+        alpha, beta = floats(self.alpha, "alpha"), floats(self.beta, "beta")
         if len(first) != len(alpha):
             raise DataError(
                 f"The hedge has {len(alpha)} bars and y {len(first)}; "
                 "give the prices it was estimated on."
             )
-        if lag:
-            alpha, beta = known_before(alpha), known_before(beta)
-        spread = first - (alpha + beta * second)
-        spread[~np.isfinite(spread)] = np.nan
+        spread = np.empty(len(first))
+        kernels.less_hedge(first, second, alpha, beta, lag, spread)
         return like(y, spread, "spread")
 
     @property
@@ -75,14 +73,6 @@ def check_lag(lag: int) -> None:
     """Refuse a lag that is neither 1 nor 0."""
     if lag not in (0, 1):
         raise DataError(f"lag is {lag!r:.20}; give 1 (known before the bar) or 0 (textbook).")
-
-
-def known_before(values: Floats) -> Floats:
-    """Return, for each bar, the last value that is not NaN strictly before it."""
-    before = np.concatenate(([np.nan], values[:-1]))
-    index = np.where(np.isnan(before), 0, np.arange(len(before)))
-    np.maximum.accumulate(index, out=index)
-    return before[index] if len(values) else before[:0]
 
 
 class RollingOls(Resumable):

@@ -16,6 +16,8 @@ from market import DataError
 Floats = npt.NDArray[np.float64]
 
 LIMIT = 1e100
+# Bars per piece where a whole column in between would cost more memory than the answer.
+PIECE = 65_536
 
 
 def floats(values: Any, name: str) -> Floats:
@@ -68,9 +70,12 @@ def like(template: Any, column: Floats, name: str) -> Any:
 
 def usable(*columns: Floats) -> npt.NDArray[np.bool_]:
     """Return where every column is usable."""
-    mask = np.abs(columns[0]) < LIMIT
-    for column in columns[1:]:
-        mask &= np.abs(column) < LIMIT
+    mask = np.ones(len(columns[0]), dtype=np.bool_)
+    # In pieces: sizes of a whole column would take as much memory as the column.
+    for start in range(0, len(mask), PIECE):
+        part = slice(start, start + PIECE)
+        for column in columns:
+            mask[part] &= np.abs(column[part]) < LIMIT
     return mask
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import kernels
 from analytics.hedges import Hedge, hedge_like
-from analytics.inputs import Floats, floats, positive, two_legs, usable, whole
+from analytics.inputs import LIMIT, Floats, floats, positive, two_legs, whole
 from analytics.resumable import Resumable
 from kernels import kalman as places
 from market import DataError
@@ -138,8 +138,9 @@ class KalmanHedge(Resumable):
         out = [np.full(len(y), np.nan) for _ in range(4)]
         parts = self._parts
         start = 0 if parts["counts"][1] else self._gather(y, x, *out[:2])
-        kernels.run_kalman(y[start:], x[start:], parts["filter"], *(part[start:] for part in out))
-        parts["counts"][0] += int(usable(y[start:], x[start:]).sum())
+        parts["counts"][0] += kernels.run_kalman(
+            y[start:], x[start:], parts["filter"], *(part[start:] for part in out)
+        )
         return Hedge(*out)
 
     def _gather(self, y: Floats, x: Floats, alpha: Floats, beta: Floats) -> int:
@@ -148,7 +149,9 @@ class KalmanHedge(Resumable):
         A prefix of constant x or of a perfect fit has no scale: it slides on until it has one.
         """
         parts, counts = self._parts, self._parts["counts"]
-        for t in np.flatnonzero(usable(y, x)):
+        for t in range(len(y)):
+            if not (abs(y[t]) < LIMIT and abs(x[t]) < LIMIT):
+                continue
             for part, value in ((parts["prefix_y"], y[t]), (parts["prefix_x"], x[t])):
                 part[:-1] = part[1:]
                 part[-1] = value
@@ -156,7 +159,7 @@ class KalmanHedge(Resumable):
             if counts[0] >= self._prefix and self._start():
                 counts[1] = 1
                 alpha[t], beta[t] = self.last_alpha, self.last_beta
-                return int(t) + 1
+                return t + 1
         return len(y)
 
     def _start(self) -> bool:

@@ -190,11 +190,14 @@ def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> 
     lags = whole(lags, "lags", 0)
     window = whole(window, "window", 2 * lags + 10)
     mask = usable(values)
-    kept = values[mask]
-    found = np.empty(len(kept))
-    kernels.roll_adf(kept, window, lags, 0 if trend == "n" else len(trend), found)
+    terms = 0 if trend == "n" else len(trend)
     statistic = np.full(len(values), np.nan)
-    statistic[mask] = found
+    if mask.all():
+        kernels.roll_adf(values, window, lags, terms, statistic)
+    else:
+        found = np.empty(int(mask.sum()))
+        kernels.roll_adf(values[mask], window, lags, terms, found)
+        statistic[mask] = found
     return like(series, statistic, "statistic")
 
 

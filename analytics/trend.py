@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from analytics.inputs import Floats, floats, like, positive, same_index, two_legs, usable, whole
+from analytics.inputs import PIECE, floats, like, positive, same_index, two_legs, usable, whole
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR
@@ -48,28 +48,14 @@ def momentum(price: Any, window: int, bar_seconds: float | None = None) -> Momen
     same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
-    mask = usable(values)
-    kept = values[mask]
-    fitted = np.empty(len(kept))
-    kernels.slope_against_time(kept, window, fitted)
-    slope = np.full(len(values), np.nan)
-    slope[mask] = fitted
-    percent = np.full(len(values), np.nan)
+    slope, percent, scale = np.empty(len(values)), np.empty(0), 0.0
     if bar_seconds is not None:
-        bars_per_hour = SECONDS_PER_HOUR / positive(bar_seconds, "bar_seconds")
-        percent[mask] = 100.0 * bars_per_hour * _ratio(fitted, np.abs(kept))
+        percent = np.empty(len(values))
+        scale = 100.0 * SECONDS_PER_HOUR / positive(bar_seconds, "bar_seconds")
+    kernels.slope_against_time(values, window, scale, slope, percent)
+    if bar_seconds is None:
+        percent = np.broadcast_to(np.nan, slope.shape)
     return Momentum(like(price, slope, "slope"), like(price, percent, "percent_per_hour"))
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    ratio = np.full(len(above), np.nan)
-    np.divide(above, below, out=ratio, where=below > 0.0)
-    return ratio
-
-
-def _returns(price: Floats) -> Floats:
-    """Return the relative change from the bar before; NaN from a price of 0."""
-    return _ratio(np.diff(price), np.abs(price[:-1]))
 
 
 def correlation(y: Any, x: Any, window: int) -> Any:
@@ -89,16 +75,17 @@ def correlation(y: Any, x: Any, window: int) -> Any:
     """
     first, second = two_legs(y, x)
     window = whole(window, "window", 2)
-    mask = usable(first, second)
-    out = np.full(len(first), np.nan)
-    places = np.flatnonzero(mask)[1:]
-    if len(places):
-        parts = np.zeros((2, window)), np.full(kernels.OLS_SUMS, np.nan)
-        counts = np.zeros(kernels.OLS_COUNTS, dtype=np.int64)
-        ry, rx = _returns(first[mask]), _returns(second[mask])
-        a, b, r = (np.empty(len(ry)) for _ in range(3))
-        kernels.roll_ols(ry, rx, parts[0][0], parts[0][1], parts[1], counts, a, b, r)
-        out[places] = r
+    out, last = np.empty(len(first)), np.full(2, np.nan)
+    ring_y, ring_x = np.zeros(window), np.zeros(window)
+    sums = np.full(kernels.OLS_SUMS, np.nan)
+    counts = np.zeros(kernels.OLS_COUNTS, dtype=np.int64)
+    for start in range(0, len(out), PIECE):
+        part = slice(start, start + PIECE)
+        change_y, change_x, alpha, beta = np.empty((4, len(out[part])))
+        kernels.relative_changes(first[part], second[part], last, change_y, change_x)
+        kernels.roll_ols(
+            change_y, change_x, ring_y, ring_x, sums, counts, alpha, beta, out[part]
+        )  # fmt: skip
     return like(y, out, "correlation")
 
 
@@ -119,12 +106,8 @@ def rsi(price: Any, window: int = 14) -> Any:
     same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
-    mask = usable(values)
-    change = np.diff(values[mask])
-    index = np.empty(len(change))
-    kernels.relative_strength(change, window, index)
-    out = np.full(len(values), np.nan)
-    out[np.flatnonzero(mask)[1:]] = index
+    out = np.empty(len(values))
+    kernels.relative_strength(values, window, out)
     return like(price, out, "rsi")
 
 
@@ -145,15 +128,10 @@ def realised_volatility(price: Any, window: int, bar_seconds: float | None = Non
     same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
-    mask = usable(values) & (values > 0.0)
-    returns = np.diff(np.log(values[mask]))
-    square = np.empty(len(returns))
-    kernels.mean_square(returns, window, square)
-    scale = 1.0
+    scale, out = 1.0, np.empty(len(values))
     if bar_seconds is not None:
         scale = 100.0 * math.sqrt(SECONDS_PER_YEAR / positive(bar_seconds, "bar_seconds"))
-    out = np.full(len(values), np.nan)
-    out[np.flatnonzero(mask)[1:]] = scale * np.sqrt(square)
+    kernels.root_mean_square_return(values, window, scale, out)
     return like(price, out, "realised_volatility")
 
 

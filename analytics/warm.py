@@ -23,7 +23,7 @@ def warm_up() -> None:
     x = 100.0 + np.sin(bar) + 0.1 * bar
     y = 2.0 * x + np.cos(1.7 * bar)
     for hedge in (RollingOls(10), RollingHuber(10), KalmanHedge(10)):
-        hedge.extend(y, x)
+        hedge.extend(y, x).spread(y, x)
     for kind in Z_KINDS:
         RollingZ(10, kind).extend(y)
     momentum(y, 10)

@@ -5,7 +5,13 @@ from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
 from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
 from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
 from kernels.regression import take_out
-from kernels.series import mean_square, relative_strength, slope_against_time
+from kernels.series import (
+    less_hedge,
+    relative_changes,
+    relative_strength,
+    root_mean_square_return,
+    slope_against_time,
+)
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 __all__ = [
@@ -19,14 +25,16 @@ __all__ = [
     "ewm_z",
     "kalman_likelihood",
     "lag_sums",
+    "less_hedge",
     "level_statistic",
-    "mean_square",
+    "relative_changes",
     "relative_strength",
     "robust_z",
     "roll_adf",
     "roll_huber",
     "roll_ols",
     "roll_z",
+    "root_mean_square_return",
     "run_kalman",
     "slope_against_time",
     "start_kalman",

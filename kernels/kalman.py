@@ -70,8 +70,10 @@ def run_kalman(
     beta: Floats,
     innovation: Floats,
     innovation_var: Floats,
-) -> None:
+) -> int:
     """Follow the hedge over new bars, starting from and leaving the prior of the next bar.
+
+    Returns how many of them were usable.
 
     (The state lives in local variables: in the array it would go through memory at every bar.)
     """
@@ -83,10 +85,12 @@ def run_kalman(
     centre_gain, factor_gain = state[CENTRE_GAIN], state[FACTOR_GAIN]
     last_alpha, last_beta = state[LAST_ALPHA], state[LAST_BETA]
     per_unit = 1.0 / scale
+    taken = 0
     for t in range(len(y)):
         if not (abs(y[t]) < LIMIT and abs(x[t]) < LIMIT):
             alpha[t] = beta[t] = innovation[t] = innovation_var[t] = np.nan
             continue
+        taken += 1
         away = x[t] - centre
         e, variance, level, slope, p00, p01, p11 = _update(
             y[t] - offset, away * per_unit, level, slope, p00, p01, p11, noise
@@ -108,6 +112,7 @@ def run_kalman(
     state[LEVEL], state[SLOPE] = level, slope
     state[P00], state[P01], state[P11] = p00, p01, p11
     state[LAST_ALPHA], state[LAST_BETA] = last_alpha, last_beta
+    return taken
 
 
 @compiled

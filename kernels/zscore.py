@@ -115,33 +115,6 @@ def roll_z(
 
 
 @compiled
-def _push_ewm(value: float, window: int, sums: Floats, counts: Counts) -> None:
-    """Take one usable value into the exponential mean and bias-corrected deviation.
-
-    The weights are those of a span of `window` bars, 1 for the newest and (1 - 2/(window+1))^k
-    for the one k before. No term cancels, so nothing drifts.
-    """
-    decay = 1.0 - 2.0 / (window + 1.0)
-    counts[SEEN] += 1
-    if counts[SEEN] == 1:
-        sums[EW_MEAN], sums[EW_VAR] = value, 0.0
-        sums[EW_OLD] = sums[EW_WEIGHT] = sums[EW_WEIGHT2] = 1.0
-    else:
-        old = sums[EW_OLD] * decay
-        step = value - sums[EW_MEAN]
-        share = 1.0 / (old + 1.0)
-        sums[EW_VAR] = (1.0 - share) * (sums[EW_VAR] + share * step * step)
-        sums[EW_MEAN] += share * step
-        sums[EW_OLD] = old + 1.0
-        sums[EW_WEIGHT] = sums[EW_WEIGHT] * decay + 1.0
-        sums[EW_WEIGHT2] = sums[EW_WEIGHT2] * decay * decay + 1.0
-    if counts[SEEN] >= window:
-        weight = sums[EW_WEIGHT] * sums[EW_WEIGHT]
-        variance = sums[EW_VAR] * weight / (weight - sums[EW_WEIGHT2])
-        sums[MEAN], sums[DEVIATION] = sums[EW_MEAN], math.sqrt(variance)
-
-
-@compiled
 def ewm_z(
     values: Floats,
     lag: int,
@@ -152,17 +125,48 @@ def ewm_z(
     mean: Floats,
     deviation: Floats,
 ) -> None:
-    """Score each value with the exponentially weighted mean and deviation ending `lag` ago."""
+    """Score each value with the exponentially weighted mean and deviation ending `lag` ago.
+
+    The weights are those of a span of `window` bars, 1 for the newest and (1 - 2/(window+1))^k
+    for the one k before; the deviation is bias-corrected. No term cancels, so nothing drifts. (The
+    state lives in local variables: in the arrays it would go through memory at every bar.)
+    """
+    decay = 1.0 - 2.0 / (window + 1.0)
+    seen, centre, size = counts[SEEN], sums[MEAN], sums[DEVIATION]
+    running, biased = sums[EW_MEAN], sums[EW_VAR]
+    past, weight, weight2 = sums[EW_OLD], sums[EW_WEIGHT], sums[EW_WEIGHT2]
     for t in range(len(values)):
         z[t] = mean[t] = deviation[t] = np.nan
         value = values[t]
         if not abs(value) < LIMIT:
             continue
-        if lag == 0:
-            _push_ewm(value, window, sums, counts)
-        z[t], mean[t], deviation[t] = _score(value, sums), sums[MEAN], sums[DEVIATION]
         if lag == 1:
-            _push_ewm(value, window, sums, counts)
+            mean[t], deviation[t] = centre, size
+            if size > 0.0:
+                z[t] = (value - centre) / size
+        seen += 1
+        if seen == 1:
+            running, biased = value, 0.0
+            past = weight = weight2 = 1.0
+        else:
+            past *= decay
+            step = value - running
+            share = 1.0 / (past + 1.0)
+            biased = (1.0 - share) * (biased + share * step * step)
+            running += share * step
+            past += 1.0
+            weight = weight * decay + 1.0
+            weight2 = weight2 * decay * decay + 1.0
+        if seen >= window:
+            square = weight * weight
+            centre, size = running, math.sqrt(biased * square / (square - weight2))
+        if lag == 0:
+            mean[t], deviation[t] = centre, size
+            if size > 0.0:
+                z[t] = (value - centre) / size
+    counts[SEEN] = seen
+    sums[MEAN], sums[DEVIATION], sums[EW_MEAN], sums[EW_VAR] = centre, size, running, biased
+    sums[EW_OLD], sums[EW_WEIGHT], sums[EW_WEIGHT2] = past, weight, weight2
 
 
 @compiled
