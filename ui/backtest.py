@@ -16,9 +16,12 @@ from ui import cards, charts, exports, say, tables_view
 from ui import format as f
 from ui.components import chart
 from ui.controls import BARS, Model, model_controls
-from ui.state import engine
+from ui.state import engine, is_operator
 
 MOST_BARS = 200_000
+
+# Visitors of a public desk share its memory.
+VISITOR_UPLOAD_MB = 10
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ def page() -> None:
     """Draw the page."""
     st.subheader("Backtest from files")
     limit = engine().settings.upload_mb
+    if not is_operator():
+        limit = min(limit, VISITOR_UPLOAD_MB)
     files = st.file_uploader(
         "One or two CSV files: bars or trades, one instrument each or several in one",
         accept_multiple_files=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hmac
+import logging
 import sys
 import threading
 import types
@@ -34,7 +35,9 @@ def engine() -> Engine:
     process = _process()
     with process.lock:
         if process.engine is None:
-            process.engine = Engine(config.load(_secrets()))
+            settings = config.load(_secrets())
+            logging.getLogger("tandem").setLevel(settings.log_level)
+            process.engine = Engine(settings)
             process.engine.start()
             atexit.register(close)
         running: Engine = process.engine
