@@ -18,7 +18,10 @@ from typing import Any
 from market import SettingError
 
 PREFIX = "TANDEM_"
-VENUES = ("auto", "binance-usdm", "binance-spot", "coinbase", "sim", "replay")
+VENUES = (
+    *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),
+    *("bitstamp", "sim", "replay"),
+)
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -34,9 +37,7 @@ class Settings:
     """Everything that can be set from outside. Frozen: it is passed, never looked up."""
 
     database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
-    venue: str = _setting(
-        "auto", "`auto`, `binance-usdm`, `binance-spot`, `coinbase`, `sim`, `replay`"
-    )
+    venue: str = _setting("auto", ", ".join(f"`{venue}`" for venue in VENUES))
     symbols: str = _setting(
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
     )
@@ -74,6 +75,13 @@ class Settings:
     coinbase_url: str = _setting(
         "wss://ws-feed.exchange.coinbase.com", "Coinbase Exchange websocket address"
     )
+    kraken_url: str = _setting("wss://ws.kraken.com/v2", "Kraken websocket address")
+    okx_url: str = _setting("wss://ws.okx.com:8443/ws/v5/public", "OKX websocket address")
+    bybit_url: str = _setting(
+        "wss://stream.bybit.com/v5/public/linear", "Bybit websocket address of linear perpetuals"
+    )
+    bitstamp_url: str = _setting("wss://ws.bitstamp.net", "Bitstamp websocket address")
+    binance_us_url: str = _setting("wss://stream.binance.us:9443", "Binance.US websocket address")
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     def __repr__(self) -> str:

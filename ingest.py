@@ -27,8 +27,13 @@ import config
 from config import Settings
 from feeds import (
     BinanceSpot,
+    BinanceUs,
     BinanceUsdm,
+    Bitstamp,
+    Bybit,
     Coinbase,
+    Kraken,
+    Okx,
     Replay,
     Simulated,
     WebsocketFeed,
@@ -68,16 +73,9 @@ class Choice:
 
 def create_feed(venue: str, settings: Settings) -> Feed:
     """Return the feed of a venue, set up from the settings; opens nothing."""
-    if venue == "binance-usdm":
-        return BinanceUsdm(settings.binance_usdm_url)
-    if venue == "binance-spot":
-        return BinanceSpot(settings.binance_spot_url)
-    if venue == "coinbase":
-        return Coinbase(settings.coinbase_url)
-    if venue == "sim":
-        return Simulated(settings.simulation_seed, settings.simulation_rate)
-    if venue == "replay":
-        return Replay(settings.replay_file, settings.replay_speed, _stored_trades)
+    make = _FEEDS.get(venue)
+    if make is not None:
+        return make(settings)
     raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(config.VENUES)}.")
 
 
@@ -94,6 +92,20 @@ def _stored_trades(path: Path) -> Iterator[Trade]:
 def _arrivals(store: Store, name: str, first_us: int, last_us: int) -> Iterator[Trade]:
     for start_us in range(first_us, last_us + 1, HOUR_US):
         yield from store.arrivals(name, start_us, min(start_us + HOUR_US, last_us + 1))
+
+
+_FEEDS: dict[str, Callable[[Settings], Feed]] = {
+    "binance-usdm": lambda settings: BinanceUsdm(settings.binance_usdm_url),
+    "binance-spot": lambda settings: BinanceSpot(settings.binance_spot_url),
+    "binance-us": lambda settings: BinanceUs(settings.binance_us_url),
+    "coinbase": lambda settings: Coinbase(settings.coinbase_url),
+    "kraken": lambda settings: Kraken(settings.kraken_url),
+    "okx": lambda settings: Okx(settings.okx_url),
+    "bybit": lambda settings: Bybit(settings.bybit_url),
+    "bitstamp": lambda settings: Bitstamp(settings.bitstamp_url),
+    "sim": lambda settings: Simulated(settings.simulation_seed, settings.simulation_rate),
+    "replay": lambda settings: Replay(settings.replay_file, settings.replay_speed, _stored_trades),
+}
 
 
 # One per process ----------------------------------------------------------------------------

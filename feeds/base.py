@@ -23,6 +23,16 @@ MOST_PRICE = 1e15
 MOST_ID = 2**63 - 1
 
 
+class Keepalive(NamedTuple):
+    """What a venue wants to hear from its client now and then, besides the protocol's own pings.
+
+    `text` is sent every `every_s` seconds.
+    """
+
+    text: str
+    every_s: float
+
+
 class Route(NamedTuple):
     """One websocket connection to open.
 
@@ -37,12 +47,15 @@ class Route(NamedTuple):
     carries : frozenset of str
         Instruments whose trades must arrive on it; the watchdog listens for each.
         Empty on a connection that brings quotes only.
+    keepalive : Keepalive or None
+        Text to send now and then, where the venue hangs up on a client it does not hear.
     """
 
     kind: Literal["trades", "quotes"]
     url: str
     frames: tuple[str, ...]
     carries: frozenset[str]
+    keepalive: Keepalive | None = None
 
 
 class WebsocketFeed(Protocol):
@@ -87,7 +100,8 @@ class WebsocketFeed(Protocol):
     def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
         """Return the frames that add and remove instruments on an open connection.
 
-        At most ten of them: a venue may hang up on a client that talks too fast.
+        At most ten of them, unless the venue is known to take more: others hang up on a client
+        that talks too fast.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Binance: USD-M futures and spot.
+"""Binance: USD-M futures and spot, and Binance.US.
 
 Both send combined-stream frames; these are real ones::
 
@@ -15,6 +15,9 @@ buyer was the maker, so the taker sold. Liveness: the server pings every 3 minut
 connection ends after 24 hours.
 
 A misspelt symbol is acknowledged like any other and stays silent for ever.
+
+Binance.US is spot only and speaks like spot (pings every 3 minutes, 5 messages a second from us).
+Where it serves, the other two answer HTTP 451, sometimes 403.
 
 USD-M futures are served by route: trades and mark prices on ``/market``, best bid and ask on
 ``/public``. The address without a route still connects and acknowledges, and delivers nothing.
@@ -238,6 +241,27 @@ class BinanceSpot(_Binance):
     _trade_path: ClassVar[str] = "/stream"
     _quote_path: ClassVar[str] = "/stream"
     _trade_streams: ClassVar[tuple[str, ...]] = ("@aggTrade",)
+
+
+class BinanceUs(BinanceSpot):
+    """Binance.US: spot for the United States."""
+
+    venue: ClassVar[str] = "binance-us"
+    title: ClassVar[str] = "Binance.US"
+    popular: ClassVar[tuple[str, ...]] = (
+        *("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT"),
+        *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "ETHBTC"),
+    )
+    # Two frames beside the address: five a second are allowed, and a change may need twice two.
+    max_instruments: ClassVar[int] = 400
+
+    def instrument(self, text: str) -> str:
+        """Return the pair meant by `text`: in USDT unless it says otherwise.
+
+        Dollar pairs exist beside those in USDT here, so "BTCUSD" is taken literally.
+        """
+        asset, quote = read_symbol(text, self.venue)
+        return instrument(self.venue, asset + (quote or "USDT"))
 
 
 def _streams(instruments: Sequence[str], kinds: tuple[str, ...]) -> list[str]:

@@ -79,7 +79,11 @@ def _host(url: str) -> str:
 
 def _explain_status(status: int, title: str) -> FeedError:
     if status in (403, 451):
-        reason = "not available in this region" if status == 451 else "forbidden"
+        reason = (
+            "not available in this region"
+            if status == 451
+            else "forbidden, as in regions it does not serve"
+        )
         return VenueRefused(f"{title} refused this address (HTTP {status}: {reason})", status)
     if status in (418, 429):
         return VenueRefused(f"{title} asked for fewer connections (HTTP {status})", status)

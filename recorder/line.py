@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from websocket import WebSocketException
 
-from feeds import Route
 from market import FeedError, VenueRefused
 from recorder.failures import explain
-from recorder.wire import Wire
+from recorder.link import Link
 
 if TYPE_CHECKING:
     from recorder.recorder import Recorder
@@ -61,7 +60,7 @@ class Line:
     def __init__(self, recorder: Recorder, kind: Literal["trades", "quotes"]) -> None:
         self._recorder = recorder
         self._kind = kind
-        self._wire: Wire | None = None
+        self._link: Link | None = None
         self.stir = threading.Event()
         self.opened: float | None = None
         self.failure: FeedError | None = None
@@ -75,11 +74,11 @@ class Line:
     def wake(self, stop: bool = False) -> None:
         """Make the thread look at what is wanted now; to stop, cut a handshake short as well."""
         self.stir.set()
-        wire = self._wire
-        if wire is not None:
-            wire.wake()
+        link = self._link
+        if link is not None:
+            link.wake()
             if stop and self.opened is None:
-                wire.abort()
+                link.abort()
 
     def _run(self) -> None:
         done = False
@@ -101,16 +100,16 @@ class Line:
             if not wanted:
                 self.stir.wait()
                 continue
-            route = recorder.route(self._kind, wanted)
+            link = self._link = Link(recorder, recorder.route(self._kind, wanted), wanted)
             try:
-                self._read(route, wanted)
+                self._read(link)
             except (FeedError, WebSocketException, OSError) as error:
                 opened = self.opened
                 if opened is not None and time.monotonic() - opened > recorder.timing.settled_s:
                     waits = recorder.backoff()
-                self._failed(explain(error, recorder.feed.title, route.url), waits)
+                self._failed(explain(error, recorder.feed.title, link.route.url), waits)
             finally:
-                self._wire = None
+                self._link = None
                 self.opened = None
 
     def _failed(self, failure: FeedError, waits: Iterator[float]) -> None:
@@ -127,38 +126,22 @@ class Line:
         log.warning("%s; next try in %.1f s", failure, wait)
         recorder.stopping.wait(wait)
 
-    def _read(self, route: Route, subscribed: frozenset[str]) -> None:
+    def _read(self, link: Link) -> None:
         """Open one connection and read it until it fails, is not wanted or a stop is asked."""
-        recorder, timing = self._recorder, self._recorder.timing
-        wire = self._wire = Wire()
+        recorder = self._recorder
         try:
-            wire.open(route.url, timing.connect_s)
-            for frame in route.frames:
-                wire.send(frame)
+            link.open()
             self._opened()
-            ping_at = time.monotonic() + timing.ping_s
             while not recorder.stopping.is_set():
-                messages = wire.gather(timing.poll_s)
-                if messages and recorder.take(messages, wire.arrived_us):
+                events = link.read(recorder.timing.poll_s)
+                if recorder.hand_on(events):
                     raise FeedError(f"{recorder.feed.title}: it asked us to connect anew")
                 wanted = recorder.wanted(self._kind)
-                if wanted != subscribed:
-                    for frame in recorder.change(route, wanted - subscribed, subscribed - wanted):
-                        wire.send(frame)
-                    subscribed = wanted
-                    if not wanted:
-                        return
-                now = time.monotonic()
-                if now >= ping_at:
-                    wire.ping()
-                    ping_at = now + timing.ping_s
-                if now - wire.heard > timing.dead_s:
-                    raise FeedError(
-                        f"{recorder.feed.title}: the line went dead (no data and no answer to "
-                        f"pings for {timing.dead_s:g} s)"
-                    )
+                link.tend(wanted)
+                if not wanted:
+                    return
         finally:
-            wire.release()
+            link.close()
 
     def _opened(self) -> None:
         if self.failures:

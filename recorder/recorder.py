@@ -232,8 +232,8 @@ class Recorder:
         """Return the frames that change a subscription."""
         return self._websocket_feed().change(route, added, removed)
 
-    def take(self, messages: Sequence[bytes], received_us: int) -> bool:
-        """Parse messages and hand their events on; returns whether the venue said goodbye."""
+    def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
+        """Return the events in messages; what is not understood is counted and skipped."""
         parse = self._websocket_feed().parse
         events: list[Event] = []
         bad = 0
@@ -249,23 +249,13 @@ class Recorder:
             self._not_understood += bad
         if bad:
             self._log_bad(bad, cause, sample)
-        return self._hand_on(events)
+        return events
 
-    # The work ----------------------------------------------------------------------------
+    def hand_on(self, events: Sequence[Event]) -> bool:
+        """Sort a batch, give it to the buffer, then to the sink.
 
-    def _play(self, feed: GeneratedFeed) -> None:
-        self._played = "broken"
-        try:
-            for batch in feed.batches(lambda: self._wanted, self.stopping):
-                self._messages += 1
-                self._hand_on(batch)
-            self._played = "end"
-        except TandemError as error:
-            self._played = error
-            log.warning("%s: %s", feed.title, error)
-
-    def _hand_on(self, events: Sequence[Event]) -> bool:
-        """Sort a batch, give it to the buffer, then to the sink."""
+        Returns whether the venue said goodbye.
+        """
         trades: list[Trade] = []
         quotes: dict[str, Quote] = {}
         funding: dict[str, Funding] = {}
@@ -295,6 +285,19 @@ class Recorder:
             with self._lock:
                 self._count(fresh, len(gaps))
         return closing
+
+    # The work ----------------------------------------------------------------------------
+
+    def _play(self, feed: GeneratedFeed) -> None:
+        self._played = "broken"
+        try:
+            for batch in feed.batches(lambda: self._wanted, self.stopping):
+                self._messages += 1
+                self.hand_on(batch)
+            self._played = "end"
+        except TandemError as error:
+            self._played = error
+            log.warning("%s: %s", feed.title, error)
 
     def _sift(self, trades: Sequence[Trade]) -> tuple[list[Trade], list[Trade], list[Gap]]:
         """Tell trades that are wanted, those of them seen for the first time, and the holes.

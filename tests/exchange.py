@@ -1,4 +1,4 @@
-"""A stand-in exchange on this machine that speaks Binance's and Coinbase's protocols.
+"""A stand-in exchange on this machine that speaks the protocols of every venue.
 
 ::
 
@@ -8,42 +8,33 @@
         exchange.drop()
 
 One address serves all: ``/market/stream`` and ``/public/stream`` as Binance USD-M does, ``/stream``
-as Binance spot, ``/`` as Coinbase. As on the real one, a misspelt symbol is acknowledged and
-stays silent (Binance) or is answered with an error (Coinbase, for symbols in `unlisted`).
+as Binance spot, ``/v2`` as Kraken and so on (`tests/dialects.py`); anything else as Coinbase. As on
+the real ones, a misspelt symbol is acknowledged and stays silent (Binance) or is answered with an
+error (elsewhere, for symbols in `unlisted`).
 It listens on 127.0.0.1, on a port the system chooses.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from config import Settings
+from tests.dialects import BINANCE, Dialect, Sent, dialect_at, now_us
+
+__all__ = ["DeafServer", "Exchange", "Sent", "unused_url", "wait_until"]
 
 PATIENCE_S = 20.0
-
-
-class Sent(NamedTuple):
-    """A trade the exchange made, whether or not anybody was listening."""
-
-    symbol: str
-    trade_id: int
-    time_us: int
-    price: float
-    quantity: float
-    side: int
 
 
 def wait_until(condition: Callable[[], Any], what: str = "it") -> Any:
@@ -63,18 +54,24 @@ class Exchange:
     Parameters
     ----------
     heartbeat_s : float
-        Seconds between Coinbase's heartbeats.
+        Seconds between heartbeats, where a venue sends them.
+    idle_s : float
+        Where a venue wants to be told that its client lives, it hangs up on one that was not
+        heard of for so long.
     """
 
-    def __init__(self, heartbeat_s: float = 1.0) -> None:
+    def __init__(self, heartbeat_s: float = 1.0, idle_s: float = 30.0) -> None:
         self.sent: list[Sent] = []
-        self.requests: list[dict[str, Any]] = []
+        self.kept_alive = 0
+        self.hung_up = 0
         self.opened = 0
         self.refused = 0
         self.unlisted: set[str] = set()
         self._heartbeat_s = heartbeat_s
+        self._idle_s = idle_s
         self._ids: dict[str, int] = {}
         self._streams: dict[ServerConnection, set[str]] = {}
+        self._dialects: dict[ServerConnection, Dialect] = {}
         self._frozen: set[ServerConnection] = set()
         self._refuse: dict[str, int] = {}
         self._hang = False
@@ -106,7 +103,12 @@ class Exchange:
 
     def settings(self, **others: Any) -> Settings:
         """Return settings in which every venue lives here."""
-        urls = {name: self.url for name in ("binance_usdm_url", "binance_spot_url", "coinbase_url")}
+        paths = {
+            **{"binance_usdm_url": "", "binance_spot_url": "", "binance_us_url": ""},
+            **{"coinbase_url": "/coinbase", "kraken_url": "/v2", "bitstamp_url": "/bitstamp"},
+            **{"okx_url": "/ws/v5/public", "bybit_url": "/v5/public/linear"},
+        }
+        urls = {name: self.url + path for name, path in paths.items()}
         return Settings(**(urls | others))
 
     # The market ---------------------------------------------------------------------------
@@ -131,12 +133,7 @@ class Exchange:
 
     def funding(self, symbol: str, rate: float, mark_price: float, next_us: int) -> None:
         """Send the mark price and funding rate (futures only)."""
-        data = {
-            **{"e": "markPriceUpdate", "E": _now_us() // 1000, "s": symbol},
-            **{"p": f"{mark_price:.8f}", "i": f"{mark_price:.8f}", "P": f"{mark_price:.8f}"},
-            **{"r": f"{rate:.8f}", "T": next_us // 1000},
-        }
-        self._call(self._send_stream(f"{symbol.lower()}@markPrice", data))
+        self._call(self._send_to(*BINANCE.funding(symbol, rate, mark_price, next_us)))
 
     def play(
         self,
@@ -247,66 +244,43 @@ class Exchange:
     async def _connected(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         parts = urlsplit(connection.request.path)
-        binance = parts.path.endswith("/stream")
-        asked = parse_qs(parts.query).get("streams", [""])[0] if binance else ""
-        self._streams[connection] = {unquote(name) for name in asked.split("/") if name}
+        dialect = dialect_at(parts.path)
+        self._streams[connection] = dialect.in_address(parts.query)
+        self._dialects[connection] = dialect
         self.opened += 1
-        beat = None if binance else asyncio.create_task(self._beat(connection))
+        beat = asyncio.create_task(self._beat(connection, dialect))
         try:
-            async for frame in connection:
-                message = json.loads(frame)
-                self.requests.append(message)
-                await (self._binance if binance else self._coinbase)(connection, message)
+            await self._listen(connection, dialect)
         except ConnectionClosed:
             pass
         finally:
-            if beat:
-                beat.cancel()
+            beat.cancel()
             self._streams.pop(connection, None)
+            self._dialects.pop(connection, None)
             self._frozen.discard(connection)
 
-    async def _binance(self, connection: ServerConnection, message: dict[str, Any]) -> None:
-        if message.get("method") == "SUBSCRIBE":
-            self._streams[connection] |= set(message["params"])
-        elif message.get("method") == "UNSUBSCRIBE":
-            self._streams[connection] -= set(message["params"])
-        else:
-            error = {"code": 2, "msg": "Invalid request: unknown method"}
-            await connection.send(json.dumps({"error": error, "id": message.get("id")}))
-            return
-        await connection.send(json.dumps({"result": None, "id": message["id"]}))
+    async def _listen(self, connection: ServerConnection, dialect: Dialect) -> None:
+        patience = self._idle_s if dialect.keepalive else None
+        while True:
+            try:
+                frame = await asyncio.wait_for(connection.recv(decode=True), patience)
+            except TimeoutError:
+                self.hung_up += 1
+                await connection.close(4004, "no data in time")
+                return
+            self.kept_alive += frame == dialect.keepalive
+            asked = dialect.asked(frame, self)
+            if connection in self._streams:
+                self._streams[connection] |= asked.added
+                self._streams[connection] -= asked.removed
+            for answer in asked.answers:
+                await self._send(connection, answer)
 
-    async def _coinbase(self, connection: ServerConnection, message: dict[str, Any]) -> None:
-        products = set(message["product_ids"])
-        wrong = sorted(products & self.unlisted)
-        if wrong:
-            said = {
-                **{"type": "error", "message": "Failed to subscribe"},
-                "reason": f"{wrong[0]} is not a valid product",
-            }
-            await connection.send(json.dumps(said))
-            return
-        streams = {
-            product if channel == "matches" else f"{product}@{channel}"
-            for product in products
-            for channel in message["channels"]
-        }
-        if message["type"] == "subscribe":
-            self._streams[connection] |= streams
-        else:
-            self._streams[connection] -= streams
-        await connection.send(json.dumps({"type": "subscriptions", "channels": []}))
-
-    async def _beat(self, connection: ServerConnection) -> None:
+    async def _beat(self, connection: ServerConnection, dialect: Dialect) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            if connection not in self._frozen:
-                for stream in list(self._streams.get(connection, ())):
-                    if stream.endswith("@heartbeat"):
-                        product = stream.partition("@")[0]
-                        await connection.send(
-                            json.dumps({"type": "heartbeat", "product_id": product})
-                        )
+            for text in dialect.beats(list(self._streams.get(connection, ()))):
+                await self._send(connection, text)
 
     # Sending ------------------------------------------------------------------------------
 
@@ -322,46 +296,21 @@ class Exchange:
         if trade_id is None:
             trade_id = self._ids[symbol] = self._ids.get(symbol, 999) + 1
         # Binance's times are whole milliseconds.
-        time_us = (_now_us() if time_us is None else time_us) // 1000 * 1000
+        time_us = (now_us() if time_us is None else time_us) // 1000 * 1000
         trade = Sent(symbol, trade_id, time_us, price, quantity, side)
         self.sent.append(trade)
         await self._send_trade(trade)
         return trade
 
     async def _send_trade(self, trade: Sent) -> None:
-        milliseconds = trade.time_us // 1000
-        data = {
-            **{"e": "aggTrade", "E": milliseconds + 1, "a": trade.trade_id, "s": trade.symbol},
-            **{"p": repr(trade.price), "q": repr(trade.quantity), "nq": repr(trade.quantity)},
-            **{"f": trade.trade_id, "l": trade.trade_id, "T": milliseconds},
-            **{"m": trade.side < 0, "st": 1},
-        }
-        await self._send_stream(f"{trade.symbol.lower()}@aggTrade", data)
-        match = {
-            **{"type": "match", "trade_id": trade.trade_id, "product_id": trade.symbol},
-            # The maker's side is the other one.
-            **{"side": "sell" if trade.side > 0 else "buy", "sequence": trade.trade_id},
-            **{"price": repr(trade.price), "size": repr(trade.quantity)},
-            "time": _iso(trade.time_us),
-        }
-        await self._send_to(trade.symbol, json.dumps(match))
+        for dialect in set(self._dialects.values()):
+            await self._send_to(*dialect.trade(trade))
 
     async def _quote(self, symbol: str, bid: float, ask: float, sizes: tuple[float, float]) -> None:
-        now = _now_us()
-        data = {
-            **{"e": "bookTicker", "u": now, "s": symbol, "E": now // 1000, "T": now // 1000},
-            **{"b": repr(bid), "B": repr(sizes[0]), "a": repr(ask), "A": repr(sizes[1])},
-        }
-        await self._send_stream(f"{symbol.lower()}@bookTicker", data)
-        ticker = {
-            **{"type": "ticker", "product_id": symbol, "price": repr(bid), "time": _iso(now)},
-            **{"best_bid": repr(bid), "best_bid_size": repr(sizes[0])},
-            **{"best_ask": repr(ask), "best_ask_size": repr(sizes[1])},
-        }
-        await self._send_to(f"{symbol}@ticker", json.dumps(ticker))
-
-    async def _send_stream(self, stream: str, data: dict[str, Any]) -> None:
-        await self._send_to(stream, json.dumps({"stream": stream, "data": data}))
+        for dialect in set(self._dialects.values()):
+            quoted = dialect.quote(symbol, bid, ask, sizes)
+            if quoted:
+                await self._send_to(*quoted)
 
     async def _send_to(self, stream: str, text: str) -> None:
         for connection, streams in list(self._streams.items()):
@@ -439,12 +388,3 @@ def unused_url() -> str:
     """Return an address of this machine at which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"ws://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000
-
-
-def _iso(time_us: int) -> str:
-    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_us % 1_000_000:06d}Z"

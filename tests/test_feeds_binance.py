@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feeds.base import Route
-from feeds.binance import BinanceSpot, BinanceUsdm
+from feeds.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from market import Funding, MessageError, Notice, Quote, Trade, UnknownSymbol
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
@@ -369,3 +369,23 @@ def test_quotes_and_funding_of_the_far_future_are_refused_too() -> None:
     for data in (quote | {"T": late}, mark | {"E": late}):
         with pytest.raises(MessageError, match="over a day ahead"):
             usdm().parse(frame(data), RECEIVED_US)
+
+
+def test_binance_us_speaks_like_spot_under_its_own_name() -> None:
+    feed = BinanceUs("wss://us.test:9443/")
+    (trade,) = feed.parse(frame(AGGREGATE_TRADE | {"M": True}), RECEIVED_US)
+    assert isinstance(trade, Trade)
+    assert (trade.instrument, trade.side) == ("binance-us:AKROUSDT", -1)
+    route = feed.trade_route(["binance-us:BTCUSDT"])
+    assert route.url == "wss://us.test:9443/stream?streams=btcusdt@aggTrade"
+    many = [f"binance-us:A{n}USDT" for n in range(feed.max_instruments)]
+    changed = feed.change(route, many[200:], many[:200])
+    assert len(feed.trade_route(many).frames) + len(changed) <= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [("btc", "BTCUSDT"), ("BTC/USD", "BTCUSD"), ("btcusd", "BTCUSD"), ("eth/btc", "ETHBTC")],
+)
+def test_common_names_on_binance_us(text: str, symbol: str) -> None:
+    assert BinanceUs("").instrument(text) == f"binance-us:{symbol}"

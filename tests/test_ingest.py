@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import ingest
-from config import Settings
+from config import VENUES, Settings
 from feeds import Simulated
 from ingest import Choice, Ingest, create_feed
 from market import SettingError, Trade
@@ -121,7 +121,8 @@ def test_auto_goes_down_the_whole_list_with_a_reason_each(exchange: Exchange) ->
         choice = settled(one)
         assert choice.venue == "sim"
         assert choice.reasons == (
-            "Binance USD-M refused this address (HTTP 403: forbidden)",
+            "Binance USD-M refused this address "
+            "(HTTP 403: forbidden, as in regions it does not serve)",
             "Binance spot could not serve us just now (HTTP 500)",
             "Coinbase connected but sent no trade within 0.5 s",
         )
@@ -198,10 +199,12 @@ def test_what_the_user_asked_for_outlives_a_failed_attempt(exchange: Exchange) -
 
 def test_every_venue_of_the_settings_has_a_feed() -> None:
     settings = Settings()
-    for venue in ("binance-usdm", "binance-spot", "coinbase", "sim", "replay"):
-        assert create_feed(venue, settings).venue == venue
-    with pytest.raises(SettingError, match="'kraken' is not a venue"):
-        create_feed("kraken", settings)
+    for venue in VENUES[1:]:
+        feed = create_feed(venue, settings)
+        assert feed.venue == venue
+        assert all(feed.instrument(symbol) == f"{venue}:{symbol}" for symbol in feed.popular)
+    with pytest.raises(SettingError, match="'mars' is not a venue"):
+        create_feed("mars", settings)
 
 
 def test_backoff_is_jittered_doubles_and_is_capped() -> None:
@@ -282,7 +285,7 @@ def test_the_command_records_the_simulation(
     ("instruments", "words"),
     [
         ("BTCUSDT", "is not an instrument; write venue:SYMBOL"),
-        ("kraken:BTCUSD", "'kraken' is not a venue"),
+        ("mars:BTCUSD", "'mars' is not a venue"),
         ("sim:btcusdt", "the symbol is upper case"),
         (",", "No instrument was named"),
     ],

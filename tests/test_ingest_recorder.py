@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from config import Settings
-from feeds import BinanceSpot, BinanceUsdm, Coinbase, Simulated
+from feeds import (
+    BinanceSpot,
+    BinanceUs,
+    BinanceUsdm,
+    Bitstamp,
+    Bybit,
+    Coinbase,
+    Keepalive,
+    Kraken,
+    Okx,
+    Route,
+    Simulated,
+)
 from market import Event, Funding, Gap, Quote, StoreFull, Trade
 from recorder import Recorder, Timing
 from storage import HotBuffer
@@ -116,21 +128,114 @@ def test_quotes_and_funding_of_the_watched_pair(desk: Desk, exchange: Exchange) 
     wait_until(lambda: desk.sink.of(Quote) and desk.sink.of(Funding))
 
 
-@pytest.mark.parametrize("venue", ["spot", "coinbase"])
+VENUES: dict[str, tuple[Any, str, str]] = {
+    "binance-spot": (BinanceSpot, "", "btcusdt@aggTrade"),
+    "binance-us": (BinanceUs, "", "btcusdt@aggTrade"),
+    "coinbase": (Coinbase, "/coinbase", "BTC-USD"),
+    "kraken": (Kraken, "/v2", "kraken:BTC/USD"),
+    "okx": (Okx, "/ws/v5/public", "okx:BTC-USDT"),
+    "bybit": (Bybit, "/v5/public/linear", "bybit:BTCUSDT"),
+    "bitstamp": (Bitstamp, "/bitstamp", "bitstamp:btcusd"),
+}
+
+
+@pytest.mark.parametrize("venue", VENUES)
 def test_the_other_venues(desk: Desk, exchange: Exchange, venue: str) -> None:
-    feed: Any = BinanceSpot(exchange.url) if venue == "spot" else Coinbase(exchange.url)
-    name = feed.instrument("btc")
-    symbol = name.partition(":")[2]
-    desk.record(feed, name, quoted={name})
-    if venue == "spot":
-        exchange.wait_for_streams("btcusdt@aggTrade", "btcusdt@bookTicker")
-    else:
-        exchange.wait_for_streams("BTC-USD", "BTC-USD@ticker")
-    exchange.trade(symbol, 61_000.0, 0.5, side=1)
-    exchange.quote(symbol, 60_999.0, 61_000.0)
+    make, path, stream = VENUES[venue]
+    feed = make(exchange.url + path)
+    name, other = feed.instrument("btc"), feed.instrument("eth")
+    recorder = desk.record(feed, name, quoted={name})
+    exchange.wait_for_streams(stream)
+    sent = exchange.trade(name.partition(":")[2], 61_000.0, 0.5, side=1)
     trade = wait_until(lambda: desk.buffer.last(name))
-    assert (trade.price, trade.side) == (61_000.0, 1)
-    assert wait_until(lambda: desk.buffer.quote(name)).ask == 61_000.0
+    assert (trade.time_us, trade.price, trade.quantity, trade.side) == (
+        *(sent.time_us, 61_000.0, 0.5),
+        1,
+    )
+    if feed.quotes:
+        wait_until(lambda: exchange.connections() == 2)
+        quoted = wait_until(lambda: _quoted(desk, exchange, name))
+        assert quoted.ask == 61_000.0
+    recorder.watch(frozenset({other}), frozenset())
+    wait_until(lambda: stream not in exchange.subscribed())
+    exchange.trade(other.partition(":")[2], 3_400.0, 2.0, side=-1)
+    assert wait_until(lambda: desk.buffer.last(other)).side == -1
+    assert recorder.status().not_understood == 0
+
+
+def _quoted(desk: Desk, exchange: Exchange, name: str) -> Any:
+    exchange.quote(name.partition(":")[2], 60_999.0, 61_000.0)
+    return desk.buffer.quote(name)
+
+
+@pytest.mark.parametrize("venue", ["coinbase", "kraken", "okx", "bybit", "bitstamp"])
+def test_a_symbol_a_venue_does_not_list_is_told(desk: Desk, exchange: Exchange, venue: str) -> None:
+    make, path, stream = VENUES[venue]
+    feed = make(exchange.url + path)
+    wrong = feed.instrument("foo")
+    exchange.unlisted.add(wrong.partition(":")[2])
+    recorder = desk.record(feed, wrong, feed.instrument("btc"))
+    exchange.wait_for_streams(stream)
+    (said,) = wait_until(lambda: recorder.status().errors)
+    assert said.startswith(f"{feed.title}: ")
+
+
+class Impatient(Okx):
+    """OKX with a shorter breath."""
+
+    def trade_route(self, instruments: Any) -> Route:
+        return super().trade_route(instruments)._replace(keepalive=Keepalive("ping", 0.1))
+
+
+def test_a_venue_that_wants_to_hear_of_its_client_does() -> None:
+    with Exchange(idle_s=1.0) as exchange:
+        desk = Desk()
+        feed = Impatient(exchange.url + "/ws/v5/public")
+        recorder = desk.record(feed, "okx:BTC-USDT")
+        try:
+            wait_until(lambda: recorder.open_for() > 2.5)
+            status = recorder.status()
+        finally:
+            assert recorder.stop(10.0)
+        assert exchange.kept_alive > 5
+        assert (exchange.hung_up, status.reconnects) == (0, 0)
+        assert status.not_understood == 0, "the answer to a ping is not JSON"
+
+
+def test_a_client_that_says_nothing_is_hung_up_on_and_returns() -> None:
+    with Exchange(idle_s=0.2) as exchange:
+        desk = Desk()
+        recorder = desk.record(Okx(exchange.url + "/ws/v5/public"), "okx:BTC-USDT")
+        try:
+            wait_until(lambda: recorder.status().reconnects)
+        finally:
+            assert recorder.stop(10.0)
+        assert exchange.hung_up
+
+
+def test_bybit_refuses_a_region_with_403(desk: Desk, exchange: Exchange) -> None:
+    exchange.refuse(403, "/v5")
+    recorder = desk.record(Bybit(exchange.url + "/v5/public/linear"), "bybit:BTCUSDT")
+    told = wait_until(lambda: (s := recorder.status()).state == "refused" and s)
+    assert told.text.startswith(
+        "Bybit refused this address (HTTP 403: forbidden, as in regions it does not serve). "
+    )
+
+
+def test_the_snapshot_of_kraken_fills_a_short_cut(desk: Desk, exchange: Exchange) -> None:
+    name = "kraken:BTC/USD"
+    recorder = desk.record(Kraken(exchange.url + "/v2"), name)
+    exchange.wait_for_streams(name)
+    exchange.trade("BTC/USD", 1.0)
+    wait_until(lambda: desk.buffer.count(name) == 1)
+    exchange.refuse(503, "/v2")
+    exchange.drop()
+    for price in (2.0, 3.0, 4.0):
+        exchange.trade("BTC/USD", price)
+    exchange.refuse(0, "/v2")
+    wait_until(lambda: desk.buffer.count(name) == 4)
+    assert [trade.price for trade in desk.buffer.tail(name, 9)] == [1.0, 2.0, 3.0, 4.0]
+    assert recorder.status().gaps == 0
 
 
 def test_a_burst_arrives_whole_and_in_order(desk: Desk, exchange: Exchange) -> None:

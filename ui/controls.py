@@ -24,7 +24,12 @@ VENUE_NAMES = {
     "auto": "automatic",
     "binance-usdm": "Binance USD-M",
     "binance-spot": "Binance spot",
+    "binance-us": "Binance.US",
     "coinbase": "Coinbase",
+    "kraken": "Kraken",
+    "okx": "OKX",
+    "bybit": "Bybit",
+    "bitstamp": "Bitstamp",
     "sim": "Simulation",
     "replay": "Replay",
 }
