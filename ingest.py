@@ -55,7 +55,7 @@ __all__ = ["Choice", "FeedStatus", "Ingest", "Recorder", "Sink", "Timing", "crea
 
 log = logging.getLogger("tandem.ingest")
 
-AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase")
+AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase", "kraken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
     """Return a sentence for each venue whose address does not even take a connection.
 
     All are tried at once, so that a machine without a network knows within `limit_s` and not
-    after three time limits. Behind a proxy nothing can be said this way.
+    after one limit for each. Behind a proxy nothing can be said this way.
     """
     if getproxies().keys() & {"http", "https", "all"}:
         return {}

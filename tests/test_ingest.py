@@ -125,8 +125,30 @@ def test_auto_goes_down_the_whole_list_with_a_reason_each(exchange: Exchange) ->
             "(HTTP 403: forbidden, as in regions it does not serve)",
             "Binance spot could not serve us just now (HTTP 500)",
             "Coinbase connected but sent no trade within 0.5 s",
+            "Kraken connected but sent no trade within 0.5 s",
         )
         wait_until(lambda: exchange.connections() == 0)
+
+
+def test_auto_comes_to_kraken_when_those_before_it_refuse(exchange: Exchange) -> None:
+    exchange.refuse(451, "/market")
+    exchange.refuse(451, "/stream")
+    exchange.refuse(429, "/coinbase")
+    exchange.play(50.0, ["BTC/USD", "ETH/USD"])
+    with running(exchange.settings()) as (one, buffer):
+        choice = settled(one)
+        assert choice == Choice(
+            "kraken",
+            "",
+            (
+                "Binance USD-M refused this address (HTTP 451: not available in this region)",
+                "Binance spot refused this address (HTTP 451: not available in this region)",
+                "Coinbase asked for fewer connections (HTTP 429)",
+            ),
+        )
+        assert one.status("kraken").state == "live"
+        assert set(buffer.instruments()) <= {"kraken:BTC/USD", "kraken:ETH/USD"}
+        assert [status.venue for status in one.statuses()] == ["kraken"]
 
 
 def test_auto_without_a_network_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,11 +156,13 @@ def test_auto_without_a_network_is_quick(monkeypatch: pytest.MonkeyPatch) -> Non
         binance_usdm_url="ws://nowhere.invalid",
         binance_spot_url=unused_url(),
         coinbase_url="wss://nowhere.invalid",
+        kraken_url="wss://nowhere.invalid",
     )
     with running(settings) as (one, _):
         choice = settled(one)
     assert choice.venue == "sim"
-    found, nobody, _ = choice.reasons
+    found, nobody, *_ = choice.reasons
+    assert len(choice.reasons) == len(ingest.AUTO_ORDER)
     assert "nowhere.invalid could not be found" in found
     assert "nothing answers" in nobody
 
@@ -161,6 +185,7 @@ def test_addresses_that_swallow_everything_cost_one_limit_together(
         "Binance USD-M",
         "Binance spot",
         "Coinbase",
+        "Kraken",
     ]
     assert all("did not answer in time" in reason for reason in choice.reasons)
 
@@ -177,9 +202,8 @@ def test_auto_behind_a_proxy_does_not_judge_by_bare_connections(
 
 def test_stop_while_choosing() -> None:
     with DeafServer() as server:
-        settings = Settings(
-            binance_usdm_url=server.url, binance_spot_url=server.url, coinbase_url=server.url
-        )
+        names = ("binance_usdm_url", "binance_spot_url", "coinbase_url", "kraken_url")
+        settings = Settings(**dict.fromkeys(names, server.url))
         with running(settings, Timing()) as (one, _):
             one.resolve("auto")
             wait_until(lambda: one.status("binance-usdm").state == "connecting")
