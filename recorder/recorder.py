@@ -24,7 +24,6 @@ from market import (
     StoreError,
     TandemError,
     Trade,
-    TradeId,
     VenueRefused,
     now_us,
     split_instrument,
@@ -32,6 +31,7 @@ from market import (
 from recorder.failures import backoff
 from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State
+from recorder.track import REMEMBERED, Track
 from storage import HotBuffer
 
 log = logging.getLogger("tandem.recorder")
@@ -49,18 +49,6 @@ class Sink(Protocol):
     def submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
         """Take a batch over. It may wait when it is full; it drops nothing."""
         ...
-
-
-class _Track:
-    """What is known of one instrument's stream of trades. Written by one thread only."""
-
-    __slots__ = ("heard", "last_id", "last_us", "since")
-
-    def __init__(self, newest: Trade | None) -> None:
-        self.last_id: TradeId | None = newest.trade_id if newest else None
-        self.last_us = newest.time_us if newest else 0
-        self.since = time.monotonic()
-        self.heard = -math.inf
 
 
 class Recorder:
@@ -103,7 +91,7 @@ class Recorder:
         self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._wanted: frozenset[str] = frozenset()
         self._quoted: frozenset[str] = frozenset()
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
         self._played: TandemError | Literal["", "end", "broken"] = ""
@@ -163,7 +151,7 @@ class Recorder:
             self._asked = (instruments, quoted)
             instruments = self._within_limit(instruments)
             self._tracks = {
-                name: self._tracks.get(name) or _Track(self._buffer.last(name))
+                name: self._tracks.get(name) or Track(self._buffer.tail(name, REMEMBERED))
                 for name in sorted(instruments)
             }
             self._wanted, self._quoted = instruments, quoted & instruments
@@ -304,7 +292,8 @@ class Recorder:
 
         A trade whose id and time are not above the last is a repetition (or fills a hole that is
         already recorded): the store knows it or takes it, the buffer must not get it twice. A
-        lower id with a later time means that the venue began to count anew.
+        lower id with a later time means that the venue began to count anew. Ids that are text
+        have no order: each is looked for among the newest ones.
         """
         tracks, consecutive = self._tracks, self._consecutive
         passed: list[Trade] = []
@@ -318,7 +307,10 @@ class Recorder:
             passed.append(trade)
             track.heard = heard
             trade_id, last_id = trade.trade_id, track.last_id
-            if isinstance(trade_id, int) and isinstance(last_id, int):
+            if isinstance(trade_id, str):
+                if not track.recent.add(trade_id):
+                    continue
+            elif isinstance(last_id, int):
                 if trade_id <= last_id and trade.time_us <= track.last_us:
                     continue
                 if consecutive and trade_id > last_id + 1:

@@ -23,6 +23,7 @@ from feeds import (
 )
 from market import Event, Funding, Gap, Quote, StoreFull, Trade
 from recorder import Recorder, Timing
+from recorder.track import Recent
 from storage import HotBuffer
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 
@@ -158,6 +159,7 @@ def test_the_other_venues(desk: Desk, exchange: Exchange, venue: str) -> None:
         assert quoted.ask == 61_000.0
     recorder.watch(frozenset({other}), frozenset())
     wait_until(lambda: stream not in exchange.subscribed())
+    exchange.wait_for_streams(stream.replace("btc", "eth").replace("BTC", "ETH"))
     exchange.trade(other.partition(":")[2], 3_400.0, 2.0, side=-1)
     assert wait_until(lambda: desk.buffer.last(other)).side == -1
     assert recorder.status().not_understood == 0
@@ -515,6 +517,51 @@ def test_a_second_recorder_does_not_repeat_what_the_buffer_has(
     exchange.again(sent)
     exchange.trade("BTCUSDT", 2.0)
     wait_until(lambda: desk.buffer.count(BTC) == 2)
+
+
+def test_text_ids_repeated_after_a_reconnect_enter_the_buffer_once(
+    desk: Desk, exchange: Exchange
+) -> None:
+    name = "bybit:BTCUSDT"
+    recorder = desk.record(Bybit(exchange.url + "/v5/public/linear"), name)
+    exchange.wait_for_streams(name)
+    first = [exchange.trade("BTCUSDT", float(price)) for price in (1, 2, 3)]
+    wait_until(lambda: desk.buffer.count(name) == 3)
+    exchange.drop()
+    exchange.wait_for_streams(name)
+    for trade in (first[2], first[0], first[1]):
+        exchange.again(trade)
+    exchange.trade("BTCUSDT", 4.0)
+    wait_until(lambda: desk.buffer.count(name) == 4)
+    assert [trade.price for trade in desk.buffer.tail(name, 9)] == [1.0, 2.0, 3.0, 4.0]
+    wait_until(lambda: len(desk.sink.of(Trade)) == 7)  # the store knows what it has
+    status = wait_until(lambda: (s := recorder.status()).trades == 4 and s)
+    assert (status.gaps, status.reconnects) == (0, 1)
+
+
+def test_a_second_recorder_knows_the_text_ids_of_the_buffer(desk: Desk, exchange: Exchange) -> None:
+    name, url = "bybit:BTCUSDT", exchange.url + "/v5/public/linear"
+    first = desk.record(Bybit(url), name)
+    exchange.wait_for_streams(name)
+    sent = [exchange.trade("BTCUSDT", float(price)) for price in (1, 2)]
+    wait_until(lambda: desk.buffer.count(name) == 2)
+    assert first.stop(5.0)
+    wait_until(lambda: exchange.connections() == 0)
+    desk.record(Bybit(url), name)
+    exchange.wait_for_streams(name)
+    for trade in sent:
+        exchange.again(trade)
+    exchange.trade("BTCUSDT", 3.0)
+    wait_until(lambda: desk.buffer.count(name) == 3)
+
+
+def test_remembered_ids_are_bounded_and_the_oldest_are_forgotten_first() -> None:
+    recent = Recent(most=3)
+    assert [recent.add(text) for text in "abcabcd"] == [True] * 3 + [False] * 3 + [True]
+    assert len(recent) == 3
+    assert [recent.add(text) for text in "dcb"] == [False] * 3
+    assert recent.add("a")
+    assert len(recent) == 3
 
 
 def _stop_within_limit(recorder: Recorder) -> None:
