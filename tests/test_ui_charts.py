@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -90,6 +91,8 @@ def test_every_column_and_colour_a_trace_names_exists() -> None:
             for item in value:
                 walk(item)
 
+    assert all(re.fullmatch("[a-z][a-z0-9]+", trace["uid"]) for trace in figure["traces"])
+    assert len({trace["uid"] for trace in figure["traces"]}) == len(figure["traces"])
     walk(figure["traces"])
     walk(figure["layout"])
     json.dumps(figure, allow_nan=False)

@@ -7,6 +7,7 @@ A figure is a dictionary ``{version, columns, traces, layout}`` in Plotly's term
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -239,7 +240,9 @@ class Canvas:
         others come and go.
         """
         for trace in self.traces:
-            trace["uid"] = f"{trace['name']}/{trace.get('yaxis', '')}"
+            key = f"{trace['name']}/{trace.get('yaxis', '')}"
+            # Plotly makes selectors of it, so it may hold letters and digits only.
+            trace["uid"] = f"u{zlib.crc32(key.encode()):08x}"
         total = sum(self._heights)
         height = total + 84
         gap = 0.035 if len(self._heights) > 1 else 0.0
