@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,9 @@ class Route(NamedTuple):
         Empty on a connection that brings quotes only.
     keepalive : Keepalive or None
         Text to send now and then, where the venue hangs up on a client it does not hear.
+    renew_s : float
+        Age in seconds at which a new connection takes the place of this one, where the venue
+        cuts old ones.
     """
 
     kind: Literal["trades", "quotes"]
@@ -56,6 +60,7 @@ class Route(NamedTuple):
     frames: tuple[str, ...]
     carries: frozenset[str]
     keepalive: Keepalive | None = None
+    renew_s: float = math.inf
 
 
 class WebsocketFeed(Protocol):

@@ -12,7 +12,7 @@ Both send combined-stream frames; these are real ones::
 Trade ids: ``a`` counts up by one per symbol, so a jump is a gap. Side: ``m`` is true where the
 buyer was the maker, so the taker sold. Liveness: the server pings every 3 minutes (USD-M) or
 20 seconds (spot). Limits: 1,024 streams a connection, 10 messages a second from us, and the
-connection ends after 24 hours.
+connection ends after 24 hours, so a new one takes over after 23.
 
 A misspelt symbol is acknowledged like any other and stays silent for ever.
 
@@ -40,6 +40,8 @@ from market import BUY, SELL, Event, Funding, MessageError, Notice, Quote, Trade
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50
 _STREAMS_IN_FRAME = 200
+# An hour before the venue's own cut, so that there is time to try again.
+_RENEW_S = 23 * 3_600.0
 
 _DATED = re.compile(r"[A-Z0-9]{2,20}_[0-9]{6}")
 
@@ -184,6 +186,7 @@ class _Binance:
             f"{self._url}{path}?streams={first}",
             self._frames("SUBSCRIBE", names[_STREAMS_IN_URL:]),
             frozenset(wanted) if kind == "trades" else frozenset(),
+            renew_s=_RENEW_S,
         )
 
     def _frames(self, method: str, names: Sequence[str]) -> tuple[str, ...]:

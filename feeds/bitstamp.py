@@ -36,6 +36,7 @@ from market import BUY, SELL, Event, MessageError, Notice, Trade, instrument
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}
 _KEEPALIVE = Keepalive('{"event":"bts:heartbeat"}', 20.0)
+_RENEW_S = 89 * 86_400.0
 _ACKNOWLEDGED = ("bts:subscription_succeeded", "bts:unsubscription_succeeded")
 
 
@@ -66,7 +67,7 @@ class Bitstamp:
         """Return the connection that brings trades."""
         wanted = sorted(instruments)
         frames = _frames("bts:subscribe", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE)
+        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE, _RENEW_S)
 
     def quote_route(self, instruments: Iterable[str]) -> Route | None:
         """Return None: there are no quotes here."""

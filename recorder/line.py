@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Literal
 
 from websocket import WebSocketException
 
-from market import FeedError, VenueRefused
+from market import Event, FeedError, Notice, VenueRefused
 from recorder.failures import explain
 from recorder.link import Link
+from recorder.renewal import Successor
 
 if TYPE_CHECKING:
     from recorder.recorder import Recorder
 
 log = logging.getLogger("tandem.recorder")
+
+_OVERLAP_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Timing:
         accepted and dropped at once does not: venues ban clients that come back too often.
     reach_s : float
         Limit for finding out, before ``auto`` tries a venue, whether its address answers at all.
+    overlap_s : float
+        Limit for an old and a new connection to show that they bring the same.
+    renew_again_s : float
+        Wait before a connection is renewed that could not be.
     poll_s : float
         How often a quiet connection looks at its timers.
     """
@@ -51,6 +59,8 @@ class Timing:
     refused_s: float = 300.0
     settled_s: float = 30.0
     reach_s: float = 2.0
+    overlap_s: float = 3.0
+    renew_again_s: float = 60.0
     poll_s: float = 0.5
 
 
@@ -61,12 +71,14 @@ class Line:
         self._recorder = recorder
         self._kind = kind
         self._link: Link | None = None
+        self._successor: Successor | None = None
         self.stir = threading.Event()
         self.opened: float | None = None
         self.failure: FeedError | None = None
         self.failures = 0
         self.attempts = 0
         self.reconnects = 0
+        self.renewals = 0
         self.broken = False
         venue = recorder.feed.venue
         self.thread = threading.Thread(target=self._run, name=f"ingest-{venue}-{kind}", daemon=True)
@@ -79,6 +91,9 @@ class Line:
             link.wake()
             if stop and self.opened is None:
                 link.abort()
+        successor = self._successor
+        if successor is not None and stop:
+            successor.link.abort()
 
     def _run(self) -> None:
         done = False
@@ -109,8 +124,7 @@ class Line:
                     waits = recorder.backoff()
                 self._failed(explain(error, recorder.feed.title, link.route.url), waits)
             finally:
-                self._link = None
-                self.opened = None
+                self._close()
 
     def _failed(self, failure: FeedError, waits: Iterator[float]) -> None:
         """Remember a failure and wait before the next attempt."""
@@ -127,20 +141,96 @@ class Line:
         recorder.stopping.wait(wait)
 
     def _read(self, link: Link) -> None:
-        """Open one connection and read it until it fails, is not wanted or a stop is asked."""
+        """Open a connection and read it, and those that take its place, while it is wanted."""
         recorder = self._recorder
+        link.open()
+        self._opened()
+        while recorder.wanted(self._kind) and not recorder.stopping.is_set():
+            link = self._turn(link)
+
+    def _turn(self, link: Link) -> Link:
+        """Read once and tend to what is due; returns the connection to go on with."""
+        recorder, successor = self._recorder, self._successor
         try:
-            link.open()
-            self._opened()
-            while not recorder.stopping.is_set():
-                events = link.read(recorder.timing.poll_s)
-                if recorder.hand_on(events):
-                    raise FeedError(f"{recorder.feed.title}: it asked us to connect anew")
-                wanted = recorder.wanted(self._kind)
-                link.tend(wanted)
-                if not wanted:
-                    return
-        finally:
+            events = link.read(_OVERLAP_POLL_S if successor else recorder.timing.poll_s)
+            if recorder.hand_on(events):
+                self._heed_goodbye(link)
+            wanted = recorder.wanted(self._kind)
+            link.tend(wanted)
+        except (FeedError, WebSocketException, OSError) as error:
+            if successor is None or successor.state != "open" or recorder.stopping.is_set():
+                raise
+            log.info("%s: the old connection ended (%s)", recorder.feed.title, type(error).__name__)
+            return self._take_over(link, successor)
+        if successor is not None:
+            return self._compare(link, successor, events, wanted)
+        if wanted and recorder.clock() >= link.renew_at:
+            self._renew(wanted)
+        return link
+
+    def _heed_goodbye(self, link: Link) -> None:
+        """Have a new connection opened, as the venue asked; with a wait if it asks all the time."""
+        if link.age() < self._recorder.timing.settled_s:
+            raise FeedError(f"{self._recorder.feed.title}: it asked us to connect anew")
+        link.renew_at = self._recorder.clock()
+
+    # Taking an old connection's place ------------------------------------------------------
+
+    def _renew(self, wanted: frozenset[str]) -> None:
+        recorder = self._recorder
+        log.info("%s: opening a new connection (%s)", recorder.feed.title, self._kind)
+        link = Link(recorder, recorder.route(self._kind, wanted), wanted)
+        self._successor = Successor(link, f"{self.thread.name}-next")
+
+    def _compare(
+        self, link: Link, successor: Successor, events: list[Event], wanted: frozenset[str]
+    ) -> Link:
+        """Read the new connection beside the old one until it may take over."""
+        recorder, handover = self._recorder, successor.handover
+        now = time.monotonic()
+        handover.from_old(events, now)
+        if successor.state == "opening":
+            return link
+        try:
+            if successor.state == "failed":
+                raise FeedError("it could not be opened")
+            handover.opened()
+            fresh = successor.link.read(0.0)
+            successor.link.tend(wanted)
+            if recorder.hand_on([event for event in fresh if type(event) is Notice]):
+                raise FeedError("it said goodbye at once")
+            handover.from_new(fresh, now)
+            verdict = handover.verdict(now, recorder.timing.overlap_s)
+            if verdict == "useless":
+                raise FeedError("it brought nothing")
+        except (FeedError, WebSocketException, OSError) as error:
+            log.warning("%s: the new connection is of no use (%s)", recorder.feed.title, error)
+            self._successor = None
+            successor.abandon()
+            link.renew_at = recorder.clock() + recorder.timing.renew_again_s
+            return link
+        return self._take_over(link, successor) if verdict == "ready" else link
+
+    def _take_over(self, old: Link, successor: Successor) -> Link:
+        """Go on with the new connection after whatever the old one still has."""
+        recorder = self._recorder
+        with contextlib.suppress(FeedError, WebSocketException, OSError):
+            while (events := old.read(0.0)) and not recorder.stopping.is_set():
+                recorder.hand_on(events)
+        self._link, self._successor = successor.link, None
+        old.close()
+        recorder.hand_on(successor.handover.held)
+        self.renewals += 1
+        log.info("%s: went on with a new connection (%s)", recorder.feed.title, self._kind)
+        return successor.link
+
+    def _close(self) -> None:
+        """Close what is open."""
+        link, successor = self._link, self._successor
+        self._link = self._successor = self.opened = None
+        if successor is not None:
+            successor.abandon()
+        if link is not None:
             link.close()
 
     def _opened(self) -> None:

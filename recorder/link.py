@@ -25,10 +25,17 @@ class Link:
         Where to connect and what to say there.
     subscribed : frozenset of str
         The instruments the route asks for.
+
+    Attributes
+    ----------
+    renew_at : float
+        When, by the recorder's clock, a new connection should take its place.
     """
 
     def __init__(self, recorder: Recorder, route: Route, subscribed: frozenset[str]) -> None:
         self.route = route
+        self.renew_at = math.inf
+        self._opened = -math.inf
         self._recorder = recorder
         self._subscribed = subscribed
         self._wire = Wire()
@@ -40,10 +47,16 @@ class Link:
         self._wire.open(self.route.url, self._recorder.timing.connect_s)
         for frame in self.route.frames:
             self._wire.send(frame)
+        self._opened = self._recorder.clock()
+        self.renew_at = self._opened + self.route.renew_s
         now = time.monotonic()
         self._ping_at = now + self._recorder.timing.ping_s
         if self.route.keepalive is not None:
             self._keepalive_at = now + self.route.keepalive.every_s
+
+    def age(self) -> float:
+        """Return for how many seconds it has been open, by the recorder's clock."""
+        return self._recorder.clock() - self._opened
 
     def read(self, wait_s: float) -> list[Event]:
         """Return the events that are here, waiting up to `wait_s` for the first message."""

@@ -68,6 +68,8 @@ class Recorder:
         How patient to be.
     backoff : callable, optional
         Makes the iterator of waits between attempts.
+    clock : callable, optional
+        Seconds that never go back, by which the age of a connection is told.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Recorder:
         settings: Settings,
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.feed = feed
         self.timing = timing or Timing(
             connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
         )
         self.backoff = backoff
+        self.clock = clock
         self.stopping = threading.Event()
         self._sink = sink
         self._buffer = buffer
@@ -183,6 +187,7 @@ class Recorder:
                 silent=silent,
                 gaps=self._gaps,
                 errors=self._recent_errors(),
+                renewals=sum(line.renewals for line in self._lines),
             )
 
     def failure(self) -> TandemError | None:

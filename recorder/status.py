@@ -28,6 +28,8 @@ class FeedStatus:
         A sentence: what happened, what still works, what to do.
     since_us : int
         When this state began.
+    renewals : int
+        Connections replaced by a new one before the venue cut them, without a break.
     not_understood : int
         Messages, of `messages`, that could not be parsed.
     trades_per_s : float
@@ -66,6 +68,7 @@ class FeedStatus:
     silent: tuple[str, ...] = ()
     gaps: int = 0
     errors: tuple[str, ...] = ()
+    renewals: int = 0
 
 
 class Delays:

@@ -169,6 +169,10 @@ class Exchange:
         """Cut every connection without a goodbye."""
         self._call(self._drop())
 
+    def drop_oldest(self) -> None:
+        """Cut the connection that has been open longest."""
+        self._call(self._drop(1))
+
     def close(self, code: int = 1001) -> None:
         """Close every connection politely."""
         self._call(self._close(code))
@@ -229,6 +233,11 @@ class Exchange:
             await self._ending.wait()
             await self._stop_players()
             await self._drop()
+        # A client that comes while the door closes must not leave a task behind.
+        late = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
         if self._hang:
@@ -353,8 +362,8 @@ class Exchange:
         await asyncio.gather(*self._players, return_exceptions=True)
         self._players.clear()
 
-    async def _drop(self) -> None:
-        for connection in list(self._streams):
+    async def _drop(self, most: int | None = None) -> None:
+        for connection in list(self._streams)[:most]:
             connection.transport.abort()
             self._streams.pop(connection, None)
 

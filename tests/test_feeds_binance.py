@@ -295,6 +295,8 @@ def test_trades_and_quotes_of_futures_have_routes_of_their_own() -> None:
         "btcusdt@aggTrade/btcusdt@markPrice/ethusdt@aggTrade/ethusdt@markPrice",
         (),
         frozenset(names),
+        None,
+        23 * 3_600.0,
     )
     quotes = usdm().quote_route(names[:1])
     assert quotes is not None
