@@ -73,6 +73,7 @@ class Exchange:
         self._streams: dict[ServerConnection, set[str]] = {}
         self._dialects: dict[ServerConnection, Dialect] = {}
         self._frozen: set[ServerConnection] = set()
+        self._delayed: dict[ServerConnection, list[str | bytes]] = {}
         self._refuse: dict[str, int] = {}
         self._hang = False
         self._players: list[asyncio.Task[None]] = []
@@ -172,6 +173,14 @@ class Exchange:
     def drop_oldest(self) -> None:
         """Cut the connection that has been open longest."""
         self._call(self._drop(1))
+
+    def delay_oldest(self) -> None:
+        """Keep back what is for the connection open longest, until `deliver`."""
+        self._delayed[next(iter(self._streams))] = []
+
+    def deliver(self) -> None:
+        """Send what was kept back."""
+        self._call(self._deliver())
 
     def close(self, code: int = 1001) -> None:
         """Close every connection politely."""
@@ -333,6 +342,9 @@ class Exchange:
     async def _send(self, connection: ServerConnection, frame: str | bytes) -> None:
         if connection in self._frozen:
             return
+        if connection in self._delayed:
+            self._delayed[connection].append(frame)
+            return
         try:
             await connection.send(frame)
         except ConnectionClosed:
@@ -366,6 +378,12 @@ class Exchange:
         for connection in list(self._streams)[:most]:
             connection.transport.abort()
             self._streams.pop(connection, None)
+
+    async def _deliver(self) -> None:
+        delayed, self._delayed = self._delayed, {}
+        for connection, frames in delayed.items():
+            for frame in frames:
+                await self._send(connection, frame)
 
     async def _close(self, code: int) -> None:
         for connection in list(self._streams):

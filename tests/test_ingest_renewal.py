@@ -1,5 +1,6 @@
 """A connection replaced while it is read: nothing lost, nothing doubled."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -224,6 +225,40 @@ def test_a_cut_while_both_are_open_goes_on_with_the_new_one(desk: Desk, exchange
     wait_until(lambda: desk.buffer.count(BTC) == 2)
     status = recorder.status()
     assert (status.reconnects, status.gaps, exchange.opened) == (0, 0, 2)
+
+
+def test_an_old_connection_that_lags_is_waited_for(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BTC, timing=dataclasses.replace(QUICK, overlap_s=60.0))
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    exchange.delay_oldest()
+    exchange.trade("BTCUSDT", 2.0)  # on its way over the old one when the new one subscribes
+    desk.clock.added += 23.1 * HOUR_S
+    wait_until(lambda: exchange.connections() == 2)
+    messages = recorder.status().messages
+    exchange.trade("BTCUSDT", 3.0)
+    wait_until(lambda: recorder.status().messages > messages, "the trade over the new one")
+    time.sleep(0.2)  # time enough to take over too early
+    assert desk.buffer.count(BTC) == 1
+    exchange.deliver()
+    wait_until(lambda: renewals(recorder) == 1)
+    assert [trade.price for trade in desk.buffer.tail(BTC, 9)] == [1.0, 2.0, 3.0]
+    assert recorder.status().gaps == 0
+
+
+def test_what_came_over_the_new_one_alone_is_not_lost(desk: Desk, exchange: Exchange) -> None:
+    recorder = desk.record(BTC)
+    exchange.trade("BTCUSDT", 1.0)
+    wait_until(lambda: desk.buffer.count(BTC) == 1)
+    exchange.delay_oldest()
+    desk.clock.added += 23.1 * HOUR_S
+    wait_until(lambda: exchange.connections() == 2)
+    for price in (2.0, 3.0, 4.0):
+        exchange.trade("BTCUSDT", price)
+    wait_until(lambda: renewals(recorder) == 1, "the end of the wait for a deaf connection")
+    wait_until(lambda: desk.buffer.count(BTC) == 4)
+    assert [trade.price for trade in desk.buffer.tail(BTC, 9)] == [1.0, 2.0, 3.0, 4.0]
+    assert recorder.status().gaps == 0
 
 
 def test_a_venue_that_says_it_will_restart_is_left_only_for_a_connection_that_delivers(
