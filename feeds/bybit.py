@@ -17,7 +17,7 @@ Trade ids are UUIDs: unique, in no order, so trades lost on the way leave no sig
 taker's. ``T`` is the trade's time, ``ts`` the message's. Liveness: ``{"op":"ping"}`` every 20
 seconds, or the connection is cut. Limits: 21,000 characters of topics on a connection, 500
 connections in five minutes. A message may bring 1,024 trades. The best bid and ask come whole each
-time. A request with an unknown topic fails as one, so topics are asked for in several. Addresses in
+time. An unknown topic may fail its whole request, so topics are asked for in several. Addresses in
 the United States and some other countries are refused with HTTP 403.
 """
 
