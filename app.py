@@ -12,7 +12,8 @@ from ui import live, say, state
 st.set_page_config(
     page_title="Tandem", page_icon=":material/balance:", layout="wide", initial_sidebar_state=300
 )
-st.html(Path("ui/page.css"))
+HERE = Path(__file__).parent
+st.html(HERE / "ui" / "page.css")
 
 
 def backtest_page() -> None:
@@ -28,7 +29,7 @@ except SettingError as error:
     say.problem(f"Tandem did not start. {error}")
     st.stop()
 
-st.logo("static/tandem.svg", size="large")
+st.logo(str(HERE / "static" / "tandem.svg"), size="large")
 st.navigation(
     [
         st.Page(

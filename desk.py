@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 import backtest
 from backtest import ClosedTrade, Position
+from backtest_kernel import CLOSED
 from bars import BarBuilder, align
 from market import BAR, SECOND_US, DataError
 from pair import PairSettings, PairStream, Progress, Provisional
@@ -41,6 +42,7 @@ SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
 
 STATE_EVERY_US = 300 * SECOND_US
 MEMORY_SECONDS = 86_400
+OPEN_AT_ONCE = 2
 
 
 class History(Protocol):
@@ -118,6 +120,7 @@ class LivePair:
         self.lock = threading.Lock()
         self.next_us = 0
         self.saved_us = 0
+        self.opened = False
         self.view: PairView | None = None
 
     def publish(self) -> None:
@@ -191,6 +194,14 @@ class Desk:
             mark = trader.mark(y, x)
             return float(trader.closed["net"].sum()) + (mark.net if mark else 0.0)
 
+    def closed(self, settings: PairSettings) -> npt.NDArray[np.void]:
+        """Return the paper account's closed trades as one array."""
+        live = self._pairs.get(settings)
+        if live is None:
+            return np.empty(0, CLOSED)
+        with live.lock:
+            return live.stream.trader.closed
+
     def trades(self, settings: PairSettings) -> list[ClosedTrade]:
         """Return the paper account's closed trades, oldest first."""
         live = self._pairs.get(settings)
@@ -227,7 +238,13 @@ class Desk:
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:
             del self._pairs[gone]
+        opened = 0
         for settings in self._wanted:
+            # Opening reads the record: a few at a time, so that the pairs that run keep pace.
+            if settings not in self._pairs:
+                opened += 1
+                if opened > OPEN_AT_ONCE:
+                    continue
             self._follow(settings, times.get(settings.y.partition(":")[0], 0))
 
     def save(self) -> None:
@@ -273,6 +290,8 @@ class Desk:
 
     def _extend(self, live: LivePair, until_us: int) -> None:
         settings = live.stream.settings
+        # A hole longer than what is kept is stepped over, not built bar by bar.
+        live.next_us = max(live.next_us, until_us - self._keep * settings.bar_us)
         reach_us = live.next_us - self._stale_us - settings.bar_us
         bars = align(
             self.seconds(settings.y, reach_us, until_us),
@@ -291,7 +310,10 @@ class Desk:
             live.stream.extend(bars, funding)
             live.next_us = until_us
             live.publish()
-        self._record_signals(live, len(bars.time_us))
+        # What lay before the pair was opened was computed from the record, and shown to nobody.
+        if live.opened:
+            self._record_signals(live, len(bars.time_us))
+        live.opened = True
 
     def _record_signals(self, live: LivePair, count: int) -> None:
         assert live.view is not None

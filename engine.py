@@ -25,6 +25,7 @@ from config import Settings
 from desk import Desk, PairView
 from ingest import Choice, FeedStatus, Ingest, create_feed
 from market import (
+    BAR,
     DAY_US,
     HOUR_US,
     SECOND_US,
@@ -48,6 +49,7 @@ SESSION_S = 20.0
 LINGER_S = 90.0
 ASSESS_S = 2.0
 GAPS_S = 3.0
+LAST_TRADES = 20
 FUNDING_HOURS = 8.0
 
 
@@ -72,6 +74,14 @@ class WatchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What the paper account's last round trips kept, in basis points of the Y leg's value."""
+
+    trades: int
+    net_bp: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything the live page shows, taken at one moment."""
 
@@ -89,6 +99,7 @@ class Snapshot:
     relation: Relation | None
     cost: TradeCost | None
     paper: float
+    kept: Kept
     watch: tuple[WatchRow, ...]
     notices: tuple[str, ...]
 
@@ -118,7 +129,7 @@ class Engine:
         self.settings = settings
         self.buffer = HotBuffer(settings.hot_trades)
         self.store: Store | NullStore = self._open_store()
-        self.ingest = Ingest(settings, self.buffer, self.store)
+        self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
         self.desk = Desk(
             self.buffer,
             self.store,
@@ -127,12 +138,13 @@ class Engine:
             keep=settings.history_bars,
         )
         self._sessions: dict[str, _Session] = {}
-        self._released: dict[PairSettings, float] = {}
+        self._released: dict[str, float] = {}
         self._assessments: dict[PairSettings, _Assessment] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._problem = ""
+        self._unreadable = ""
         self._venues: set[str] = set()
         self._recorded_before = sum(span.trades for span in self.store.spans().values())
         self._gaps: dict[str, tuple[float, int]] = {}
@@ -167,6 +179,13 @@ class Engine:
         except StoreError as error:
             log.error("Recording is off: %s", error)
             return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
+
+    def _last_recorded(self, instrument: str) -> Trade | None:
+        try:
+            return self.store.last_trade(instrument)
+        except StoreError as error:
+            log.error("The last recorded trade of %s is unknown: %s", instrument, error)
+            return None
 
     def _warm_up(self) -> None:
         """Compile the kernels once; the desk waits for it, prices do not.
@@ -238,8 +257,7 @@ class Engine:
                     "or try again later."
                 )
             now = time.monotonic()
-            before = self._sessions.get(session, _Session()).pairs
-            self._released |= {pair: now for pair in before if pair not in fits}
+            self._release(self._sessions.get(session, _Session()).pairs, now)
             self._sessions[session] = _Session(fits, now)
         return tuple(refused)
 
@@ -257,29 +275,35 @@ class Engine:
         now = time.monotonic()
         with self._lock:
             for name in [n for n, one in self._sessions.items() if now - one.seen > SESSION_S]:
-                for pair in self._sessions.pop(name).pairs:
-                    self._released[pair] = now
+                self._release(self._sessions.pop(name).pairs, now)
             active = {pair for one in self._sessions.values() for pair in one.pairs}
-            self._released = {
-                pair: at
-                for pair, at in self._released.items()
-                if now - at < LINGER_S and pair not in active
-            }
-            lingering = set(self._released)
-            for pair in self._assessments.keys() - active - lingering:
+            self._released = {leg: at for leg, at in self._released.items() if now - at < LINGER_S}
+            lingering = list(self._released)
+            for pair in self._assessments.keys() - active:
                 del self._assessments[pair]
         pinned = self.pair_defaults()
-        wanted = active | lingering | set(pinned)
+        wanted = active | set(pinned)
         self.desk.want(wanted, pinned)
+        legs = {leg for pair in wanted for leg in (pair.y, pair.x)}
+        # Newest first, as far as the limit goes: a pair looked at again finds its feed running.
+        for leg in reversed(lingering):
+            if len(legs) < self.settings.max_instruments:
+                legs.add(leg)
         venues: dict[str, set[str]] = {}
-        for pair in wanted:
-            for leg in (pair.y, pair.x):
-                venues.setdefault(split_instrument(leg)[0], set()).add(leg)
+        for leg in legs:
+            venues.setdefault(split_instrument(leg)[0], set()).add(leg)
         for venue in self._venues - venues.keys():
             self.ingest.watch(venue, frozenset())
         self._venues = set(venues)
-        for venue, legs in venues.items():
-            self.ingest.watch(venue, frozenset(legs), frozenset(legs))
+        for venue, names in venues.items():
+            self.ingest.watch(venue, frozenset(names), frozenset(names))
+
+    def _release(self, pairs: Iterable[PairSettings], now: float) -> None:
+        """Let the feeds of pairs nobody looks at any more run on for a while; models do not."""
+        for pair in pairs:
+            for leg in (pair.y, pair.x):
+                self._released.pop(leg, None)
+                self._released[leg] = now
 
     # What the screen asks ---------------------------------------------------------------
 
@@ -294,6 +318,8 @@ class Engine:
         view = self.desk.view(settings)
         provisional = self._provisional(settings, y, x)
         relation = self._relation(settings, view)
+        if self._unreadable:
+            notices += (self._unreadable,)
         if self._problem:
             notices += (self._problem,)
         if self._ready.is_set() and not self._thread.is_alive():
@@ -316,13 +342,18 @@ class Engine:
             relation=relation,
             cost=self._cost(settings, y, x, view, provisional, relation),
             paper=self._paper(settings, y, x),
+            kept=_kept(self.desk.closed(settings), settings),
             watch=tuple(self._watch_row(pair) for pair in watchlist),
             notices=notices,
         )
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars of an instrument."""
-        return self.desk.seconds(instrument, start_us, end_us)
+        """Return one-second bars of an instrument; none where the record cannot be read."""
+        try:
+            return self.desk.seconds(instrument, start_us, end_us)
+        except StoreError as error:
+            self._unreadable = f"The record cannot be read: {error} Prices and signals go on."
+            return np.empty(0, BAR)
 
     def tape(self, instruments: Iterable[str], count: int) -> list[Trade]:
         """Return the newest trades of some instruments, newest first."""
@@ -335,7 +366,11 @@ class Engine:
         """Return the recorded trades of both legs; what is in memory where nothing is recorded."""
         found: list[Trade] = []
         for leg in (settings.y, settings.x):
-            stored = self.store.trades(leg, start_us, end_us, most // 2)
+            try:
+                stored = self.store.trades(leg, start_us, end_us, most // 2)
+            except StoreError as error:
+                log.error("Trades of %s come from memory: %s", leg, error)
+                stored = []
             found += stored or self.buffer.tail(leg, most // 2)
         return sorted(found, key=lambda trade: trade.time_us)
 
@@ -356,15 +391,27 @@ class Engine:
         """Count the holes of the last day that were not filled; read anew every few seconds."""
         at, count = self._gaps.get(instrument, (-math.inf, 0))
         if time.monotonic() - at > GAPS_S:
-            gaps = self.store.gaps(instrument, now - DAY_US)
-            count = sum(gap.state != "filled" for gap in gaps)
+            try:
+                gaps = self.store.gaps(instrument, now - DAY_US)
+            except StoreError as error:
+                self._unreadable = f"The record cannot be read: {error} Prices and signals go on."
+            else:
+                self._unreadable = ""
+                count = sum(gap.state != "filled" for gap in gaps)
             self._gaps[instrument] = (time.monotonic(), count)
         return count
 
     def _provisional(self, settings: PairSettings, y: LegNow, x: LegNow) -> Provisional | None:
-        if y.trade is None or x.trade is None:
+        if y.trade is None or x.trade is None or self._stale_leg(y) or self._stale_leg(x):
             return None
         return self.desk.provisional(settings, y.trade.price, x.trade.price)
+
+    def _stale_leg(self, leg: LegNow) -> bool:
+        """Tell whether a leg's last trade is too old for its price to say anything now."""
+        if leg.trade is None:
+            return True
+        now = self.ingest.now_us(split_instrument(leg.instrument)[0])
+        return now - leg.trade.received_us > self.settings.stale_s * SECOND_US
 
     def _paper(self, settings: PairSettings, y: LegNow, x: LegNow) -> float:
         if y.trade is None or x.trade is None:
@@ -439,6 +486,13 @@ class Engine:
             return LegQuote(0.0, True)
         spread = analytics.roll_spread(prices)
         return LegQuote(spread / 2.0 / prices[-1] * 1e4 if np.isfinite(spread) else 0.0, True)
+
+
+def _kept(closed: npt.NDArray[np.void], settings: PairSettings) -> Kept:
+    last = closed["net"][-LAST_TRADES:]
+    if not len(last):
+        return Kept(0, float("nan"))
+    return Kept(len(last), float(last.mean() / settings.rules.notional * 1e4))
 
 
 def _funding_per_hour(leg: LegNow) -> float:

@@ -120,7 +120,7 @@ class Ingest:
         Addresses, symbols and limits.
     buffer, sink
         Handed to every recorder.
-    timing, backoff
+    timing, backoff, recorded
         As in `Recorder`.
     """
 
@@ -131,8 +131,10 @@ class Ingest:
         sink: Sink,
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
+        recorded: Callable[[str], Trade | None] = lambda instrument: None,
     ) -> None:
         self._settings = settings
+        self._recorded = recorded
         self._buffer = buffer
         self._sink = sink
         self._timing = timing or Timing(
@@ -283,6 +285,7 @@ class Ingest:
                 self._settings,
                 self._timing,
                 self._backoff,
+                recorded=self._recorded,
             )
             # Before it starts: a replay at full speed would be over with nothing wanted.
             recorder.watch(instruments, quoted)
@@ -384,7 +387,7 @@ def _record(
 ) -> int:
     stop = threading.Event()
     store = Store.open(database, settings.batch_ms, settings.queue_trades)
-    ingest = Ingest(settings, HotBuffer(settings.hot_trades), store)
+    ingest = Ingest(settings, HotBuffer(settings.hot_trades), store, recorded=store.last_trade)
     with _signals(stop):
         try:
             for venue, names in groups.items():

@@ -59,6 +59,10 @@ COLUMNS: dict[str, type] = {
 }
 
 
+# What a fill costs until something else is chosen; the screen's controls start here too.
+DEFAULT_COSTS = Costs(fee_bp=5.0, y_half_spread_bp=0.5, x_half_spread_bp=0.5, slippage_bp=0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class PairSettings:
     """What is computed for a pair. Two sessions with equal settings share one stream.
@@ -92,7 +96,7 @@ class PairSettings:
     z_window: int = 100
     z_kind: ZKind = "model"
     rules: Rules = field(default_factory=Rules)
-    costs: Costs = field(default_factory=Costs)
+    costs: Costs = DEFAULT_COSTS
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot give an answer."""
@@ -240,8 +244,10 @@ class PairStream:
         )
         spread = float(y - (hedge.last_alpha + hedge.last_beta * x))
         if isinstance(hedge, analytics.KalmanHedge) and self.settings.uses_innovation:
-            return Provisional(spread, spread / float(np.sqrt(hedge.next_innovation_var(x))))
-        return Provisional(spread, (spread - self._zscore.next_mean) / self._zscore.next_deviation)
+            return Provisional(spread, _ratio(spread, float(np.sqrt(hedge.next_innovation_var(x)))))
+        return Provisional(
+            spread, _ratio(spread - self._zscore.next_mean, self._zscore.next_deviation)
+        )
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything `restore` needs, as plain arrays."""
@@ -301,6 +307,11 @@ class PairStream:
             funding_y=funding[0] if funding else None,
             funding_x=funding[1] if funding else None,
         )
+
+
+def _ratio(surprise: float, deviation: float) -> float:
+    """Divide, or return NaN where nothing moved and there is no scale to divide by."""
+    return surprise / deviation if deviation > 0.0 else float("nan")
 
 
 def known_before(last: float, values: Floats) -> Floats:

@@ -70,6 +70,9 @@ class Recorder:
         Makes the iterator of waits between attempts.
     clock : callable, optional
         Seconds that never go back, by which the age of a connection is told.
+    recorded : callable, optional
+        Gives an instrument's newest recorded trade: ids missing since then are a gap too, the ones
+        that passed while nothing ran among them.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Recorder:
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
         clock: Callable[[], float] = time.monotonic,
+        recorded: Callable[[str], Trade | None] = lambda instrument: None,
     ) -> None:
         self.feed = feed
         self.timing = timing or Timing(
@@ -88,6 +92,7 @@ class Recorder:
         )
         self.backoff = backoff
         self.clock = clock
+        self._recorded = recorded
         self.stopping = threading.Event()
         self._sink = sink
         self._buffer = buffer
@@ -155,12 +160,20 @@ class Recorder:
             self._asked = (instruments, quoted)
             instruments = self._within_limit(instruments)
             self._tracks = {
-                name: self._tracks.get(name) or Track(self._buffer.tail(name, REMEMBERED))
+                name: self._tracks.get(name) or Track(self._known(name))
                 for name in sorted(instruments)
             }
             self._wanted, self._quoted = instruments, quoted & instruments
         for line in self._lines:
             line.wake()
+
+    def _known(self, instrument: str) -> list[Trade]:
+        """Return the newest trades of an instrument that the process, or else the record, has."""
+        known = self._buffer.tail(instrument, REMEMBERED)
+        if known or not self._consecutive:
+            return known
+        last = self._recorded(instrument)
+        return [last] if last is not None else []
 
     def status(self) -> FeedStatus:
         """Return how things stand, in numbers and in a sentence."""

@@ -79,7 +79,8 @@ def test_a_choice_of_pair_never_restarts_the_feed_of_others(tmp_path: Path) -> N
         )
         running.start()
         try:
-            exchange.wait_for_streams("ethusdt@aggTrade", "btcusdt@aggTrade")
+            for symbol in ("ethusdt", "btcusdt"):
+                exchange.wait_for_streams(f"{symbol}@aggTrade", f"{symbol}@bookTicker")
             opened = exchange.opened
             pair = PairSettings("binance-usdm:XRPUSDT", "binance-usdm:BTCUSDT")
             running.look("visitor", pair)
@@ -150,6 +151,58 @@ def test_it_stops_within_two_seconds_and_a_restart_goes_on(made: Made, tmp_path:
     second = made()
     view = ready(second, pinned).view
     assert view.bars >= bars
+
+
+def test_trades_that_passed_while_nothing_ran_are_a_gap(tmp_path: Path) -> None:
+    with Exchange() as exchange:
+        settings = exchange.settings(
+            venue="binance-usdm", public="off", symbols="ETH,BTC", database=tmp_path / "t.sqlite"
+        )
+
+        def recorded(trades: int) -> Engine:
+            running = Engine(settings)
+            running.start()
+            exchange.wait_for_streams("ethusdt@aggTrade")
+            for _ in range(trades):
+                exchange.trade("ETHUSDT", 3_000.0)
+            wait_until(lambda: running.store.health().written == trades, "the record")
+            return running
+
+        recorded(3).stop()
+        exchange.skip_ids("ETHUSDT", 7)
+        running = recorded(2)
+        gaps = running.store.gaps("binance-usdm:ETHUSDT")
+        running.stop()
+    assert [gap.last_id - gap.first_id + 1 for gap in gaps] == [7]
+
+
+def test_a_leg_that_does_not_move_leaves_z_unknown_and_prices_shown(made: Made) -> None:
+    running = made()
+    shot = ready(running)
+    frozen = [shot.y.trade._replace(instrument="sim:FLAT", price=1.0, trade_id=n) for n in range(3)]
+    running.buffer.append(frozen)
+    assert running.look("a", replace(PAIR, y="sim:FLAT")).y.trade.price == 1.0
+
+
+def test_a_record_deleted_while_it_runs_is_said_and_prices_go_on(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "GAPS_S", 0.0)
+    running = made()
+    ready(running)
+    for file in tmp_path.glob("t.sqlite*"):
+        file.unlink()
+    shot = wait_until(lambda: (shot := running.look("a", PAIR)).notices and shot, "a notice")
+    assert shot.y.trade.price > 0
+
+
+def test_changing_controls_quickly_runs_no_more_than_the_limit(made: Made) -> None:
+    running = made()
+    ready(running)
+    for lookback in range(20, 120):
+        running.look("a", replace(PAIR, lookback=lookback))
+    running._subscribe()
+    assert len(running.desk._wanted) <= len(running.pair_defaults()) + 1
 
 
 def test_heavy_work_runs_one_at_a_time_and_its_errors_come_back(made: Made) -> None:

@@ -219,8 +219,18 @@ def test_funding_is_paid_by_longs_and_earned_by_shorts() -> None:
 
 
 def test_a_log_beta_is_a_ratio_of_notionals() -> None:
-    logs = replace(BASE, rules=Rules(log_prices=True))
+    logs = replace(BASE, rules=Rules(log_prices=True), costs=Costs(fee_bp=5.0))
     quotes = LegQuote(0.0, False), LegQuote(0.0, False)
     cost = trade_cost(logs, (3_000.0, 60_000.0), 0.5, 2.5, 0.002, quotes)
     assert cost.fees_bp == pytest.approx(2 * 5.0 * 1.5)
     assert cost.break_even_z == pytest.approx(15.0 / 20.0)
+
+
+@pytest.mark.parametrize(
+    "pair", ALL, ids=lambda pair: f"{pair.model}-{pair.z_kind}-{pair.log_prices}"
+)
+def test_a_spread_that_never_moves_has_no_z(pair) -> None:
+    x = cointegrated(300, 1)[1]
+    for y in (np.full(300, 1.0), 2.0 * x):
+        stream = follow(pair, aligned(y, x))
+        assert not np.isinf(stream.provisional(float(y[-1]), float(x[-1])).z)

@@ -12,7 +12,7 @@ from pairs import START_US, aligned, cointegrated
 
 from backtest import Rules
 from desk import PairView
-from engine import LegNow, Snapshot, WatchRow
+from engine import Kept, LegNow, Snapshot, WatchRow
 from ingest import Choice, FeedStatus
 from market import SECOND_US, Quote, Trade
 from pair import LegQuote, PairSettings, PairStream, Relation, assess, trade_cost
@@ -73,6 +73,7 @@ def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapsho
                 (LegQuote(0.1, False), LegQuote(0.2, False)),
             ) if ready else None,
             paper=12.5,
+            kept=Kept(3, -4.0),
             watch=(WatchRow(pair, now.z, 0, 0),),
             notices=(),
         ),

@@ -77,7 +77,7 @@ def _explain() -> None:
         "- Exchange exports, vendors' files and Tandem's own downloads are recognised; what each "
         "column was taken for is shown.\n"
         "- Signals use only what was known at each bar; fills happen at the next bar, both legs, "
-        "and pay every cost.\n"
+        "and pay fee, half-spread and slippage.\n"
         "- Nothing you upload is kept after you close this tab."
     )
 

@@ -258,7 +258,7 @@ def _trade_lines(snapshot: Snapshot, z: float) -> list[list[Part]]:
     ]
     stop = f" \u00b7 stop at {rules.stop:g}" if math.isfinite(rules.stop) else ""
     how = (
-        f"enters beyond {rules.entry:g} \u00b7 exits inside {rules.exit:g}{stop} "
+        f"enters beyond {rules.entry:g} \u00b7 exits at {rules.exit:g} or past it{stop} "
         "\u00b7 decided at each bar's close"
     )
     return [trade, [[how, "", False]]]
@@ -374,11 +374,10 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
             "Half-spreads and slippage",
             "Funding to exit",
             "Break-even move",
-            "Left if it reverts to exit",
+            "At most left at the exit",
         )
         return {"rows": [_row(name, f.NONE) for name in names], "note": ""}
     fee = snapshot.settings.costs.fee_bp
-    tone = "good" if estimate.left_bp > 0 else "bad"
     rows = [
         _row(f"4 fills at {fee:g} bp", f"{f.number(estimate.fees_bp, 1)} bp"),
         _row(
@@ -398,7 +397,19 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
             total=True,
             hint="The move in z that pays for the round trip.",
         ),
-        _row("Left if it reverts to exit", f"{f.signed(estimate.left_bp, 1)} bp", tone),
+        _row(
+            "At most left at the exit",
+            f"{f.signed(estimate.left_bp, 1)} bp",
+            "bad" if estimate.left_bp <= 0 else "",
+            "If the spread alone came back. Often mean and hedge move instead, and two held "
+            "legs then earn less: see what the paper trades kept.",
+        ),
+        _row(
+            f"Last {snapshot.kept.trades} paper trades kept",
+            f"{f.signed(snapshot.kept.net_bp, 1)} bp each",
+            "good" if snapshot.kept.net_bp > 0 else "bad" if snapshot.kept.net_bp < 0 else "",
+            "Mean profit of the last closed round trips after every cost.",
+        ),
     ]
     return {"rows": rows, "note": "Of the Y leg's value, both legs together."}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from backtest import Costs, Rules
 from config import VENUES
 from engine import Engine
 from ingest import Feed, create_feed
 from market import SECOND_US, DataError, FeedError, split_instrument
-from pair import PairSettings
+from pair import DEFAULT_COSTS, PairSettings
 from ui import format as f
 from ui import say
 
@@ -73,15 +74,18 @@ class Model:
         )
 
 
-def sidebar(engine: Engine, venue: str) -> View | None:
-    """Draw the live page's controls; None (with the reason on screen) if they contradict."""
+def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | None:
+    """Draw the live page's controls, the pair in its place above the venue.
+
+    Returns None, with the reason on screen, if they contradict each other.
+    """
     feed = create_feed(venue, engine.settings)
     offered = _offered(engine, feed)
     _take_chosen_pair()
-    y = st.selectbox(
+    y = pair_place.selectbox(
         "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
     )
-    x = st.selectbox(
+    x = pair_place.selectbox(
         "X, the hedge",
         offered,
         index=1,
@@ -90,7 +94,6 @@ def sidebar(engine: Engine, venue: str) -> View | None:
         accept_new_options=True,
         label_visibility="collapsed",
     )
-    _venue_choice(engine)
     try:
         model = model_controls()
         settings = model.pair(feed.instrument(y or ""), feed.instrument(x or ""))
@@ -122,23 +125,19 @@ def _take_chosen_pair() -> None:
         st.session_state["y"], st.session_state["x"] = chosen
 
 
-def chosen_venue(engine: Engine) -> str | None:
-    """Return the venue to show: the one asked for, or what `auto` arrived at."""
-    asked = st.session_state.get("venue") or engine.settings.venue
-    return engine.ingest.choice().venue if asked == "auto" else asked
-
-
-def _venue_choice(engine: Engine) -> None:
+def venue_choice(engine: Engine) -> str | None:
+    """Draw the venue box; return the venue to show, None while `auto` is still looking."""
     offered = [venue for venue in VENUES if venue != "replay" or engine.settings.replay_file]
-    st.selectbox(
+    asked = st.selectbox(
         "Venue",
         offered,
-        index=offered.index(engine.settings.venue) if engine.settings.venue in offered else 0,
+        index=offered.index(engine.settings.venue),
         format_func=lambda venue: VENUE_NAMES[venue],
         key="venue",
         bind=URL,
-        help="Automatic tries Binance USD-M, Binance spot and Coinbase, then the simulation.",
+        help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the simulation.",
     )
+    return engine.ingest.choice().venue if asked == "auto" else asked
 
 
 def model_controls(live: bool = True) -> Model:
@@ -199,9 +198,27 @@ def model_controls(live: bool = True) -> Model:
         notional = st.number_input(
             "Y leg, quote currency", 10.0, 1e9, 10_000.0, 1_000.0, key="notional", bind=URL
         )
-        fee = st.number_input("Fee per fill, bp", 0.0, 100.0, 5.0, 0.5, key="fee", bind=URL)
+        fee = st.number_input(
+            "Fee per fill, bp", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5, key="fee", bind=URL
+        )
+        half = st.number_input(
+            "Half-spread per fill, bp",
+            0.0,
+            100.0,
+            DEFAULT_COSTS.y_half_spread_bp,
+            0.1,
+            key="half",
+            bind=URL,
+            help="What the paper account pays; the cost card uses the spread quoted now.",
+        )
         slippage = st.number_input(
-            "Slippage per fill, bp", 0.0, 100.0, 0.5, 0.5, key="slippage", bind=URL
+            "Slippage per fill, bp",
+            0.0,
+            100.0,
+            DEFAULT_COSTS.slippage_bp,
+            0.1,
+            key="slippage",
+            bind=URL,
         )
         if live:
             st.select_slider("Bars shown", list(SHOWN), "300", key="show", bind=URL)
@@ -220,7 +237,7 @@ def model_controls(live: bool = True) -> Model:
             notional=notional,
             log_prices=prices == "log",
         ),
-        costs=Costs(fee_bp=fee, slippage_bp=slippage),
+        costs=Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage),
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import Engine, Snapshot
 from ui import cards, charts, exports, tables_view
 from ui.components import chart, pulse
-from ui.controls import View, choose_pair, chosen_venue, sidebar
+from ui.controls import View, choose_pair, sidebar, venue_choice
 from ui.state import engine, offer_operator, session_id
 
 TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
@@ -18,14 +18,14 @@ TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
 def page() -> None:
     """Draw the page."""
     running = engine()
-    venue = chosen_venue(running)
+    with st.sidebar:
+        pair_place = st.container()
+        venue = venue_choice(running)
+        view = sidebar(running, venue, pair_place) if venue else None
+        offer_operator()
     if venue is None:
         _waiting(running)
-        return
-    with st.sidebar:
-        view = sidebar(running, venue)
-        offer_operator()
-    if view is not None:
+    elif view is not None:
         _live(view)
 
 
