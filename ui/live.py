@@ -69,7 +69,8 @@ def _live(view: View) -> None:
         required=True,
     )
 
-    @st.fragment(run_every=max(view.refresh_s, 1.0))
+    # A download must not be drawn anew between the click and the file.
+    @st.fragment(run_every=None if tab == "Export" else max(view.refresh_s, 1.0))
     def detail() -> None:
         DETAILS[tab or TABS[0]](running.look(session_id(), view.settings, view.watchlist), view)
 
