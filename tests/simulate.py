@@ -2,7 +2,8 @@
 
 `python tests/simulate.py roots` prints those of `analytics/near_unit_root.py` (half a minute),
 `python tests/simulate.py surfaces` those of `analytics/finite_sample.py` (ten minutes),
-`python tests/simulate.py cusum` those of `analytics/drift.py`.
+`python tests/simulate.py cusum` those of `analytics/drift.py`,
+`python tests/simulate.py johansen` those of `analytics/system.py` (five minutes).
 """
 
 from __future__ import annotations
@@ -159,6 +160,27 @@ def cusum_statistics(bars, repeats, seed):
     return found
 
 
+def johansen_statistics(prices, bars, repeats, seed):
+    """Return trace and largest eigenvalue by repeat, in the limit, of so many unrelated walks.
+
+    The walks have no drift and the model a constant: ``sum dB F' (sum F F')^-1 sum F dB'`` with B
+    the walks and F the walks less their means.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(0, repeats, 100):
+        step = rng.normal(size=(100, bars, prices))
+        walk = np.cumsum(step, axis=1) - step
+        walk -= walk.mean(axis=1, keepdims=True)
+        back = walk.transpose(0, 2, 1)
+        cross = back @ step
+        found.append(
+            np.linalg.eigvalsh(cross.transpose(0, 2, 1) @ np.linalg.solve(back @ walk, cross))
+        )
+    eigenvalues = np.concatenate(found)
+    return eigenvalues.sum(axis=1), eigenvalues[:, -1]
+
+
 def print_roots():
     for name, rows in zip(("OBSERVED", "ESTIMATED"), table(), strict=True):
         sys.stdout.write(f"{name}\n")
@@ -181,5 +203,20 @@ def print_cusum():
     sys.stdout.write(f"{found.round(3)}\n")
 
 
+def print_johansen():
+    rows = [johansen_statistics(prices, 1_000, 100_000, prices) for prices in range(1, 13)]
+    for name, place in (("TRACE", 0), ("MAX_EIGENVALUE", 1)):
+        sys.stdout.write(f"{name} = (\n")
+        for row in rows:
+            values = ", ".join(f"{v:.2f}" for v in np.quantile(row[place], [0.90, 0.95, 0.99]))
+            sys.stdout.write(f"    ({values}),\n")
+        sys.stdout.write(")\n")
+
+
 if __name__ == "__main__":
-    {"cusum": print_cusum, "roots": print_roots, "surfaces": print_surfaces}[sys.argv[1]]()
+    {
+        "cusum": print_cusum,
+        "johansen": print_johansen,
+        "roots": print_roots,
+        "surfaces": print_surfaces,
+    }[sys.argv[1]]()
