@@ -184,14 +184,18 @@ class Notice(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Trades known to be missing: ids ``first_id`` to ``last_id``, both included."""
+    """Trades known to be missing: ids ``first_id`` to ``last_id``, both included.
+
+    A hole known only by its time has -1 for both ids. ``candles`` says that the venue's candles
+    stand in for the trades, ``lost`` that nothing does.
+    """
 
     instrument: str
     first_id: int
     last_id: int
     start_us: int
     end_us: int
-    state: Literal["open", "filled", "lost"]
+    state: Literal["open", "filled", "candles", "lost"]
 
 
 Event = Trade | Quote | Funding | Notice
