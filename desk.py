@@ -23,7 +23,8 @@ import backtest
 from backtest import ClosedTrade, Position
 from backtest_kernel import CLOSED
 from bars import BarBuilder, align
-from market import BAR, SECOND_US, DataError
+from funding import FundingSchedule
+from market import BAR, HOUR_US, SECOND_US, DataError, Funding
 from pair import PairSettings, PairStream, Progress, Provisional
 from rows import Rows
 from storage import HotBuffer, SignalRow
@@ -42,6 +43,8 @@ SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
 
 STATE_EVERY_US = 300 * SECOND_US
 MEMORY_SECONDS = 86_400
+# A charge is announced at most this long ahead.
+ANNOUNCED_BEFORE_US = 8 * HOUR_US
 OPEN_AT_ONCE = 2
 
 
@@ -50,6 +53,10 @@ class History(Protocol):
 
     def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return recorded one-second bars."""
+        ...
+
+    def fundings(self, instrument: str, start_us: int, end_us: int) -> list[Funding]:
+        """Return recorded announcements of funding."""
         ...
 
     def save_state(self, key: str, blob: bytes) -> None:
@@ -86,8 +93,7 @@ class Leg:
         self.seconds = Rows(BAR, MEMORY_SECONDS)
         self.cursor = 0
         self.first_us = 0
-        # Time it is charged at -> the rate last announced for it.
-        self.funding: dict[int, float] = {}
+        self.funding = FundingSchedule()
 
     def follow(self, buffer: HotBuffer, instrument: str, now_us: int) -> None:
         """Take what is new in the buffer and close the seconds that are over."""
@@ -100,15 +106,8 @@ class Leg:
             self.builder.add(trades)
         self.seconds.append(self.builder.close(now_us))
         announced = buffer.funding(instrument)
-        if announced is not None and announced.next_us > announced.time_us:
-            self.funding[announced.next_us] = announced.rate
-
-    def funding_in(self, time_us: npt.NDArray[np.int64], bar_us: int) -> npt.NDArray[np.float64]:
-        """Return the funding charged within each bar."""
-        rates = np.zeros(len(time_us))
-        for charged_us, rate in self.funding.items():
-            rates[(time_us <= charged_us) & (charged_us < time_us + bar_us)] += rate
-        return rates
+        if announced is not None:
+            self.funding.announce((announced,))
 
 
 class LivePair:
@@ -210,6 +209,11 @@ class Desk:
         with live.lock:
             return live.stream.trader.trades
 
+    def funding_per_hour(self, instrument: str) -> float:
+        """Return the fraction of its notional a long position pays per hour; NaN where unknown."""
+        leg = self._legs.get(instrument)
+        return leg.funding.rate_per_hour if leg else float("nan")
+
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return one-second bars: the record up to this process's start, then as they closed."""
         leg = self._legs.get(instrument)
@@ -279,6 +283,9 @@ class Desk:
         start_us = until_us - self._keep * settings.bar_us
         first_us = max(self._first_us(leg, start_us, until_us) for leg in (settings.y, settings.x))
         live.next_us = max(start_us, first_us // settings.bar_us * settings.bar_us)
+        for leg in (settings.y, settings.x):
+            past = self._history.fundings(leg, live.next_us - ANNOUNCED_BEFORE_US, until_us)
+            self._legs[leg].funding.announce(past)
         live.publish()
         return live
 
@@ -303,8 +310,8 @@ class Desk:
         )
         y_leg, x_leg = self._legs[settings.y], self._legs[settings.x]
         funding = (
-            y_leg.funding_in(bars.time_us, settings.bar_us),
-            x_leg.funding_in(bars.time_us, settings.bar_us),
+            y_leg.funding.charged(bars.time_us, settings.bar_us),
+            x_leg.funding.charged(bars.time_us, settings.bar_us),
         )
         with live.lock:
             live.stream.extend(bars, funding)

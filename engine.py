@@ -50,7 +50,6 @@ LINGER_S = 90.0
 ASSESS_S = 2.0
 GAPS_S = 3.0
 LAST_TRADES = 20
-FUNDING_HOURS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +145,7 @@ class Engine:
         self._problem = ""
         self._unreadable = ""
         self._venues: set[str] = set()
+        self._charging: dict[str, bool] = {}
         self._recorded_before = sum(span.trades for span in self.store.spans().values())
         self._gaps: dict[str, tuple[float, int]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
@@ -472,9 +472,16 @@ class Engine:
             provisional.z,
             float(known[-1]) if len(known) else deviation,
             (self._half_spread(y), self._half_spread(x)),
-            (_funding_per_hour(y), _funding_per_hour(x)),
+            (self._funding_per_hour(settings.y), self._funding_per_hour(settings.x)),
             _holding_hours(settings, provisional.z, relation),
         )
+
+    def _funding_per_hour(self, instrument: str) -> float:
+        """Return what a long leg pays: nothing on a spot venue, NaN where nothing was announced."""
+        venue = split_instrument(instrument)[0]
+        if venue not in self._charging:
+            self._charging[venue] = create_feed(venue, self.settings).charges_funding
+        return self.desk.funding_per_hour(instrument) if self._charging[venue] else 0.0
 
     def _half_spread(self, leg: LegNow) -> LegQuote:
         """Take half the quoted spread, or Roll's estimate where none is quoted."""
@@ -495,13 +502,12 @@ def _kept(closed: npt.NDArray[np.void], settings: PairSettings) -> Kept:
     return Kept(len(last), float(last.mean() / settings.rules.notional * 1e4))
 
 
-def _funding_per_hour(leg: LegNow) -> float:
-    return leg.funding.rate / FUNDING_HOURS if leg.funding else 0.0
-
-
 def _holding_hours(settings: PairSettings, z: float, relation: Relation | None) -> float:
-    """Expect the time a spread at z needs to decay to the exit threshold at its half-life."""
+    """Expect the time a spread at z needs to decay to the exit threshold at its half-life.
+
+    NaN where that is unknown: no half-life, or an exit at zero, which decay alone never reaches.
+    """
     if relation is None or not np.isfinite(relation.half_life) or settings.rules.exit <= 0.0:
-        return 0.0
+        return float("nan")
     halvings = max(np.log2(abs(z) / settings.rules.exit), 0.0) if z else 0.0
     return float(relation.half_life * halvings * settings.bar_us / HOUR_US)

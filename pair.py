@@ -358,7 +358,7 @@ class Relation:
     r_squared: float
     return_correlation: float
     beta: float
-    beta_drift_per_hour: float
+    beta_drift: float
     crossings_per_day: float
     stale_share: float
     same_asset: bool
@@ -397,7 +397,7 @@ def assess(
         r_squared=test.r_squared,
         return_correlation=_return_correlation(view),
         beta=test.beta,
-        beta_drift_per_hour=_drift_per_hour(view, settings.bar_us),
+        beta_drift=_beta_drift(view, settings.lookback),
         crossings_per_day=analytics.zero_crossings(test.residual) / len(y) * per_day,
         stale_share=1.0 - float(usable.mean()),
         same_asset=test.same_asset,
@@ -415,14 +415,12 @@ def _return_correlation(view: dict[str, npt.NDArray[Any]]) -> float:
     return float(np.corrcoef(y[both], x[both])[0, 1])
 
 
-def _drift_per_hour(view: dict[str, npt.NDArray[Any]], bar_us: int) -> float:
-    """Relative change of the hedge ratio over the last hour (or what there is), per hour."""
+def _beta_drift(view: dict[str, npt.NDArray[Any]], lookback: int) -> float:
+    """Relative change of the hedge ratio over one lookback; NaN while fewer are known."""
     beta = view["beta"][np.isfinite(view["beta"])]
-    bars = min(len(beta) - 1, 3_600 * SECOND_US // bar_us)
-    if bars < 10 or beta[-1 - bars] == 0.0:
+    if len(beta) <= lookback or beta[-1 - lookback] == 0.0:
         return float("nan")
-    hours = bars * bar_us / (3_600 * SECOND_US)
-    return float((beta[-1] / beta[-1 - bars] - 1.0) / hours)
+    return float(beta[-1] / beta[-1 - lookback] - 1.0)
 
 
 # What would it cost? --------------------------------------------------------------------
@@ -440,8 +438,9 @@ class TradeCost:
     """A round trip's cost in basis points of the Y leg's value, for the trade z points at.
 
     `funding_bp` is what is paid (negative: received) until the spread is expected back at the exit
-    threshold. `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to
-    the exit threshold would leave.
+    threshold; NaN, and left out of the total, where a rate or the half-life is unknown.
+    `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to the exit
+    threshold would leave, NaN where z is there already.
     """
 
     fees_bp: float
@@ -453,8 +452,9 @@ class TradeCost:
 
     @property
     def total_bp(self) -> float:
-        """All of it."""
-        return self.fees_bp + self.spreads_bp + self.funding_bp
+        """All of it that is known."""
+        known = self.funding_bp if np.isfinite(self.funding_bp) else 0.0
+        return self.fees_bp + self.spreads_bp + known
 
 
 def trade_cost(
@@ -477,9 +477,9 @@ def trade_cost(
     quotes : (y, x)
         Half-spreads of the legs.
     funding_per_hour : (y, x)
-        Fraction of a long leg's notional paid per hour.
+        Fraction of a long leg's notional paid per hour; NaN where unknown.
     holding_hours : float
-        Expected time in the trade; NaN where the half-life is unknown.
+        Expected time in the trade; NaN or infinite where the half-life is.
     """
     costs = replace(
         settings.costs,
@@ -490,14 +490,26 @@ def trade_cost(
     y_quantity, x_quantity = settings.rules.quantities(1, *prices, beta)
     ratio = -x_quantity * prices[1] / (y_quantity * prices[0])
     side = -1.0 if z > 0 else 1.0
-    funding = side * (funding_per_hour[0] - ratio * funding_per_hour[1]) * holding_hours * 1e4
+    funding = _funding_bp(side, ratio, funding_per_hour, holding_hours)
     deviation_bp = deviation * 1e4 if settings.log_prices else deviation / prices[0] * 1e4
-    total = trip.total_bp + funding
+    cost = trip.total_bp + (0.0 if np.isnan(funding) else funding)
+    way = abs(z) - settings.rules.exit
     return TradeCost(
         fees_bp=trip.fees_bp,
         spreads_bp=trip.spread_bp,
         funding_bp=funding,
-        break_even_z=total / deviation_bp if deviation_bp > 0 else float("nan"),
-        left_bp=max(abs(z) - settings.rules.exit, 0.0) * deviation_bp - total,
+        break_even_z=cost / deviation_bp if deviation_bp > 0 else float("nan"),
+        left_bp=way * deviation_bp - cost if way > 0.0 else float("nan"),
         spreads_estimated=quotes[0].estimated or quotes[1].estimated,
     )
+
+
+def _funding_bp(
+    side: float, ratio: float, per_hour: tuple[float, float], holding_hours: float
+) -> float:
+    """Return what the trade is expected to pay, in basis points of the Y leg's value."""
+    rate = side * (per_hour[0] - ratio * per_hour[1])
+    if rate == 0.0:
+        return 0.0
+    paid = rate * holding_hours * 1e4
+    return paid if np.isfinite(paid) else float("nan")

@@ -76,6 +76,8 @@ class WebsocketFeed(Protocol):
         True where trade ids of an instrument count up by one, so that a jump is a gap.
     quotes : bool
         True where the venue sends the best bid and ask.
+    charges_funding : bool
+        True where what is traded are perpetual futures.
     popular : tuple of str
         Symbols offered before anything was typed, most traded first.
     max_instruments : int
@@ -87,6 +89,7 @@ class WebsocketFeed(Protocol):
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool]
     quotes: ClassVar[bool]
+    charges_funding: ClassVar[bool]
     popular: ClassVar[tuple[str, ...]]
     max_instruments: ClassVar[int]
 
@@ -126,12 +129,15 @@ class GeneratedFeed(Protocol):
         As of a `WebsocketFeed`.
     begins_with_past : bool
         True where the first batches bring what happened before the start, as quickly as it can.
+    charges_funding : bool
+        True where what is traded are, or may be, perpetual futures.
     """
 
     generated: ClassVar[Literal[True]]
     venue: ClassVar[str]
     title: ClassVar[str]
     begins_with_past: ClassVar[bool]
+    charges_funding: ClassVar[bool]
 
     @property
     def popular(self) -> tuple[str, ...]:

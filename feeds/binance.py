@@ -54,6 +54,7 @@ class _Binance:
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool] = True
     quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]]
     max_instruments: ClassVar[int]
 
@@ -207,6 +208,7 @@ class BinanceUsdm(_Binance):
 
     venue: ClassVar[str] = "binance-usdm"
     title: ClassVar[str] = "Binance USD-M"
+    charges_funding: ClassVar[bool] = True
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT"),
         *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),

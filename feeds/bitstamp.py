@@ -48,6 +48,7 @@ class Bitstamp:
     title: ClassVar[str] = "Bitstamp"
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = False
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSD", "ETHUSD", "XRPUSD", "SOLUSD", "LTCUSD", "ADAUSD", "LINKUSD", "DOGEUSD"),
         *("BTCEUR", "ETHEUR", "ETHBTC"),

@@ -52,6 +52,7 @@ class Bybit:
     title: ClassVar[str] = "Bybit"
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = True
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT"),
         *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),

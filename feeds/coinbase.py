@@ -38,6 +38,7 @@ class Coinbase:
     title: ClassVar[str] = "Coinbase"
     consecutive_ids: ClassVar[bool] = True
     quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LINK-USD"),
         *("AVAX-USD", "LTC-USD", "BCH-USD", "ETH-BTC"),

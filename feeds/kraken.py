@@ -48,6 +48,7 @@ class Kraken:
     title: ClassVar[str] = "Kraken"
     consecutive_ids: ClassVar[bool] = True
     quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "DOGE/USD", "ADA/USD", "LINK/USD"),
         *("AVAX/USD", "LTC/USD", "BCH/USD", "DOT/USD", "ETH/BTC"),

@@ -48,6 +48,7 @@ class Okx:
     title: ClassVar[str] = "OKX"
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LINK-USDT"),
         *("AVAX-USDT", "LTC-USDT", "BCH-USDT", "DOT-USDT", "ETH-BTC"),

@@ -80,6 +80,7 @@ class Replay:
     venue: ClassVar[str] = VENUE
     title: ClassVar[str] = "Replay"
     begins_with_past: ClassVar[bool] = False
+    charges_funding: ClassVar[bool] = True
 
     def __init__(self, files: str, speed: float, stored: StoredTrades | None = None) -> None:
         self._paths = [Path(part.strip()) for part in files.split(",") if part.strip()]

@@ -45,6 +45,7 @@ class Simulated(SimulatedMarket):
     venue: ClassVar[str] = SIMULATED_VENUE
     title: ClassVar[str] = "Simulated market"
     begins_with_past: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = True
 
     def __init__(
         self,

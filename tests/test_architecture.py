@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"market", "rows"},
-    {"config", "bars", "kernels", "backtest_kernel", "feeds"},
+    {"config", "bars", "funding", "kernels", "backtest_kernel", "feeds"},
     {"analytics", "storage", "recorder"},
     {"backtest", "tables"},
     {"ingest", "pair"},

@@ -30,11 +30,16 @@ class Record:
     trades: list[Trade] = field(default_factory=list)
     states: dict[str, bytes] = field(default_factory=dict)
     saved: list = field(default_factory=list)
+    announced: list[Funding] = field(default_factory=list)
 
     def bars(self, instrument, start_us, end_us):
         own = [trade for trade in self.trades if trade.instrument == instrument]
         bars = aggregate(trade_array(own), SECOND_US) if own else np.empty(0, BAR)
         return bars[(bars["time_us"] >= start_us) & (bars["time_us"] < end_us)]
+
+    def fundings(self, instrument, start_us, end_us):
+        own = [one for one in self.announced if one.instrument == instrument]
+        return [one for one in own if start_us <= one.time_us < end_us]
 
     def save_state(self, key, blob):
         self.states[key] = blob
@@ -233,3 +238,14 @@ def test_funding_is_charged_once_at_its_time_at_the_rate_last_announced() -> Non
     charged = [trade for trade in running.trades(PAIR) if trade.funding]
     assert [trade.entry_us for trade in charged] == [held.entry_us]
     assert charged[0].funding == pytest.approx(held.side * 0.01 * 10_000.0, rel=0.01)
+
+
+def test_recorded_funding_is_charged_when_a_pair_is_opened_on_its_history() -> None:
+    trades = market(400, 3)
+    free = run(trades, [1])[0].trades(PAIR)
+    held = next(trade for trade in free if trade.exit_us - trade.entry_us > 3 * SECOND_US)
+    due_us = held.entry_us + 2 * SECOND_US
+    record = Record(trades=list(trades[:-10]))
+    record.announced.append(Funding(PAIR.y, START_US, 0.01, due_us, 3_000.0, START_US))
+    opened, _ = run(trades[-10:], [1], record)
+    assert [trade.entry_us for trade in opened.trades(PAIR) if trade.funding]

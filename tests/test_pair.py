@@ -218,6 +218,35 @@ def test_funding_is_paid_by_longs_and_earned_by_shorts() -> None:
     assert both.funding_bp == pytest.approx(0.0, abs=1e-12)
 
 
+def test_what_is_not_known_about_funding_is_not_free() -> None:
+    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
+    prices = 3_000.0, 60_000.0
+    for rates, hours in (((np.nan, 0.0), 2.0), ((1e-5, 0.0), np.nan), ((1e-5, 0.0), np.inf)):
+        cost = trade_cost(BASE, prices, 0.05, 2.5, 6.0, quotes, rates, hours)
+        assert np.isnan(cost.funding_bp)
+        assert cost.total_bp == cost.fees_bp + cost.spreads_bp
+    # Spot legs pay none, however long they are held.
+    spot = trade_cost(BASE, prices, 0.05, 2.5, 6.0, quotes, (0.0, 0.0), np.nan)
+    assert spot.funding_bp == 0.0
+
+
+def test_nothing_is_left_of_a_spread_that_is_where_it_would_be_closed() -> None:
+    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
+    cost = trade_cost(BASE, (3_000.0, 60_000.0), 0.05, 0.4, 6.0, quotes)
+    assert np.isnan(cost.left_bp)
+
+
+def test_the_drift_of_beta_is_its_change_over_one_lookback() -> None:
+    view = follow(BASE, aligned(*cointegrated(400, 12))).view()
+    relation = assess(view, BASE)
+    assert relation is not None
+    beta = view["beta"]
+    assert relation.beta_drift == pytest.approx(beta[-1] / beta[-1 - BASE.lookback] - 1.0)
+    early = {name: column[: 2 * BASE.lookback - 2] for name, column in view.items()}
+    before = assess(early, BASE)
+    assert before is not None and np.isnan(before.beta_drift)
+
+
 def test_a_log_beta_is_a_ratio_of_notionals() -> None:
     logs = replace(BASE, rules=Rules(log_prices=True), costs=Costs(fee_bp=5.0))
     quotes = LegQuote(0.0, False), LegQuote(0.0, False)

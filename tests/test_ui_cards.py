@@ -183,7 +183,7 @@ def test_a_log_beta_is_turned_into_units() -> None:
 RELATION = Relation(
     n_obs=2_000, statistic=-3.9, p_value=0.012, p_value_asymptotic=0.011, lags=3, half_life=14.2,
     half_life_low=10.0, half_life_high=math.inf, hurst=0.4, r_squared=0.98,
-    return_correlation=0.83, beta=0.056, beta_drift_per_hour=0.018, crossings_per_day=40.0,
+    return_correlation=0.83, beta=0.056, beta_drift=0.018, crossings_per_day=40.0,
     stale_share=0.0, same_asset=False, breaking=False, note="",
 )  # fmt: skip
 
@@ -212,7 +212,7 @@ def test_a_relation_that_shifted_is_said_to_have() -> None:
 def test_an_interval_without_an_end_is_infinite_on_the_card() -> None:
     card = cards.truth(snapshot(relation=RELATION))
     assert "14.2 bars (10.0 to ∞)" in text_of(card)
-    assert "+1.8 %/h" in text_of(card)
+    assert "+1.8 %" in text_of(card)
 
 
 def test_two_tickers_of_one_asset_are_not_ranked() -> None:

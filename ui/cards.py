@@ -338,8 +338,8 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
         _row("Return correlation", f.number(relation.return_correlation)),
         _row(
             "\u03b2 now \u00b7 drift",
-            f"{f.significant(beta)} \u00b7 {f.percent(relation.beta_drift_per_hour)}/h",
-            hint=f"Hedge ratio in {ratio}, and how fast it moved over the last hour.",
+            f"{f.significant(beta)} \u00b7 {f.percent(relation.beta_drift)}",
+            hint=f"Hedge ratio in {ratio}, and how far it moved over one lookback.",
         ),
     ]
 
