@@ -74,11 +74,15 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PairView:
-    """One pair at one moment; its columns are read-only and never change."""
+    """One pair at one moment; its columns are read-only and never change.
+
+    `bars` counts every bar followed, the first of them at `first_us`, more than are kept.
+    """
 
     settings: PairSettings
     columns: dict[str, npt.NDArray[Any]]
     bars: int
+    first_us: int
     progress: Progress
     position: Position | None
     alpha: float
@@ -129,6 +133,7 @@ class LivePair:
             settings=stream.settings,
             columns=stream.view(),
             bars=stream.bars,
+            first_us=stream.first_us,
             progress=stream.progress,
             position=stream.trader.position,
             alpha=stream.hedge.last_alpha,

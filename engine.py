@@ -98,6 +98,8 @@ class Snapshot:
     relation: Relation | None
     cost: TradeCost | None
     paper: float
+    paper_since_us: int
+    paper_trades: int
     kept: Kept
     watch: tuple[WatchRow, ...]
     notices: tuple[str, ...]
@@ -318,6 +320,7 @@ class Engine:
         view = self.desk.view(settings)
         provisional = self._provisional(settings, y, x)
         relation = self._relation(settings, view)
+        closed = self.desk.closed(settings)
         if self._unreadable:
             notices += (self._unreadable,)
         if self._problem:
@@ -342,7 +345,9 @@ class Engine:
             relation=relation,
             cost=self._cost(settings, y, x, view, provisional, relation),
             paper=self._paper(settings, y, x),
-            kept=_kept(self.desk.closed(settings), settings),
+            paper_since_us=view.first_us if view else 0,
+            paper_trades=len(closed),
+            kept=_kept(closed, settings),
             watch=tuple(self._watch_row(pair) for pair in watchlist),
             notices=notices,
         )

@@ -30,7 +30,7 @@ MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 # Raised whenever the numbers kept in a saved state change their meaning.
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 # Kept for every bar. The second group is what the models said, the third what was done about it.
 COLUMNS: dict[str, type] = {
@@ -155,6 +155,7 @@ class PairStream:
         self.settings = settings
         self._columns = {name: Rows(kind, keep) for name, kind in COLUMNS.items()}
         self.bars = 0
+        self.first_us = 0
         self._hedges: dict[str, Hedging] = {
             "ols": analytics.RollingOls(settings.lookback),
             # Its sense of how loud the noise is follows the market, over ten lookbacks.
@@ -193,6 +194,7 @@ class PairStream:
         """
         if not len(bars.time_us):
             return
+        self.first_us = self.first_us or int(bars.time_us[0])
         y, x = self._scale(bars)
         before = self.hedge.last_alpha, self.hedge.last_beta
         hedges = {name: hedge.extend(y, x) for name, hedge in self._hedges.items()}
@@ -259,7 +261,7 @@ class PairStream:
         parts |= {f"zscore.{key}": value for key, value in self._zscore.state().items()}
         parts |= {f"trader.{key}": value for key, value in self.trader.state().items()}
         parts |= {f"history.{name}": column for name, column in self.view().items()}
-        parts["bars"] = np.array([self.bars])
+        parts["bars"] = np.array([self.bars, self.first_us])
         return parts
 
     def restore(self, parts: dict[str, npt.NDArray[Any]]) -> None:
@@ -269,7 +271,7 @@ class PairStream:
         self._zscore.restore(_part(parts, "zscore"))
         self.trader.restore(_part(parts, "trader"))
         self._append(_part(parts, "history"))
-        self.bars = int(parts["bars"][0])
+        self.bars, self.first_us = (int(value) for value in parts["bars"])
 
     def _scale(self, bars: AlignedBars) -> tuple[Floats, Floats]:
         """Mask unusable bars with NaN and take logs where asked."""

@@ -39,7 +39,7 @@ def viewed(pair: PairSettings, n_bars: int = 400) -> tuple[PairView, PairStream]
     stream = PairStream(pair)
     stream.extend(aligned(*cointegrated(n_bars, 1)))
     view = PairView(
-        pair, stream.view(), stream.bars, stream.progress, stream.trader.position,
+        pair, stream.view(), stream.bars, stream.first_us, stream.progress, stream.trader.position,
         stream.hedge.last_alpha, stream.hedge.last_beta,
     )  # fmt: skip
     return view, stream
@@ -73,6 +73,8 @@ def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapsho
                 (LegQuote(0.1, False), LegQuote(0.2, False)),
             ) if ready else None,
             paper=12.5,
+            paper_since_us=view.first_us,
+            paper_trades=3,
             kept=Kept(3, -4.0),
             watch=(WatchRow(pair, now.z, 0, 0),),
             notices=(),
