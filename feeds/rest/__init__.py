@@ -1,0 +1,13 @@
+"""Venues' REST interfaces: one file each, requests and pure parsers; nothing here opens a socket."""
+
+from feeds.rest.base import Budget, Listing, Request, RestVenue
+
+__all__ = ["Budget", "Listing", "Request", "RestVenue", "create"]
+
+_VENUES: dict[str, type[RestVenue]] = {}
+
+
+def create(venue: str, url: str) -> RestVenue | None:
+    """Return the REST interface of a venue at an address; None where it has none here."""
+    kind = _VENUES.get(venue)
+    return kind(url) if kind else None

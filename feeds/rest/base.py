@@ -1,0 +1,250 @@
+"""What a venue's REST interface is: requests and pure parsers. No sockets live here.
+
+A hole in the record is filled page by page::
+
+    request = venue.trades(instrument, gap)
+    while request is not None:
+        page = venue.parse_trades(fetch(request), instrument, received_us)
+        request = venue.more(instrument, gap, page)
+
+Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
+hold trades from outside the hole; the caller drops them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from market import BAR, MINUTE_US, Gap, MessageError, Trade, now_us, split_instrument
+
+# No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
+# trades, which one venue sends whole.
+MOST_TRADES = 200_000
+MOST_CANDLES = 5_000
+MOST_LISTINGS = 20_000
+
+
+class Request(NamedTuple):
+    """One GET without a key: its complete address, and what it costs of the venue's budget."""
+
+    url: str
+    weight: int = 1
+
+
+class Budget(NamedTuple):
+    """How much one address may ask of a venue.
+
+    Attributes
+    ----------
+    weight : int
+        The sum of `Request.weight` that the venue allows in any `window_s`: its own limit, so
+        whoever spends it leaves room below it.
+    window_s : float
+        Seconds.
+    spacing_s : float
+        Least time between two requests.
+    used_header : str or None
+        Name of the header in which the venue says what was used of the current window.
+    """
+
+    weight: int
+    window_s: float
+    spacing_s: float
+    used_header: str | None = None
+
+
+class Listing(NamedTuple):
+    """One instrument that trades now.
+
+    ``symbol`` is as in the instrument's name. ``tick`` is the step of prices, ``lot`` that of
+    quantities, ``minimum_notional`` the least order in the quote currency; 0.0 where the venue
+    does not say.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    kind: Literal["spot", "perpetual"]
+    tick: float
+    lot: float
+    minimum_notional: float
+
+
+class RestVenue(ABC):
+    """One venue's REST interface: what to ask, and what the answers mean.
+
+    Every parser takes what may come from anyone and raises MessageError, with a short cause that
+    quotes nothing, where it is not what the venue documents.
+
+    Parameters
+    ----------
+    url : str
+        Address without a path, as ``https://fapi.binance.com``.
+    clock : callable, optional
+        Gives this machine's time in microseconds; a few venues are asked by how long ago.
+
+    Attributes
+    ----------
+    venue : str
+        Name in instruments.
+    budget : Budget
+        What one address may ask.
+    has_trades : bool
+        False where the venue's REST does not give the trades of its stream under the same ids:
+        `trades` answers None for every hole, and candles are all there is.
+    reach_us : int or None
+        How far back from now trades can be asked for; None where no limit is known, 0 where there
+        is only the most recent page.
+    backwards : bool
+        True where pages go from the newest trades of a hole to its oldest.
+    consecutive_ids : bool
+        True where ids count up by one, so that a page can be checked for being complete.
+    candles_per_page : int
+        Most minutes one answer holds.
+    candle_reach_us : int or None
+        How far back from now candles go; None where no limit is known.
+    """
+
+    venue: ClassVar[str]
+    budget: ClassVar[Budget]
+    has_trades: ClassVar[bool] = True
+    reach_us: ClassVar[int | None] = None
+    backwards: ClassVar[bool] = False
+    consecutive_ids: ClassVar[bool]
+    candles_per_page: ClassVar[int]
+    candle_reach_us: ClassVar[int | None] = None
+
+    def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
+        self._url = url.rstrip("/")
+        self._clock = clock
+
+    @abstractmethod
+    def trades(self, instrument: str, gap: Gap) -> Request | None:
+        """Return the request for the first page of the trades in a hole.
+
+        By id where the hole and the venue have them, else by time. None where the venue cannot be
+        asked for it.
+        """
+
+    @abstractmethod
+    def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
+        """Return the request for the page after `page`.
+
+        None when the hole is covered or the venue gives no more.
+        """
+
+    @abstractmethod
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Return the trades of an answer, ascending, with the ids of the venue's stream."""
+
+    @abstractmethod
+    def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for one-minute candles that begin in [start_us, end_us).
+
+        At most `candles_per_page` minutes are asked for; a longer span is cut at its end.
+        """
+
+    @abstractmethod
+    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return candles as one-minute bars.
+
+        Returns
+        -------
+        ndarray of dtype BAR
+            Ascending, one row per minute; a minute without a trade may be absent. ``trades`` is
+            -1: these are candles. ``buy_volume`` and ``notional`` are NaN where the venue does not
+            say. The minute still going on may be among them.
+        """
+
+    @abstractmethod
+    def listing(self) -> Request:
+        """Return the request for the list of what the venue trades."""
+
+    @abstractmethod
+    def parse_listing(self, body: bytes) -> list[Listing]:
+        """Return what trades now, in the venue's order; entries not understood are left out.
+
+        Raises
+        ------
+        MessageError
+            If the answer as a whole is not understood, or nothing in it is.
+        """
+
+    def beyond_reach(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that what was asked for lies too far back."""
+        return False
+
+
+def symbol_of(instrument: str) -> str:
+    """Return the venue's symbol within an instrument name."""
+    return split_instrument(instrument)[1]
+
+
+def json_list(body: bytes, most: int) -> list[Any]:
+    """Return an answer as the list it must be, of at most so many items."""
+    return listed(_json(body), most)
+
+
+def json_dict(body: bytes) -> dict[str, Any]:
+    """Return an answer as the object it must be."""
+    value = _json(body)
+    if type(value) is not dict:
+        raise MessageError("not an object")
+    return value
+
+
+def listed(value: Any, most: int) -> list[Any]:
+    """Return a value as the list it must be, of at most so many items."""
+    if type(value) is not list:
+        raise MessageError("not a list")
+    if len(value) > most:
+        raise MessageError("a list that is too long")
+    return value
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MessageError("not JSON") from None
+
+
+class Candle(NamedTuple):
+    """One minute as venues tell it. `buy_volume` and `notional` are NaN where unknown."""
+
+    time_us: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    buy_volume: float
+    notional: float
+
+
+def candle_bars(candles: Sequence[Candle]) -> npt.NDArray[np.void]:
+    """Check candles and return them as bars, ascending; of two of one minute the last counts."""
+    bars = np.zeros(len(candles), BAR)
+    if not len(candles):
+        return bars
+    columns = np.array(candles, np.float64).T
+    times = np.array([candle.time_us for candle in candles], np.int64)
+    _, open_, high, low, close, volume, buy_volume, notional = columns
+    if np.any(times % MINUTE_US):
+        raise MessageError("a candle that does not begin with a minute")
+    if not np.all((low <= np.minimum(open_, close)) & (np.maximum(open_, close) <= high)):
+        raise MessageError("a candle whose high or low is inside")
+    if np.any(buy_volume > volume * (1 + 1e-9)):
+        raise MessageError("a candle that bought more than it traded")
+    bars["time_us"], bars["last_us"] = times, times + MINUTE_US - 1
+    bars["open"], bars["high"], bars["low"], bars["close"] = open_, high, low, close
+    bars["volume"], bars["buy_volume"], bars["notional"] = volume, buy_volume, notional
+    bars["trades"] = -1
+    latest = {int(time_us): row for row, time_us in enumerate(times)}
+    return bars[[latest[time_us] for time_us in sorted(latest)]]
