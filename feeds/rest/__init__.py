@@ -1,4 +1,4 @@
-"""Venues' REST interfaces: one file each, requests and pure parsers; nothing here opens a socket."""
+"""Venues by REST: one file each, requests and pure parsers; nothing here opens a socket."""
 
 from feeds.rest.base import Budget, Listing, Request, RestVenue
 
