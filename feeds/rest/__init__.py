@@ -1,10 +1,13 @@
 """Venues by REST: one file each, requests and pure parsers; nothing here opens a socket."""
 
 from feeds.rest.base import Budget, Listing, Request, RestVenue
+from feeds.rest.binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
 
 __all__ = ["Budget", "Listing", "Request", "RestVenue", "create"]
 
-_VENUES: dict[str, type[RestVenue]] = {}
+_VENUES: dict[str, type[RestVenue]] = {
+    kind.venue: kind for kind in (BinanceUsdmRest, BinanceSpotRest, BinanceUsRest)
+}
 
 
 def create(venue: str, url: str) -> RestVenue | None:

@@ -8,26 +8,42 @@ A hole in the record is filled page by page::
         request = venue.more(instrument, gap, page)
 
 Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
-hold trades from outside the hole; the caller drops them.
+hold trades from outside the hole, or from the page before; the caller drops them, and stops when a
+page brought nothing new.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from market import BAR, MINUTE_US, Gap, MessageError, Trade, now_us, split_instrument
+from market import (
+    BAR,
+    MINUTE_US,
+    DataError,
+    Gap,
+    MessageError,
+    Trade,
+    TradeId,
+    now_us,
+    split_instrument,
+)
+from market import instrument as market_instrument
 
 # No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
 # trades, which one venue sends whole.
 MOST_TRADES = 200_000
 MOST_CANDLES = 5_000
 MOST_LISTINGS = 20_000
+
+_ASSET = re.compile(r"[^\W_][\w.-]{0,29}")
 
 
 class Request(NamedTuple):
@@ -64,13 +80,13 @@ class Listing(NamedTuple):
 
     ``symbol`` is as in the instrument's name. ``tick`` is the step of prices, ``lot`` that of
     quantities, ``minimum_notional`` the least order in the quote currency; 0.0 where the venue
-    does not say.
+    does not say. A ``future`` is one with a date of delivery.
     """
 
     symbol: str
     base: str
     quote: str
-    kind: Literal["spot", "perpetual"]
+    kind: Literal["spot", "perpetual", "future"]
     tick: float
     lot: float
     minimum_notional: float
@@ -157,9 +173,10 @@ class RestVenue(ABC):
         Returns
         -------
         ndarray of dtype BAR
-            Ascending, one row per minute; a minute without a trade may be absent. ``trades`` is
-            -1: these are candles. ``buy_volume`` and ``notional`` are NaN where the venue does not
-            say. The minute still going on may be among them.
+            Ascending, one row per minute that had a trade: venues repeat the last price through
+            quiet minutes, and that is no price. ``trades`` is -1: these are candles.
+            ``buy_volume`` and ``notional`` are NaN where the venue does not say. The minute still
+            going on may be among them.
         """
 
     @abstractmethod
@@ -229,7 +246,10 @@ class Candle(NamedTuple):
 
 
 def candle_bars(candles: Sequence[Candle]) -> npt.NDArray[np.void]:
-    """Check candles and return them as bars, ascending; of two of one minute the last counts."""
+    """Check candles and return them as bars, ascending, without those in which nothing traded.
+
+    Of two candles of one minute the last counts.
+    """
     bars = np.zeros(len(candles), BAR)
     if not len(candles):
         return bars
@@ -247,4 +267,54 @@ def candle_bars(candles: Sequence[Candle]) -> npt.NDArray[np.void]:
     bars["volume"], bars["buy_volume"], bars["notional"] = volume, buy_volume, notional
     bars["trades"] = -1
     latest = {int(time_us): row for row, time_us in enumerate(times)}
-    return bars[[latest[time_us] for time_us in sorted(latest)]]
+    bars = bars[[latest[time_us] for time_us in sorted(latest)]]
+    return bars[bars["volume"] > 0.0]
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what goes wrong on taking an answer apart into MessageError."""
+    try:
+        yield
+    except KeyError as missing:
+        raise MessageError(f"{what} without {missing}") from None
+    except IndexError:
+        raise MessageError(f"{what} with too few fields") from None
+    except (TypeError, AttributeError):
+        raise MessageError(f"{what} with a field of the wrong type") from None
+
+
+def listings(
+    venue: str, entries: Sequence[Any], read: Callable[[Any], Listing | None]
+) -> list[Listing]:
+    """Return what `read` makes of each entry, without those it refuses or cannot read."""
+    found: dict[str, Listing] = {}
+    for entry in entries:
+        try:
+            with reading("a symbol"):
+                listing = read(entry)
+            if listing is not None:
+                instrument = market_instrument(venue, listing.symbol)
+                found.setdefault(instrument, listing._replace(symbol=symbol_of(instrument)))
+        except (MessageError, DataError):
+            continue
+    if not found:
+        raise MessageError(f"none of {len(entries)} symbols was understood as trading")
+    return list(found.values())
+
+
+def asset(value: Any) -> str:
+    """Return the name of an asset, in capitals."""
+    if type(value) is not str or not _ASSET.fullmatch(value):
+        raise MessageError("an asset is not one")
+    return value.upper()
+
+
+def is_by_id(gap: Gap) -> bool:
+    """Tell whether a hole says which ids are missing."""
+    return 0 <= gap.first_id <= gap.last_id
+
+
+def by_id(trade: Trade) -> TradeId:
+    """Sort key of trades with ids that are all numbers."""
+    return trade.trade_id
