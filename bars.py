@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from market import BAR, SECOND_US, TRADE, DataError, Trade
+from market import BAR, CANDLE, MINUTE_US, SECOND_US, TRADE, DataError, Trade
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -352,6 +352,8 @@ class AlignedBars:
         Bar end minus the time of that last trade; ``NEVER_US`` before the first.
     usable : ndarray of bool
         Both prices are known and neither is older than the staleness limit.
+    candles : ndarray of bool
+        A leg's price comes from the venue's own candle, not from trades that were recorded.
     """
 
     time_us: Times
@@ -362,6 +364,7 @@ class AlignedBars:
     y_age_us: Times
     x_age_us: Times
     usable: npt.NDArray[np.bool_]
+    candles: npt.NDArray[np.bool_]
 
 
 def align(
@@ -402,7 +405,32 @@ def align(
     x, x_open, x_age_us = _leg(x_bars, time_us, interval_us)
     usable = (y_age_us <= stale_us) & (x_age_us <= stale_us)
     usable &= np.isfinite(y) & np.isfinite(x)
-    return AlignedBars(time_us, y, x, y_open, x_open, y_age_us, x_age_us, usable)
+    candles = _from_candles(y_bars, time_us, interval_us)
+    candles |= _from_candles(x_bars, time_us, interval_us)
+    return AlignedBars(time_us, y, x, y_open, x_open, y_age_us, x_age_us, usable, candles)
+
+
+def with_candles(seconds: Bars, candles: Bars) -> Bars:
+    """Put a venue's one-minute candles where no second of the minute was recorded.
+
+    Parameters
+    ----------
+    seconds, candles : ndarray of dtype BAR
+        Ascending; one-second bars, and candles that start on the minute.
+    """
+    recorded = np.unique(seconds["time_us"] // MINUTE_US)
+    missing = candles[~np.isin(candles["time_us"] // MINUTE_US, recorded)]
+    if not len(missing):
+        return seconds
+    both = np.concatenate((seconds, missing))
+    return both[np.argsort(both["time_us"], kind="stable")]
+
+
+def _from_candles(bars: Bars, time_us: Times, interval_us: int) -> npt.NDArray[np.bool_]:
+    """Tell which bars of the grid close on a candle."""
+    through = np.searchsorted(bars["time_us"], time_us + interval_us)
+    is_candle = np.concatenate(([False], bars["trades"] == CANDLE))
+    return is_candle[through]
 
 
 def _leg(bars: Bars, time_us: Times, interval_us: int) -> tuple[Floats, Floats, Times]:
@@ -457,4 +485,5 @@ def join(y_bars: Bars, x_bars: Bars, interval_us: int) -> AlignedBars:
         y_age_us=np.maximum(ends - y["last_us"], 0),
         x_age_us=np.maximum(ends - x["last_us"], 0),
         usable=usable,
+        candles=np.zeros(len(time_us), np.bool_),
     )

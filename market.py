@@ -212,7 +212,8 @@ TRADE = np.dtype(
 
 # A bar covers [time_us, time_us + interval). `notional` is the sum of price times quantity,
 # so vwap = notional / volume. `last_us` is the time of its last trade. A second without a
-# trade has no bar.
+# trade has no bar. A bar taken from a venue's candle has CANDLE for its number of trades.
+CANDLE = -1
 BAR = np.dtype(
     [
         ("time_us", np.int64),

@@ -33,7 +33,7 @@ def walk(bars: int) -> AlignedBars:
     y = 0.05 * x + np.cumsum(random.normal(0.0, 0.05, bars))
     time_us = now_us() // SECOND_US * SECOND_US - np.arange(bars, 0, -1) * SECOND_US
     age = np.zeros(bars, np.int64)
-    return AlignedBars(time_us, y, x, y, x, age, age, np.ones(bars, bool))
+    return AlignedBars(time_us, y, x, y, x, age, age, np.ones(bars, bool), np.zeros(bars, bool))
 
 
 def median_ms(work: Callable[[], object], times: int = 30) -> float:

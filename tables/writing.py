@@ -41,6 +41,7 @@ _ANALYSIS_COLUMNS = {
     "x_open": "open_x",
     "y_age_us": "age_us_y",
     "x_age_us": "age_us_x",
+    "candles": "from_candles",
     "hedged": "hedged_price_y",
     "z": "z_score",
     "signal": "signal_side",

@@ -45,6 +45,7 @@ def aligned(
         y_age_us=age,
         x_age_us=age.copy(),
         usable=usable,
+        candles=np.zeros(n_bars, bool),
     )
 
 
