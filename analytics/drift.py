@@ -93,10 +93,13 @@ def cusum(y: Any, x: Any, leads: int | None = None) -> Cusum:
     if 6 * (leads + 1) > count:
         raise DataError(f"{leads} leads need {6 * (leads + 1)} bars, {count} exist; lower it.")
     path = np.full(len(first), np.nan)
-    residual = _dynamic_residual(first[mask], second[mask], leads)
-    size = float(np.abs(first[mask] - first[mask].mean()).max())
+    legs = first[mask], second[mask]
+    residual = _dynamic_residual(*legs, leads)
     deviation = _long_run_deviation(residual)
-    if not np.abs(residual).max() > 1e-10 * size or not deviation > 0.0:
+    # Rounding leaves this much of a constant leg, and of a leg less its own multiple.
+    moves = all(np.abs(leg - leg.mean()).max() > 1e-14 * np.abs(leg).max() for leg in legs)
+    left = np.abs(residual).max() > 1e-10 * np.abs(legs[0] - legs[0].mean()).max()
+    if not (moves and left and deviation > 0.0):
         note = "A leg is constant or the legs are one asset; no residual is left to sum."
         return Cusum(math.nan, CRITICAL, like(y, path, "cusum"), math.nan, len(residual), note)
     sums = np.cumsum(residual) / (deviation * math.sqrt(len(residual)))

@@ -1,7 +1,8 @@
 """What the mathematics accepts, and giving back what it was given.
 
-Everywhere in `analytics` a value is *usable* if it is finite and smaller than 1e100 in size (its
-square is then finite too); a bar is usable if both legs are. Windows count usable bars.
+Everywhere in `analytics` a value is *usable* if it is finite and smaller than 1e50 in size (sums of
+its fourth powers are then finite too); a bar is usable if both legs are. Windows count usable bars.
+Changes smaller than 1e-70 lose digits the same way; choose larger units.
 """
 
 from __future__ import annotations
@@ -15,26 +16,40 @@ from market import DataError
 
 Floats = npt.NDArray[np.float64]
 
-LIMIT = 1e100
+LIMIT = 1e50
+# No window of bars is longer: its memory is claimed before the bars are seen.
+MOST = 10_000_000
 # Bars per piece where a whole column in between would cost more memory than the answer.
 PIECE = 65_536
 
 
 def floats(values: Any, name: str) -> Floats:
-    """Return `values` as a contiguous, writable float64 column.
+    """Return `values` as a contiguous, writable float64 column; masked ones become NaN.
 
     Raises
     ------
     DataError
-        Where there are not numbers, or not in one dimension.
+        Where there are not numbers, or not in one dimension, or on an index that repeats or runs
+        backwards.
     """
-    try:
-        column = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{name} must be numbers; convert or drop the rest.") from None
+    same_index(values)
+    column = numbers(values, name)
     if column.ndim != 1:
         raise DataError(f"{name} has shape {column.shape}; give one column.")
     return np.require(column, requirements=["C", "W"])
+
+
+def numbers(values: Any, name: str) -> Floats:
+    """Return `values` as float64, of any shape."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    kind = getattr(getattr(values, "dtype", None), "kind", "f")
+    try:
+        if kind in "mM" or np.iscomplexobj(values):
+            raise TypeError
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{name} must be numbers; convert or drop the rest.") from None
 
 
 def two_legs(y: Any, x: Any) -> tuple[Floats, Floats]:
@@ -47,8 +62,8 @@ def two_legs(y: Any, x: Any) -> tuple[Floats, Floats]:
 
 
 def same_index(*columns: Any) -> None:
-    """Refuse Series whose indexes differ, repeat or run backwards."""
-    indexes = [column.index for column in columns if is_series(column)]
+    """Refuse Series and DataFrames whose indexes differ, repeat or run backwards."""
+    indexes = [column.index for column in columns if is_series(column, "DataFrame")]
     for index in indexes:
         if not index.is_monotonic_increasing or index.has_duplicates:
             raise DataError("The index repeats or is not ascending; sort it and drop duplicates.")
@@ -56,9 +71,10 @@ def same_index(*columns: Any) -> None:
             raise DataError("y and x have different indexes; join them on one index first.")
 
 
-def is_series(values: Any) -> bool:
-    """Tell whether this is a pandas Series, without importing pandas."""
-    return type(values).__module__.startswith("pandas") and type(values).__name__ == "Series"
+def is_series(values: Any, *others: str) -> bool:
+    """Tell whether this is a pandas Series (or one of `others`), without importing pandas."""
+    kind = type(values)
+    return kind.__module__.startswith("pandas") and kind.__name__ in ("Series", *others)
 
 
 def like(template: Any, column: Floats, name: str) -> Any:
@@ -80,7 +96,7 @@ def usable(*columns: Floats) -> npt.NDArray[np.bool_]:
 
 
 def whole(value: Any, name: str, least: int, remedy: str = "") -> int:
-    """Return a whole number of at least `least`.
+    """Return a whole number from `least` to ten million.
 
     Raises
     ------
@@ -92,11 +108,13 @@ def whole(value: Any, name: str, least: int, remedy: str = "") -> int:
     if value < least:
         text = remedy or f"give {least} or more"
         raise DataError(f"{name} is {value}; it must be at least {least}: {text}.")
+    if value > MOST:
+        raise DataError(f"{name} is {value:.3g}; {MOST:,} is the most: lower it.")
     return int(value)
 
 
 def positive(value: Any, name: str) -> float:
-    """Return a finite number above zero."""
-    if not isinstance(value, int | float | np.number) or not 0 < value < LIMIT:
+    """Return a number above zero, of a size that a price or its square may have."""
+    if not isinstance(value, int | float | np.number) or not 0 < value < LIMIT * LIMIT:
         raise DataError(f"{name} is {value!r:.40}; give a number above 0.")
     return float(value)

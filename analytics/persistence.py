@@ -191,7 +191,7 @@ def variance_ratio(residual: Any, q: int = 2) -> VarianceRatio:
     mean = change.mean()
     squares = (change - mean) ** 2
     total = float(squares.sum())
-    if not total > 0.0:
+    if not total * total > 0.0:
         return VarianceRatio(math.nan, math.nan, math.nan, q, count)
     long = values[q:] - values[:-q] - q * mean
     scale = q * (count - q + 1) * (1.0 - q / count)

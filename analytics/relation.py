@@ -11,7 +11,7 @@ import numpy as np
 import kernels
 from analytics.finite_sample import finite_p
 from analytics.hedges import Hedge
-from analytics.inputs import Floats, floats, like, same_index, two_legs, usable, whole
+from analytics.inputs import Floats, floats, like, two_legs, usable, whole
 from analytics.mackinnon import Trend, asymptotic_p, critical_values
 from market import DataError
 
@@ -150,7 +150,6 @@ def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
             f"A {type(series).__name__} was given, but adf is for a series whose hedge was not "
             "estimated; test a pair with engle_granger(y, x)."
         )
-    same_index(series)
     values = floats(series, "series")
     values = values[usable(values)]
     check_trend(trend)
@@ -184,7 +183,6 @@ def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> 
     ndarray or Series of shape (n_bars,)
         NaN in the first ``window - 1`` usable bars and where a window is constant.
     """
-    same_index(series)
     values = floats(series, "series")
     check_trend(trend)
     lags = whole(lags, "lags", 0)

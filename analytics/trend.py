@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from analytics.inputs import PIECE, floats, like, positive, same_index, two_legs, usable, whole
+from analytics.inputs import PIECE, floats, like, positive, two_legs, usable, whole
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR
@@ -45,7 +45,6 @@ def momentum(price: Any, window: int, bar_seconds: float | None = None) -> Momen
     bar_seconds : float, optional
         Length of a bar, for percent per hour.
     """
-    same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
     slope, percent, scale = np.empty(len(values)), np.empty(0), 0.0
@@ -103,7 +102,6 @@ def rsi(price: Any, window: int = 14) -> Any:
     window : int
         Changes, at least 2; the first `window` usable bars are NaN, as is a price that never moved.
     """
-    same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
     out = np.empty(len(values))
@@ -125,7 +123,6 @@ def realised_volatility(price: Any, window: int, bar_seconds: float | None = Non
         Length of a bar: the result is then in percent per year of 365 days instead of a fraction
         per bar.
     """
-    same_index(price)
     values = floats(price, "price")
     window = whole(window, "window", 2)
     scale, out = 1.0, np.empty(len(values))

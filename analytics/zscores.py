@@ -9,7 +9,7 @@ import numpy as np
 
 import kernels
 from analytics.hedges import check_lag
-from analytics.inputs import floats, like, same_index, whole
+from analytics.inputs import floats, like, whole
 from analytics.resumable import Resumable
 from market import DataError
 
@@ -113,7 +113,6 @@ def zscore(spread: Any, window: int, kind: ZKind = "rolling", lag: int = 1) -> Z
         On the index of `spread` if it is a Series. With lag 1 the first score is at usable bar
         number ``window + 1``.
     """
-    same_index(spread)
     score = RollingZ(window, kind, lag).extend(spread)
     return ZScore(
         like(spread, score.z, "z"),

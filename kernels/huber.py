@@ -36,7 +36,7 @@ HUBER_COUNTS = 5
 N_IN, SX, SXX, R0, R1, RR, T0, T1, ABS_OUT, CHANGED, FLOOR = range(11)
 MOMENTS = 11
 
-LIMIT = 1e100
+LIMIT = 1e50
 MOST_STEPS = 500
 # Where more than 45 % of the bars lie exactly on one line the scale tends to 0 and the problem to
 # least absolute deviations; it is stopped at this fraction of the largest |y| in the window.

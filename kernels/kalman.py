@@ -26,7 +26,7 @@ Counts = npt.NDArray[np.int64]
 ) = range(17)  # fmt: skip
 KALMAN_STATE = 17
 
-LIMIT = 1e100
+LIMIT = 1e50
 # A level and slope of which nothing is known: this many times the noise, in standard deviations.
 DIFFUSE = 1e6
 

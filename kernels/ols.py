@@ -22,7 +22,7 @@ SEEN, HEAD, AGE, RUN = range(4)
 OLS_COUNTS = 4
 
 # One comparison finds NaN, infinities and numbers whose squares would overflow: not usable.
-LIMIT = 1e100
+LIMIT = 1e50
 
 # Adding and dropping bars leaves rounding errors behind. They are cleared every REFRESH windows,
 # and at once when the window's own variance is small beside what has passed through the sums

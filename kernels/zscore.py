@@ -22,7 +22,7 @@ SEEN, HEAD, AGE, RUN = range(4)
 Z_COUNTS = 4
 
 # One comparison finds NaN, infinities and numbers whose squares would overflow: not usable.
-LIMIT = 1e100
+LIMIT = 1e50
 
 REFRESH = 8
 CANCELLED = 1e-3
