@@ -10,6 +10,7 @@ from analytics.drift import Cusum, cusum, rolling_engle_granger
 from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
 from analytics.kalman_filter import KalmanHedge, kalman
 from analytics.kalman_fit import KalmanFit, fit_kalman
+from analytics.kalman_smoother import SmoothedHedge, smooth_kalman
 from analytics.persistence import (
     HalfLife,
     VarianceRatio,
@@ -45,6 +46,7 @@ __all__ = [
     "RollingHuber",
     "RollingOls",
     "RollingZ",
+    "SmoothedHedge",
     "VarianceRatio",
     "ZScore",
     "adf",
@@ -65,6 +67,7 @@ __all__ = [
     "rolling_huber",
     "rolling_ols",
     "rsi",
+    "smooth_kalman",
     "variance_ratio",
     "warm_up",
     "zero_crossings",
