@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import strategies as st
 
-from feeds.rest import Listing, RestVenue
+from feeds.rest import Listing, Request, RestVenue
 from market import BAR, DAY_US, MINUTE_US, Gap, MessageError, Trade
 
 NOW_US = 1_795_000_000_000_000
@@ -40,6 +40,12 @@ def clock() -> int:
 def hole(instrument: str, start_us: int, end_us: int, ids: tuple[int, int] = (-1, -1)) -> Gap:
     """Return an open hole, known by its ids or by its time alone."""
     return Gap(instrument, *ids, start_us, end_us, "open")
+
+
+def url(request: Request | None) -> str:
+    """Return the address of a request that must be one."""
+    assert request is not None
+    return request.url
 
 
 @st.composite

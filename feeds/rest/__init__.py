@@ -2,11 +2,14 @@
 
 from feeds.rest.base import Budget, Listing, Request, RestVenue
 from feeds.rest.binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
+from feeds.rest.coinbase import CoinbaseRest
+from feeds.rest.kraken import KrakenRest
 
 __all__ = ["Budget", "Listing", "Request", "RestVenue", "create"]
 
 _VENUES: dict[str, type[RestVenue]] = {
-    kind.venue: kind for kind in (BinanceUsdmRest, BinanceSpotRest, BinanceUsRest)
+    kind.venue: kind
+    for kind in (BinanceUsdmRest, BinanceSpotRest, BinanceUsRest, CoinbaseRest, KrakenRest)
 }
 
 

@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from feeds.base import MOST_PRICE
 from market import (
     BAR,
     MINUTE_US,
-    DataError,
     Gap,
     MessageError,
     Trade,
@@ -150,14 +150,18 @@ class RestVenue(ABC):
 
     @abstractmethod
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
-        """Return the request for the page after `page`.
+        """Return the request for the page after `page`, which is all that `parse_trades` gave.
 
         None when the hole is covered or the venue gives no more.
         """
 
     @abstractmethod
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return the trades of an answer, ascending, with the ids of the venue's stream."""
+        """Return the trades of an answer, ascending, with the ids of the venue's stream.
+
+        One trade that is not understood spoils its page: a page with a hole in it would be taken
+        for the whole.
+        """
 
     @abstractmethod
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
@@ -193,9 +197,36 @@ class RestVenue(ABC):
             If the answer as a whole is not understood, or nothing in it is.
         """
 
+    def more_listing(self, body: bytes) -> Request | None:
+        """Return the request for the rest of a list of symbols; None where there is none."""
+        return None
+
     def beyond_reach(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that what was asked for lies too far back."""
         return False
+
+    def throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too much was asked; some venues say so in the body."""
+        return status in (418, 429)
+
+
+class CandlesOnly(RestVenue):
+    """A venue whose REST does not give the trades of its stream under the same ids."""
+
+    has_trades: ClassVar[bool] = False
+    reach_us: ClassVar[int | None] = 0
+
+    def trades(self, instrument: str, gap: Gap) -> Request | None:
+        """Return None: trades are not asked for."""
+        return None
+
+    def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
+        """Return None: trades are not asked for."""
+        return None
+
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Refuse whatever it is: trades are not asked for."""
+        raise MessageError("trades were not asked for")
 
 
 def symbol_of(instrument: str) -> str:
@@ -223,6 +254,14 @@ def listed(value: Any, most: int) -> list[Any]:
     if len(value) > most:
         raise MessageError("a list that is too long")
     return value
+
+
+def json_or_empty(body: bytes) -> dict[str, Any]:
+    """Return an answer as the object it should be; an empty one where it is something else."""
+    try:
+        return json_dict(body)
+    except MessageError:
+        return {}
 
 
 def _json(body: bytes) -> Any:
@@ -273,14 +312,17 @@ def candle_bars(candles: Sequence[Candle]) -> npt.NDArray[np.void]:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn what goes wrong on taking an answer apart into MessageError."""
+    """Turn what goes wrong on taking an answer apart into MessageError.
+
+    A symbol that cannot be an instrument is a DataError, and so a ValueError.
+    """
     try:
         yield
     except KeyError as missing:
         raise MessageError(f"{what} without {missing}") from None
     except IndexError:
         raise MessageError(f"{what} with too few fields") from None
-    except (TypeError, AttributeError):
+    except (TypeError, AttributeError, ValueError):
         raise MessageError(f"{what} with a field of the wrong type") from None
 
 
@@ -293,10 +335,10 @@ def listings(
         try:
             with reading("a symbol"):
                 listing = read(entry)
-            if listing is not None:
-                instrument = market_instrument(venue, listing.symbol)
-                found.setdefault(instrument, listing._replace(symbol=symbol_of(instrument)))
-        except (MessageError, DataError):
+                if listing is not None:
+                    instrument = market_instrument(venue, listing.symbol)
+                    found.setdefault(instrument, listing._replace(symbol=symbol_of(instrument)))
+        except MessageError:
             continue
     if not found:
         raise MessageError(f"none of {len(entries)} symbols was understood as trading")
@@ -308,6 +350,15 @@ def asset(value: Any) -> str:
     if type(value) is not str or not _ASSET.fullmatch(value):
         raise MessageError("an asset is not one")
     return value.upper()
+
+
+def plain_number(value: Any) -> float:
+    """Return a number that is not text, finite and not negative."""
+    if type(value) is not float and type(value) is not int:
+        raise MessageError("a number is not one")
+    if not 0.0 <= value < MOST_PRICE:
+        raise MessageError("a number is negative or not finite")
+    return float(value)
 
 
 def is_by_id(gap: Gap) -> bool:

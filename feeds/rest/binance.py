@@ -36,7 +36,6 @@ from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from feeds.fields import amount, milliseconds, positive, trade_number
 from feeds.rest.base import (
@@ -54,6 +53,7 @@ from feeds.rest.base import (
     is_by_id,
     json_dict,
     json_list,
+    json_or_empty,
     listed,
     listings,
     reading,
@@ -157,13 +157,7 @@ class BinanceUsdmRest(_BinanceRest):
 
     def beyond_reach(self, status: int, body: bytes) -> bool:
         """Tell whether the answer is the refusal of trades older than 48 hours."""
-        if status != 400:
-            return False
-        try:
-            answer = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return False
-        return type(answer) is dict and answer.get("code") == _TOO_FAR_BACK
+        return status == 400 and json_or_empty(body).get("code") == _TOO_FAR_BACK
 
 
 class BinanceSpotRest(_BinanceRest):
