@@ -121,6 +121,9 @@ class RestVenue(ABC):
         True where pages go from the newest trades of a hole to its oldest.
     consecutive_ids : bool
         True where ids count up by one, so that a page can be checked for being complete.
+    time_step_us : int
+        How coarse the times of trades are here where the stream's are finer: a trade from within
+        a hole may bear a time up to this much before its start.
     candles_per_page : int
         Most minutes one answer holds.
     candle_reach_us : int or None
@@ -133,6 +136,7 @@ class RestVenue(ABC):
     reach_us: ClassVar[int | None] = None
     backwards: ClassVar[bool] = False
     consecutive_ids: ClassVar[bool]
+    time_step_us: ClassVar[int] = 1
     candles_per_page: ClassVar[int]
     candle_reach_us: ClassVar[int | None] = None
 
@@ -162,6 +166,13 @@ class RestVenue(ABC):
         One trade that is not understood spoils its page: a page with a hole in it would be taken
         for the whole.
         """
+
+    def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
+        """Return the time since which a walk that ended with `page` left no trade of a hole out.
+
+        The hole's start, except where a venue gives only its latest trades.
+        """
+        return gap.start_us
 
     @abstractmethod
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
@@ -350,6 +361,13 @@ def asset(value: Any) -> str:
     if type(value) is not str or not _ASSET.fullmatch(value):
         raise MessageError("an asset is not one")
     return value.upper()
+
+
+def decimal_step(decimals: Any) -> float:
+    """Return the step of numbers with so many decimals."""
+    if type(decimals) is not int or not 0 <= decimals <= 18:
+        raise MessageError("the decimals are not a small number")
+    return float(f"1e-{decimals}")
 
 
 def plain_number(value: Any) -> float:

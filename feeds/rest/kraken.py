@@ -43,6 +43,7 @@ from feeds.rest.base import (
     asset,
     by_id,
     candle_bars,
+    decimal_step,
     is_by_id,
     json_dict,
     json_or_empty,
@@ -193,15 +194,12 @@ def _listing(entry: Any) -> Listing | None:
         return None
     base, _, counter = entry["wsname"].partition("/")
     base, counter = (_NEW_NAMES.get(part, part) for part in (base, counter))
-    decimals = entry["lot_decimals"]
-    if type(decimals) is not int or not 0 <= decimals <= 18:
-        raise MessageError("the decimals are not a small number")
     return Listing(
         f"{base}/{counter}",
         asset(base),
         asset(counter),
         "spot",
         amount(entry["tick_size"]),
-        10.0**-decimals,
+        decimal_step(entry["lot_decimals"]),
         amount(entry.get("costmin") or "0"),
     )
