@@ -25,6 +25,7 @@ VENUES = (
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_SECRETS = {"operator_secret", "coingecko_key"}
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -82,14 +83,26 @@ class Settings:
     )
     bitstamp_url: str = _setting("wss://ws.bitstamp.net", "Bitstamp websocket address")
     binance_us_url: str = _setting("wss://stream.binance.us:9443", "Binance.US websocket address")
+    binance_usdm_rest_url: str = _setting("https://fapi.binance.com", "Binance USD-M REST address")
+    binance_spot_rest_url: str = _setting(
+        "https://data-api.binance.vision", "Binance spot REST address"
+    )
+    binance_us_rest_url: str = _setting("https://api.binance.us", "Binance.US REST address")
+    coinbase_rest_url: str = _setting(
+        "https://api.exchange.coinbase.com", "Coinbase Exchange REST address"
+    )
+    kraken_rest_url: str = _setting("https://api.kraken.com", "Kraken REST address")
+    okx_rest_url: str = _setting("https://www.okx.com", "OKX REST address")
+    bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST address")
+    bitstamp_rest_url: str = _setting("https://www.bitstamp.net", "Bitstamp REST address")
+    coingecko_rest_url: str = _setting("https://api.coingecko.com", "CoinGecko address")
+    coingecko_key: str = _setting("", "CoinGecko demo key, which raises its limit; optional")
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     def __repr__(self) -> str:
-        """Show every setting but the secret."""
+        """Show every setting but the secrets."""
         shown = {
-            f.name: "***"
-            if f.name == "operator_secret" and self.operator_secret
-            else getattr(self, f.name)
+            f.name: "***" if f.name in _SECRETS and getattr(self, f.name) else getattr(self, f.name)
             for f in dataclasses.fields(self)
         }
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -173,7 +186,10 @@ def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
         return _choice(label, text, *_CHOICES[setting.name])
     if kind in (int, float):
         return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
-    if setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
+    if setting.name.endswith("_rest_url"):
+        if not text.startswith(("http://", "https://")):
+            raise SettingError(f"{label} must start with https:// (or http:// for a local server).")
+    elif setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
         raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
     return kind(text)
 

@@ -42,6 +42,7 @@ def test_an_unknown_setting_names_the_nearest() -> None:
         ("TANDEM_SYMBOLS", "ETH,"),
         ("TANDEM_PUBLIC", "maybe"),
         ("TANDEM_COINBASE_URL", "http://example.com"),
+        ("TANDEM_COINBASE_REST_URL", "wss://example.com"),
     ],
 )
 def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
@@ -49,8 +50,9 @@ def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
         build({name: value})
 
 
-def test_the_secret_is_never_shown() -> None:
-    settings = build({"TANDEM_OPERATOR_SECRET": "open sesame"})
+@pytest.mark.parametrize("name", ["TANDEM_OPERATOR_SECRET", "TANDEM_COINGECKO_KEY"])
+def test_secrets_are_never_shown(name: str) -> None:
+    settings = build({name: "open sesame"})
     assert "open sesame" not in repr(settings)
     assert "***" in repr(settings)
 
