@@ -48,6 +48,9 @@ STEP_S = 0.05
 SESSION_S = 20.0
 LINGER_S = 90.0
 ASSESS_S = 2.0
+# How long compiling waits for the first price to be asked for, and then for its page to be drawn.
+PRICE_FIRST_S = 2.0
+PAGE_S = 1.0
 GAPS_S = 3.0
 LAST_TRADES = 20
 
@@ -144,6 +147,7 @@ class Engine:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._ready = threading.Event()
+        self._priced = threading.Event()
         self._problem = ""
         self._unreadable = ""
         self._venues: set[str] = set()
@@ -166,6 +170,7 @@ class Engine:
         if self._stop.is_set():
             return
         self._stop.set()
+        self._priced.set()
         self.ingest.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -192,10 +197,16 @@ class Engine:
     def _warm_up(self) -> None:
         """Compile the kernels once; the desk waits for it, prices do not.
 
+        The page that asked first is let go ahead: its browser fetches what it needs to draw a
+        price from this very process, and both together would take a second longer.
+
         What lives by now lives as long as the process: some 200,000 objects, mostly modules. They
         are put out of the collector's sight, because Streamlit collects after every rerun, and
         walking them takes 65 ms during which no message leaves.
         """
+        gc.freeze()
+        if self._priced.wait(PRICE_FIRST_S):
+            self._stop.wait(PAGE_S)
         analytics.warm_up()
         gc.collect()
         gc.freeze()
@@ -317,6 +328,8 @@ class Engine:
         notices = self.watch(session, (settings, *watchlist))
         now = self.ingest.now_us(split_instrument(settings.y)[0])
         y, x = self._leg(settings.y), self._leg(settings.x)
+        if y.trade is not None and x.trade is not None:
+            self._priced.set()
         view = self.desk.view(settings)
         provisional = self._provisional(settings, y, x)
         relation = self._relation(settings, view)

@@ -25,7 +25,8 @@ Made = Callable[..., Engine]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+    monkeypatch.setattr(engine_module, "PAGE_S", 0.0)
     running: list[Engine] = []
 
     def make(**settings: Any) -> Engine:
