@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"market", "rows"},
     {"config", "bars", "funding", "kernels", "backtest_kernel", "feeds"},
-    {"analytics", "storage", "recorder"},
+    {"analytics", "storage", "recorder", "catalogue"},
     {"backtest", "tables"},
     {"ingest", "pair"},
     {"desk"},
@@ -28,6 +28,7 @@ FORBIDDEN = {
     "backtest": {"storage", "config"},
     "tables": {"storage", "config"},
     "recorder": {"analytics", "bars"},
+    "catalogue": {"storage", "config", "bars"},
     "pair": {"storage", "ingest", "config", "feeds"},
 }
 OUTSIDE = {
