@@ -214,9 +214,23 @@ def test_candles_are_asked_for_with_both_ends() -> None:
     request = venue().candles(NAME, 1_794_000_000_000_000, 1_794_000_600_000_000)
     assert request.url == (
         "https://binance.test/fapi/v1/klines?symbol=BTCUSDT&interval=1m"
-        "&startTime=1794000000000&endTime=1794000599999&limit=1000"
+        "&startTime=1794000000000&endTime=1794000599999&limit=10"
     )
-    assert request.weight == 5
+
+
+@pytest.mark.parametrize(
+    ("minutes", "limit", "weight"), [(0, 1, 1), (99, 99, 1), (100, 100, 2), (500, 500, 5)]
+)
+def test_few_candles_weigh_less_on_usdm(minutes: int, limit: int, weight: int) -> None:
+    request = venue().candles(NAME, 0, minutes * MINUTE_US)
+    assert request.url.endswith(f"&limit={limit}")
+    assert request.weight == weight
+    spot = BinanceSpotRest("https://binance.test", clock)
+    assert spot.candles("binance-spot:BTCUSDT", 0, minutes * MINUTE_US).weight == 2
+
+
+def test_a_long_span_is_cut_at_its_end() -> None:
+    assert venue().candles(NAME, 0, 9_999 * MINUTE_US).url.endswith("&limit=1000")
 
 
 def test_the_documented_symbols() -> None:

@@ -59,7 +59,7 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, HOUR_US, SELL, Gap, MessageError, Trade
+from market import BUY, HOUR_US, MINUTE_US, SELL, Gap, MessageError, Trade
 
 _PAGE = 1000
 _USED_HEADER = "X-MBX-USED-WEIGHT-1M"
@@ -74,7 +74,6 @@ class _BinanceRest(RestVenue):
 
     _path: ClassVar[str]
     _trades_weight: ClassVar[int]
-    _candles_weight: ClassVar[int]
     _listing_weight: ClassVar[int]
     _listing_query: ClassVar[str] = ""
 
@@ -106,15 +105,18 @@ class _BinanceRest(RestVenue):
         return trades
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
-        """Return the request for up to a thousand minutes."""
+        """Return the request for up to a thousand minutes; few are cheaper on USD-M."""
+        minutes = -(-(end_us - start_us) // MINUTE_US)
+        limit = min(max(minutes, 1), self.candles_per_page)
         query = {
             "symbol": symbol_of(instrument),
             "interval": "1m",
             "startTime": start_us // 1000,
             "endTime": end_us // 1000 - 1,
-            "limit": self.candles_per_page,
+            "limit": limit,
         }
-        return Request(f"{self._url}{self._path}/klines?{urlencode(query)}", self._candles_weight)
+        url = f"{self._url}{self._path}/klines?{urlencode(query)}"
+        return Request(url, self._candles_weight(limit))
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles with what takers bought and the exact notional."""
@@ -132,6 +134,9 @@ class _BinanceRest(RestVenue):
         with reading("the list of symbols"):
             entries = listed(json_dict(body)["symbols"], MOST_LISTINGS)
         return listings(self.venue, entries, _listing)
+
+    def _candles_weight(self, limit: int) -> int:
+        return 2
 
     def _trades(self, instrument: str, **start: int) -> Request:
         query = {"symbol": symbol_of(instrument), **start, "limit": _PAGE}
@@ -152,8 +157,10 @@ class BinanceUsdmRest(_BinanceRest):
 
     _path: ClassVar[str] = "/fapi/v1"
     _trades_weight: ClassVar[int] = 20
-    _candles_weight: ClassVar[int] = 5
     _listing_weight: ClassVar[int] = 1
+
+    def _candles_weight(self, limit: int) -> int:
+        return 1 if limit < 100 else 2 if limit < 500 else 5
 
     def beyond_reach(self, status: int, body: bytes) -> bool:
         """Tell whether the answer is the refusal of trades older than 48 hours."""
@@ -172,7 +179,6 @@ class BinanceSpotRest(_BinanceRest):
 
     _path: ClassVar[str] = "/api/v3"
     _trades_weight: ClassVar[int] = 4
-    _candles_weight: ClassVar[int] = 2
     _listing_weight: ClassVar[int] = 20
     # Without these the list is several times as long.
     _listing_query: ClassVar[str] = "?symbolStatus=TRADING&showPermissionSets=false"
