@@ -1,4 +1,4 @@
-"""The compiled loop of the trading state machine; `backtest.Trader` is its public face.
+"""The compiled loop of the trading state machine; `trading.Trader` is its public face.
 
 Arrays in, arrays out. What must survive from one call to the next lives in one record of type
 `NOW`, so that any chunking of the same bars gives the same numbers to the last bit.
@@ -6,6 +6,7 @@ Arrays in, arrays out. What must survive from one call to the next lives in one 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from kernels.compiled import compiled
 
-NONE, ENTER_LONG, ENTER_SHORT, EXIT, STOP, TIME_STOP, WITHDRAWN = range(7)
+NONE, ENTER_LONG, ENTER_SHORT, EXIT, STOP, TIME_STOP, WITHDRAWN, REHEDGE = range(8)
 HEDGE, DOLLAR, UNIT = range(3)
 
 RULES = np.dtype(
@@ -25,9 +26,24 @@ RULES = np.dtype(
         ("sizing", np.int64),
         ("notional", np.float64),
         ("log_prices", np.bool_),
-        ("fee", np.float64),  # these three: fraction of a fill's value
+        ("at_close", np.bool_),
+        ("cool_down_bars", np.int64),
+        ("rehedge_bars", np.int64),
+        ("rehedge_drift", np.float64),
+        ("skip_negative", np.bool_),
+        ("most_gross", np.float64),
+        ("y_fee", np.float64),  # these four: fraction of a fill's value
+        ("x_fee", np.float64),
         ("y_slip", np.float64),
         ("x_slip", np.float64),
+        ("y_borrow", np.float64),  # fraction of a short leg's value per microsecond
+        ("x_borrow", np.float64),
+        ("y_lot", np.float64),  # these six: 0 where there is no such limit
+        ("x_lot", np.float64),
+        ("y_tick", np.float64),
+        ("x_tick", np.float64),
+        ("y_least", np.float64),
+        ("x_least", np.float64),
     ]
 )
 
@@ -37,6 +53,7 @@ NOW = np.dtype(
         ("time_us", np.int64),
         ("target", np.int64),
         ("blocked", np.int64),  # side of the stopped trade while re-entry is barred, else 0
+        ("cool", np.int64),  # closes that may still not ask for an entry
         ("order", np.int64),
         ("order_us", np.int64),
         ("order_z", np.float64),
@@ -54,9 +71,19 @@ NOW = np.dtype(
         ("fees", np.float64),
         ("spread_cost", np.float64),
         ("funding", np.float64),
+        ("borrow", np.float64),
+        ("rehedges", np.int64),
+        ("entry_x_quantity", np.float64),
+        ("entry_spread", np.float64),
+        ("hedge_beta", np.float64),  # beta and age of the last time X was sized
+        ("hedge_bars", np.int64),
+        ("x_basis", np.float64),  # price from which X's profit is not yet in `realised`
+        ("realised", np.float64),
         ("cash", np.float64),
         ("y_mark", np.float64),
         ("x_mark", np.float64),
+        ("traded", np.float64),
+        ("refused", np.int64),
     ]
 )
 
@@ -81,8 +108,26 @@ CLOSED = np.dtype(
         ("fees", np.float64),
         ("spread_cost", np.float64),
         ("funding", np.float64),
+        ("borrow", np.float64),
         ("net", np.float64),
+        ("convergence", np.float64),
+        ("hedge_drift", np.float64),
+        ("rehedges", np.int64),
+        ("exit_x_quantity", np.float64),
         ("reason", np.int64),
+    ]
+)
+
+# A change of the X leg of a position that stays.
+ADJUSTED = np.dtype(
+    [
+        ("signal_us", np.int64),
+        ("time_us", np.int64),
+        ("quantity", np.float64),
+        ("price", np.float64),
+        ("beta", np.float64),
+        ("fee", np.float64),
+        ("spread_cost", np.float64),
     ]
 )
 
@@ -96,6 +141,7 @@ OUT = np.dtype(
         ("x_quantity", np.float64),
         ("cash", np.float64),
         ("equity", np.float64),
+        ("gross", np.float64),
     ]
 )
 
@@ -116,56 +162,167 @@ def x_per_y(sizing: int, log_prices: bool, y: float, x: float, beta: float) -> f
 
 
 @compiled
-def _pay(now: Any, rules: Any, y: float, x: float) -> None:
-    """Book the costs of trading the two quantities held at these prices."""
-    y_value = abs(now.y_quantity * y)
-    x_value = abs(now.x_quantity * x)
-    fees = rules.fee * (y_value + x_value)
-    spread_cost = rules.y_slip * y_value + rules.x_slip * x_value
-    now.fees += fees
-    now.spread_cost += spread_cost
-    now.cash -= fees + spread_cost
+def whole_lots(quantity: float, lot: float) -> float:
+    """Round towards zero to whole lots; a lot of 0 is none.
+
+    A quantity a rounding error short of a lot counts as that lot.
+    """
+    if lot <= 0.0:
+        return quantity
+    return math.copysign(math.floor(abs(quantity) / lot + 1e-9) * lot, quantity)
 
 
 @compiled
-def _open(now: Any, rules: Any, time_us: int, y: float, x: float) -> None:
-    now.side = 1 if now.order == ENTER_LONG else -1
-    now.bars = 0
-    now.y_quantity = now.side * (rules.notional / y)
-    ratio = x_per_y(rules.sizing, rules.log_prices, y, x, now.order_beta)
-    now.x_quantity = now.y_quantity * ratio
+def slip_cost(quantity: float, price: float, slip: float, tick: float) -> float:
+    """Return what a fill loses against `price`: slip, then up to the next tick, against us."""
+    if tick <= 0.0 or quantity == 0.0:
+        return slip * abs(quantity * price)
+    wanted = price + math.copysign(slip * price, quantity)
+    # A price on the tick already must not be pushed to the next one by a rounding error.
+    if quantity > 0.0:
+        filled = math.ceil(wanted / tick - 1e-9) * tick
+    else:
+        filled = math.floor(wanted / tick + 1e-9) * tick
+    return abs(quantity) * max(abs(filled - price), 0.0)
+
+
+@compiled
+def _pay(
+    now: Any, rules: Any, y_quantity: float, x_quantity: float, y: float, x: float
+) -> tuple[float, float]:
+    """Book two fills, prices and costs; return fees and spread cost."""
+    y_value = abs(y_quantity * y)
+    x_value = abs(x_quantity * x)
+    fees = rules.y_fee * y_value + rules.x_fee * x_value
+    spread_cost = slip_cost(y_quantity, y, rules.y_slip, rules.y_tick)
+    spread_cost += slip_cost(x_quantity, x, rules.x_slip, rules.x_tick)
+    now.fees += fees
+    now.spread_cost += spread_cost
+    now.traded += y_value + x_value
+    now.cash -= y_quantity * y + x_quantity * x
+    now.cash -= fees + spread_cost
+    return fees, spread_cost
+
+
+@compiled
+def _spread(rules: Any, y: float, x: float, alpha: float, beta: float) -> float:
+    """Return the spread at these prices by the hedge known before the bar."""
+    if not rules.log_prices:
+        return y - (alpha + beta * x)
+    if y > 0.0 and x > 0.0:
+        return math.log(y) - (alpha + beta * math.log(x))
+    return np.nan
+
+
+@compiled
+def _open(now: Any, rules: Any, time_us: int, y: float, x: float, spread: float) -> bool:
+    """Enter at these prices; False where limits leave no size for both legs."""
+    side = 1 if now.order == ENTER_LONG else -1
+    y_quantity = side * (rules.notional / y)
+    x_quantity = y_quantity * x_per_y(rules.sizing, rules.log_prices, y, x, now.order_beta)
+    gross = abs(y_quantity * y) + abs(x_quantity * x)
+    if gross > rules.most_gross:
+        y_quantity *= rules.most_gross / gross
+        x_quantity *= rules.most_gross / gross
+    y_quantity = whole_lots(y_quantity, rules.y_lot)
+    x_quantity = whole_lots(x_quantity, rules.x_lot)
+    if y_quantity == 0.0 or x_quantity == 0.0:
+        return False
+    if abs(y_quantity * y) < rules.y_least or abs(x_quantity * x) < rules.x_least:
+        return False
+    now.side, now.bars = side, 0
+    now.y_quantity, now.x_quantity = y_quantity, x_quantity
+    now.entry_x_quantity = x_quantity
     now.signal_us, now.entry_us = now.order_us, time_us
     now.entry_y, now.entry_x = y, x
     now.y_mark, now.x_mark = y, x
     now.entry_z, now.beta = now.order_z, now.order_beta
-    now.fees, now.spread_cost, now.funding = 0.0, 0.0, 0.0
-    now.cash -= now.y_quantity * y + now.x_quantity * x
-    _pay(now, rules, y, x)
+    now.hedge_beta, now.hedge_bars = now.order_beta, 0
+    now.x_basis, now.realised, now.entry_spread = x, 0.0, spread
+    now.fees, now.spread_cost, now.funding, now.borrow = 0.0, 0.0, 0.0, 0.0
+    now.rehedges = 0
+    _pay(now, rules, y_quantity, x_quantity, y, x)
+    return True
 
 
 @compiled
-def _close(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) -> None:
-    now.cash += now.y_quantity * y + now.x_quantity * x
-    _pay(now, rules, y, x)
+def _close(
+    now: Any, rules: Any, time_us: int, y: float, x: float, spread: float, trade: Any
+) -> None:
+    _pay(now, rules, -now.y_quantity, -now.x_quantity, y, x)
     trade.side, trade.bars, trade.reason = now.side, now.bars, now.order
     trade.signal_us, trade.entry_us = now.signal_us, now.entry_us
     trade.exit_signal_us, trade.exit_us = now.order_us, time_us
-    trade.y_quantity, trade.x_quantity = now.y_quantity, now.x_quantity
+    trade.y_quantity, trade.x_quantity = now.y_quantity, now.entry_x_quantity
+    trade.exit_x_quantity, trade.rehedges = now.x_quantity, now.rehedges
     trade.entry_y, trade.entry_x, trade.exit_y, trade.exit_x = now.entry_y, now.entry_x, y, x
     trade.entry_z, trade.exit_z, trade.beta = now.entry_z, now.order_z, now.beta
-    trade.gross = now.y_quantity * (y - now.entry_y) + now.x_quantity * (x - now.entry_x)
-    trade.fees, trade.spread_cost, trade.funding = now.fees, now.spread_cost, now.funding
-    trade.net = trade.gross - now.fees - now.spread_cost - now.funding
+    gross = now.y_quantity * (y - now.entry_y) + now.x_quantity * (x - now.x_basis)
+    gross += now.realised
+    unit = now.y_quantity * now.entry_y if rules.log_prices else now.y_quantity
+    trade.convergence = unit * (spread - now.entry_spread)
+    trade.hedge_drift = gross - trade.convergence
+    trade.gross = gross
+    trade.fees, trade.spread_cost = now.fees, now.spread_cost
+    trade.funding, trade.borrow = now.funding, now.borrow
+    trade.net = gross - now.fees - now.spread_cost - now.funding - now.borrow
     if now.order != EXIT:
         now.blocked = now.side
+    now.cool = rules.cool_down_bars
     now.side, now.y_quantity, now.x_quantity = 0, 0.0, 0.0
+
+
+@compiled
+def _resize(now: Any, rules: Any, time_us: int, y: float, x: float, row: Any) -> bool:
+    """Bring X back to what the hedge asks for now; False where nothing needs to trade.
+
+    A change below a lot or the minimum, or one that would pass the maximum gross, is not made; the
+    hedge then counts as renewed all the same, so that it is not asked for at every bar.
+    """
+    target = now.y_quantity * x_per_y(rules.sizing, rules.log_prices, y, x, now.order_beta)
+    change = whole_lots(target - now.x_quantity, rules.x_lot)
+    now.hedge_beta, now.hedge_bars = now.order_beta, 0
+    after = now.x_quantity + change
+    if change == 0.0 or abs(change * x) < rules.x_least:
+        return False
+    grows = abs(after) > abs(now.x_quantity)
+    if grows and abs(now.y_quantity * y) + abs(after * x) > rules.most_gross:
+        return False
+    now.realised += now.x_quantity * (x - now.x_basis)
+    now.x_basis = x
+    now.x_quantity = after
+    now.rehedges += 1
+    fees, spread_cost = _pay(now, rules, 0.0, change, y, x)
+    row.signal_us, row.time_us = now.order_us, time_us
+    row.quantity, row.price, row.beta = change, x, now.order_beta
+    row.fee, row.spread_cost = fees, spread_cost
+    return True
+
+
+@compiled
+def _hedges(rules: Any, beta: float) -> bool:
+    """Tell whether a position may be sized with this beta."""
+    if rules.skip_negative and not beta > 0.0:
+        return False
+    return rules.sizing != HEDGE or (np.isfinite(beta) and beta != 0.0)
+
+
+@compiled
+def _hedge_is_due(now: Any, rules: Any, beta: float) -> bool:
+    if not _hedges(rules, beta):
+        return False
+    if 0 < rules.rehedge_bars <= now.hedge_bars:
+        return True
+    if rules.rehedge_drift <= 0.0 or rules.sizing != HEDGE:
+        return False
+    return bool(abs(beta - now.hedge_beta) > rules.rehedge_drift * abs(now.hedge_beta))
 
 
 @compiled
 def _ask(now: Any, rules: Any, z: float, beta: float) -> int:
     """Return the order the rules ask for at the close of a usable bar (NONE: stay).
 
-    Only called with no exit waiting; a waiting entry is asked for anew, or not.
+    Only called with no exit waiting; a waiting entry or re-hedge is asked for anew, or not.
     """
     if now.side != 0:
         against = -now.side * z  # how far z lies on the side the trade was entered on
@@ -175,11 +332,12 @@ def _ask(now: Any, rules: Any, z: float, beta: float) -> int:
             return EXIT
         if 0 < rules.time_stop_bars <= now.bars:
             return TIME_STOP
-        return NONE
+        return REHEDGE if _hedge_is_due(now, rules, beta) else NONE
     if now.blocked != 0 and -now.blocked * z <= rules.exit:
         now.blocked = 0
-    hedged = rules.sizing != HEDGE or (np.isfinite(beta) and beta != 0.0)
-    if now.blocked != 0 or not hedged or not rules.entry <= abs(z) < rules.stop:
+    if now.blocked != 0 or now.cool > 0 or not rules.entry <= abs(z) < rules.stop:
+        return NONE
+    if not _hedges(rules, beta):
         return NONE
     return ENTER_LONG if z < 0.0 else ENTER_SHORT
 
@@ -187,7 +345,7 @@ def _ask(now: Any, rules: Any, z: float, beta: float) -> int:
 @compiled
 def _decide(now: Any, rules: Any, time_us: int, z: float, beta: float) -> int:
     """Raise, renew or withdraw the order; return the event to show at this bar."""
-    if now.side != 0 and now.order != NONE:
+    if now.side != 0 and now.order != NONE and now.order != REHEDGE:
         return NONE  # an exit stands until it fills
     if np.isfinite(z):
         asked = _ask(now, rules, z, beta)
@@ -201,24 +359,45 @@ def _decide(now: Any, rules: Any, time_us: int, z: float, beta: float) -> int:
         now.target = now.side
         return WITHDRAWN if before != NONE else NONE
     now.order_us, now.order_z, now.order_beta = time_us, z, beta
-    now.target = 1 if asked == ENTER_LONG else -1 if asked == ENTER_SHORT else 0
+    if asked == REHEDGE:
+        now.target = now.side
+    else:
+        now.target = 1 if asked == ENTER_LONG else -1 if asked == ENTER_SHORT else 0
     return asked if asked != before else NONE
 
 
 @compiled
-def _fill(now: Any, rules: Any, time_us: int, y: float, x: float, trade: Any) -> int:
-    """Fill the waiting order where both legs traded; return its code, or NONE."""
-    if now.order == NONE or not (np.isfinite(y) and np.isfinite(x)):
-        return NONE
+def _fill(
+    now: Any, rules: Any, time_us: int, y: float, x: float, spread: float, trade: Any, row: Any
+) -> int:
+    """Fill the waiting order at these prices; return its code, or NONE."""
     if now.side == 0 and not (y > 0.0 and x > 0.0):
         return NONE
     filled = now.order
     if now.side == 0:
-        _open(now, rules, time_us, y, x)
+        if not _open(now, rules, time_us, y, x, spread):
+            now.refused += 1
+            return NONE
+    elif filled == REHEDGE:
+        if not _resize(now, rules, time_us, y, x, row):
+            filled = NONE
     else:
-        _close(now, rules, time_us, y, x, trade)
+        _close(now, rules, time_us, y, x, spread, trade)
     now.order = NONE
     return int(filled)
+
+
+@compiled
+def _lend(now: Any, rules: Any, time_us: int) -> None:
+    """Charge what the short legs held since the bar before cost to borrow, at the last marks."""
+    elapsed = float(time_us - now.time_us)
+    cost = 0.0
+    if now.y_quantity < 0.0:
+        cost += abs(now.y_quantity * now.y_mark) * rules.y_borrow * elapsed
+    if now.x_quantity < 0.0:
+        cost += abs(now.x_quantity * now.x_mark) * rules.x_borrow * elapsed
+    now.borrow += cost
+    now.cash -= cost
 
 
 @compiled
@@ -230,9 +409,48 @@ def _carry(now: Any, y: float, x: float, funding_y: float, funding_x: float) -> 
         now.x_mark = x
     if now.side != 0:
         now.bars += 1
+        now.hedge_bars += 1
         paid = now.y_quantity * now.y_mark * funding_y + now.x_quantity * now.x_mark * funding_x
         now.funding += paid
         now.cash -= paid
+
+
+@compiled
+def _step(
+    now: Any,
+    rules: Any,
+    time_us: int,
+    y: float,
+    x: float,
+    y_open: float,
+    x_open: float,
+    z: float,
+    alpha: float,
+    beta: float,
+    usable: bool,
+    funding_y: float,
+    funding_x: float,
+    trade: Any,
+    row: Any,
+) -> tuple[int, int]:
+    """Take one bar: fill, carry, decide; return what was filled and what was asked."""
+    if now.side != 0 and (rules.y_borrow > 0.0 or rules.x_borrow > 0.0):
+        _lend(now, rules, time_us)
+    # A finite open says that the leg traded in the bar, whichever price the fill is at.
+    can_fill = usable and now.order != NONE and np.isfinite(y_open) and np.isfinite(x_open)
+    filled = NONE
+    if can_fill and not rules.at_close:
+        spread = _spread(rules, y_open, x_open, alpha, beta)
+        filled = _fill(now, rules, time_us, y_open, x_open, spread, trade, row)
+    _carry(now, y, x, funding_y, funding_x)
+    if can_fill and rules.at_close:
+        spread = _spread(rules, y, x, alpha, beta)
+        filled = _fill(now, rules, time_us, y, x, spread, trade, row)
+    event = _decide(now, rules, time_us, z, beta) if usable else NONE
+    if now.cool > 0 and now.side == 0:
+        now.cool -= 1
+    now.time_us = time_us
+    return filled, event
 
 
 @compiled
@@ -249,30 +467,32 @@ def run(
     usable: npt.NDArray[np.bool_],
     funding_y: npt.NDArray[np.float64],
     funding_x: npt.NDArray[np.float64],
+    alpha: npt.NDArray[np.float64],
     out: npt.NDArray[np.void],
     closed: npt.NDArray[np.void],
-) -> int:
-    """Run the state machine over new bars; return how many rows of `closed` were written.
+    adjusted: npt.NDArray[np.void],
+) -> tuple[int, int]:
+    """Run the state machine over new bars; return how many trades and re-hedges were written.
 
-    `now_array` and `rules_array` have one record each; the first is updated in place. Funding
-    arrays may have length 0 (no funding). `closed` needs room for n_bars // 2 + 1 trades.
+    `now_array` and `rules_array` have one record each; the first is updated in place. Funding and
+    `alpha` may have length 0 (no funding; level unknown). `closed` needs room for n_bars // 2 + 1
+    trades, `adjusted` for n_bars + 1 re-hedges where there can be any, for one otherwise.
     """
     now = now_array[0]
     rules = rules_array[0]
-    has_funding = len(funding_y) > 0
-    n_closed = 0
+    has_funding, has_alpha = len(funding_y) > 0, len(alpha) > 0
+    n_closed = n_adjusted = 0
     for t in range(len(time_us)):
-        filled = NONE
-        if usable[t]:
-            filled = _fill(now, rules, time_us[t], y_open[t], x_open[t], closed[n_closed])
-            if filled >= EXIT:
-                n_closed += 1
-        if has_funding:
-            _carry(now, y[t], x[t], funding_y[t], funding_x[t])
-        else:
-            _carry(now, y[t], x[t], 0.0, 0.0)
+        filled, event = _step(
+            now, rules, time_us[t], y[t], x[t], y_open[t], x_open[t], z[t],
+            alpha[t] if has_alpha else np.nan, beta[t], usable[t],
+            funding_y[t] if has_funding else 0.0, funding_x[t] if has_funding else 0.0,
+            closed[n_closed], adjusted[n_adjusted],
+        )  # fmt: skip
+        n_closed += EXIT <= filled <= TIME_STOP
+        n_adjusted += filled == REHEDGE
         row = out[t]
-        row.event = _decide(now, rules, time_us[t], z[t], beta[t]) if usable[t] else NONE
+        row.event = event
         row.filled = filled
         row.signal = now.target
         row.position = now.side
@@ -280,7 +500,115 @@ def run(
         row.x_quantity = now.x_quantity
         row.cash = now.cash
         row.equity = now.cash
+        row.gross = 0.0
         if now.side != 0:
-            row.equity += now.y_quantity * now.y_mark + now.x_quantity * now.x_mark
-        now.time_us = time_us[t]
-    return n_closed
+            y_value, x_value = now.y_quantity * now.y_mark, now.x_quantity * now.x_mark
+            row.equity += y_value + x_value
+            row.gross = abs(y_value) + abs(x_value)
+    return n_closed, n_adjusted
+
+
+# Places in what `run_lean` counts; sums of money are over closed trades.
+TRADES, WINS, GAINS, LOSSES, HELD_US, HELD_BARS, FEES, SPREAD_COST = range(8)
+FUNDING, BORROW, CONVERGENCE, HEDGE_DRIFT, BARS_IN, TRADED, REFUSED = range(8, 15)
+COUNTS = 15
+
+
+@compiled
+def count_trade(trade: Any, counts: npt.NDArray[np.float64]) -> None:
+    """Add one closed trade to the sums."""
+    counts[TRADES] += 1
+    if trade.net > 0.0:
+        counts[WINS] += 1
+        counts[GAINS] += trade.net
+    else:
+        counts[LOSSES] -= trade.net
+    counts[HELD_US] += trade.exit_us - trade.entry_us
+    counts[HELD_BARS] += trade.bars
+    counts[FEES] += trade.fees
+    counts[SPREAD_COST] += trade.spread_cost
+    counts[FUNDING] += trade.funding
+    counts[BORROW] += trade.borrow
+    counts[CONVERGENCE] += trade.convergence
+    counts[HEDGE_DRIFT] += trade.hedge_drift
+
+
+@compiled
+def count_trades(closed: npt.NDArray[np.void], counts: npt.NDArray[np.float64]) -> None:
+    """Add up closed trades as `run_lean` does."""
+    for trade in closed:
+        count_trade(trade, counts)
+
+
+@compiled
+def run_lean(
+    now_array: npt.NDArray[np.void],
+    rules_array: npt.NDArray[np.void],
+    first: int,
+    time_us: npt.NDArray[np.int64],
+    y: npt.NDArray[np.float64],
+    x: npt.NDArray[np.float64],
+    y_open: npt.NDArray[np.float64],
+    x_open: npt.NDArray[np.float64],
+    z: npt.NDArray[np.float64],
+    beta: npt.NDArray[np.float64],
+    usable: npt.NDArray[np.bool_],
+    funding_y: npt.NDArray[np.float64],
+    funding_x: npt.NDArray[np.float64],
+    alpha: npt.NDArray[np.float64],
+    scratch: npt.NDArray[np.void],
+    scratch_row: npt.NDArray[np.void],
+    equity: npt.NDArray[np.float64],
+    gross: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.float64],
+) -> None:
+    """Run as `run` does from bar `first` on, keeping only what the metrics need.
+
+    `scratch` and `scratch_row` have one record each; `counts` is added to (see the places above).
+    """
+    now = now_array[0]
+    rules = rules_array[0]
+    has_funding, has_alpha = len(funding_y) > 0, len(alpha) > 0
+    trade, row = scratch[0], scratch_row[0]
+    for t in range(first, len(time_us)):
+        filled, _ = _step(
+            now, rules, time_us[t], y[t], x[t], y_open[t], x_open[t], z[t],
+            alpha[t] if has_alpha else np.nan, beta[t], usable[t],
+            funding_y[t] if has_funding else 0.0, funding_x[t] if has_funding else 0.0,
+            trade, row,
+        )  # fmt: skip
+        if EXIT <= filled <= TIME_STOP:
+            count_trade(trade, counts)
+        if now.side != 0:
+            y_value, x_value = now.y_quantity * now.y_mark, now.x_quantity * now.x_mark
+            equity[t] = now.cash + (y_value + x_value)
+            gross[t] = abs(y_value) + abs(x_value)
+            counts[BARS_IN] += 1
+        else:
+            equity[t] = now.cash
+            gross[t] = 0.0
+    counts[TRADED] += now.traded
+    counts[REFUSED] += now.refused
+
+
+@compiled
+def leave(
+    now_array: npt.NDArray[np.void],
+    rules_array: npt.NDArray[np.void],
+    time_us: int,
+    y: float,
+    x: float,
+    spread: float,
+    trade: npt.NDArray[np.void],
+) -> bool:
+    """Close what is held at these prices, whatever the rules say; False where nothing is held.
+
+    Booked as a time stop asked for and filled at `time_us`.
+    """
+    now, rules = now_array[0], rules_array[0]
+    if now.side == 0:
+        return False
+    now.order, now.order_us, now.order_z = TIME_STOP, time_us, np.nan
+    _close(now, rules, time_us, y, x, spread, trade[0])
+    now.order, now.target = NONE, 0
+    return True

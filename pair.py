@@ -204,7 +204,7 @@ class PairStream:
         beta = known_before(before[1], used.beta)
         spread = y - (alpha + beta * x)
         mean, deviation, z = self._score(used, spread)
-        done = self.trader.extend(self._trader_input(bars, z, beta, funding))
+        done = self.trader.extend(self._trader_input(bars, z, alpha, beta, funding))
         self._append(
             {
                 "time_us": bars.time_us,
@@ -296,6 +296,7 @@ class PairStream:
         self,
         bars: AlignedBars,
         z: Floats,
+        alpha: Floats,
         beta: Floats,
         funding: tuple[Floats, Floats] | None,
     ) -> BarsIn:
@@ -310,6 +311,7 @@ class PairStream:
             usable=bars.usable,
             funding_y=funding[0] if funding else None,
             funding_x=funding[1] if funding else None,
+            alpha=alpha,
         )
 
 

@@ -11,7 +11,8 @@ LAYERS = [
     {"market", "rows"},
     {"config", "bars", "funding", "kernels", "backtest_kernel", "feeds"},
     {"analytics", "storage", "recorder", "catalogue"},
-    {"backtest", "tables"},
+    {"trading", "tables"},
+    {"backtest"},
     {"ingest", "pair"},
     {"desk"},
     {"engine"},
@@ -26,6 +27,7 @@ FORBIDDEN = {
     "analytics": {"storage", "config", "bars", "feeds"},
     "kernels": {"market", "bars", "config"},
     "backtest": {"storage", "config"},
+    "trading": {"storage", "config"},
     "tables": {"storage", "config"},
     "recorder": {"analytics", "bars"},
     "catalogue": {"storage", "config", "bars"},
@@ -41,7 +43,16 @@ OUTSIDE = {
 
 def modules() -> list[Path]:
     own = [*ROOT.glob("*.py")]
-    for folder in ("feeds", "ui", "kernels", "analytics", "storage", "tables", "recorder"):
+    for folder in (
+        "feeds",
+        "ui",
+        "kernels",
+        "analytics",
+        "storage",
+        "tables",
+        "recorder",
+        "trading",
+    ):
         own += (ROOT / folder).rglob("*.py")
     return own
 

@@ -318,6 +318,7 @@ def test_pitfall_10_the_future_changes_nothing():
         columns = {
             f.name: np.concatenate((getattr(bars, f.name)[:t], getattr(other, f.name)[t:]))
             for f in dataclasses.fields(bars)
+            if getattr(bars, f.name) is not None
         }
         mixed = Trader(Rules(), COSTS).extend(BarsIn(**columns))
         pure = Trader(Rules(), COSTS).extend(bars)
@@ -499,7 +500,8 @@ def test_the_open_position_can_be_marked():
     assert trader.position == backtest.Position(
         side=1, bars=1, signal_us=0, entry_us=1_000_000, y_quantity=100.0, x_quantity=-200.0,
         entry_y=100.0, entry_x=50.0, entry_z=-2.5, beta=2.0, fees=pytest.approx(20.0),
-        spread_cost=pytest.approx(5.0), funding=pytest.approx(1.0),
+        spread_cost=pytest.approx(5.0), funding=pytest.approx(1.0), borrow=0.0,
+        rehedges=0, x_basis=50.0, realised=0.0,
     )  # fmt: skip
     mark = trader.mark(103.0, 51.0)
     assert mark.gross == pytest.approx(100.0)

@@ -1,0 +1,1 @@
+"""Backtests: two legs with real accounting, and the question whether it was luck."""
