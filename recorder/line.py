@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from websocket import WebSocketException
 
-from market import Event, FeedError, Notice, VenueRefused
+from market import Event, FeedError, Notice, VenueRefused, steady_s
 from recorder.failures import explain
 from recorder.link import Link
 from recorder.renewal import Successor
@@ -120,7 +120,7 @@ class Line:
                 self._read(link)
             except (FeedError, WebSocketException, OSError) as error:
                 opened = self.opened
-                if opened is not None and time.monotonic() - opened > recorder.timing.settled_s:
+                if opened is not None and steady_s() - opened > recorder.timing.settled_s:
                     waits = recorder.backoff()
                 self._failed(explain(error, recorder.feed.title, link.route.url), waits)
             finally:
@@ -153,7 +153,7 @@ class Line:
         recorder, successor = self._recorder, self._successor
         try:
             events = link.read(_OVERLAP_POLL_S if successor else recorder.timing.poll_s)
-            if recorder.hand_on(events):
+            if self._hand_on(link, events):
                 self._heed_goodbye(link)
             wanted = recorder.wanted(self._kind)
             link.tend(wanted)
@@ -167,6 +167,14 @@ class Line:
         if wanted and recorder.clock() >= link.renew_at:
             self._renew(wanted)
         return link
+
+    def _hand_on(self, link: Link, events: list[Event]) -> bool:
+        """Hand a batch on; returns whether the venue said goodbye."""
+        began = time.monotonic()
+        closing = self._recorder.hand_on(events)
+        # While the record is full nothing is read: the venue is not to blame for that silence.
+        link.excuse(time.monotonic() - began)
+        return closing
 
     def _heed_goodbye(self, link: Link) -> None:
         """Have a new connection opened, as the venue asked; with a wait if it asks all the time."""
@@ -187,7 +195,7 @@ class Line:
     ) -> Link:
         """Read the new connection beside the old one until it may take over."""
         recorder, handover = self._recorder, successor.handover
-        now = time.monotonic()
+        now = steady_s()
         handover.from_old(events, now)
         if successor.state == "opening":
             return link
@@ -238,5 +246,7 @@ class Line:
             self.reconnects += 1
         self.failure = None
         self.attempts = 0
-        self.opened = time.monotonic()
+        self.opened = steady_s()
+        if self._kind == "trades":
+            self._recorder.connected()
         log.info("%s: connected (%s)", self._recorder.feed.title, self._kind)

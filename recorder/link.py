@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
 
 from feeds import Route
-from market import Event, FeedError
+from market import Event, FeedError, steady_s
 from recorder.wire import Wire
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Link:
             self._wire.send(frame)
         self._opened = self._recorder.clock()
         self.renew_at = self._opened + self.route.renew_s
-        now = time.monotonic()
+        now = steady_s()
         self._ping_at = now + self._recorder.timing.ping_s
         if self.route.keepalive is not None:
             self._keepalive_at = now + self.route.keepalive.every_s
@@ -70,7 +69,7 @@ class Link:
             for frame in self._recorder.change(self.route, added, removed):
                 self._wire.send(frame)
             self._subscribed = wanted
-        now, timing = time.monotonic(), self._recorder.timing
+        now, timing = steady_s(), self._recorder.timing
         if now >= self._ping_at:
             self._wire.ping()
             self._ping_at = now + timing.ping_s
@@ -83,6 +82,10 @@ class Link:
                 f"{self._recorder.feed.title}: the line went dead (no data and no answer to "
                 f"pings for {timing.dead_s:g} s)"
             )
+
+    def excuse(self, seconds: float) -> None:
+        """Leave time in which nothing was read out of the account of how long nothing was heard."""
+        self._wire.heard += seconds
 
     def wake(self) -> None:
         """End a waiting `read`; callable from any thread."""

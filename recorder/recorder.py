@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol
@@ -27,11 +26,13 @@ from market import (
     VenueRefused,
     now_us,
     split_instrument,
+    steady_s,
 )
+from recorder.clock import VenueClock
 from recorder.failures import backoff
 from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State
-from recorder.track import REMEMBERED, Track
+from recorder.track import REMEMBERED, Track, sift
 from storage import HotBuffer
 
 log = logging.getLogger("tandem.recorder")
@@ -41,6 +42,7 @@ Feed = WebsocketFeed | GeneratedFeed
 _LOG_EVERY_S = 10.0
 _KEPT_ERRORS = 5
 _ERRORS_S = 600.0
+_SLOW_S = 1.0
 
 
 class Sink(Protocol):
@@ -83,7 +85,7 @@ class Recorder:
         settings: Settings,
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady_s,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
     ) -> None:
         self.feed = feed
@@ -114,6 +116,8 @@ class Recorder:
                 self._lines.append(Line(self, "quotes"))
         self._past_first = feed.generated and feed.begins_with_past
         self._consecutive = not feed.generated and feed.consecutive_ids
+        self._venue_clock = VenueClock()
+        self._submitting: list[float] = []
         self._started: float | None = None
         self._delays = Delays()
         self._rate = Rate()
@@ -129,7 +133,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin; `watch` says what to read."""
-        self._started = time.monotonic()
+        self._started = steady_s()
         for thread in self._threads():
             thread.start()
 
@@ -140,16 +144,16 @@ class Recorder:
         new and ends by itself.
         """
         self.stopping.set()
-        deadline = time.monotonic() + timeout
+        deadline = steady_s() + timeout
         threads = [thread for thread in self._threads() if thread.ident is not None]
         while True:
             # More than once: a line may just be between looking and opening.
             for line in self._lines:
                 line.wake(stop=True)
             for thread in threads:
-                thread.join(max(0.0, min(0.05, deadline - time.monotonic())))
+                thread.join(max(0.0, min(0.05, deadline - steady_s())))
             running = any(thread.is_alive() for thread in threads)
-            if not running or time.monotonic() >= deadline:
+            if not running or steady_s() >= deadline:
                 return not running
 
     def watch(self, instruments: frozenset[str], quoted: frozenset[str] = frozenset()) -> None:
@@ -170,7 +174,7 @@ class Recorder:
     def _known(self, instrument: str) -> list[Trade]:
         """Return the newest trades of an instrument that the process, or else the record, has."""
         known = self._buffer.tail(instrument, REMEMBERED)
-        if known or not self._consecutive:
+        if known or self.feed.generated:
             return known
         last = self._recorded(instrument)
         return [last] if last is not None else []
@@ -183,6 +187,7 @@ class Recorder:
             if state != self._state[0]:
                 self._state = (state, now_us())
             delay_ms, skew_ms = self._delays.report()
+            waiting_s = self._waiting_s()
             return FeedStatus(
                 venue=self.feed.venue,
                 title=self.feed.title,
@@ -201,6 +206,7 @@ class Recorder:
                 gaps=self._gaps,
                 errors=self._recent_errors(),
                 renewals=sum(line.renewals for line in self._lines),
+                waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
             )
 
     def failure(self) -> TandemError | None:
@@ -216,7 +222,7 @@ class Recorder:
     def open_for(self) -> float:
         """Return for how many seconds the trades' connection has been open; 0 if it is not."""
         opened = self._lines[0].opened if self._lines else None
-        return 0.0 if opened is None else time.monotonic() - opened
+        return 0.0 if opened is None else steady_s() - opened
 
     # What its lines ask of it ------------------------------------------------------------
 
@@ -237,6 +243,15 @@ class Recorder:
     def change(self, route: Route, added: frozenset[str], removed: frozenset[str]) -> Sequence[str]:
         """Return the frames that change a subscription."""
         return self._websocket_feed().change(route, added, removed)
+
+    def connected(self) -> None:
+        """Note that trades come over a new connection: some may be missing before it.
+
+        Ids that count up tell which; elsewhere the time between the last trade before and the
+        first one after becomes a hole.
+        """
+        for track in self._tracks.values():
+            track.is_cut = track.last_us > 0
 
     def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
         """Return the events in messages; what is not understood is counted and skipped."""
@@ -270,15 +285,15 @@ class Recorder:
             if type(event) is Trade:
                 trades.append(event)
             elif type(event) is Quote:
-                if event.instrument in self._quoted:
+                if event.instrument in self._quoted and self._is_timely(event):
                     quotes[event.instrument] = event
             elif type(event) is Funding:
-                if event.instrument in self._wanted:
+                if event.instrument in self._wanted and self._is_timely(event):
                     funding[event.instrument] = event
             elif type(event) is Notice:
                 closing |= event.kind == "closing"
                 self._heed(event)
-        passed, fresh, gaps = self._sift(trades)
+        passed, fresh, gaps = sift(self._admit(trades), self._tracks, self._consecutive)
         if fresh:
             self._buffer.append(fresh)
         for quote in quotes.values():
@@ -305,53 +320,42 @@ class Recorder:
             self._played = error
             log.warning("%s: %s", feed.title, error)
 
-    def _sift(self, trades: Sequence[Trade]) -> tuple[list[Trade], list[Trade], list[Gap]]:
-        """Tell trades that are wanted, those of them seen for the first time, and the holes.
+    def _admit(self, trades: Sequence[Trade]) -> Sequence[Trade]:
+        """Return the trades that can be of the venue's time; the others are not understood."""
+        if self.feed.generated:
+            return trades
+        admitted, refused = self._venue_clock.admit(trades, steady_s())
+        if refused:
+            self._refuse_dates(refused)
+        return admitted
 
-        A trade whose id and time are not above the last is a repetition (or fills a hole that is
-        already recorded): the store knows it or takes it, the buffer must not get it twice. A
-        lower id with a later time means that the venue began to count anew. Ids that are text
-        have no order: each is looked for among the newest ones.
-        """
-        tracks, consecutive = self._tracks, self._consecutive
-        passed: list[Trade] = []
-        fresh: list[Trade] = []
-        gaps: list[Gap] = []
-        heard = time.monotonic()
-        for trade in trades:
-            track = tracks.get(trade.instrument)
-            if track is None:
-                continue
-            passed.append(trade)
-            track.heard = heard
-            trade_id, last_id = trade.trade_id, track.last_id
-            if isinstance(trade_id, str):
-                if not track.recent.add(trade_id):
-                    continue
-            elif isinstance(last_id, int):
-                if trade_id <= last_id and trade.time_us <= track.last_us:
-                    continue
-                if consecutive and trade_id > last_id + 1:
-                    gaps.append(
-                        Gap(
-                            trade.instrument,
-                            last_id + 1,
-                            trade_id - 1,
-                            track.last_us,
-                            trade.time_us,
-                            "open",
-                        )
-                    )
-            track.last_id = trade_id
-            track.last_us = max(track.last_us, trade.time_us)
-            fresh.append(trade)
-        return passed, fresh, gaps
+    def _is_timely(self, event: Quote | Funding) -> bool:
+        if self.feed.generated:
+            return True
+        if self._venue_clock.is_ahead(event.time_us, event.received_us):
+            self._refuse_dates(1)
+            return False
+        return True
+
+    def _refuse_dates(self, count: int) -> None:
+        with self._lock:
+            self._not_understood += count
+        self._log_bad(count, "dated ahead of the exchange's clock", b"")
 
     def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
+        began = steady_s()
+        self._submitting.append(began)
         try:
             self._sink.submit(events)
         except StoreError as error:
             self._note(str(error))
+        finally:
+            self._submitting.remove(began)
+
+    def _waiting_s(self) -> float:
+        """Return for how long a batch has been waiting for the sink."""
+        began = list(self._submitting)
+        return steady_s() - min(began) if began else 0.0
 
     def _count(self, fresh: Sequence[Trade], gaps: int) -> None:
         self._trades += len(fresh)
@@ -372,14 +376,14 @@ class Recorder:
     def _note(self, text: str) -> None:
         with self._lock:
             kept = [(at, said) for at, said in self._errors if said != text]
-            self._errors = deque([*kept, (time.monotonic(), text)], _KEPT_ERRORS)
+            self._errors = deque([*kept, (steady_s(), text)], _KEPT_ERRORS)
 
     def _recent_errors(self) -> tuple[str, ...]:
-        oldest = time.monotonic() - _ERRORS_S
+        oldest = steady_s() - _ERRORS_S
         return tuple(text for at, text in self._errors if at > oldest)
 
     def _log_bad(self, count: int, cause: str, sample: bytes) -> None:
-        now = time.monotonic()
+        now = steady_s()
         if now - self._logged < _LOG_EVERY_S:
             return
         self._logged = now
@@ -397,7 +401,7 @@ class Recorder:
         opened = self._lines[0].opened if self._lines else self._started
         if opened is None:
             return ()
-        limit = time.monotonic() - self.timing.silence_s
+        limit = steady_s() - self.timing.silence_s
         return tuple(
             name
             for name, track in self._tracks.items()
@@ -436,6 +440,11 @@ class Recorder:
         self, title: str, line: Line, again: State, silent: tuple[str, ...]
     ) -> tuple[State, str]:
         seconds = f"{self.timing.silence_s:g} s"
+        if (waiting_s := self._waiting_s()) > _SLOW_S:
+            return "live", (
+                f"{title}: connected, but reading has been waiting for the record for "
+                f"{waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
+            )
         if silent:
             names = _listed(silent)
             text = (
@@ -493,7 +502,7 @@ class Recorder:
             f"{self.feed.title} takes {most} instruments on one connection; "
             f"{len(instruments) - most} of {len(instruments)} are left out."
         )
-        self._errors.append((time.monotonic(), text))
+        self._errors.append((steady_s(), text))
         return kept
 
 

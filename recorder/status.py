@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from market import SECOND_US, Trade
+from market import SECOND_US, Trade, steady_s
 
 State = Literal["connecting", "live", "reconnecting", "silent", "refused", "ended", "stopped"]
 
@@ -28,10 +27,12 @@ class FeedStatus:
         A sentence: what happened, what still works, what to do.
     since_us : int
         When this state began.
+    waiting_s : float
+        For how long reading has been waiting for the record, which is full; 0 when it is not.
     renewals : int
         Connections replaced by a new one before the venue cut them, without a break.
     not_understood : int
-        Messages, of `messages`, that could not be parsed.
+        Messages, of `messages`, that could not be parsed or were dated ahead of the exchange.
     trades_per_s : float
         Mean over the last five seconds.
     delay_ms : float
@@ -47,7 +48,7 @@ class FeedStatus:
     silent : tuple of str
         Instruments subscribed but without a trade for longer than the silence limit.
     gaps : int
-        Holes in trade ids found since the start.
+        Holes found since the start: in trade ids or, where these do not count up, in time.
     errors : tuple of str
         What the venue complained about lately.
     """
@@ -69,6 +70,7 @@ class FeedStatus:
     gaps: int = 0
     errors: tuple[str, ...] = ()
     renewals: int = 0
+    waiting_s: float = 0.0
 
 
 class Delays:
@@ -79,14 +81,14 @@ class Delays:
     def __init__(self) -> None:
         self._recent: deque[int] = deque(maxlen=400)
         self._least = [math.inf, math.inf]
-        self._turned = time.monotonic()
+        self._turned = steady_s()
 
     def add(self, trades: Sequence[Trade]) -> None:
         """Take note of a batch."""
         values = [trade.received_us - trade.time_us for trade in trades[-50:]]
-        if time.monotonic() - self._turned > self._BUCKET_S:
+        if steady_s() - self._turned > self._BUCKET_S:
             self._least = [math.inf, self._least[0]]
-            self._turned = time.monotonic()
+            self._turned = steady_s()
         self._least[0] = min(self._least[0], *values)
         self._recent.extend(values)
 
@@ -104,11 +106,11 @@ class Rate:
 
     def __init__(self) -> None:
         self._counts: deque[tuple[int, int]] = deque()
-        self._start = time.monotonic()
+        self._start = steady_s()
 
     def add(self, count: int) -> None:
         """Count trades now."""
-        second = int(time.monotonic())
+        second = int(steady_s())
         if self._counts and self._counts[-1][0] == second:
             count += self._counts.pop()[1]
         self._counts.append((second, count))
@@ -117,7 +119,7 @@ class Rate:
 
     def mean(self) -> float:
         """Return trades per second over the last five whole seconds, or since the start."""
-        now = time.monotonic()
+        now = steady_s()
         whole = int(now)
         total = sum(count for second, count in self._counts if whole - _RATE_S <= second < whole)
         return total / min(max(now - self._start, 1.0), float(_RATE_S))

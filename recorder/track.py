@@ -1,13 +1,12 @@
-"""What is known of one instrument's stream of trades."""
+"""What is known of each instrument's stream of trades, and what a batch adds to it."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from market import Trade, TradeId
+from market import Gap, Trade, TradeId, steady_s
 
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
@@ -43,17 +42,75 @@ class Track:
     Parameters
     ----------
     known : sequence of Trade
-        The newest trades the hot buffer holds already, oldest first.
+        The newest trades the hot buffer or the record holds already, oldest first.
+
+    Attributes
+    ----------
+    is_cut : bool
+        Trades may be missing between the last one and the next, and no id would tell.
     """
 
-    __slots__ = ("heard", "last_id", "last_us", "recent", "since")
+    __slots__ = ("heard", "is_cut", "last_id", "last_us", "recent", "since")
 
     def __init__(self, known: Sequence[Trade]) -> None:
+        self.is_cut = bool(known)
         self.last_id: TradeId | None = known[-1].trade_id if known else None
         self.last_us = known[-1].time_us if known else 0
         self.recent = Recent()
         for trade in known:
             if isinstance(trade.trade_id, str):
                 self.recent.add(trade.trade_id)
-        self.since = time.monotonic()
+        self.since = steady_s()
         self.heard = -math.inf
+
+
+def sift(
+    trades: Sequence[Trade], tracks: Mapping[str, Track], consecutive: bool
+) -> tuple[list[Trade], list[Trade], list[Gap]]:
+    """Tell trades that are wanted, those of them seen for the first time, and the holes.
+
+    A trade whose id and time are not above the last is a repetition (or fills a hole that is
+    already recorded): the store knows it or takes it, the buffer must not get it twice. A
+    lower id with a later time means that the venue began to count anew. Ids that are text
+    have no order: each is looked for among the newest ones. Where ids do not count up, the
+    newest known trade coming again shows that nothing is missing after a cut.
+
+    Parameters
+    ----------
+    trades : sequence of Trade
+        As they arrived.
+    tracks : mapping
+        The instruments wanted; brought up to date.
+    consecutive : bool
+        Whether ids count up by one.
+    """
+    passed: list[Trade] = []
+    fresh: list[Trade] = []
+    gaps: list[Gap] = []
+    heard = steady_s()
+    for trade in trades:
+        name, trade_id, time_us = trade[:3]
+        track = tracks.get(name)
+        if track is None:
+            continue
+        passed.append(trade)
+        track.heard = heard
+        last_id = track.last_id
+        if isinstance(trade_id, str):
+            if not track.recent.add(trade_id):
+                track.is_cut &= time_us < track.last_us
+                continue
+        elif isinstance(last_id, int):
+            if trade_id <= last_id and time_us <= track.last_us:
+                track.is_cut &= trade_id < last_id
+                continue
+            if consecutive and trade_id > last_id + 1:
+                gaps.append(Gap(name, last_id + 1, trade_id - 1, track.last_us, time_us, "open"))
+        if track.is_cut:
+            track.is_cut = False
+            if not consecutive and time_us > track.last_us:
+                gaps.append(Gap(name, -1, -1, track.last_us, time_us, "open"))
+        track.last_id = trade_id
+        track.last_us = max(track.last_us, time_us)
+        fresh.append(trade)
+    return passed, fresh, gaps

@@ -7,7 +7,6 @@ import selectors
 import socket
 import ssl
 import threading
-import time
 
 import websocket
 from websocket import (
@@ -18,7 +17,7 @@ from websocket import (
     WebSocketTimeoutException,
 )
 
-from market import now_us
+from market import now_us, steady_s
 
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_MESSAGES = 500
@@ -61,7 +60,7 @@ class Wire(websocket.WebSocket):
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._failure: Exception | None = None
-        self.heard = time.monotonic()
+        self.heard = steady_s()
         self.arrived_us = now_us()
 
     def open(self, url: str, limit_s: float) -> None:
@@ -80,7 +79,7 @@ class Wire(websocket.WebSocket):
             raise WebSocketConnectionClosedException("closed while opening")
         self.sock.settimeout(0)
         self._selector.register(self.sock, selectors.EVENT_READ)
-        self.heard = time.monotonic()
+        self.heard = steady_s()
 
     def wake(self) -> None:
         """Make a waiting `gather` return now; callable from any thread."""
@@ -120,7 +119,7 @@ class Wire(websocket.WebSocket):
         try:
             while len(messages) < _MOST_MESSAGES:
                 opcode, data = self.recv_data(control_frame=True)
-                self.heard = time.monotonic()
+                self.heard = steady_s()
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
                     raise WebSocketConnectionClosedException("closed by the venue")
                 if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):

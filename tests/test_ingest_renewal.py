@@ -315,7 +315,8 @@ def test_text_ids_are_told_apart_as_well(desk: Desk, exchange: Exchange) -> None
 
 
 def trade(name: str, number: int) -> Trade:
-    return Trade(name, number, 1_795_000_000_000_000 + number, 1.0, 1.0, 1, 0)
+    time_us = 1_795_000_000_000_000 + number
+    return Trade(name, number, time_us, 1.0, 1.0, 1, time_us)
 
 
 QUOTE = Quote(BTC, 0, 1.0, 1.0, 2.0, 1.0, 0)

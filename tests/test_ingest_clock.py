@@ -1,0 +1,303 @@
+"""The clocks of the exchange and of this machine: wrong ones, moved ones, and trades that lie."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import market
+from bars import BarBuilder
+from config import Settings
+from feeds import BinanceUsdm, Bybit, WebsocketFeed
+from market import DAY_US, HOUR_US, SECOND_US, Funding, Gap, Quote, Trade
+from recorder import Recorder
+from recorder.clock import VenueClock
+from storage import HotBuffer
+
+BTC = "binance-usdm:BTCUSDT"
+START_US = 1_795_000_000_000_000
+
+
+class MemorySink:
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def submit(self, events: Sequence[Any]) -> None:
+        self.events += events
+
+
+class Market:
+    """Trades a tenth of a second apart, as a machine with a wrong clock receives them."""
+
+    def __init__(self, skew_us: int = 0, seed: int = 1) -> None:
+        self.clock = VenueClock()
+        self.skew_us = skew_us
+        self.us = START_US
+        self.count = 0
+        self.passed: list[Trade] = []
+        self.refused = 0
+        self._dice = random.Random(seed)
+
+    def trade(self, ahead_us: int = 0) -> Trade:
+        """Make the next trade; one that lies is dated ahead."""
+        self.us += SECOND_US // 10
+        self.count += 1
+        delay_us = self._dice.randrange(20_000, 200_000)
+        received_us = self.us + delay_us + self.skew_us
+        return Trade(BTC, self.count, self.us + ahead_us, 1.0, 1.0, 1, received_us)
+
+    def send(self, *trades: Trade) -> None:
+        passed, refused = self.clock.admit(trades, self.us / 1e6)
+        self.passed += passed
+        self.refused += refused
+
+    def run(self, seconds: int) -> None:
+        for _ in range(10 * seconds):
+            self.send(self.trade())
+
+
+@pytest.mark.parametrize(
+    "skew_us", [0, -1_270_000, 4 * HOUR_US, -4 * HOUR_US, -20 * HOUR_US, -5_000_000, -4_990_000]
+)
+def test_a_wrong_clock_of_this_machine_costs_no_trade(skew_us: int) -> None:
+    market = Market(skew_us)
+    market.run(60)
+    assert market.refused == 0
+    assert [trade.trade_id for trade in market.passed] == list(range(1, 601))
+
+
+@pytest.mark.parametrize("skew_us", [0, -1_270_000, 4 * HOUR_US, -4 * HOUR_US])
+@pytest.mark.parametrize("ahead_us", [DAY_US, HOUR_US, 2 * SECOND_US])
+def test_a_trade_dated_ahead_is_refused_whatever_this_machines_clock(
+    skew_us: int, ahead_us: int
+) -> None:
+    market = Market(skew_us)
+    market.run(60)
+    market.send(liar := market.trade(ahead_us))
+    market.run(60)
+    assert market.refused == 1
+    assert liar not in market.passed
+    assert len(market.passed) == 1_200
+
+
+@pytest.mark.parametrize("position", [0, 1, 5])
+def test_a_trade_dated_ahead_among_the_very_first_is_refused(position: int) -> None:
+    market = Market()
+    for number in range(100):
+        market.send(market.trade(DAY_US // 2 if number == position else 0))
+    assert market.refused == 1
+    assert len(market.passed) == 99
+
+
+def test_liars_in_the_minority_never_move_the_clock_however_many() -> None:
+    market, lies = Market(), 0
+    market.run(20)
+    for number in range(6_000):
+        lies += number % 3 == 0
+        market.send(market.trade(900_000 if number % 50 == 0 else HOUR_US * (number % 3 == 0)))
+    market.run(10)
+    assert not [t for t in market.passed if t.time_us - t.received_us > SECOND_US]
+    assert market.refused >= lies * 0.97  # those dated ahead by less than a second pass
+
+
+def test_a_clock_that_moves_loses_nothing_and_keeps_the_order() -> None:
+    market = Market()
+    market.run(60)
+    for step_us in (-HOUR_US, HOUR_US, -2 * SECOND_US, 3 * HOUR_US):
+        market.skew_us += step_us
+        market.run(1_300)
+    assert market.refused == 0
+    assert [trade.trade_id for trade in market.passed] == list(range(1, market.count + 1))
+
+
+def test_a_quiet_market_is_waited_for_and_then_believed() -> None:
+    market = Market(skew_us=-HOUR_US)
+    for number in range(5):
+        assert len(market.passed) == 0
+        market.us += 60 * SECOND_US
+        market.send(market.trade())
+        assert number < 4 or len(market.passed) == 5
+
+
+def test_what_was_held_back_comes_with_time_without_another_trade() -> None:
+    market = Market(skew_us=-HOUR_US)
+    for _ in range(6):
+        market.send(market.trade())
+    assert market.passed == []
+    market.us += 2 * SECOND_US
+    market.send()
+    assert len(market.passed) == 6
+
+
+def test_a_backlog_read_late_changes_nothing() -> None:
+    market = Market()
+    market.run(60)
+    late = [market.trade() for _ in range(600)]
+    market.send(*(trade._replace(received_us=market.us) for trade in late))
+    market.run(60)
+    assert market.refused == 0
+    assert len(market.passed) == market.count
+    market.send(market.trade(DAY_US), *(market.trade() for _ in range(100)))
+    assert market.refused == 1
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), max_size=300), st.integers(1, 20))
+def test_whatever_the_dates_nothing_is_doubled_and_little_is_kept(
+    dates: list[int], size: int
+) -> None:
+    clock, passed, refused = VenueClock(), [], 0
+    trades = [Trade(BTC, n, time_us, 1.0, 1.0, 1, START_US) for n, time_us in enumerate(dates)]
+    for start in range(0, len(trades), size):
+        admitted, bad = clock.admit(trades[start : start + size], start * 0.1)
+        passed += admitted
+        refused += bad
+    ids = [trade.trade_id for trade in passed]
+    assert len(set(ids)) == len(ids)
+    held = len(trades) - len(ids) - refused
+    assert 0 <= held < 100 + size
+
+
+# In the recorder ----------------------------------------------------------------------------
+
+
+def recorder_of(feed: WebsocketFeed, *names: str, **options: Any) -> tuple[Recorder, Any, Any]:
+    sink, buffer = MemorySink(), HotBuffer(10_000)
+    recorder = Recorder(feed, sink, buffer, Settings(), **options)
+    recorder.watch(frozenset(names), frozenset(names))
+    return recorder, sink, buffer
+
+
+def test_a_lying_trade_is_counted_and_said_and_does_not_freeze_the_bars(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    market, builder, closed = Market(), BarBuilder(BTC, 500_000), 0
+    cursor = 0
+    for number in range(1_200):
+        recorder.hand_on([market.trade(DAY_US - SECOND_US if number == 300 else 0)])
+        trades, cursor = buffer.since(BTC, cursor)
+        builder.add(trades)
+        closed += len(builder.close(market.us))
+    for _ in range(100):
+        recorder.hand_on([market.trade()])
+    status = recorder.status()
+    assert (status.not_understood, status.trades) == (1, 1_299)
+    assert "dated ahead of the exchange's clock" in caplog.text
+    assert builder.late == 0
+    assert closed > 115
+
+
+def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:
+    recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    ahead = START_US + 10 * SECOND_US
+    recorder.hand_on([Quote(BTC, ahead, 1.0, 1.0, 2.0, 1.0, START_US)])
+    recorder.hand_on([Funding(BTC, ahead, 0.1, ahead, 1.0, START_US)])
+    assert (buffer.quote(BTC), buffer.funding(BTC)) == (None, None)
+    assert recorder.status().not_understood == 2
+    recorder.hand_on([Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)])
+    assert buffer.quote(BTC)
+
+
+@pytest.mark.parametrize("step_s", [3_600, -3_600])
+def test_a_step_of_this_machines_clock_is_not_seen_at_all(
+    monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    real, before = time.time_ns, market.now_us()
+    monkeypatch.setattr(time, "time_ns", lambda: real() + step_s * 1_000_000_000)
+    monkeypatch.setattr(time, "time", lambda: real() / 1e9 + step_s)
+    assert 0 <= market.now_us() - before < 60 * SECOND_US
+
+
+def test_time_counts_while_the_machine_sleeps() -> None:
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        pytest.skip("this system has no clock that is known to run while it sleeps")
+    before, now, after = (
+        time.clock_gettime(time.CLOCK_BOOTTIME),
+        market.steady_s(),
+        time.clock_gettime(time.CLOCK_BOOTTIME),
+    )
+    assert before <= now <= after
+
+
+# Holes where no id tells ----------------------------------------------------------------------
+
+
+def bybit(number: int, time_us: int) -> Trade:
+    return Trade("bybit:BTCUSDT", f"id-{number}", time_us, 1.0, 1.0, 1, time_us)
+
+
+def holes(sink: MemorySink) -> list[Gap]:
+    return [event for event in sink.events if type(event) is Gap]
+
+
+@pytest.fixture
+def text_ids() -> Iterator[tuple[Recorder, MemorySink]]:
+    recorder, sink, _ = recorder_of(Bybit("ws://x"), "bybit:BTCUSDT")
+    recorder.connected()
+    for number in range(3):
+        recorder.hand_on([bybit(number, START_US + number)])
+    assert holes(sink) == [], "there is no hole before the first trade"
+    yield recorder, sink
+
+
+def test_the_time_around_a_cut_is_a_hole(text_ids: tuple[Recorder, MemorySink]) -> None:
+    recorder, sink = text_ids
+    recorder.connected()
+    recorder.hand_on([bybit(7, START_US + 50), bybit(8, START_US + 60)])
+    hole = Gap("bybit:BTCUSDT", -1, -1, START_US + 2, START_US + 50, "open")
+    assert holes(sink) == [hole]
+    assert recorder.status().gaps == 1
+    recorder.hand_on([bybit(9, START_US + 70)])
+    assert holes(sink) == [hole]
+
+
+def test_the_newest_trade_coming_again_closes_the_question(
+    text_ids: tuple[Recorder, MemorySink],
+) -> None:
+    recorder, sink = text_ids
+    recorder.connected()
+    recorder.hand_on([bybit(2, START_US + 2), bybit(7, START_US + 50)])
+    assert holes(sink) == []
+
+
+def test_an_older_trade_coming_again_does_not(text_ids: tuple[Recorder, MemorySink]) -> None:
+    recorder, sink = text_ids
+    recorder.connected()
+    recorder.hand_on([bybit(0, START_US), bybit(7, START_US + 50)])
+    assert len(holes(sink)) == 1
+
+
+def test_an_instrument_dropped_and_taken_up_again_has_a_hole(
+    text_ids: tuple[Recorder, MemorySink],
+) -> None:
+    recorder, sink = text_ids
+    recorder.watch(frozenset())
+    recorder.hand_on([bybit(3, START_US + 3)])
+    recorder.watch(frozenset({"bybit:BTCUSDT"}))
+    recorder.hand_on([bybit(7, START_US + 50)])
+    assert holes(sink) == [Gap("bybit:BTCUSDT", -1, -1, START_US + 2, START_US + 50, "open")]
+
+
+def test_the_time_since_the_last_recorded_trade_is_a_hole() -> None:
+    last = bybit(1, START_US)
+    recorder, sink, _ = recorder_of(Bybit("ws://x"), "bybit:BTCUSDT", recorded=lambda name: last)
+    recorder.connected()
+    recorder.hand_on([bybit(9, START_US + DAY_US)])
+    assert holes(sink) == [Gap("bybit:BTCUSDT", -1, -1, START_US, START_US + DAY_US, "open")]
+
+
+def test_where_ids_count_up_only_a_jump_is_a_hole() -> None:
+    recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
+    trades = [Trade(BTC, n, START_US + n, 1.0, 1.0, 1, START_US + n) for n in range(10)]
+    recorder.hand_on(trades[:3])
+    recorder.connected()
+    recorder.hand_on(trades[3:5])
+    assert holes(sink) == []
+    recorder.watch(frozenset())
+    recorder.watch(frozenset({BTC}))
+    recorder.hand_on(trades[7:])
+    assert holes(sink) == [Gap(BTC, 5, 6, START_US + 4, START_US + 7, "open")]
