@@ -31,6 +31,8 @@ class AdfTest:
     p_value : float
         For the number of bars there are (`analytics/finite_sample.py`); agrees with the critical
         values.
+    p_value_searched : float
+        The same with AIC's choice of the lags allowed for; `p_value` where `lags` was given.
     p_value_asymptotic : float
         MacKinnon (1994), of an endless sample: what statsmodels' ``adfuller`` gives.
     lags : int
@@ -46,6 +48,7 @@ class AdfTest:
 
     statistic: float
     p_value: float
+    p_value_searched: float
     p_value_asymptotic: float
     lags: int
     n_obs: int
@@ -64,7 +67,11 @@ class EngleGranger:
         t of the residual's level in its Dickey-Fuller regression; NaN where `note` says why.
     p_value : float
         For two series and the number of bars there are (`analytics/finite_sample.py`); agrees with
-        the critical values.
+        the critical values, which as all that were published are for a fixed number of lags.
+    p_value_searched : float
+        The same with AIC's choice of the lags allowed for: the honest one under 1,000 bars, where
+        a 5 % test by `p_value` rejects more (7.8 % of unrelated pairs at 50 bars, 6.7 % at 100).
+        Simulated with the default `max_lags`. `p_value` where `lags` was given.
     p_value_asymptotic : float
         MacKinnon (1994), of an endless sample: what statsmodels' ``coint`` gives.
     lags : int
@@ -88,6 +95,7 @@ class EngleGranger:
 
     statistic: float
     p_value: float
+    p_value_searched: float
     p_value_asymptotic: float
     lags: int
     n_obs: int
@@ -156,10 +164,12 @@ def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
     _enough(len(values))
     found = dickey_fuller(values, lags, trend)
     statistic = found.statistic
-    p, endless = finite_p(statistic, trend, 1, found.n_obs + 1), asymptotic_p(statistic, trend, 1)
+    p = finite_p(statistic, trend, 1, found.n_obs + 1)
+    searched = finite_p(statistic, trend, 1, len(values), True) if lags is None else p
+    endless = asymptotic_p(statistic, trend, 1)
     note = "" if math.isfinite(statistic) else "The series is constant or follows itself exactly."
     critical = critical_values(trend, 1, found.n_obs)
-    return AdfTest(statistic, p, endless, found.lags, found.n_obs, critical, trend, note)
+    return AdfTest(statistic, p, searched, endless, found.lags, found.n_obs, critical, trend, note)
 
 
 def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> Any:
@@ -250,6 +260,7 @@ def engle_granger(
     return EngleGranger(
         statistic,
         finite_p(statistic, trend, 2, len(fit.residual)),
+        finite_p(statistic, trend, 2, len(fit.residual), lags is None and max_lags != 0),
         asymptotic_p(statistic, trend, 2),
         found.lags,
         len(fit.residual),

@@ -1,9 +1,10 @@
 """The simulations behind the tables in `analytics`.
 
-`python tests/simulate.py roots` prints those of `analytics/near_unit_root.py` (half a minute),
-`python tests/simulate.py surfaces` those of `analytics/finite_sample.py` (ten minutes),
-`python tests/simulate.py cusum` those of `analytics/drift.py`,
-`python tests/simulate.py johansen` those of `analytics/system.py` (five minutes).
+`python -m tests.simulate roots` prints those of `analytics/near_unit_root.py` (half a minute),
+`python -m tests.simulate surfaces` those of `analytics/finite_sample.py` (ten minutes),
+`python -m tests.simulate searches` those of `analytics/finite_sample_search.py` (ten minutes),
+`python -m tests.simulate cusum` those of `analytics/drift.py` (three minutes),
+`python -m tests.simulate johansen` those of `analytics/system.py` (five minutes).
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import sys
 
 import numpy as np
 from numba import njit
+
+import kernels
+from analytics.finite_sample_search import shortness
 
 DECAYS = (
     0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0, 25.0, 32.0, 40.0, 50.0,
@@ -141,23 +145,108 @@ def surface(trend, legs, scale, seed=1):
     return np.linalg.lstsq(weights * powers, weights * np.array(rows), rcond=None)[0].T
 
 
+# Up to longer ones: a search among many lags costs more than shortness does.
+SEARCHED_LENGTHS = (25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000, 2000, 5000)
+
+
 @njit
-def cusum_statistics(bars, repeats, seed):
-    """Return the largest |partial sum| of residuals of noise on a constant and a walk."""
+def two_walks(bars, seed):
+    """Return the first pair that `searched_statistics` draws."""
     np.random.seed(seed)
-    found = np.empty(repeats)
-    u, x = np.empty(bars), np.empty(bars)
+    steps = np.random.normal(0.0, 1.0, (bars, 2))
+    return np.cumsum(steps[:, 0]), np.cumsum(steps[:, 1])
+
+
+@njit
+def searched_statistics(bars, terms, legs, repeats, seed):
+    """Return Dickey-Fuller's t with no lags, and with as many as AIC chooses, of the same walks."""
+    np.random.seed(seed)
+    found = np.empty((2, repeats))
+    y, x, answer = np.empty(bars), np.empty(bars), np.empty(3)
+    inside = terms if legs == 1 else 0
+    most = int(min(np.ceil(12.0 * (bars / 100.0) ** 0.25), bars // 2 - inside - 1))
+    rows = bars - 1
+    both = np.ones((2, rows))
+    both[1] = (np.arange(rows) - (rows - 1) / 2.0) / rows
+    deterministic, sums = both[:inside].copy(), np.empty(most + 1)
     for i in range(repeats):
-        walk = 0.0
+        a = b = 0.0
         for t in range(bars):
-            u[t] = np.random.normal()
+            a += np.random.normal()
+            y[t] = a
+            if legs == 2:
+                b += np.random.normal()
+                x[t] = b
+        if legs == 2:
+            _detrend(y, terms)
+            _detrend(x, terms)
+            y -= (x * y).sum() / (x * x).sum() * x
+        elif terms:
+            y -= y.mean()
+        before, change = y[:-1].copy(), y[1:] - y[:-1]
+        kernels.lag_sums(before, change, deterministic, most, sums)
+        cost = (rows - most) * np.log(sums) + 2.0 * np.arange(most + 1)
+        kernels.level_statistic(before, change, deterministic, 0, answer)
+        found[0, i] = answer[0] / answer[1]
+        kernels.level_statistic(before, change, deterministic, np.argmin(cost), answer)
+        found[1, i] = answer[0] / answer[1]
+    return found
+
+
+def search(trend, legs, scale, seed=1):
+    """Return, for each probability, what AIC's search adds to the quantile, by `shortness`.
+
+    Of the same walks, so that most of the luck is in both.
+    """
+    rows, weights = [], []
+    for bars in SEARCHED_LENGTHS:
+        repeats = int(scale * min(1_000_000, 60_000_000 // bars))
+        plain, found = searched_statistics(bars, TERMS[trend], legs, repeats, seed + bars)
+        rows.append(np.quantile(found, PROBABILITIES) - np.quantile(plain, PROBABILITIES))
+        weights.append(np.sqrt(repeats))
+    inside = TERMS[trend] if legs == 1 else 0
+    columns = np.array([shortness(bars, inside) for bars in SEARCHED_LENGTHS])
+    weights = np.array(weights)[:, None]
+    return np.linalg.lstsq(weights * columns, weights * np.array(rows), rcond=None)[0].T
+
+
+CUSUM_DECAYS = (15.0, 20.0, 25.0, 32.0, 40.0, 50.0, 65.0, 80.0, 100.0, 150.0, 200.0, 300.0, 500.0)
+CUSUM_QUANTILES = (0.99, 0.95, 0.90)
+
+
+@njit
+def cusum_statistics(bars, decays, repeats, seed):
+    """Return the largest |partial sum| by (repeat, decay), of a residual that was stationary.
+
+    An autoregression with root ``1 - decay / bars``, regressed on a constant and a walk; the sums
+    over its long-run deviation and the root of `bars`. A decay of `bars` is noise without memory.
+    """
+    np.random.seed(seed)
+    found = np.empty((repeats, len(decays)))
+    shocks, u, x = np.empty(bars), np.empty(bars), np.empty(bars)
+    for i in range(repeats):
+        walk, start = 0.0, np.random.normal()
+        for t in range(bars):
+            shocks[t] = np.random.normal()
             walk += np.random.normal()
             x[t] = walk
-        _detrend(u, 1)
-        _detrend(x, 1)
-        u -= (x * u).sum() / (x * x).sum() * x
-        found[i] = np.abs(np.cumsum(u)).max() / np.sqrt(bars)
+        x -= x.mean()
+        for k in range(len(decays)):
+            pull = decays[k] / bars
+            level = start / np.sqrt(1.0 - (1.0 - pull) ** 2)
+            for t in range(bars):
+                level = (1.0 - pull) * level + shocks[t]
+                u[t] = level
+            u -= u.mean()
+            u -= (x * u).sum() / (x * x).sum() * x
+            found[i, k] = np.abs(np.cumsum(u)).max() * pull / np.sqrt(bars)
     return found
+
+
+def cusum_table(repeats=100_000, seed=1):
+    """Return the quantiles by decay; the last row is for an endless one."""
+    decays = np.array([*CUSUM_DECAYS, 2_000.0])
+    return np.quantile(cusum_statistics(2_000, decays, repeats, seed), CUSUM_QUANTILES, axis=0).T
 
 
 def johansen_statistics(prices, bars, repeats, seed):
@@ -198,9 +287,18 @@ def print_surfaces():
             sys.stdout.write("    ),\n")
 
 
+def print_searches():
+    for legs in (1, 2):
+        for trend in TERMS:
+            sys.stdout.write(f'    ("{trend}", {legs}): (\n')
+            for row in search(trend, legs, 1.0):
+                sys.stdout.write(f"        ({', '.join(f'{b:.3f}' for b in row)}),\n")
+            sys.stdout.write("    ),\n")
+
+
 def print_cusum():
-    found = np.quantile(cusum_statistics(2_000, 100_000, 1), [0.90, 0.95, 0.99])
-    sys.stdout.write(f"{found.round(3)}\n")
+    for decay, row in zip((*CUSUM_DECAYS, np.inf), cusum_table(), strict=True):
+        sys.stdout.write(f"    ({decay:g}, {row[0]:.3f}, {row[1]:.3f}, {row[2]:.3f}),\n")
 
 
 def print_johansen():
@@ -218,5 +316,6 @@ if __name__ == "__main__":
         "cusum": print_cusum,
         "johansen": print_johansen,
         "roots": print_roots,
+        "searches": print_searches,
         "surfaces": print_surfaces,
     }[sys.argv[1]]()
