@@ -10,15 +10,32 @@ import numpy as np
 
 import kernels
 from analytics.inputs import Floats, like, two_legs, usable, whole
-from analytics.mackinnon import Trend
+from analytics.mackinnon import LEVELS, Trend
 from analytics.relation import engle_granger
 from market import DataError
 
 FEWEST = 50
-# Quantiles of the largest |partial sum| for one random-walk regressor and a constant, simulated by
-# `tests/simulate.py` (2,000 bars, 100,000 repeats; standard error 0.002). The usual 1.36 at 5 % is
-# for residuals of a regression that was known.
-CRITICAL = {"1%": 1.447, "5%": 1.180, "10%": 1.056}
+# How far the residual's root lies below 1, times the bars; and the 1, 5 and 10 % critical values of
+# the largest |partial sum|, for one random-walk regressor and a constant. Simulated by
+# `tests/simulate.py` (2,000 bars, 100,000 repeats; standard error 0.002). The last row is the limit
+# of Xiao and Phillips, which a slow spread's sums reach only after very many bars. The usual 1.36
+# at 5 % is for residuals of a regression that was known.
+CRITICAL = (
+    (15, 1.098, 0.852, 0.736),
+    (20, 1.158, 0.903, 0.786),
+    (25, 1.195, 0.939, 0.819),
+    (32, 1.229, 0.973, 0.852),
+    (40, 1.253, 1.000, 0.878),
+    (50, 1.279, 1.023, 0.900),
+    (65, 1.302, 1.046, 0.923),
+    (80, 1.318, 1.063, 0.939),
+    (100, 1.333, 1.078, 0.955),
+    (150, 1.357, 1.102, 0.978),
+    (200, 1.371, 1.115, 0.992),
+    (300, 1.388, 1.130, 1.008),
+    (500, 1.406, 1.146, 1.024),
+    (math.inf, 1.439, 1.179, 1.056),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +47,7 @@ class Cusum:
     statistic : float
         Largest absolute value of `path`. Large: the relation shifted, or there is none.
     critical_values : dict
-        Keyed "1%", "5%", "10%", asymptotic.
+        Keyed "1%", "5%", "10%", for a residual that comes back as fast as this one does.
     path : ndarray or Series of shape (n_bars,)
         Partial sums of the residual over ``sqrt(n_obs)`` times its long-run deviation. NaN at
         unusable bars and at the edges that leads and lags take.
@@ -95,18 +112,19 @@ def cusum(y: Any, x: Any, leads: int | None = None) -> Cusum:
     path = np.full(len(first), np.nan)
     legs = first[mask], second[mask]
     residual = _dynamic_residual(*legs, leads)
-    deviation = _long_run_deviation(residual)
+    deviation, pull = _long_run_deviation(residual)
+    critical = _critical(pull * len(residual))
     # Rounding leaves this much of a constant leg, and of a leg less its own multiple.
     moves = all(np.abs(leg - leg.mean()).max() > 1e-14 * np.abs(leg).max() for leg in legs)
     left = np.abs(residual).max() > 1e-10 * np.abs(legs[0] - legs[0].mean()).max()
     if not (moves and left and deviation > 0.0):
         note = "A leg is constant or the legs are one asset; no residual is left to sum."
-        return Cusum(math.nan, CRITICAL, like(y, path, "cusum"), math.nan, len(residual), note)
+        return Cusum(math.nan, critical, like(y, path, "cusum"), math.nan, len(residual), note)
     sums = np.cumsum(residual) / (deviation * math.sqrt(len(residual)))
     places = np.flatnonzero(mask)[leads + 1 : count - leads]
     path[places] = sums
     largest = float(np.abs(sums).max())
-    return Cusum(largest, CRITICAL, like(y, path, "cusum"), deviation, len(residual))
+    return Cusum(largest, critical, like(y, path, "cusum"), deviation, len(residual))
 
 
 def _dynamic_residual(y: Floats, x: Floats, leads: int) -> Floats:
@@ -119,8 +137,18 @@ def _dynamic_residual(y: Floats, x: Floats, leads: int) -> Floats:
     return residual
 
 
-def _long_run_deviation(residual: Floats) -> float:
-    """Return the square root of the long-run variance, by an autoregression with its order by AIC.
+def _critical(decay: float) -> dict[str, float]:
+    """Return the critical values; in 1 / sqrt(decay) they are nearly straight."""
+    table = np.array(CRITICAL[::-1])
+    place = 1.0 / math.sqrt(decay) if decay > 0.0 else 0.0
+    values = (np.interp(place, 1.0 / np.sqrt(table[:, 0]), table[:, k]) for k in (1, 2, 3))
+    return {level: float(value) for level, value in zip(LEVELS, values, strict=True)}
+
+
+def _long_run_deviation(residual: Floats) -> tuple[float, float]:
+    """Return the root of the long-run variance, and how far the residual's root lies below 1.
+
+    By an autoregression with its order chosen by AIC.
 
     The innovations' variance over the square of 1 less the coefficients' sum (den Haan and Levin
     1997, "A practitioner's guide to robust covariance matrix estimation", Handbook of Statistics
@@ -132,15 +160,15 @@ def _long_run_deviation(residual: Floats) -> float:
     most = min(math.ceil(12.0 * (len(residual) / 100.0) ** 0.25), len(residual) // 2 - 2)
     sums, answer = np.empty(most + 1), np.empty(3)
     if not kernels.lag_sums(before, change, no_trend, most, sums):
-        return math.nan
+        return math.nan, math.nan
     rows = len(change) - most
     lags = int(np.argmin(rows * np.log(sums) + 2.0 * np.arange(most + 1)))
     if not kernels.level_statistic(before, change, no_trend, lags, answer):
-        return math.nan
+        return math.nan, math.nan
     # A residual that hardly comes back is not taken at its word: a broken relation would otherwise
     # excuse itself by an endless long-run variance. The limit is a half-life of 0.7 sqrt(n) bars.
     pull = max(-float(answer[0]), 1.0 / math.sqrt(len(residual)))
-    return math.sqrt(sums[lags] / rows) / pull
+    return math.sqrt(sums[lags] / rows) / pull, pull
 
 
 def rolling_engle_granger(
@@ -165,7 +193,7 @@ def rolling_engle_granger(
     Returns
     -------
     ndarray or Series of shape (n_bars,)
-        `EngleGranger.p_value`, NaN where no test was made or none could be.
+        `EngleGranger.p_value_searched`, NaN where no test was made or none could be.
     """
     first, second = two_legs(y, x)
     window, step = whole(window, "window", FEWEST), whole(step, "step", 1)
@@ -175,5 +203,5 @@ def rolling_engle_granger(
     for stop in range(window, len(places) + 1, step):
         part = slice(stop - window, stop)
         found = engle_granger(kept_y[part], kept_x[part], trend, max_lags)
-        out[places[stop - 1]] = found.p_value
+        out[places[stop - 1]] = found.p_value_searched
     return like(y, out, "p_value")
