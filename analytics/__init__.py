@@ -19,7 +19,9 @@ from analytics.persistence import (
     variance_ratio,
     zero_crossings,
 )
+from analytics.quality import SpreadQuality, spread_quality
 from analytics.relation import AdfTest, EngleGranger, adf, engle_granger, rolling_adf
+from analytics.soundness import Soundness, soundness
 from analytics.system import Johansen, PhillipsOuliaris, johansen, phillips_ouliaris
 from analytics.trend import (
     Momentum,
@@ -47,6 +49,8 @@ __all__ = [
     "RollingOls",
     "RollingZ",
     "SmoothedHedge",
+    "Soundness",
+    "SpreadQuality",
     "VarianceRatio",
     "ZScore",
     "adf",
@@ -68,6 +72,8 @@ __all__ = [
     "rolling_ols",
     "rsi",
     "smooth_kalman",
+    "soundness",
+    "spread_quality",
     "variance_ratio",
     "warm_up",
     "zero_crossings",
