@@ -131,19 +131,28 @@ ADJUSTED = np.dtype(
     ]
 )
 
-OUT = np.dtype(
-    [
-        ("signal", np.int8),
-        ("event", np.int8),
-        ("filled", np.int8),
-        ("position", np.int8),
-        ("y_quantity", np.float64),
-        ("x_quantity", np.float64),
-        ("cash", np.float64),
-        ("equity", np.float64),
-        ("gross", np.float64),
-    ]
-)
+# What `run` fills for every bar, one array each.
+OUT: dict[str, type] = {
+    "signal": np.int8,
+    "event": np.int8,
+    "filled": np.int8,
+    "position": np.int8,
+    "y_quantity": np.float64,
+    "x_quantity": np.float64,
+    "cash": np.float64,
+    "equity": np.float64,
+    "gross": np.float64,
+}
+
+
+@compiled
+def hold_before(values: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> None:
+    """Fill each bar with the last value known strictly before it; NaN before the first."""
+    last = np.nan
+    for t in range(len(values)):
+        before[t] = last
+        if not np.isnan(values[t]):
+            last = values[t]
 
 
 @compiled
@@ -468,19 +477,21 @@ def run(
     funding_y: npt.NDArray[np.float64],
     funding_x: npt.NDArray[np.float64],
     alpha: npt.NDArray[np.float64],
-    out: npt.NDArray[np.void],
+    out: tuple[npt.NDArray[Any], ...],
     closed: npt.NDArray[np.void],
     adjusted: npt.NDArray[np.void],
 ) -> tuple[int, int]:
     """Run the state machine over new bars; return how many trades and re-hedges were written.
 
-    `now_array` and `rules_array` have one record each; the first is updated in place. Funding and
+    `now_array` and `rules_array` have one record each; the first is updated in place. `out` has an
+    array for every name of `OUT`. Funding and
     `alpha` may have length 0 (no funding; level unknown). `closed` needs room for n_bars // 2 + 1
     trades, `adjusted` for n_bars + 1 re-hedges where there can be any, for one otherwise.
     """
     now = now_array[0]
     rules = rules_array[0]
     has_funding, has_alpha = len(funding_y) > 0, len(alpha) > 0
+    signals, events, fills, sides, y_quantities, x_quantities, cash, equity, gross = out
     n_closed = n_adjusted = 0
     for t in range(len(time_us)):
         filled, event = _step(
@@ -491,20 +502,19 @@ def run(
         )  # fmt: skip
         n_closed += EXIT <= filled <= TIME_STOP
         n_adjusted += filled == REHEDGE
-        row = out[t]
-        row.event = event
-        row.filled = filled
-        row.signal = now.target
-        row.position = now.side
-        row.y_quantity = now.y_quantity
-        row.x_quantity = now.x_quantity
-        row.cash = now.cash
-        row.equity = now.cash
-        row.gross = 0.0
+        signals[t] = now.target
+        events[t] = event
+        fills[t] = filled
+        sides[t] = now.side
+        y_quantities[t] = now.y_quantity
+        x_quantities[t] = now.x_quantity
+        cash[t] = now.cash
+        equity[t] = now.cash
+        gross[t] = 0.0
         if now.side != 0:
             y_value, x_value = now.y_quantity * now.y_mark, now.x_quantity * now.x_mark
-            row.equity += y_value + x_value
-            row.gross = abs(y_value) + abs(x_value)
+            equity[t] += y_value + x_value
+            gross[t] = abs(y_value) + abs(x_value)
     return n_closed, n_adjusted
 
 

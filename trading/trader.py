@@ -299,11 +299,12 @@ class Trader:
         """
         arrays = columns(bars, after_us=int(self._now["time_us"][0]))
         n_bars = len(bars.time_us)
-        out = np.empty(n_bars, kernel.OUT)
+        out: Any = tuple(np.empty(n_bars, kernel.OUT[name]) for name in _OUT_NAMES)
         closed = np.empty(n_bars // 2 + 1, kernel.CLOSED)
         adjusted = np.empty(n_bars + 1 if self.rules.rehedges else 1, kernel.ADJUSTED)
         now = self._now.copy()
-        n_closed, n_adjusted = kernel.run(*(now, self._rules, *arrays, out, closed, adjusted))
+        given: Any = (now, self._rules, *arrays, out, closed, adjusted)
+        n_closed, n_adjusted = kernel.run(*given)
         if n_closed:
             self._closed = [*self._closed, closed[:n_closed].copy()]
             if len(self._closed) > MOST_PARTS:
@@ -311,7 +312,7 @@ class Trader:
         if n_adjusted:
             self._adjusted = np.concatenate((self._adjusted, adjusted[:n_adjusted]))
         self._now = now
-        return TraderBars(*(np.ascontiguousarray(out[name]) for name in _OUT_NAMES))
+        return TraderBars(*out)
 
     @property
     def position(self) -> Position | None:

@@ -1,0 +1,247 @@
+"""What a model says at every bar: hedge, spread and z, in one pass over a whole history.
+
+The same numbers, to the last bit, as following the pair bar by bar on the live page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import analytics
+import backtest_kernel as kernel
+from bars import AlignedBars
+from market import HOUR_US, DataError
+from trading.rules import Costs, Limits, Rules
+from trading.trader import BarsIn
+
+Floats = npt.NDArray[np.float64]
+Model = Literal["ols", "kalman", "huber"]
+ZKind = Literal["model", "rolling", "ewm", "robust"]
+
+MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
+Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything a backtest of two legs depends on but the bars.
+
+    Attributes
+    ----------
+    model : {"ols", "kalman", "huber"}
+        The hedge whose spread is traded.
+    lookback : int
+        Bars the hedge looks back on: the window of OLS and Huber, the Kalman filter's prefix.
+    z_window : int
+        Bars of the rolling z-score.
+    z_kind : {"model", "rolling", "ewm", "robust"}
+        "model" is the Kalman innovation over its own standard deviation, and the rolling z of the
+        spread for OLS and Huber.
+    rules, costs, limits : Rules, Costs, Limits
+    capital : float
+        Money at the start, the base of every return.
+    """
+
+    model: Model = "kalman"
+    lookback: int = 200
+    z_window: int = 100
+    z_kind: ZKind = "model"
+    rules: Rules = field(default_factory=Rules)
+    costs: Costs = field(default_factory=Costs)
+    limits: Limits = field(default_factory=Limits)
+    capital: float = 20_000.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot give an answer."""
+        if self.model not in MODELS:
+            raise DataError(f"The model is {self.model!r:.40}; choose one of {', '.join(MODELS)}.")
+        if self.z_kind not in Z_KINDS:
+            raise DataError(f"The z is {self.z_kind!r:.40}; choose one of {', '.join(Z_KINDS)}.")
+        if self.lookback < 10 or self.z_window < 5:
+            raise DataError(
+                f"Lookback is {self.lookback} and z window {self.z_window} bars; "
+                "use at least 10 and 5."
+            )
+        if not 0.0 < self.capital < np.inf:
+            raise DataError(f"The capital is {self.capital:g}; it must be a positive amount.")
+
+    @property
+    def uses_innovation(self) -> bool:
+        """Whether z is the Kalman filter's own innovation."""
+        return self.model == "kalman" and self.z_kind == "model"
+
+    @property
+    def signal_key(self) -> tuple[Any, ...]:
+        """What the signals depend on: setups with equal keys have the same z at every bar."""
+        window = 0 if self.uses_innovation else self.z_window
+        kind = "rolling" if self.z_kind == "model" and not self.uses_innovation else self.z_kind
+        return (*self.hedge_key, kind, window)
+
+    @property
+    def hedge_key(self) -> tuple[Any, ...]:
+        """What the hedge depends on."""
+        return self.model, self.lookback, self.rules.log_prices
+
+    def with_rules(self, **changes: Any) -> Setup:
+        """Return the same setup under other rules."""
+        return replace(self, rules=replace(self.rules, **changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the model says at each bar; arrays of shape (n_bars,), NaN while it warms up.
+
+    `alpha` and `beta` are known before the bar; ``spread = y - (alpha + beta x)`` (of logs where
+    the rules say so) and ``z = (spread - mean) / deviation``, mean and deviation known before.
+    """
+
+    alpha: Floats
+    beta: Floats
+    spread: Floats
+    mean: Floats
+    deviation: Floats
+    z: Floats
+
+    @property
+    def first(self) -> int:
+        """The first bar with a z; the number of bars where there is none."""
+        known = np.isfinite(self.z)
+        return int(np.argmax(known)) if known.any() else len(known)
+
+
+@dataclass(frozen=True, slots=True)
+class Hedged:
+    """A hedge known before each bar, the spread it gives, and Kalman's own deviation."""
+
+    alpha: Floats
+    beta: Floats
+    spread: Floats
+    deviation: Floats
+
+
+def known_before(values: Floats) -> Floats:
+    """Return, for each bar, the last value known strictly before it; NaN before the first."""
+    before = np.empty(len(values))
+    kernel.hold_before(values, before)
+    return before
+
+
+def hedged(bars: AlignedBars, setup: Setup) -> Hedged:
+    """Return the hedge of every bar. Unusable bars change nothing and have no spread."""
+    y = np.where(bars.usable, bars.y, np.nan)
+    x = np.where(bars.usable, bars.x, np.nan)
+    if setup.rules.log_prices:
+        y, x = _log(y), _log(x)
+    found = _hedge(setup).extend(y, x)
+    alpha, beta = known_before(found.alpha), known_before(found.beta)
+    return Hedged(alpha, beta, y - (alpha + beta * x), np.sqrt(found.innovation_var))
+
+
+def _log(price: Floats) -> Floats:
+    return np.log(price, where=price > 0.0, out=np.full(len(price), np.nan))
+
+
+def _hedge(setup: Setup) -> analytics.RollingOls | analytics.RollingHuber | analytics.KalmanHedge:
+    if setup.model == "ols":
+        return analytics.RollingOls(setup.lookback)
+    if setup.model == "huber":
+        return analytics.RollingHuber(setup.lookback)
+    # Its sense of how loud the noise is follows the market, over ten lookbacks.
+    return analytics.KalmanHedge(prefix=setup.lookback, variance_memory=10 * setup.lookback)
+
+
+def scored(hedge: Hedged, setup: Setup) -> Signals:
+    """Return the hedge with the z of its spread."""
+    if setup.uses_innovation:
+        deviation = hedge.deviation
+        mean = np.where(np.isnan(deviation), np.nan, 0.0)
+        z = hedge.spread / deviation
+    else:
+        kind = "rolling" if setup.z_kind == "model" else setup.z_kind
+        score = analytics.RollingZ(setup.z_window, kind).extend(hedge.spread)
+        mean, deviation, z = score.mean, score.deviation, score.z
+    return Signals(hedge.alpha, hedge.beta, hedge.spread, mean, deviation, z)
+
+
+def signals(bars: AlignedBars, setup: Setup) -> Signals:
+    """Return what the setup's model says at every bar, each from what was known by then.
+
+    Parameters
+    ----------
+    bars : AlignedBars
+    setup : Setup
+
+    Raises
+    ------
+    DataError
+        If there are no bars.
+    """
+    if not len(bars.time_us):
+        raise DataError("There are no bars; give both legs a time in common.")
+    return scored(hedged(bars, setup), setup)
+
+
+def bars_in(
+    bars: AlignedBars, said: Signals, funding: tuple[Floats, Floats] | None = None
+) -> BarsIn:
+    """Return bars and signals as the trader takes them."""
+    return BarsIn(
+        time_us=bars.time_us,
+        y=bars.y,
+        x=bars.x,
+        y_open=bars.y_open,
+        x_open=bars.x_open,
+        z=said.z,
+        beta=said.beta,
+        usable=bars.usable,
+        funding_y=funding[0] if funding else None,
+        funding_x=funding[1] if funding else None,
+        alpha=said.alpha,
+    )
+
+
+def constant_funding(
+    time_us: npt.NDArray[np.int64],
+    bar_us: int,
+    y_percent: float = 0.0,
+    x_percent: float = 0.0,
+    interval_hours: float = 8.0,
+) -> tuple[Floats, Floats]:
+    """Return the funding of each bar for rates that never change.
+
+    Charges fall on multiples of the interval since midnight UTC. A bar is charged those after the
+    end of the bar before it, up to its own end, so none is lost over a hole.
+
+    Parameters
+    ----------
+    time_us : ndarray of shape (n_bars,)
+        Starts of the bars, increasing.
+    bar_us : int
+        Length of a bar.
+    y_percent, x_percent : float
+        Percent of a long leg's value paid per charge; a negative rate is earned.
+    interval_hours : float
+        Hours between two charges.
+
+    Returns
+    -------
+    y, x : ndarray of shape (n_bars,)
+        Fractions of each leg's value, for `run` and `BarsIn`.
+    """
+    if not interval_hours > 0.0:
+        raise DataError(f"The funding interval is {interval_hours:g} hours; use 8, 4 or 1.")
+    step_us = round(interval_hours * HOUR_US)
+    through = (time_us + bar_us) // step_us
+    before = np.concatenate((time_us[:1] // step_us, through[:-1]))
+    charges = np.maximum(through - before, 0).astype(np.float64)
+    return charges * (y_percent / 100.0), charges * (x_percent / 100.0)
+
+
+def first_known(found: Iterable[Signals]) -> int:
+    """Return the first bar at which every one of them has a z."""
+    return max(one.first for one in found)
