@@ -2,11 +2,12 @@
 
 from storage.buffer import HotBuffer
 from storage.null import NullStore
-from storage.readers import Reader, Span
+from storage.readers import Held, Reader, Span
 from storage.store import Store, StoreHealth
 from storage.writer import Recordable, SignalRow
 
 __all__ = [
+    "Held",
     "HotBuffer",
     "NullStore",
     "Reader",

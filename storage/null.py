@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market import BAR, Funding, Gap, Quote, Trade
-from storage.readers import Span
+from storage.readers import GAP_STATES, Held, Span
 from storage.store import StoreHealth
 from storage.writer import Recordable, SignalRow
 
@@ -29,6 +29,12 @@ class NullStore:
         """Keep nothing."""
 
     def save_signals(self, pair: str, rows: Sequence[SignalRow]) -> None:
+        """Keep nothing."""
+
+    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
+        """Keep nothing."""
+
+    def replace_gap(self, old: Gap, pieces: Sequence[Gap]) -> None:
         """Keep nothing."""
 
     def save_state(self, key: str, blob: bytes) -> None:
@@ -73,8 +79,21 @@ class NullStore:
         """Return no spans."""
         return {}
 
-    def gaps(self, instrument: str, since_us: int = 0) -> list[Gap]:
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return no candles."""
+        return np.empty(0, BAR)
+
+    def gaps(
+        self,
+        instrument: str | None = None,
+        since_us: int = 0,
+        states: Sequence[str] = GAP_STATES,
+    ) -> list[Gap]:
         """Return no gaps."""
+        return []
+
+    def inventory(self) -> list[Held]:
+        """Return nothing held."""
         return []
 
     def quotes(self, instrument: str, start_us: int, end_us: int) -> list[Quote]:
@@ -90,5 +109,9 @@ class NullStore:
         return []
 
     def load_state(self, key: str) -> bytes | None:
+        """Return None."""
+        return None
+
+    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
         """Return None."""
         return None

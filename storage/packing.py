@@ -35,6 +35,8 @@ _RECORD = np.dtype(
     ]
 )
 
+SECOND_BYTES = _RECORD.itemsize
+
 
 class Seconds(NamedTuple):
     """One-second bars with the range of numeric trade ids in each.

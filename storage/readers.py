@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market import BAR, DAY_US, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
+from market import BAR, CANDLE, DAY_US, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
 from storage.packing import Seconds, unpack
 from storage.schema import TRADES_BETWEEN, explain, open_reader, slot
-from storage.writer import SignalRow
+from storage.writer import CANDLE_COLUMNS, SignalRow
 
 _LAST_MINUTE = 2**32 - 1
+GAP_STATES = ("open", "filled", "candles", "lost")
 
 
 class Span(NamedTuple):
@@ -29,6 +30,22 @@ class Span(NamedTuple):
     first_us: int
     last_us: int
     trades: int
+
+
+class Held(NamedTuple):
+    """What the record holds of an instrument.
+
+    `first_us` and `last_us` are the times of its first and last trade, 0 where it has none.
+    `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state.
+    """
+
+    instrument: str
+    first_us: int
+    last_us: int
+    trades: int
+    seconds: int
+    minutes: int
+    gaps: dict[str, int]
 
 
 class Reader:
@@ -120,16 +137,67 @@ class Reader:
             ).fetchall()
         return {name: Span(*rest) for name, *rest in rows}
 
-    def gaps(self, instrument: str, since_us: int = 0) -> list[Gap]:
-        """Return known gaps that end at or after `since_us`, in order of time."""
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-minute bars a venue told, ascending, by minutes that start in the range.
+
+        Their ``trades`` is CANDLE, and NaN stands for what the venue did not say.
+        """
+        first, last = _minutes(start_us + MINUTE_US - 1, end_us - 1)
+        with self._read() as connection:
+            number = _number(connection, instrument)
+            if number is None:
+                return np.empty(0, BAR)
+            rows = connection.execute(
+                "SELECT slot, open, high, low, close, volume, buy_volume, notional FROM candles "
+                "WHERE slot BETWEEN ? AND ? ORDER BY slot",
+                (slot(number, first), slot(number, last)),
+            ).fetchall()
+        return _candle_bars(rows)
+
+    def gaps(
+        self,
+        instrument: str | None = None,
+        since_us: int = 0,
+        states: Sequence[str] = GAP_STATES,
+    ) -> list[Gap]:
+        """Return known gaps in some states that end at or after `since_us`, in order of time.
+
+        Of every instrument where none is named.
+        """
+        marks = ", ".join("?" * len(states))
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT name, first_id, last_id, start_us, end_us, state "
+                "FROM gaps JOIN instruments ON instruments.id = gaps.instrument_id "
+                f"WHERE end_us >= ? AND state IN ({marks}) AND (? IS NULL OR name = ?) "
+                "ORDER BY start_us, first_id",
+                (since_us, *states, instrument, instrument),
+            ).fetchall()
+        return list(map(Gap._make, rows))
+
+    def inventory(self) -> list[Held]:
+        """Return what is held of every instrument, by name; costs no more for a long record."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT id, name, coalesce(first_us, 0), coalesce(last_us, 0), trades, seconds "
+                "FROM instruments ORDER BY name"
+            ).fetchall()
+            gaps = connection.execute(
+                "SELECT instrument_id, state, count(*) FROM gaps GROUP BY instrument_id, state"
+            ).fetchall()
+            candles = {
+                number: connection.execute(
+                    "SELECT count(*) FROM candles WHERE slot BETWEEN ? AND ?",
+                    (slot(number, 0), slot(number, _LAST_MINUTE)),
+                ).fetchone()[0]
+                for number, *_ in rows
+            }
+        states: dict[int, dict[str, int]] = {}
+        for number, state, count in gaps:
+            states.setdefault(number, {})[state] = count
         return [
-            Gap(instrument, *row)
-            for row in self._rows(
-                "SELECT first_id, last_id, start_us, end_us, state FROM gaps "
-                "WHERE instrument_id = ? AND end_us >= ? ORDER BY start_us, first_id",
-                instrument,
-                since_us,
-            )
+            Held(name, first_us, last_us, trades, seconds, candles[number], states.get(number, {}))
+            for number, name, first_us, last_us, trades, seconds in rows
         ]
 
     def quotes(self, instrument: str, start_us: int, end_us: int) -> list[Quote]:
@@ -177,9 +245,16 @@ class Reader:
 
     def load_state(self, key: str) -> bytes | None:
         """Return what was saved under a key."""
+        dated = self.load_state_dated(key)
+        return dated[0] if dated else None
+
+    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
+        """Return what was saved under a key, and when, in microseconds."""
         with self._read() as connection:
-            row = connection.execute("SELECT blob FROM state WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
+            row = connection.execute(
+                "SELECT blob, saved_us FROM state WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row is None else tuple(row)
 
     def _rows(self, query: str, instrument: str, *rest: int) -> list[tuple[Any, ...]]:
         with self._read() as connection:
@@ -211,6 +286,18 @@ def _seconds(connection: sqlite3.Connection, number: int, start_us: int, end_us:
         (slot(number, first), slot(number, last)),
     ).fetchall()
     return unpack([key & _LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
+
+
+def _candle_bars(rows: list[tuple[Any, ...]]) -> npt.NDArray[np.void]:
+    bars = np.zeros(len(rows), BAR)
+    if rows:
+        slots, *columns = zip(*rows, strict=True)
+        bars["time_us"] = (np.array(slots, np.int64) & _LAST_MINUTE) * MINUTE_US
+        bars["last_us"] = bars["time_us"] + MINUTE_US - 1
+        bars["trades"] = CANDLE
+        for name, column in zip(CANDLE_COLUMNS, columns, strict=True):
+            bars[name] = np.array(column, np.float64)
+    return bars
 
 
 def _pieces(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from market import StoreError, StoreFull, StoreInUse, StoreUnusable, now_us
+from storage.packing import SECOND_BYTES
 
 APPLICATION_ID = 0x54_4E_44_4D  # "TNDM"
 _MAGIC = b"SQLite format 3\x00"
@@ -105,6 +106,31 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
                 key TEXT PRIMARY KEY,
                 saved_us INTEGER NOT NULL,
                 blob BLOB NOT NULL
+            )
+            """,
+        ),
+    ),
+    (
+        "keep venues' candles apart from bars of trades, and count seconds",
+        (
+            # The slot of bars_1s. What a venue does not say is NULL.
+            """
+            CREATE TABLE candles (
+                slot INTEGER PRIMARY KEY,
+                open REAL NOT NULL,
+                high REAL NOT NULL,
+                low REAL NOT NULL,
+                close REAL NOT NULL,
+                volume REAL NOT NULL,
+                buy_volume REAL,
+                notional REAL
+            )
+            """,
+            "ALTER TABLE instruments ADD COLUMN seconds INTEGER NOT NULL DEFAULT 0",
+            f"""
+            UPDATE instruments SET seconds = (
+                SELECT coalesce(sum(length(seconds)), 0) / {SECOND_BYTES} FROM bars_1s
+                WHERE slot BETWEEN instruments.id << 32 AND (instruments.id << 32) + 4294967295
             )
             """,
         ),
@@ -270,8 +296,11 @@ def _connect_reading(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def check_inside(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a record that is damaged or was written by a newer Tandem."""
+def check_inside(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
+    """Refuse a record that is damaged, or that was written by another version of Tandem.
+
+    An older one is brought up to date where it may be written.
+    """
     # The whole file only where that is quick; elsewhere damage shows when it is met.
     if path.stat().st_size <= _CHECKED_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -282,6 +311,11 @@ def check_inside(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreUnusable(
             f"{path} was written by a newer Tandem (format {applied}, this one knows "
             f"{len(MIGRATIONS)}). Update Tandem, or choose another file with TANDEM_DATABASE."
+        )
+    if read_only and applied < len(MIGRATIONS):
+        raise StoreUnusable(
+            f"{path} was written by an older Tandem (format {applied} of {len(MIGRATIONS)}). "
+            "Record into it once, which brings it up to date, then read it."
         )
 
 

@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from market import DataError, StoreError, StoreUnusable, now_us
+import numpy as np
+import numpy.typing as npt
+
+from market import DataError, Gap, StoreError, StoreUnusable, now_us
 from storage.backlog import Backlog, Batch
 from storage.lock import WriterLock
 from storage.readers import Reader
 from storage.schema import check_file, check_inside, explain, make_folder, open_reader
-from storage.writer import Recordable, SignalRow, Signals, Writer, storable
+from storage.writer import (
+    Candles,
+    Recordable,
+    Replacement,
+    SignalRow,
+    Signals,
+    Writer,
+    storable,
+)
 
 log = logging.getLogger("tandem.storage")
 
@@ -161,6 +172,28 @@ class Store(Reader):
         if rows:
             self._backlog.put([Signals(pair, tuple(rows))])
 
+    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
+        """Record one-minute bars (dtype BAR) as a venue tells them, apart from those of trades.
+
+        A minute that is there already is replaced. Shares the queue with everything submitted.
+        """
+        self._check_writable()
+        if len(rows):
+            self._backlog.put([Candles(instrument, rows.copy())])
+
+    def replace_gap(self, old: Gap, pieces: Sequence[Gap]) -> None:
+        """Record what became of a gap, after everything that was submitted before.
+
+        Parameters
+        ----------
+        old : Gap
+            As recorded; one that is not there any more is no error.
+        pieces : sequence of Gap
+            Its parts, each in its state; none where it turned out to be no gap.
+        """
+        self._check_writable()
+        self._backlog.put([Replacement(old, tuple(pieces))])
+
     def save_state(self, key: str, blob: bytes) -> None:
         """Keep a small blob under a key; the oldest beyond 500 keys are forgotten.
 
@@ -181,6 +214,11 @@ class Store(Reader):
         """Return what was last saved under a key, committed or not."""
         waiting = self._backlog.state(key)
         return super().load_state(key) if waiting is None else waiting
+
+    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
+        """Return what was last saved under a key, and when, in microseconds."""
+        waiting = self._backlog.state(key)
+        return super().load_state_dated(key) if waiting is None else (waiting, now_us())
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything submitted before is committed; False where it was not in time."""
@@ -306,7 +344,7 @@ def _check_readable(path: Path) -> None:
         raise StoreUnusable(f"There is no record at {path}; record something first.")
     connection = open_reader(path)
     try:
-        check_inside(connection, path)
+        check_inside(connection, path, read_only=True)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     finally:

@@ -28,6 +28,7 @@ from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild,
 from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
 
 STATE_ROWS = 500
+CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
 
 # One statement of many rows hands the interpreter lock over once instead of once per row: a
 # thread that parses at full speed then slows the writer down 3 times less (measured).
@@ -53,8 +54,22 @@ class Signals(NamedTuple):
     rows: tuple[SignalRow, ...]
 
 
+class Candles(NamedTuple):
+    """One-minute bars of an instrument as its venue tells them, to be recorded."""
+
+    instrument: str
+    rows: Array
+
+
+class Replacement(NamedTuple):
+    """A gap, and what has become of its parts."""
+
+    old: Gap
+    pieces: tuple[Gap, ...]
+
+
 Recordable = Trade | Quote | Funding | Gap
-Entry = Recordable | Signals
+Entry = Recordable | Signals | Candles | Replacement
 
 
 class _Instrument:
@@ -146,14 +161,16 @@ class Writer:
             array, ids, is_number = array[new], ids[new], is_number[new]
         if not len(array):
             return 0
-        self._write_bars(instrument.number, array, ids, is_number)
+        seconds = self._write_bars(instrument.number, array, ids, is_number)
         times = array["time_us"]
         self._connection.execute(
             "UPDATE instruments SET trades = trades + :new, arrivals = :arrivals, "
+            "seconds = seconds + :seconds, "
             "first_us = min(coalesce(first_us, :first), :first), "
             "last_us = max(coalesce(last_us, :last), :last) WHERE id = :id",
             {
                 "new": len(array),
+                "seconds": seconds,
                 "arrivals": instrument.arrivals,
                 "first": int(times.min()),
                 "last": int(times.max()),
@@ -190,14 +207,17 @@ class Writer:
         arrived = set(map(int, text.split(","))) if text else set()
         return [arrival in arrived for arrival in range(first, first + len(ids))]
 
-    def _write_bars(self, number: int, trades: Array, ids: Integers, is_number: Mask) -> None:
-        seconds, stale = fold(self._seconds(number, trades), trades, ids, is_number)
+    def _write_bars(self, number: int, trades: Array, ids: Integers, is_number: Mask) -> int:
+        """Bring the bars up to date; returns how many seconds had none before."""
+        stored = self._seconds(number, trades)
+        seconds, stale = fold(stored, trades, ids, is_number)
         for start_us in stale.tolist():
             rebuild(seconds, start_us, self._trades_of_second(number, seconds, start_us))
         self._connection.executemany(
             "REPLACE INTO bars_1s VALUES (?, ?)",
             [(slot(number, minute), blob) for minute, blob in pack(seconds)],
         )
+        return len(seconds.bars) - len(stored.bars)
 
     def _seconds(self, number: int, trades: Array) -> Seconds:
         """Return the stored bars of every minute the trades fall into."""
@@ -238,12 +258,17 @@ class Writer:
             elif isinstance(entry, Funding):
                 self._write_funding(entry)
             elif isinstance(entry, Gap):
+                self._write_gap(entry)
+            elif isinstance(entry, Replacement):
                 self._connection.execute(
-                    "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT (instrument_id, first_id, last_id, start_us) "
-                    "DO UPDATE SET end_us = excluded.end_us, state = excluded.state",
-                    (self._instrument(entry.instrument).number, *entry[1:]),
+                    "DELETE FROM gaps WHERE instrument_id = ? "
+                    "AND first_id = ? AND last_id = ? AND start_us = ?",
+                    (self._instrument(entry.old.instrument).number, *entry.old[1:4]),
                 )
+                for piece in entry.pieces:
+                    self._write_gap(piece)
+            elif isinstance(entry, Candles):
+                self._write_candles(entry)
             elif isinstance(entry, Signals):
                 self._connection.executemany(
                     "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -257,6 +282,26 @@ class Writer:
             "received_us = excluded.received_us "
             "WHERE excluded.time_us >= quotes.time_us",
             [(*key, *quote[1:]) for key, quote in newest.items()],
+        )
+
+    def _write_gap(self, gap: Gap) -> None:
+        self._connection.execute(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (instrument_id, first_id, last_id, start_us) "
+            "DO UPDATE SET end_us = excluded.end_us, state = excluded.state",
+            (self._instrument(gap.instrument).number, *gap[1:]),
+        )
+
+    def _write_candles(self, candles: Candles) -> None:
+        if not storable(candles):
+            raise ValueError("a candle is not a finite number")
+        number = self._instrument(candles.instrument).number
+        rows = candles.rows
+        columns = [rows[name].tolist() for name in CANDLE_COLUMNS]
+        slots = [slot(number, minute) for minute in (rows["time_us"] // MINUTE_US).tolist()]
+        self._connection.executemany(
+            "REPLACE INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            zip(slots, *columns, strict=True),
         )
 
     def _write_funding(self, funding: Funding) -> None:
@@ -337,6 +382,11 @@ def storable(entry: Entry) -> bool:
     """Tell whether an entry can be stored: known kind, right types, finite, within 64 bits."""
     if isinstance(entry, Signals):
         return True
+    if isinstance(entry, Candles):
+        prices = np.stack([entry.rows[name] for name in CANDLE_COLUMNS[:5]])
+        return bool(np.isfinite(prices).all() and (entry.rows["time_us"] >= 0).all())
+    if isinstance(entry, Replacement):
+        return all(map(storable, (entry.old, *entry.pieces)))
     kinds = _FIELDS.get(type(entry))
     if kinds is None or not all(map(_storable_value, entry, kinds)):
         return False

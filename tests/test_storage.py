@@ -449,7 +449,7 @@ def test_the_file_is_set_up_as_designed(path):
         assert pragma("auto_vacuum") == 2
         assert pragma("application_id") == int.from_bytes(b"TNDM", "big")
         assert pragma("integrity_check") == "ok"
-        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (2,)
 
 
 def test_trades_are_read_by_time_without_a_scan(path):
