@@ -43,6 +43,9 @@ class Settings:
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
     )
     hot_trades: int = _setting(50_000, "trades kept in memory per instrument", 1_000, 5_000_000)
+    hot_total_trades: int = _setting(
+        600_000, "trades kept in memory altogether, some 300 bytes each", 10_000, 50_000_000
+    )
     batch_ms: int = _setting(100, "how long the writer gathers trades before a commit", 1, 5_000)
     queue_trades: int = _setting(500_000, "trades that may wait for the writer", 1_000, 5_000_000)
     grace_ms: int = _setting(500, "how long a bar waits for late trades after its end", 0, 60_000)

@@ -131,7 +131,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.buffer = HotBuffer(settings.hot_trades)
+        self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.store: Store | NullStore = self._open_store()
         self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
         self.desk = Desk(

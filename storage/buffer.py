@@ -21,10 +21,21 @@ class _Ring:
         self.trades: deque[Trade] = deque(maxlen=limit)
         self.count = 0
 
-    def append(self, trades: list[Trade]) -> None:
+    def append(self, trades: list[Trade]) -> int:
+        """Add trades; returns by how many there are more than before."""
         with self.lock:
+            before = len(self.trades)
             self.trades.extend(trades)
             self.count += len(trades)
+            return len(self.trades) - before
+
+    def shorten(self, count: int) -> int:
+        """Drop the oldest; returns how many there were to drop."""
+        with self.lock:
+            dropped = min(count, len(self.trades))
+            for _ in range(dropped):
+                self.trades.popleft()
+            return dropped
 
     def slice(self, cursor: int, most: int) -> tuple[list[Trade], int]:
         """Return up to `most` trades from number `cursor` on, and the number after them."""
@@ -50,6 +61,8 @@ class _Ring:
 class HotBuffer:
     """Per instrument the newest trades, bounded by count, plus the newest quote and funding.
 
+    All instruments together are bounded too: beyond that, whoever has most gives up its oldest.
+
     Appending costs what is appended and reading what is returned, whatever is kept. Any thread
     may append and read.
 
@@ -57,10 +70,14 @@ class HotBuffer:
     ----------
     limit : int
         Trades kept per instrument.
+    total : int
+        Trades kept altogether (some 300 bytes each).
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, total: int = 600_000) -> None:
         self._limit = limit
+        self._total = total
+        self._kept = 0
         self._lock = threading.Lock()
         self._rings: dict[str, _Ring] = {}
         self._quotes: dict[str, Quote] = {}
@@ -68,8 +85,35 @@ class HotBuffer:
 
     def append(self, trades: Sequence[Trade]) -> None:
         """Add trades in the order they arrived; instruments may be mixed."""
+        grown = 0
         for instrument, run in groupby(trades, _instrument):
-            self._ring(instrument).append(list(run))
+            grown += self._ring(instrument).append(list(run))
+        if grown:
+            with self._lock:
+                self._kept += grown
+                if self._kept > self._total:
+                    self._make_room()
+
+    def forget(self, instrument: str) -> None:
+        """Drop all that is kept of an instrument; what arrives later is counted from 0 again."""
+        with self._lock:
+            ring = self._rings.pop(instrument, None)
+            self._quotes.pop(instrument, None)
+            self._fundings.pop(instrument, None)
+            if ring is not None:
+                self._kept -= ring.shorten(len(ring.trades))
+
+    def _make_room(self) -> None:
+        """Take a little more than the excess from the longest ring, so that it is seldom done."""
+        # Counted anew: a batch may have gone to a ring just as it was forgotten.
+        self._kept = sum(len(ring.trades) for ring in self._rings.values())
+        while self._kept > self._total:
+            longest = max(self._rings.values(), key=lambda ring: len(ring.trades))
+            excess = self._kept - self._total + self._total // 64
+            dropped = longest.shorten(min(excess, len(longest.trades) // 2 + 1))
+            if not dropped:
+                break
+            self._kept -= dropped
 
     def since(self, instrument: str, cursor: int, most: int = 10_000) -> tuple[list[Trade], int]:
         """Return what was appended after `cursor`, oldest first, and the cursor to go on from.

@@ -84,3 +84,41 @@ def test_reading_while_another_thread_appends_loses_nothing():
             break
     writer.join()
     assert seen == list(range(total))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 20)), max_size=40))
+def test_all_instruments_together_keep_no_more_than_the_total(steps):
+    buffer = HotBuffer(30, total=50)
+    appended: dict[str, list[Trade]] = {}
+    for which, more in steps:
+        name = f"sim:A{which}USDT"
+        known = appended.setdefault(name, [])
+        batch = [trade(len(known) + number, name) for number in range(more)]
+        buffer.append(batch)
+        known.extend(batch)
+        kept = {one: buffer.tail(one, 1_000) for one in appended}
+        assert sum(map(len, kept.values())) <= 50
+        # What is left is the newest of each, and cursors still count from the first.
+        for one, trades in kept.items():
+            assert trades == appended[one][len(appended[one]) - len(trades) :]
+            assert buffer.since(one, 0, 1_000) == (trades, len(appended[one]))
+
+
+def test_a_busy_instrument_makes_room_for_quiet_ones():
+    buffer = HotBuffer(1_000, total=1_000)
+    buffer.append([trade(number, "sim:QUIET") for number in range(50)])
+    for start in range(0, 5_000, 100):
+        buffer.append([trade(number, "sim:BUSY") for number in range(start, start + 100)])
+    assert len(buffer.tail("sim:QUIET", 1_000)) == 50
+    assert 800 < len(buffer.tail("sim:BUSY", 1_000)) <= 950
+
+
+def test_a_forgotten_instrument_begins_anew():
+    buffer = HotBuffer(100, total=100)
+    buffer.append([trade(number) for number in range(90)])
+    buffer.forget("sim:AUSDT")
+    buffer.forget("sim:NEVER")
+    assert buffer.instruments() == []
+    assert buffer.last("sim:AUSDT") is None
+    buffer.append([trade(90)])
+    assert buffer.since("sim:AUSDT", 0) == ([trade(90)], 1)
