@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ import numpy.typing as npt
 import backtest
 from backtest import ClosedTrade, Position
 from backtest_kernel import CLOSED
-from bars import BarBuilder, align
+from bars import BarBuilder, align, with_candles
 from funding import FundingSchedule
-from market import BAR, HOUR_US, SECOND_US, DataError, Funding
+from market import BAR, HOUR_US, MINUTE_US, SECOND_US, DataError, Funding
 from pair import PairSettings, PairStream, Progress, Provisional
 from rows import Rows
 from storage import HotBuffer, SignalRow
@@ -41,6 +42,10 @@ SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
     backtest.WITHDRAWN: "exit",
 }
 
+# Spans fetched later that are kept in mind per instrument, and how long a pair waits for them.
+MOST_AMENDED = 1_000
+WAIT_S = 10.0
+
 STATE_EVERY_US = 300 * SECOND_US
 MEMORY_SECONDS = 86_400
 # A charge is announced at most this long ahead.
@@ -53,6 +58,10 @@ class History(Protocol):
 
     def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return recorded one-second bars."""
+        ...
+
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-minute bars taken from the venue's candles."""
         ...
 
     def fundings(self, instrument: str, start_us: int, end_us: int) -> list[Funding]:
@@ -98,6 +107,8 @@ class Leg:
         self.cursor = 0
         self.first_us = 0
         self.funding = FundingSchedule()
+        # Spans of this process's time whose trades were fetched later; the record has them.
+        self.amended: list[tuple[int, int]] = []
 
     def follow(self, buffer: HotBuffer, instrument: str, now_us: int) -> None:
         """Take what is new in the buffer and close the seconds that are over."""
@@ -154,16 +165,27 @@ class Desk:
         How long a second waits for late trades; the age from which a leg's bars are masked.
     keep : int
         Bars kept per pair.
+    arriving : callable
+        Tells whether an instrument's history is being fetched: its pairs are opened a little later,
+        on more bars.
     """
 
     def __init__(
-        self, buffer: HotBuffer, history: History, grace_us: int, stale_us: int, keep: int
+        self,
+        buffer: HotBuffer,
+        history: History,
+        grace_us: int,
+        stale_us: int,
+        keep: int,
+        arriving: Callable[[str], bool] = lambda instrument: False,
     ) -> None:
         self._buffer = buffer
         self._history = history
         self._grace_us = grace_us
         self._stale_us = stale_us
         self._keep = keep
+        self._arriving = arriving
+        self._waiting: dict[PairSettings, float] = {}
         self._legs: dict[str, Leg] = {}
         self._pairs: dict[PairSettings, LivePair] = {}
         self._wanted: frozenset[PairSettings] = frozenset()
@@ -214,20 +236,48 @@ class Desk:
         with live.lock:
             return live.stream.trader.trades
 
+    def amended(self, instrument: str, start_us: int, end_us: int) -> None:
+        """Learn that the record now holds trades or candles of a span that were missing.
+
+        What was shown stays: a pair that has spoken carries on. One that still warms up has shown
+        nothing, and is opened anew on the longer history.
+        """
+        leg = self._legs.get(instrument)
+        if leg is not None and leg.first_us and end_us > leg.first_us:
+            leg.amended = [*leg.amended[1 - MOST_AMENDED :], (max(start_us, leg.first_us), end_us)]
+        for settings, live in list(self._pairs.items()):
+            progress = live.stream.progress
+            if instrument in (settings.y, settings.x) and progress.seen < progress.needed:
+                del self._pairs[settings]
+
+    def forget(self, instrument: str) -> None:
+        """Drop what is kept in memory of an instrument that nobody reads any more."""
+        self._legs.pop(instrument, None)
+
     def funding_per_hour(self, instrument: str) -> float:
         """Return the fraction of its notional a long position pays per hour; NaN where unknown."""
         leg = self._legs.get(instrument)
         return leg.funding.rate_per_hour if leg else float("nan")
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars: the record up to this process's start, then as they closed."""
+        """Return one-second bars: the record up to this process's start, then as they closed.
+
+        Spans that were fetched later come from the record too.
+        """
         leg = self._legs.get(instrument)
         memory = leg.seconds.view() if leg else np.empty(0, BAR)
         first_us = int(memory["time_us"][0]) if len(memory) else end_us
-        if first_us <= start_us:
-            return _between(memory, start_us, end_us)
-        past = self._history.bars(instrument, start_us, min(first_us, end_us))
-        return np.concatenate((past, _between(memory, start_us, end_us)))
+        bars = _between(memory, start_us, end_us)
+        if start_us < first_us:
+            past = self._history.bars(instrument, start_us, min(first_us, end_us))
+            bars = np.concatenate((past, bars))
+        for span in leg.amended if leg else ():
+            from_us, to_us = max(span[0], start_us), min(span[1], end_us)
+            if from_us < to_us:
+                amended = self._history.bars(instrument, from_us, to_us)
+                before, after = _between(bars, start_us, from_us), _between(bars, to_us, end_us)
+                bars = np.concatenate((before, amended, after))
+        return bars
 
     def step(self, clock: Callable[[str], int]) -> None:
         """Bring every pair up to date; called by one thread only.
@@ -247,13 +297,15 @@ class Desk:
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:
             del self._pairs[gone]
+        for gone in self._waiting.keys() - self._wanted:
+            del self._waiting[gone]
         opened = 0
         for settings in self._wanted:
             # Opening reads the record: a few at a time, so that the pairs that run keep pace.
             if settings not in self._pairs:
-                opened += 1
-                if opened > OPEN_AT_ONCE:
+                if opened == OPEN_AT_ONCE or self._waits(settings):
                     continue
+                opened += 1
             self._follow(settings, times.get(settings.y.partition(":")[0], 0))
 
     def save(self) -> None:
@@ -261,6 +313,13 @@ class Desk:
         for settings in self._pinned:
             if settings in self._pairs:
                 self._save(self._pairs[settings])
+
+    def _waits(self, settings: PairSettings) -> bool:
+        """Tell whether a pair should not be opened yet: history is arriving, but not for ever."""
+        if not (self._arriving(settings.y) or self._arriving(settings.x)):
+            return False
+        since = self._waiting.setdefault(settings, time.monotonic())
+        return time.monotonic() - since < WAIT_S
 
     def _follow(self, settings: PairSettings, now_us: int) -> None:
         legs = self._legs.get(settings.y), self._legs.get(settings.x)
@@ -286,7 +345,10 @@ class Desk:
         if blob is not None and _restore(live, blob):
             return live
         start_us = until_us - self._keep * settings.bar_us
-        first_us = max(self._first_us(leg, start_us, until_us) for leg in (settings.y, settings.x))
+        first_us = max(
+            self._first_us(leg, start_us, until_us, settings.bar_us)
+            for leg in (settings.y, settings.x)
+        )
         live.next_us = max(start_us, first_us // settings.bar_us * settings.bar_us)
         for leg in (settings.y, settings.x):
             past = self._history.fundings(leg, live.next_us - ANNOUNCED_BEFORE_US, until_us)
@@ -294,11 +356,11 @@ class Desk:
         live.publish()
         return live
 
-    def _first_us(self, instrument: str, start_us: int, until_us: int) -> int:
+    def _first_us(self, instrument: str, start_us: int, until_us: int, bar_us: int) -> int:
         """Return the first second an instrument is known in: recorded, or since this start."""
-        recorded = self._history.bars(instrument, start_us, until_us)
+        known = self._past(instrument, start_us, until_us, bar_us)
         live_us = self._legs[instrument].first_us
-        return min(live_us, int(recorded["time_us"][0])) if len(recorded) else live_us
+        return min(live_us, int(known["time_us"][0])) if len(known) else live_us
 
     def _extend(self, live: LivePair, until_us: int) -> None:
         settings = live.stream.settings
@@ -306,8 +368,8 @@ class Desk:
         live.next_us = max(live.next_us, until_us - self._keep * settings.bar_us)
         reach_us = live.next_us - self._stale_us - settings.bar_us
         bars = align(
-            self.seconds(settings.y, reach_us, until_us),
-            self.seconds(settings.x, reach_us, until_us),
+            self._past(settings.y, reach_us, until_us, settings.bar_us),
+            self._past(settings.x, reach_us, until_us, settings.bar_us),
             settings.bar_us,
             live.next_us,
             until_us,
@@ -326,6 +388,20 @@ class Desk:
         if live.opened:
             self._record_signals(live, len(bars.time_us))
         live.opened = True
+
+    def _past(
+        self, instrument: str, start_us: int, end_us: int, bar_us: int
+    ) -> npt.NDArray[np.void]:
+        """Return one-second bars, candles in place of those missing before this process began.
+
+        Only where bars are whole minutes: shorter ones would take a minute's close for a price
+        that stood still.
+        """
+        seconds = self.seconds(instrument, start_us, end_us)
+        first_us = self._legs[instrument].first_us
+        if bar_us % MINUTE_US or start_us >= first_us:
+            return seconds
+        return with_candles(seconds, self._history.candles(instrument, start_us, end_us))
 
     def _record_signals(self, live: LivePair, count: int) -> None:
         assert live.view is not None

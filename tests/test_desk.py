@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bars import aggregate, trade_array
 from desk import Desk
-from market import BAR, SECOND_US, Funding, Trade
+from market import BAR, CANDLE, MINUTE_US, SECOND_US, Funding, Trade
 from pair import COLUMNS, PairSettings
 from storage import HotBuffer
 
@@ -31,11 +31,16 @@ class Record:
     states: dict[str, bytes] = field(default_factory=dict)
     saved: list = field(default_factory=list)
     announced: list[Funding] = field(default_factory=list)
+    minutes: dict[str, np.ndarray] = field(default_factory=dict)
 
     def bars(self, instrument, start_us, end_us):
         own = [trade for trade in self.trades if trade.instrument == instrument]
         bars = aggregate(trade_array(own), SECOND_US) if own else np.empty(0, BAR)
         return bars[(bars["time_us"] >= start_us) & (bars["time_us"] < end_us)]
+
+    def candles(self, instrument, start_us, end_us):
+        own = self.minutes.get(instrument, np.empty(0, BAR))
+        return own[(own["time_us"] >= start_us) & (own["time_us"] < end_us)]
 
     def fundings(self, instrument, start_us, end_us):
         own = [one for one in self.announced if one.instrument == instrument]
@@ -249,3 +254,99 @@ def test_recorded_funding_is_charged_when_a_pair_is_opened_on_its_history() -> N
     record.announced.append(Funding(PAIR.y, START_US, 0.01, due_us, 3_000.0, START_US))
     opened, _ = run(trades[-10:], [1], record)
     assert [trade.entry_us for trade in opened.trades(PAIR) if trade.funding]
+
+
+def cut_at(trades: list[Trade], second: int) -> int:
+    return next(
+        n for n, trade in enumerate(trades) if trade.time_us >= START_US + second * SECOND_US
+    )
+
+
+def test_a_pair_that_warms_up_is_opened_anew_on_history_that_arrives() -> None:
+    trades = market(300, 4)
+    cut = cut_at(trades, 290)
+    record, buffer = Record(), HotBuffer(100_000)
+    running = desk(record, buffer)
+    running.want([PAIR])
+    play(running, buffer, trades[cut:], [5])
+    view = running.view(PAIR)
+    assert view is not None and view.progress.seen < view.progress.needed
+    record.trades = trades[:cut]
+    running.amended(PAIR.y, START_US, START_US + 290 * SECOND_US)
+    running.step(at(trades[-1].received_us))
+    view = running.view(PAIR)
+    assert view is not None and view.progress.seen == view.progress.needed
+
+
+def test_history_that_arrives_late_rewrites_nothing_that_was_shown() -> None:
+    trades = market(300, 4)
+    hole = cut_at(trades, 100), cut_at(trades, 140)
+    kept = [*trades[: hole[0]], *trades[hole[1] :]]
+    plain, _ = run(kept, [1])
+    record, buffer = Record(), HotBuffer(100_000)
+    running = desk(record, buffer)
+    running.want([PAIR])
+    play(running, buffer, kept, [1])
+    record.trades = trades
+    span = START_US + 100 * SECOND_US, START_US + 140 * SECOND_US
+    running.amended(PAIR.y, *span)
+    running.step(at(trades[-1].received_us + 5 * SECOND_US))
+    same_bars(plain, running)
+    # But whoever asks for the bars now sees them whole.
+    assert len(running.seconds(PAIR.y, *span)) > 30
+    assert not len(plain.seconds(PAIR.y, span[0] + 2 * SECOND_US, span[1]))
+
+
+def test_a_pair_waits_for_its_history_but_not_for_ever(monkeypatch) -> None:
+    arriving = {PAIR.x}
+    buffer = HotBuffer(100_000)
+    running = Desk(
+        buffer, Record(), GRACE_US, 30 * SECOND_US, 2_000, lambda instrument: instrument in arriving
+    )
+    running.want([PAIR])
+    play(running, buffer, TRADES, [50, 100])
+    assert running.view(PAIR) is None
+    arriving.clear()
+    running.step(at(TRADES[-1].received_us))
+    assert running.view(PAIR) is not None
+    other = replace(PAIR, lookback=30)
+    running.want([other])
+    arriving.add(PAIR.x)
+    monkeypatch.setattr("desk.WAIT_S", 0.0)
+    running.step(at(TRADES[-1].received_us))
+    assert running.view(other) is not None
+
+
+def test_candles_warm_up_bars_of_whole_minutes_and_no_shorter_ones() -> None:
+    trades = market(90, 9, START_US + 3_600 * SECOND_US)
+    starts = START_US // MINUTE_US * MINUTE_US + np.arange(60) * MINUTE_US
+    candles = np.zeros(60, BAR)
+    candles["time_us"], candles["last_us"] = starts, starts + MINUTE_US - 1
+    candles["trades"] = CANDLE
+    record = Record()
+    for name, price in ((PAIR.y, 3_000.0), (PAIR.x, 60_000.0)):
+        rows = candles.copy()
+        rows["open"] = rows["close"] = price + np.arange(60)
+        record.minutes[name] = rows
+    for bar_us, expected in ((MINUTE_US, 60), (5 * SECOND_US, 0)):
+        pair = replace(PAIR, bar_us=bar_us)
+        buffer = HotBuffer(100_000)
+        running = desk(record, buffer)
+        running.want([pair])
+        play(running, buffer, trades, [5])
+        view = running.view(pair)
+        assert view is not None
+        assert view.columns["candles"].sum() == expected
+        assert view.columns["usable"][view.columns["candles"]].all()
+
+
+def test_what_is_forgotten_begins_anew() -> None:
+    trades = market(300, 4)
+    buffer = HotBuffer(100_000)
+    running = desk(Record(), buffer)
+    running.want([PAIR])
+    play(running, buffer, trades[:200], [50])
+    assert len(running.seconds(PAIR.y, START_US, START_US + 300 * SECOND_US))
+    running.want([])
+    running.forget(PAIR.y)
+    assert not len(running.seconds(PAIR.y, START_US, START_US + 300 * SECOND_US))
