@@ -34,6 +34,7 @@ TradeId = int | str
 # │   ├── VenueRefused    it answered no (region, ban); retrying at once is pointless
 # │   ├── UnknownSymbol   it does not list the instrument
 # │   └── MessageError    one message was not understood; counted and skipped
+# ├── Cancelled           long work was told to stop, and did
 # └── StoreError          the record cannot be written or read
 #     ├── StoreInUse      another process is recording into the same file
 #     ├── StoreUnusable   the file is damaged or is not a Tandem database
@@ -46,6 +47,10 @@ class TandemError(Exception):
 
 class DataError(TandemError, ValueError):
     """Input that cannot give the answer: says what was there, what was needed, what to do."""
+
+
+class Cancelled(TandemError):
+    """Long work that was told to stop, and did."""
 
 
 class SettingError(TandemError):
