@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import kernels
 from analytics.hedges import Hedge, hedge_like
-from analytics.inputs import LIMIT, Floats, floats, positive, two_legs, whole
+from analytics.inputs import LIMIT, Floats, floats, numbers, positive, two_legs, usable, whole
 from analytics.resumable import Resumable
 from kernels import kalman as places
 from market import DataError
@@ -93,7 +93,7 @@ class KalmanHedge(Resumable):
                 _square(process_cov, "process_cov", self._ratio),
                 _pair(initial_state),
                 _square(initial_cov, "initial_cov", 0.0),
-                float(centre),
+                _finite(centre),
             )
         super().__init__(
             parameters=np.concatenate(([self._prefix, self._ratio, self._follow], state)),
@@ -137,11 +137,29 @@ class KalmanHedge(Resumable):
         y, x = two_legs(y, x)
         out = [np.full(len(y), np.nan) for _ in range(4)]
         parts = self._parts
+        if self._explicit and not parts["counts"][0]:
+            self._centre(y, x)
         start = 0 if parts["counts"][1] else self._gather(y, x, *out[:2])
         parts["counts"][0] += kernels.run_kalman(
             y[start:], x[start:], parts["filter"], *(part[start:] for part in out)
         )
         return Hedge(*out)
+
+    def _centre(self, y: Floats, x: Floats) -> None:
+        """Count x from the first usable one: far from 0, level and slope would share their digits.
+
+        The same model in other coordinates; state and covariances turn with them.
+        """
+        mask = usable(y, x)
+        if not mask.any():
+            return
+        first, state = float(x[np.argmax(mask)]), self._parts["filter"]
+        away = first - state[places.CENTRE]
+        state[places.CENTRE] = first
+        state[places.LEVEL] += away * state[places.SLOPE]
+        for p00, p01, p11 in (_PRIOR, _PROCESS):
+            state[p00] += away * (2.0 * state[p01] + away * state[p11])
+            state[p01] += away * state[p11]
 
     def _gather(self, y: Floats, x: Floats, alpha: Floats, beta: Floats) -> int:
         """Fill the prefix; return the place of the first bar left for the filter.
@@ -172,6 +190,10 @@ class KalmanHedge(Resumable):
         if started:
             parts["filter"][:] = state
         return started
+
+
+_PRIOR = places.P00, places.P01, places.P11
+_PROCESS = places.W00, places.W01, places.W11
 
 
 def kalman(
@@ -252,11 +274,17 @@ def _pair(values: npt.ArrayLike | None) -> Floats:
     return pair
 
 
+def _finite(centre: float) -> float:
+    if not math.isfinite(centre):
+        raise DataError(f"centre is {centre}; give a price near those of x, or leave it out.")
+    return float(centre)
+
+
 def _square(values: npt.ArrayLike | None, name: str, diagonal: float) -> Floats:
     """Return a 2 by 2 covariance, checked to be one."""
     if values is None:
         return np.eye(2) * diagonal
-    cov = np.asarray(values, dtype=np.float64)
+    cov = numbers(values, name)
     if (
         cov.shape != (2, 2)
         or not np.isfinite(cov).all()

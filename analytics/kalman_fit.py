@@ -141,7 +141,9 @@ def _by_expectation(y: Floats, x: Floats, state: Floats, iterations: int) -> Kal
     )
     peer = peer.em(v / size, n_iter=iterations)
     means, covariances = peer.filter(v / size)
-    process, noise = peer.transition_covariance, float(peer.observation_covariance[0, 0])
+    # Its steps leave rounding on one side of the diagonal only.
+    process = 0.5 * (peer.transition_covariance + peer.transition_covariance.T)
+    noise = float(peer.observation_covariance[0, 0])
     prior = covariances[-1] + process
     state[places.FACTOR] = size * size
     state[[places.LEVEL, places.SLOPE]] = means[-1] * size

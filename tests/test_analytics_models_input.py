@@ -121,6 +121,8 @@ def test_a_constant_spell_gives_nan_and_then_recovers_exactly():
         (lambda y, x: analytics.kalman(y, x, observation_var=-1.0), "above 0"),
         (lambda y, x: analytics.kalman(y, x, initial_state=(0, 0)), "observation_var"),
         (lambda y, x: analytics.kalman(y, x, observation_var=1, initial_cov=[[1, 2], [2, 1]]), "2"),
+        (lambda y, x: analytics.kalman(y, x, observation_var=1, centre=np.nan), "centre is nan"),
+        (lambda y, x: analytics.kalman(y, x, observation_var=1, process_cov="a"), "be numbers"),
         (lambda y, x: analytics.zscore(y, 10, "median"), "rolling, ewm, robust"),
         (lambda y, x: analytics.zscore(y, 10, lag=2), "lag is 2"),
         (lambda y, x: analytics.momentum(y, 10, bar_seconds=0), "above 0"),

@@ -9,6 +9,7 @@ import reference
 from legs import pair, wandering
 
 import analytics
+from kernels import kalman as places
 from market import DataError
 
 
@@ -162,13 +163,47 @@ def test_a_fit_goes_on_after_its_training_bars():
     np.testing.assert_allclose(changed.extend(1e3 * y[500:], 1e-2 * x[500:]).z, z, atol=1e-2)
 
 
-def test_expectation_maximisation_climbs_towards_the_same_place():
+def test_expectation_maximisation_climbs_to_the_same_place():
     y, x = wandering(3, 150)
-    early, late = (analytics.fit_kalman(y, x, "em", iterations=n) for n in (1, 6))
+    early, late = (analytics.fit_kalman(y, x, "em", iterations=n) for n in (1, 20))
     assert late.log_likelihood > early.log_likelihood
-    assert late.observation_var == pytest.approx(
-        analytics.fit_kalman(y, x).observation_var, rel=0.7
+    best = analytics.fit_kalman(y, x)
+    assert late.observation_var == pytest.approx(best.observation_var, rel=0.05)
+    ours, theirs = (fit.model().extend(y, x).innovation for fit in (best, late))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+    assert theirs.std() == pytest.approx(ours.std(), rel=0.02)
+
+
+def test_expectation_maximisation_stays_at_the_nile_variances_printed():
+    from pykalman import KalmanFilter
+
+    volume, published = nile()
+    exact = published["computed_here"]["mle_exact_diffuse"]
+    peer = KalmanFilter(
+        transition_matrices=1.0, observation_matrices=1.0,
+        transition_covariance=exact["sigma2_eta"], observation_covariance=exact["sigma2_eps"],
+        initial_state_mean=0.0, initial_state_covariance=1e9,
+        em_vars=["transition_covariance", "observation_covariance"],
+    ).em(volume.to_numpy(), n_iter=1)  # fmt: skip
+    assert peer.observation_covariance[0, 0] == pytest.approx(exact["sigma2_eps"], rel=1e-3)
+    assert peer.transition_covariance[0, 0] == pytest.approx(exact["sigma2_eta"], rel=2e-2)
+
+
+@pytest.mark.parametrize("base", [0.0, 60_000.0])
+def test_the_covariance_stays_one_over_many_bars(base):
+    rng = np.random.default_rng(20)
+    x = base + np.cumsum(rng.normal(scale=0.01, size=200_000))
+    y = 0.5 * x + rng.normal(scale=0.01, size=len(x))
+    model = analytics.KalmanHedge(
+        delta=1e-12, observation_var=1e-4, initial_cov=np.diag([1e9, 1e3])
     )
+    hedge = model.extend(y, x)
+    assert (hedge.innovation_var >= 1e-4).all()
+    state = model.state()["filter"]
+    cov = state[[places.P00, places.P01, places.P01, places.P11]].reshape(2, 2)
+    size = np.sqrt(np.diag(cov))
+    assert (size > 0.0).all()
+    assert abs(cov[0, 1]) <= size[0] * size[1]
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,20 @@ def test_a_saved_zscore_goes_on_bit_for_bit(kind, lag):
     other = analytics.RollingZ(20, kind, lag)
     other.restore(model.state())
     assert same(model.extend(spread[77:]).z, other.extend(spread[77:]).z)
+
+
+def test_every_kernel_is_machine_code_without_the_interpreters_lock():
+    made = [
+        function
+        for module in (kernels.adf, kernels.huber, kernels.kalman, kernels.ols, kernels.series,
+                       kernels.zscore)
+        for function in vars(module).values()
+        if hasattr(function, "targetoptions")
+    ]  # fmt: skip
+    assert len(made) > 15
+    analytics.warm_up()
+    for function in made:
+        assert function.targetoptions["nogil"]
+        assert function.targetoptions["nopython"]
+        assert not function.targetoptions.get("fastmath")
+        assert all(not compiled.objectmode for compiled in function.overloads.values())
