@@ -13,7 +13,7 @@ LAYERS = [
     {"analytics", "storage", "recorder", "catalogue"},
     {"trading", "tables"},
     {"backtest"},
-    {"ingest", "pair"},
+    {"ingest", "pair", "backfill"},
     {"desk"},
     {"engine"},
     {"ui"},
@@ -31,11 +31,13 @@ FORBIDDEN = {
     "tables": {"storage", "config"},
     "recorder": {"analytics", "bars"},
     "catalogue": {"storage", "config", "bars"},
+    "backfill": {"analytics", "recorder", "ingest", "pair"},
     "pair": {"storage", "ingest", "config", "feeds"},
 }
 OUTSIDE = {
     "streamlit": {"app", "ui"},
     "websocket": {"recorder"},
+    "http": {"backfill"},
     "sqlite3": {"storage"},
     "numba": {"kernels", "backtest_kernel", "tables"},
 }
@@ -52,6 +54,7 @@ def modules() -> list[Path]:
         "tables",
         "recorder",
         "trading",
+        "backfill",
     ):
         own += (ROOT / folder).rglob("*.py")
     return own

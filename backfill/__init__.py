@@ -1,0 +1,17 @@
+"""Filling the holes of the record by REST: trades where they can be had, else candles."""
+
+from backfill.client import Answer, Client
+from backfill.gate import Gate, Refused, Throttled
+from backfill.job import Filled, Progress
+from backfill.worker import Backfill
+
+__all__ = [
+    "Answer",
+    "Backfill",
+    "Client",
+    "Filled",
+    "Gate",
+    "Progress",
+    "Refused",
+    "Throttled",
+]
