@@ -3,11 +3,8 @@
 What it plays, told by content and not by name:
 
 * a raw recording: lines ``<local nanoseconds> <frame>`` of Binance or Coinbase, plain or ``.gz``;
-* a vendor's archive of aggregate trades (``agg_trade_id,price,quantity,first_trade_id,
-  last_trade_id,transact_time,is_buyer_maker``), with or without the header, in milliseconds or
-  microseconds; the symbol is taken from the file's name;
-* trades downloaded from Tandem (``instrument``, ``trade_id``, ``time_us``, ``price``, ``quantity``,
-  ``side`` and perhaps ``received_us``, in any order of columns);
+* trades in a table: downloaded from Tandem, or a vendor's archive (see `feeds.trade_rows`), whose
+  symbol is taken from the file's name;
 * a Tandem database, read by a callable from outside.
 
 Several files, separated by commas, are merged by their times of arrival: a pair's legs are often
@@ -25,19 +22,20 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from feeds.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE, read_symbol
+from feeds.base import read_symbol
 from feeds.binance import BinanceUsdm
 from feeds.coinbase import Coinbase
+from feeds.trade_rows import ARCHIVE_COLUMNS, OWN_COLUMNS, Layout, recognise, symbol_in
 from market import (
     DataError,
     Event,
     MessageError,
     TandemError,
     Trade,
-    TradeId,
     UnknownSymbol,
     instrument,
     split_instrument,
@@ -48,11 +46,7 @@ VENUE = "replay"
 _BEAT_S = 0.05
 _BATCH = 2_000
 
-_ARCHIVE = ("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id")
-_OWN = ("instrument", "trade_id", "time_us", "price", "quantity", "side")
 _RAW_LINE = re.compile(rb"(\d{19}) (.*)", re.DOTALL)
-_SYMBOL_IN_NAME = re.compile(r"(?i)(?:^|[^a-z0-9])([a-z0-9]{2,15}(?:usdt|usdc|fdusd|usd|btc|eth))")
-_SIDES = {"1": 1, "+1": 1, "buy": 1, "-1": -1, "sell": -1, "0": 0, "": 0, "unknown": 0}
 
 
 class StoredTrades(Protocol):
@@ -236,108 +230,39 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> Iterator[Trade]:
     first = next(rows, None)
     if first is None:
         raise DataError(f"{path.name} is empty; give a file with trades.")
-    header = [cell.strip().lower() for cell in first]
-    if set(_OWN) <= set(header):
-        yield from _own_rows(path, rows, header)
-    elif header[:5] == list(_ARCHIVE):
-        yield from _archive_rows(path, rows, 2)
-    elif len(first) in (7, 8) and all(_is_number(cell) for cell in first[:6]):
-        yield from _archive_rows(path, _with_first(first, rows), 1)
-    else:
+    layout = recognise(first)
+    if layout is None:
+        header = ", ".join(cell.strip().lower() for cell in first)
         raise DataError(
-            f"{path.name} has the columns {', '.join(header)[:120]!r}; needed are "
-            f"{', '.join(_OWN)}, or a vendor's {', '.join(_ARCHIVE)}, transact_time and "
-            "is_buyer_maker."
+            f"{path.name} has the columns {header[:120]!r}; needed are "
+            f"{', '.join(OWN_COLUMNS)}, or a vendor's {', '.join(ARCHIVE_COLUMNS)}, transact_time "
+            "and is_buyer_maker."
         )
-
-
-def _with_first(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
-    yield first
-    yield from rest
-
-
-def _own_rows(path: Path, rows: Iterator[list[str]], header: list[str]) -> Iterator[Trade]:
-    place = {name: header.index(name) for name in _OWN}
-    arrival = header.index("received_us") if "received_us" in header else place["time_us"]
-    for number, row in enumerate(rows, start=2):
-        if not row:
-            continue
-        try:
-            name = row[place["instrument"]]
-            symbol = name.partition(":")[2] or name
-            yield _trade(
-                symbol,
-                _trade_id(row[place["trade_id"]]),
-                int(row[place["time_us"]]),
-                float(row[place["price"]]),
-                float(row[place["quantity"]]),
-                _SIDES[row[place["side"]].strip().lower()],
-                int(row[arrival]),
-            )
-        except (IndexError, KeyError, ValueError) as error:
-            raise _bad_line(path, number, error) from None
-
-
-def _archive_rows(path: Path, rows: Iterator[list[str]], start: int) -> Iterator[Trade]:
-    match = _SYMBOL_IN_NAME.search(path.name)
-    if match is None:
+    symbol = symbol_in(path.name) if layout.instrument is None else None
+    if layout.instrument is None and symbol is None:
         raise DataError(
             f"{path.name} does not say which symbol it holds; "
             "name it like BTCUSDT-aggTrades-2026-09-15.csv."
         )
-    symbol = match[1].upper()
-    for number, row in enumerate(rows, start=start):
-        if not row:
-            continue
-        try:
-            stamp = int(row[5])
-            time_us = stamp if stamp > LATEST_US // 1000 else stamp * 1000
-            maker = {"true": True, "false": False}[row[6].strip().lower()]
-            price, quantity = float(row[1]), float(row[2])
-            side = -1 if maker else 1
-            yield _trade(symbol, int(row[0]), time_us, price, quantity, side, time_us)
-        except (IndexError, KeyError, ValueError) as error:
-            raise _bad_line(path, number, error) from None
+    if not layout.has_header:
+        rows = chain([first], rows)
+    for number, row in enumerate(rows, start=1 + layout.has_header):
+        if row:
+            try:
+                yield layout.trade(row, instrument(VENUE, symbol or _symbol(row, layout)))
+            except DataError as error:
+                raise _bad_line(path, number, error) from None
 
 
-def _trade(
-    symbol: str,
-    trade_id: TradeId,
-    time_us: int,
-    price: float,
-    quantity: float,
-    side: int,
-    received_us: int,
-) -> Trade:
-    if not (0.0 < price < MOST_PRICE and 0.0 < quantity < MOST_PRICE):
-        raise DataError("price and quantity must be positive numbers")
-    if not (EARLIEST_US <= time_us <= LATEST_US and EARLIEST_US <= received_us <= LATEST_US):
-        raise DataError("the time is not between 2009 and 2100 in this file's unit")
-    if isinstance(trade_id, int) and not 0 <= trade_id <= MOST_ID:
-        raise DataError("the trade id is out of range")
-    return Trade(instrument(VENUE, symbol), trade_id, time_us, price, quantity, side, received_us)
+def _symbol(row: list[str], layout: Layout) -> str:
+    if layout.instrument is None or layout.instrument >= len(row):
+        raise DataError("columns are missing")
+    name = row[layout.instrument]
+    return name.partition(":")[2] or name
 
 
-def _trade_id(text: str) -> TradeId:
-    return int(text) if text.isdecimal() and text.isascii() else text[:64]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _bad_line(path: Path, number: int, error: Exception) -> DataError:
-    if isinstance(error, DataError):
-        reason = str(error).rstrip(".")
-    elif isinstance(error, IndexError):
-        reason = "columns are missing"
-    else:
-        reason = "a value is not what its column holds"
+def _bad_line(path: Path, number: int, error: DataError) -> DataError:
     return DataError(
-        f"{path.name}, line {number}: {reason}. Correct or remove the line; "
+        f"{path.name}, line {number}: {str(error).rstrip('.')}. Correct or remove the line; "
         "what was played before it stays."
     )
