@@ -158,13 +158,30 @@ class Exchange:
         """Make the next trade's id jump, as if `count` trades had been lost on the way."""
         self._ids[symbol] = self._ids.get(symbol, 999) + count
 
+    def lose(self, symbol: str, count: int) -> None:
+        """Make trades that are sent to nobody."""
+        for _ in range(count):
+            self._ids[symbol] = self._ids.get(symbol, 999) + 1
+            time_us = now_us() // 1000 * 1000
+            self.sent.append(Sent(symbol, self._ids[symbol], time_us, 1.0, 1.0, 1))
+
+    def shuffle(self, symbol: str, count: int, seed: int) -> None:
+        """Make trades and send them out of order, some of them twice."""
+        first, dice = self._ids.get(symbol, 999) + 1, random.Random(seed)
+        self._ids[symbol] = first + count - 1
+        now = now_us() // 1000 * 1000
+        trades = [Sent(symbol, first + n, now + 1000 * n, 1.0, 1.0, 1) for n in range(count)]
+        self.sent += trades
+        for trade in dice.sample(trades + trades[: count // 2], count + count // 2):
+            self.again(trade)
+
     def again(self, trade: Sent) -> None:
         """Send a trade a second time."""
         self._call(self._send_trade(trade))
 
-    def raw(self, frame: str | bytes) -> None:
-        """Send any frame to every connection."""
-        self._call(self._send_all(frame))
+    def raw(self, frame: str | bytes, as_text: bool = False) -> None:
+        """Send any message to every connection; bytes in a text frame if asked."""
+        self._call(self._send_all(frame, as_text))
 
     def drop(self) -> None:
         """Cut every connection without a goodbye."""
@@ -335,18 +352,20 @@ class Exchange:
             if stream in streams:
                 await self._send(connection, text)
 
-    async def _send_all(self, frame: str | bytes) -> None:
+    async def _send_all(self, frame: str | bytes, as_text: bool) -> None:
         for connection in list(self._streams):
-            await self._send(connection, frame)
+            await self._send(connection, frame, as_text or None)
 
-    async def _send(self, connection: ServerConnection, frame: str | bytes) -> None:
+    async def _send(
+        self, connection: ServerConnection, frame: str | bytes, as_text: bool | None = None
+    ) -> None:
         if connection in self._frozen:
             return
         if connection in self._delayed:
             self._delayed[connection].append(frame)
             return
         try:
-            await connection.send(frame)
+            await connection.send(frame, text=as_text)
         except ConnectionClosed:
             self._streams.pop(connection, None)
 

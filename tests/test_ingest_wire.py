@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websocket import (
     WebSocketConnectionClosedException,
     WebSocketException,
@@ -29,6 +31,8 @@ def frame(payload: bytes, opcode: int = TEXT, final: bool = True) -> bytes:
     first = (0x80 if final else 0) | opcode
     if size < 126:
         return bytes([first, size]) + payload
+    if size > 65_535:
+        return bytes([first, 127]) + size.to_bytes(8, "big") + payload
     return bytes([first, 126]) + size.to_bytes(2, "big") + payload
 
 
@@ -90,6 +94,69 @@ def test_many_messages_in_one_gulp(peer: Peer) -> None:
     sent = [b"%d" % n * (n % 300 + 1) for n in range(2_000)]
     peer.socket.sendall(b"".join(map(frame, sent)))
     assert peer.gather(len(sent)) == sent
+
+
+class Chunks:
+    """A socket that has given chunks of bytes and swallows what is sent."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def recv(self, size: int) -> bytes:
+        if not self._chunks:
+            raise BlockingIOError
+        first = self._chunks.pop(0)
+        if first[size:]:
+            self._chunks.insert(0, first[size:])
+        return first[:size]
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        self._chunks.clear()
+
+
+SIZES = st.sampled_from([0, 1, 2, 125, 126, 127, 300, 65_535, 65_536, 70_000])
+KINDS = st.sampled_from(["text", "binary", "parts", "ping", "pong"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(KINDS, SIZES), max_size=12), st.lists(st.integers(1, 90_000), max_size=30)
+)
+def test_frames_of_every_kind_cut_anywhere_come_whole_and_in_order(
+    frames: list[tuple[str, int]], cuts: list[int]
+) -> None:
+    sent, data = [], b""
+    for number, (kind, size) in enumerate(frames):
+        payload = bytes([number]) * size
+        if kind in ("text", "binary"):
+            data += frame(payload, TEXT if kind == "text" else 0x2)
+            sent.append(payload)
+        elif kind == "parts":
+            parts = frame(payload, final=False) + frame(b"!", PING) + frame(payload, 0x0)
+            data += parts
+            sent.append(payload * 2)
+        else:
+            data += frame(payload[:125], PING if kind == "ping" else 0xA)
+    chunks, at = [], 0
+    for size in [*cuts, len(data)]:
+        chunks += [data[at : at + size]] if data[at : at + size] else []
+        at += size
+    wire = Wire()
+    wire.sock = Chunks(chunks)
+    try:
+        got = []
+        while chunks:
+            got += wire.gather(0.0)
+        got += wire.gather(0.0)
+    finally:
+        wire.release()
+    assert got == sent
 
 
 def test_one_message_byte_by_byte(peer: Peer) -> None:
