@@ -35,12 +35,13 @@ from market import (
     Quote,
     SettingError,
     StoreError,
+    StoreInUse,
     Trade,
     UnknownSymbol,
     split_instrument,
 )
 from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
-from storage import HotBuffer, NullStore, Store, StoreHealth
+from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
 
 log = logging.getLogger("tandem.engine")
 
@@ -152,6 +153,8 @@ class Engine:
         self._unreadable = ""
         self._venues: set[str] = set()
         self._charging: dict[str, bool] = {}
+        # Instruments in memory that nobody reads -> since when.
+        self._unread: dict[str, float] = {}
         self._recorded_before = sum(span.trades for span in self.store.spans().values())
         self._gaps: dict[str, tuple[float, int]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
@@ -183,9 +186,23 @@ class Engine:
             return Store.open(
                 self.settings.database, self.settings.batch_ms, self.settings.queue_trades
             )
+        except StoreInUse as error:
+            log.error("Recording is off: %s", error)
+            return self._read_beside(error)
         except StoreError as error:
             log.error("Recording is off: %s", error)
             return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
+
+    def _read_beside(self, reason: StoreInUse) -> Store | NullStore:
+        """Show the record of the process that has it, besides this one's own live prices."""
+        try:
+            return ForeignRecord(
+                self.settings.database,
+                f"{reason} Its record is shown, with prices and signals of this process; "
+                "nothing is recorded from here.",
+            )
+        except StoreError as error:
+            return NullStore(f"{reason} Live prices and signals work; nothing is recorded. {error}")
 
     def _last_recorded(self, instrument: str) -> Trade | None:
         try:
@@ -310,6 +327,15 @@ class Engine:
         self._venues = set(venues)
         for venue, names in venues.items():
             self.ingest.watch(venue, frozenset(names), frozenset(names))
+        self._forget_all_but(legs, now)
+
+    def _forget_all_but(self, legs: set[str], now: float) -> None:
+        """Drop from memory what nobody has read for a while; the record keeps it."""
+        unread = set(self.buffer.instruments()) - legs
+        self._unread = {name: self._unread.get(name, now) for name in unread}
+        for name in [name for name, since in self._unread.items() if now - since > LINGER_S]:
+            self.buffer.forget(name)
+            self.desk.forget(name)
 
     def _release(self, pairs: Iterable[PairSettings], now: float) -> None:
         """Let the feeds of pairs nobody looks at any more run on for a while; models do not."""

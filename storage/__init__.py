@@ -1,12 +1,13 @@
 """The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
 
 from storage.buffer import HotBuffer
-from storage.null import NullStore
+from storage.null import ForeignRecord, NullStore
 from storage.readers import Held, Reader, Span
 from storage.store import Store, StoreHealth
 from storage.writer import Recordable, SignalRow
 
 __all__ = [
+    "ForeignRecord",
     "Held",
     "HotBuffer",
     "NullStore",

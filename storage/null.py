@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from market import BAR, Funding, Gap, Quote, Trade
-from storage.readers import GAP_STATES, Held, Span
-from storage.store import StoreHealth
+from storage.readers import GAP_STATES, Held, Reader, Span
+from storage.store import StoreHealth, check_readable, size_of
 from storage.writer import Recordable, SignalRow
 
 
@@ -115,3 +116,28 @@ class NullStore:
     def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
         """Return None."""
         return None
+
+
+class ForeignRecord(Reader, NullStore):
+    """The record of another process: read beside it, and nothing written.
+
+    Parameters
+    ----------
+    path : Path
+    reason : str
+        Who records into it, as the screen shows it.
+
+    Raises
+    ------
+    StoreUnusable, StoreFull
+        It cannot be read.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        check_readable(path)
+        Reader.__init__(self, path)
+        NullStore.__init__(self, reason)
+
+    def health(self) -> StoreHealth:
+        """Return whose record this is."""
+        return StoreHealth(state="reading", text=self._reason, bytes=size_of(self.path))

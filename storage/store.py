@@ -136,7 +136,7 @@ class Store(Reader):
         """
         path = Path(path)
         if read_only:
-            _check_readable(path)
+            check_readable(path)
             return cls(path, None, None, Backlog(0.0, 0))
         make_folder(path)
         check_file(path)
@@ -247,7 +247,7 @@ class Store(Reader):
             queued=self._backlog.queued,
             written=self._written,
             oldest_waiting_s=waited_s,
-            bytes=_size(self.path),
+            bytes=size_of(self.path),
             last_commit_us=self._last_commit_us,
             lost=self._backlog.lost,
             refused=self._refused,
@@ -339,7 +339,8 @@ def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
     )
 
 
-def _check_readable(path: Path) -> None:
+def check_readable(path: Path) -> None:
+    """Refuse what is no record, or cannot be read."""
     if not check_file(path):
         raise StoreUnusable(f"There is no record at {path}; record something first.")
     connection = open_reader(path)
@@ -351,7 +352,8 @@ def _check_readable(path: Path) -> None:
         connection.close()
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Return the bytes of a record with its write-ahead log."""
     total = 0
     for part in (path, path.with_name(path.name + "-wal")):
         try:

@@ -103,6 +103,20 @@ def test_what_a_session_left_lingers_and_then_stops(
     assert wait_until(lambda: running.desk.view(running.pair_defaults()[0]), "the desk's own pairs")
 
 
+def test_what_nobody_reads_is_dropped_from_memory_and_stays_in_the_record(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
+    monkeypatch.setattr(engine_module, "LINGER_S", 0.5)
+    running = made(symbols="ETH,BTC")
+    other = PairSettings("sim:SOLUSDT", "sim:BTCUSDT")
+    shot = ready(running, other)
+    wait_until(lambda: not running.buffer.count(other.y), "the instrument to be forgotten")
+    assert running.buffer.count(PAIR.y) and running.buffer.count(PAIR.x)
+    assert running.store.flush(5.0)
+    assert running.store.trades(other.y, 0, shot.now_us, 10)
+
+
 def test_a_session_may_run_so_many_pairs(made: Made) -> None:
     running = made(sessions_pairs=2)
     pairs = [replace(PAIR, lookback=20 + n) for n in range(4)]
@@ -137,9 +151,11 @@ def test_without_a_record_prices_and_signals_go_on(made: Made, tmp_path: Path) -
 def test_a_second_process_on_one_record_says_who_has_it(made: Made) -> None:
     made()
     second = made()
-    shot = second.look("a", PAIR)
-    assert shot.store.state == "paused"
+    shot = ready(second)
+    assert shot.store.state == "reading"
     assert "process" in shot.store.text
+    assert second.store.trades(PAIR.y, 0, shot.now_us, 10), "the other's record is shown"
+    assert second.store.health().written == 0
 
 
 def test_it_stops_within_two_seconds_and_a_restart_goes_on(made: Made, tmp_path: Path) -> None:
