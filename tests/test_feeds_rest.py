@@ -80,14 +80,15 @@ def history(count: int, instrument: str, per_moment: int) -> list[Trade]:
 
 
 def binance(trades: list[Trade], query: dict[str, str]) -> Any:
+    limit = int(query["limit"])
+    assert 0 < limit <= 1000
     if "fromId" in query:
-        assert "startTime" not in query
-        chosen = [t for t in trades if int(t.trade_id) >= int(query["fromId"])]
+        chosen = [t for t in trades if int(t.trade_id) >= int(query["fromId"])][:limit]
     else:
-        chosen = [t for t in trades if t.time_us // 1000 >= int(query["startTime"])]
+        chosen = trades[-limit:]
     return [
         {"a": t.trade_id, "p": str(t.price), "q": "1", "T": t.time_us // 1000, "m": t.side < 0}
-        for t in chosen[: int(query["limit"])]
+        for t in chosen
     ]
 
 
@@ -126,6 +127,8 @@ def walk(
         asked += 1
         query = {key: value[0] for key, value in parse_qs(urlsplit(request.url).query).items()}
         page = venue.parse_trades(orjson.dumps(answer(all_, query)), gap.instrument, NOW_US)
+        if page and all(trade.trade_id in got for trade in page):
+            break
         got.update((int(trade.trade_id), trade) for trade in page)
         request = venue.more(gap.instrument, gap, page)
     return [got[key] for key in sorted(got)], asked

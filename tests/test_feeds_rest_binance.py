@@ -14,7 +14,7 @@ from feeds.binance import BinanceUsdm
 from feeds.rest import Listing, RestVenue, create
 from feeds.rest.binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
 from market import MINUTE_US, SECOND_US, Trade
-from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives
+from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 VENDOR = SHARED / "data" / "ticks" / "um_BTCUSDT-aggTrades-2026-09-15.csv"
@@ -139,33 +139,27 @@ def test_a_vendors_rows_read_as_rest_would_give_them() -> None:
     assert trades[-1].trade_id == int(rows[-1]["agg_trade_id"])
 
 
-def test_a_hole_with_ids_is_walked_by_id() -> None:
+def test_a_hole_with_ids_is_walked_from_its_end_back() -> None:
     gap = hole(NAME, NOW_US - 60 * SECOND_US, NOW_US, (5_000, 6_499))
-    first = venue().trades(NAME, gap)
-    assert first is not None
-    assert first == (
-        "https://binance.test/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=5000&limit=1000",
+    assert venue().trades(NAME, gap) == (
+        "https://binance.test/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=5500&limit=1000",
         20,
     )
-    page = [Trade(NAME, n, NOW_US, 1.0, 1.0, 1, NOW_US) for n in range(5_000, 6_000)]
-    second = venue().more(NAME, gap, page)
-    assert second is not None
-    assert "fromId=6000" in second.url
-    assert venue().more(NAME, gap, [page[0]._replace(trade_id=6_499)]) is None
+    page = [Trade(NAME, n, NOW_US, 1.0, 1.0, 1, NOW_US) for n in range(5_500, 6_500)]
+    assert url(venue().more(NAME, gap, page)).endswith("&fromId=5000&limit=500")
+    assert venue().more(NAME, gap, [page[0]._replace(trade_id=5_000)]) is None
     assert venue().more(NAME, gap, []) is None
 
 
-def test_a_hole_without_ids_is_found_by_time_and_walked_by_id() -> None:
+def test_a_hole_without_ids_is_walked_from_now_back() -> None:
     gap = hole(NAME, 1_794_000_000_000_000, 1_794_000_060_000_000)
-    first = venue().trades(NAME, gap)
-    assert first is not None
-    assert first.url.endswith("/aggTrades?symbol=BTCUSDT&startTime=1794000000000&limit=1000")
-    inside = Trade(NAME, 77, gap.end_us - 1, 1.0, 1.0, 1, NOW_US)
-    second = venue().more(NAME, gap, [inside])
-    assert second is not None
-    assert "fromId=78&" in second.url
-    assert "Time" not in second.url
-    assert venue().more(NAME, gap, [inside._replace(time_us=gap.end_us + 1)]) is None
+    assert url(venue().trades(NAME, gap)).endswith("/aggTrades?symbol=BTCUSDT&limit=1000")
+    inside = Trade(NAME, 7_700, gap.start_us, 1.0, 1.0, 1, NOW_US)
+    assert url(venue().more(NAME, gap, [inside])).endswith("&fromId=6700&limit=1000")
+    assert venue().more(NAME, gap, [inside._replace(time_us=gap.start_us - 1)]) is None
+    near_first = url(venue().more(NAME, gap, [inside._replace(trade_id=30)]))
+    assert near_first.endswith("&fromId=0&limit=30")
+    assert venue().more(NAME, gap, [inside._replace(trade_id=1)]) is None
 
 
 def test_a_page_from_before_the_hole_ends_the_walk() -> None:

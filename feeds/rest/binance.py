@@ -69,6 +69,7 @@ _TOO_FAR_BACK = -4166
 class _BinanceRest(RestVenue):
     """What the three have in common."""
 
+    backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 1000
 
@@ -78,22 +79,23 @@ class _BinanceRest(RestVenue):
     _listing_query: ClassVar[str] = ""
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the first page: by id where the hole has ids."""
-        if is_by_id(gap):
-            return self._trades(instrument, fromId=gap.first_id)
-        return self._trades(instrument, startTime=gap.start_us // 1000)
+        """Return the request for the hole's last thousand trades, or for the latest there are.
+
+        A hole known only by its time is walked from now back: with times the venue's limit has
+        been seen to count from their end, so a page's beginning would prove nothing.
+        """
+        if not is_by_id(gap):
+            return self._trades(instrument, limit=_PAGE)
+        return self._before(instrument, gap, gap.last_id + 1)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
-        """Return the request for the next thousand by id; None at the end of the hole."""
-        if not page or not isinstance(page[-1].trade_id, int):
+        """Return the request for the thousand trades before the page; None at the hole's start."""
+        if not page or not isinstance(page[0].trade_id, int):
             return None
-        last = page[-1]
-        if is_by_id(gap):
-            if page[-1].trade_id >= gap.last_id or page[-1].trade_id < gap.first_id:
-                return None
-        elif last.time_us > gap.end_us:
+        # Ids begin at 0 or 1.
+        if not is_by_id(gap) and (page[0].time_us < gap.start_us or page[0].trade_id <= 1):
             return None
-        return self._trades(instrument, fromId=page[-1].trade_id + 1)
+        return self._before(instrument, gap, page[0].trade_id)
 
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
         """Return aggregate trades, ascending by id."""
@@ -138,9 +140,16 @@ class _BinanceRest(RestVenue):
     def _candles_weight(self, limit: int) -> int:
         return 2
 
-    def _trades(self, instrument: str, **start: int) -> Request:
-        query = {"symbol": symbol_of(instrument), **start, "limit": _PAGE}
-        return Request(f"{self._url}{self._path}/aggTrades?{urlencode(query)}", self._trades_weight)
+    def _before(self, instrument: str, gap: Gap, end_id: int) -> Request | None:
+        """Return the request for up to a thousand trades of a hole with ids below `end_id`."""
+        first = max(end_id - _PAGE, gap.first_id, 0)
+        if first >= end_id:
+            return None
+        return self._trades(instrument, fromId=first, limit=end_id - first)
+
+    def _trades(self, instrument: str, **query: int) -> Request:
+        address = urlencode({"symbol": symbol_of(instrument), **query})
+        return Request(f"{self._url}{self._path}/aggTrades?{address}", self._trades_weight)
 
 
 class BinanceUsdmRest(_BinanceRest):
