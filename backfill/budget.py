@@ -107,7 +107,7 @@ class Meter:
 
 def used_weight(budget: Budget, headers: Mapping[str, str]) -> int | None:
     """Return what a venue's header says was used; None where it says nothing sensible."""
-    text = headers.get((budget.used_header or "").lower(), "")
+    text = headers.get(budget.used_header.lower(), "") if budget.used_header else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
