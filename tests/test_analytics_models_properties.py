@@ -110,3 +110,24 @@ def test_mirrored_prices_mirror_the_hedge(name, seed):
     plain, mirrored = BATCH[name](y, x), BATCH[name](-y, x)
     np.testing.assert_allclose(mirrored.beta, -plain.beta, rtol=1e-9)
     np.testing.assert_allclose(mirrored.spread(-y, x), -plain.spread(y, x), rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 50), st.sampled_from([-1.0, 1.0]), st.sampled_from([-1.0, 1.0]))
+def test_mirrored_legs_are_as_cointegrated(seed, c, d):
+    y, x = pair(seed, bars=150, base=100.0)
+    plain, mirrored = analytics.engle_granger(y, x), analytics.engle_granger(c * y, d * x)
+    assert mirrored.statistic == pytest.approx(plain.statistic, rel=1e-8)
+    assert mirrored.beta == pytest.approx(c * d * plain.beta, rel=1e-9)
+    ours, theirs = analytics.half_life(mirrored.residual), analytics.half_life(plain.residual)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-6)
+    assert analytics.cusum(c * y, d * x).statistic == pytest.approx(
+        analytics.cusum(y, x).statistic, rel=1e-6
+    )
+
+
+def test_the_order_of_the_columns_does_not_matter_to_johansen():
+    y, x = pair(13, bars=200, base=100.0)
+    one, other = (analytics.johansen(np.column_stack(legs)) for legs in ((y, x), (x, y)))
+    np.testing.assert_allclose(one.trace, other.trace, rtol=1e-7)
+    np.testing.assert_allclose(one.max_eigenvalue, other.max_eigenvalue, rtol=1e-7)
