@@ -99,7 +99,9 @@ class Settings:
     bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST address")
     bitstamp_rest_url: str = _setting("https://www.bitstamp.net", "Bitstamp REST address")
     coingecko_rest_url: str = _setting("https://api.coingecko.com", "CoinGecko address")
-    coingecko_key: str = _setting("", "CoinGecko demo key, which raises its limit; optional")
+    coingecko_key: str = _setting(
+        "", "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1"
+    )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     def __repr__(self) -> str:
