@@ -91,7 +91,7 @@ def plan(
     """
     expected = expected_trades(gap, rate)
     candles_from_us = _edge(now_us, venue.candle_reach_us)
-    has_candles = not no_candles and gap.end_us >= candles_from_us
+    has_candles = not no_candles and gap.end_us > candles_from_us
     if not no_trades:
         chosen, no_trades = _trades(gap, venue, now_us, expected, is_urgent, has_candles)
         if chosen is not None:
@@ -112,7 +112,7 @@ def _trades(
     # Where there is only the latest page, it says itself how far it goes.
     if venue.reach_us:
         edge_us = _edge(now_us, venue.reach_us)
-        if gap.end_us < edge_us:
+        if gap.end_us <= edge_us:
             return None, _TOO_LONG_AGO
         if gap.start_us < edge_us:
             _, ask = split(gap, edge_us)
