@@ -23,7 +23,7 @@ CHUNK_ROWS = 20_000
 # What a spreadsheet takes for the beginning of a formula.
 _ACTIVE = ("=", "+", "-", "@", "\t")
 
-_BAR_COLUMNS = {
+BAR_COLUMNS = {
     "open": "open_price",
     "high": "high_price",
     "low": "low_price",
@@ -68,22 +68,22 @@ _TRADE_COLUMNS = {
 }
 
 
-def write_bars(bars: Mapping[str, Bars]) -> Iterator[bytes]:
+def write_bars(bars: Mapping[str, Bars] | Iterable[tuple[str, Bars]]) -> Iterator[bytes]:
     """Write bars of one or more instruments, one below the other.
 
     Parameters
     ----------
-    bars : mapping of str to ndarray of dtype BAR
-        By instrument.
+    bars : mapping of str to ndarray of dtype BAR, or pairs of these
+        By instrument; pairs are written as they come.
     """
     head = True
-    for name, rows in bars.items():
+    for name, rows in bars.items() if isinstance(bars, Mapping) else bars:
         for start in range(0, len(rows), CHUNK_ROWS):
             part = rows[start : start + CHUNK_ROWS]
             columns: dict[str, Any] = _times(part["time_us"]) | {
                 "instrument": np.full(len(part), name, object)
             }
-            columns |= {column: part[field] for field, column in _BAR_COLUMNS.items()}
+            columns |= {column: part[field] for field, column in BAR_COLUMNS.items()}
             yield _csv(columns, head)
             head = False
 
