@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from analytics.inputs import Floats, floats, usable, whole
+from analytics.mackinnon import Trend
 from analytics.near_unit_root import root_quantiles
 from analytics.relation import dickey_fuller
 from market import DataError
@@ -80,7 +81,11 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     nothing = HalfLife(math.nan, math.nan, math.nan, math.nan, math.nan, 0, len(values))
     if not np.ptp(values) > 1e-14 * np.abs(values).max():
         return nothing
-    found = dickey_fuller(values, lags, "n" if estimated else "c")
+    trend: Trend = "n" if estimated else "c"
+    found = dickey_fuller(values, lags, trend)
+    if lags is None and not found.damping > 0.0:
+        # Lags that take the whole pull upon themselves leave no root: seen on noise without memory.
+        found = dickey_fuller(values, 0, trend)
     if not found.error > 0.0 or not found.damping > 0.0:
         return nothing
     root = 1.0 + found.coefficient / found.damping

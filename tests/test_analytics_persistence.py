@@ -10,6 +10,7 @@ import simulate
 
 import analytics
 from analytics import near_unit_root
+from analytics.relation import dickey_fuller
 from market import DataError
 
 
@@ -60,6 +61,17 @@ def test_half_life_of_an_alternating_spread_is_below_a_bar():
     found = analytics.half_life(spread, lags=0)
     assert found.half_life == 0.0
     assert found.low == 0.0
+
+
+def test_half_life_of_noise_without_memory_is_known_whatever_aic_chose():
+    without_root = 0
+    for seed in range(300):
+        noise = np.random.default_rng(seed).standard_t(3, 60)
+        found = analytics.half_life(noise)
+        assert math.isfinite(found.half_life)
+        assert found.low <= found.median <= found.high
+        without_root += not dickey_fuller(noise, None, "n").damping > 0.0
+    assert without_root > 0
 
 
 def test_half_life_of_a_constant_is_unknown():
