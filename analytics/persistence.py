@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import kernels
 from analytics.inputs import Floats, floats, usable, whole
 from analytics.mackinnon import Trend
 from analytics.near_unit_root import root_quantiles
@@ -140,11 +141,12 @@ def hurst(residual: Any, most: int = 20) -> float:
     """
     most = whole(most, "most", 2)
     values = _series(residual, 2 * most)
-    steps = np.arange(1, most + 1)
-    squares = np.array([float(np.mean((values[k:] - values[:-k]) ** 2)) for k in steps])
+    squares = np.empty(most)
+    kernels.mean_squared_steps(values, most, squares)
     if not (squares > 0.0).all():
         return math.nan
-    log_step = np.log(steps) - np.log(steps).mean()
+    log_step = np.log(np.arange(1, most + 1))
+    log_step -= log_step.mean()
     return float(log_step @ np.log(squares) / (log_step @ log_step) / 2.0)
 
 
@@ -191,23 +193,9 @@ def variance_ratio(residual: Any, q: int = 2) -> VarianceRatio:
     """
     q = whole(q, "q", 2)
     values = _series(residual, 2 * q)
-    change = np.diff(values)
-    count = len(change)
-    mean = change.mean()
-    squares = (change - mean) ** 2
-    total = float(squares.sum())
-    if not total * total > 0.0:
-        return VarianceRatio(math.nan, math.nan, math.nan, q, count)
-    long = values[q:] - values[:-q] - q * mean
-    scale = q * (count - q + 1) * (1.0 - q / count)
-    ratio = float(long @ long) / scale / (total / (count - 1))
-    variance = sum(
-        (2.0 * (q - k) / q) ** 2 * float(squares[k:] @ squares[:-k]) / total**2 * count
-        for k in range(1, q)
-    )
-    statistic = math.sqrt(count) * (ratio - 1.0) / math.sqrt(variance) if variance else math.nan
+    ratio, statistic = kernels.variance_ratio_parts(values, q)
     p_value = math.erfc(abs(statistic) / math.sqrt(2.0))
-    return VarianceRatio(ratio, statistic, p_value, q, count)
+    return VarianceRatio(ratio, statistic, p_value, q, len(values) - 1)
 
 
 def zero_crossings(residual: Any) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from analytics.drift import cusum
 from analytics.hedges import RollingHuber, RollingOls
 from analytics.kalman_filter import KalmanHedge
-from analytics.persistence import half_life
+from analytics.persistence import half_life, hurst
 from analytics.relation import engle_granger
 from analytics.trend import correlation, momentum
 from analytics.zscores import Z_KINDS, RollingZ
@@ -28,5 +28,7 @@ def warm_up() -> None:
         RollingZ(10, kind).extend(y)
     momentum(y, 10)
     correlation(y, x, 10)
-    half_life(engle_granger(y, x).residual)
+    residual = engle_granger(y, x).residual
+    half_life(residual)
+    hurst(residual)
     cusum(y, x)

@@ -12,6 +12,7 @@ from kernels.series import (
     root_mean_square_return,
     slope_against_time,
 )
+from kernels.steps import mean_squared_steps, variance_ratio_parts
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "lag_sums",
     "less_hedge",
     "level_statistic",
+    "mean_squared_steps",
     "relative_changes",
     "relative_strength",
     "robust_z",
@@ -39,4 +41,5 @@ __all__ = [
     "slope_against_time",
     "start_kalman",
     "take_out",
+    "variance_ratio_parts",
 ]

@@ -113,6 +113,15 @@ def test_hurst_tells_walks_trends_and_reversion_apart():
     assert math.isnan(analytics.hurst(np.full(100, 1.0)))
 
 
+@pytest.mark.parametrize("most", [2, 20])
+def test_hurst_is_half_the_slope_of_squared_steps_on_their_length(most):
+    walk = 60_000.0 + np.cumsum(np.random.default_rng(8).standard_t(3, 500))
+    steps = np.arange(1, most + 1)
+    squares = [np.mean((walk[k:] - walk[:-k]) ** 2) for k in steps]
+    expected = np.polyfit(np.log(steps), np.log(squares), 1)[0] / 2.0
+    assert analytics.hurst(walk, most) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("q", [2, 5, 20])
 def test_variance_ratio_equals_arch(q):
     from arch.unitroot import VarianceRatio

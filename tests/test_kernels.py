@@ -185,7 +185,7 @@ def test_every_kernel_is_machine_code_without_the_interpreters_lock():
     made = [
         function
         for module in (kernels.adf, kernels.huber, kernels.kalman, kernels.ols, kernels.series,
-                       kernels.zscore)
+                       kernels.steps, kernels.zscore)
         for function in vars(module).values()
         if hasattr(function, "targetoptions")
     ]  # fmt: skip
