@@ -445,11 +445,21 @@ class Recorder:
                 f"{title}: connected, but reading has been waiting for the record for "
                 f"{waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
             )
+        garbled = (
+            f"{self._not_understood} of {self._messages} messages were not understood"
+            if self._not_understood
+            else ""
+        )
+        if garbled and not self._trades:
+            return "silent" if silent else again, (
+                f"{title}: connected, but {garbled}: it may have changed its format. "
+                "Choose another venue, and look for a newer version of Tandem."
+            )
         if silent:
             names = _listed(silent)
             text = (
-                f"{title}: connected and subscribed, but no trade of {names} for {seconds}: check "
-                "the symbol"
+                f"{title}: connected and subscribed, but no trade of {names} for {seconds}"
+                f"{garbled and ', and ' + garbled}: check the symbol"
             )
             if len(silent) == len(self._tracks):
                 return "silent", f"{text}, or choose another venue."
@@ -460,11 +470,8 @@ class Recorder:
         for other in self._lines[1:]:
             if other.failure is not None:
                 return "live", f"{title}: trades are live, bid and ask are not ({other.failure})."
-        if self._not_understood:
-            return "live", (
-                f"{title}: live; {self._not_understood} of {self._messages} messages were not "
-                "understood and skipped."
-            )
+        if garbled:
+            return "live", f"{title}: live; {garbled} and skipped."
         return "live", f"{title}: live."
 
     def _describe_player(self, title: str, silent: tuple[str, ...]) -> tuple[State, str]:

@@ -1,10 +1,14 @@
 """The recorder against a local exchange that speaks the real protocols and fails on demand."""
 
+import gc
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from config import Settings
@@ -70,18 +74,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def exchange() -> Iterator[Exchange]:
+    with Exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def desk(exchange: Exchange) -> Iterator[Desk]:
+    # After the exchange, so that its recorders end before it: none knocks at a closing door.
     desk = Desk()
     yield desk
     desk.sink.blocked.set()
     for recorder in desk.recorders:
         assert recorder.stop(10.0), "a recorder's thread did not end"
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
 
 
 def live(recorder: Recorder) -> Callable[[], bool]:
@@ -389,6 +394,63 @@ def test_garbage_is_counted_and_what_is_good_still_arrives(
     assert f"{len(junk)} of {len(junk) + 1} messages" in recorder.status().text
     warned = [record for record in caplog.records if "not understood" in record.getMessage()]
     assert len(warned) == 1
+
+
+def test_a_venue_that_changes_its_format_is_not_taken_for_a_silent_one(
+    desk: Desk, exchange: Exchange
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    for number in range(20):
+        price = {"price": {"value": 61_000, "scale": 0}}
+        exchange.raw(json.dumps({"data": {"e": "aggTrade", "s": "BTCUSDT", "a": number} | price}))
+    words = "20 of 20 messages were not understood"
+    status = wait_until(lambda: words in (s := recorder.status()).text and s)
+    assert (status.messages, status.not_understood, status.trades) == (20, 20, 0)
+    wait_until(lambda: recorder.status().silent)
+    assert words in recorder.status().text, "a change of format is not silence"
+
+
+def test_two_hundred_connections_in_a_row_leave_nothing_behind(
+    desk: Desk, exchange: Exchange
+) -> None:
+    _reconnect(desk, exchange, 200)
+
+
+@pytest.mark.slow
+def test_ten_thousand_connections_in_a_row_leave_nothing_behind(
+    desk: Desk, exchange: Exchange
+) -> None:
+    _reconnect(desk, exchange, 10_000)
+
+
+def _reconnect(desk: Desk, exchange: Exchange, times: int) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, backoff=lambda: iter([0.0] * 20_000))
+    used: list[tuple[int, int, int]] = []
+    for number in range(1, times + 1):
+        wait_until(lambda n=number: exchange.opened == n and exchange.connections() == 1)
+        exchange.trade("BTCUSDT", float(number))
+        wait_until(lambda n=number: desk.buffer.count(BTC) >= min(n, 10_000))
+        if number in (times // 10, times):
+            gc.collect()
+            used.append((threading.active_count(), _open_files(), _memory_mb()))
+        exchange.drop()
+    recorder.stop(10.0)
+    (threads, files, memory_mb), (threads_after, files_after, memory_after_mb) = used
+    assert threads_after <= threads
+    assert files_after <= files + 2
+    assert memory_after_mb < memory_mb + 20
+    ids = [trade.trade_id for trade in desk.sink.of(Trade)]
+    assert ids == [sent.trade_id for sent in exchange.sent]
+
+
+def _open_files() -> int:
+    listing = Path("/proc/self/fd")
+    return len(list(listing.iterdir())) if listing.exists() else 0
+
+
+def _memory_mb() -> int:
+    return psutil.Process().memory_info().rss // 2**20
 
 
 def test_an_oversized_message_ends_the_connection_not_the_program(
