@@ -551,6 +551,70 @@ def count_trades(closed: npt.NDArray[np.void], counts: npt.NDArray[np.float64]) 
 
 
 @compiled
+def _wait(
+    now: Any,
+    rules: Any,
+    t: int,
+    time_us: npt.NDArray[np.int64],
+    z: npt.NDArray[np.float64],
+    usable: npt.NDArray[np.bool_],
+    equity: npt.NDArray[np.float64],
+    gross: npt.NDArray[np.float64],
+) -> int:
+    """Pass over the bars at which a flat trader has nothing to do; return the first that may ask.
+
+    Marks are left as they are: an entry sets them.
+    """
+    cash, entry, begin = now.cash, rules.entry, t
+    while t < len(time_us) and not (usable[t] and abs(z[t]) >= entry):
+        equity[t] = cash
+        gross[t] = 0.0
+        t += 1
+    if t > begin:
+        now.time_us = time_us[t - 1]
+    return t
+
+
+@compiled
+def _hold(
+    now: Any,
+    rules: Any,
+    t: int,
+    time_us: npt.NDArray[np.int64],
+    y: npt.NDArray[np.float64],
+    x: npt.NDArray[np.float64],
+    z: npt.NDArray[np.float64],
+    usable: npt.NDArray[np.bool_],
+    equity: npt.NDArray[np.float64],
+    gross: npt.NDArray[np.float64],
+) -> int:
+    """Pass over the bars at which a position that costs nothing to hold is only marked."""
+    cash, side, begin, bars = now.cash, now.side, t, now.bars
+    y_quantity, x_quantity = now.y_quantity, now.x_quantity
+    y_mark, x_mark = now.y_mark, now.x_mark
+    out, stop, most = rules.exit, rules.stop, rules.time_stop_bars
+    while t < len(time_us):
+        against = -side * z[t]
+        if usable[t] and (against >= stop or against <= out or 0 < most <= bars + 1):
+            break
+        bars += 1
+        if np.isfinite(y[t]):
+            y_mark = y[t]
+        if np.isfinite(x[t]):
+            x_mark = x[t]
+        y_value, x_value = y_quantity * y_mark, x_quantity * x_mark
+        equity[t] = cash + (y_value + x_value)
+        gross[t] = abs(y_value) + abs(x_value)
+        t += 1
+    if t > begin:
+        now.time_us = time_us[t - 1]
+        now.hedge_bars += bars - now.bars
+        now.bars = bars
+        now.y_mark, now.x_mark = y_mark, x_mark
+    return t
+
+
+@compiled
 def run_lean(
     now_array: npt.NDArray[np.void],
     rules_array: npt.NDArray[np.void],
@@ -579,8 +643,20 @@ def run_lean(
     now = now_array[0]
     rules = rules_array[0]
     has_funding, has_alpha = len(funding_y) > 0, len(alpha) > 0
+    is_still = not has_funding and rules.y_borrow <= 0.0 and rules.x_borrow <= 0.0
+    is_still = is_still and rules.rehedge_bars == 0 and rules.rehedge_drift <= 0.0
     trade, row = scratch[0], scratch_row[0]
-    for t in range(first, len(time_us)):
+    t = first
+    while t < len(time_us):
+        if now.order == NONE:
+            if now.side == 0 and now.cool == 0 and now.blocked == 0:
+                t = _wait(now, rules, t, time_us, z, usable, equity, gross)
+            elif now.side != 0 and is_still:
+                before = t
+                t = _hold(now, rules, t, time_us, y, x, z, usable, equity, gross)
+                counts[BARS_IN] += t - before
+            if t >= len(time_us):
+                break
         filled, _ = _step(
             now, rules, time_us[t], y[t], x[t], y_open[t], x_open[t], z[t],
             alpha[t] if has_alpha else np.nan, beta[t], usable[t],
@@ -597,6 +673,7 @@ def run_lean(
         else:
             equity[t] = now.cash
             gross[t] = 0.0
+        t += 1
     counts[TRADED] += now.traded
     counts[REFUSED] += now.refused
 
@@ -608,17 +685,20 @@ def leave(
     time_us: int,
     y: float,
     x: float,
-    spread: float,
+    alpha: float,
+    beta: float,
     trade: npt.NDArray[np.void],
 ) -> bool:
     """Close what is held at these prices, whatever the rules say; False where nothing is held.
 
-    Booked as a time stop asked for and filled at `time_us`.
+    Booked as a time stop asked for and filled at `time_us`. An order that waits is dropped.
     """
     now, rules = now_array[0], rules_array[0]
+    now.order, now.target = NONE, 0
     if now.side == 0:
         return False
     now.order, now.order_us, now.order_z = TIME_STOP, time_us, np.nan
+    spread = _spread(rules, y, x, alpha, beta)
     _close(now, rules, time_us, y, x, spread, trade[0])
-    now.order, now.target = NONE, 0
+    now.order = NONE
     return True

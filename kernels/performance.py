@@ -79,9 +79,9 @@ def measure(
                 recovered, is_open = t, False
             peak, peak_bar = value, t
         else:
-            fall = (peak - value) / peak
-            if fall > worst:
-                worst, worst_peak, trough, is_open = fall, peak_bar, t, True
+            if peak - value > worst * peak:
+                worst, worst_peak = (peak - value) / peak, peak_bar
+                trough, is_open = t, True
             if value < lowest:
                 lowest = value
         total += gross[t]

@@ -314,6 +314,17 @@ class Trader:
         self._now = now
         return TraderBars(*out)
 
+    def leave(self, time_us: int, y: float, x: float, alpha: float, beta: float) -> None:
+        """Close what is held at these prices, whatever the rules say; costs are paid.
+
+        Booked as a time stop of the bar at `time_us`; does nothing when flat. `alpha` and `beta`
+        are the hedge known before the bar.
+        """
+        now, trade = self._now.copy(), np.empty(1, kernel.CLOSED)
+        if kernel.leave(now, self._rules, time_us, y, x, alpha, beta, trade):
+            self._closed = [*self._closed, trade]
+        self._now = now
+
     @property
     def position(self) -> Position | None:
         """What is held now, or None."""
