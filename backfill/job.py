@@ -87,6 +87,7 @@ class Tally:
     minutes: int = 0
     lost: int = 0
     while_off: bool = False
+    is_warming: bool = False
     reason: str = ""
     ended_s: float | None = None
 
@@ -128,6 +129,8 @@ def _say(
     paused_s: float,
     is_budget: bool,
 ) -> tuple[State, str]:
+    if not jobs and tally.is_warming:
+        return "waiting", f"Earlier trades of {symbol} follow once its stream has given one."
     if not jobs:
         return "done", _ended(symbol, tally)
     missed = "missed while Tandem was not running" if tally.while_off else "missed"

@@ -680,7 +680,8 @@ class Backfill:
         shown = []
         for name, tally in list(self._tallies.items()):
             jobs = groups.get(name, [])
-            tally.ended_s = None if jobs else tally.ended_s or now
+            tally.is_warming = name in self._warming and self._warming[name].left > 0
+            tally.ended_s = None if jobs or tally.is_warming else tally.ended_s or now
             if tally.ended_s is not None and now - tally.ended_s > _SHOWN_S:
                 del self._tallies[name]
                 continue

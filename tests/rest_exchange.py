@@ -33,7 +33,6 @@ __all__ = ["RestExchange", "Tape"]
 
 _PAGE = 1_000
 _KRAKEN_MINUTES = 720
-_BINANCE_REACH_US = 48 * HOUR_US
 # Answers that are not answers: what goes wrong on the way, or in the venue.
 _BROKEN = ("hang", "drip", "truncated", "cut", "garbage", "oversized", "endless", "reset", "packed")
 
@@ -155,6 +154,7 @@ class RestExchange:
         self.foreign_weight = 0
         self.throttled = 0
         self.ahead_us = 0
+        self.reach_us = 48 * HOUR_US
         self.connections = 0
         self.broken: list[str] = []
         self._used: Counter[int] = Counter()
@@ -280,7 +280,7 @@ class RestExchange:
         else:
             since_us = int(query["startTime"]) * 1000
             first = tape.first_since(since_us)
-        if is_usdm and since_us < self.now_us() - _BINANCE_REACH_US:
+        if is_usdm and since_us < self.now_us() - self.reach_us:
             return (
                 400,
                 weight,
