@@ -1,0 +1,242 @@
+"""Socket to disk under load: trades per second, delays, 300 instruments, recovery after a cut.
+
+python -m benchmarks.load [--rate 50000] [--seconds 60] [--only full,delay,wide,cut] [--profile]
+
+A server in a process of its own sends Binance's aggTrade frames, one trade in each, over TCP. This
+process holds all the rest: websocket-client's connection, the parser, the hot buffer, the record on
+disk, and a reader that polls the record and the newest trades four times a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import cProfile
+import hashlib
+import multiprocessing
+import pstats
+import re
+import socket
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.machine import describe
+from config import Settings
+from feeds import BinanceUsdm
+from market import MINUTE_US, now_us
+from recorder import Recorder, Timing
+from recorder.line import Line
+from storage import HotBuffer, Store
+
+FULL_RATE, DELAY_RATE = 50_000, 5_000
+_TICK_S = 0.002
+
+
+# The venue ----------------------------------------------------------------------------------
+
+
+def serve(line: Connection, symbols: int, rate: float, seconds: float, cut_s: float) -> None:
+    """Send `rate` trades a second for `seconds`; hang up once after `cut_s`, if that is not 0.
+
+    Frames are put together by hand: a server that spent more on a frame than its client would
+    measure itself.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    line.send(listener.getsockname()[1])
+    connection = _shake(listener)
+    names = [f"T{number}USDT".encode() for number in range(symbols)]
+    sent, start, cut_at = 0, time.perf_counter(), 0.0
+    while (passed := time.perf_counter() - start) < seconds:
+        due = int(passed * rate)
+        if due > sent:
+            try:
+                connection.sendall(b"".join(_frame(names, n) for n in range(sent, due)))
+            except OSError:
+                break
+            sent = due
+        if cut_s and passed > cut_s:
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+            cut_s, cut_at = 0.0, time.perf_counter()
+            connection = _shake(listener)
+        time.sleep(_TICK_S)
+    line.send((sent, cut_at))
+    line.recv()
+    connection.close()
+
+
+def _frame(names: list[bytes], number: int) -> bytes:
+    symbol, trade_id = names[number % len(names)], number // len(names)
+    body = (
+        b'{"stream":"%b@aggTrade","data":{"e":"aggTrade","E":%d,"a":%d,"s":"%b","p":"61800.%02d",'
+        b'"q":"0.006","nq":"0.006","f":5266583935,"l":5266583935,"T":%d,"m":false,"st":1}}'
+    )
+    now_ms = time.time_ns() // 1_000_000
+    data = body % (symbol.lower(), now_ms, trade_id, symbol, number % 100, now_ms)
+    return b"\x81\x7e" + len(data).to_bytes(2, "big") + data
+
+
+def _shake(listener: socket.socket) -> socket.socket:
+    connection, _ = listener.accept()
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += connection.recv(4_096)
+    key = re.search(rb"(?i)sec-websocket-key: (\S+)", request)
+    assert key is not None
+    digest = hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+    )
+    return connection
+
+
+# The client ---------------------------------------------------------------------------------
+
+
+class TimedBuffer(HotBuffer):
+    """A hot buffer that notes how old each batch's first trade is once it is in."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.ages_us: list[int] = []
+
+    def append(self, trades):  # noqa: ANN001, D102
+        super().append(trades)
+        self.ages_us.append(now_us() - trades[0].time_us)
+
+
+def run(
+    title: str, symbols: int, rate: float, seconds: float, cut_s: float = 0.0, step: float = 10.0
+) -> None:
+    """Record what the server sends and print what became of it."""
+    line, other = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(other, symbols, rate, seconds, cut_s), daemon=True
+    )
+    process.start()
+    url = f"ws://127.0.0.1:{line.recv()}"
+    names = frozenset(f"binance-usdm:T{number}USDT" for number in range(symbols))
+    print(f"\n{title}: {rate:,.0f} trades/s, {symbols} instruments, {seconds:g} s")
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "load.sqlite", 100, 500_000)
+        buffer = TimedBuffer(50_000 if symbols < 10 else 2_000)
+        recorder = Recorder(
+            BinanceUsdm(url), store, buffer, Settings(), Timing(), lambda: iter([0.05] * 1_000)
+        )
+        recorder.watch(names)
+        stop = threading.Event()
+        reader = threading.Thread(target=_poll, args=(store, buffer, min(names), stop))
+        recorder.start()
+        reader.start()
+        _watch(recorder, store, line, seconds, step)
+        sent, cut_at = line.recv()
+        # A cut loses what was on its way: then the last trade sent is what is waited for.
+        last = (sent - 1) // symbols
+        name = f"binance-usdm:T{(sent - 1) % symbols}USDT"
+        deadline = time.monotonic() + 60.0
+        while time.monotonic() < deadline:
+            newest = buffer.last(name)
+            if newest is not None and newest.trade_id == last:
+                break
+            time.sleep(0.02)
+        caught_up_s = 60.0 - (deadline - time.monotonic())
+        flushed = store.flush(60.0)
+        stop.set()
+        reader.join()
+        gaps = [gap for one in names for gap in store.gaps(one, 0)] if cut_s else []
+        missing = sum(gap.last_id - gap.first_id + 1 for gap in gaps)
+        recorder.stop()
+        written, status = store.health().written, recorder.status()
+        store.close()
+        print(
+            f"sent {sent:,}, recorded {written:,}, in gaps {missing:,}, "
+            f"unaccounted {sent - written - missing:,}, not understood {status.not_understood}, "
+            f"caught up {caught_up_s:.2f} s after the last was sent, all on disk: {flushed}"
+        )
+        ages = np.array(buffer.ages_us) / 1_000.0
+        shares = np.percentile(ages, (50, 90, 99, 100))
+        print(
+            "made to hot buffer, ms: median {:.1f}, 90 % {:.1f}, 99 % {:.1f}, most {:.0f}".format(
+                *shares
+            )
+        )
+        if cut_at:
+            print(f"reconnects {status.reconnects}, holes {len(gaps)}")
+        line.send("end")
+    process.join(10.0)
+
+
+def _watch(recorder: Recorder, store: Store, line: Connection, seconds: float, step: float) -> None:
+    process, start = psutil.Process(), time.monotonic()
+    process.cpu_percent()
+    print("seconds  memory MB     trades  waiting  trades/s  delay ms  CPU %")
+    due = min(step, seconds)
+    while not line.poll(max(0.0, start + due - time.monotonic())):
+        status, health = recorder.status(), store.health()
+        print(
+            f"{time.monotonic() - start:7.0f}  {process.memory_info().rss / 1e6:9.0f}  "
+            f"{status.trades:9,d}  {health.queued:7,d}  {status.trades_per_s:8,.0f}  "
+            f"{status.delay_ms:8.1f}  {process.cpu_percent():5.0f}",
+            flush=True,
+        )
+        due += step
+
+
+def _poll(store: Store, buffer: HotBuffer, name: str, stop: threading.Event) -> None:
+    """Read as a page does, four times a second: what is new, and a minute of bars off the disk."""
+    cursor = 0
+    while not stop.wait(0.25):
+        _, cursor = buffer.since(name, cursor)
+        now = now_us()
+        store.bars(name, now - MINUTE_US, now)
+        store.health()
+
+
+def _profile_lines() -> list[cProfile.Profile]:
+    """Have the recorder's threads run under a profiler."""
+    profiles: list[cProfile.Profile] = []
+    plain = Line._run
+
+    def profiled(self: Line) -> None:
+        profile = cProfile.Profile(time.thread_time)
+        profiles.append(profile)
+        profile.runcall(plain, self)
+
+    Line._run = profiled
+    return profiles
+
+
+def main() -> None:
+    """Run the loads asked for, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rate", type=float, default=FULL_RATE)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--only", default="full,delay,wide,cut")
+    parser.add_argument("--profile", action="store_true", help="show where the reading thread is")
+    options = parser.parse_args()
+    wanted, short = options.only.split(","), min(options.seconds, 15.0)
+    profiles = _profile_lines() if options.profile else []
+    print(describe("websocket-client", "orjson", "numpy"))
+    if "full" in wanted:
+        run("sustained", 2, options.rate, options.seconds)
+    if "delay" in wanted:
+        run("delay", 2, DELAY_RATE, short)
+    if "wide" in wanted:
+        run("300 instruments on one connection", 300, DELAY_RATE, short)
+    if "cut" in wanted:
+        run("a cut in the middle", 2, DELAY_RATE, short, cut_s=short / 2)
+    for profile in profiles:
+        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(14)
+
+
+if __name__ == "__main__":
+    main()
