@@ -192,8 +192,11 @@ def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
     if kind in (int, float):
         return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
     if setting.name.endswith("_rest_url"):
-        if not text.startswith(("http://", "https://")):
-            raise SettingError(f"{label} must start with https:// (or http:// for a local server).")
+        if text and not text.startswith(("http://", "https://")):
+            raise SettingError(
+                f"{label} must start with https:// (or http:// for a local server), or be empty: "
+                "then nothing is asked of it."
+            )
     elif setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
         raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
     return kind(text)

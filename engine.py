@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import analytics
+from backfill import Progress
 from config import Settings
 from desk import Desk, PairView
 from ingest import Choice, FeedStatus, Ingest, create_feed
@@ -42,6 +43,7 @@ from market import (
 )
 from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
 from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
+from upkeep import Upkeep
 
 log = logging.getLogger("tandem.engine")
 
@@ -95,6 +97,7 @@ class Snapshot:
     store: StoreHealth
     recorded: int
     gaps: int
+    filling: tuple[Progress, ...]
     y: LegNow
     x: LegNow
     view: PairView | None
@@ -135,12 +138,14 @@ class Engine:
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.store: Store | NullStore = self._open_store()
         self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
+        self.upkeep = Upkeep(settings, self.store)
         self.desk = Desk(
             self.buffer,
             self.store,
             grace_us=settings.grace_ms * 1_000,
             stale_us=int(settings.stale_s * SECOND_US),
             keep=settings.history_bars,
+            arriving=self.upkeep.is_arriving,
         )
         self._sessions: dict[str, _Session] = {}
         self._released: dict[str, float] = {}
@@ -165,6 +170,7 @@ class Engine:
     def start(self) -> None:
         """Begin to connect, record and compute."""
         self.ingest.resolve(self.settings.venue)
+        self.upkeep.start()
         self._pool.submit(self._warm_up)
         self._thread.start()
 
@@ -175,6 +181,7 @@ class Engine:
         self._stop.set()
         self._priced.set()
         self.ingest.stop()
+        self.upkeep.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.desk.save()
@@ -237,6 +244,8 @@ class Engine:
         while not self._stop.wait(STEP_S):
             try:
                 self._subscribe()
+                for filled in self.upkeep.take_filled():
+                    self.desk.amended(filled.instrument, filled.start_us, filled.end_us)
                 self.desk.step(self.ingest.now_us)
                 self._problem = ""
             except (DataError, FeedError, SettingError, StoreError) as error:
@@ -314,7 +323,10 @@ class Engine:
         pinned = self.pair_defaults()
         wanted = active | set(pinned)
         self.desk.want(wanted, pinned)
-        legs = {leg for pair in wanted for leg in (pair.y, pair.x)}
+        # On screen before what merely runs along.
+        ranked = list(dict.fromkeys(leg for pair in (*active, *pinned) for leg in (pair.y, pair.x)))
+        self.upkeep.attend(ranked, ranked)
+        legs = set(ranked)
         # Newest first, as far as the limit goes: a pair looked at again finds its feed running.
         for leg in reversed(lingering):
             if len(legs) < self.settings.max_instruments:
@@ -376,6 +388,11 @@ class Engine:
             choice=self.ingest.choice(),
             store=self.store.health(),
             recorded=self._recorded_before + self.store.health().written,
+            filling=tuple(
+                one
+                for one in self.upkeep.progress()
+                if one.instrument in (settings.y, settings.x) and one.state != "done"
+            ),
             gaps=sum(self._gaps_of(leg, now) for leg in (settings.y, settings.x)),
             y=y,
             x=x,

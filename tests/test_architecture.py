@@ -14,7 +14,7 @@ LAYERS = [
     {"trading", "tables"},
     {"backtest"},
     {"ingest", "pair", "backfill"},
-    {"desk"},
+    {"desk", "upkeep"},
     {"engine"},
     {"ui"},
     {"app"},

@@ -62,6 +62,7 @@ def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapsho
             store=StoreHealth("recording", "", written=10_000, bytes=124_000_000),
             recorded=3_210_000,
             gaps=0,
+            filling=(),
             y=y,
             x=x,
             view=view,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import socket
@@ -14,7 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import Settings
+
 ROOT = Path(__file__).parents[2]
+REST_URLS = [
+    field.name for field in dataclasses.fields(Settings) if field.name.endswith("_rest_url")
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ def running_app(folder: Path, settings: Mapping[str, str]) -> Iterator[App]:
     port = free_port()
     log = folder / "app.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
+    # No test may ask a real venue for anything.
+    environ |= {f"TANDEM_{name.upper()}": "" for name in REST_URLS}
     environ |= {
         "TANDEM_DATABASE": str(folder / "tandem.sqlite"),
         "PYTHONUNBUFFERED": "1",

@@ -1,0 +1,133 @@
+"""Keeping the record whole: holes filled, fresh instruments given a past, symbol lists renewed.
+
+What the desk records live is one thread's work; this is the other: what was missed is fetched from
+the venues' REST interfaces, in the background, within their limits.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import feeds.rest
+from backfill import Backfill, Client, Filled, Progress
+from backfill.worker import Record
+from catalogue import Catalogue
+from config import Settings
+from feeds.rest import Listing, RestVenue
+from ingest import create_feed
+from market import MINUTE_US, FeedError, MessageError, now_us, split_instrument
+
+log = logging.getLogger("tandem.upkeep")
+
+CHECK_S = 1.0
+# A pair that waits for its past should find that it was asked for.
+_ASKED_S = 2.0
+_ARRIVING = ("waiting", "filling", "candles")
+
+
+class Kept(Record, Protocol):
+    """The record, with the small things that are kept in it by name."""
+
+    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
+        """Return what was kept under a key, and when."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something under a key."""
+
+
+class Upkeep:
+    """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
+
+    Parameters
+    ----------
+    settings : Settings
+    record : Kept
+        Where what is fetched goes.
+    """
+
+    def __init__(self, settings: Settings, record: Kept) -> None:
+        self._settings = settings
+        self._backfill = Backfill(
+            settings, record, self._rest, Client(connect_s=settings.connect_timeout_s)
+        )
+        self.catalogue = Catalogue(
+            record.load_state_dated,
+            record.save_state,
+            self._listings,
+            lambda venue: create_feed(venue, settings),
+        )
+        self._warmed: dict[str, float] = {}
+        self._venues: frozenset[str] = frozenset()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
+
+    def start(self) -> None:
+        """Begin; nothing is asked of any venue before `attend`."""
+        self._backfill.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within two seconds; call it before the record is closed."""
+        self._stop.set()
+        self._backfill.stop()
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def attend(self, instruments: Sequence[str], fresh: Iterable[str]) -> None:
+        """Say what is read now; cheap.
+
+        Parameters
+        ----------
+        instruments : sequence of str
+            Most important first: whose holes are filled first.
+        fresh : iterable of str
+            Those of them that should have a past: as many one-minute bars as a pair keeps.
+        """
+        self._backfill.want(instruments)
+        self._venues = frozenset(split_instrument(name)[0] for name in instruments)
+        start_us = now_us() - self._settings.history_bars * MINUTE_US
+        for name in fresh:
+            if name not in self._warmed and self._rest(split_instrument(name)[0]) is not None:
+                self._warmed[name] = time.monotonic()
+                self._backfill.warm(name, start_us)
+
+    def is_arriving(self, instrument: str) -> bool:
+        """Tell whether more of an instrument's past is on its way."""
+        asked = self._warmed.get(instrument)
+        if asked is not None and time.monotonic() - asked < _ASKED_S:
+            return True
+        return any(
+            one.instrument == instrument and one.state in _ARRIVING
+            for one in self._backfill.progress()
+        )
+
+    def progress(self) -> tuple[Progress, ...]:
+        """Return how filling goes, per instrument."""
+        return self._backfill.progress()
+
+    def take_filled(self) -> list[Filled]:
+        """Return what the record holds since the last call."""
+        return self._backfill.take_filled()
+
+    def _rest(self, venue: str) -> RestVenue | None:
+        url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")
+        return feeds.rest.create(venue, url) if url else None
+
+    def _listings(self, venue: str) -> list[Listing] | None:
+        return self._backfill.fetch_listing(venue) if self._rest(venue) is not None else None
+
+    def _run(self) -> None:
+        while not self._stop.wait(CHECK_S):
+            for venue in self._venues:
+                if not self._stop.is_set() and self.catalogue.due(venue):
+                    self._renew(venue)
+
+    def _renew(self, venue: str) -> None:
+        try:
+            self.catalogue.refresh(venue)
+        except (FeedError, MessageError) as error:
+            log.warning("The symbols of %s are taken as typed for now: %s", venue, error)
