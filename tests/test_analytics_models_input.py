@@ -262,13 +262,22 @@ def test_a_constant_leg_is_never_taken_for_a_relation(name, leg):
 
 
 @pytest.mark.parametrize("name", TWO)
-@pytest.mark.parametrize("kind", [np.float32, np.int64, np.int32])
-def test_narrow_and_whole_numbers_give_what_their_doubles_give(name, kind):
-    y, x = (np.round(100.0 * column).astype(kind) for column in pair(34, bars=200, base=1_000.0))
-    narrow, wide = TWO[name](y, x), TWO[name](y.astype(float), x.astype(float))
+@pytest.mark.parametrize("kind", [np.float32, np.int64, np.int32, list])
+def test_narrow_and_whole_numbers_and_lists_give_what_their_doubles_give(name, kind):
+    legs = [np.round(100.0 * column) for column in pair(34, bars=200, base=1_000.0)]
+    given = [leg.tolist() if kind is list else leg.astype(kind) for leg in legs]
+    narrow, wide = TWO[name](*given), TWO[name](*(np.array(leg, dtype=float) for leg in given))
     ours, theirs = answers(narrow, *NUMBERS), answers(wide, *NUMBERS)
     assert ours
     assert all(np.array_equal(*both, equal_nan=True) for both in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_column_may_be_whole_numbers_or_a_list(name):
+    column = np.round(100.0 * pair(42, bars=200, base=1_000.0)[0])
+    expected = repr(ONE[name](column))
+    assert repr(ONE[name](column.astype(np.int64))) == expected
+    assert repr(ONE[name](column.tolist())) == expected
 
 
 @pytest.mark.parametrize("name", TWO)
