@@ -7,6 +7,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Literal, Protocol
 
 from config import Settings
@@ -38,6 +39,8 @@ from storage import HotBuffer
 log = logging.getLogger("tandem.recorder")
 
 Feed = WebsocketFeed | GeneratedFeed
+
+_instrument = itemgetter(0)
 
 _LOG_EVERY_S = 10.0
 _KEPT_ERRORS = 5
@@ -295,7 +298,8 @@ class Recorder:
                 self._heed(event)
         passed, fresh, gaps = sift(self._admit(trades), self._tracks, self._consecutive)
         if fresh:
-            self._buffer.append(fresh)
+            # Each instrument's in one run: the buffer takes a lock for every run.
+            self._buffer.append(sorted(fresh, key=_instrument))
         for quote in quotes.values():
             self._buffer.put_quote(quote)
         for rate in funding.values():
