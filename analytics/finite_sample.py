@@ -7,8 +7,8 @@ of Applied Econometrics 11. Simulated with independent normal increments and no 
 MacKinnon's 1, 5 and 10 % critical values of 2010 they give those p-values to within a twentieth.
 
 Published values, these among them, are for a number of lags that was fixed. AIC's choice takes the
-more negative statistic a little too often: at those values a 5 % test of 50 bars rejects 7.8 % of
-unrelated pairs, of 100 bars 6.7 %, of 1,000 bars 5.2 %. `analytics/finite_sample_search.py` holds
+more negative statistic a little too often: at those values a 5 % test of 50 bars rejects 7.6 % of
+unrelated pairs, of 100 bars 6.8 %, of 1,000 bars 5.3 %. `analytics/finite_sample_search.py` holds
 what that adds.
 """
 

@@ -70,7 +70,7 @@ class EngleGranger:
         the critical values, which as all that were published are for a fixed number of lags.
     p_value_searched : float
         The same with AIC's choice of the lags allowed for: the honest one under 1,000 bars, where
-        a 5 % test by `p_value` rejects more (7.8 % of unrelated pairs at 50 bars, 6.7 % at 100).
+        a 5 % test by `p_value` rejects more (7.6 % of unrelated pairs at 50 bars, 6.8 % at 100).
         Simulated with the default `max_lags`. `p_value` where `lags` was given.
     p_value_asymptotic : float
         MacKinnon (1994), of an endless sample: what statsmodels' ``coint`` gives.
