@@ -92,7 +92,7 @@ class Bench:
             self.buffer,
             tests.exchange.Settings(),
             TIMING,
-            lambda: iter([0.02] * 100_000),
+            lambda: iter([0.005] * 100_000),
             self.clock,
             recorded=self.store.last_trade,
         )
@@ -220,6 +220,18 @@ class Certificates:
 
 def _drop(bench: Bench) -> None:
     bench.exchange.drop()
+
+
+def drop_often(times: int) -> Callable[[Bench], None]:
+    """Return a fault that drops every new connection as soon as it is there."""
+
+    def dropped(bench: Bench) -> None:
+        for _ in range(times):
+            opened = bench.exchange.opened
+            bench.exchange.drop()
+            wait_until(lambda n=opened: bench.exchange.opened > n)
+
+    return dropped
 
 
 def _close(bench: Bench) -> None:
@@ -399,6 +411,7 @@ FAULTS = (
     Fault("connection dropped, OKX", _drop, "okx"),
     Fault("connection dropped, Bybit", _drop, "bybit"),
     Fault("connection dropped, Bitstamp", _drop, "bitstamp"),
+    Fault("dropped 50 times in a row", drop_often(50)),
     Fault("closed by the venue", _close),
     Fault("goodbye announced", _shutdown, loses=False),
     Fault("half-open (silent TCP)", _half_open),
