@@ -21,7 +21,6 @@ from analytics.persistence import (
 )
 from analytics.quality import SpreadQuality, spread_quality
 from analytics.relation import AdfTest, EngleGranger, adf, engle_granger, rolling_adf
-from analytics.soundness import Soundness, soundness
 from analytics.system import Johansen, PhillipsOuliaris, johansen, phillips_ouliaris
 from analytics.trend import (
     Momentum,
@@ -31,6 +30,7 @@ from analytics.trend import (
     roll_spread,
     rsi,
 )
+from analytics.verdict import Soundness, soundness
 from analytics.warm import warm_up
 from analytics.zscores import RollingZ, ZScore, zscore
 
