@@ -53,3 +53,10 @@ __all__ = [
     "Trader",
     "TraderBars",
 ]
+
+if __name__ == "__main__":
+    import sys
+
+    from trading.command import main
+
+    sys.exit(main())

@@ -8,11 +8,12 @@ import threading
 
 import numpy as np
 import pytest
+from cashbook import follow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import backtest
-from backtest import BarsIn, Costs, Rules, Trader
+from backtest import BarsIn, Costs, Limits, Rules, Trader
 from market import DataError
 
 COSTS = Costs(fee_bp=5.0, y_half_spread_bp=1.0, x_half_spread_bp=3.0, slippage_bp=0.5)
@@ -64,104 +65,7 @@ def plain_bars(z, y=None, x=None, beta=2.0, **more) -> BarsIn:
     return BarsIn(**columns | more)
 
 
-# The twin ---------------------------------------------------------------------------------
-
-
-class Twin:
-    """Rules followed one bar at a time, every flow of money in one list."""
-
-    def __init__(self, rules: Rules, costs: Costs) -> None:
-        self.rules, self.costs = rules, costs
-        self.flows: list[tuple[str, float]] = []  # what for, amount received
-        self.held = {"y": 0.0, "x": 0.0}
-        self.marks = {"y": math.nan, "x": math.nan}
-        self.side = self.bars = self.barred = 0
-        self.waiting: tuple[str, float] | None = None  # order, beta
-
-    def fill(self, leg: str, quantity: float, price: float) -> None:
-        self.held[leg] += quantity
-        self.flows.append(("legs", -quantity * price))
-        value = abs(quantity) * price
-        half = getattr(self.costs, f"{leg}_half_spread_bp") + self.costs.slippage_bp
-        self.flows.append(("fees", -value * self.costs.fee_bp / 1e4))
-        self.flows.append(("spread", -value * half / 1e4))
-
-    def size_of_x(self, y_quantity: float, y: float, x: float, beta: float) -> float:
-        if self.rules.sizing == "unit":
-            return -y_quantity
-        if self.rules.sizing == "dollar":
-            return -y_quantity * y / x
-        return -beta * y_quantity * (y / x if self.rules.log_prices else 1.0)
-
-    def step(self, y, x, y_open, x_open, z, beta, usable, funding_y, funding_x) -> str:
-        both_traded = not (math.isnan(y_open) or math.isnan(x_open))
-        if usable and both_traded and self.waiting is not None:
-            order, order_beta = self.waiting
-            if self.side == 0:
-                self.side = 1 if order == "enter long" else -1
-                self.bars = 0
-                y_quantity = self.side * self.rules.notional / y_open
-                self.fill("y", y_quantity, y_open)
-                self.fill("x", self.size_of_x(y_quantity, y_open, x_open, order_beta), x_open)
-            else:
-                self.fill("y", -self.held["y"], y_open)
-                self.fill("x", -self.held["x"], x_open)
-                self.barred = self.side if order != "exit" else self.barred
-                self.side = 0
-                self.held = {"y": 0.0, "x": 0.0}
-            self.waiting = None
-        self.marks = {"y": y, "x": x}
-        if self.side:
-            self.bars += 1
-            self.flows.append(("funding", -self.held["y"] * y * funding_y))
-            self.flows.append(("funding", -self.held["x"] * x * funding_x))
-        return self.decide(z, beta) if usable else "none"
-
-    def decide(self, z: float, beta: float) -> str:
-        rules = self.rules
-        if self.side and self.waiting:
-            return "none"
-        wanted = None
-        if self.side:
-            score = z * self.side
-            if not math.isnan(z) and score <= -rules.stop:
-                wanted = "stop"
-            elif not math.isnan(z) and score >= -rules.exit:
-                wanted = "exit"
-            elif rules.time_stop_bars and self.bars >= rules.time_stop_bars:
-                wanted = "time stop"
-            self.waiting = (wanted, beta) if wanted else None
-            return wanted or "none"
-        if math.isnan(z):
-            return "none"
-        if self.barred and z * self.barred >= -rules.exit:
-            self.barred = 0
-        if not self.barred and rules.entry <= abs(z) < rules.stop:
-            wanted = "enter long" if z < 0 else "enter short"
-        before = self.waiting[0] if self.waiting else None
-        self.waiting = (wanted, beta) if wanted else None
-        if wanted == before:
-            return "none"
-        return wanted or "withdrawn"
-
-    @property
-    def equity(self) -> float:
-        marks = sum(self.held[leg] * self.marks[leg] for leg in "yx") if self.side else 0.0
-        return math.fsum(amount for _, amount in self.flows) + marks
-
-    def total(self, what: str) -> float:
-        return math.fsum(amount for name, amount in self.flows if name == what)
-
-
-def run_twin(bars: BarsIn, rules: Rules, costs: Costs):
-    twin = Twin(rules, costs)
-    rows = []
-    for t in range(len(bars.time_us)):
-        funding = (0.0, 0.0) if bars.funding_y is None else (bars.funding_y[t], bars.funding_x[t])
-        names = ("y", "x", "y_open", "x_open", "z", "beta", "usable")
-        event = twin.step(*(getattr(bars, name)[t].item() for name in names), *funding)
-        rows.append((event, twin.side, twin.held["y"], twin.held["x"], twin.equity))
-    return twin, rows
+# Against the twin -------------------------------------------------------------------------
 
 
 some_rules = st.builds(
@@ -172,15 +76,44 @@ some_rules = st.builds(
     time_stop_bars=st.sampled_from([0, 1, 3, 10]),
     sizing=st.sampled_from(backtest.SIZINGS),
     log_prices=st.booleans(),
+    fill_at=st.sampled_from(["open", "close"]),
+    cool_down_bars=st.sampled_from([0, 0, 1, 4]),
+    rehedge_bars=st.sampled_from([0, 0, 2, 5]),
+    rehedge_percent=st.sampled_from([0.0, 0.0, 20.0]),
+    negative_beta=st.sampled_from(["hold", "skip"]),
+    most_gross=st.sampled_from([math.inf, 15_000.0]),
+)
+some_costs = st.sampled_from(
+    [
+        COSTS,
+        Costs(fee_bp=0.0),
+        Costs(
+            fee_bp=-1.0, x_fee_bp=7.0, slippage_bp=1.0, x_slippage_bp=4.0,
+            y_borrow_percent=300.0, x_borrow_percent=900.0,
+        ),
+    ]
+)  # fmt: skip
+some_limits = st.sampled_from(
+    [
+        Limits(),
+        Limits(y_lot=0.5, x_lot=25.0, y_tick=0.05, x_tick=0.25),
+        Limits(x_lot=1.0, y_minimum=50.0, x_minimum=9_000.0),
+    ]
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), rules=some_rules, holes=st.sampled_from([0.0, 0.2, 0.7]))
-def test_agrees_with_the_plain_twin_at_every_bar(seed, rules, holes):
+@given(
+    seed=st.integers(0, 10_000),
+    rules=some_rules,
+    costs=some_costs,
+    limits=some_limits,
+    holes=st.sampled_from([0.0, 0.2, 0.7]),
+)
+def test_agrees_with_the_plain_twin_at_every_bar(seed, rules, costs, limits, holes):
     bars = random_bars(seed, 300, holes=holes)
-    twin, rows = run_twin(bars, rules, COSTS)
-    trader = Trader(rules, COSTS)
+    twin, rows = follow(bars, rules, costs, limits)
+    trader = Trader(rules, costs, limits=limits)
     done = trader.extend(bars)
     assert [backtest.EVENTS[code] for code in done.event] == [row[0] for row in rows]
     assert done.position.tolist() == [row[1] for row in rows]
@@ -188,63 +121,81 @@ def test_agrees_with_the_plain_twin_at_every_bar(seed, rules, holes):
     np.testing.assert_allclose(done.x_quantity, [row[3] for row in rows], rtol=1e-12)
     np.testing.assert_allclose(done.equity, [row[4] for row in rows], rtol=1e-9, atol=1e-6)
     assert trader.cash == pytest.approx(math.fsum(a for _, a in twin.flows), abs=1e-6)
+    assert trader.refused == twin.refused
+    assert trader.traded == pytest.approx(twin.traded)
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), rules=some_rules)
-def test_equity_is_cash_plus_marks_at_every_bar(seed, rules):
+@given(seed=st.integers(0, 10_000), rules=some_rules, costs=some_costs, limits=some_limits)
+def test_equity_is_cash_plus_marks_at_every_bar(seed, rules, costs, limits):
     bars = random_bars(seed, 300)
-    done = Trader(rules, COSTS, capital=1_000.0).extend(bars)
+    done = Trader(rules, costs, 1_000.0, limits).extend(bars)
     marks = done.y_quantity * bars.y + done.x_quantity * bars.x
     np.testing.assert_array_equal(done.equity, done.cash + marks)
+    sizes = abs(done.y_quantity * bars.y) + abs(done.x_quantity * bars.x)
+    np.testing.assert_array_equal(done.gross, sizes)
+
+
+PARTS = ("fees", "spread_cost", "funding", "borrow")
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), rules=some_rules)
-def test_profit_parts_sum_to_the_total(seed, rules):
+@given(seed=st.integers(0, 10_000), rules=some_rules, costs=some_costs, limits=some_limits)
+def test_profit_parts_sum_to_the_total(seed, rules, costs, limits):
     bars = random_bars(seed, 300)
-    trader = Trader(rules, COSTS)
+    bars = dataclasses.replace(bars, alpha=np.linspace(-1.0, 3.0, 300))
+    trader = Trader(rules, costs, limits=limits)
     done = trader.extend(bars)
-    twin, _ = run_twin(bars, rules, COSTS)
-    total = sum(trade.net for trade in trader.trades)
-    fees = sum(trade.fees for trade in trader.trades)
-    spread_cost = sum(trade.spread_cost for trade in trader.trades)
-    funding = sum(trade.funding for trade in trader.trades)
-    if trader.position is not None:
-        held = trader.position
-        legs = (bars.y[-1] - held.entry_y, bars.x[-1] - held.entry_x)
-        total += held.y_quantity * legs[0] + held.x_quantity * legs[1]
-        total -= held.fees + held.spread_cost + held.funding
-        fees, spread_cost = fees + held.fees, spread_cost + held.spread_cost
-        funding += held.funding
+    twin, _ = follow(bars, rules, costs, limits)
+    trades, held = trader.trades, trader.position
+    paid = {part: sum(getattr(trade, part) for trade in trades) for part in PARTS}
+    total = sum(trade.net for trade in trades)
+    if held is not None:
+        paid = {part: value + getattr(held, part) for part, value in paid.items()}
+        total += held.gross(bars.y[-1], bars.x[-1]) - sum(getattr(held, part) for part in PARTS)
     assert done.equity[-1] == pytest.approx(total, abs=1e-6)
-    assert (fees, spread_cost, funding) == pytest.approx(
-        (-twin.total("fees"), -twin.total("spread"), -twin.total("funding")), abs=1e-6
-    )
-    for trade in trader.trades:
-        parts = trade.gross - trade.fees - trade.spread_cost - trade.funding
-        assert trade.net == pytest.approx(parts, abs=1e-9)
+    assert paid == {part: pytest.approx(-twin.total(part), abs=1e-6) for part in PARTS}
+    for trade in trades:
+        assert trade.convergence + trade.hedge_drift == pytest.approx(trade.gross, abs=1e-8)
+        parts = trade.convergence + trade.hedge_drift - trade.fees - trade.spread_cost
+        assert trade.net == pytest.approx(parts - trade.funding - trade.borrow, abs=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), rules=some_rules, costs=some_costs, limits=some_limits)
+def test_fills_are_the_flows_of_both_legs(seed, rules, costs, limits):
+    bars = random_bars(seed, 300)
+    trader = Trader(rules, costs, limits=limits)
+    done = trader.extend(bars)
+    twin, _ = follow(bars, rules, costs, limits)
+    assert [(f.time_us, f.leg) for f in trader.fills] == [row[:2] for row in twin.fills]
+    ours = np.array([f[2:] for f in trader.fills]).reshape(-1, 4)
+    theirs = np.array([row[2:] for row in twin.fills]).reshape(-1, 4)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    held = sum(f.quantity for f in trader.fills if f.leg == "x")
+    assert held == pytest.approx(done.x_quantity[-1], abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     rules=some_rules,
+    limits=some_limits,
     cuts=st.lists(st.integers(0, 200), max_size=12),
     restarts=st.booleans(),
 )
-def test_any_chunking_gives_the_same_bits(seed, rules, cuts, restarts):
+def test_any_chunking_gives_the_same_bits(seed, rules, limits, cuts, restarts):
     bars = random_bars(seed, 200)
-    whole = Trader(rules, COSTS)
+    whole = Trader(rules, COSTS, limits=limits)
     expected = whole.extend(bars)
-    trader = Trader(rules, COSTS)
+    trader = Trader(rules, COSTS, limits=limits)
     parts = []
     edges = [0, *sorted(cuts), 200]
     for start, stop in zip(edges, edges[1:], strict=False):
         parts.append(trader.extend(cut(bars, start, stop)))
         if restarts:
             saved = trader.state()
-            trader = Trader(rules, COSTS)
+            trader = Trader(rules, COSTS, limits=limits)
             trader.restore(saved)
     for field in dataclasses.fields(expected):
         joined = np.concatenate([getattr(part, field.name) for part in parts])
@@ -525,6 +476,12 @@ def test_the_open_position_can_be_marked():
         ({"sizing": "<b>all</b>"}, "choose one of hedge, dollar, unit"),
         ({"notional": 0.0}, "positive amount"),
         ({"notional": math.inf}, "positive amount"),
+        ({"cool_down_bars": -1}, "cool-down is -1"),
+        ({"rehedge_bars": -2}, "re-hedge is -2"),
+        ({"rehedge_percent": math.nan}, "means nothing"),
+        ({"most_gross": 0.0}, "maximum gross"),
+        ({"fill_at": "best"}, "choose one of open, close"),
+        ({"negative_beta": "flip"}, "choose one of hold, skip"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(wrong, says):
@@ -538,6 +495,13 @@ def test_rules_that_contradict_themselves_are_refused(wrong, says):
 def test_costs_that_are_none_are_refused(wrong):
     with pytest.raises(DataError, match="use basis points"):
         Costs(**wrong)
+
+
+def test_borrow_and_limits_that_are_none_are_refused():
+    with pytest.raises(DataError, match="percent per year"):
+        Costs(y_borrow_percent=-1.0)
+    with pytest.raises(DataError, match="x_lot is -1"):
+        Limits(x_lot=-1.0)
 
 
 def test_bars_that_do_not_fit_are_refused_and_change_nothing():
@@ -588,3 +552,177 @@ def test_readers_see_one_moment_while_another_thread_extends():
     whole.extend(bars)
     assert not torn
     assert trader.closed.tobytes() == whole.closed.tobytes()
+
+
+# Sizes, limits, re-hedging, cool-down -----------------------------------------------------
+
+
+def test_fills_at_the_next_close_where_asked():
+    bars = plain_bars([0, -2.5, -1, 0, 0], y=[100, 90, 95, 99, 98])
+    trader = Trader(Rules(fill_at="close", notional=95.0), FREE)
+    done = trader.extend(bars)
+    (trade,) = trader.trades
+    assert (trade.entry_us, trade.entry_y, trade.exit_us, trade.exit_y) == (2e6, 95.0, 4e6, 98.0)
+    assert done.position.tolist() == [0, 0, 1, 1, 0]
+    assert trade.bars == 2
+
+
+def test_a_fill_at_the_close_needs_both_legs_to_trade_in_the_bar():
+    bars = plain_bars([-2.5] * 4)
+    x_open = np.array([50.0, np.nan, np.nan, 50.0])
+    rules = Rules(fill_at="close")
+    done = Trader(rules, FREE).extend(dataclasses.replace(bars, x_open=x_open))
+    assert done.position.tolist() == [0, 0, 0, 1]
+
+
+def test_cool_down_skips_closes_after_an_exit():
+    z = [-2.5, -2.5, 0.0, -2.5, -2.5, -2.5, -2.5]
+    plain = Trader(Rules(), FREE).extend(plain_bars(z))
+    assert events(plain)[2] == (3, "enter long"), "the bar that filled the exit may ask"
+    cooled = Trader(Rules(cool_down_bars=2), FREE).extend(plain_bars(z))
+    assert events(cooled)[2] == (5, "enter long")
+
+
+def test_rehedging_every_n_bars_trades_x_only_and_books_what_it_closes():
+    beta = np.array([2.0, 2.0, 2.5, 3.0, 3.0, 3.0])
+    bars = plain_bars([-2.5, -2, -2, -2, -2, 0], y=[100] * 6, x=[50, 50, 52, 54, 54, 54])
+    bars = dataclasses.replace(bars, beta=beta)
+    trader = Trader(Rules(notional=100.0, rehedge_bars=2), FREE)
+    done = trader.extend(bars)
+    assert done.y_quantity.tolist() == [0, 1, 1, 1, 1, 1]
+    assert done.x_quantity.tolist() == [0, -2, -2, -2.5, -2.5, -3.0]
+    assert [backtest.EVENTS[code] for code in done.filled[[3, 5]]] == ["re-hedge", "re-hedge"]
+    assert done.equity.tolist() == [0, 0, -4, -9, -9, -9]
+    assert [(f.time_us, f.leg, f.quantity) for f in trader.fills[2:]] == [
+        (3e6, "x", -0.5),
+        (5e6, "x", -0.5),
+    ]
+    assert trader.position is not None and trader.position.gross(100.0, 54.0) == -9.0
+
+
+def test_rehedging_by_percent_waits_until_beta_is_that_far_away():
+    beta = np.array([2.0, 2.0, 2.1, 2.19, 2.21, 2.21, 2.21])
+    bars = dataclasses.replace(plain_bars([-2.5] + [-2] * 6), beta=beta)
+    done = Trader(Rules(rehedge_percent=10.0), FREE).extend(bars)
+    assert events(done) == [(0, "enter long"), (4, "re-hedge")]
+    rules = Rules(rehedge_percent=10.0, sizing="dollar")
+    assert len(events(Trader(rules, FREE).extend(bars))) == 1, "dollar sizes do not know beta"
+
+
+def test_an_exit_goes_before_a_rehedge_that_waits():
+    bars = plain_bars([-2.5, -2, 0, 0, 0])
+    x_open = np.array([50.0, 50.0, np.nan, np.nan, 50.0])
+    rules = Rules(rehedge_bars=1)
+    trader = Trader(rules, FREE)
+    done = trader.extend(dataclasses.replace(bars, x_open=x_open))
+    assert events(done) == [(0, "enter long"), (1, "re-hedge"), (2, "exit")]
+    assert trader.trades[0].rehedges == 0
+
+
+def test_maximum_gross_scales_both_legs_down():
+    done = Trader(Rules(most_gross=5_000.0), FREE).extend(plain_bars([-2.5, -2.5]))
+    assert done.gross[-1] == pytest.approx(5_000.0)
+    assert done.x_quantity[-1] == pytest.approx(-2.0 * done.y_quantity[-1])
+
+
+def test_a_rehedge_that_would_pass_the_maximum_gross_is_not_made():
+    beta = np.array([2.0, 2.0, 3.0, 3.0, 3.0])
+    bars = dataclasses.replace(plain_bars([-2.5, -2, -2, -2, -2]), beta=beta)
+    rules = Rules(notional=100.0, most_gross=210.0, rehedge_percent=10.0)
+    done = Trader(rules, FREE).extend(bars)
+    assert done.x_quantity.tolist() == [0, -2, -2, -2, -2]
+    assert events(done) == [(0, "enter long"), (2, "re-hedge")], "and is not asked for again"
+
+
+def test_sizes_are_whole_lots_rounded_towards_zero():
+    limits = Limits(y_lot=0.3, x_lot=0.7)
+    done = Trader(Rules(notional=100.0), FREE, limits=limits).extend(plain_bars([2.5, 2.5]))
+    assert done.y_quantity[-1] == pytest.approx(-0.9)
+    assert done.x_quantity[-1] == pytest.approx(1.4)
+
+
+@pytest.mark.parametrize("limits", [Limits(y_lot=2.0), Limits(x_lot=3.0), Limits(x_minimum=101.0)])
+def test_an_entry_without_room_for_both_legs_waits_and_is_counted(limits):
+    trader = Trader(Rules(notional=100.0), COSTS, limits=limits)
+    done = trader.extend(plain_bars([-2.5, -2.5, -2.5, -1.0]))
+    assert not done.position.any() and not done.equity.any()
+    assert events(done) == [(0, "enter long"), (3, "withdrawn")]
+    assert trader.refused == 3
+
+
+def test_ticks_round_a_fill_against_us():
+    costs = Costs(fee_bp=0.0, y_half_spread_bp=10.0)
+    limits = Limits(y_tick=0.25, x_tick=0.25)
+    trader = Trader(Rules(notional=100.0), costs, limits=limits)
+    trader.extend(plain_bars([-2.5, -2.5, 0, 0]))
+    lost = [fill.spread_cost for fill in trader.fills]
+    assert lost == pytest.approx([0.25, 0.0, 0.25, 0.0]), "100.1 up to 100.25, 99.9 down to 99.75"
+
+
+def test_a_short_leg_pays_for_its_loan_by_the_time_that_passes():
+    bars = plain_bars([-2.5, -2, -2, 0, 0])
+    day = np.array([0, 1, 2, 5, 6]) * 86_400_000_000
+    costs = Costs(fee_bp=0.0, y_borrow_percent=99.0, x_borrow_percent=36.525)
+    trader = Trader(Rules(notional=1_000.0), costs)
+    done = trader.extend(dataclasses.replace(bars, time_us=day))
+    (trade,) = trader.trades
+    assert trade.borrow == pytest.approx(1_000.0 * 0.001 * 5), "x is short from day 1 to day 6"
+    assert done.equity[-1] == pytest.approx(-5.0) and trade.net == pytest.approx(-5.0)
+
+
+def test_legs_may_trade_at_different_venues():
+    costs = Costs(fee_bp=10.0, slippage_bp=1.0, x_fee_bp=0.0, x_slippage_bp=3.0)
+    trader = Trader(Rules(notional=1_000.0), costs)
+    trader.extend(plain_bars([-2.5, -2.5]))
+    assert [(f.leg, f.fee, f.spread_cost) for f in trader.fills] == [
+        ("y", pytest.approx(1.0), pytest.approx(0.1)),
+        ("x", 0.0, pytest.approx(0.3)),
+    ]
+    assert costs.round_trip_bp(2.0) == pytest.approx((20.0, 2.0 + 12.0))
+
+
+def test_the_rule_for_a_negative_beta():
+    held = Trader(Rules(), FREE).extend(plain_bars([-2.5, -2.5], beta=-2.0))
+    assert held.x_quantity[-1] == 2.0 * held.y_quantity[-1] > 0.0
+    for sizing in backtest.SIZINGS:
+        rules = Rules(negative_beta="skip", sizing=sizing)
+        assert not events(Trader(rules, FREE).extend(plain_bars([-2.5, -2.5], beta=-2.0)))
+
+
+@pytest.mark.parametrize("log_prices", [False, True])
+def test_profit_is_split_into_convergence_and_hedge_drift(log_prices):
+    """With the hedge standing still all of it is convergence; what alpha moves is drift."""
+    y, x = np.array([100.0, 100, 103, 104, 104]), np.array([50.0, 50, 50, 51, 51])
+    bars = plain_bars([-2.5, -2, -2, 0, 0], y=y, x=x, beta=2.0)
+    still = Trader(Rules(notional=100.0, log_prices=log_prices), FREE)
+    still.extend(dataclasses.replace(bars, alpha=np.full(5, 1.0)))
+    moved = Trader(Rules(notional=100.0, log_prices=log_prices), FREE)
+    moved.extend(dataclasses.replace(bars, alpha=np.array([1.0, 1.0, 1.0, 1.0, 1.5])))
+    (one,), (other,) = still.trades, moved.trades
+    of_logs = 100.0 * (math.log(104 / 100) - 2.0 * math.log(51 / 50))
+    expected = of_logs if log_prices else 4.0 - 2.0
+    assert one.convergence == pytest.approx(expected)
+    assert one.hedge_drift == pytest.approx(one.gross - expected)
+    assert other.gross == one.gross
+    unit = 100.0 if log_prices else 1.0
+    assert other.convergence == pytest.approx(expected - 0.5 * unit)
+
+
+def test_without_alpha_the_split_is_not_known():
+    trader = Trader(Rules(), FREE)
+    trader.extend(plain_bars([-2.5, -2, 0, 0]))
+    (trade,) = trader.trades
+    assert math.isnan(trade.convergence) and math.isnan(trade.hedge_drift)
+    assert trade.net == 0.0
+
+
+def test_leaving_closes_at_the_price_given_and_drops_what_waits():
+    trader = Trader(Rules(notional=100.0), COSTS)
+    trader.leave(0, 100.0, 50.0, 0.0, 2.0)
+    assert not trader.trades
+    trader.extend(plain_bars([-2.5, -2.5, -2.5]))
+    trader.leave(2_000_000, 101.0, 50.0, 0.0, 2.0)
+    (trade,) = trader.trades
+    assert (trade.gross, trade.reason) == (pytest.approx(1.0), "time stop")
+    assert trader.position is None and trader.order is None
+    assert trader.cash == pytest.approx(trade.net)

@@ -1,0 +1,47 @@
+"""Two legs out of files, on the grid that suits their bars."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bars import AlignedBars, align, join
+from market import DAY_US, DataError
+
+Bars = npt.NDArray[np.void]
+
+# A leg of a file is stale once it missed so many bars.
+STALE_BARS = 2
+MOST_BARS = 5_000_000
+
+
+def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS) -> AlignedBars:
+    """Put two legs together: on a clock grid inside the day, at common times for longer bars.
+
+    Parameters
+    ----------
+    y_bars, x_bars, interval_us
+        As `tables.pair_from` gives them.
+    most : int
+        Bars the grid may have.
+
+    Raises
+    ------
+    DataError
+        No bar in common, or a grid of too many bars.
+    """
+    if not (len(y_bars) and len(x_bars)):
+        raise DataError("A leg has no bars; choose an instrument that has some.")
+    if interval_us >= DAY_US:
+        return join(y_bars, x_bars, interval_us)
+    start_us = max(int(y_bars["time_us"][0]), int(x_bars["time_us"][0]))
+    end_us = min(int(y_bars["time_us"][-1]), int(x_bars["time_us"][-1])) + interval_us
+    start_us, end_us = start_us // interval_us * interval_us, end_us // interval_us * interval_us
+    count = (end_us - start_us) // interval_us
+    if count > most:
+        raise DataError(
+            f"The files span {count:,} bars; at most {most:,} are followed. "
+            "Choose a longer bar or a shorter file."
+        )
+    stale_us = STALE_BARS * interval_us
+    return align(y_bars, x_bars, interval_us, start_us, end_us, stale_us=stale_us)
