@@ -42,9 +42,11 @@ SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
     backtest.WITHDRAWN: "exit",
 }
 
-# Spans fetched later that are kept in mind per instrument, and how long a pair waits for them.
+# Spans fetched later that are kept in mind per instrument; how long a pair waits for them before
+# it is opened, and how long after that it may still be opened anew.
 MOST_AMENDED = 1_000
 WAIT_S = 10.0
+SETTLE_S = 30.0
 
 STATE_EVERY_US = 300 * SECOND_US
 MEMORY_SECONDS = 86_400
@@ -135,6 +137,7 @@ class LivePair:
         self.next_us = 0
         self.saved_us = 0
         self.opened = False
+        self.signalled = False
         self.view: PairView | None = None
 
     def publish(self) -> None:
@@ -185,7 +188,9 @@ class Desk:
         self._stale_us = stale_us
         self._keep = keep
         self._arriving = arriving
+        # When a pair was first to be opened, and when it was.
         self._waiting: dict[PairSettings, float] = {}
+        self._opened: dict[PairSettings, float] = {}
         self._legs: dict[str, Leg] = {}
         self._pairs: dict[PairSettings, LivePair] = {}
         self._wanted: frozenset[PairSettings] = frozenset()
@@ -239,16 +244,21 @@ class Desk:
     def amended(self, instrument: str, start_us: int, end_us: int) -> None:
         """Learn that the record now holds trades or candles of a span that were missing.
 
-        What was shown stays: a pair that has spoken carries on. One that still warms up has shown
-        nothing, and is opened anew on the longer history.
+        What was shown stays: a pair that has signalled carries on. One that still warms up, or was
+        opened a moment ago and has not signalled, is opened anew on the longer history.
         """
         leg = self._legs.get(instrument)
         if leg is not None and leg.first_us and end_us > leg.first_us:
             leg.amended = [*leg.amended[1 - MOST_AMENDED :], (max(start_us, leg.first_us), end_us)]
         for settings, live in list(self._pairs.items()):
-            progress = live.stream.progress
-            if instrument in (settings.y, settings.x) and progress.seen < progress.needed:
+            if instrument in (settings.y, settings.x) and self._may_reopen(settings, live):
                 del self._pairs[settings]
+
+    def _may_reopen(self, settings: PairSettings, live: LivePair) -> bool:
+        progress = live.stream.progress
+        if progress.seen < progress.needed:
+            return True
+        return not live.signalled and time.monotonic() - self._opened[settings] < SETTLE_S
 
     def forget(self, instrument: str) -> None:
         """Drop what is kept in memory of an instrument that nobody reads any more."""
@@ -297,8 +307,9 @@ class Desk:
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:
             del self._pairs[gone]
-        for gone in self._waiting.keys() - self._wanted:
-            del self._waiting[gone]
+        for known in (self._waiting, self._opened):
+            for gone in known.keys() - self._wanted:
+                del known[gone]
         opened = 0
         for settings in self._wanted:
             # Opening reads the record: a few at a time, so that the pairs that run keep pace.
@@ -331,6 +342,7 @@ class Desk:
         if live is None:
             live = self._open(settings, until_us)
             self._pairs[settings] = live
+            self._opened.setdefault(settings, time.monotonic())
         if until_us > live.next_us:
             self._extend(live, until_us)
         if settings in self._pinned and now_us - live.saved_us > STATE_EVERY_US:
@@ -418,6 +430,7 @@ class Desk:
             for at in np.flatnonzero(tail["event"])
         ]
         if rows:
+            live.signalled = True
             self._history.save_signals(live.stream.settings.key, rows)
 
     def _save(self, live: LivePair) -> None:

@@ -449,16 +449,16 @@ class Engine:
         )
 
     def _gaps_of(self, instrument: str, now: int) -> int:
-        """Count the holes of the last day that were not filled; read anew every few seconds."""
+        """Count the last day's holes that nothing stands in for; read anew every few seconds."""
         at, count = self._gaps.get(instrument, (-math.inf, 0))
         if time.monotonic() - at > GAPS_S:
             try:
-                gaps = self.store.gaps(instrument, now - DAY_US)
+                gaps = self.store.gaps(instrument, now - DAY_US, ("open", "lost"))
             except StoreError as error:
                 self._unreadable = f"The record cannot be read: {error} Prices and signals go on."
             else:
                 self._unreadable = ""
-                count = sum(gap.state != "filled" for gap in gaps)
+                count = len(gaps)
             self._gaps[instrument] = (time.monotonic(), count)
         return count
 

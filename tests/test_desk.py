@@ -278,7 +278,8 @@ def test_a_pair_that_warms_up_is_opened_anew_on_history_that_arrives() -> None:
     assert view is not None and view.progress.seen == view.progress.needed
 
 
-def test_history_that_arrives_late_rewrites_nothing_that_was_shown() -> None:
+def test_history_that_arrives_late_rewrites_nothing_that_was_shown(monkeypatch) -> None:
+    monkeypatch.setattr("desk.SETTLE_S", 0.0)
     trades = market(300, 4)
     hole = cut_at(trades, 100), cut_at(trades, 140)
     kept = [*trades[: hole[0]], *trades[hole[1] :]]
@@ -295,6 +296,22 @@ def test_history_that_arrives_late_rewrites_nothing_that_was_shown() -> None:
     # But whoever asks for the bars now sees them whole.
     assert len(running.seconds(PAIR.y, *span)) > 30
     assert not len(plain.seconds(PAIR.y, span[0] + 2 * SECOND_US, span[1]))
+
+
+def test_a_pair_that_has_signalled_is_never_opened_anew() -> None:
+    trades = market(400, 3)
+    running, record = run(trades, list(range(0, len(trades), 7)))
+    assert record.saved
+    view = running.view(PAIR)
+    record.trades = trades
+    running.amended(PAIR.y, START_US, START_US + SECOND_US)
+    assert running.view(PAIR) is view
+    quiet, other = run(market(38, 3), list(range(0, 300, 5)))
+    view = quiet.view(PAIR)
+    assert view is not None and view.progress.seen == view.progress.needed
+    assert not other.saved
+    quiet.amended(PAIR.y, START_US, START_US + SECOND_US)
+    assert quiet.view(PAIR) is None
 
 
 def test_a_pair_waits_for_its_history_but_not_for_ever(monkeypatch) -> None:
