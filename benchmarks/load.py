@@ -30,7 +30,7 @@ import psutil
 from benchmarks.machine import describe
 from config import Settings
 from feeds import BinanceUsdm
-from market import MINUTE_US, now_us
+from market import MINUTE_US, now_us, steady_s
 from recorder import Recorder, Timing
 from recorder.line import Line
 from storage import HotBuffer, Store
@@ -52,7 +52,7 @@ def serve(line: Connection, symbols: int, rate: float, seconds: float, cut_s: fl
     line.send(listener.getsockname()[1])
     connection = _shake(listener)
     names = [f"T{number}USDT".encode() for number in range(symbols)]
-    sent, start, cut_at = 0, time.perf_counter(), 0.0
+    sent, start = 0, time.perf_counter()
     while (passed := time.perf_counter() - start) < seconds:
         due = int(passed * rate)
         if due > sent:
@@ -64,10 +64,11 @@ def serve(line: Connection, symbols: int, rate: float, seconds: float, cut_s: fl
         if cut_s and passed > cut_s:
             connection.shutdown(socket.SHUT_RDWR)
             connection.close()
-            cut_s, cut_at = 0.0, time.perf_counter()
+            cut_s = 0.0
             connection = _shake(listener)
+            sent = int((time.perf_counter() - start) * rate)  # trading went on meanwhile
         time.sleep(_TICK_S)
-    line.send((sent, cut_at))
+    line.send(sent)
     line.recv()
     connection.close()
 
@@ -108,10 +109,12 @@ class TimedBuffer(HotBuffer):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.ages_us: list[int] = []
+        self.times_s: list[float] = []
 
     def append(self, trades):  # noqa: ANN001, D102
         super().append(trades)
         self.ages_us.append(now_us() - trades[0].time_us)
+        self.times_s.append(steady_s())
 
 
 def run(
@@ -138,7 +141,7 @@ def run(
         recorder.start()
         reader.start()
         _watch(recorder, store, line, seconds, step)
-        sent, cut_at = line.recv()
+        sent = line.recv()
         # A cut loses what was on its way: then the last trade sent is what is waited for.
         last = (sent - 1) // symbols
         name = f"binance-usdm:T{(sent - 1) % symbols}USDT"
@@ -152,7 +155,7 @@ def run(
         flushed = store.flush(60.0)
         stop.set()
         reader.join()
-        gaps = [gap for one in names for gap in store.gaps(one, 0)] if cut_s else []
+        gaps = [gap for one in names for gap in store.gaps(one, 0)]
         missing = sum(gap.last_id - gap.first_id + 1 for gap in gaps)
         recorder.stop()
         written, status = store.health().written, recorder.status()
@@ -169,8 +172,11 @@ def run(
                 *shares
             )
         )
-        if cut_at:
-            print(f"reconnects {status.reconnects}, holes {len(gaps)}")
+        if cut_s:
+            longest_s = np.diff(buffer.times_s).max()
+            print(
+                f"reconnects {status.reconnects}, holes {len(gaps)}, back after {longest_s:.2f} s"
+            )
         line.send("end")
     process.join(10.0)
 

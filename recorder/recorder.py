@@ -167,7 +167,7 @@ class Recorder:
             self._asked = (instruments, quoted)
             instruments = self._within_limit(instruments)
             self._tracks = {
-                name: self._tracks.get(name) or Track(self._known(name))
+                name: self._tracks.get(name) or Track(self._known(name), not self.feed.generated)
                 for name in sorted(instruments)
             }
             self._wanted, self._quoted = instruments, quoted & instruments

@@ -43,6 +43,8 @@ class Track:
     ----------
     known : sequence of Trade
         The newest trades the hot buffer or the record holds already, oldest first.
+    may_miss : bool
+        Whether trades may be missing since then: what is generated has no holes.
 
     Attributes
     ----------
@@ -52,8 +54,8 @@ class Track:
 
     __slots__ = ("heard", "is_cut", "last_id", "last_us", "recent", "since")
 
-    def __init__(self, known: Sequence[Trade]) -> None:
-        self.is_cut = bool(known)
+    def __init__(self, known: Sequence[Trade], may_miss: bool) -> None:
+        self.is_cut = may_miss and bool(known)
         self.last_id: TradeId | None = known[-1].trade_id if known else None
         self.last_us = known[-1].time_us if known else 0
         self.recent = Recent()

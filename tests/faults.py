@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import market
+import recorder.link
 import recorder.wire
 import tests.dialects
 import tests.exchange
@@ -361,6 +362,14 @@ def _clock_steps(bench: Bench) -> None:
     bench.let_trade(60)
 
 
+def _asleep(bench: Bench) -> None:
+    bench.exchange.freeze()
+    bench.let_trade()
+    slept = mock.patch.object(recorder.link, "steady_s", lambda: market.steady_s() + 3_600.0)
+    with slept:
+        wait_until(lambda: bench.recorder.status().reconnects or bench.recorder.failure())
+
+
 def _dated_ahead(bench: Bench) -> None:
     time_ms = (bench.now_us() + DAY_US - SECOND_US) // 1_000
     for symbol in bench.symbols:
@@ -432,6 +441,7 @@ FAULTS = (
     Fault("24 hours without a connection, OKX", _a_day_without, "okx"),
     Fault("renewed before the 24 h cut", _a_day_old, loses=False),
     Fault("this machine's clock steps by an hour, both ways", _clock_steps, loses=False),
+    Fault("this machine sleeps for an hour", _asleep),
     Fault("trade dated a day ahead", _dated_ahead, loses=False),
     Fault("record slower than the market", _slow_record, queue=50, loses=False),
     Fault("instrument left and taken up again", _left_and_taken_up),

@@ -76,4 +76,7 @@ def survives(feed: WebsocketFeed, raw: bytes | str) -> None:
         if isinstance(event, Notice):
             assert event.text.isprintable()
             assert len(event.text) < 300
-        assert not isinstance(event, Funding)
+        if isinstance(event, Funding):
+            assert feed.charges_funding
+            assert -1.0 < event.rate < 1.0
+            assert 0.0 < event.mark_price < 1e15

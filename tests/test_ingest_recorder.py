@@ -25,7 +25,7 @@ from feeds import (
     Route,
     Simulated,
 )
-from market import Event, Funding, Gap, Quote, StoreFull, Trade
+from market import Event, Funding, Gap, Quote, StoreFull, Trade, steady_s
 from recorder import Recorder, Timing
 from recorder.track import Recent
 from storage import HotBuffer
@@ -313,6 +313,34 @@ def test_a_half_open_connection_is_noticed(desk: Desk, exchange: Exchange) -> No
     exchange.freeze()
     wait_until(lambda: exchange.opened == 2, "a second connection")
     wait_until(lambda: recorder.status().reconnects == 1)
+
+
+def test_a_line_is_given_up_as_soon_as_the_machine_wakes(
+    desk: Desk, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = desk.record(
+        BinanceUsdm(exchange.url), BTC, timing=Timing(ping_s=600.0, dead_s=1_200.0, poll_s=0.05)
+    )
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.freeze()
+    monkeypatch.setattr("recorder.link.steady_s", lambda: steady_s() + 3_600.0)
+    wait_until(lambda: exchange.opened == 2, "a new connection")
+    monkeypatch.undo()
+    wait_until(lambda: recorder.status().reconnects == 1)
+
+
+def test_what_is_generated_has_no_holes(desk: Desk) -> None:
+    feed = Simulated(7, 50.0, history_s=0.0)
+    eth, btc = feed.instrument("eth"), feed.instrument("btc")
+    recorder = desk.record(feed, eth, btc)
+    wait_until(lambda: desk.buffer.count(eth) and desk.buffer.count(btc))
+    recorder.watch(frozenset({btc}))
+    count = desk.buffer.count(btc)
+    wait_until(lambda: desk.buffer.count(btc) > count + 20)
+    recorder.watch(frozenset({eth, btc}))
+    count = desk.buffer.count(eth)
+    wait_until(lambda: desk.buffer.count(eth) > count)
+    assert desk.sink.of(Gap) == []
 
 
 def test_answers_to_pings_keep_a_quiet_connection(desk: Desk, exchange: Exchange) -> None:
