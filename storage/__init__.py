@@ -1,6 +1,7 @@
 """The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
 
 from storage.buffer import HotBuffer
+from storage.keep import Policy
 from storage.null import ForeignRecord, NullStore
 from storage.readers import Held, Reader, Span
 from storage.store import Store, StoreHealth
@@ -11,6 +12,7 @@ __all__ = [
     "Held",
     "HotBuffer",
     "NullStore",
+    "Policy",
     "Reader",
     "Recordable",
     "SignalRow",

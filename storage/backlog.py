@@ -158,10 +158,16 @@ class Backlog:
 
     # For the thread that writes ---------------------------------------------------------
 
-    def take(self) -> Batch | None:
-        """Wait for the next batch; None when all is done, or closing allows no more time."""
+    def take(self, patience_s: float | None = None) -> Batch | None:
+        """Wait for the next batch; None when all is done, or closing allows no more time.
+
+        With nothing to write for `patience_s` the batch is an empty one.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._has_work() or self._close_by_s is not None)
+            if not self._changed.wait_for(
+                lambda: self._has_work() or self._close_by_s is not None, patience_s
+            ):
+                return Batch(self._done, time.monotonic(), [], {})
             if not self._has_work() or self.is_overdue:
                 return None
             since_s = self._waiting[0].since_s if self._waiting else time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,9 @@ class NullStore:
     def save_state(self, key: str, blob: bytes) -> None:
         """Keep nothing."""
 
+    def keep(self, days: float = 0.0, bars_days: float = 0.0, gigabytes: float = 0.0) -> None:
+        """Keep nothing."""
+
     def flush(self, timeout: float | None = None) -> bool:
         """Return True: nothing waits."""
         return True
@@ -71,6 +74,18 @@ class NullStore:
     def arrivals(self, instrument: str, start_us: int, end_us: int) -> list[Trade]:
         """Return no trades."""
         return []
+
+    def stream_trades(
+        self, instrument: str, start_us: int, end_us: int, chunk: int = 10_000
+    ) -> Iterator[list[Trade]]:
+        """Return no trades."""
+        return iter(())
+
+    def stream_bars(
+        self, instrument: str, start_us: int, end_us: int, minutes: int = 600
+    ) -> Iterator[npt.NDArray[np.void]]:
+        """Return no bars."""
+        return iter(())
 
     def last_trade(self, instrument: str) -> Trade | None:
         """Return None."""

@@ -16,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from market import BAR, CANDLE, DAY_US, MINUTE_US, SECOND_US, Funding, Gap, Quote, Trade
-from storage.packing import Seconds, unpack
-from storage.schema import TRADES_BETWEEN, explain, open_reader, slot
+from storage.packing import SECOND_BYTES, Seconds, unpack
+from storage.schema import LAST_MINUTE, TRADES_BETWEEN, explain, open_reader, slot
 from storage.writer import CANDLE_COLUMNS, SignalRow
 
-_LAST_MINUTE = 2**32 - 1
+_BY_TIME = "time_us, trade_id"
+_TRADE_MINUTES = 60
+# Measured: benchmarks/store.py.
+_TRADE_BYTES, _CANDLE_BYTES = 60, 70
 GAP_STATES = ("open", "filled", "candles", "lost")
 
 
@@ -36,7 +39,8 @@ class Held(NamedTuple):
     """What the record holds of an instrument.
 
     `first_us` and `last_us` are the times of its first and last trade, 0 where it has none.
-    `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state.
+    `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state. Trades
+    before `kept_from_us` were let go; 0 where none were.
     """
 
     instrument: str
@@ -46,6 +50,14 @@ class Held(NamedTuple):
     seconds: int
     minutes: int
     gaps: dict[str, int]
+    kept_from_us: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """About how much of the file it takes."""
+        return (
+            _TRADE_BYTES * self.trades + SECOND_BYTES * self.seconds + _CANDLE_BYTES * self.minutes
+        )
 
 
 class Reader:
@@ -93,6 +105,7 @@ class Reader:
             number = _number(connection, instrument)
             if number is None:
                 return []
+            start_us = max(start_us, _kept_from(connection, number))
             pieces = _pieces(connection, number, start_us, end_us)
             for first_us, stop_us in reversed(pieces) if newest else pieces:
                 left = most - len(found)
@@ -101,7 +114,7 @@ class Reader:
                 narrow = _narrow(
                     _seconds(connection, number, first_us, stop_us), first_us, stop_us, left, newest
                 )
-                more = _trades(connection, instrument, number, *narrow, "time_us, trade_id")
+                more = _trades(connection, instrument, number, *narrow, _BY_TIME)
                 found = more[-left:] + found if newest else found + more[:left]
         return found
 
@@ -111,7 +124,58 @@ class Reader:
             number = _number(connection, instrument)
             if number is None:
                 return []
+            start_us = max(start_us, _kept_from(connection, number))
             return _trades(connection, instrument, number, start_us, end_us, "arrival")
+
+    def stream_trades(
+        self, instrument: str, start_us: int, end_us: int, chunk: int = 10_000
+    ) -> Iterator[list[Trade]]:
+        """Yield trades in order of (time, trade id), some `chunk` at a time.
+
+        Each part is a read of its own, so that a long export keeps nobody waiting. What is
+        recorded meanwhile behind the part last given is not in it.
+
+        Parameters
+        ----------
+        chunk : int
+            Trades in a part; more only where a single second has more.
+        """
+        while start_us < end_us:
+            with self._read() as connection:
+                number = _number(connection, instrument)
+                if number is None:
+                    return
+                start_us = max(start_us, _kept_from(connection, number))
+                whole_us = start_us // SECOND_US * SECOND_US
+                bars = _first_seconds(connection, number, whole_us, end_us, _TRADE_MINUTES).bars
+                if not len(bars):
+                    return
+                fitting = np.searchsorted(np.cumsum(bars["trades"]), chunk, side="right")
+                stop_us = int(bars["time_us"][max(int(fitting), 1) - 1]) + SECOND_US
+                part = _trades(
+                    connection, instrument, number, start_us, min(stop_us, end_us), _BY_TIME
+                )
+            if part:
+                yield part
+            start_us = stop_us
+
+    def stream_bars(
+        self, instrument: str, start_us: int, end_us: int, minutes: int = 600
+    ) -> Iterator[npt.NDArray[np.void]]:
+        """Yield one-second bars that start in the range, of some recorded `minutes` at a time.
+
+        Each part is a read of its own, as with `stream_trades`.
+        """
+        while start_us < end_us:
+            with self._read() as connection:
+                number = _number(connection, instrument)
+                if number is None:
+                    return
+                part = _first_seconds(connection, number, start_us, end_us, minutes).bars
+            if not len(part):
+                return
+            yield part
+            start_us = int(part["time_us"][-1]) + SECOND_US
 
     def last_trade(self, instrument: str) -> Trade | None:
         """Return the trade with the latest time."""
@@ -119,11 +183,11 @@ class Reader:
             number = _number(connection, instrument)
             row = connection.execute(
                 "SELECT max(slot) FROM bars_1s WHERE slot BETWEEN ? AND ?",
-                (slot(number or 0, 0), slot(number or 0, _LAST_MINUTE)),
+                (slot(number or 0, 0), slot(number or 0, LAST_MINUTE)),
             ).fetchone()
             if number is None or row[0] is None:
                 return None
-            minute_us = (row[0] & _LAST_MINUTE) * MINUTE_US
+            minute_us = (row[0] & LAST_MINUTE) * MINUTE_US
             bars = _seconds(connection, number, minute_us, minute_us + MINUTE_US).bars
             last_us = int(bars["last_us"][-1])
             return _trades(connection, instrument, number, last_us, last_us + 1, "arrival")[-1]
@@ -179,7 +243,8 @@ class Reader:
         """Return what is held of every instrument, by name; costs no more for a long record."""
         with self._read() as connection:
             rows = connection.execute(
-                "SELECT id, name, coalesce(first_us, 0), coalesce(last_us, 0), trades, seconds "
+                "SELECT id, name, coalesce(first_us, 0), coalesce(last_us, 0), trades, seconds, "
+                "kept_from_us "
                 "FROM instruments ORDER BY name"
             ).fetchall()
             gaps = connection.execute(
@@ -188,7 +253,7 @@ class Reader:
             candles = {
                 number: connection.execute(
                     "SELECT count(*) FROM candles WHERE slot BETWEEN ? AND ?",
-                    (slot(number, 0), slot(number, _LAST_MINUTE)),
+                    (slot(number, 0), slot(number, LAST_MINUTE)),
                 ).fetchone()[0]
                 for number, *_ in rows
             }
@@ -196,8 +261,8 @@ class Reader:
         for number, state, count in gaps:
             states.setdefault(number, {})[state] = count
         return [
-            Held(name, first_us, last_us, trades, seconds, candles[number], states.get(number, {}))
-            for number, name, first_us, last_us, trades, seconds in rows
+            Held._make((*held, candles[number], states.get(number, {}), kept_from_us))
+            for number, *held, kept_from_us in rows
         ]
 
     def quotes(self, instrument: str, start_us: int, end_us: int) -> list[Quote]:
@@ -278,6 +343,28 @@ def _number(connection: sqlite3.Connection, instrument: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def _kept_from(connection: sqlite3.Connection, number: int) -> int:
+    """Return from when on trades are kept; earlier ones may be gone in part."""
+    (kept_from_us,) = connection.execute(
+        "SELECT kept_from_us FROM instruments WHERE id = ?", (number,)
+    ).fetchone()
+    return int(kept_from_us)
+
+
+def _first_seconds(
+    connection: sqlite3.Connection, number: int, start_us: int, end_us: int, minutes: int
+) -> Seconds:
+    """Return the first seconds that start in a range: none only where there are none in it."""
+    first, last = _minutes(start_us, end_us)
+    rows = connection.execute(
+        "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot LIMIT ?",
+        # The range may begin behind all that its first minute has.
+        (slot(number, first), slot(number, last), minutes + 1),
+    ).fetchall()
+    found = unpack([key & LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
+    return _between(found, start_us, end_us)
+
+
 def _seconds(connection: sqlite3.Connection, number: int, start_us: int, end_us: int) -> Seconds:
     """Return the seconds of every minute the range touches."""
     first, last = _minutes(start_us, end_us)
@@ -285,14 +372,14 @@ def _seconds(connection: sqlite3.Connection, number: int, start_us: int, end_us:
         "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot",
         (slot(number, first), slot(number, last)),
     ).fetchall()
-    return unpack([key & _LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
+    return unpack([key & LAST_MINUTE for key, _ in rows], [blob for _, blob in rows])
 
 
 def _candle_bars(rows: list[tuple[Any, ...]]) -> npt.NDArray[np.void]:
     bars = np.zeros(len(rows), BAR)
     if rows:
         slots, *columns = zip(*rows, strict=True)
-        bars["time_us"] = (np.array(slots, np.int64) & _LAST_MINUTE) * MINUTE_US
+        bars["time_us"] = (np.array(slots, np.int64) & LAST_MINUTE) * MINUTE_US
         bars["last_us"] = bars["time_us"] + MINUTE_US - 1
         bars["trades"] = CANDLE
         for name, column in zip(CANDLE_COLUMNS, columns, strict=True):
@@ -309,17 +396,17 @@ def _pieces(
         "SELECT slot FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot",
         (slot(number, first), slot(number, last)),
     ).fetchall()
-    edges = [(key & _LAST_MINUTE) * MINUTE_US for (key,) in rows[:: DAY_US // MINUTE_US]]
+    edges = [(key & LAST_MINUTE) * MINUTE_US for (key,) in rows[:: DAY_US // MINUTE_US]]
     return [
         (max(begin, start_us), min(stop, end_us))
-        for begin, stop in zip(edges, [*edges[1:], end_us], strict=True)
+        for begin, stop in zip(edges, [*edges[1:], end_us][: len(edges)], strict=True)
     ]
 
 
 def _minutes(start_us: int, end_us: int) -> tuple[int, int]:
     """Return the first and last minute a range touches, within what a slot can hold."""
-    first = min(max(start_us // MINUTE_US, 0), _LAST_MINUTE)
-    return first, min(max(end_us // MINUTE_US, 0), _LAST_MINUTE)
+    first = min(max(start_us // MINUTE_US, 0), LAST_MINUTE)
+    return first, min(max(end_us // MINUTE_US, 0), LAST_MINUTE)
 
 
 def _between(seconds: Seconds, start_us: int, end_us: int) -> Seconds:

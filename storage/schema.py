@@ -135,6 +135,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             """,
         ),
     ),
+    (
+        "note from when on trades are kept",
+        (
+            "ALTER TABLE instruments ADD COLUMN kept_from_us INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE instruments ADD COLUMN pruned_to_us INTEGER NOT NULL DEFAULT 0",
+        ),
+    ),
 )
 
 # Numeric ids by the range the bars of that time have seen, text ids by their index.
@@ -147,6 +154,9 @@ TRADES_BETWEEN = """
     WHERE instrument_id = :id AND typeof(trade_id) = 'text'
         AND time_us >= :start AND time_us < :end
 """
+
+
+LAST_MINUTE = 2**32 - 1
 
 
 def slot(instrument_id: int, minute: int) -> int:

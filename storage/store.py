@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from market import DataError, Gap, StoreError, StoreUnusable, now_us
+from market import DataError, Gap, StoreError, StoreFull, StoreUnusable, now_us
 from storage.backlog import Backlog, Batch
+from storage.keep import Policy
 from storage.lock import WriterLock
 from storage.readers import Reader
 from storage.schema import check_file, check_inside, explain, make_folder, open_reader
@@ -34,8 +37,14 @@ State = Literal["recording", "paused", "closed", "reading"]
 
 STATE_BYTES = 8 * 2**20
 _SLOW_S = 2.0
+# Between two batches so long is spent on removing what is not kept, and so long waited for more.
+_KEEPING_S = 0.01
+_BUSY_S, _IDLE_S, _FAILED_S = 0.02, 1.0, 30.0
 _FIRST_RETRY_S = 0.25
 _LAST_RETRY_S = 5.0
+
+# Of the database, its write-ahead log and the index of that.
+_ENDS = ("", "-shm", "-wal")
 
 # The entry's fault, not the file's.
 _BAD_ENTRY = (
@@ -72,6 +81,12 @@ class StoreHealth:
         Trades that found no room while recording was paused; their place is recorded as a gap.
     refused : int
         Entries that no database could hold (not a number, out of range).
+    expired : int
+        Trades not taken because they are older than what is kept.
+    pruned : int
+        Trades removed since the start because they are older than what is kept.
+    kept : Policy
+        What is kept for how long.
     """
 
     state: Literal["recording", "paused", "closed", "reading"]
@@ -83,6 +98,9 @@ class StoreHealth:
     last_commit_us: int = 0
     lost: int = 0
     refused: int = 0
+    expired: int = 0
+    pruned: int = 0
+    kept: Policy = Policy()
 
 
 class Store(Reader):
@@ -104,6 +122,7 @@ class Store(Reader):
         self._backlog = backlog
         self._written = self._refused = self._last_commit_us = 0
         self._unwritten: int | None = None
+        self._keep_after_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     @classmethod
@@ -149,6 +168,37 @@ class Store(Reader):
         store = cls(path, writer, lock, Backlog(batch_ms / 1_000, queue_trades))
         store._thread.start()
         return store
+
+    @staticmethod
+    def move_aside(path: Path | str) -> Path:
+        """Move a file that cannot be used out of the way, so that a new record can begin.
+
+        Only ever with the user's consent. The file keeps its content, with its log beside it, under
+        a new name in the same folder; nothing is overwritten.
+
+        Returns
+        -------
+        Path
+            Where it is now.
+
+        Raises
+        ------
+        StoreInUse
+            A process is recording into it.
+        StoreFull
+            The folder does not allow it, or there is no such file.
+        """
+        path = Path(path)
+        lock = WriterLock(path)
+        try:
+            return _move_aside(path)
+        except OSError as error:
+            raise StoreFull(
+                f"{path} cannot be moved aside ({error.strerror}). Move it by hand, or choose "
+                "another file with TANDEM_DATABASE."
+            ) from error
+        finally:
+            lock.release()
 
     def submit(self, events: Sequence[Recordable]) -> None:
         """Hand events to the writer; one call's events are committed together.
@@ -220,6 +270,22 @@ class Store(Reader):
         waiting = self._backlog.state(key)
         return super().load_state_dated(key) if waiting is None else (waiting, now_us())
 
+    def keep(self, days: float = 0.0, bars_days: float = 0.0, gigabytes: float = 0.0) -> None:
+        """Change what is kept, from now on; see `storage.keep.Policy`. What went does not return.
+
+        Raises
+        ------
+        DataError
+            A number is negative.
+        StoreError
+            The record is open for reading only.
+        """
+        if self._writer is None:
+            raise StoreError(f"{self.path} is open for reading only; what is kept stays as it is.")
+        if not min(days, bars_days, gigabytes) >= 0:
+            raise DataError("What is kept is given in days and gigabytes from 0 (everything) up.")
+        self._writer.keeper.policy = Policy(days, bars_days, gigabytes)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything submitted before is committed; False where it was not in time."""
         return self._backlog.flush(timeout) if self._writer else True
@@ -251,6 +317,9 @@ class Store(Reader):
             last_commit_us=self._last_commit_us,
             lost=self._backlog.lost,
             refused=self._refused,
+            expired=self._writer.expired if self._writer else 0,
+            pruned=self._writer.keeper.pruned if self._writer else 0,
+            kept=self._writer.keeper.policy if self._writer else Policy(),
         )
 
     def _describe(self, waited_s: float) -> tuple[State, str]:
@@ -285,9 +354,11 @@ class Store(Reader):
         assert self._writer is not None
         assert self._lock is not None
         try:
-            while (batch := self._backlog.take()) is not None:
-                if not self._commit(self._writer, batch):
+            patience_s = _BUSY_S
+            while (batch := self._backlog.take(patience_s)) is not None:
+                if (batch.entries or batch.states) and not self._commit(self._writer, batch):
                     break
+                patience_s = self._keep(self._writer)
         except BaseException as error:
             # Whatever it is, the screen may not go on saying that all is recorded.
             self._backlog.pause(_unexpected(self.path, error), 0.0)
@@ -321,6 +392,18 @@ class Store(Reader):
                 return False
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
+    def _keep(self, writer: Writer) -> float:
+        """Remove a little of what is not kept; returns how long to wait for the next time."""
+        if time.monotonic() < self._keep_after_s:
+            return _IDLE_S
+        try:
+            return _BUSY_S if writer.keep(_KEEPING_S) else _IDLE_S
+        except sqlite3.Error as error:
+            # It can wait; what matters is recording, which tells of the file's troubles itself.
+            log.warning("Nothing was removed from %s: %s", self.path, error)
+            self._keep_after_s = time.monotonic() + _FAILED_S
+            return _IDLE_S
+
     def _refuse(self, batch: Batch, error: Exception) -> StoreError | None:
         """Take out what no database could hold; an error where that is not the cause."""
         kept = [entry for entry in batch.entries if storable(entry)]
@@ -337,6 +420,23 @@ def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
     return StoreUnusable(
         f"Recording into {path} failed unexpectedly ({error!r}); please report it."
     )
+
+
+def _move_aside(path: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    for number in count():
+        extra = f"-{number}" if number else ""
+        aside = path.with_name(f"{path.stem}.aside-{stamp}{extra}{path.suffix}")
+        parts = [
+            (path.with_name(path.name + end), aside.with_name(aside.name + end)) for end in _ENDS
+        ]
+        if not any(target.exists() for _, target in parts):
+            break
+    # The log first: the file without it would be another record, the log without it is nothing.
+    for source, target in reversed(parts):
+        if source.exists() or not source.name.endswith(_ENDS[1:]):
+            source.rename(target)
+    return aside
 
 
 def check_readable(path: Path) -> None:

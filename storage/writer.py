@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain, count, islice, repeat
@@ -24,6 +25,7 @@ from market import (
     TradeId,
     now_us,
 )
+from storage.keep import Keeper
 from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
 from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
 
@@ -75,9 +77,10 @@ Entry = Recordable | Signals | Candles | Replacement
 class _Instrument:
     """What is known of an instrument without asking the database."""
 
-    def __init__(self, number: int, arrivals: int) -> None:
+    def __init__(self, number: int, arrivals: int, kept_from_us: int) -> None:
         self.number = number
         self.arrivals = arrivals
+        self.kept_from_us = kept_from_us
         self.funding: tuple[float, int] | None = None
 
 
@@ -89,6 +92,19 @@ class Writer:
         self._connection = open_writer(path)
         self._file = _identity(path)
         self._instruments: dict[str, _Instrument] = {}
+        self.keeper = Keeper(self._connection, path)
+        self.expired = 0
+
+    def keep(self, seconds: float) -> bool:
+        """Remove what is not kept for so long at most; False where nothing was to be done."""
+        end = time.monotonic() + seconds
+        while worked := self.keeper.step():
+            if time.monotonic() >= end:
+                break
+        if self.keeper.has_raised:
+            self.keeper.has_raised = False
+            self._instruments.clear()
+        return worked
 
     def close(self) -> None:
         """Close the connection; SQLite then folds the write-ahead log into the file."""
@@ -116,16 +132,20 @@ class Writer:
                 others.append(entry)
         try:
             with transaction(self._connection):
-                written = sum(
-                    self._write_trades(self._instrument(name), group)
-                    for name, group in trades.items()
-                )
+                written = expired = 0
+                for name, group in trades.items():
+                    instrument = self._instrument(name)
+                    kept = [one for one in group if one.time_us >= instrument.kept_from_us]
+                    expired += len(group) - len(kept)
+                    if kept:
+                        written += self._write_trades(instrument, kept)
                 self._write_others(others)
                 self._write_states(states)
         except BaseException:
             # What was rolled back must not be remembered.
             self._instruments.clear()
             raise
+        self.expired += expired
         return written
 
     def _check_in_place(self) -> None:
@@ -143,7 +163,7 @@ class Writer:
                 "INSERT INTO instruments (name) VALUES (?) ON CONFLICT DO NOTHING", (name,)
             )
             row = self._connection.execute(
-                "SELECT id, arrivals FROM instruments WHERE name = ?", (name,)
+                "SELECT id, arrivals, kept_from_us FROM instruments WHERE name = ?", (name,)
             ).fetchone()
             known = self._instruments[name] = _Instrument(*row)
         return known

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bars import aggregate, trade_array
 from market import DAY_US, SECOND_US, DataError, Funding, Gap, Quote, StoreError, Trade
 from storage import NullStore, Reader, SignalRow, Span, Store
-from storage.schema import TRADES_BETWEEN
+from storage.schema import MIGRATIONS, TRADES_BETWEEN
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)
@@ -194,6 +194,13 @@ def test_the_newest_and_oldest_of_many_days_are_found(path):
         assert reader.trades("sim:AUSDT", *ALWAYS, most, newest=True) == trades[-most:]
     start_us, end_us = trades[700].time_us, trades[3_300].time_us
     assert reader.trades("sim:AUSDT", start_us, end_us) == trades[700:3_300]
+
+
+def test_a_range_without_a_trade_is_empty(path):
+    record(path, [[trade(1), trade(2, DAY_US)]])
+    between = (BASE_US + DAY_US // 3, BASE_US + DAY_US // 2)
+    assert Reader(path).trades("sim:AUSDT", *between) == []
+    assert Reader(path).arrivals("sim:AUSDT", *between) == []
 
 
 def test_what_was_never_recorded_is_empty(path):
@@ -449,7 +456,9 @@ def test_the_file_is_set_up_as_designed(path):
         assert pragma("auto_vacuum") == 2
         assert pragma("application_id") == int.from_bytes(b"TNDM", "big")
         assert pragma("integrity_check") == "ok"
-        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (
+            len(MIGRATIONS),
+        )
 
 
 def test_trades_are_read_by_time_without_a_scan(path):
