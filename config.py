@@ -48,6 +48,15 @@ class Settings:
     )
     batch_ms: int = _setting(100, "how long the writer gathers trades before a commit", 1, 5_000)
     queue_trades: int = _setting(500_000, "trades that may wait for the writer", 1_000, 5_000_000)
+    keep_days: float = _setting(
+        0.0, "days trades, quotes and funding rates are kept; 0: for ever", 0, 36_500
+    )
+    keep_bars_days: float = _setting(
+        0.0, "days bars are kept, at least as long as their trades; 0: for ever", 0, 36_500
+    )
+    keep_gb: float = _setting(
+        0.0, "gigabytes from which the oldest of the record goes; 0: no limit", 0, 100_000
+    )
     grace_ms: int = _setting(500, "how long a bar waits for late trades after its end", 0, 60_000)
     stale_s: float = _setting(
         30.0, "age of a leg's last trade from which its bars are masked", 1, 86_400
