@@ -149,7 +149,8 @@ def test_without_a_record_prices_and_signals_go_on(made: Made, tmp_path: Path) -
 
 
 def test_a_second_process_on_one_record_says_who_has_it(made: Made) -> None:
-    made()
+    first = made()
+    wait_until(lambda: first.store.health().written, "a record")
     second = made()
     shot = ready(second)
     assert shot.store.state == "reading"
