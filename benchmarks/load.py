@@ -1,6 +1,6 @@
 """Socket to disk under load: trades per second, delays, 300 instruments, recovery after a cut.
 
-python -m benchmarks.load [--rate 50000] [--seconds 60] [--only full,delay,wide,cut] [--profile]
+python -m benchmarks.load [--rate 50000] [--seconds 60] [--only stages,full,delay,wide,cut]
 
 A server in a process of its own sends Binance's aggTrade frames, one trade in each, over TCP. This
 process holds all the rest: websocket-client's connection, the parser, the hot buffer, the record on
@@ -21,7 +21,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +32,12 @@ import psutil
 from benchmarks.machine import describe
 from config import Settings
 from feeds import BinanceUsdm
-from market import MINUTE_US, now_us, steady_s
+from market import MINUTE_US, Trade, now_us, steady_s
 from recorder import Recorder, Timing
+from recorder.clock import VenueClock
 from recorder.line import Line
+from recorder.track import Track, sift
+from recorder.wire import Wire
 from storage import HotBuffer, Store
 
 FULL_RATE, DELAY_RATE = 50_000, 5_000
@@ -207,6 +212,85 @@ def _poll(store: Store, buffer: HotBuffer, name: str, stop: threading.Event) -> 
         store.health()
 
 
+# Stage by stage ------------------------------------------------------------------------------
+
+
+class Bytes:
+    """A socket that has everything already and gives 32 KB of it at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def recv(self, size: int) -> bytes:
+        """Return the next bytes."""
+        part = self._data[self._at : self._at + min(size, 32_768)]
+        self._at += len(part)
+        if not part:
+            raise BlockingIOError
+        return part
+
+    def gettimeout(self) -> float:
+        """Return that it does not wait."""
+        return 0.0
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FrameByFrame(Wire):
+    """The wire as it would be with websocket-client alone."""
+
+    def _is_between_frames(self) -> bool:
+        return False
+
+
+def stages(count: int = 100_000, batch: int = 100) -> None:
+    """Print what a trade costs at each stage, in batches as they come at full load."""
+    data = b"".join(_frame([b"T0USDT", b"T1USDT"], number) for number in range(count))
+    names = ["binance-usdm:T0USDT", "binance-usdm:T1USDT"]
+    feed, now = BinanceUsdm("ws://x"), now_us()
+    costs: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        work()
+        costs[name] = (time.perf_counter() - start) / count * 1e6
+
+    messages: list[bytes] = []
+
+    def read(kind: type[Wire]) -> None:
+        messages.clear()
+        wire = kind()
+        wire.sock = Bytes(data)
+        while len(messages) < count:
+            messages.extend(wire.gather(0.0))
+        wire.release()
+
+    timed("frames, websocket-client alone", lambda: read(FrameByFrame))
+    timed("frames, plain ones taken in one pass", lambda: read(Wire))
+    trades: list[Trade] = []
+    timed("parse", lambda: trades.extend(t for m in messages for t in feed.parse(m, now)))
+    parts = [trades[start : start + batch] for start in range(0, count, batch)]
+    clock, tracks = VenueClock(), {name: Track([], True) for name in names}
+    buffer = HotBuffer(50_000)
+    timed("dates", lambda: _each(parts, lambda part: clock.admit(part, 0.0)))
+    timed("repetitions and holes", lambda: _each(parts, lambda part: sift(part, tracks, True)))
+    timed("hot buffer", lambda: _each(parts, lambda p: buffer.append(sorted(p, key=itemgetter(0)))))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "load.sqlite", 100, 500_000)
+        timed("hand to the writer", lambda: _each(parts, store.submit))
+        store.flush()
+        store.close()
+    print(f"\ncost of a trade by stage, us ({count:,} trades, {batch} a batch)")
+    for name, cost in costs.items():
+        print(f"{cost:8.2f}  {name}")
+
+
+def _each(parts: list[list[Trade]], work: Callable[[list[Trade]], object]) -> None:
+    for part in parts:
+        work(part)
+
+
 def _profile_lines() -> list[cProfile.Profile]:
     """Have the recorder's threads run under a profiler."""
     profiles: list[cProfile.Profile] = []
@@ -226,12 +310,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=FULL_RATE)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--only", default="full,delay,wide,cut")
+    parser.add_argument("--only", default="stages,full,delay,wide,cut")
     parser.add_argument("--profile", action="store_true", help="show where the reading thread is")
     options = parser.parse_args()
     wanted, short = options.only.split(","), min(options.seconds, 15.0)
     profiles = _profile_lines() if options.profile else []
     print(describe("websocket-client", "orjson", "numpy"))
+    if "stages" in wanted:
+        stages()
     if "full" in wanted:
         run("sustained", 2, options.rate, options.seconds)
     if "delay" in wanted:
