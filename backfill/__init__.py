@@ -1,8 +1,9 @@
 """Filling the holes of the record by REST: trades where they can be had, else candles."""
 
-from backfill.client import Answer, Client
+from backfill.client import Answer, Client, Stopped
 from backfill.gate import Gate, Refused, Throttled
 from backfill.job import Filled, Progress
+from backfill.polling import poll, poll_once
 from backfill.worker import Backfill
 
 __all__ = [
@@ -13,5 +14,8 @@ __all__ = [
     "Gate",
     "Progress",
     "Refused",
+    "Stopped",
     "Throttled",
+    "poll",
+    "poll_once",
 ]

@@ -12,13 +12,12 @@ import http.client
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from market import FeedError
+from market import FeedError, steady_s
 
 MOST_BYTES = 16 * 2**20
 _PIECE_BYTES = 64 * 1024
@@ -26,6 +25,10 @@ _IDLE_CONNECTIONS = 4
 # Servers hang up on idle connections after a minute or so; one that did is opened anew.
 _IDLE_S = 20.0
 _PORTS = {"http": 80, "https": 443}
+
+
+class Stopped(FeedError):
+    """A request that was cut short, or not begun, because the client is closed."""
 
 
 class Answer(NamedTuple):
@@ -50,7 +53,7 @@ class _Flight:
     """One request under way: what must be cut to end it from another thread."""
 
     def __init__(self, limit_s: float) -> None:
-        self.deadline_s = time.monotonic() + limit_s
+        self.deadline_s = steady_s() + limit_s
         self.is_late = self.is_cut = False
         self.found = threading.Event()
         self._socket: socket.socket | None = None
@@ -69,7 +72,7 @@ class _Flight:
 
     @property
     def left_s(self) -> float:
-        return max(0.05, self.deadline_s - time.monotonic())
+        return max(0.05, self.deadline_s - steady_s())
 
     def hold(self, open_socket: socket.socket) -> None:
         """Name the socket that a cut must shut."""
@@ -130,7 +133,7 @@ class Client:
         ------
         FeedError
             No complete answer came: the text says why and names the host, never the address or a
-            header.
+            header. `Stopped` after `close`.
         """
         parts = _checked(url)
         host = parts.hostname or ""
@@ -158,7 +161,7 @@ class Client:
     def _begin(self, flight: _Flight, host: str) -> None:
         with self._lock:
             if self._closed:
-                raise FeedError(f"{host} was not asked: Tandem is stopping")
+                raise Stopped(f"{host} was not asked: Tandem is stopping")
             self._flights.add(flight)
 
     def _get(self, flight: _Flight, parts: SplitResult, headers: dict[str, str]) -> Answer:
@@ -268,7 +271,7 @@ class Client:
         raise failure
 
     def _take_idle(self, place: tuple[str, str, int]) -> http.client.HTTPConnection | None:
-        oldest_s = time.monotonic() - _IDLE_S
+        oldest_s = steady_s() - _IDLE_S
         with self._lock:
             stale = [entry for entry in self._idle if entry[0] < oldest_s]
             self._idle = [entry for entry in self._idle if entry[0] >= oldest_s]
@@ -284,7 +287,7 @@ class Client:
     ) -> None:
         with self._lock:
             if not self._closed:
-                self._idle.append((time.monotonic(), place, connection))
+                self._idle.append((steady_s(), place, connection))
                 dropped = self._idle[:-_IDLE_CONNECTIONS]
                 self._idle = self._idle[-_IDLE_CONNECTIONS:]
             else:
@@ -297,7 +300,7 @@ class Client:
         if flight.is_late or isinstance(error, TimeoutError):
             return FeedError(f"{host} did not answer in time")
         if flight.is_cut:
-            return FeedError(f"{host} was not waited for: Tandem is stopping")
+            return Stopped(f"{host} was not waited for: Tandem is stopping")
         if isinstance(error, socket.gaierror):
             return FeedError(f"the name {host} could not be found (no network, or no DNS)")
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -16,9 +15,9 @@ from backfill.budget import (
     retry_after_s,
     used_weight,
 )
-from backfill.client import Answer, Client
+from backfill.client import Answer, Client, Stopped
 from feeds.rest.base import Budget, Request
-from market import DAY_US, SECOND_US, FeedError, VenueRefused, now_us
+from market import DAY_US, SECOND_US, FeedError, VenueRefused, now_us, steady_s
 
 log = logging.getLogger("tandem.backfill")
 
@@ -61,7 +60,7 @@ class Gate:
         budget: Budget,
         client: Client,
         throttled: Callable[[int, bytes], bool] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady_s,
     ) -> None:
         self.title = title
         self._budget = budget
@@ -107,6 +106,8 @@ class Gate:
         """
         try:
             answer = self._client.get(request.url, headers)
+        except Stopped:
+            raise
         except FeedError as error:
             raise self._failed(str(error)) from None
         self._learn(answer)
@@ -127,9 +128,9 @@ class Gate:
         FeedError
             There was no room in time; says what the venue's trouble is.
         """
-        deadline_s = time.monotonic() + limit_s
+        deadline_s = steady_s() + limit_s
         while wait_s := self.admit(weight):
-            left_s = deadline_s - time.monotonic()
+            left_s = deadline_s - steady_s()
             if wait_s > left_s or stop.wait(wait_s):
                 why = self.problem or f"the request budget of {self.title} is used up"
                 raise FeedError(f"{why}; it is asked again in {wait_s:.0f} s.")
@@ -156,7 +157,7 @@ class Gate:
     def _failed(self, cause: str, answer: Answer | None = None) -> FeedError:
         with self._lock:
             wait_s = self._failing.next_s()
-        asked_s = retry_after_s(answer.headers, time.time()) if answer else None
+        asked_s = retry_after_s(answer.headers, now_us() / SECOND_US) if answer else None
         self._pause("unreachable", cause, wait_s if asked_s is None else max(asked_s, wait_s))
         return FeedError(cause)
 
@@ -165,7 +166,7 @@ class Gate:
             wait_s = self._slowed.next_s()
         if answer.status == 418:
             wait_s = max(wait_s, _BANNED_S)
-        asked_s = retry_after_s(answer.headers, time.time())
+        asked_s = retry_after_s(answer.headers, now_us() / SECOND_US)
         if asked_s is not None:
             wait_s = max(asked_s, _LEAST_PAUSE_S)
         cause = f"{self.title} asked for fewer requests (HTTP {answer.status})"

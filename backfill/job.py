@@ -87,6 +87,7 @@ class Tally:
     minutes: int = 0
     lost: int = 0
     while_off: bool = False
+    is_past: bool = False
     is_warming: bool = False
     reason: str = ""
     ended_s: float | None = None
@@ -134,6 +135,8 @@ def _say(
     if not jobs:
         return "done", _ended(symbol, tally)
     missed = "missed while Tandem was not running" if tally.while_off else "missed"
+    if tally.is_past:
+        missed = "from before it was recorded"
     what = f"{tally.trades:,} of {total:,} trades of {symbol} {missed}"
     if all(job.is_warm_up for job in jobs):
         what = f"earlier minutes of {symbol}"

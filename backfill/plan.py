@@ -217,7 +217,8 @@ def pieces_by_id(gap: Gap, received: Sequence[tuple[int, int]]) -> list[Gap]:
     next_id, since_us = gap.first_id, gap.start_us
     for first_id, last_id, start_us, end_us in runs:
         if first_id > next_id:
-            pieces.append(Gap(gap.instrument, next_id, first_id - 1, since_us, start_us, "open"))
+            times = sorted((since_us, start_us))
+            pieces.append(Gap(gap.instrument, next_id, first_id - 1, times[0], times[1], "open"))
         pieces.append(Gap(gap.instrument, first_id, last_id, start_us, end_us, "filled"))
         next_id, since_us = last_id + 1, end_us
     if next_id <= gap.last_id:

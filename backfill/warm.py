@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feeds.rest.base import RestVenue
-from market import MINUTE_US, Gap, Trade
+from market import MINUTE_US, Gap, Trade, steady_s
 
 # Trades that are fetched for an instrument nobody recorded before.
 WARM_TRADES = 20_000
@@ -37,12 +36,12 @@ class WarmUp:
     @classmethod
     def begin(cls, instrument: str, start_us: int) -> WarmUp:
         """Return a warm-up that begins now."""
-        return cls(instrument, start_us, time.monotonic())
+        return cls(instrument, start_us, steady_s())
 
     @property
     def is_late(self) -> bool:
         """Whether the first trade was waited for long enough."""
-        return time.monotonic() - self.since_s > _PATIENCE_S
+        return steady_s() - self.since_s > _PATIENCE_S
 
     def next(self, venue: RestVenue, first: Trade, received: int) -> Gap | None:
         """Return the next stretch to fill, as an open hole; None where there is enough.
@@ -57,10 +56,15 @@ class WarmUp:
         self.left -= received
         if first.time_us <= self.start_us or self.left < 1 or not venue.has_trades:
             return None
-        if self.stretch is not None and first.time_us >= self.reached_us and received:
-            return None
-        self.reached_us = first.time_us
         counts_down = venue.backwards and venue.consecutive_ids
+        if self.stretch is not None:
+            has_moved = first.time_us < self.reached_us
+            if received and not has_moved:
+                return None
+            # By time, a stretch without a trade is no end, but for the last one.
+            if not has_moved and (counts_down or self.stretch.start_us <= self.start_us):
+                return None
+        self.reached_us = first.time_us
         make = self._by_id if counts_down else self._by_time
         self.stretch = make(first, received)
         return self.stretch

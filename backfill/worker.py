@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -41,6 +40,7 @@ from market import (
     Trade,
     now_us,
     split_instrument,
+    steady_s,
 )
 from storage import Span, StoreHealth
 
@@ -243,7 +243,7 @@ class Backfill:
         except StoreError as error:
             self._say_problem(str(error))
             wait_s = _RECORD_WAIT_S
-        if wait_s > 0.0 or time.monotonic() - self._published_s > _PUBLISH_S:
+        if wait_s > 0.0 or steady_s() - self._published_s > _PUBLISH_S:
             self._publish()
         if wait_s > 0.0 and not self._stop.is_set():
             self._wake.wait(wait_s)
@@ -256,11 +256,11 @@ class Backfill:
             self._say_problem(health.text)
             return _RECORD_WAIT_S
         self._problem = ""
-        if time.monotonic() >= self._poll_at:
+        if steady_s() >= self._poll_at:
             self._poll()
         job, wait_s = self._choose()
         if job is None:
-            return min(wait_s, max(0.0, self._poll_at - time.monotonic()))
+            return min(wait_s, max(0.0, self._poll_at - steady_s()))
         self._step(job)
         return 0.0
 
@@ -271,7 +271,7 @@ class Backfill:
 
     def _poll(self) -> None:
         """Learn from the table what is open, once everything done here is committed."""
-        self._poll_at = time.monotonic() + POLL_S
+        self._poll_at = steady_s() + POLL_S
         if self._is_dirty:
             if not self._store.flush(1.0):
                 return
@@ -288,18 +288,27 @@ class Backfill:
         self._warm_up()
 
     def _add(self, job: Job) -> None:
-        if not job.is_warm_up:
-            job.expected = expected_trades(job.gap, self._rate(job.gap))
+        # Of a hole without ids it is estimated when its turn comes.
+        job.expected = expected_trades(job.gap, 0.0) if is_by_id(job.gap) else 0
         self._jobs[job.key] = job
         name = job.gap.instrument
         tally = self._tallies.setdefault(name, Tally())
         if tally.ended_s is not None:
             tally = self._tallies[name] = Tally()
-        tally.while_off |= not job.is_warm_up and job.gap.start_us < self._started_us
+        is_past = job.is_warm_up or self._is_past(job.gap)
+        tally.is_past |= is_past
+        tally.while_off |= not is_past and job.gap.start_us < self._started_us
+
+    def _is_past(self, gap: Gap) -> bool:
+        """Tell whether a hole is a stretch from before its instrument was recorded."""
+        warm_up = self._warming.get(gap.instrument)
+        stretch = warm_up.stretch if warm_up else None
+        if stretch is None:
+            return False
+        return stretch.start_us <= gap.start_us and gap.end_us <= stretch.end_us
 
     def _rate(self, gap: Gap) -> float:
-        if is_by_id(gap):
-            return 0.0
+        """Return the trades per second that the record has around a hole."""
         seconds, trades = 0.0, 0
         for start_us, end_us in (
             (gap.start_us - _AROUND_US, gap.start_us),
@@ -314,7 +323,7 @@ class Backfill:
 
     def _choose(self) -> tuple[Job | None, float]:
         """Return the most important job that may go on now, or how long until one may."""
-        now = time.monotonic()
+        now = steady_s()
         wait_s = POLL_S
         busy: set[str] = set()
         for job in sorted(self._jobs.values(), key=self._importance):
@@ -387,21 +396,23 @@ class Backfill:
     def _begin(self, job: Job, rest: RestVenue, gate: Gate) -> bool:
         """Decide how to go on with a hole; False where it needs no request now."""
         gap = job.gap
-        rate = (job.expected * SECOND_US) / max(gap.end_us - gap.start_us, 1)
+        rate = 0.0 if is_by_id(gap) or job.is_warm_up else self._rate(gap)
+        if rate:
+            job.expected = expected_trades(gap, rate)
         chosen = plan(
             gap, rest, gate.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
         )
         if chosen.kind == "lost":
             self._lose(job, chosen.reason)
             return False
-        job.plan, job.settled_s, job.candles = chosen, time.monotonic(), 0
+        job.plan, job.settled_s, job.candles = chosen, steady_s(), 0
         if chosen.kind == "trades":
             job.walk = TradesWalk(rest, gap, chosen.ask, chosen.cost)
             return True
         walk = CandlesWalk(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
         early_us = walk.is_over_us - gate.now_us()
         if early_us > 0 and not job.is_warm_up:
-            job.not_before_s = time.monotonic() + early_us / SECOND_US
+            job.not_before_s = steady_s() + early_us / SECOND_US
             return False
         job.walk = walk
         return True
@@ -430,7 +441,7 @@ class Backfill:
             job.tries = 0
         if walk.request is None:
             self._end(job)
-        elif time.monotonic() - job.settled_s >= SETTLE_S:
+        elif steady_s() - job.settled_s >= SETTLE_S:
             self._settle(job, walk)
 
     def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
@@ -443,13 +454,13 @@ class Backfill:
             self._tallies[job.gap.instrument].minutes += walk.minutes - before
             start_us, end_us = int(bars["time_us"][0]), int(bars["last_us"][-1])
             self._pending.append(Filled(job.gap.instrument, start_us, end_us, "candles"))
-            self._poll_at = min(self._poll_at, time.monotonic() + 0.1)
+            self._poll_at = min(self._poll_at, steady_s() + 0.1)
         if walk.request is None:
             self._end(job)
 
     def _settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
         """Write into the table what a walk has done; return what stays open, all its own jobs."""
-        job.settled_s = time.monotonic()
+        job.settled_s = steady_s()
         settled = walk.settle()
         if settled is None:
             return [walk.gap]
@@ -494,7 +505,7 @@ class Backfill:
             self._end_trades(job, job.walk)
         else:
             self._end_candles(job)
-        self._poll_at = min(self._poll_at, time.monotonic() + 0.1)
+        self._poll_at = min(self._poll_at, steady_s() + 0.1)
 
     def _end_trades(self, job: Job, walk: TradesWalk) -> None:
         reason = job.plan.reason if job.plan else ""
@@ -536,7 +547,7 @@ class Backfill:
     def _miss(self, job: Job) -> None:
         """Note that a complete answer left these ids out."""
         job.missing += 1
-        job.not_before_s = time.monotonic() + job.waits.next_s()
+        job.not_before_s = steady_s() + job.waits.next_s()
         if job.missing >= MISSING_TRIES:
             self._lose(job, "the venue does not have them")
 
@@ -566,7 +577,7 @@ class Backfill:
     def _fail(self, job: Job, reason: str) -> None:
         """Try a hole's pages again later; after enough of that by other means, or not at all."""
         job.tries += 1
-        job.not_before_s = time.monotonic() + job.waits.next_s()
+        job.not_before_s = steady_s() + job.waits.next_s()
         log.info(
             "%s, %s to %s: %s (try %d of %d).",
             *(job.gap.instrument, job.gap.start_us, job.gap.end_us, reason, job.tries, TRIES),
@@ -634,7 +645,7 @@ class Backfill:
         if reach_us is not None:
             start_us = max(start_us, door[1].now_us() - reach_us)
         if start_us < end_us:
-            self._add(Job(Gap(name, -1, -1, start_us, end_us, "open"), 0, is_warm_up=True))
+            self._add(Job(Gap(name, -1, -1, start_us, end_us, "open"), is_warm_up=True))
             self._jobs[name, -1, -1, start_us].no_trades = "it was not recorded yet"
 
     def _extend(self, warm_up: WarmUp, span: Span | None) -> bool:
@@ -671,7 +682,7 @@ class Backfill:
     # What is said -----------------------------------------------------------------------
 
     def _publish(self) -> None:
-        now = self._published_s = time.monotonic()
+        now = self._published_s = steady_s()
         groups: dict[str, list[Job]] = {}
         for job in sorted(
             self._jobs.values(), key=lambda job: (not job.walk, *self._importance(job))
