@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 import analytics
 from backfill import Progress
-from config import Settings
+from config import VENUES, Settings
 from desk import Desk, PairView
 from ingest import Choice, FeedStatus, Ingest, create_feed
 from market import (
@@ -275,6 +275,19 @@ class Engine:
             with contextlib.suppress(UnknownSymbol):
                 names.append(feed.instrument(text.strip()))
         return names
+
+    def resolve(self, venue: str, text: str) -> str:
+        """Return the instrument a user means; ``venue:symbol`` names one on another venue.
+
+        Raises
+        ------
+        UnknownSymbol
+            The venue is known not to list it, or it cannot be a symbol.
+        """
+        named, colon, symbol = text.strip().partition(":")
+        if colon and named.lower() in VENUES and named.lower() not in ("auto", venue):
+            venue, text = named.lower(), symbol
+        return self.upkeep.catalogue.resolve(venue, text)
 
     def watch(self, session: str, pairs: Iterable[PairSettings]) -> tuple[str, ...]:
         """Say what a session looks at now; returns sentences about what was refused."""

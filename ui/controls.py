@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from backtest import Costs, Rules
 from config import VENUES
 from engine import Engine
-from ingest import Feed, create_feed
 from market import SECOND_US, DataError, FeedError, split_instrument
 from pair import DEFAULT_COSTS, PairSettings
 from ui import format as f
@@ -35,6 +34,7 @@ VENUE_NAMES = {
     "replay": "Replay",
 }
 URL = "query-params"
+MOST_OFFERED = 500
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,8 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
 
     Returns None, with the reason on screen, if they contradict each other.
     """
-    feed = create_feed(venue, engine.settings)
-    offered = _offered(engine, feed)
-    _take_chosen_pair()
+    offered = _offered(engine, venue)
+    _take_chosen_pair(venue)
     y = pair_place.selectbox(
         "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
     )
@@ -93,10 +92,11 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
         bind=URL,
         accept_new_options=True,
         label_visibility="collapsed",
+        help="Type what is not in the list; a leg on another venue as coinbase:BTC-USD.",
     )
     try:
         model = model_controls()
-        settings = model.pair(feed.instrument(y or ""), feed.instrument(x or ""))
+        settings = model.pair(engine.resolve(venue, y or ""), engine.resolve(venue, x or ""))
         watchlist = _watchlist(engine, model, settings)
     except (DataError, FeedError) as error:
         say.problem(str(error))
@@ -106,38 +106,57 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
     return View(settings, watchlist, SHOWN[shown], REFRESH[refresh])
 
 
-def _offered(engine: Engine, feed: Feed) -> list[str]:
-    """Return the symbols to choose from: the recorded ones, then what the venue trades most."""
-    own = [f.symbol_of(name) for name in engine.own_instruments(feed.venue)]
-    return list(dict.fromkeys([*own, *feed.popular]))
+def _offered(engine: Engine, venue: str) -> list[str]:
+    """Return the symbols to choose from: the recorded ones, then all the venue is known to list."""
+    own = [f.symbol_of(name) for name in engine.own_instruments(venue)]
+    listed = engine.upkeep.catalogue.search(venue, "", MOST_OFFERED)
+    return list(dict.fromkeys([*own, *(listing.symbol for listing in listed)]))
 
 
 def choose_pair(key: str) -> None:
     """Remember a pair picked outside the sidebar; its widgets take it on the next run."""
     y, _, x = key.partition("|")
-    st.session_state["tandem_chosen"] = (split_instrument(y)[1], split_instrument(x)[1])
+    st.session_state["tandem_chosen"] = (y, x)
     st.rerun()
 
 
-def _take_chosen_pair() -> None:
-    chosen = st.session_state.pop("tandem_chosen", None)
-    if chosen:
-        st.session_state["y"], st.session_state["x"] = chosen
+def _take_chosen_pair(venue: str) -> None:
+    for key, name in zip("yx", st.session_state.pop("tandem_chosen", ()), strict=False):
+        named, symbol = split_instrument(name)
+        st.session_state[key] = symbol if named == venue else name
 
 
 def venue_choice(engine: Engine) -> str | None:
     """Draw the venue box; return the venue to show, None while `auto` is still looking."""
     offered = [venue for venue in VENUES if venue != "replay" or engine.settings.replay_file]
+    # Bound by hand: the URL of a bound box would hold the names shown, which may change.
+    linked = _venue_linked(offered)
     asked = st.selectbox(
         "Venue",
         offered,
-        index=offered.index(engine.settings.venue),
+        index=offered.index(linked or engine.settings.venue),
         format_func=lambda venue: VENUE_NAMES[venue],
-        key="venue",
-        bind=URL,
+        key="venue_box",
         help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the simulation.",
     )
+    if asked != (linked or engine.settings.venue):
+        st.query_params["venue"] = asked
     return engine.ingest.choice().venue if asked == "auto" else asked
+
+
+def _venue_linked(offered: list[str]) -> str | None:
+    """Return the venue the URL asks for; says so where there is none of that name."""
+    asked = st.query_params.get("venue")
+    if asked is None:
+        return None
+    if asked in offered:
+        return asked
+    by_title = {title: venue for venue, title in VENUE_NAMES.items() if venue in offered}
+    if asked not in by_title:
+        say.warning(
+            f"The link asks for the venue {asked[:40]!r}, which is not one; choose one below."
+        )
+    return by_title.get(asked)
 
 
 def model_controls(live: bool = True) -> Model:
