@@ -14,7 +14,7 @@ LAYERS = [
     {"trading", "tables"},
     {"backtest"},
     {"ingest", "pair", "backfill"},
-    {"desk", "upkeep"},
+    {"desk", "upkeep", "exporting"},
     {"engine"},
     {"ui"},
     {"app"},

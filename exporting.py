@@ -1,0 +1,480 @@
+"""Files for download: written from the record in pieces, one at a time, on a thread of their own.
+
+A download button would hold a whole file in memory for every visitor. Here a file grows on the
+disk, below the folder Streamlit serves, and is fetched from there under a name nobody can guess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+import bars
+from market import (
+    DAY_US,
+    HOUR_US,
+    SECOND_US,
+    Cancelled,
+    DataError,
+    StoreError,
+    Trade,
+    split_instrument,
+    steady_s,
+)
+
+log = logging.getLogger("tandem.exporting")
+
+KEPT_S = 1_800.0
+MOST_EXPORTS = 8
+# Streamlit serves no file above 200 MiB, and stops serving a folder above 1 GiB when it starts.
+PART_BYTES = 190 * 10**6
+MOST_BYTES = 800 * 10**6
+# The record is on the same disk more often than not, and goes first.
+SPARE_BYTES = 256 * 2**20
+
+# Small, so that neither memory nor the wait of another thread grows with the range.
+_SLICE_TRADES = 4_000
+# After each slice the threads that read and draw go first.
+_YIELD_S = 0.002
+_SWEEP_S = 60.0
+_TOKEN = re.compile(r"[\w-]{20,}")
+
+Kind = Literal["trades", "bars", "candles"]
+Form = Literal["csv", "parquet"]
+State = Literal["waiting", "running", "done", "failed"]
+
+
+class Record(Protocol):
+    """What files are written from."""
+
+    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-second bars."""
+
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-minute bars a venue told."""
+
+    def trades(self, instrument: str, start_us: int, end_us: int, most: int = ...) -> list[Trade]:
+        """Return trades in order of time."""
+
+
+class Wanted(NamedTuple):
+    """What a file shall hold: rows of one instrument whose time is in [start_us, end_us).
+
+    `interval_us` is the length of the bars, a divisor of a day; it says nothing of the rest.
+    """
+
+    instrument: str
+    kind: Kind
+    start_us: int
+    end_us: int
+    form: Form = "csv"
+    interval_us: int = SECOND_US
+
+
+class Part(NamedTuple):
+    """A finished file: its name, its place below the served folder, its size."""
+
+    name: str
+    place: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How an export goes.
+
+    Attributes
+    ----------
+    state : {"waiting", "running", "done", "failed"}
+    rows, bytes : int
+        Written so far.
+    fraction : float
+        Of the range's time, 0 to 1.
+    seconds : float
+        How long it has been writing.
+    parts : tuple of Part
+        Files that can be fetched; more than one where they would be too large to be served.
+    text : str
+        What happened and what to do, for the screen; empty while all is well.
+    """
+
+    wanted: Wanted
+    state: State = "waiting"
+    rows: int = 0
+    bytes: int = 0
+    fraction: float = 0.0
+    seconds: float = 0.0
+    parts: tuple[Part, ...] = ()
+    text: str = ""
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether more is coming."""
+        return self.state in ("waiting", "running")
+
+
+class _Full(Exception):
+    """The room for exports is used up; what is written stays."""
+
+
+class _Job:
+    """One export: what is told of it, and whether it shall end."""
+
+    def __init__(self, owner: str, wanted: Wanted) -> None:
+        self.owner = owner
+        self.token = secrets.token_urlsafe(24)
+        self.told = Export(wanted)
+        self.stop = threading.Event()
+        self.at = steady_s()
+
+
+class Exporter:
+    """Writes one export at a time. Any thread may ask; nothing here waits for a file.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files go, each in a folder of its own; created when first needed. What lies there
+        longer than half an hour is deleted, whoever wrote it.
+    record : Record
+    served_at : str
+        The path under which the folder is served.
+    """
+
+    def __init__(self, folder: Path, record: Record, served_at: str = "app/static/exports") -> None:
+        self._folder, self._record, self._served_at = folder, record, served_at
+        self._jobs: dict[str, _Job] = {}
+        self._wake = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
+
+    def start(self) -> None:
+        """Begin; deletes what an earlier process left behind."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End whatever is written, and delete this process's files."""
+        with self._wake:
+            self._ending = True
+            for job in self._jobs.values():
+                job.stop.set()
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        for job in self._jobs.values():
+            self._remove(job)
+
+    def export(self, owner: str, wanted: Wanted) -> None:
+        """Ask for a file; what the same owner had before is deleted.
+
+        Parameters
+        ----------
+        owner : str
+            Who asks: only they are told the file's place.
+
+        Raises
+        ------
+        DataError
+            The range is empty, the instrument is none, or the bars' length divides no day.
+        """
+        split_instrument(wanted.instrument)
+        if wanted.end_us <= wanted.start_us:
+            raise DataError("The range ends before it begins; choose a later end.")
+        if wanted.interval_us < SECOND_US or DAY_US % wanted.interval_us:
+            raise DataError(
+                f"Bars of {wanted.interval_us / SECOND_US:g} s do not divide a day; "
+                "choose 1 s, 1 min or 1 h."
+            )
+        with self._wake:
+            self.drop(owner)
+            self._jobs[owner] = _Job(owner, wanted)
+            self._wake.notify_all()
+
+    def of(self, owner: str) -> Export | None:
+        """Return how an owner's export goes; None without one, or once its time is over."""
+        job = self._jobs.get(owner)
+        return job.told if job else None
+
+    def waiting_before(self, owner: str) -> int:
+        """Return how many exports of others come before an owner's."""
+        job = self._jobs.get(owner)
+        if job is None or job.told.state != "waiting":
+            return 0
+        others = list(self._jobs.values())
+        return sum(one.told.is_going_on and one.at < job.at for one in others)
+
+    def drop(self, owner: str) -> None:
+        """End an owner's export and delete its files."""
+        with self._wake:
+            job = self._jobs.pop(owner, None)
+        if job is not None:
+            job.stop.set()
+            self._remove(job)
+
+    # The thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        swept = -_SWEEP_S
+        while True:
+            if steady_s() - swept >= _SWEEP_S:
+                self._sweep()
+                swept = steady_s()
+            with self._wake:
+                if self._ending:
+                    return
+                job = min(
+                    (one for one in self._jobs.values() if one.told.state == "waiting"),
+                    key=lambda one: one.at,
+                    default=None,
+                )
+                if job is None:
+                    self._wake.wait(_SWEEP_S)
+                    continue
+            self._write(job)
+
+    def _write(self, job: _Job) -> None:
+        began = steady_s()
+        job.told = replace(job.told, state="running")
+        writing = _Writing(self._folder / job.token, self._record, job, self._room())
+        try:
+            writing.all_parts()
+            state, text = self._ended(job)
+        except Cancelled:
+            # Whoever ended it holds it no more: there is nobody left to tell.
+            self._remove(job)
+            return
+        except _Full as error:
+            state, text = ("done" if job.told.rows else "failed"), str(error)
+        except (DataError, StoreError) as error:
+            state, text = "failed", str(error)
+        except OSError as error:
+            log.warning("An export failed: %s", error)
+            state, text = "failed", self._refused(error)
+        parts = writing.parts if state == "done" else []
+        told = tuple(
+            Part(name, f"{self._served_at}/{job.token}/{name}", size) for name, size in parts
+        )
+        job.told = replace(job.told, state=state, text=text, parts=told, seconds=steady_s() - began)
+        if state != "done" or job.stop.is_set():
+            self._remove(job)
+
+    def _ended(self, job: _Job) -> tuple[State, str]:
+        wanted = job.told.wanted
+        if job.told.rows:
+            return "done", ""
+        return "failed", (
+            f"No {wanted.kind} of {wanted.instrument} are recorded from "
+            f"{_utc(wanted.start_us)} to {_utc(wanted.end_us)} UTC; choose a range inside what "
+            "is recorded."
+        )
+
+    def _refused(self, error: OSError) -> str:
+        return (
+            f"The file could not be written into {self._folder} ({error.strerror or error}). "
+            "Recording and screen go on; make room there, or make the folder writable, and "
+            "export again."
+        )
+
+    def _room(self) -> int:
+        """Return how many bytes may be written, deleting the oldest exports where that helps."""
+        with self._wake:
+            finished = sorted(
+                (one for one in self._jobs.values() if not one.told.is_going_on),
+                key=lambda one: one.at,
+            )
+            while finished and (
+                len(finished) >= MOST_EXPORTS or _size(self._folder) > MOST_BYTES // 2
+            ):
+                self.drop(finished.pop(0).owner)
+        return max(MOST_BYTES - _size(self._folder), 0)
+
+    def _remove(self, job: _Job) -> None:
+        shutil.rmtree(self._folder / job.token, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Delete what is too old to be fetched any more."""
+        for owner, job in list(self._jobs.items()):
+            if not job.told.is_going_on and steady_s() - job.at > KEPT_S + job.told.seconds:
+                self.drop(owner)
+        # Left behind by a process that was killed; one that lives may share the folder.
+        with contextlib.suppress(OSError):
+            for place in self._folder.iterdir():
+                ours = _TOKEN.fullmatch(place.name) and place.is_dir() and not place.is_symlink()
+                if ours and time.time() - _touched(place) > KEPT_S:
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+class _Writing:
+    """The files of one export as they grow."""
+
+    def __init__(self, folder: Path, record: Record, job: _Job, room: int) -> None:
+        self._folder, self._record, self._job, self._room = folder, record, job, room
+        self._began = steady_s()
+        self._earlier_bytes = 0
+        self.parts: list[tuple[str, int]] = []
+
+    def all_parts(self) -> None:
+        """Write file after file until the range is done."""
+        wanted = self._job.told.wanted
+        slices = self._slices()
+        # Looked for before a file is made: a range without rows leaves none.
+        first = next(slices, None)
+        while first is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = _file_name(wanted, len(self.parts))
+            full: list[str] = []
+            with (self._folder / name).open("wb") as file:
+                _save(wanted, self._until_full(first, slices, file, full), file)
+                size = file.tell()
+            self._earlier_bytes += size
+            self.parts.append((name, size))
+            self._tell(rows=0, size=0)
+            if full:
+                raise _Full(full[0])
+            first = next(slices, None)
+
+    def _until_full(
+        self, first: Any, slices: Iterator[Any], file: IO[bytes], full: list[str]
+    ) -> Iterator[Any]:
+        """Pass slices on until the file should end; `full` says why, if the export should too."""
+        piece = first
+        while piece is not None:
+            end_us, rows = piece
+            if len(rows):
+                yield rows
+            self._tell(len(rows), file.tell(), end_us)
+            reason = self._out_of_room(file.tell(), end_us)
+            if reason:
+                full.append(reason)
+                return
+            if file.tell() > PART_BYTES:
+                return
+            piece = next(slices, None)
+
+    def _out_of_room(self, size: int, end_us: int) -> str:
+        if end_us >= self._job.told.wanted.end_us:
+            return ""
+        rest = f"The files end at {_utc(end_us)} UTC; fetch them, then export the rest from there."
+        if self._earlier_bytes + size > self._room:
+            return f"There is room for {MOST_BYTES / 1e6:.0f} MB of exports at once. {rest}"
+        if shutil.disk_usage(self._folder).free < SPARE_BYTES:
+            return f"The disk is nearly full, and what is left is kept for recording. {rest}"
+        return ""
+
+    def _tell(self, rows: int, size: int, end_us: int | None = None) -> None:
+        told = self._job.told
+        wanted = told.wanted
+        done = wanted.end_us if end_us is None else end_us
+        self._job.told = replace(
+            told,
+            rows=told.rows + rows,
+            bytes=self._earlier_bytes + size,
+            fraction=max(
+                told.fraction,
+                min((done - wanted.start_us) / (wanted.end_us - wanted.start_us), 1.0)
+                if end_us is not None
+                else told.fraction,
+            ),
+            seconds=steady_s() - self._began,
+        )
+
+    def _slices(self) -> Iterator[tuple[int, Any]]:
+        """Yield the range in pieces: where each ends, and its rows."""
+        wanted = self._job.told.wanted
+        pieces = _trade_slices if wanted.kind == "trades" else _bar_slices
+        found = False
+        for end_us, rows in pieces(self._record, wanted):
+            if self._job.stop.wait(_YIELD_S):
+                raise Cancelled("The export was ended.")
+            found = found or bool(len(rows))
+            if found:
+                yield end_us, rows
+            else:
+                self._tell(0, 0, end_us)
+
+
+def _trade_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
+    """Cut a range where its bars say that enough trades have come together."""
+    for start_us in range(wanted.start_us, wanted.end_us, HOUR_US):
+        stop_us = min(start_us + HOUR_US, wanted.end_us)
+        seconds = record.bars(wanted.instrument, start_us // SECOND_US * SECOND_US, stop_us)
+        through = np.cumsum(seconds["trades"]) // _SLICE_TRADES
+        cuts = seconds["time_us"][1:][np.diff(through) > 0]
+        edges = [start_us, *(int(cut) for cut in cuts if cut > start_us), stop_us]
+        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+            found = record.trades(wanted.instrument, begin, end) if len(seconds) else []
+            yield end, found
+
+
+def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+    """Cut a range into hours, or longer where a bar is; bars start in the range."""
+    step_us = max(wanted.interval_us, HOUR_US)
+    first = -(-wanted.start_us // wanted.interval_us) * wanted.interval_us
+    read = record.candles if wanted.kind == "candles" else record.bars
+    start_us = first
+    while start_us < wanted.end_us:
+        edge_us = (start_us // step_us + 1) * step_us
+        stop_us = min(edge_us, -(-wanted.end_us // wanted.interval_us) * wanted.interval_us)
+        found = read(wanted.instrument, start_us, stop_us)
+        if wanted.kind == "bars" and wanted.interval_us > SECOND_US:
+            found = bars.resample(found, wanted.interval_us)
+        yield min(stop_us, wanted.end_us), found
+        start_us = stop_us
+
+
+def _save(wanted: Wanted, pieces: Iterator[Any], file: IO[bytes]) -> None:
+    # Brings pandas and pyarrow, which nothing needs before the first export.
+    from tables import archive
+
+    if wanted.kind == "trades":
+        archive.save_trades(pieces, file, wanted.form)
+    else:
+        archive.save_bars(((wanted.instrument, piece) for piece in pieces), file, wanted.form)
+
+
+def _file_name(wanted: Wanted, part: int) -> str:
+    """Name a file with letters, digits and dashes alone, whatever the instrument is called."""
+    asset = re.sub(r"[^A-Za-z0-9]+", "-", wanted.instrument).strip("-")[:50]
+    length = f"-{wanted.interval_us // SECOND_US}s" if wanted.kind == "bars" else ""
+    times = "-".join(
+        _utc(time_us).replace("-", "").replace(":", "").replace(" ", "T")
+        for time_us in (wanted.start_us, wanted.end_us)
+    )
+    number = f"-{part + 1}" if part else ""
+    return f"tandem-{asset}-{wanted.kind}{length}-{times}{number}.{wanted.form}"
+
+
+def _utc(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us // SECOND_US, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).stat().st_size
+    return total
+
+
+def _touched(folder: Path) -> float:
+    """Return when something in a folder was last written."""
+    times = [folder.stat().st_mtime]
+    for place in folder.iterdir():
+        with contextlib.suppress(OSError):
+            times.append(place.stat().st_mtime)
+    return max(times)
