@@ -142,19 +142,30 @@ class Backlog:
             raise StoreError("The record is closed; nothing more can be recorded.")
 
     def _lose(self, entries: list[Entry]) -> None:
-        for trade in entries:
-            if isinstance(trade, Trade):
+        """Count trades that find no room, and widen the hole of each instrument by them.
+
+        A gap that finds none is part of the hole, too: it must not be forgotten.
+        """
+        for entry in entries:
+            if isinstance(entry, Trade):
                 self.lost += 1
-                number = trade.trade_id if isinstance(trade.trade_id, int) else 0
-                hole = self._holes.get(trade.instrument)
-                self._holes[trade.instrument] = Gap(
-                    trade.instrument,
-                    min(hole.first_id, number) if hole else number,
-                    max(hole.last_id, number) if hole else number,
-                    min(hole.start_us, trade.time_us) if hole else trade.time_us,
-                    max(hole.end_us, trade.time_us) if hole else trade.time_us,
-                    "open",
-                )
+                number = entry.trade_id if isinstance(entry.trade_id, int) else -1
+                self._widen(entry.instrument, number, number, entry.time_us, entry.time_us)
+            elif isinstance(entry, Gap):
+                self._widen(*entry[:5])
+
+    def _widen(
+        self, instrument: str, first_id: int, last_id: int, start_us: int, end_us: int
+    ) -> None:
+        hole = self._holes.get(instrument)
+        if hole is not None:
+            # -1, an id that is no number, makes it a hole known by its time only.
+            is_counted = min(hole.first_id, first_id) >= 0
+            first_id = min(hole.first_id, first_id)
+            last_id = max(hole.last_id, last_id) if is_counted else -1
+            start_us = min(hole.start_us, start_us)
+            end_us = max(hole.end_us, end_us)
+        self._holes[instrument] = Gap(instrument, first_id, last_id, start_us, end_us, "open")
 
     # For the thread that writes ---------------------------------------------------------
 

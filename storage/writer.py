@@ -27,7 +27,7 @@ from market import (
 )
 from storage.keep import Keeper
 from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
-from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
+from storage.schema import LAST_MINUTE, TRADES_BETWEEN, open_writer, slot, transaction
 
 STATE_ROWS = 500
 CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
@@ -35,6 +35,8 @@ CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notio
 # One statement of many rows hands the interpreter lock over once instead of once per row: a
 # thread that parses at full speed then slows the writer down 3 times less (measured).
 _MOST_ROWS = 512
+# What a slot can hold; a later minute would be another instrument's.
+_END_US = (LAST_MINUTE + 1) * MINUTE_US
 _TRADE_COLUMNS = 8
 
 
@@ -175,6 +177,8 @@ class Writer:
         with np.errstate(over="ignore"):
             if not np.isfinite(array["price"] * array["quantity"]).all():
                 raise ValueError("a price or quantity is not a finite number")
+        if not 0 <= array["time_us"].min() <= array["time_us"].max() < _END_US:
+            raise ValueError("a time is out of range")
         ids, is_number = _ids([trade.trade_id for trade in trades])
         new = self._insert(instrument, trades)
         if not all(new):
@@ -317,6 +321,8 @@ class Writer:
             raise ValueError("a candle is not a finite number")
         number = self._instrument(candles.instrument).number
         rows = candles.rows
+        if not storable(candles):
+            raise ValueError("a candle is not finite or out of range")
         columns = [rows[name].tolist() for name in CANDLE_COLUMNS]
         slots = [slot(number, minute) for minute in (rows["time_us"] // MINUTE_US).tolist()]
         self._connection.executemany(
@@ -404,13 +410,16 @@ def storable(entry: Entry) -> bool:
         return True
     if isinstance(entry, Candles):
         prices = np.stack([entry.rows[name] for name in CANDLE_COLUMNS[:5]])
-        return bool(np.isfinite(prices).all() and (entry.rows["time_us"] >= 0).all())
+        times = entry.rows["time_us"]
+        return bool(np.isfinite(prices).all() and ((times >= 0) & (times < _END_US)).all())
     if isinstance(entry, Replacement):
         return all(map(storable, (entry.old, *entry.pieces)))
     kinds = _FIELDS.get(type(entry))
     if kinds is None or not all(map(_storable_value, entry, kinds)):
         return False
-    return not isinstance(entry, Trade) or math.isfinite(entry.price * entry.quantity)
+    if not isinstance(entry, Trade):
+        return True
+    return math.isfinite(entry.price * entry.quantity) and 0 <= entry.time_us < _END_US
 
 
 def _storable_value(value: object, kind: type | tuple[type, ...]) -> bool:

@@ -404,6 +404,8 @@ def test_entries_no_database_can_hold_are_left_out_and_counted(path):
         trade(5)._replace(trade_id="\ud800"),
         trade(6)._replace(trade_id=1.5),
         trade(7)._replace(time_us=2**64),
+        trade(7)._replace(time_us=2**61),
+        trade(7)._replace(time_us=-1),
         trade(8)._replace(price=1e300, quantity=1e300),
         trade(9)._replace(trade_id=True),
         Quote("sim:AUSDT", BASE_US, float("nan"), 1.0, 1.0, 1.0, BASE_US),

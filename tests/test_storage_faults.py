@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from bars import aggregate, trade_array
-from market import SECOND_US, StoreFull, StoreInUse, StoreUnusable, Trade
+from market import SECOND_US, Gap, StoreFull, StoreInUse, StoreUnusable, Trade
 from storage import Reader, Store
+from storage.backlog import Backlog
 from storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +138,8 @@ def test_a_killed_process_loses_nothing_acknowledged(path):
 
 
 @pytest.mark.slow
-def test_fifty_killed_processes_lose_nothing_acknowledged(path):
-    assert kill_while_writing(path, rounds=50)
+def test_two_hundred_killed_processes_lose_nothing_acknowledged(path):
+    assert kill_while_writing(path, rounds=200)
 
 
 def test_a_cut_write_ahead_log_leaves_a_prefix_of_whole_batches(path, tmp_path):
@@ -210,6 +211,27 @@ def test_a_full_disk_pauses_recording_which_then_resumes_with_what_was_kept(path
         assert all(gap.first_id <= one <= gap.last_id for one in everything - kept)
         assert_bars(reader, leg)
     assert 0 < missing <= lost
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_what_finds_no_room_is_one_hole_per_instrument_and_a_lost_gap_is_part_of_it(text):
+    """Also where ids are text: then the hole is known by its time."""
+    backlog = Backlog(0.0, 5)
+    backlog.put([one for one in batch(0) if one.instrument == LEGS[0]][:5])
+    backlog.problem = StoreFull("full")
+    own = [one for one in batch(1) if one.instrument == LEGS[0]]
+    trades = [one._replace(trade_id=f"id-{one.trade_id}") for one in own] if text else own
+    for one in trades:
+        backlog.put([one])
+    gap = Gap(LEGS[1], 3, 9, BASE_US, BASE_US + 5, "open")
+    backlog.put([gap])
+    backlog.put([gap._replace(first_id=-1, last_id=-1, end_us=BASE_US + 9)])
+    assert backlog.lost == len(trades)
+    *_, first, second = backlog.take().entries
+    times = [one.time_us for one in trades]
+    ids = (-1, -1) if text else (own[0].trade_id, own[-1].trade_id)
+    assert first == Gap(LEGS[0], *ids, min(times), max(times), "open")
+    assert second == Gap(LEGS[1], -1, -1, BASE_US, BASE_US + 9, "open")
 
 
 def test_closing_on_a_full_disk_says_what_was_not_written(path):
