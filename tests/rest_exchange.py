@@ -161,6 +161,8 @@ class RestExchange:
         self._faults: deque[_Fault] = deque()
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self._released = threading.Event()
+        self._held_from = 10**9
         self._server = _Server(self)
         if context is not None:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
@@ -173,6 +175,7 @@ class RestExchange:
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
+        self._released.set()
         self._server.shutdown()
         self._thread.join(20.0)
         self._server.server_close()
@@ -194,6 +197,16 @@ class RestExchange:
         with self._lock:
             self._faults.append(_Fault(kind, times, path, named))
 
+    def hold(self, after: int) -> None:
+        """Answer so many requests more, and the others only after `release`."""
+        with self._lock:
+            self._held_from = len(self.asked) + after
+            self._released.clear()
+
+    def release(self) -> None:
+        """Answer what was held."""
+        self._released.set()
+
     def heal(self) -> None:
         """Forget all faults not met yet."""
         with self._lock:
@@ -209,6 +222,10 @@ class RestExchange:
         """Take the next fault for a request."""
         with self._lock:
             self.asked.append(path)
+            is_held = len(self.asked) > self._held_from
+        if is_held:
+            self._released.wait()
+        with self._lock:
             for fault in self._faults:
                 if fault.path in path:
                     fault.times -= 1
