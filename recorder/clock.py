@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from market import SECOND_US, Trade
 
-# A trade may be so far ahead of the fastest ones before it. Delays of one line differ by less.
-_AHEAD_US = SECOND_US
+# A trade may be so far ahead of the fastest ones before it: twice what lies between these and the
+# median on this line, within limits. The least is below the half second that bars wait for late
+# trades, so that on a good line nothing that passes can make another trade late.
+_LEAST_AHEAD_US = SECOND_US // 4
+_MOST_AHEAD_US = SECOND_US
 # Before any were seen this machine's clock is believed that far.
 _AHEAD_AT_FIRST_US = 5 * SECOND_US
 
@@ -41,7 +44,8 @@ class VenueClock:
     """
 
     def __init__(self) -> None:
-        self._least: deque[int] = deque(maxlen=_BUCKETS)
+        # Of each bucket the fastest tenth, and how far the median lies above.
+        self._buckets: deque[tuple[int, int]] = deque(maxlen=_BUCKETS)
         self._samples: list[int] = []
         self._began = 0.0
         self._held: list[Trade] = []
@@ -99,17 +103,17 @@ class VenueClock:
             self._began = now
         if len(samples) < _MOST:
             samples += [trade[6] - trade[2] for trade in trades[-_PER_BATCH:]]
-        if len(samples) >= _FEWEST and (not self._least or now - self._began >= _BUCKET_S):
-            self._least.append(_fastest_tenth(samples))
+        if len(samples) >= _FEWEST and (not self._buckets or now - self._began >= _BUCKET_S):
+            samples.sort()
+            fastest, median = samples[len(samples) // 10], samples[len(samples) // 2]
+            self._buckets.append((fastest, median - fastest))
             self._samples = []
-            self._most_us = _AHEAD_US - min(self._least)
+            least = min(fastest for fastest, _ in self._buckets)
+            spread = max(spread for _, spread in self._buckets)
+            self._most_us = min(max(2 * spread, _LEAST_AHEAD_US), _MOST_AHEAD_US) - least
 
     def _start_anew(self, trades: Sequence[Trade], now: float) -> None:
         """Believe these trades about the clock, and nothing from before."""
-        self._least.clear()
+        self._buckets.clear()
         self._samples, self._began = [trade[6] - trade[2] for trade in trades], now
-        self._most_us = _AHEAD_US - sorted(self._samples)[len(trades) // 2]
-
-
-def _fastest_tenth(samples: list[int]) -> int:
-    return sorted(samples)[len(samples) // 10]
+        self._most_us = _MOST_AHEAD_US - sorted(self._samples)[len(trades) // 2]

@@ -403,7 +403,7 @@ class Recorder:
 
     def _silent(self) -> tuple[str, ...]:
         opened = self._lines[0].opened if self._lines else self._started
-        if opened is None:
+        if opened is None or self._waiting_s() > _SLOW_S:
             return ()
         limit = steady_s() - self.timing.silence_s
         return tuple(

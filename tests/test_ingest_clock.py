@@ -71,7 +71,7 @@ def test_a_wrong_clock_of_this_machine_costs_no_trade(skew_us: int) -> None:
 
 
 @pytest.mark.parametrize("skew_us", [0, -1_270_000, 4 * HOUR_US, -4 * HOUR_US])
-@pytest.mark.parametrize("ahead_us", [DAY_US, HOUR_US, 2 * SECOND_US])
+@pytest.mark.parametrize("ahead_us", [DAY_US, HOUR_US, 2 * SECOND_US, 500_000])
 def test_a_trade_dated_ahead_is_refused_whatever_this_machines_clock(
     skew_us: int, ahead_us: int
 ) -> None:
@@ -100,8 +100,8 @@ def test_liars_in_the_minority_never_move_the_clock_however_many() -> None:
         lies += number % 3 == 0
         market.send(market.trade(900_000 if number % 50 == 0 else HOUR_US * (number % 3 == 0)))
     market.run(10)
-    assert not [t for t in market.passed if t.time_us - t.received_us > SECOND_US]
-    assert market.refused >= lies * 0.97  # those dated ahead by less than a second pass
+    assert not [t for t in market.passed if t.time_us - t.received_us > SECOND_US // 4]
+    assert market.refused >= lies
 
 
 def test_a_clock_that_moves_loses_nothing_and_keeps_the_order() -> None:
@@ -189,6 +189,30 @@ def test_a_lying_trade_is_counted_and_said_and_does_not_freeze_the_bars(
     assert "dated ahead of the exchange's clock" in caplog.text
     assert builder.late == 0
     assert closed > 115
+
+
+def test_what_passes_makes_no_other_trade_late() -> None:
+    recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    market, builder, cursor = Market(), BarBuilder(BTC, 500_000), 0
+    for number in range(3_000):
+        # Every tenth second one that is dated ahead a little more than the one before.
+        ahead_us = number * 300 if number > 600 and number % 100 == 0 else 0
+        recorder.hand_on([market.trade(ahead_us)])
+        trades, cursor = buffer.since(BTC, cursor)
+        builder.add(trades)
+        builder.close(market.us)
+    assert builder.late == 0
+    assert 0 < recorder.status().not_understood < 24, "some were refused, and some passed"
+
+
+def test_a_restless_line_is_given_more_room() -> None:
+    market = Market()
+    dice = random.Random(3)
+    for _ in range(3_000):
+        trade = market.trade()
+        late_us = dice.choice([0, 400_000, 900_000, 1_500_000])
+        market.send(trade._replace(received_us=trade.received_us + late_us))
+    assert market.refused == 0
 
 
 def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:

@@ -121,6 +121,28 @@ def test_the_buffer_has_a_trade_before_the_sink_is_asked(desk: Desk, exchange: E
     assert not desk.sink.events
 
 
+def test_reading_waits_for_a_full_record_says_so_and_loses_nothing(
+    desk: Desk, exchange: Exchange
+) -> None:
+    desk.sink.blocked.clear()
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.play(200.0, ["BTCUSDT"], quotes=False)
+    # Longer than a silence, and than a line may be quiet before it is called dead.
+    status = wait_until(lambda: (s := recorder.status()).waiting_s > 1.2 and s)
+    assert (status.state, status.silent) == ("live", ())
+    assert "reading has been waiting for the record for 1 s. Nothing is lost" in status.text
+    assert desk.buffer.count(BTC) < len(exchange.sent), "reading went on"
+    desk.sink.blocked.set()
+    wait_until(lambda: desk.buffer.count(BTC) > 300)
+    exchange.pause()
+    wait_until(lambda: len(desk.sink.of(Trade)) == len(exchange.sent))
+    assert [trade.trade_id for trade in desk.sink.of(Trade)] == [s.trade_id for s in exchange.sent]
+    status = recorder.status()
+    assert (status.waiting_s, status.reconnects, status.gaps) == (0.0, 0, 0)
+    assert exchange.opened == 1
+
+
 def test_quotes_and_funding_of_the_watched_pair(desk: Desk, exchange: Exchange) -> None:
     desk.record(BinanceUsdm(exchange.url), BTC, ETH, quoted={BTC})
     exchange.wait_for_streams("btcusdt@bookTicker", "btcusdt@markPrice", "ethusdt@aggTrade")
