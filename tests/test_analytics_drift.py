@@ -60,11 +60,21 @@ def test_the_limits_are_what_the_simulation_gives():
 
 
 def test_a_slow_spread_has_lower_limits_and_an_endless_sample_those_printed():
-    slow, quick = (drift._critical(decay) for decay in (20.0, 400.0))
-    assert slow == {"1%": 1.158, "5%": 0.903, "10%": 0.786}
+    many = 10**6
+    slow, quick = (drift._critical(decay, many) for decay in (20.0, 400.0))
+    assert list(slow.values()) == pytest.approx([1.158, 0.903, 0.786])
     assert all(slow[level] < quick[level] for level in slow)
-    assert drift._critical(1e12)["5%"] == pytest.approx(1.179, abs=1e-4)
-    assert drift._critical(3.0) == drift._critical(15.0)
+    assert drift._critical(1e12, many)["5%"] == pytest.approx(1.179, abs=1e-4)
+    assert drift._critical(3.0, many) == drift._critical(15.0, many)
+    assert drift._critical(20.0, 50)["5%"] == pytest.approx(1.73 * 0.903, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half_life", [0.1, 2.0])
+@pytest.mark.parametrize("bars", [50, 70, 100, 150, 250])
+def test_short_samples_do_not_call_sound_pairs_breaking(bars, half_life):
+    found = simulate.cusum_excess(bars, half_life, 3_000, 50_000)
+    assert 0.03 < np.mean(found > 1.0) < 0.07
 
 
 def test_units_do_not_matter_and_gaps_are_left_out():
