@@ -14,7 +14,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 import bars
 from market import (
+    BAR,
     DAY_US,
-    HOUR_US,
     SECOND_US,
     Cancelled,
     DataError,
@@ -48,6 +48,7 @@ SPARE_BYTES = 256 * 2**20
 
 # Small, so that neither memory nor the wait of another thread grows with the range.
 _SLICE_TRADES = 4_000
+_SLICE_MINUTES = 120
 # After each slice the threads that read and draw go first.
 _YIELD_S = 0.002
 _SWEEP_S = 60.0
@@ -61,14 +62,18 @@ State = Literal["waiting", "running", "done", "failed"]
 class Record(Protocol):
     """What files are written from."""
 
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars."""
+    def stream_trades(
+        self, instrument: str, start_us: int, end_us: int, chunk: int = ...
+    ) -> Iterator[list[Trade]]:
+        """Yield trades in order of time, some at a time."""
+
+    def stream_bars(
+        self, instrument: str, start_us: int, end_us: int, minutes: int = ...
+    ) -> Iterator[npt.NDArray[np.void]]:
+        """Yield one-second bars, some minutes of them at a time."""
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return one-minute bars a venue told."""
-
-    def trades(self, instrument: str, start_us: int, end_us: int, most: int = ...) -> list[Trade]:
-        """Return trades in order of time."""
 
 
 class Wanted(NamedTuple):
@@ -342,10 +347,10 @@ class _Writing:
                 size = file.tell()
             self._earlier_bytes += size
             self.parts.append((name, size))
-            self._tell(rows=0, size=0)
             if full:
                 raise _Full(full[0])
             first = next(slices, None)
+        self._tell(0, 0, wanted.end_us)
 
     def _until_full(
         self, first: Any, slices: Iterator[Any], file: IO[bytes], full: list[str]
@@ -375,29 +380,22 @@ class _Writing:
             return f"The disk is nearly full, and what is left is kept for recording. {rest}"
         return ""
 
-    def _tell(self, rows: int, size: int, end_us: int | None = None) -> None:
+    def _tell(self, rows: int, size: int, end_us: int) -> None:
         told = self._job.told
-        wanted = told.wanted
-        done = wanted.end_us if end_us is None else end_us
+        _, _, start_us, stop_us, *_ = told.wanted
         self._job.told = replace(
             told,
             rows=told.rows + rows,
             bytes=self._earlier_bytes + size,
-            fraction=max(
-                told.fraction,
-                min((done - wanted.start_us) / (wanted.end_us - wanted.start_us), 1.0)
-                if end_us is not None
-                else told.fraction,
-            ),
+            fraction=min(max((end_us - start_us) / (stop_us - start_us), told.fraction), 1.0),
             seconds=steady_s() - self._began,
         )
 
     def _slices(self) -> Iterator[tuple[int, Any]]:
         """Yield the range in pieces: where each ends, and its rows."""
         wanted = self._job.told.wanted
-        pieces = _trade_slices if wanted.kind == "trades" else _bar_slices
         found = False
-        for end_us, rows in pieces(self._record, wanted):
+        for end_us, rows in _SLICES[wanted.kind](self._record, wanted):
             if self._job.stop.wait(_YIELD_S):
                 raise Cancelled("The export was ended.")
             found = found or bool(len(rows))
@@ -408,32 +406,41 @@ class _Writing:
 
 
 def _trade_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
-    """Cut a range where its bars say that enough trades have come together."""
-    for start_us in range(wanted.start_us, wanted.end_us, HOUR_US):
-        stop_us = min(start_us + HOUR_US, wanted.end_us)
-        seconds = record.bars(wanted.instrument, start_us // SECOND_US * SECOND_US, stop_us)
-        through = np.cumsum(seconds["trades"]) // _SLICE_TRADES
-        cuts = seconds["time_us"][1:][np.diff(through) > 0]
-        edges = [start_us, *(int(cut) for cut in cuts if cut > start_us), stop_us]
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
-            found = record.trades(wanted.instrument, begin, end) if len(seconds) else []
-            yield end, found
+    for part in record.stream_trades(
+        wanted.instrument, wanted.start_us, wanted.end_us, _SLICE_TRADES
+    ):
+        yield part[-1].time_us + 1, part
 
 
 def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
-    """Cut a range into hours, or longer where a bar is; bars start in the range."""
-    step_us = max(wanted.interval_us, HOUR_US)
-    first = -(-wanted.start_us // wanted.interval_us) * wanted.interval_us
-    read = record.candles if wanted.kind == "candles" else record.bars
-    start_us = first
-    while start_us < wanted.end_us:
-        edge_us = (start_us // step_us + 1) * step_us
-        stop_us = min(edge_us, -(-wanted.end_us // wanted.interval_us) * wanted.interval_us)
-        found = read(wanted.instrument, start_us, stop_us)
-        if wanted.kind == "bars" and wanted.interval_us > SECOND_US:
-            found = bars.resample(found, wanted.interval_us)
-        yield min(stop_us, wanted.end_us), found
-        start_us = stop_us
+    """Combine seconds into bars that start in the range, each made of all of its seconds."""
+    length = wanted.interval_us
+    start_us, stop_us = (-(-time_us // length) * length for time_us in wanted[2:4])
+    waiting = np.empty(0, BAR)
+    for part in record.stream_bars(wanted.instrument, start_us, stop_us, _SLICE_MINUTES):
+        seconds = np.concatenate([waiting, part])
+        whole = np.searchsorted(seconds["time_us"], seconds["time_us"][-1] // length * length)
+        if length == SECOND_US:
+            whole = len(seconds)
+        waiting = seconds[whole:]
+        if whole:
+            combined = bars.resample(seconds[:whole], length)
+            yield int(combined["time_us"][-1]) + length, combined
+    if len(waiting):
+        yield stop_us, bars.resample(waiting, length)
+
+
+def _candle_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+    for start_us in range(wanted.start_us, wanted.end_us, DAY_US):
+        stop_us = min(start_us + DAY_US, wanted.end_us)
+        yield stop_us, record.candles(wanted.instrument, start_us, stop_us)
+
+
+_SLICES: dict[Kind, Callable[[Record, Wanted], Iterator[tuple[int, Any]]]] = {
+    "trades": _trade_slices,
+    "bars": _bar_slices,
+    "candles": _candle_slices,
+}
 
 
 def _save(wanted: Wanted, pieces: Iterator[Any], file: IO[bytes]) -> None:

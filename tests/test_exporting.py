@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import threading
@@ -18,7 +19,17 @@ from exchange import wait_until
 import exporting
 import tables
 from exporting import Export, Exporter, Wanted
-from market import BAR, DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError, StoreUnusable, Trade
+from market import (
+    BAR,
+    CANDLE,
+    DAY_US,
+    HOUR_US,
+    MINUTE_US,
+    SECOND_US,
+    DataError,
+    StoreUnusable,
+    Trade,
+)
 from storage import Store
 from tables.archive import TradeArchive
 
@@ -95,7 +106,7 @@ def test_trades_of_the_range_come_back_unchanged(
     assert read_trades(path) == made_trades()[first:stop]
 
 
-def test_busy_hours_are_cut_and_quiet_ones_are_not(
+def test_slices_of_any_size_make_the_same_file(
     exporter: Exporter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "_SLICE_TRADES", 100)
@@ -105,8 +116,13 @@ def test_busy_hours_are_cut_and_quiet_ones_are_not(
 
 @pytest.mark.parametrize("interval_us", [SECOND_US, MINUTE_US, HOUR_US])
 def test_bars_are_those_of_the_record(
-    exporter: Exporter, folder: Path, store: Store, interval_us: int
+    exporter: Exporter,
+    folder: Path,
+    store: Store,
+    interval_us: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(exporting, "_SLICE_MINUTES", 7)
     end_us = START_US + 2 * HOUR_US
     export = ended(exporter, Wanted(NAME, "bars", START_US, end_us, "csv", interval_us))
     (path,) = files(folder, export)
@@ -115,6 +131,29 @@ def test_bars_are_those_of_the_record(
     assert export.rows == len(bars) == len(expected)
     for field in BAR.names or ():
         assert np.array_equal(bars[field], expected[field]), field
+
+
+def test_bars_that_begin_before_the_range_are_left_out(exporter: Exporter, folder: Path) -> None:
+    span = (START_US + 30 * SECOND_US, START_US + 150 * SECOND_US)
+    export = ended(exporter, Wanted(NAME, "bars", *span, "csv", MINUTE_US))
+    (path,) = files(folder, export)
+    (bars,) = tables.read(path.read_bytes(), path.name).bars.values()
+    assert bars["time_us"].tolist() == [START_US + n * MINUTE_US for n in (1, 2)]
+    assert bars["trades"].tolist() == [50, 50]
+
+
+def test_candles_of_a_venue_are_marked(slow: Slow, folder: Path) -> None:
+    exporter = Exporter(folder, slow)
+    exporter.start()
+    try:
+        export = ended(exporter, Wanted(NAME, "candles", START_US, START_US + 2 * DAY_US))
+        (path,) = files(folder, export)
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == export.rows == 4
+        assert {row["trades_count"] for row in rows} == {str(CANDLE)}
+    finally:
+        exporter.stop()
 
 
 def test_a_long_export_is_cut_into_parts_that_can_be_served(
@@ -221,17 +260,26 @@ class Slow:
         self.go = threading.Event()
         self.asked = threading.Event()
 
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        bars = np.zeros(1, BAR)
-        bars["time_us"], bars["trades"] = start_us, 1
+    def stream_trades(
+        self, instrument: str, start_us: int, end_us: int, chunk: int = 1
+    ) -> Iterator[list[Trade]]:
+        for time_us in range(start_us, end_us, HOUR_US):
+            self.asked.set()
+            assert self.go.wait(30.0)
+            yield [Trade(instrument, time_us, time_us, 1.0, 1.0, 1, time_us)]
+
+    def stream_bars(
+        self, instrument: str, start_us: int, end_us: int, minutes: int = 1
+    ) -> Iterator[npt.NDArray[np.void]]:
+        yield from ()
+
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        bars = np.zeros(2, BAR)
+        bars["time_us"], bars["trades"] = start_us, CANDLE
+        for field in ("open", "high", "low", "close"):
+            bars[field] = 5.0
+        bars["time_us"][1] += MINUTE_US
         return bars
-
-    candles = bars
-
-    def trades(self, instrument: str, start_us: int, end_us: int, most: int = 1) -> list[Trade]:
-        self.asked.set()
-        assert self.go.wait(30.0)
-        return [Trade(instrument, start_us, start_us, 1.0, 1.0, 1, start_us)]
 
 
 @pytest.fixture
@@ -334,7 +382,7 @@ def test_its_time_over_an_export_is_gone(
 
 def test_a_record_that_cannot_be_read_is_its_own_sentence(folder: Path) -> None:
     class Damaged(Slow):
-        def bars(self, *_: Any) -> Any:
+        def stream_trades(self, *_: Any) -> Any:
             raise StoreUnusable("The file is damaged; move it aside.")
 
     exporter = Exporter(folder, Damaged())
