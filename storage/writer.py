@@ -137,7 +137,9 @@ class Writer:
                 written = expired = 0
                 for name, group in trades.items():
                     instrument = self._instrument(name)
-                    kept = [one for one in group if one.time_us >= instrument.kept_from_us]
+                    kept = group
+                    if instrument.kept_from_us:
+                        kept = [one for one in group if one.time_us >= instrument.kept_from_us]
                     expired += len(group) - len(kept)
                     if kept:
                         written += self._write_trades(instrument, kept)
