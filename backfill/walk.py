@@ -165,7 +165,9 @@ class TradesWalk:
         self._jumps += [
             jump
             for jump in missing_ids(joined)
-            if jump.end_us > self.gap.start_us and jump.start_us < self.gap.end_us
+            if jump not in self._jumps
+            and jump.end_us >= self.gap.start_us
+            and jump.start_us <= self.gap.end_us
         ]
 
 
