@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Literal, Protocol
@@ -30,6 +28,7 @@ from market import (
     steady_s,
 )
 from recorder.clock import VenueClock
+from recorder.complaints import Complaints
 from recorder.failures import backoff
 from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State
@@ -42,9 +41,6 @@ Feed = WebsocketFeed | GeneratedFeed
 
 _instrument = itemgetter(0)
 
-_LOG_EVERY_S = 10.0
-_KEPT_ERRORS = 5
-_ERRORS_S = 600.0
 _SLOW_S = 1.0
 
 
@@ -128,8 +124,7 @@ class Recorder:
         self._not_understood = 0
         self._trades = 0
         self._gaps = 0
-        self._errors: deque[tuple[float, str]] = deque(maxlen=_KEPT_ERRORS)
-        self._logged = -math.inf
+        self._complaints = Complaints(feed.title)
         self._state: tuple[State, int] = ("connecting", now_us())
 
     # What others ask of it ---------------------------------------------------------------
@@ -207,7 +202,7 @@ class Recorder:
                 last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=self._recent_errors(),
+                errors=self._complaints.recent(),
                 renewals=sum(line.renewals for line in self._lines),
                 waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
             )
@@ -272,7 +267,7 @@ class Recorder:
             self._messages += len(messages)
             self._not_understood += bad
         if bad:
-            self._log_bad(bad, cause, sample)
+            self._complaints.not_understood(bad, cause, sample)
         return events
 
     def hand_on(self, events: Sequence[Event]) -> bool:
@@ -344,7 +339,7 @@ class Recorder:
     def _refuse_dates(self, count: int) -> None:
         with self._lock:
             self._not_understood += count
-        self._log_bad(count, "dated ahead of the exchange's clock", b"")
+        self._complaints.not_understood(count, "dated ahead of the exchange's clock")
 
     def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
         began = steady_s()
@@ -352,7 +347,7 @@ class Recorder:
         try:
             self._sink.submit(events)
         except StoreError as error:
-            self._note(str(error))
+            self._complaints.note(str(error))
         finally:
             self._submitting.remove(began)
 
@@ -372,32 +367,8 @@ class Recorder:
         self._delays.add(fresh)
 
     def _heed(self, notice: Notice) -> None:
-        if notice.kind == "alive":
-            return
-        log.warning("%s said: %s", self.feed.title, notice.text)
-        self._note(notice.text)
-
-    def _note(self, text: str) -> None:
-        with self._lock:
-            kept = [(at, said) for at, said in self._errors if said != text]
-            self._errors = deque([*kept, (steady_s(), text)], _KEPT_ERRORS)
-
-    def _recent_errors(self) -> tuple[str, ...]:
-        oldest = steady_s() - _ERRORS_S
-        return tuple(text for at, text in self._errors if at > oldest)
-
-    def _log_bad(self, count: int, cause: str, sample: bytes) -> None:
-        now = steady_s()
-        if now - self._logged < _LOG_EVERY_S:
-            return
-        self._logged = now
-        log.warning(
-            "%s: %d of the last messages not understood (%s); one begins %r",
-            self.feed.title,
-            count,
-            cause,
-            sample[:80],
-        )
+        if notice.kind != "alive":
+            self._complaints.said(notice.text)
 
     # Words -------------------------------------------------------------------------------
 
@@ -509,11 +480,10 @@ class Recorder:
         if len(instruments) <= most:
             return instruments
         kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
-        text = (
+        self._complaints.note(
             f"{self.feed.title} takes {most} instruments on one connection; "
             f"{len(instruments) - most} of {len(instruments)} are left out."
         )
-        self._errors.append((steady_s(), text))
         return kept
 
 

@@ -542,6 +542,19 @@ def test_a_venue_that_complains_is_quoted(desk: Desk, exchange: Exchange) -> Non
     wait_until(live(recorder))
 
 
+def test_a_venue_that_complains_all_the_time_fills_no_log(
+    desk: Desk, exchange: Exchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC)
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    for number in range(200):
+        exchange.raw(json.dumps({"error": {"code": 2, "msg": f"wrong {number}"}, "id": number}))
+    wait_until(lambda: recorder.status().messages == 200)
+    wait_until(lambda: recorder.status().errors[-1:] == ("Binance USD-M: wrong 199",))
+    assert len(recorder.status().errors) == 5
+    assert len([record for record in caplog.records if "said" in record.getMessage()]) == 1
+
+
 def test_instruments_come_and_go_on_the_open_connection(desk: Desk, exchange: Exchange) -> None:
     recorder = desk.record(BinanceUsdm(exchange.url), BTC, quoted={BTC})
     exchange.wait_for_streams("btcusdt@aggTrade", "btcusdt@bookTicker")
