@@ -8,6 +8,7 @@ import os
 import random
 import tracemalloc
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ import tables
 from bars import aggregate, trade_array
 from feeds.replay import Replay
 from market import BAR, CANDLE, MINUTE_US, SECOND_US, DataError, StoreError, Trade
+from storage import Store
 from tables import archive
 from tables.archive import TradeArchive, import_trades, save_bars, save_trades
 
@@ -450,3 +452,20 @@ def test_an_archive_without_a_trade_says_why():
         import_trades(TradeArchive(opened(text), "x.csv", BTC), Sink())
     with pytest.raises(DataError, match="no trade that can be used.$"):
         import_trades(TradeArchive(opened(text[:-5]), "x.csv", BTC), Sink())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_imports_into_another_record_and_twice_changes_nothing(form, tmp_path):
+    trades = some_trades(700)
+    with closing(Store.open(tmp_path / "one.sqlite", batch_ms=1)) as one:
+        one.submit(trades)
+        assert one.flush(10)
+        file = io.BytesIO()
+        assert save_trades(one.stream_trades(BTC, 0, 2**62, chunk=90), file, form) == 700
+        bars = one.bars(BTC, 0, 2**62)
+    with closing(Store.open(tmp_path / "two.sqlite", batch_ms=1)) as two:
+        for _ in range(2):
+            import_trades(TradeArchive(file, "trades", BTC, 300), two)
+        assert two.trades(BTC, 0, 2**62) == trades
+        assert two.bars(BTC, 0, 2**62).tobytes() == bars.tobytes()
+        assert two.health().written == 700
