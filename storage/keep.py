@@ -270,10 +270,11 @@ class Keeper:
             self._connection.executemany(
                 "DELETE FROM bars_1s WHERE slot = ?", [(key,) for key, _ in old]
             )
-            self._connection.execute(
-                "UPDATE instruments SET seconds = seconds - ? WHERE id = ?",
-                (sum(size for _, size in old) // SECOND_BYTES, number),
-            )
+            if old:
+                self._connection.execute(
+                    "UPDATE instruments SET seconds = seconds - ? WHERE id = ?",
+                    (sum(size for _, size in old) // SECOND_BYTES, number),
+                )
             removed = (
                 len(old)
                 + self._connection.execute(
