@@ -52,6 +52,15 @@ class Gate:
         Tells from status and body whether too much was asked; by default 418 and 429.
     clock : callable
         Seconds that never run backwards.
+
+    Attributes
+    ----------
+    trouble : {"", "throttled", "refused", "unreachable"}
+        What stands in the way.
+    problem : str
+        The same as a sentence without its full stop; empty where there is none.
+    on_throttled : callable
+        Called with `problem` and the seconds of a pause the venue asked for.
     """
 
     def __init__(
@@ -74,6 +83,7 @@ class Gate:
         self._ahead_us = 0
         self.trouble: Trouble = ""
         self.problem = ""
+        self.on_throttled: Callable[[str, float], None] = lambda problem, wait_s: None
 
     def ready_in(self, weight: int = 1, share: float = SHARE) -> float:
         """Return the seconds until a request may go; 0.0 where it may now."""
@@ -87,6 +97,10 @@ class Gate:
     def paused_for(self) -> float:
         """Seconds for which nothing is asked at all; 0.0 where only the budget counts."""
         return self._meter.paused_for
+
+    def resume_pause(self, problem: str, wait_s: float) -> None:
+        """Go on with a pause a venue asked for before this program started anew."""
+        self._pause("throttled", problem, wait_s)
 
     def now_us(self) -> int:
         """Return the venue's time, as its last answer told it to the second."""
@@ -171,6 +185,7 @@ class Gate:
             wait_s = max(asked_s, _LEAST_PAUSE_S)
         cause = f"{self.title} asked for fewer requests (HTTP {answer.status})"
         self._pause("throttled", cause, wait_s)
+        self.on_throttled(cause, wait_s)
         return Throttled(cause)
 
     def _refused(self, status: int) -> Refused:

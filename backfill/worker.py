@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ _PUBLISH_S = 0.2
 _RECORD_WAIT_S = 1.0
 _SHOWN_S = 600.0
 _LISTING_S = 30.0
+_PAUSE_KEY = "pause:"
 _LISTING_PAGES = 30
 # Around a hole known only by its time, the rate of trades is taken from so much of the record.
 _AROUND_US = 10 * MINUTE_US
@@ -98,6 +100,12 @@ class Record(Protocol):
         self, instrument: str, start_us: int, end_us: int, most: int = ..., newest: bool = ...
     ) -> list[Trade]:
         """Return trades."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something small under a key."""
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was kept under a key."""
 
 
 class Backfill:
@@ -367,8 +375,29 @@ class Backfill:
         rest = self._venues(venue)
         if rest is None:
             return None
-        title = TITLES.get(venue, venue)
-        return rest, Gate(title, rest.budget, self._client, rest.throttled)
+        gate = Gate(TITLES.get(venue, venue), rest.budget, self._client, rest.throttled)
+        # A ban outlasts a restart, and asking during one makes it longer.
+        until_us, problem = self._kept_pause(venue)
+        if until_us > now_us():
+            gate.resume_pause(problem, (until_us - now_us()) / SECOND_US)
+        gate.on_throttled = functools.partial(self._keep_pause, venue)
+        return rest, gate
+
+    def _kept_pause(self, venue: str) -> tuple[int, str]:
+        try:
+            blob = self._store.load_state(_PAUSE_KEY + venue) or b""
+        except StoreError as error:
+            log.warning("Whether %s asked for a pause is unknown: %s", venue, error)
+            return 0, ""
+        until, _, problem = blob.decode("utf-8", "replace").partition(" ")
+        return (int(until), problem) if until.isdigit() else (0, "")
+
+    def _keep_pause(self, venue: str, problem: str, wait_s: float) -> None:
+        until_us = now_us() + round(wait_s * SECOND_US)
+        try:
+            self._store.save_state(_PAUSE_KEY + venue, f"{until_us} {problem}".encode())
+        except StoreError as error:
+            log.warning("The pause %s asked for is not kept: %s", venue, error)
 
     # One step of one job ----------------------------------------------------------------
 

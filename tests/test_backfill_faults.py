@@ -9,7 +9,8 @@ import pytest
 from backfill import job as job_module
 from backfill import plan as plan_module
 from backfill import worker
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from feeds.rest import RestVenue, create
+from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, now_us
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -23,7 +24,7 @@ from tests.backfill_desk import (
     quicken,
     tape,
 )
-from tests.exchange import wait_until
+from tests.exchange import unused_url, wait_until
 from tests.rest_exchange import RestExchange, Tape
 
 
@@ -92,6 +93,39 @@ def test_asked_to_wait_it_asks_nothing_until_then_and_says_so(desk: Desk, status
     wait_until(lambda: desk.ids(COINBASE) == expected(other, 2_000, 2_999))
     assert len(desk.exchange.paths("aggTrades")) == 1
     assert [one.state for one in desk.gaps() if one.instrument == USDM] == ["open"]
+
+
+def test_a_ban_outlasts_a_restart(tmp_path: Path, exchange: RestExchange) -> None:
+    with desk_at(tmp_path, exchange) as desk:
+        hole(desk, USDM, tape(10_000), 2_000, 4_499)
+        exchange.fail(418, retry_after="7200")
+        desk.backfill.start()
+        wait_until(lambda: said(desk, USDM, "asked for fewer requests"))
+    with desk_at(tmp_path, exchange) as desk:
+        desk.backfill.start()
+        text = wait_until(lambda: said(desk, USDM, "asked for fewer requests (HTTP 418)"))
+        assert "waits 2.0 h" in text
+        with pytest.raises(FeedError, match="asked for fewer requests"):
+            desk.backfill.fetch_listing("binance-usdm")
+    assert len(exchange.asked) == 1
+
+
+@pytest.mark.parametrize("url", ["http://nobody.invalid", unused_url().replace("ws:", "http:")])
+def test_a_venue_that_cannot_be_reached_keeps_its_holes_open(
+    tmp_path: Path, exchange: RestExchange, url: str
+) -> None:
+    def venues(name: str) -> RestVenue | None:
+        return create(name, url if name == "binance-usdm" else exchange.url)
+
+    with desk_at(tmp_path, exchange, venues) as desk:
+        gap = hole(desk, USDM, tape(10_000), 2_000, 4_499)
+        made = tape(10_000)
+        hole(desk, COINBASE, made, 2_000, 2_499)
+        desk.backfill.start()
+        wait_until(lambda: desk.ids(COINBASE) == expected(made, 2_000, 2_499))
+        text = wait_until(lambda: said(desk, USDM, "live prices do not depend on it"))
+        assert text.startswith(("The name nobody.invalid", "Nothing answers at", "Nobody.invalid"))
+        assert [one for one in desk.gaps() if one.instrument == USDM] == [gap]
 
 
 def test_after_a_pause_it_goes_on(desk: Desk) -> None:
