@@ -68,3 +68,13 @@ def test_pitfall_1_noise_earns_nothing_where_the_spread_claims_it_does():
 def test_noise_earns_nothing_under_any_rule(sizing, stop):
     honest, _ = profits(1_500, 2_000, Rules(sizing=sizing, stop=stop, time_stop_bars=40))
     assert_zero_mean(honest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [{"rehedge_bars": 5}, {"rehedge_percent": 10.0}, {"cool_down_bars": 20}, {"fill_at": "close"}],
+)
+def test_noise_earns_nothing_however_it_is_held(more):
+    honest, _ = profits(1_500, 2_000, Rules(time_stop_bars=40, **more))
+    assert_zero_mean(honest)

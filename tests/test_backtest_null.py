@@ -1,0 +1,200 @@
+"""The null test: what surrogates keep and lose, and what it finds where nothing or something is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pairs
+import pytest
+import reference
+
+import analytics
+from backtest import Costs, Rules
+from bars import AlignedBars
+from market import DAY_US, HOUR_US, Cancelled, DataError
+from trading.grid import Grid
+from trading.null import NULLS, Surrogates, null_test
+from trading.signals import Setup
+from trading.work import Watch
+
+BASE = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0))
+GRID = Grid(BASE, entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5])
+
+
+def hourly(n_bars: int = 800, seed: int = 3) -> AlignedBars:
+    y, x = pairs.cointegrated(n_bars, seed=seed, half_life=8)
+    return pairs.aligned(y, x, bar_us=HOUR_US)
+
+
+def walks(seed: int, n_bars: int = 500) -> AlignedBars:
+    rng = np.random.default_rng(seed)
+    y, x = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (2, n_bars)), axis=1))
+    return pairs.aligned(y, x, bar_us=HOUR_US)
+
+
+def shocks(bars: AlignedBars) -> np.ndarray:
+    return np.diff(np.log([bars.y, bars.x]))
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_the_pull_is_gone_and_the_sizes_stay(null):
+    bars = hourly(2_000)
+    assert analytics.engle_granger(bars.y, bars.x).p_value < 1e-3
+    made = Surrogates(bars, null)
+    found = [made.draw(seed) for seed in range(40)]
+    rejected = np.mean([analytics.engle_granger(b.y, b.x).p_value < 0.05 for b in found])
+    assert rejected < 0.2
+    for one in found[:5]:
+        np.testing.assert_allclose(shocks(one).std(axis=1), shocks(bars).std(axis=1), rtol=0.15)
+        assert (one.y[0], one.x[0]) == pytest.approx((bars.y[0], bars.x[0]))
+
+
+def test_one_sign_for_both_keeps_their_correlation_and_two_do_not():
+    bars = hourly(2_000)
+    real = np.corrcoef(shocks(bars))[0, 1]
+    alike = np.corrcoef(shocks(Surrogates(bars).draw(1)))[0, 1]
+    apart = np.corrcoef(shocks(Surrogates(bars, "independent").draw(1)))[0, 1]
+    assert real > 0.5
+    assert alike == pytest.approx(real, abs=0.1)
+    assert abs(apart) < 0.1
+
+
+def test_shocks_keep_their_place_so_that_volatility_does():
+    rng = np.random.default_rng(0)
+    size = np.where(np.arange(1_000) < 500, 0.001, 0.01)
+    y, x = 100.0 * np.exp(np.cumsum(size * rng.normal(size=(2, 1_000)), axis=1))
+    one = Surrogates(pairs.aligned(y, x)).draw(0)
+    calm, wild = shocks(one)[:, 5:490], shocks(one)[:, 510:]
+    assert wild.std() > 8.0 * calm.std()
+
+
+def test_the_autoregression_of_the_differences_is_kept():
+    rng = np.random.default_rng(0)
+    change = np.zeros((2, 4_000))
+    for t in range(1, 4_000):
+        change[:, t] = 0.4 * change[:, t - 1] + 0.01 * rng.normal(size=2)
+    y, x = 100.0 * np.exp(np.cumsum(change, axis=1))
+    made = Surrogates(pairs.aligned(y, x))
+    assert made.lags[0] >= 1
+    drawn = shocks(made.draw(0))[0]
+    assert np.corrcoef(drawn[1:], drawn[:-1])[0, 1] == pytest.approx(0.4, abs=0.06)
+
+
+@pytest.mark.parametrize("opens", ["at the close before", "at the close", "between"])
+def test_opens_foretell_no_more_than_they_do(opens):
+    """A price that opens at its close must do so in the surrogates: else a fill sees the future."""
+    bars = hourly()
+    before = np.concatenate((bars.y[:1], bars.y[:-1]))
+    share = {"at the close before": 0.0, "at the close": 1.0, "between": 0.5}[opens]
+    bars = dataclasses.replace(bars, y_open=before * (bars.y / before) ** share)
+    one = Surrogates(bars).draw(3)
+    before = np.concatenate((one.y[:1], one.y[:-1]))
+    np.testing.assert_allclose(one.y_open, before * (one.y / before) ** share, rtol=1e-9)
+
+
+def test_bars_that_are_stale_stay_so_and_carry_the_close_before():
+    usable = np.ones(800, bool)
+    usable[[0, 100, 101, 700]] = False
+    y, x = pairs.cointegrated(800, seed=1)
+    bars = pairs.aligned(y, x, usable=usable)
+    bars.x_open[50] = np.nan
+    one = Surrogates(bars).draw(0)
+    np.testing.assert_array_equal(one.usable, usable)
+    assert one.y[100] == one.y[101] == one.y[99]
+    assert math.isnan(one.x_open[50]) and np.isfinite(one.x_open[51])
+    assert (one.y[0], one.time_us[0]) == (bars.y[0], bars.time_us[0])
+
+
+def test_prices_below_zero_are_drawn_as_they_are():
+    y, x = pairs.cointegrated(500, seed=2)
+    one = Surrogates(pairs.aligned(y - y.mean(), x)).draw(0)
+    assert np.isfinite(one.y).all() and (one.y < 0.0).any()
+
+
+def test_the_same_seed_gives_the_same_surrogate():
+    made = Surrogates(hourly())
+    np.testing.assert_array_equal(made.draw(5).y, made.draw(5).y)
+    assert made.draw(5).y[-1] != made.draw(6).y[-1]
+
+
+# The test ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_a_pair_that_belongs_together_stands_out(null):
+    found = null_test(hourly(2_500), GRID, null, count=39)
+    assert found.p_value == 1 / 40
+    assert found.rank == 1.0 and found.real > found.surrogates.max()
+    assert found.setup in GRID.setups()
+
+
+def test_the_p_value_counts_ties_against_us():
+    never = Grid(BASE, entries=[8.0])
+    found = null_test(hourly(), never, count=19)
+    assert (found.real, found.p_value) == (0.0, 1.0)
+
+
+def test_the_pipeline_is_the_sweep():
+    from trading.sweep import sweep
+
+    bars = hourly()
+    swept = sweep(bars, GRID)
+    found = null_test(bars, GRID, count=19)
+    assert found.real == swept.metrics[swept.best()].sharpe
+    assert found.setup == swept.setups[swept.best()]
+
+
+def test_threads_change_nothing():
+    one, many = (null_test(walks(1), GRID, count=19, workers=n) for n in (1, 3))
+    np.testing.assert_array_equal(one.surrogates, many.surrogates)
+
+
+def test_it_can_be_cancelled_and_says_how_far_it_is():
+    shares: list[float] = []
+    watch = Watch(lambda done, total: shares.append(done / total))
+    null_test(walks(1), GRID, count=19, watch=watch)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    with pytest.raises(Cancelled):
+        null_test(walks(1), GRID, count=199, watch=Watch(is_cancelled=lambda: True))
+
+
+def test_what_cannot_be_tested_is_refused():
+    with pytest.raises(DataError, match="use 19 to"):
+        null_test(walks(1), GRID, count=5)
+    with pytest.raises(DataError, match="no figure"):
+        null_test(walks(1), GRID, count=19, by="luck")
+    with pytest.raises(DataError, match="needs 50"):
+        null_test(walks(1, 30), GRID)
+    with pytest.raises(DataError, match="no null"):
+        null_test(walks(1), GRID, "nothing")
+    still = dataclasses.replace(walks(1), x=np.full(500, 7.0))
+    with pytest.raises(DataError, match="same step"):
+        Surrogates(still)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("null", NULLS)
+def test_on_noise_every_p_value_is_as_likely(null):
+    """200 independent pairs, six variants to choose from each: p is uniform, as it must be."""
+    found = np.sort([null_test(walks(seed), GRID, null, count=39).p_value for seed in range(200)])
+    # p takes the values 1/40 ... 1: the largest distance to uniform stays in its 99 % band.
+    steps = np.arange(1, 41) / 40
+    share = np.searchsorted(found, steps, side="right") / len(found)
+    assert np.abs(share - steps).max() < 1.63 / math.sqrt(len(found))
+    assert 0.02 <= np.mean(found <= 0.05) <= 0.09
+
+
+@pytest.mark.slow
+def test_ewa_and_ewc_do_not_stand_out():
+    """The textbook pair, ten years of daily closes, honest fills and costs, 24 variants."""
+    data = reference.table("pairs/ewa_ewc_daily.csv")
+    y, x = data.EWC.to_numpy(float), data.EWA.to_numpy(float)
+    bars = dataclasses.replace(pairs.aligned(y, x, bar_us=DAY_US), y_open=y, x_open=x)
+    grid = Grid(
+        Setup(model="kalman", rules=Rules(stop=9.0), costs=Costs(2.0)),
+        models=["ols", "kalman"], lookbacks=[60, 120], entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5],
+    )  # fmt: skip
+    found = null_test(bars, grid, count=199)
+    assert 0.01 < found.p_value < 0.6
