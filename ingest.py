@@ -415,7 +415,8 @@ def _report(ingest: Ingest, store: Store) -> None:
     for status in ingest.statuses():
         print(
             f"{clock} {status.venue}: {status.state}, {status.trades:,} trades, "
-            f"{status.trades_per_s:,.1f}/s, delay {status.delay_ms:.0f} ms, {status.gaps} gaps, "
+            f"{status.trades_per_s:,.1f}/s, delay {status.delay_ms:.0f} ms, "
+            f"clock off by {status.clock_skew_ms:.0f} ms, {status.gaps} gaps, "
             f"{health.queued:,} waiting, {health.state}",
             flush=True,
         )
