@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ import analytics
 from backfill import Progress
 from config import VENUES, Settings
 from desk import Desk, PairView
+from exporting import Exporter
+from holdings import Holdings, Inventory
+from importing import Importer
 from ingest import Choice, FeedStatus, Ingest, create_feed
 from market import (
     BAR,
@@ -56,6 +60,8 @@ PRICE_FIRST_S = 2.0
 PAGE_S = 1.0
 GAPS_S = 3.0
 LAST_TRADES = 20
+# Streamlit serves what lies in `static` beside the app.
+EXPORTS = Path(__file__).parent / "static" / "exports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +142,14 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
+        self.refusal: StoreError | None = None
         self.store: Store | NullStore = self._open_store()
+        self.store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
         self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
         self.upkeep = Upkeep(settings, self.store)
+        self.exporter = Exporter(EXPORTS, self.store)
+        self.importer = Importer(self.store)
+        self._inventory = Inventory(self.store)
         self.desk = Desk(
             self.buffer,
             self.store,
@@ -171,6 +182,7 @@ class Engine:
         """Begin to connect, record and compute."""
         self.ingest.resolve(self.settings.venue)
         self.upkeep.start()
+        self.exporter.start()
         self._pool.submit(self._warm_up)
         self._thread.start()
 
@@ -182,6 +194,8 @@ class Engine:
         self._priced.set()
         self.ingest.stop()
         self.upkeep.stop()
+        self.importer.stop()
+        self.exporter.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.desk.save()
@@ -195,9 +209,11 @@ class Engine:
             )
         except StoreInUse as error:
             log.error("Recording is off: %s", error)
+            self.refusal = error
             return self._read_beside(error)
         except StoreError as error:
             log.error("Recording is off: %s", error)
+            self.refusal = error
             return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
 
     def _read_beside(self, reason: StoreInUse) -> Store | NullStore:
@@ -244,7 +260,7 @@ class Engine:
         while not self._stop.wait(STEP_S):
             try:
                 self._subscribe()
-                for filled in self.upkeep.take_filled():
+                for filled in (*self.upkeep.take_filled(), *self.importer.take_filled()):
                     self.desk.amended(filled.instrument, filled.start_us, filled.end_us)
                 self.desk.step(self.ingest.now_us)
                 self._problem = ""
@@ -428,6 +444,10 @@ class Engine:
         except StoreError as error:
             self._unreadable = f"The record cannot be read: {error} Prices and signals go on."
             return np.empty(0, BAR)
+
+    def holdings(self) -> Holdings:
+        """Return what the record holds and lacks, a few seconds old at most."""
+        return self._inventory.now()
 
     def tape(self, instruments: Iterable[str], count: int) -> list[Trade]:
         """Return the newest trades of some instruments, newest first."""

@@ -14,7 +14,7 @@ LAYERS = [
     {"trading", "tables"},
     {"backtest"},
     {"ingest", "pair", "backfill"},
-    {"desk", "upkeep", "exporting"},
+    {"desk", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
     {"engine"},
     {"ui"},
     {"app"},
