@@ -289,7 +289,7 @@ def test_too_few_bars_are_refused():
         constant_funding(np.arange(3), 1, interval_hours=0.0)
 
 
-def test_bars_too_few_for_the_model_trade_nothing():
-    result = run(hourly(40), SETUP)
-    assert result.metrics.trades == 0 and result.metrics.net == 0.0
-    assert bar_length(result.bars.time_us) == HOUR_US
+def test_bars_too_few_for_the_model_are_said():
+    with pytest.raises(DataError, match="40 bars are too few for ols with lookback 150"):
+        run(hourly(40), SETUP)
+    assert bar_length(hourly(40).time_us) == HOUR_US

@@ -13,7 +13,7 @@ from bars import AlignedBars
 from kernels import performance
 from market import DataError
 from trading.metrics import Metrics, Period, Periods, metrics, periods
-from trading.signals import Setup, Signals, bars_in, signals
+from trading.signals import Setup, Signals, bars_in, require_known, signals
 from trading.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 
 Floats = npt.NDArray[np.float64]
@@ -118,13 +118,14 @@ def run(
     Raises
     ------
     DataError
-        Fewer than two bars, or times that do not increase.
+        Fewer than two bars, times that do not increase, or no bar with a z.
     """
     bar_us = bar_length(bars.time_us)
     said = said or signals(bars, setup)
+    require_known(said.first, len(bars.time_us), setup)
     trader = Trader(setup.rules, setup.costs, setup.capital, setup.limits)
     done = trader.extend(bars_in(bars, said, funding))
-    cut = periods(bars.time_us, bar_us, min(said.first, len(bars.time_us) - 1), period)
+    cut = periods(bars.time_us, bar_us, said.first, period)
     return Result(
         setup=setup,
         bars=bars,

@@ -5,7 +5,6 @@ The same numbers, to the last bit, as following the pair bar by bar on the live 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -242,6 +241,10 @@ def constant_funding(
     return charges * (y_percent / 100.0), charges * (x_percent / 100.0)
 
 
-def first_known(found: Iterable[Signals]) -> int:
-    """Return the first bar at which every one of them has a z."""
-    return max(one.first for one in found)
+def require_known(first: int, n_bars: int, setup: Setup) -> None:
+    """Raise DataError where a setup's first z lies beyond the last bar."""
+    if first >= n_bars:
+        raise DataError(
+            f"{n_bars:,} bars are too few for {setup.model} with lookback {setup.lookback} and z "
+            f"window {setup.z_window}: there is no z. Lower them or use more bars."
+        )

@@ -16,7 +16,7 @@ from trading.lean import Lean
 from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, periods
 from trading.running import bar_length
-from trading.signals import Setup, signals
+from trading.signals import Setup, require_known, signals
 from trading.work import UNWATCHED, Watch, each
 
 Floats = npt.NDArray[np.float64]
@@ -255,12 +255,7 @@ def start_of(
 
     known = each(setups, first, watch.part(0.0, 0.1), workers)
     latest = int(np.argmax(known))
-    if known[latest] >= len(bars.time_us):
-        slow = setups[latest]
-        raise DataError(
-            f"{len(bars.time_us):,} bars are too few for {slow.model} with lookback "
-            f"{slow.lookback} and z window {slow.z_window}; lower them or use more bars."
-        )
+    require_known(known[latest], len(bars.time_us), setups[latest])
     return known[latest]
 
 
