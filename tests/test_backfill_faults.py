@@ -1,5 +1,6 @@
 """Faults of venues and of this program: after each the record is whole, or the table says it."""
 
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from backfill import job as job_module
 from backfill import plan as plan_module
 from backfill import worker
 from feeds.rest import RestVenue, create
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, now_us
+from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, Gap, now_us
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -461,3 +462,77 @@ def test_an_instrument_recorded_long_enough_is_left_alone(desk: Desk) -> None:
     wait_until(lambda: not desk.backfill._asked)
     assert len(desk.exchange.asked) == asked
     assert now_us() - DAY_US < made.start_us
+
+
+# All of it at once ----------------------------------------------------------------------
+
+
+def run_of_bad_luck(path: Path, seed: int) -> None:
+    """Fill some holes of two venues through random faults, stops and starts; check what is told."""
+    dice = random.Random(seed)
+    with RestExchange(weight_limit=10**9) as exchange:
+        made = tape(12_000, missing=frozenset(dice.sample(range(1_500, 12_000), 5)))
+        edges = sorted(dice.sample(range(1_100, 12_900, 200), 6))
+        holes = []
+        with desk_at(path, exchange) as desk:
+            for name in (SPOT, COINBASE):
+                for first, last in zip(edges[::2], edges[1::2], strict=True):
+                    holes.append(hole(desk, name, made, first + 51, last - 51))
+        for _ in range(dice.randrange(0, 4)):
+            for _ in range(dice.randrange(0, 6)):
+                exchange.fail(dice.choice(FAULTS), times=dice.randrange(1, 4))
+            with desk_at(path, exchange, total_s=0.1) as desk:
+                desk.backfill.want(dice.choice([[], [SPOT], [COINBASE, SPOT]]))
+                asked, more = len(exchange.asked), dice.randrange(1, 12)
+                desk.backfill.start()
+                wait_until(
+                    lambda asked=asked, more=more, desk=desk: (
+                        len(exchange.asked) >= asked + more or not desk.gaps("open")
+                    )
+                )
+                assert desk.backfill.stop(5.0)
+                check_the_table(desk, holes)
+        exchange.heal()
+        with desk_at(path, exchange) as desk:
+            desk.settle()
+            check_the_table(desk, holes)
+            # What the venues have is in the record, or in the table as candles or lost.
+            for one in holes:
+                have = set(desk.ids(one.instrument))
+                told = [gap for gap in desk.gaps("candles", "lost") if gap[0] == one.instrument]
+                for trade_id in set(range(one.first_id, one.last_id + 1)) - have - made.missing:
+                    assert any(gap.first_id <= trade_id <= gap.last_id for gap in told)
+
+
+def check_the_table(desk: Desk, holes: list[Gap]) -> None:
+    """Check that every hole is whole in the table, and what is filled there is in the record."""
+    table = desk.gaps()
+    for name in (SPOT, COINBASE):
+        have = set(desk.ids(name))
+        for gap in table:
+            if gap.instrument == name and gap.state == "filled":
+                assert have.issuperset(range(gap.first_id, gap.last_id + 1))
+    for one in holes:
+        pieces = [
+            gap
+            for gap in table
+            if gap.instrument == one.instrument and one.first_id <= gap.first_id <= one.last_id
+        ]
+        assert_whole(one, pieces)
+
+
+FAULTS = [
+    *(500, 503, 404, 302, "hang", "drip", "cut", "truncated", "garbage", "oversized", "reset"),
+    *("packed", "wrong ids", "duplicated", "empty"),
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_of_bad_luck(tmp_path: Path, seed: int) -> None:
+    run_of_bad_luck(tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 60))
+def test_long_runs_of_bad_luck(tmp_path: Path, seed: int) -> None:
+    run_of_bad_luck(tmp_path, seed)
