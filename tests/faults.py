@@ -349,7 +349,12 @@ def _a_day_without(bench: Bench) -> None:
 
 
 def _a_day_old(bench: Bench) -> None:
-    bench.added_us += DAY_US - HOUR_US // 2
+    bench.exchange.pause()
+    for name, symbol in zip(bench.names, bench.symbols, strict=True):
+        made = sum(one.symbol == symbol for one in bench.exchange.sent)
+        wait_until(lambda n=name, m=made: bench.buffer.count(n) == m)
+    bench.added_us += DAY_US - HOUR_US // 2  # with nothing on its way
+    bench.exchange.play(RATE, bench.symbols, quotes=False)
     wait_until(lambda: bench.recorder.status().renewals == 1)
 
 
