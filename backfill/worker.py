@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from backfill.budget import BACKGROUND_SHARE, SHARE
 from backfill.client import Answer, Client
+from backfill.doors import Doors
 from backfill.gate import Gate
 from backfill.job import (
     MISSING_TRIES,
@@ -26,10 +22,11 @@ from backfill.job import (
     key_of,
 )
 from backfill.plan import TRADES_PER_PAGE, expected_trades, newest, outside, plan
+from backfill.record import Record as Record
 from backfill.walk import CandlesWalk, TradesWalk, pieces_ahead
 from backfill.warm import WarmUp, is_settled
 from config import Settings
-from feeds.rest import Listing, Request, RestVenue
+from feeds.rest import Listing, RestVenue
 from feeds.rest.base import is_by_id
 from market import (
     MINUTE_US,
@@ -38,12 +35,11 @@ from market import (
     Gap,
     MessageError,
     StoreError,
-    Trade,
     now_us,
     split_instrument,
     steady_s,
 )
-from storage import Span, StoreHealth
+from storage import Span
 
 log = logging.getLogger("tandem.backfill")
 
@@ -53,59 +49,9 @@ SETTLE_S = 10.0
 _PUBLISH_S = 0.2
 _RECORD_WAIT_S = 1.0
 _SHOWN_S = 600.0
-_LISTING_S = 30.0
-_PAUSE_KEY = "pause:"
-_LISTING_PAGES = 30
 # Around a hole known only by its time, the rate of trades is taken from so much of the record.
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
-
-TITLES = {
-    **{"binance-usdm": "Binance USD-M", "binance-spot": "Binance spot", "binance-us": "Binance.US"},
-    **{"coinbase": "Coinbase", "kraken": "Kraken", "okx": "OKX", "bybit": "Bybit"},
-    **{"bitstamp": "Bitstamp", "coingecko": "CoinGecko"},
-}
-
-
-class Record(Protocol):
-    """What filling needs of the record."""
-
-    def submit(self, events: Sequence[Trade | Gap]) -> None:
-        """Hand trades and holes to the writer."""
-
-    def replace_gap(self, old: Gap, pieces: Sequence[Gap]) -> None:
-        """Put pieces in the place of a hole, after everything submitted before."""
-
-    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
-        """Keep minutes from the venue's candles."""
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything before is committed."""
-
-    def health(self) -> StoreHealth:
-        """Tell how recording goes."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = 0, states: Sequence[str] = ...
-    ) -> list[Gap]:
-        """Return known holes."""
-
-    def spans(self) -> dict[str, Span]:
-        """Return first and last trade of each instrument."""
-
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars."""
-
-    def trades(
-        self, instrument: str, start_us: int, end_us: int, most: int = ..., newest: bool = ...
-    ) -> list[Trade]:
-        """Return trades."""
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep something small under a key."""
-
-    def load_state(self, key: str) -> bytes | None:
-        """Return what was kept under a key."""
 
 
 class Backfill:
@@ -135,7 +81,7 @@ class Backfill:
         client: Client,
     ) -> None:
         self._store = store
-        self._venues = venues
+        self._doors = Doors(venues, client, store)
         self._client = client
         self._most_queued = settings.queue_trades // 2
         self._started_us = now_us()
@@ -143,7 +89,6 @@ class Backfill:
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
         self._lock = threading.Lock()
-        self._doors: dict[str, tuple[RestVenue, Gate] | None] = {}
         self._ranks: dict[str, int] = {}
         self._asked: list[tuple[str, int]] = []
         self._filled: list[Filled] = []
@@ -216,22 +161,7 @@ class Backfill:
         FeedError
             It has no REST interface here, or did not answer with a list that is understood.
         """
-        door = self._door(venue)
-        if door is None:
-            raise FeedError(f"{venue} has no list of symbols to ask for.")
-        rest, gate = door
-        request: Request | None = rest.listing()
-        found: dict[str, Listing] = {}
-        pages = 0
-        while request is not None and pages < _LISTING_PAGES:
-            pages += 1
-            gate.wait_turn(request.weight, self._stop, _LISTING_S)
-            answer = gate.ask(request)
-            if answer.status != 200:
-                raise FeedError(f"{gate.title} gave no list of symbols (HTTP {answer.status}).")
-            found.update((one.symbol, one) for one in rest.parse_listing(answer.body))
-            request = rest.more_listing(answer.body)
-        return list(found.values())
+        return self._doors.fetch_listing(venue, self._stop)
 
     # The thread -------------------------------------------------------------------------
 
@@ -340,7 +270,7 @@ class Backfill:
                 continue
             job_wait_s = max(job.not_before_s - now, 0.0)
             if not job_wait_s:
-                job_wait_s = self._budget_wait_s(job, venue)
+                job_wait_s = self._budget_wait_s(job)
                 if not job_wait_s:
                     return job, 0.0
                 # Cheaper work behind it would keep it waiting for ever.
@@ -358,51 +288,20 @@ class Backfill:
     def _share(self, job: Job) -> float:
         return SHARE if self._is_urgent(job) else BACKGROUND_SHARE
 
-    def _budget_wait_s(self, job: Job, venue: str) -> float:
-        door = self._door(venue)
+    def _budget_wait_s(self, job: Job) -> float:
+        door = self._door(job.gap.instrument)
         if door is None:
             return 0.0
         weight = job.walk.request.weight if job.walk and job.walk.request else 1
         return door[1].ready_in(weight, self._share(job))
 
-    def _door(self, venue: str) -> tuple[RestVenue, Gate] | None:
-        with self._lock:
-            if venue not in self._doors:
-                self._doors[venue] = self._opened(venue)
-            return self._doors[venue]
-
-    def _opened(self, venue: str) -> tuple[RestVenue, Gate] | None:
-        rest = self._venues(venue)
-        if rest is None:
-            return None
-        gate = Gate(TITLES.get(venue, venue), rest.budget, self._client, rest.throttled)
-        # A ban outlasts a restart, and asking during one makes it longer.
-        until_us, problem = self._kept_pause(venue)
-        if until_us > now_us():
-            gate.resume_pause(problem, (until_us - now_us()) / SECOND_US)
-        gate.on_throttled = functools.partial(self._keep_pause, venue)
-        return rest, gate
-
-    def _kept_pause(self, venue: str) -> tuple[int, str]:
-        try:
-            blob = self._store.load_state(_PAUSE_KEY + venue) or b""
-        except StoreError as error:
-            log.warning("Whether %s asked for a pause is unknown: %s", venue, error)
-            return 0, ""
-        until, _, problem = blob.decode("utf-8", "replace").partition(" ")
-        return (int(until), problem) if until.isdigit() else (0, "")
-
-    def _keep_pause(self, venue: str, problem: str, wait_s: float) -> None:
-        until_us = now_us() + round(wait_s * SECOND_US)
-        try:
-            self._store.save_state(_PAUSE_KEY + venue, f"{until_us} {problem}".encode())
-        except StoreError as error:
-            log.warning("The pause %s asked for is not kept: %s", venue, error)
+    def _door(self, instrument: str) -> tuple[RestVenue, Gate] | None:
+        return self._doors.get(split_instrument(instrument)[0])
 
     # One step of one job ----------------------------------------------------------------
 
     def _step(self, job: Job) -> None:
-        door = self._door(split_instrument(job.gap.instrument)[0])
+        door = self._door(job.gap.instrument)
         if door is None:
             self._lose(job, "the venue has no REST interface")
             return
@@ -521,7 +420,7 @@ class Backfill:
         return left
 
     def _is_backwards(self, gap: Gap) -> bool:
-        door = self._door(split_instrument(gap.instrument)[0])
+        door = self._door(gap.instrument)
         return door is not None and door[0].backwards
 
     def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
@@ -663,7 +562,7 @@ class Backfill:
 
     def _begin_warm_up(self, name: str, start_us: int, span: Span | None) -> None:
         warm_up = self._warming[name] = WarmUp.begin(name, start_us)
-        door = self._door(split_instrument(name)[0])
+        door = self._door(name)
         if door is None or (span is not None and span.first_us <= start_us):
             warm_up.left = 0
             return
@@ -684,7 +583,7 @@ class Backfill:
         if span is None:
             return not warm_up.is_late
         name, received = warm_up.instrument, 0
-        door = self._door(split_instrument(name)[0])
+        door = self._door(name)
         if door is None:
             return False
         if warm_up.stretch is not None:
@@ -732,13 +631,13 @@ class Backfill:
         """Return why an instrument has to wait, how long, and whether only for the budget."""
         if self._problem:
             return self._problem.rstrip("."), _RECORD_WAIT_S, False
-        door = self._door(split_instrument(name)[0])
+        door = self._door(name)
         if door is None or not jobs:
             return "", 0.0, False
         gate = door[1]
         if gate.problem:
             return gate.problem, gate.paused_for, False
-        wait_s = self._budget_wait_s(jobs[0], split_instrument(name)[0])
+        wait_s = self._budget_wait_s(jobs[0])
         return "", wait_s, wait_s > 1.0
 
     def _leave(self) -> None:
