@@ -24,6 +24,7 @@ import numpy.typing as npt
 import analytics
 from backfill import Progress
 from config import VENUES, Settings
+from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, PairView
 from exporting import Exporter
 from holdings import Holdings, Inventory
@@ -45,7 +46,8 @@ from market import (
     UnknownSymbol,
     split_instrument,
 )
-from pair import LegQuote, PairSettings, Provisional, Relation, TradeCost, assess, trade_cost
+from pair import PairSettings, Provisional
+from relation import Relation, assess
 from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
 from upkeep import Upkeep
 
@@ -94,11 +96,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything the live page shows, taken at one moment."""
+    """Everything the live page shows, taken at one moment.
+
+    `feed` is the status of Y's venue, `x_feed` that of X's where it is another; `filling` tells of
+    holes in these legs that are being filled.
+    """
 
     settings: PairSettings
     now_us: int
     feed: FeedStatus
+    x_feed: FeedStatus | None
     choice: Choice
     store: StoreHealth
     recorded: int
@@ -414,6 +421,7 @@ class Engine:
             settings=settings,
             now_us=now,
             feed=self.ingest.status(split_instrument(settings.y)[0]),
+            x_feed=self._other_feed(settings),
             choice=self.ingest.choice(),
             store=self.store.health(),
             recorded=self._recorded_before + self.store.health().written,
@@ -471,6 +479,11 @@ class Engine:
     def run_heavy(self, work: Any, *arguments: Any) -> Any:
         """Run heavy work on the one executor and wait for it."""
         return self._pool.submit(work, *arguments).result()
+
+    def _other_feed(self, settings: PairSettings) -> FeedStatus | None:
+        """Return the status of X's venue where it is not Y's."""
+        y_venue, x_venue = (split_instrument(leg)[0] for leg in (settings.y, settings.x))
+        return None if x_venue == y_venue else self.ingest.status(x_venue)
 
     def _leg(self, instrument: str) -> LegNow:
         buffer = self.buffer
@@ -601,7 +614,8 @@ def _holding_hours(settings: PairSettings, z: float, relation: Relation | None) 
 
     NaN where that is unknown: no half-life, or an exit at zero, which decay alone never reaches.
     """
-    if relation is None or not np.isfinite(relation.half_life) or settings.rules.exit <= 0.0:
+    half_life = relation.quality.half_life.median if relation else float("nan")
+    if not np.isfinite(half_life) or settings.rules.exit <= 0.0:
         return float("nan")
     halvings = max(np.log2(abs(z) / settings.rules.exit), 0.0) if z else 0.0
-    return float(relation.half_life * halvings * settings.bar_us / HOUR_US)
+    return float(half_life * halvings * settings.bar_us / HOUR_US)

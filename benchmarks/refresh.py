@@ -20,7 +20,8 @@ from benchmarks.machine import describe
 from config import Settings
 from engine import Engine
 from market import SECOND_US, now_us
-from pair import PairSettings, PairStream, assess
+from pair import PairSettings, PairStream
+from relation import assess
 from ui import cards, charts
 
 BARS = 5_000

@@ -1,4 +1,4 @@
-"""A pair followed bar by bar: chunking, restarts, units, and what the cards are made of."""
+"""A pair followed bar by bar: chunking, restarts and units."""
 
 from __future__ import annotations
 
@@ -10,17 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import aligned, cointegrated, part
 
-from backtest import Costs, Rules
+from backtest import Rules
 from market import DataError
-from pair import (
-    COLUMNS,
-    LegQuote,
-    PairSettings,
-    PairStream,
-    assess,
-    known_before,
-    trade_cost,
-)
+from pair import COLUMNS, PairSettings, PairStream, known_before
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)
 ALL = [
@@ -175,84 +167,6 @@ def test_equal_settings_have_equal_keys() -> None:
 def test_settings_that_cannot_work_are_refused(change, words) -> None:
     with pytest.raises(DataError, match=words):
         replace(BASE, **change)
-
-
-def test_the_relation_of_a_cointegrated_pair_is_found() -> None:
-    view = follow(BASE, aligned(*cointegrated(2_000, 9))).view()
-    relation = assess(view, BASE)
-    assert relation is not None
-    assert relation.p_value < 0.01
-    assert relation.half_life_low < 10.0 < relation.half_life_high
-    assert relation.n_obs == 2_000
-    assert relation.beta == pytest.approx(0.05, rel=0.05)
-    assert assess({name: column[:40] for name, column in view.items()}, BASE) is None
-
-
-def test_pitfall_23_two_tickers_of_one_asset_are_called_so() -> None:
-    _, x = cointegrated(500, 10)
-    relation = assess(follow(BASE, aligned(2.0 * x, x)).view(), BASE)
-    assert relation is not None
-    assert relation.same_asset
-
-
-def test_pitfall_11_a_round_trip_pays_four_fills_and_both_spreads() -> None:
-    pair = replace(BASE, costs=Costs(fee_bp=5.0, slippage_bp=0.0), rules=Rules(exit=0.5))
-    cost = trade_cost(
-        pair, (3_000.0, 60_000.0), 0.05, 2.5, 6.0, (LegQuote(1.0, False), LegQuote(2.0, True))
-    )
-    assert cost.fees_bp == pytest.approx(20.0)
-    assert cost.spreads_bp == pytest.approx(2.0 * 1.0 + 2.0 * 2.0)
-    assert cost.total_bp == pytest.approx(26.0)
-    assert cost.break_even_z == pytest.approx(26.0 / 20.0)
-    assert cost.left_bp == pytest.approx(2.0 * 20.0 - 26.0)
-    assert cost.spreads_estimated
-
-
-def test_funding_is_paid_by_longs_and_earned_by_shorts() -> None:
-    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
-    short = trade_cost(BASE, (3_000.0, 60_000.0), 0.05, 2.5, 6.0, quotes, (1e-5, 0.0), 2.0)
-    long = trade_cost(BASE, (3_000.0, 60_000.0), 0.05, -2.5, 6.0, quotes, (1e-5, 0.0), 2.0)
-    assert short.funding_bp == pytest.approx(-0.2)
-    assert long.funding_bp == pytest.approx(0.2)
-    both = trade_cost(BASE, (3_000.0, 60_000.0), 0.05, -2.5, 6.0, quotes, (1e-5, 1e-5), 2.0)
-    assert both.funding_bp == pytest.approx(0.0, abs=1e-12)
-
-
-def test_what_is_not_known_about_funding_is_not_free() -> None:
-    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
-    prices = 3_000.0, 60_000.0
-    for rates, hours in (((np.nan, 0.0), 2.0), ((1e-5, 0.0), np.nan), ((1e-5, 0.0), np.inf)):
-        cost = trade_cost(BASE, prices, 0.05, 2.5, 6.0, quotes, rates, hours)
-        assert np.isnan(cost.funding_bp)
-        assert cost.total_bp == cost.fees_bp + cost.spreads_bp
-    # Spot legs pay none, however long they are held.
-    spot = trade_cost(BASE, prices, 0.05, 2.5, 6.0, quotes, (0.0, 0.0), np.nan)
-    assert spot.funding_bp == 0.0
-
-
-def test_nothing_is_left_of_a_spread_that_is_where_it_would_be_closed() -> None:
-    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
-    cost = trade_cost(BASE, (3_000.0, 60_000.0), 0.05, 0.4, 6.0, quotes)
-    assert np.isnan(cost.left_bp)
-
-
-def test_the_drift_of_beta_is_its_change_over_one_lookback() -> None:
-    view = follow(BASE, aligned(*cointegrated(400, 12))).view()
-    relation = assess(view, BASE)
-    assert relation is not None
-    beta = view["beta"]
-    assert relation.beta_drift == pytest.approx(beta[-1] / beta[-1 - BASE.lookback] - 1.0)
-    early = {name: column[: 2 * BASE.lookback - 2] for name, column in view.items()}
-    before = assess(early, BASE)
-    assert before is not None and np.isnan(before.beta_drift)
-
-
-def test_a_log_beta_is_a_ratio_of_notionals() -> None:
-    logs = replace(BASE, rules=Rules(log_prices=True), costs=Costs(fee_bp=5.0))
-    quotes = LegQuote(0.0, False), LegQuote(0.0, False)
-    cost = trade_cost(logs, (3_000.0, 60_000.0), 0.5, 2.5, 0.002, quotes)
-    assert cost.fees_bp == pytest.approx(2 * 5.0 * 1.5)
-    assert cost.break_even_z == pytest.approx(15.0 / 20.0)
 
 
 @pytest.mark.parametrize(

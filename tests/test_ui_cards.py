@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from pairs import START_US, aligned, cointegrated
 
+from backfill import Progress
 from backtest import Rules
+from cost import LegQuote, trade_cost
 from desk import PairView
 from engine import Kept, LegNow, Snapshot, WatchRow
 from ingest import Choice, FeedStatus
 from market import SECOND_US, Quote, Trade
-from pair import LegQuote, PairSettings, PairStream, Relation, assess, trade_cost
+from pair import PairSettings, PairStream
+from relation import Relation, assess
 from storage import StoreHealth
 from ui import cards
+from ui import format as f
 
 PAIR = PairSettings(
     "binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", model="ols", lookback=50, z_window=20
@@ -58,6 +63,7 @@ def snapshot(pair: PairSettings = PAIR, n_bars: int = 400, **changes) -> Snapsho
                 "binance-usdm", "Binance USD-M", "live", "Live.", NOW_US,
                 trades_per_s=312.4, delay_ms=48.2,
             ),
+            x_feed=None,
             choice=Choice("binance-usdm"),
             store=StoreHealth("recording", "", written=10_000, bytes=124_000_000),
             recorded=3_210_000,
@@ -183,43 +189,105 @@ def test_a_log_beta_is_turned_into_units() -> None:
     )
 
 
-RELATION = Relation(
-    n_obs=2_000, statistic=-3.9, p_value=0.012, p_value_asymptotic=0.011, lags=3, half_life=14.2,
-    half_life_low=10.0, half_life_high=math.inf, hurst=0.4, r_squared=0.98,
-    return_correlation=0.83, beta=0.056, beta_drift=0.018, crossings_per_day=40.0,
-    stale_share=0.0, same_asset=False, breaking=False, note="",
-)  # fmt: skip
+FOUND = assess(viewed(PAIR)[0].columns, PAIR)
+assert FOUND is not None
+RELATION = FOUND
+
+
+def with_p(p_value: float, **test: Any) -> Relation:
+    """Return the relation with another p-value, and other fields of its test."""
+    test = {"p_value_searched": p_value} | test
+    quality = replace(RELATION.quality, test=replace(RELATION.quality.test, **test))
+    return replace(
+        RELATION, quality=quality, soundness=replace(RELATION.soundness, state="unknown")
+    )
 
 
 @pytest.mark.parametrize(
     ("p_value", "words"),
     [
-        (0.012, "1 in 83 unrelated"),
-        (0.0001, "Fewer than 1 in 1,000"),
+        (0.012, "If these were unrelated, 1 in 83 would look this good"),
+        (0.0001, "fewer than 1 in 1,000"),
         (0.5, "No sign"),
         (math.nan, "no answer"),
     ],
 )
 def test_the_verdict_is_what_the_p_value_means(p_value: float, words: str) -> None:
-    assert words in cards.verdict(replace(RELATION, p_value=p_value))
+    assert words in cards.verdict(with_p(p_value))
 
 
-def test_a_relation_that_shifted_is_said_to_have() -> None:
-    assert "shifted" in cards.verdict(replace(RELATION, breaking=True))
-    assert (
-        cards.verdict(replace(RELATION, p_value=math.nan, note="A leg is constant."))
-        == "A leg is constant."
+def test_a_pair_that_breaks_is_said_to() -> None:
+    soundness = replace(RELATION.soundness, state="breaking", sentence="Its level shifted.")
+    text = cards.verdict(replace(with_p(0.001), soundness=soundness))
+    assert text == "This pair is breaking. Its level shifted."
+
+
+def test_a_residual_that_says_nothing_says_why() -> None:
+    quality = replace(with_p(math.nan).quality, note="A leg is constant.")
+    assert cards.verdict(replace(RELATION, quality=quality)) == "A leg is constant."
+
+
+def test_the_quality_of_the_spread_is_on_the_card() -> None:
+    life = replace(RELATION.quality.half_life, median=14.2, low=10.0, high=math.inf)
+    quality = replace(
+        RELATION.quality, half_life=life, hurst=0.4, crossings_per_day=1_240.0, stale_share=0.125,
+        beta_drift=0.018, r_squared=0.98, return_correlation=0.83,
+    )  # fmt: skip
+    card = cards.truth(snapshot(relation=replace(RELATION, quality=quality)))
+    values = [row["value"] for row in card["rows"]]
+    assert values[1] == "14.2 bars (10.0 to ∞)"
+    assert values[2:4] == ["0.40 · 1,240 a day", "0.98 · 0.83"]
+    assert values[4].endswith("+1.8 %")
+    assert values[5] == "12.5 %"
+
+
+def test_funding_that_is_not_known_is_a_dash_with_its_reason() -> None:
+    shot = snapshot()
+    row = cards.cost(replace(shot, cost=replace(shot.cost, funding_bp=math.nan)))["rows"][2]
+    assert row["value"] == f.NONE
+    assert "Unknown" in row["hint"]
+
+
+def test_nothing_is_left_where_the_spread_is_home() -> None:
+    shot = snapshot()
+    row = cards.cost(replace(shot, cost=replace(shot.cost, left_bp=math.nan)))["rows"][4]
+    assert row["value"] == f.NONE
+    assert row["tone"] == ""
+
+
+def test_one_asset_twice_has_no_signal() -> None:
+    card = cards.signal(snapshot(relation=with_p(math.nan, same_asset=True)))
+    assert card["label"] == "NO SIGNAL"
+    assert f.NONE in text_of(card["z"])
+    assert "same asset" in text_of(card["lines"])
+
+
+def test_two_venues_are_as_good_as_the_worse() -> None:
+    shot = snapshot()
+    other = replace(
+        shot.feed,
+        venue="coinbase",
+        title="Coinbase",
+        state="reconnecting",
+        text="It is gone.",
     )
+    status = cards.status(replace(shot, x_feed=other))
+    assert status["label"] == "RECONNECTING"
+    assert "Binance USD-M and Coinbase" in text_of(status["items"])
+    assert status["said"] == "It is gone."
 
 
-def test_an_interval_without_an_end_is_infinite_on_the_card() -> None:
-    card = cards.truth(snapshot(relation=RELATION))
-    assert "14.2 bars (10.0 to ∞)" in text_of(card)
-    assert "+1.8 %" in text_of(card)
+def test_holes_being_filled_and_a_record_of_another_process_are_said() -> None:
+    shot = snapshot()
+    filling = (Progress(PAIR.y, "filling", 10, 90, "Filling 10 of 90 trades of ETHUSDT missed."),)
+    store = replace(shot.store, state="reading", text="Process 7 records here.")
+    status = cards.status(replace(shot, filling=filling, store=store))
+    assert status["said"] == "Process 7 records here.\nFilling 10 of 90 trades of ETHUSDT missed."
+    assert status["right"] == "not recording"
 
 
 def test_two_tickers_of_one_asset_are_not_ranked() -> None:
-    card = cards.truth(snapshot(relation=replace(RELATION, same_asset=True)))
+    card = cards.truth(snapshot(relation=with_p(math.nan, same_asset=True)))
     assert "same asset" in card["note"]
     assert "p " not in text_of(card["rows"])
 

@@ -11,7 +11,8 @@ import streamlit as st
 import tables
 from bars import AlignedBars, align, join
 from market import DAY_US, SIMULATED_VENUE, DataError
-from pair import PairSettings, PairStream, Relation, assess
+from pair import PairSettings, PairStream
+from relation import Relation, assess
 from ui import cards, charts, exports, say, tables_view
 from ui import format as f
 from ui.components import chart
@@ -216,6 +217,7 @@ def _show(result: Result) -> None:
 
 def _verdict(result: Result) -> None:
     relation, trades = result.relation, result.stream.trader.trades
+    settings = result.settings
     one, two, three, four = st.columns(4)
     if relation is None:
         one.metric("Engle\u2013Granger p", f.NONE, help="Needs 50 usable bars.")
@@ -223,12 +225,30 @@ def _verdict(result: Result) -> None:
         one.metric(
             "Engle\u2013Granger p", f.p_value(relation.p_value), help=cards.verdict(relation)
         )
-        two.metric("Half-life", f"{f.number(relation.half_life, 1)} bars")
+        life = relation.quality.half_life
+        two.metric(
+            "Half-life",
+            f"{cards.bars(life.median)}",
+            f"{cards.bars(life.low, '')} to {cards.bars(life.high)}",
+            delta_color="off",
+            delta_arrow="off",
+            help="Median-unbiased, with its 95 % interval.",
+        )
     net = float(result.stream.view()["equity"][-1])
     wins = sum(trade.net > 0 for trade in trades)
-    three.metric("Paper profit after costs", f.signed(net))
+    three.metric(
+        "Paper profit after costs",
+        f.signed(net),
+        f"quote currency, on {f.number(settings.rules.notional, 0)} per Y leg",
+        delta_color="off",
+        delta_arrow="off",
+    )
     four.metric(
-        "Closed trades", f"{len(trades)}", f"{wins} gained" if trades else None, delta_color="off"
+        "Closed trades",
+        f"{len(trades)}",
+        f"{wins} gained" if trades else None,
+        delta_color="off",
+        delta_arrow="off",
     )
     if relation is not None:
         say.note(

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from market import DAY_US
+
 Figure = dict[str, Any]
 
 # Up to this many bars are drawn one by one; older ones by the extremes of fixed groups.
@@ -74,6 +76,13 @@ def times(time_us: npt.NDArray[np.int64]) -> list[float]:
     return (time_us / 1_000).tolist()
 
 
+def hover_format(time_us: npt.NDArray[np.int64]) -> str:
+    """Return how much of a time the reader needs: the date where there are several, or only it."""
+    if not np.any(time_us % DAY_US):
+        return "%a %d %b %Y"
+    return "%H:%M:%S" if time_us[-1] - time_us[0] < DAY_US else "%a %d %b %Y %H:%M"
+
+
 # Building blocks ------------------------------------------------------------------------
 
 
@@ -89,6 +98,7 @@ class Canvas:
         self._heights = heights
         self._titles = [""] * len(heights)
         self._filled: set[int] = set()
+        self._hover = "%H:%M:%S"
 
     def title(self, panel: int, text: str) -> None:
         """Name a panel's vertical axis."""
@@ -108,6 +118,8 @@ class Canvas:
         rows = keep_extremes(values, first, POINTS)
         if np.isfinite(values).any():
             self._filled.add(panel)
+        if len(time_us):
+            self._hover = hover_format(time_us)
         x = self._column("t", times(time_us[rows]))
         y = self._column("v", numbers(values[rows]))
         line = {
@@ -169,7 +181,7 @@ class Canvas:
     def level(
         self, panel: int, value: float, colour: str, text: str = "", dash: str = "dash"
     ) -> None:
-        """Add a horizontal line across a panel, named at its right end."""
+        """Add a horizontal line across a panel, named at its left end, far from new bars."""
         axes = {"xref": "x domain", "yref": _axis("y", panel)}
         self.shapes.append(
             {
@@ -187,11 +199,11 @@ class Canvas:
             self.notes.append(
                 {
                     **axes,
-                    "x": 0.997,
+                    "x": 0.003,
                     "y": value,
                     "text": text,
                     "showarrow": False,
-                    "xanchor": "right",
+                    "xanchor": "left",
                     "yanchor": "bottom" if value >= 0 else "top",
                     "font": {"color": f"@{colour}", "size": 11},
                 }
@@ -213,6 +225,37 @@ class Canvas:
                 "layer": "below",
             }
         )
+
+    def span(self, start_us: int, end_us: int, colour: str, text: str = "") -> None:
+        """Shade a stretch of time across all panels, named at its upper left."""
+        self.shapes.append(
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "layer": "below",
+                "x0": start_us / 1_000,
+                "x1": end_us / 1_000,
+                "fillcolor": f"@{colour}",
+                "line": {"width": 0},
+            }
+        )
+        if text:
+            self.notes.append(
+                {
+                    "xref": "x",
+                    "yref": "paper",
+                    "x": start_us / 1_000,
+                    "y": 1,
+                    "text": text,
+                    "showarrow": False,
+                    "xanchor": "left",
+                    "yanchor": "top",
+                    "font": {"color": "@muted", "size": 11},
+                }
+            )
 
     def tag(self, panel: int, value: float, text: str, colour: str) -> None:
         """Write the last value beside the panel, on the axis."""
@@ -275,7 +318,7 @@ class Canvas:
             "spikethickness": 1,
             "spikedash": "dot",
             "spikecolor": "@muted",
-            "hoverformat": "%H:%M:%S",
+            "hoverformat": self._hover,
         }
         return {
             "version": self._version,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from engine import LegNow, Snapshot, WatchRow
-from ingest import Choice
+from ingest import Choice, FeedStatus
 from market import SECOND_US, SIMULATED_VENUE
-from pair import PairSettings, Relation
+from pair import PairSettings
+from relation import Relation
 from ui import format as f
 
 Part = list[Any]
@@ -21,9 +22,10 @@ SIGNALS = {
     -1: ("\u25bc SHORT SPREAD", "bad"),
     0: ("FLAT", "muted"),
 }
+# The worst last: two venues are as good as the worse of them.
 STATES = {
-    "connecting": ("CONNECTING", "warn"),
     "live": ("LIVE", "good"),
+    "connecting": ("CONNECTING", "warn"),
     "reconnecting": ("RECONNECTING", "warn"),
     "silent": ("STALE", "bad"),
     "refused": ("REFUSED", "bad"),
@@ -63,15 +65,15 @@ def connecting(choice: Choice) -> dict[str, Any]:
 
 def status(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
-    feed = snapshot.feed
-    label, tone = STATES[feed.state]
-    gaps = max(snapshot.gaps, feed.gaps)
+    feed, feeds = snapshot.feed, _feeds(snapshot)
+    label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
+    gaps = max(snapshot.gaps, sum(one.gaps for one in feeds))
     if feed.venue == SIMULATED_VENUE and feed.state == "live":
         label, tone = "SIMULATED", "warn"
     elif feed.state == "live" and _is_stale(snapshot):
         label, tone = "STALE", "bad"
     items = [
-        {"parts": [[feed.title, "", False]]},
+        {"parts": [[" and ".join(one.title for one in feeds), "", False]]},
         _price_item(snapshot.y, "y"),
         _price_item(snapshot.x, "x"),
         {"parts": [[f.number(feed.trades_per_s, 0), "", True], [" trades/s", "", False]]},
@@ -86,7 +88,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
                 [str(gaps) if gaps else "none", "bad" if gaps else "", True],
                 [" in 24 h", "", False],
             ],
-            "hint": "Jumps in the venue's trade ids that were not filled: trades that are missing.",
+            "hint": "Trades known to be missing and not filled; the Data page says which.",
         },
     ]
     return {
@@ -98,6 +100,10 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _feeds(snapshot: Snapshot) -> list[FeedStatus]:
+    return [snapshot.feed, snapshot.x_feed] if snapshot.x_feed else [snapshot.feed]
+
+
 def sentences(snapshot: Snapshot) -> list[str]:
     """Return what the user should be told: why this venue, what does not work, what to do."""
     said = []
@@ -106,16 +112,18 @@ def sentences(snapshot: Snapshot) -> list[str]:
         said.append(" ".join(snapshot.choice.reasons))
     if simulated:
         said.append("These prices are simulated: nothing here can be traded.")
-    if snapshot.feed.state != "live" or snapshot.feed.silent:
-        said.append(snapshot.feed.text)
-    if snapshot.feed.not_understood:
-        said.append(
-            f"{snapshot.feed.not_understood:,} of {snapshot.feed.messages:,} messages were not "
-            "understood and were skipped; the others are recorded."
-        )
-    if snapshot.store.state not in ("recording", "reading"):
+    for feed in _feeds(snapshot):
+        if feed.state != "live" or feed.silent:
+            said.append(feed.text)
+        if feed.not_understood:
+            said.append(
+                f"{feed.not_understood:,} of {feed.messages:,} messages of {feed.title} were not "
+                "understood and were skipped; the others are recorded."
+            )
+        said += feed.errors
+    if snapshot.store.state != "recording":
         said.append(snapshot.store.text)
-    said += snapshot.feed.errors
+    said += [one.text for one in snapshot.filling]
     said += snapshot.notices
     return [sentence for sentence in said if sentence]
 
@@ -150,7 +158,7 @@ def _ages(snapshot: Snapshot) -> list[Part]:
 
 def _recorded(snapshot: Snapshot) -> str:
     store = snapshot.store
-    if store.state in ("paused", "closed"):
+    if store.state != "recording":
         return "not recording"
     behind = f" \u00b7 {f.count(store.queued)} waiting" if store.oldest_waiting_s > 2.0 else ""
     return f"recorded {f.count(snapshot.recorded)} \u00b7 {f.size_of(store.bytes)}{behind}"
@@ -177,6 +185,8 @@ def chip(row: WatchRow, current: PairSettings) -> dict[str, Any]:
 def signal(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the signal, the trade it stands for, and the paper position."""
     settings, view = snapshot.settings, snapshot.view
+    if snapshot.relation is not None and snapshot.relation.same_asset:
+        return _no_signal(snapshot)
     z = snapshot.provisional.z if snapshot.provisional else math.nan
     closed = view.columns["signal"] if view else np.empty(0)
     ready = bool(len(closed)) and math.isfinite(z)
@@ -184,10 +194,23 @@ def signal(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "label": label,
         "tone": tone,
-        "z": [["z ", "muted", False], [f.signed(z), "", True]],
+        "z": [["z now ", "muted", False], [f.signed(z), "", True]],
         "lines": _trade_lines(snapshot, z) if ready else _waiting_lines(snapshot),
         "gauge": _gauge(settings, z),
         "paper": _paper_line(snapshot),
+    }
+
+
+def _no_signal(snapshot: Snapshot) -> dict[str, Any]:
+    """Stand in for the signal of a pair that is one asset."""
+    reason = "Both legs are the same asset: what is left between them is rounding, not a spread."
+    return {
+        "label": "NO SIGNAL",
+        "tone": "warn",
+        "z": [["z now ", "muted", False], [f.NONE, "", True]],
+        "lines": [[[reason, "", False]], [["Choose another X.", "", False]]],
+        "gauge": _gauge(snapshot.settings, math.nan),
+        "paper": [["Paper account", "", False], [f.NONE, "muted", False]],
     }
 
 
@@ -273,11 +296,13 @@ def _paper_line(snapshot: Snapshot) -> list[Part]:
     if view is None or not len(view.columns["equity"]):
         return [["Paper account", "", False], [f.NONE, "muted", False]]
     position = view.position
+    trips = f"{snapshot.paper_trades:,} round trip{'s' * (snapshot.paper_trades != 1)}"
+    since = f"since {f.day_clock(snapshot.paper_since_us)}, {trips}"
     if position is None:
-        text = "Paper account: flat"
+        text = f"Paper account {since}: flat"
     else:
         side = "long" if position.side > 0 else "short"
-        text = f"Paper: {side} since {f.clock(position.entry_us)} at z {f.signed(position.entry_z)}"
+        text = f"Paper account {since}: {side} from z {f.signed(position.entry_z)}"
     profit = snapshot.paper
     tone = "good" if profit > 0 else "bad" if profit < 0 else "muted"
     return [[text, "", False], [f"{f.signed(profit)} after costs", tone, True]]
@@ -286,32 +311,34 @@ def _paper_line(snapshot: Snapshot) -> list[Part]:
 # Is the relation real? ------------------------------------------------------------------
 
 
+TRUTH = (
+    "Engle\u2013Granger",
+    "Half-life",
+    "Hurst \u00b7 crossings",
+    "R\u00b2 \u00b7 return correlation",
+    "\u03b2 now \u00b7 drift",
+    "Stale bars",
+)
+
+
 def truth(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the evidence that the two legs belong together."""
     relation = snapshot.relation
     if relation is None:
-        rows = [
-            _row(name, f.NONE)
-            for name in (
-                "Engle\u2013Granger",
-                "Half-life",
-                "Return correlation",
-                "\u03b2 now \u00b7 drift",
-            )
-        ]
+        rows = [_row(name, f.NONE) for name in TRUTH]
         return {"rows": rows, "note": "Tested once 50 usable bars have closed."}
     if relation.same_asset:
         return {
-            "rows": [_row("R\u00b2", f.number(relation.r_squared, 6))],
+            "rows": [_row("R\u00b2", f.number(relation.quality.r_squared, 6))],
             "note": "These two move as one: the same asset. No test of a relation applies.",
         }
     return {"rows": _truth_rows(snapshot, relation), "note": verdict(relation)}
 
 
 def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
-    settings = snapshot.settings
+    settings, quality = snapshot.settings, relation.quality
+    test, life = quality.test, quality.half_life
     tone = "good" if relation.p_value < 0.05 else "warn" if relation.p_value < 0.10 else "bad"
-    bar_s = settings.bar_us / SECOND_US
     ratio = (
         "notional ratio"
         if settings.log_prices
@@ -320,46 +347,64 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
     beta = snapshot.view.beta if snapshot.view else math.nan
     return [
         _row(
-            f"Engle\u2013Granger, {relation.n_obs:,} bars, lag {relation.lags}",
+            f"{TRUTH[0]}, {quality.n_obs:,} bars, lag {test.lags}",
             f"p {f.p_value(relation.p_value)}",
             tone,
-            "Cointegration test of y on x, lag by AIC; p for this many bars, simulated "
-            f"(MacKinnon's asymptotic p: {f.p_value(relation.p_value_asymptotic)}). "
+            "Cointegration test of y on x, lag by AIC; p for this many bars and that choice of "
+            f"lag, simulated (MacKinnon's asymptotic p: {f.p_value(test.p_value_asymptotic)}). "
             "Clustered volatility makes it reject more often than it should.",
             id="p-value",
         ),
         _row(
-            "Half-life",
-            f"{_bars(relation.half_life)} "
-            f"({_bars(relation.half_life_low, '')} to {_bars(relation.half_life_high, '')})",
-            hint="Of the residual of one fixed regression, with its 95 % interval; "
-            f"a bar is {bar_s:g} s.",
+            TRUTH[1],
+            f"{bars(life.median)} ({bars(life.low, '')} to {bars(life.high, '')})",
+            hint="Of the residual of one fixed regression, with its 95 % interval, which holds "
+            f"near a unit root; a bar is {f.duration(settings.bar_us / SECOND_US)}.",
         ),
-        _row("Return correlation", f.number(relation.return_correlation)),
         _row(
-            "\u03b2 now \u00b7 drift",
-            f"{f.significant(beta)} \u00b7 {f.percent(relation.beta_drift)}",
+            TRUTH[2],
+            f"{f.number(quality.hurst)} \u00b7 {f.number(quality.crossings_per_day, 0)} a day",
+            hint="Below 0.5 the residual turns back, at 0.5 it wanders; how often it crosses "
+            "its mean.",
+        ),
+        _row(
+            TRUTH[3],
+            f"{f.number(quality.r_squared)} \u00b7 {f.number(quality.return_correlation)}",
+            hint="Two drifting prices have a high R\u00b2 by chance; returns do not.",
+        ),
+        _row(
+            TRUTH[4],
+            f"{f.significant(beta)} \u00b7 {f.percent(quality.beta_drift)}",
             hint=f"Hedge ratio in {ratio}, and how far it moved over one lookback.",
+        ),
+        _row(
+            TRUTH[5],
+            f"{f.number(100.0 * quality.stale_share, 1)} %",
+            "warn" if quality.stale_share > 0.1 else "",
+            "Share of the tested bars left out because a leg had no fresh trade.",
         ),
     ]
 
 
-def _bars(value: float, unit: str = " bars") -> str:
+def bars(value: float, unit: str = " bars") -> str:
+    """Write a number of bars, which may be without end."""
     if math.isinf(value):
         return "\u221e"
     return f"{f.number(value, 1 if value < 100 else 0)}{unit}"
 
 
 def verdict(relation: Relation) -> str:
-    """Say in one sentence what the p-value means."""
+    """Say in plain words what the p-value means, and whether what it found still holds."""
     if not math.isfinite(relation.p_value):
-        return relation.note or "The test gave no answer on these bars."
+        return relation.quality.note or "The test gave no answer on these bars."
+    if relation.soundness.state == "breaking":
+        return f"This pair is breaking. {relation.soundness.sentence}"
     if relation.p_value >= 0.10:
         return "No sign of a lasting relation: unrelated pairs look like this all the time."
     one_in = round(1.0 / max(relation.p_value, 0.001))
     more = "Fewer than 1" if relation.p_value < 0.001 else "1"
-    text = f"{more} in {one_in:,} unrelated pairs would look this good, at one look."
-    return f"{text} But it shifted within these bars." if relation.breaking else text
+    text = f"If these were unrelated, {more} in {one_in:,} would look this good, at one look."
+    return text.replace("Fewer", "fewer")
 
 
 # What would it cost? --------------------------------------------------------------------
@@ -377,7 +422,7 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
             "At most left at the exit",
         )
         return {"rows": [_row(name, f.NONE) for name in names], "note": ""}
-    fee = snapshot.settings.costs.fee_bp
+    fee, known = snapshot.settings.costs.fee_bp, math.isfinite(estimate.funding_bp)
     rows = [
         _row(f"4 fills at {fee:g} bp", f"{f.number(estimate.fees_bp, 1)} bp"),
         _row(
@@ -388,8 +433,11 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
         ),
         _row(
             "Funding to exit (expected)",
-            f"{f.number(estimate.funding_bp, 2)} bp",
-            hint="At the current rates, for the time the half-life gives; negative is received.",
+            f"{f.number(estimate.funding_bp, 2)} bp" if known else f.NONE,
+            hint="At the current rates, for the time the half-life gives; negative is received."
+            if known
+            else "Unknown, and left out: the venue announced no rate yet, or the half-life is not "
+            "known to be finite.",
         ),
         _row(
             "Break-even move",
@@ -399,7 +447,7 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
         ),
         _row(
             "At most left at the exit",
-            f"{f.signed(estimate.left_bp, 1)} bp",
+            f"{f.signed(estimate.left_bp, 1)} bp" if math.isfinite(estimate.left_bp) else f.NONE,
             "bad" if estimate.left_bp <= 0 else "",
             "If the spread alone came back. Often mean and hedge move instead, and two held "
             "legs then earn less: see what the paper trades kept.",

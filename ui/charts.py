@@ -41,7 +41,8 @@ def pair_chart(columns: Columns, settings: PairSettings, first: int, version: st
     _draw_prices(canvas, columns, settings, first)
     _draw_spread(canvas, columns, settings, first)
     _draw_z(canvas, columns, settings, first)
-    _draw_stale(canvas, time_us, columns["usable"], settings.bar_us)
+    _shade(canvas, time_us, ~columns["usable"], settings.bar_us, "rest")
+    _shade(canvas, time_us, columns["candles"], settings.bar_us, "candles", "from candles")
     return canvas.figure()
 
 
@@ -92,12 +93,15 @@ def _draw_spread(canvas: Canvas, columns: Columns, settings: PairSettings, first
 
 
 def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
-    canvas.title(2, "z")
+    canvas.title(2, "z at close")
     rules = settings.rules
     time_us, z, event = columns["time_us"], columns["z"], columns["event"]
     canvas.region(2, -rules.exit, rules.exit, "rest")
     canvas.level(2, rules.entry, "bad", "enter short")
     canvas.level(2, -rules.entry, "good", "enter long")
+    if math.isfinite(rules.stop):
+        canvas.level(2, rules.stop, "muted", "stop", "dot")
+        canvas.level(2, -rules.stop, "muted", "stop", "dot")
     canvas.line("z", 2, time_us, z, "z", first, width=1.4)
     for code, name, colour, symbol in MARKS:
         hit = np.isin(event, code)
@@ -116,26 +120,18 @@ MARKS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
 )
 
 
-def _draw_stale(
-    canvas: Canvas, time_us: npt.NDArray[np.int64], usable: npt.NDArray[np.bool_], bar_us: int
+def _shade(
+    canvas: Canvas,
+    time_us: npt.NDArray[np.int64],
+    mask: npt.NDArray[np.bool_],
+    bar_us: int,
+    colour: str,
+    text: str = "",
 ) -> None:
-    """Shade stretches in which a leg had no fresh trade: nothing is estimated there."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], usable, [True])).astype(np.int8)))
+    """Shade stretches of bars: stale ones, in which nothing is estimated, or those of candles."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        canvas.shapes.append(
-            {
-                "type": "rect",
-                "xref": "x",
-                "yref": "paper",
-                "y0": 0,
-                "y1": 1,
-                "layer": "below",
-                "x0": time_us[start] / 1_000,
-                "x1": (time_us[stop - 1] + bar_us) / 1_000,
-                "fillcolor": "@rest",
-                "line": {"width": 0},
-            }
-        )
+        canvas.span(int(time_us[start]), int(time_us[stop - 1]) + bar_us, colour, text)
 
 
 # The tabs -------------------------------------------------------------------------------

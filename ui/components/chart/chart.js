@@ -6,12 +6,12 @@ const PALETTES = {
   dark: {
     text: "#e6e8ee", muted: "#8e96a6", grid: "#1f2530", edge: "#2b3240", paper: "#151a22",
     y: "#f2b84b", x: "#6ea8fe", spread: "#b99cf6", z: "#e6e8ee", good: "#35c9a5", bad: "#ff7b86",
-    band: "rgba(185,156,246,0.10)", rest: "rgba(142,150,166,0.10)", volume: "rgba(142,150,166,0.45)", other: "#7d869a",
+    band: "rgba(185,156,246,0.10)", rest: "rgba(142,150,166,0.10)", candles: "rgba(242,184,75,0.07)", volume: "rgba(142,150,166,0.45)", other: "#7d869a",
   },
   light: {
     text: "#1b2130", muted: "#5a6376", grid: "#e9edf2", edge: "#ccd3dd", paper: "#ffffff",
     y: "#b87400", x: "#2563eb", spread: "#7340d6", z: "#1b2130", good: "#0b8568", bad: "#c42b3a",
-    band: "rgba(115,64,214,0.09)", rest: "rgba(90,99,118,0.08)", volume: "rgba(90,99,118,0.40)", other: "#7a8496",
+    band: "rgba(115,64,214,0.09)", rest: "rgba(90,99,118,0.08)", candles: "rgba(168,106,0,0.06)", volume: "rgba(90,99,118,0.40)", other: "#7a8496",
   },
 };
 
