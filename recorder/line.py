@@ -171,7 +171,7 @@ class Line:
     def _hand_on(self, link: Link, events: list[Event]) -> bool:
         """Hand a batch on; returns whether the venue said goodbye."""
         began = time.monotonic()
-        closing = self._recorder.hand_on(events)
+        closing = self._recorder.hand_on(events, self._kind)
         # While the record is full nothing is read: the venue is not to blame for that silence.
         link.excuse(time.monotonic() - began)
         return closing
@@ -205,7 +205,7 @@ class Line:
             handover.opened()
             fresh = successor.link.read(0.0)
             successor.link.tend(wanted)
-            if recorder.hand_on([event for event in fresh if type(event) is Notice]):
+            if recorder.hand_on([e for e in fresh if type(e) is Notice], self._kind):
                 raise FeedError("it said goodbye at once")
             handover.from_new(fresh, now)
             verdict = handover.verdict(now, recorder.timing.overlap_s)
@@ -224,10 +224,10 @@ class Line:
         recorder = self._recorder
         with contextlib.suppress(FeedError, WebSocketException, OSError):
             while (events := old.read(0.0)) and not recorder.stopping.is_set():
-                recorder.hand_on(events)
+                recorder.hand_on(events, self._kind)
         self._link, self._successor = successor.link, None
         old.close()
-        recorder.hand_on(successor.handover.held)
+        recorder.hand_on(successor.handover.held, self._kind)
         self.renewals += 1
         log.info("%s: went on with a new connection (%s)", recorder.feed.title, self._kind)
         return successor.link

@@ -270,10 +270,13 @@ class Recorder:
             self._complaints.not_understood(bad, cause, sample)
         return events
 
-    def hand_on(self, events: Sequence[Event]) -> bool:
+    def hand_on(
+        self, events: Sequence[Event], kind: Literal["trades", "quotes"] = "trades"
+    ) -> bool:
         """Sort a batch, give it to the buffer, then to the sink.
 
-        Returns whether the venue said goodbye.
+        Returns whether the venue said goodbye. Trades on the quotes' connection were not asked for
+        and are left out: what is known of a stream of trades belongs to one thread.
         """
         trades: list[Trade] = []
         quotes: dict[str, Quote] = {}
@@ -291,7 +294,11 @@ class Recorder:
             elif type(event) is Notice:
                 closing |= event.kind == "closing"
                 self._heed(event)
-        passed, fresh, gaps = sift(self._admit(trades), self._tracks, self._consecutive)
+        passed, fresh, gaps = (
+            sift(self._admit(trades), self._tracks, self._consecutive)
+            if kind == "trades"
+            else ([], [], [])
+        )
         if fresh:
             # Each instrument's in one run: the buffer takes a lock for every run.
             self._buffer.append(sorted(fresh, key=_instrument))

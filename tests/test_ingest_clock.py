@@ -247,6 +247,19 @@ def test_time_counts_while_the_machine_sleeps() -> None:
     assert before <= now <= after
 
 
+def test_the_quotes_connection_neither_brings_trades_nor_decides_on_them() -> None:
+    recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    market = Market(skew_us=-HOUR_US)
+    recorder.hand_on([market.trade()], "quotes")
+    assert recorder.status().trades == 0
+    for _ in range(99):
+        recorder.hand_on([market.trade()])
+    assert buffer.count(BTC) == 0, "held back"
+    recorder.hand_on([], "quotes")
+    recorder.hand_on([market.trade()])
+    assert [trade.trade_id for trade in buffer.tail(BTC, 200)] == list(range(2, 102))
+
+
 # Holes where no id tells ----------------------------------------------------------------------
 
 

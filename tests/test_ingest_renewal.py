@@ -219,6 +219,7 @@ def test_a_cut_while_both_are_open_goes_on_with_the_new_one(desk: Desk, exchange
     wait_until(lambda: desk.buffer.count(BTC) == 1)
     desk.clock.added += 23.1 * HOUR_S
     wait_until(lambda: exchange.connections() == 2)
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.endswith("-next")])
     exchange.drop_oldest()
     wait_until(lambda: renewals(recorder) == 1)
     exchange.trade("BTCUSDT", 2.0)
