@@ -303,12 +303,11 @@ def _everything(window: int) -> Callable[[Floats, Floats], Any]:
 
 
 def _relation(y: Floats, x: Floats) -> Floats:
-    """Everything said of the residual of one fixed regression."""
-    residual = analytics.engle_granger(y, x).residual
-    life = analytics.half_life(residual)
-    crossings = analytics.zero_crossings(residual)
-    breaking = analytics.cusum(y, x).statistic
-    return np.array([life.half_life, life.low, analytics.hurst(residual), crossings, breaking])
+    """Everything said of the residual of one fixed regression, and the verdict on it."""
+    found = analytics.spread_quality(y, x, 5.0)
+    held = analytics.soundness(y, x)
+    life = found.half_life
+    return np.array([life.half_life, life.low, found.hurst, found.crossings_per_day, held.p_value])
 
 
 COMPARISONS = (
@@ -392,7 +391,7 @@ COMPARISONS = (
         _everything(500), None, 5_000, 0, most_ms=100.0, by_bar=False,
     ),
     Comparison(
-        "half-life, Hurst, crossings, CUSUM, 2,000 bars", "", standard_pair,
+        "spread quality and soundness, 2,000 bars", "", standard_pair,
         _relation, None, 2_000, 0, by_bar=False,
     ),
 )  # fmt: skip
