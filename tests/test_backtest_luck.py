@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -12,7 +13,16 @@ from scipy.stats import norm
 
 from backtest import Rules
 from market import HOUR_US, DataError
-from trading.ledger import MOST_TRIALS, SKETCH, Ledger, Trial, data_set_key, setup_name, trial
+from trading.ledger import (
+    MOST_TRIALS,
+    SKETCH,
+    Ledger,
+    Trial,
+    data_set_key,
+    setup_name,
+    setup_values,
+    trial,
+)
 from trading.luck import effective_trials, expected_best, judge, probabilistic_sharpe
 from trading.metrics import sharpe_error
 from trading.running import run
@@ -157,6 +167,12 @@ def test_a_window_without_a_say_makes_no_new_variant():
     assert setup_name(kalman) == setup_name(dataclasses.replace(kalman, z_window=50))
     assert setup_name(ols) != setup_name(dataclasses.replace(ols, z_window=50))
     assert setup_name(ols) != setup_name(ols.with_rules(entry=2.5))
+
+
+def test_a_setup_is_plain_values():
+    values = json.loads(json.dumps(setup_values(Setup(rules=Rules(stop=math.inf)))))
+    assert values["rules"]["stop"] is None and values["rules"]["most_gross"] is None
+    assert (values["model"], values["costs"]["fee_bp"]) == ("kalman", 5.0)
 
 
 # Judging ----------------------------------------------------------------------------------

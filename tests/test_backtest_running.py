@@ -17,7 +17,7 @@ from pair import PairSettings, PairStream
 from trading.lean import Lean
 from trading.metrics import DEFINITIONS, Metrics, periods, sharpe_error
 from trading.rules import YEAR_US
-from trading.running import Result, bar_length, run
+from trading.running import Result, bar_length, compare, run
 from trading.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
 
 SETUP = Setup(
@@ -215,6 +215,22 @@ def test_an_open_position_is_marked_and_said():
     assert result.metrics.open_profit == pytest.approx(result.metrics.net - closed)
 
 
+def test_models_are_compared_over_the_same_time():
+    bars = hourly(900)
+    found = compare(bars, SETUP)
+    assert list(found) == ["ols", "kalman", "huber"]
+    first = {result.periods.first for result in found.values()}
+    assert first == {max(signals(bars, result.setup).first for result in found.values())}
+    for model, result in found.items():
+        assert result.setup.model == model
+        assert not result.done.position[: result.periods.first + 1].any()
+        assert result.metrics.trades > 0
+
+
+def test_exposure_is_in_shares_of_the_capital(golden):
+    assert golden.exposure.max() == pytest.approx(golden.metrics.most_gross)
+
+
 # Periods and funding ----------------------------------------------------------------------
 
 
@@ -285,6 +301,9 @@ def test_too_few_bars_are_refused():
         run(pairs.part(hourly(100), 0, 1), SETUP)
     with pytest.raises(DataError, match="no bars"):
         signals(pairs.part(hourly(100), 0, 0), SETUP)
+    twice = dataclasses.replace(hourly(100), time_us=np.zeros(100, np.int64))
+    with pytest.raises(DataError, match="increasing time order"):
+        run(twice, SETUP)
     with pytest.raises(DataError, match="interval is 0"):
         constant_funding(np.arange(3), 1, interval_hours=0.0)
 

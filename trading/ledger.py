@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -75,18 +76,25 @@ def trial(setup: Setup, measured: Metrics, equity: Floats) -> Trial:
     )
 
 
+def setup_values(setup: Setup) -> dict[str, Any]:
+    """Return a setup as plain values that JSON can say; None stands for no stop or no maximum."""
+    values = _fields(setup)
+    for name in ("rules", "costs", "limits"):
+        values[name] = _fields(getattr(setup, name))
+    return values
+
+
 def setup_name(setup: Setup) -> str:
-    """Return a setup as text, the same for equal setups."""
-    values = _fields(setup) | {
-        name: _fields(getattr(setup, name)) for name in ("rules", "costs", "limits")
-    }
+    """Return a setup as text, the same for setups that trade alike."""
+    values = setup_values(setup)
     if setup.uses_innovation:
         del values["z_window"]  # it has no say
     return json.dumps(values, sort_keys=True)
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
+    values = {name: getattr(record, name) for name in record.__slots__}
+    return {name: None if value == math.inf else value for name, value in values.items()}
 
 
 def data_set_key(bars: AlignedBars) -> str:

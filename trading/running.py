@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from bars import AlignedBars
 from kernels import performance
 from market import DataError
 from trading.metrics import Metrics, Period, Periods, metrics, periods
-from trading.signals import Setup, Signals, bars_in, require_known, signals
+from trading.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
 from trading.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 
 Floats = npt.NDArray[np.float64]
@@ -77,6 +78,12 @@ class Result:
         return fall
 
     @property
+    def exposure(self) -> Floats:
+        """Both legs' values, whatever their signs, in shares of the capital, at each close."""
+        share: Floats = self.done.gross / self.setup.capital
+        return share
+
+    @property
     def returns(self) -> Floats:
         """Return of each period, in shares of the starting capital."""
         return period_returns(self.done.equity, self.periods, self.setup.capital)
@@ -92,7 +99,10 @@ def bar_length(time_us: npt.NDArray[np.int64]) -> int:
     """Return the usual distance of two bars."""
     if len(time_us) < 2:
         raise DataError(f"There are {len(time_us)} bars; a backtest needs at least two.")
-    return int(np.median(np.diff(time_us)))
+    steps = np.diff(time_us)
+    if steps.min() <= 0:
+        raise DataError("Bars are not in increasing time order; sort them and drop duplicates.")
+    return int(np.median(steps))
 
 
 def run(
@@ -136,6 +146,28 @@ def run(
         periods=cut,
         metrics=_metrics(trader, done, cut, bars.time_us, bar_us, setup.capital),
     )
+
+
+def compare(
+    bars: AlignedBars,
+    setup: Setup,
+    models: Sequence[Model] = MODELS,
+    funding: tuple[Floats, Floats] | None = None,
+    period: Period = "auto",
+) -> dict[Model, Result]:
+    """Trade a pair by one setup under several models, all from the first bar at which each has a z.
+
+    Parameters and errors as in `run`.
+    """
+    setups = {model: replace(setup, model=model) for model in models}
+    said = {model: signals(bars, one) for model, one in setups.items()}
+    slowest = max(said, key=lambda model: said[model].first)
+    first = said[slowest].first
+    require_known(first, len(bars.time_us), setups[slowest])
+    return {
+        model: run(bars, one, funding, period, said[model].since(first))
+        for model, one in setups.items()
+    }
 
 
 def _metrics(

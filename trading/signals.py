@@ -112,6 +112,12 @@ class Signals:
         known = np.isfinite(self.z)
         return int(np.argmax(known)) if known.any() else len(known)
 
+    def since(self, first: int) -> Signals:
+        """Return the same with no z before bar `first`: nothing is traded there."""
+        z = self.z.copy()
+        z[:first] = np.nan
+        return replace(self, z=z)
+
 
 @dataclass(frozen=True, slots=True)
 class Hedged:
