@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from backfill.doors import Doors
+from backfill.job import Job
+from backfill.record import Record
 from feeds.rest.base import RestVenue
-from market import MINUTE_US, Gap, Trade, steady_s
+from market import MINUTE_US, Gap, Trade, split_instrument, steady_s
+from storage import Span
 
 # Trades that are fetched for an instrument nobody recorded before.
 WARM_TRADES = 20_000
@@ -65,11 +70,13 @@ class WarmUp:
             if not has_moved and (counts_down or self.stretch.start_us <= self.start_us):
                 return None
         self.reached_us = first.time_us
-        make = self._by_id if counts_down else self._by_time
-        self.stretch = make(first, received)
+        if counts_down:
+            self.stretch = self._by_id(first, received, venue.reach_us)
+        else:
+            self.stretch = self._by_time(first, received)
         return self.stretch
 
-    def _by_id(self, first: Trade, received: int) -> Gap | None:
+    def _by_id(self, first: Trade, received: int, reach_us: int | None) -> Gap | None:
         if not isinstance(first.trade_id, int) or first.trade_id <= 1:
             return None
         count = _FIRST_TRADES if self.stretch is None else self.left
@@ -77,8 +84,12 @@ class WarmUp:
             rate = received / max(self.stretch.end_us - first.time_us, 1)
             count = min(count, round(rate * (first.time_us - self.start_us)) + 1)
         first_id = max(1, first.trade_id - count)
+        # When the first of them was is not known: no earlier than the venue can tell.
+        since_us = self.start_us
+        if reach_us:
+            since_us = max(since_us, first.time_us - reach_us // 2)
         return Gap(
-            *(self.instrument, first_id, first.trade_id - 1, self.start_us, first.time_us, "open")
+            *(self.instrument, first_id, first.trade_id - 1, since_us, first.time_us, "open")
         )
 
     def _by_time(self, first: Trade, received: int) -> Gap:
@@ -99,3 +110,106 @@ def is_settled(stretch: Gap, gaps: Sequence[Gap]) -> bool | None:
     if any(gap.state == "open" for gap in inside):
         return None
     return all(gap.state == "filled" for gap in inside)
+
+
+class Pasts:
+    """The fresh instruments, each given its past once.
+
+    Parameters
+    ----------
+    add : callable
+        Takes the job that covers an instrument's past with candles.
+    changed : callable
+        Called when a stretch was put into the record's table.
+    """
+
+    def __init__(
+        self,
+        store: Record,
+        doors: Doors,
+        add: Callable[[Job], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._doors = doors
+        self._add = add
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._asked: list[tuple[str, int]] = []
+        self._warming: dict[str, WarmUp] = {}
+
+    def ask(self, instrument: str, start_us: int) -> None:
+        """Ask for an instrument's past; any thread may."""
+        with self._lock:
+            self._asked.append((instrument, start_us))
+
+    def is_under_way(self, instrument: str) -> bool:
+        """Tell whether more of an instrument's past may come."""
+        return instrument in self._warming and self._warming[instrument].left > 0
+
+    def covers(self, gap: Gap) -> bool:
+        """Tell whether a hole is a stretch from before its instrument was recorded."""
+        warm_up = self._warming.get(gap.instrument)
+        stretch = warm_up.stretch if warm_up else None
+        if stretch is None:
+            return False
+        return stretch.start_us <= gap.start_us and gap.end_us <= stretch.end_us
+
+    def step(self) -> None:
+        """Begin what was asked for, and go on with what is under way."""
+        with self._lock:
+            asked, self._asked = self._asked, []
+        spans = self._store.spans() if asked or self._warming else {}
+        for name, start_us in asked:
+            if name not in self._warming:
+                self._begin_warm_up(name, start_us, spans.get(name))
+        for warm_up in list(self._warming.values()):
+            if not self._extend(warm_up, spans.get(warm_up.instrument)):
+                # Remembered, so that it is not asked for twice.
+                warm_up.left = 0
+
+    def _begin_warm_up(self, name: str, start_us: int, span: Span | None) -> None:
+        warm_up = self._warming[name] = WarmUp.begin(name, start_us)
+        door = self._doors.get(split_instrument(name)[0])
+        if door is None or (span is not None and span.first_us <= start_us):
+            warm_up.left = 0
+            return
+        end_us = door[1].now_us() if span is None else span.first_us
+        # The minute still going on is the stream's.
+        end_us = min(end_us, door[1].now_us() // MINUTE_US * MINUTE_US - 1)
+        reach_us = door[0].candle_reach_us
+        if reach_us is not None:
+            start_us = max(start_us, door[1].now_us() - reach_us)
+        if start_us < end_us:
+            gap = Gap(name, -1, -1, start_us, end_us, "open")
+            self._add(Job(gap, is_warm_up=True, no_trades="it was not recorded yet"))
+
+    def _extend(self, warm_up: WarmUp, span: Span | None) -> bool:
+        """Put the next stretch of an instrument's past into the table; False where it is done."""
+        if warm_up.left < 1:
+            return False
+        if span is None:
+            return not warm_up.is_late
+        name, received = warm_up.instrument, 0
+        door = self._doors.get(split_instrument(name)[0])
+        if door is None:
+            return False
+        if warm_up.stretch is not None:
+            settled = is_settled(
+                warm_up.stretch, self._store.gaps(name, warm_up.stretch.start_us - 1)
+            )
+            if settled is None:
+                return True
+            if not settled:
+                return False
+            bars = self._store.bars(name, warm_up.stretch.start_us, warm_up.reached_us)
+            received = int(bars["trades"].sum())
+        first = self._store.trades(name, span.first_us, span.first_us + 1, 1)
+        if not first:
+            return False
+        stretch = warm_up.next(door[0], first[0], received)
+        if stretch is None:
+            return False
+        self._store.submit([stretch])
+        self._changed()
+        return True

@@ -24,7 +24,7 @@ from backfill.job import (
 from backfill.plan import TRADES_PER_PAGE, expected_trades, newest, outside, plan
 from backfill.record import Record as Record
 from backfill.walk import CandlesWalk, TradesWalk, pieces_ahead
-from backfill.warm import WarmUp, is_settled
+from backfill.warm import Pasts
 from config import Settings
 from feeds.rest import Listing, RestVenue
 from feeds.rest.base import is_by_id
@@ -39,7 +39,6 @@ from market import (
     split_instrument,
     steady_s,
 )
-from storage import Span
 
 log = logging.getLogger("tandem.backfill")
 
@@ -90,12 +89,11 @@ class Backfill:
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
         self._lock = threading.Lock()
         self._ranks: dict[str, int] = {}
-        self._asked: list[tuple[str, int]] = []
         self._filled: list[Filled] = []
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
         self._jobs: dict[Key, Job] = {}
-        self._warming: dict[str, WarmUp] = {}
+        self._pasts = Pasts(store, self._doors, self._add, self._changed)
         self._tallies: dict[str, Tally] = {}
         self._pending: list[Filled] = []
         self._poll_at = self._published_s = 0.0
@@ -134,8 +132,7 @@ class Backfill:
         stream has given one. Nothing happens where the record reaches back so far already, or
         where it was asked for before.
         """
-        with self._lock:
-            self._asked.append((instrument, start_us))
+        self._pasts.ask(instrument, start_us)
         self._wake.set()
 
     def note(self, gap: Gap) -> None:
@@ -223,7 +220,7 @@ class Backfill:
         for key, gap in known.items():
             if key not in self._jobs:
                 self._add(Job(gap))
-        self._warm_up()
+        self._pasts.step()
 
     def _add(self, job: Job) -> None:
         # Of a hole without ids it is estimated when its turn comes.
@@ -233,17 +230,9 @@ class Backfill:
         tally = self._tallies.setdefault(name, Tally())
         if tally.ended_s is not None:
             tally = self._tallies[name] = Tally()
-        is_past = job.is_warm_up or self._is_past(job.gap)
+        is_past = job.is_warm_up or self._pasts.covers(job.gap)
         tally.is_past |= is_past
         tally.while_off |= not is_past and job.gap.start_us < self._started_us
-
-    def _is_past(self, gap: Gap) -> bool:
-        """Tell whether a hole is a stretch from before its instrument was recorded."""
-        warm_up = self._warming.get(gap.instrument)
-        stretch = warm_up.stretch if warm_up else None
-        if stretch is None:
-            return False
-        return stretch.start_us <= gap.start_us and gap.end_us <= stretch.end_us
 
     def _rate(self, gap: Gap) -> float:
         """Return the trades per second that the record has around a hole."""
@@ -496,6 +485,11 @@ class Backfill:
         for piece in before:
             self._add(Job(piece, no_trades=job.plan.reason))
 
+    def _changed(self) -> None:
+        """Note that the table has something new."""
+        self._is_dirty = True
+        self._poll_at = 0.0
+
     def _replace(self, old: Gap, pieces: Sequence[Gap]) -> None:
         self._store.replace_gap(old, pieces)
         self._is_dirty = True
@@ -546,67 +540,6 @@ class Backfill:
         tally.reason = reason
         log.warning("Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], reason)
 
-    # Fresh instruments ------------------------------------------------------------------
-
-    def _warm_up(self) -> None:
-        with self._lock:
-            asked, self._asked = self._asked, []
-        spans = self._store.spans() if asked or self._warming else {}
-        for name, start_us in asked:
-            if name not in self._warming:
-                self._begin_warm_up(name, start_us, spans.get(name))
-        for warm_up in list(self._warming.values()):
-            if not self._extend(warm_up, spans.get(warm_up.instrument)):
-                # Remembered, so that it is not asked for twice.
-                warm_up.left = 0
-
-    def _begin_warm_up(self, name: str, start_us: int, span: Span | None) -> None:
-        warm_up = self._warming[name] = WarmUp.begin(name, start_us)
-        door = self._door(name)
-        if door is None or (span is not None and span.first_us <= start_us):
-            warm_up.left = 0
-            return
-        end_us = door[1].now_us() if span is None else span.first_us
-        # The minute still going on is the stream's.
-        end_us = min(end_us, door[1].now_us() // MINUTE_US * MINUTE_US - 1)
-        reach_us = door[0].candle_reach_us
-        if reach_us is not None:
-            start_us = max(start_us, door[1].now_us() - reach_us)
-        if start_us < end_us:
-            self._add(Job(Gap(name, -1, -1, start_us, end_us, "open"), is_warm_up=True))
-            self._jobs[name, -1, -1, start_us].no_trades = "it was not recorded yet"
-
-    def _extend(self, warm_up: WarmUp, span: Span | None) -> bool:
-        """Put the next stretch of an instrument's past into the table; False where it is done."""
-        if warm_up.left < 1:
-            return False
-        if span is None:
-            return not warm_up.is_late
-        name, received = warm_up.instrument, 0
-        door = self._door(name)
-        if door is None:
-            return False
-        if warm_up.stretch is not None:
-            settled = is_settled(
-                warm_up.stretch, self._store.gaps(name, warm_up.stretch.start_us - 1)
-            )
-            if settled is None:
-                return True
-            if not settled:
-                return False
-            bars = self._store.bars(name, warm_up.stretch.start_us, warm_up.reached_us)
-            received = int(bars["trades"].sum())
-        first = self._store.trades(name, span.first_us, span.first_us + 1, 1)
-        if not first:
-            return False
-        stretch = warm_up.next(door[0], first[0], received)
-        if stretch is None:
-            return False
-        self._store.submit([stretch])
-        self._is_dirty = True
-        self._poll_at = 0.0
-        return True
-
     # What is said -----------------------------------------------------------------------
 
     def _publish(self) -> None:
@@ -619,7 +552,7 @@ class Backfill:
         shown = []
         for name, tally in list(self._tallies.items()):
             jobs = groups.get(name, [])
-            tally.is_warming = name in self._warming and self._warming[name].left > 0
+            tally.is_warming = self._pasts.is_under_way(name)
             tally.ended_s = None if jobs or tally.is_warming else tally.ended_s or now
             if tally.ended_s is not None and now - tally.ended_s > _SHOWN_S:
                 del self._tallies[name]

@@ -447,7 +447,7 @@ def test_a_fresh_instrument_gets_candles_and_then_trades(desk: Desk, instrument:
         asked = len(desk.exchange.asked)
         # Once is enough.
         fresh.backfill.warm(instrument, start_us)
-        wait_until(lambda: not fresh.backfill._asked)
+        wait_until(lambda: not fresh.backfill._pasts._asked)
         assert len(desk.exchange.asked) == asked
 
 
@@ -457,9 +457,9 @@ def test_an_instrument_recorded_long_enough_is_left_alone(desk: Desk) -> None:
     desk.settle()
     asked = len(desk.exchange.asked)
     desk.backfill.warm(SPOT, made.time_of(3_000))
-    wait_until(lambda: not desk.backfill._asked)
+    wait_until(lambda: not desk.backfill._pasts._asked)
     desk.backfill.warm("sim:BTCUSDT", 0)
-    wait_until(lambda: not desk.backfill._asked)
+    wait_until(lambda: not desk.backfill._pasts._asked)
     assert len(desk.exchange.asked) == asked
     assert now_us() - DAY_US < made.start_us
 
