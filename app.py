@@ -23,6 +23,13 @@ def backtest_page() -> None:
     backtest.page()
 
 
+def data_page() -> None:
+    """Open the Data page."""
+    from ui import data
+
+    data.page()
+
+
 try:
     state.engine()
 except SettingError as error:
@@ -36,5 +43,6 @@ st.navigation(
             live.page, title="Live", url_path="live", default=True, icon=":material/monitoring:"
         ),
         st.Page(backtest_page, title="Backtest", url_path="backtest", icon=":material/history:"),
+        st.Page(data_page, title="Data", url_path="data", icon=":material/database:"),
     ]
 ).run()

@@ -49,6 +49,7 @@ SPARE_BYTES = 256 * 2**20
 # Small, so that neither memory nor the wait of another thread grows with the range.
 _SLICE_TRADES = 4_000
 _SLICE_MINUTES = 120
+_SLICE_CANDLES_US = 14 * DAY_US
 # After each slice the threads that read and draw go first.
 _YIELD_S = 0.002
 _SWEEP_S = 60.0
@@ -334,10 +335,12 @@ class _Writing:
 
     def all_parts(self) -> None:
         """Write file after file until the range is done."""
-        wanted = self._job.told.wanted
         slices = self._slices()
         # Looked for before a file is made: a range without rows leaves none.
         first = next(slices, None)
+        if first is not None:
+            self._begin(first[1])
+        wanted = self._job.told.wanted
         while first is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             name = _file_name(wanted, len(self.parts))
@@ -351,6 +354,14 @@ class _Writing:
                 raise _Full(full[0])
             first = next(slices, None)
         self._tell(0, 0, wanted.end_us)
+
+    def _begin(self, rows: Any) -> None:
+        """Let the range begin with its first row: names and progress count from there."""
+        told = self._job.told
+        first = rows[0]
+        begin_us = first.time_us if isinstance(first, Trade) else int(first["time_us"])
+        wanted = told.wanted._replace(start_us=max(told.wanted.start_us, begin_us))
+        self._job.told = replace(told, wanted=wanted, fraction=0.0)
 
     def _until_full(
         self, first: Any, slices: Iterator[Any], file: IO[bytes], full: list[str]
@@ -401,8 +412,6 @@ class _Writing:
             found = found or bool(len(rows))
             if found:
                 yield end_us, rows
-            else:
-                self._tell(0, 0, end_us)
 
 
 def _trade_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
@@ -431,8 +440,8 @@ def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArr
 
 
 def _candle_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
-    for start_us in range(wanted.start_us, wanted.end_us, DAY_US):
-        stop_us = min(start_us + DAY_US, wanted.end_us)
+    for start_us in range(wanted.start_us, wanted.end_us, _SLICE_CANDLES_US):
+        stop_us = min(start_us + _SLICE_CANDLES_US, wanted.end_us)
         yield stop_us, record.candles(wanted.instrument, start_us, stop_us)
 
 

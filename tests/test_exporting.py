@@ -106,6 +106,12 @@ def test_trades_of_the_range_come_back_unchanged(
     assert read_trades(path) == made_trades()[first:stop]
 
 
+def test_a_range_longer_than_the_record_begins_with_the_record(exporter: Exporter) -> None:
+    export = ended(exporter, Wanted(NAME, "trades", 0, START_US + DAY_US))
+    assert export.wanted.start_us == START_US
+    assert "20250616T000000" in export.parts[0].name
+
+
 def test_slices_of_any_size_make_the_same_file(
     exporter: Exporter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,8 +148,11 @@ def test_bars_that_begin_before_the_range_are_left_out(exporter: Exporter, folde
     assert bars["trades"].tolist() == [50, 50]
 
 
-def test_candles_of_a_venue_are_marked(slow: Slow, folder: Path) -> None:
+def test_candles_of_a_venue_are_marked(
+    slow: Slow, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exporter = Exporter(folder, slow)
+    monkeypatch.setattr(exporting, "_SLICE_CANDLES_US", DAY_US)
     exporter.start()
     try:
         export = ended(exporter, Wanted(NAME, "candles", START_US, START_US + 2 * DAY_US))

@@ -1,6 +1,6 @@
-"""The two elements Streamlit does not have: a steady chart, and the status strip with its cards.
+"""What Streamlit does not have: a steady chart, the status strip with its cards, steady tables.
 
-Both are Streamlit components (version 2): their JavaScript is called again with new data and
+They are Streamlit components (version 2): their JavaScript is called again with new data and
 changes what is there instead of replacing it. Their HTML, CSS and JavaScript are files of this
 project; outside text reaches them only as data, which they place as text.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +56,8 @@ def chart(figure: Mapping[str, Any], *, key: str) -> None:
     """Show a figure from `ui.charts` and keep the viewer's zoom when it changes."""
     _serve_plotly()
     _mount("chart")(data=dict(figure), key=key)
+
+
+def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:
+    """Show tables from `ui.sheets`; on a narrow screen each row becomes a card."""
+    _mount("sheet")(data={"sheets": [dict(table) for table in tables]}, key=key)

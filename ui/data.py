@@ -1,0 +1,369 @@
+"""The Data page: is recording going well, what is there, what is missing; then what can be done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import streamlit as st
+
+from engine import Engine
+from exporting import Form, Kind, Wanted
+from market import (
+    DAY_US,
+    HOUR_US,
+    MINUTE_US,
+    SECOND_US,
+    DataError,
+    StoreError,
+    StoreInUse,
+    StoreUnusable,
+    now_us,
+    split_instrument,
+)
+from storage import Held, Store
+from ui import format as f
+from ui import say, sheets, state
+from ui.components import pulse
+from ui.components import sheets as draw
+from ui.state import engine, is_operator, offer_operator, session_id
+
+REFRESH_S = 2.0
+WORKING_S = 1.0
+KINDS: dict[str, Kind] = {"trades": "trades", "bars": "bars", "venue's candles": "candles"}
+LENGTHS = {"1 s": SECOND_US, "1 min": MINUTE_US, "5 min": 5 * MINUTE_US, "1 h": HOUR_US}
+RANGES = {"last hour": HOUR_US, "last day": DAY_US, "last 7 days": 7 * DAY_US, "all": 0}
+CHOSEN = "from \u2026 to"
+ONLY_OPERATOR = "On a public desk only its operator may do this; everybody may look and export."
+
+
+def page() -> None:
+    """Draw the page."""
+    running = engine()
+    with st.sidebar:
+        st.caption("What is recorded, how well, and what is missing. Times are UTC.")
+        offer_operator()
+    if moved := st.session_state.pop("tandem_moved", None):
+        st.success(say.escaped(moved), icon=":material/check_circle:")
+    _refused(running)
+
+    @st.fragment(run_every=REFRESH_S)
+    def look() -> None:
+        _overview(running)
+
+    look()
+    action = st.segmented_control(
+        "Action",
+        list(ACTIONS),
+        default="Export",
+        key="action",
+        bind="query-params",
+        label_visibility="collapsed",
+        required=True,
+    )
+    ACTIONS[action or "Export"](running)
+
+
+def _overview(running: Engine) -> None:
+    health = running.store.health()
+    strip = sheets.status(health, running.settings.queue_trades, _free_bytes(running), now_us())
+    pulse({"status": strip, "watch": []}, key="record")
+    feeds = running.ingest.statuses()
+    describe = running.upkeep.catalogue.describe
+    lists = {feed.venue: describe(feed.venue) for feed in feeds}
+    tables = sheets.overview(feeds, lists, running.holdings(), running.upkeep.progress())
+    draw(tables, key="overview")
+
+
+def _free_bytes(running: Engine) -> int:
+    folder = running.settings.database.absolute().parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        # The folder could not be made; the record's own state says so.
+        return 0
+
+
+# A record that is not this process's -----------------------------------------------------
+
+
+def _refused(running: Engine) -> None:
+    """Say why nothing is recorded, and offer the way out that there is."""
+    refusal = running.refusal
+    if isinstance(refusal, StoreInUse):
+        say.warning(
+            f"{refusal} What that process records is shown below and can be exported; importing, "
+            "and changing what is kept, are its business."
+        )
+    elif isinstance(refusal, StoreUnusable):
+        say.problem(str(refusal))
+        _offer_aside(running)
+    elif refusal is not None:
+        say.problem(str(refusal))
+
+
+def _offer_aside(running: Engine) -> None:
+    path = running.settings.database
+    if not path.exists():
+        return
+    with st.container(border=True):
+        st.markdown("**Move the file aside and begin a new record**")
+        say.note(
+            f"{path.name} keeps its content under a new name in the same folder; nothing is "
+            "deleted. All pages of this desk begin anew."
+        )
+        if not is_operator():
+            say.note(ONLY_OPERATOR)
+            return
+        agreed = st.checkbox(
+            say.escaped(f"Yes, {path.name} may be renamed"), key="aside_agreed", value=False
+        )
+        if st.button(
+            "Move aside", key="aside", disabled=not agreed, icon=":material/drive_file_move:"
+        ):
+            _move_aside(running)
+
+
+def _move_aside(running: Engine) -> None:
+    try:
+        now_at = Store.move_aside(running.settings.database)
+    except StoreError as error:
+        say.problem(str(error))
+        return
+    state.close()
+    st.session_state["tandem_moved"] = (
+        f"The old file is now {now_at}. A new record has begun at {running.settings.database}."
+    )
+    st.rerun()
+
+
+# Export ----------------------------------------------------------------------------------
+
+
+def _export(running: Engine) -> None:
+    held = [one for one in running.holdings().held if one.trades or one.minutes]
+    if not held:
+        say.note("There is nothing to export yet.")
+        return
+    by_name = {one.instrument: one for one in held}
+    first, second = st.columns([1.2, 1])
+    with first:
+        name = st.selectbox("Instrument", list(by_name), key="export_instrument")
+    one = by_name[name]
+    with second:
+        kind = st.segmented_control(
+            "What", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
+        )
+    span = _range(one)
+    left, middle, right = st.columns([1.2, 0.6, 0.4], vertical_alignment="bottom")
+    with left:
+        length = st.segmented_control(
+            "Length of a bar",
+            list(LENGTHS),
+            default="1 s",
+            key="export_length",
+            required=True,
+            disabled=kind != "bars",
+        )
+    with middle:
+        form = st.segmented_control(
+            "File", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
+        )
+    with right:
+        asked = st.button(
+            "Export", key="export", type="primary", icon=":material/download:", width="stretch"
+        )
+    if asked:
+        wanted = Wanted(
+            name,
+            KINDS[kind or "trades"],
+            *span,
+            cast(Form, (form or "CSV").lower()),
+            LENGTHS[length or "1 s"],
+        )
+        try:
+            running.exporter.export(session_id(), wanted)
+        except DataError as error:
+            say.problem(str(error))
+    _follow_export(running)
+
+
+def _kinds(held: Held) -> list[str]:
+    """Return what can be exported of an instrument."""
+    counts = {"trades": held.trades, "bars": held.seconds, "venue's candles": held.minutes}
+    return [kind for kind, count in counts.items() if count]
+
+
+def _range(held: Held) -> tuple[int, int]:
+    chosen = st.segmented_control(
+        "Range (UTC)", [*RANGES, CHOSEN], default="last day", key="export_range", required=True
+    )
+    end_us = max(held.last_us + 1, now_us()) if not held.trades else held.last_us + 1
+    if chosen != CHOSEN:
+        length_us = RANGES[chosen or "all"]
+        # Candles and kept bars may begin long before the first trade that is there.
+        return (end_us - length_us, end_us) if length_us else (0, end_us)
+    begin, end = st.columns(2)
+    with begin:
+        start = _moment("From", "export_from", max(held.first_us, end_us - DAY_US))
+    with end:
+        stop = _moment("To", "export_to", end_us + MINUTE_US)
+    return start, stop
+
+
+def _moment(label: str, key: str, default_us: int) -> int:
+    default = datetime.fromtimestamp(default_us // SECOND_US // 60 * 60, UTC).replace(tzinfo=None)
+    given = st.datetime_input(label, default, key=key, step=60)
+    moment = given or default
+    return int(moment.replace(tzinfo=UTC).timestamp()) * SECOND_US
+
+
+def _follow_export(running: Engine) -> None:
+    @st.fragment(run_every=WORKING_S)
+    def follow() -> None:
+        now = running.exporter.of(session_id())
+        if now is None:
+            return
+        table = sheets.exported(now, running.exporter.waiting_before(session_id()))
+        if now.state == "failed":
+            say.problem(table["note"])
+            return
+        draw([table], key="export-files")
+        if now.is_going_on and st.button("End it", key="export_end", icon=":material/close:"):
+            running.exporter.drop(session_id())
+            st.rerun(scope="fragment")
+
+    follow()
+
+
+# Import ----------------------------------------------------------------------------------
+
+
+def _import(running: Engine) -> None:
+    if not is_operator():
+        say.note(ONLY_OPERATOR)
+        return
+    health = running.store.health()
+    if health.state != "recording":
+        say.warning(f"Nothing can be imported now. {health.text}")
+        return
+    say.note(
+        "A vendor's archive of trades: Binance aggTrades or trades as CSV, also in a zip or gzip, "
+        "or trades exported here as CSV or Parquet. Trades are known by the venue's ids: those "
+        "that are there already count once, and an import that broke off can be repeated."
+    )
+    names = [one.instrument for one in running.holdings().held]
+    left, right = st.columns([1, 1.4])
+    with left:
+        name = st.selectbox(
+            "Instrument they belong to",
+            names,
+            index=None,
+            placeholder="binance-usdm:BTCUSDT",
+            key="import_instrument",
+            accept_new_options=True,
+        )
+    with right:
+        file = st.file_uploader(
+            "Archive", key="import_file", max_upload_size=running.settings.upload_mb
+        )
+    ready = bool(name) and file is not None
+    if st.button("Import", key="import", disabled=not ready, icon=":material/upload:"):
+        _start_import(running, file, str(name))
+    _follow_import(running)
+
+
+def _start_import(running: Engine, file: Any, name: str) -> None:
+    try:
+        venue, symbol = split_instrument(name.strip())
+        running.importer.start(file, file.name, f"{venue}:{symbol}")
+    except (DataError, StoreError) as error:
+        say.problem(str(error))
+
+
+def _follow_import(running: Engine) -> None:
+    @st.fragment(run_every=WORKING_S)
+    def follow() -> None:
+        now = running.importer.now()
+        if now is None:
+            return
+        table = sheets.imported(now)
+        if now.state == "failed":
+            say.problem(table["note"])
+            return
+        draw([table], key="import-report")
+        if now.state == "running" and st.button("End it", key="import_end"):
+            running.importer.end()
+
+    follow()
+
+
+# What is kept ----------------------------------------------------------------------------
+
+
+def _keep(running: Engine) -> None:
+    kept = running.store.health().kept
+    if not is_operator():
+        say.note(ONLY_OPERATOR)
+    say.note(
+        "0 keeps everything. What is older goes in small pieces that never hold recording up; bars "
+        "stay at least as long as their trades. What has gone does not come back."
+    )
+    may = is_operator() and running.store.health().state == "recording"
+    columns = st.columns(3)
+    with columns[0]:
+        days = _limit("Days of trades", "keep_days", kept.days, may)
+    with columns[1]:
+        bars_days = _limit("Days of bars and candles", "keep_bars_days", kept.bars_days, may)
+    with columns[2]:
+        gigabytes = _limit("Gigabytes altogether", "keep_gb", kept.gigabytes, may)
+    changed = (days, bars_days, gigabytes) != (kept.days, kept.bars_days, kept.gigabytes)
+    agreed = _agreed(running, days, bars_days, gigabytes) if changed and may else False
+    if st.button("Keep so much", key="keep", disabled=not (changed and may and agreed)):
+        try:
+            running.store.keep(days, bars_days, gigabytes)
+        except (DataError, StoreError) as error:
+            say.problem(str(error))
+            return
+        st.rerun()
+    say.note("Until the next start; to make it last, put these lines into .env:")
+    st.code(
+        f"TANDEM_KEEP_DAYS={days:g}\nTANDEM_KEEP_BARS_DAYS={bars_days:g}\n"
+        f"TANDEM_KEEP_GB={gigabytes:g}",
+        language=None,
+    )
+
+
+def _limit(label: str, key: str, value: float, may: bool) -> float:
+    given = st.number_input(
+        label, min_value=0.0, value=float(value), step=1.0, key=key, disabled=not may, format="%g"
+    )
+    return float(given)
+
+
+def _agreed(running: Engine, days: float, bars_days: float, gigabytes: float) -> bool:
+    """Ask before anything goes; True where nothing does."""
+    held = running.holdings().held
+    now = now_us()
+    losses = []
+    for what, limit in (("trades", days), ("bars", bars_days)):
+        edge_us, losing = sheets.kept_from(held, limit, now)
+        if limit and losing:
+            losses.append(
+                f"{what} before {f.day_clock(edge_us)} UTC of {losing} "
+                f"instrument{'s' if losing != 1 else ''}"
+            )
+    if gigabytes and running.store.health().bytes > gigabytes * 1e9:
+        losses.append(f"the oldest of the record until {gigabytes:g} GB are left")
+    if not losses:
+        return True
+    return st.checkbox(say.escaped(f"Let go of {' and '.join(losses)}"), key="keep_agreed")
+
+
+ACTIONS: dict[str, Callable[[Engine], None]] = {
+    "Export": _export,
+    "Import": _import,
+    "What is kept": _keep,
+}
