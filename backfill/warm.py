@@ -157,13 +157,18 @@ class Pasts:
 
     def step(self) -> None:
         """Begin what was asked for, and go on with what is under way."""
+        under_way = [one for one in self._warming.values() if one.left > 0]
+        if not self._asked and not under_way:
+            return
+        # Read before anything is taken: a record that cannot be read now may be later.
+        spans = self._store.spans()
         with self._lock:
             asked, self._asked = self._asked, []
-        spans = self._store.spans() if asked or self._warming else {}
         for name, start_us in asked:
             if name not in self._warming:
                 self._begin_warm_up(name, start_us, spans.get(name))
-        for warm_up in list(self._warming.values()):
+                under_way.append(self._warming[name])
+        for warm_up in under_way:
             if not self._extend(warm_up, spans.get(warm_up.instrument)):
                 # Remembered, so that it is not asked for twice.
                 warm_up.left = 0
