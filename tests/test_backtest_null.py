@@ -17,6 +17,7 @@ from market import DAY_US, HOUR_US, Cancelled, DataError
 from trading.grid import Grid
 from trading.null import NULLS, Surrogates, null_test
 from trading.signals import Setup
+from trading.walk import walk_forward
 from trading.work import Watch
 
 BASE = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0))
@@ -187,8 +188,9 @@ def test_on_noise_every_p_value_is_as_likely(null):
 
 
 @pytest.mark.slow
-def test_ewa_and_ewc_do_not_stand_out():
-    """The textbook pair, ten years of daily closes, honest fills and costs, 24 variants."""
+@pytest.mark.parametrize(("null", "p_value"), [("no correction", 0.072), ("independent", 0.126)])
+def test_ewa_and_ewc_do_not_stand_out(null, p_value):
+    """The textbook pair, six years of daily closes, honest fills and costs, 24 variants."""
     data = reference.table("pairs/ewa_ewc_daily.csv")
     y, x = data.EWC.to_numpy(float), data.EWA.to_numpy(float)
     bars = dataclasses.replace(pairs.aligned(y, x, bar_us=DAY_US), y_open=y, x_open=x)
@@ -196,5 +198,8 @@ def test_ewa_and_ewc_do_not_stand_out():
         Setup(model="kalman", rules=Rules(stop=9.0), costs=Costs(2.0)),
         models=["ols", "kalman"], lookbacks=[60, 120], entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5],
     )  # fmt: skip
-    found = null_test(bars, grid, count=199)
-    assert 0.01 < found.p_value < 0.6
+    found = null_test(bars, grid, null, count=999)
+    assert found.real == pytest.approx(1.112, abs=0.001)
+    assert found.p_value == pytest.approx(p_value, abs=0.02)
+    walked = walk_forward(bars, grid, 500, 125)
+    assert walked.fitted > 0.9 and walked.metrics.sharpe < 0.1
