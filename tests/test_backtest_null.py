@@ -187,6 +187,38 @@ def test_on_noise_every_p_value_is_as_likely(null):
     assert 0.02 <= np.mean(found <= 0.05) <= 0.09
 
 
+# Of a price, either way; a bar moves by 0.01.
+BOUNCE = 0.002
+
+
+def related_shocks(kind: str, seed: int, n_bars: int = 500) -> AlignedBars:
+    """Two walks whose shocks go together and are not what a textbook assumes."""
+    rng = np.random.default_rng(seed)
+    shock = rng.standard_t(3, (2, n_bars)) if kind == "fat tails" else rng.normal(size=(2, n_bars))
+    shock[1] = 0.8 * shock[0] + 0.6 * shock[1]
+    if kind == "clustered":
+        variance = np.ones(2)
+        for t in range(n_bars):
+            shock[:, t] *= np.sqrt(variance)
+            variance = 0.05 + 0.1 * shock[:, t] ** 2 + 0.85 * variance
+    path = np.cumsum(0.01 * shock, axis=1)
+    if kind == "bounce":
+        path += BOUNCE * rng.choice([-1.0, 1.0], (2, n_bars))
+    y, x = 100.0 * np.exp(path)
+    return pairs.aligned(y, x, bar_us=HOUR_US)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["clustered", "fat tails", "bounce"])
+def test_p_values_are_honest_on_noise_that_is_not_textbook(kind):
+    """200 pairs each; the plain tests of cointegration reject up to 13 % of some of these."""
+    found = np.array(
+        [null_test(related_shocks(kind, seed), GRID, count=39).p_value for seed in range(200)]
+    )
+    assert 0.02 <= np.mean(found <= 0.05) <= 0.09
+    assert np.mean(found) == pytest.approx(0.5, abs=0.06)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("null", "p_value"), [("no correction", 0.072), ("independent", 0.126)])
 def test_ewa_and_ewc_do_not_stand_out(null, p_value):

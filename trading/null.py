@@ -82,6 +82,9 @@ class Surrogates:
     "no correction": both legs in one regression, one sign for both, which keeps their
     correlation at every bar. "independent": each leg by itself, with signs of its own.
 
+    Bid-ask bounce is more than a few lags can say: with bounce half as large as a bar's move a 5 %
+    test rejects 11 % of unrelated pairs (500 bars), with a fifth of it 6 %.
+
     Parameters
     ----------
     bars : AlignedBars
