@@ -68,7 +68,13 @@ def page() -> None:
 
 def _overview(running: Engine) -> None:
     health = running.store.health()
-    strip = sheets.status(health, running.settings.queue_trades, _free_bytes(running), now_us())
+    strip = sheets.status(
+        health,
+        running.settings.queue_trades,
+        _free_bytes(running),
+        now_us(),
+        running.refusal is not None,
+    )
     pulse({"status": strip, "watch": []}, key="record")
     feeds = running.ingest.statuses()
     describe = running.upkeep.catalogue.describe
@@ -94,14 +100,14 @@ def _refused(running: Engine) -> None:
     refusal = running.refusal
     if isinstance(refusal, StoreInUse):
         say.warning(
-            f"{refusal} What that process records is shown below and can be exported; importing, "
-            "and changing what is kept, are its business."
+            f"{refusal} What it records is shown below and can be exported; prices and signals of "
+            "this process go on. Importing, and what is kept, are the other's business."
         )
     elif isinstance(refusal, StoreUnusable):
-        say.problem(str(refusal))
+        say.problem(f"{refusal} Live prices and signals go on; nothing is recorded.")
         _offer_aside(running)
     elif refusal is not None:
-        say.problem(str(refusal))
+        say.problem(f"{refusal} Live prices and signals go on; nothing is recorded.")
 
 
 def _offer_aside(running: Engine) -> None:
@@ -143,38 +149,34 @@ def _move_aside(running: Engine) -> None:
 
 
 def _export(running: Engine) -> None:
-    held = [one for one in running.holdings().held if one.trades or one.minutes]
+    held = [one for one in running.holdings().held if one.trades or one.seconds or one.minutes]
+    held.sort(key=lambda one: not one.trades)
     if not held:
         say.note("There is nothing to export yet.")
         return
     by_name = {one.instrument: one for one in held}
-    first, second = st.columns([1.2, 1])
-    with first:
+    left, middle, right = st.columns([1.3, 1.1, 0.8])
+    with left:
         name = st.selectbox("Instrument", list(by_name), key="export_instrument")
     one = by_name[name]
-    with second:
+    with middle:
         kind = st.segmented_control(
             "What", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
         )
-    span = _range(one)
-    left, middle, right = st.columns([1.2, 0.6, 0.4], vertical_alignment="bottom")
-    with left:
-        length = st.segmented_control(
-            "Length of a bar",
-            list(LENGTHS),
-            default="1 s",
-            key="export_length",
-            required=True,
-            disabled=kind != "bars",
-        )
-    with middle:
+    with right:
         form = st.segmented_control(
             "File", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
         )
-    with right:
-        asked = st.button(
-            "Export", key="export", type="primary", icon=":material/download:", width="stretch"
-        )
+    left, right = st.columns([1.3, 1.9])
+    with left:
+        span = _range(one)
+    length = None
+    if kind == "bars":
+        with right:
+            length = st.segmented_control(
+                "Length of a bar", list(LENGTHS), default="1 s", key="export_length", required=True
+            )
+    asked = st.button("Export", key="export", type="primary", icon=":material/download:")
     if asked:
         wanted = Wanted(
             name,
@@ -261,7 +263,7 @@ def _import(running: Engine) -> None:
             "Instrument they belong to",
             names,
             index=None,
-            placeholder="binance-usdm:BTCUSDT",
+            placeholder="choose, or type venue:SYMBOL",
             key="import_instrument",
             accept_new_options=True,
         )

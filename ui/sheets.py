@@ -44,14 +44,23 @@ FILLING = {
 }
 
 
-def status(health: StoreHealth, queue_limit: int, free_bytes: int, now_us: int) -> dict[str, Any]:
-    """Describe the writer for the status strip; what is zero and should be is left out."""
+def status(
+    health: StoreHealth, queue_limit: int, free_bytes: int, now_us: int, is_refused: bool = False
+) -> dict[str, Any]:
+    """Describe the writer for the status strip; what is zero and should be is left out.
+
+    Where the record could not be opened for writing (`is_refused`), the page says why above.
+    """
     label, tone = RECORD_STATES[health.state]
+    if is_refused and health.state == "paused":
+        label = "NOT RECORDING"
     is_behind = health.state == "recording" and health.oldest_waiting_s > 2.0
     if is_behind:
         label, tone = "BEHIND", "warn"
-    items = [_item("file", f.size_of(health.bytes), "the record with its log of recent changes")]
-    if health.state != "reading":
+    items = []
+    if health.bytes:
+        items.append(_item("file", f.size_of(health.bytes), "the record with its recent changes"))
+    if not is_refused:
         items += _writer_items(health, queue_limit, now_us)
     items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
     for name, value, hint in (
@@ -67,7 +76,7 @@ def status(health: StoreHealth, queue_limit: int, free_bytes: int, now_us: int) 
         "tone": tone,
         "items": items,
         "right": "",
-        "said": "" if is_well else health.text,
+        "said": "" if is_well or is_refused else health.text,
     }
 
 
@@ -156,7 +165,7 @@ def _feed(feed: FeedStatus, listed: str) -> list[Cell]:
             f"{feed.reconnects:,}" + (f" + {feed.renewals:,} planned" if feed.renewals else ""),
             "" if feed.reconnects else "muted",
         ),
-        _cell(listed, "muted"),
+        _cell("" if feed.venue == SIMULATED_VENUE else listed, "muted"),
     ]
 
 
@@ -184,35 +193,34 @@ def _held(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
             _column("instrument"),
             _column("first trade"),
             _column("last trade"),
-            _column("span", "end"),
             _column("trades", "end"),
             _column("1 s bars", "end", "one-second bars made of its trades"),
             _column("candles", "end", "one-minute bars told by the venue, kept apart"),
             _column("holes", "", "gaps in the record, by what became of them"),
             _column("missing", "end", "time the open and lost holes span"),
             _column("about", "end", "bytes in the file, estimated"),
-            _column("filling"),
+            *([_column("filling")] if progress else []),
         ],
-        "rows": [_holding(one, holdings, progress.get(one.instrument)) for one in held],
+        "rows": [
+            _holding(one, holdings) + ([_filling(progress.get(one.instrument))] if progress else [])
+            for one in held
+        ],
     }
 
 
-def _holding(held: Held, holdings: Holdings, progress: Progress | None) -> list[Cell]:
+def _holding(held: Held, holdings: Holdings) -> list[Cell]:
     missing_us = holdings.missing_us.get(held.instrument, 0)
-    span_us = held.last_us - held.first_us
     tone = "bad" if held.gaps.get("lost") else "warn" if held.gaps.get("open") else "muted"
     return [
         _cell(held.instrument),
-        _cell(f.day_clock(held.first_us) if held.first_us else f.NONE),
+        _cell(f.day_clock(held.first_us)[:-3] if held.first_us else f.NONE),
         _cell(f.day_clock(held.last_us) if held.last_us else f.NONE),
-        _cell(f.duration(span_us / SECOND_US) if held.trades else f.NONE),
         _cell(f"{held.trades:,}"),
         _cell(f"{held.seconds:,}"),
         _cell(f"{held.minutes:,}", "" if held.minutes else "muted"),
         _cell(_holes(held.gaps), tone),
         _cell(f.duration(missing_us / SECOND_US) if missing_us else "none", tone),
         _cell(f.size_of(held.bytes)),
-        _filling(progress),
     ]
 
 
@@ -235,6 +243,8 @@ def _filling(progress: Progress | None) -> Cell:
 def _missing(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
     gaps = holdings.missing
     shown = gaps[:MOST_MISSING]
+    # What is said of an instrument's holes is said once, at the first of them.
+    told = {gap.instrument: gap for gap in reversed(shown) if gap.state == "open"}
     note = "Every trade between the first and the last is recorded, as far as ids and times tell."
     if not holdings.held:
         note = "Nothing is recorded yet, so nothing can be missing."
@@ -254,11 +264,14 @@ def _missing(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
             _column("state"),
             _column("what happens", "long"),
         ],
-        "rows": [_gap(gap, progress.get(gap.instrument)) for gap in shown],
+        "rows": [
+            _gap(gap, progress.get(gap.instrument), gap is told.get(gap.instrument))
+            for gap in shown
+        ],
     }
 
 
-def _gap(gap: Gap, progress: Progress | None) -> list[Cell]:
+def _gap(gap: Gap, progress: Progress | None, is_first: bool) -> list[Cell]:
     label, tone = GAP_STATES[gap.state]
     count = gap.last_id - gap.first_id + 1 if gap.first_id >= 0 else math.nan
     return [
@@ -267,15 +280,17 @@ def _gap(gap: Gap, progress: Progress | None) -> list[Cell]:
         _cell(f.duration((gap.end_us - gap.start_us) / SECOND_US)),
         _cell(f"{count:,}" if math.isfinite(count) else f.NONE),
         _cell(label, tone),
-        _cell(_becomes(gap, progress), "muted"),
+        _cell(_becomes(gap, progress, is_first), "muted"),
     ]
 
 
-def _becomes(gap: Gap, progress: Progress | None) -> str:
+def _becomes(gap: Gap, progress: Progress | None, is_first: bool) -> str:
     if gap.state == "candles":
         return "The venue's one-minute candles stand in for the trades."
     if gap.state == "lost":
         return "The venue gives neither these trades nor candles any more; nothing stands in."
+    if not is_first:
+        return "As above."
     if progress is not None and progress.text:
         return progress.text
     venue = split_instrument(gap.instrument)[0]
@@ -289,7 +304,8 @@ def _becomes(gap: Gap, progress: Progress | None) -> str:
 
 def exported(export: Export, before: int) -> Sheet:
     """Describe an export: how far it is, or the files it gave."""
-    rate = export.bytes / export.seconds if export.seconds > 0.5 else math.nan
+    is_long = export.seconds > 0.5 and export.bytes > 1e6
+    rate = export.bytes / export.seconds if is_long else math.nan
     speed = f", {rate / 1e6:.1f} MB/s" if math.isfinite(rate) else ""
     size = f"{export.rows:,} rows, {f.size_of(export.bytes)}"
     rows: list[list[Cell]] = []
