@@ -1,0 +1,82 @@
+"""The Data page on the simulated market: what is recorded is shown, exported, and read back."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from app_process import App
+from playwright.sync_api import Page, expect
+
+import tables
+from market import BAR, SECOND_US
+from storage import Reader
+
+pytestmark = pytest.mark.browser
+
+
+def opened(page: Page, app: App, query: str = "") -> Page:
+    page.goto(f"{app.url}/data{query}")
+    expect(page.get_by_test_id("held")).to_contain_text("sim:ETHUSDT", timeout=60_000)
+    return page
+
+
+def test_the_page_answers_in_order(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app)
+    expect(page.get_by_test_id("state")).to_have_text("RECORDING")
+    expect(page.get_by_test_id("feeds")).to_contain_text("SIMULATED")
+    expect(page.get_by_test_id("missing")).to_contain_text("Every trade between")
+    headings = page.locator(".sheets h3").all_inner_texts()
+    assert headings[:3] == [
+        "Is recording going well?",
+        "What is recorded?",
+        "What is missing, and is it being filled?",
+    ]
+
+
+def test_the_count_of_trades_goes_up_by_itself(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app)
+    count = page.get_by_test_id("held").locator("tbody tr").first.locator("td").nth(3)
+    first = count.inner_text()
+    expect(count).not_to_have_text(first)
+
+
+def test_exported_bars_are_those_recorded(page: Page, simulated_app: App, tmp_path: Path) -> None:
+    opened(page, simulated_app)
+    page.get_by_role("radio", name="bars", exact=True).click()
+    page.get_by_role("button", name="Export", exact=True).click()
+    link = page.get_by_test_id("export").get_by_role("link")
+    with page.expect_download() as download:
+        link.click()
+    name = download.value.suggested_filename
+    assert name.startswith("tandem-sim-")
+    assert name.endswith(".csv")
+    download.value.save_as(tmp_path / name)
+    read = tables.read((tmp_path / name).read_bytes(), name)
+    ((instrument, bars),) = read.bars.items()
+    assert not read.report.rows_aside
+    start_us, end_us = int(bars["time_us"][0]), int(bars["time_us"][-1])
+    record = Reader(simulated_app.log.parent / "tandem.sqlite")
+    expected = record.bars(instrument, start_us, end_us)
+    # The last second may have had more trades since.
+    assert len(expected) == len(bars) - 1
+    assert end_us - start_us > SECOND_US
+    for field in BAR.names or ():
+        assert (bars[field][:-1] == expected[field]).all(), field
+
+
+def test_nothing_but_the_files_is_served(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app)
+    for place in ("", "../../app.py", "..%2f..%2fapp.py", "x/y.csv"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{simulated_app.url}/app/static/exports/{place}", timeout=10)
+
+
+def test_it_fits_a_phone(page: Page, simulated_app: App) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, simulated_app)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    widths = page.locator(".sheets tr").evaluate_all("rows => rows.map(row => row.scrollWidth)")
+    assert max(widths) <= 390
