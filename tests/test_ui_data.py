@@ -131,9 +131,15 @@ def test_each_hole_says_what_becomes_of_it() -> None:
     assert [row[4] for row in rows] == ["open"] * 4 + ["candles", "lost"]
     assert [row[5] for row in rows[:2]] == ["Filling waits 5 s.", "As above."]
     for row, expected in zip(
-        rows[2:], ("Live page", "simulated", "candles", "nothing"), strict=True
+        rows[2:], ("its turn", "simulated", "candles", "nothing"), strict=True
     ):
         assert expected in row[5]
+
+
+def test_holes_of_another_process_are_its_to_fill() -> None:
+    holdings = Holdings((HELD,), (Gap(NAME, 10, 19, NOW_US, NOW_US + SECOND_US, "open"),))
+    *_, missing = sheets.overview([], {}, holdings, (), is_recording=False)
+    assert words(missing)[0][5] == "The process that records here fills it."
 
 
 def test_a_long_list_of_holes_is_cut_and_says_so() -> None:

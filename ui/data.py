@@ -79,8 +79,16 @@ def _overview(running: Engine) -> None:
     feeds = running.ingest.statuses()
     describe = running.upkeep.catalogue.describe
     lists = {feed.venue: describe(feed.venue) for feed in feeds}
-    tables = sheets.overview(feeds, lists, running.holdings(), running.upkeep.progress())
-    draw(tables, key="overview")
+    draw(
+        sheets.overview(
+            feeds,
+            lists,
+            running.holdings(),
+            running.upkeep.progress(),
+            is_recording=health.state != "reading",
+        ),
+        key="overview",
+    )
 
 
 def _free_bytes(running: Engine) -> int:

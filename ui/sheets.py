@@ -20,6 +20,11 @@ Cell = dict[str, Any]
 Sheet = dict[str, Any]
 
 MOST_MISSING = 12
+_AFTER = {
+    "open": "As above.",
+    "candles": "The venue's one-minute candles stand in for the trades.",
+    "lost": "The venue gives neither these trades nor candles any more; nothing stands in.",
+}
 ACTIVE = ("waiting", "filling", "candles", "paused")
 
 RECORD_STATES = {
@@ -113,13 +118,14 @@ def overview(
     lists: Mapping[str, str],
     holdings: Holdings,
     filling: Sequence[Progress],
+    is_recording: bool = True,
 ) -> list[Sheet]:
     """Return the tables of the page, in the order of its questions."""
     progress = {one.instrument: one for one in filling}
     return [
         _feeds(feeds, lists),
         _held(holdings, progress),
-        _missing(holdings, progress),
+        _missing(holdings, progress, is_recording),
     ]
 
 
@@ -240,11 +246,12 @@ def _filling(progress: Progress | None) -> Cell:
     return cell
 
 
-def _missing(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
+def _missing(holdings: Holdings, progress: Mapping[str, Progress], is_recording: bool) -> Sheet:
     gaps = holdings.missing
     shown = gaps[:MOST_MISSING]
     # What is said of an instrument's holes is said once, at the first of them.
     told = {gap.instrument: gap for gap in reversed(shown) if gap.state == "open"}
+    becomes = {name: _becomes(name, progress.get(name), is_recording) for name in told}
     note = "Every trade between the first and the last is recorded, as far as ids and times tell."
     if not holdings.held:
         note = "Nothing is recorded yet, so nothing can be missing."
@@ -265,13 +272,16 @@ def _missing(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
             _column("what happens", "long"),
         ],
         "rows": [
-            _gap(gap, progress.get(gap.instrument), gap is told.get(gap.instrument))
+            _gap(
+                gap,
+                becomes[gap.instrument] if gap is told.get(gap.instrument) else _AFTER[gap.state],
+            )
             for gap in shown
         ],
     }
 
 
-def _gap(gap: Gap, progress: Progress | None, is_first: bool) -> list[Cell]:
+def _gap(gap: Gap, becomes: str) -> list[Cell]:
     label, tone = GAP_STATES[gap.state]
     count = gap.last_id - gap.first_id + 1 if gap.first_id >= 0 else math.nan
     return [
@@ -280,23 +290,19 @@ def _gap(gap: Gap, progress: Progress | None, is_first: bool) -> list[Cell]:
         _cell(f.duration((gap.end_us - gap.start_us) / SECOND_US)),
         _cell(f"{count:,}" if math.isfinite(count) else f.NONE),
         _cell(label, tone),
-        _cell(_becomes(gap, progress, is_first), "muted"),
+        _cell(becomes, "muted"),
     ]
 
 
-def _becomes(gap: Gap, progress: Progress | None, is_first: bool) -> str:
-    if gap.state == "candles":
-        return "The venue's one-minute candles stand in for the trades."
-    if gap.state == "lost":
-        return "The venue gives neither these trades nor candles any more; nothing stands in."
-    if not is_first:
-        return "As above."
+def _becomes(name: str, progress: Progress | None, is_recording: bool) -> str:
+    """Say what is done about an instrument's open holes."""
+    if not is_recording:
+        return "The process that records here fills it."
     if progress is not None and progress.text:
         return progress.text
-    venue = split_instrument(gap.instrument)[0]
-    if venue == SIMULATED_VENUE:
+    if split_instrument(name)[0] == SIMULATED_VENUE:
         return "A simulated market has no past to fetch."
-    return "Is fetched while the instrument is on a Live page or recorded from the start."
+    return "Waits for its turn: what is on a Live page goes first."
 
 
 # Work going on --------------------------------------------------------------------------
