@@ -53,7 +53,7 @@ NOW = np.dtype(
         ("time_us", np.int64),
         ("target", np.int64),
         ("blocked", np.int64),  # side of the stopped trade while re-entry is barred, else 0
-        ("cool", np.int64),  # closes that may still not ask for an entry
+        ("cool", np.int64),  # closes that may still not ask for an entry; 0 while held
         ("order", np.int64),
         ("order_us", np.int64),
         ("order_z", np.float64),
@@ -456,7 +456,7 @@ def _step(
         spread = _spread(rules, y, x, alpha, beta)
         filled = _fill(now, rules, time_us, y, x, spread, trade, row)
     event = _decide(now, rules, time_us, z, beta) if usable else NONE
-    if now.cool > 0 and now.side == 0:
+    if now.cool > 0:
         now.cool -= 1
     now.time_us = time_us
     return filled, event
@@ -608,7 +608,6 @@ def _hold(
         t += 1
     if t > begin:
         now.time_us = time_us[t - 1]
-        now.hedge_bars += bars - now.bars
         now.bars = bars
         now.y_mark, now.x_mark = y_mark, x_mark
     return t

@@ -9,6 +9,8 @@ import numpy as np
 import pairs
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import backtest_kernel as kernel
 from backtest import Costs, Limits, Rules
@@ -177,26 +179,32 @@ def test_known_before():
     np.testing.assert_array_equal(known_before(values), [np.nan, np.nan, 1.0, 1.0])
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_lean_runs_give_the_same_figures(seed):
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    stop=st.sampled_from([2.0, math.inf]),
+    time_stop=st.sampled_from([0, 1, 7]),
+    cool_down=st.sampled_from([0, 3]),
+    rehedge=st.sampled_from([0, 0, 4]),
+    borrow=st.sampled_from([0.0, 0.0, 50.0]),
+    funded=st.booleans(),
+)
+def test_lean_runs_give_the_same_figures(seed, stop, time_stop, cool_down, rehedge, borrow, funded):
     rng = np.random.default_rng(seed)
-    y, x = pairs.cointegrated(1_500, seed=seed)
-    bars = pairs.aligned(y, x, bar_us=HOUR_US, usable=rng.random(1_500) > 0.1)
+    y, x = pairs.cointegrated(600, seed=seed)
+    bars = pairs.aligned(y, x, bar_us=HOUR_US, usable=rng.random(600) > 0.1)
     rules = Rules(
-        entry=1.5,
-        stop=(2.0, math.inf)[seed % 2],
-        time_stop_bars=(0, 7)[seed % 2],
-        cool_down_bars=(0, 3)[seed // 2 % 2],
-        rehedge_bars=(0, 0, 4)[seed % 3],
-    )
-    costs = Costs(1.0, y_borrow_percent=(0.0, 50.0)[seed // 3])
-    setup = Setup("kalman", 60, rules=rules, costs=costs, limits=Limits(y_lot=0.1))
-    funding = constant_funding(bars.time_us, HOUR_US, 0.01) if seed % 3 == 1 else None
+        entry=1.5, stop=stop, time_stop_bars=time_stop, cool_down_bars=cool_down,
+        rehedge_bars=rehedge,
+    )  # fmt: skip
+    costs, limits = Costs(1.0, y_borrow_percent=borrow), Limits(y_lot=0.1)
+    setup = Setup("kalman", 60, rules=rules, costs=costs, limits=limits)
+    funding = constant_funding(bars.time_us, HOUR_US, 0.01) if funded else None
     full = run(bars, setup, funding)
     lean = Lean(bars, HOUR_US, funding)
-    assert lean.run(setup, full.signals, full.periods) == full.metrics
+    measured = lean.run(setup, full.signals, full.periods)
+    np.testing.assert_equal(dataclasses.asdict(measured), dataclasses.asdict(full.metrics))
     np.testing.assert_array_equal(lean.equity, full.equity)
-    assert full.metrics.trades > 10
 
 
 def test_zero_costs_and_zero_signal_give_zero():

@@ -90,6 +90,14 @@ def test_a_rehedge_that_would_pass_the_maximum_gross_is_not_made():
     assert events(done) == [(0, "enter long"), (2, "re-hedge")], "and is not asked for again"
 
 
+def test_a_rehedge_that_shrinks_is_made_above_the_maximum_gross_too():
+    beta = np.array([2.0, 2.0, 1.5, 1.5])
+    bars = plain_bars([-2.5, -2, -2, -2], y=[100, 100, 180, 180], x=[50, 50, 50, 50])
+    rules = Rules(notional=100.0, most_gross=210.0, rehedge_percent=10.0)
+    done = Trader(rules, FREE).extend(dataclasses.replace(bars, beta=beta))
+    assert done.x_quantity.tolist() == [0, -2, -2, -1.5]
+
+
 def test_sizes_are_whole_lots_rounded_towards_zero():
     limits = Limits(y_lot=0.3, x_lot=0.7)
     done = Trader(Rules(notional=100.0), FREE, limits=limits).extend(plain_bars([2.5, 2.5]))
