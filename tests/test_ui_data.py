@@ -270,6 +270,8 @@ def test_nothing_is_imported_into_no_record() -> None:
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TANDEM_VENUE", "sim")
     monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "t.sqlite"))
+    # No test may ask a real venue for anything.
+    monkeypatch.setenv("TANDEM_BINANCE_USDM_REST_URL", "")
     monkeypatch.chdir(Path(APP).parent)
     return tmp_path / "t.sqlite"
 
@@ -335,6 +337,44 @@ def test_what_is_kept_is_changed_only_when_agreed(app: AppTest, database: Path) 
     assert not app.exception
     assert state.engine().store.health().kept.days == 3.0
     assert "TANDEM_KEEP_DAYS=3" in app.code[0].value
+
+
+def with_gap(database: Path, gap: Gap) -> None:
+    store = Store.open(database)
+    store.submit([Trade(gap.instrument, 1, gap.start_us, 5.0, 1.0, 1, gap.start_us), gap])
+    assert store.flush(30.0)
+    store.close()
+
+
+def test_lost_holes_are_asked_for_again(
+    app: AppTest, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap = Gap(NAME, 5, 9, NOW_US, NOW_US + SECOND_US, "lost")
+    with_gap(database, gap)
+    app.query_params["action"] = "Fill again"
+    app.run()
+    asked: list[tuple[Gap, list[Gap]]] = []
+    monkeypatch.setattr(state.engine().store, "replace_gap", lambda *both: asked.append(both))
+    button(app, "Ask again for 1 lost hole").click().run()
+    assert not app.exception
+    assert asked == [(gap, [gap._replace(state="open")])]
+
+
+def test_without_lost_holes_there_is_nothing_to_ask_for(app: AppTest) -> None:
+    app.query_params["action"] = "Fill again"
+    app.run()
+    assert "No hole has been given up" in said(app)
+
+
+def test_a_visitor_cannot_have_holes_filled(
+    app: AppTest, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_PUBLIC", "on")
+    with_gap(database, Gap(NAME, 5, 9, NOW_US, NOW_US + SECOND_US, "lost"))
+    app.query_params["action"] = "Fill again"
+    app.run()
+    assert "only its operator" in said(app)
+    assert not app.button
 
 
 @pytest.mark.parametrize("action", ["Import", "What is kept"])
