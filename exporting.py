@@ -40,6 +40,7 @@ log = logging.getLogger("tandem.exporting")
 
 KEPT_S = 1_800.0
 MOST_EXPORTS = 8
+MOST_WAITING = 20
 # Streamlit serves no file above 200 MiB, and stops serving a folder above 1 GiB when it starts.
 PART_BYTES = 190 * 10**6
 MOST_BYTES = 800 * 10**6
@@ -195,7 +196,8 @@ class Exporter:
         Raises
         ------
         DataError
-            The range is empty, the instrument is none, or the bars' length divides no day.
+            The range is empty, the instrument is none, the bars' length divides no day, or too
+            many exports are waiting.
         """
         split_instrument(wanted.instrument)
         if wanted.end_us <= wanted.start_us:
@@ -207,6 +209,11 @@ class Exporter:
             )
         with self._wake:
             self.drop(owner)
+            waiting = sum(one.told.is_going_on for one in self._jobs.values())
+            if waiting >= MOST_WAITING:
+                raise DataError(
+                    f"{waiting} exports of others are waiting; try again when they are written."
+                )
             self._jobs[owner] = _Job(owner, wanted)
             self._wake.notify_all()
 

@@ -327,6 +327,20 @@ def test_exports_come_one_after_the_other(waiting: Exporter, slow: Slow) -> None
     assert [result(waiting, owner).state for owner in ("a", "b", "c")] == ["done"] * 3
 
 
+def test_a_long_queue_takes_no_more(
+    waiting: Exporter, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "MOST_WAITING", 2)
+    wanted = Wanted(NAME, "trades", START_US, START_US + HOUR_US)
+    for owner in ("a", "b"):
+        waiting.export(owner, wanted)
+    with pytest.raises(DataError, match="2 exports of others"):
+        waiting.export("c", wanted)
+    waiting.export("a", wanted)
+    slow.go.set()
+    assert result(waiting, "a").state == "done"
+
+
 def test_only_the_newest_exports_are_kept(
     exporter: Exporter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -305,6 +305,9 @@ def _becomes(name: str, progress: Progress | None, is_recording: bool) -> str:
     return "Waits for its turn: what is on a Live page goes first."
 
 
+_FILES = [{"label": "file"}, {"label": "size", "kind": "end"}]
+
+
 # Work going on --------------------------------------------------------------------------
 
 
@@ -319,7 +322,7 @@ def exported(export: Export, before: int) -> Sheet:
         note = f"Waits for {before} other export{'s' if before != 1 else ''}."
     elif export.state == "running":
         note = f"Writing: {size}{speed}."
-        rows = [[_cell(f"{export.fraction:.0%}") | {"bar": export.fraction}, _cell("")]]
+        rows = [[_cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]
     elif export.state == "failed":
         note = export.text
     else:
@@ -332,7 +335,7 @@ def exported(export: Export, before: int) -> Sheet:
         "id": "export",
         "title": "",
         "note": note.strip(),
-        "columns": [_column("file"), _column("size", "end")],
+        "columns": [_column("written")] if export.is_going_on else _FILES,
         "rows": rows,
     }
 
@@ -342,7 +345,7 @@ def imported(now: Import) -> Sheet:
     rate = now.rows / now.seconds if now.seconds > 0.5 else math.nan
     speed = f", {rate:,.0f} a second" if math.isfinite(rate) else ""
     rows = f"{now.rows:,} trades of {now.instrument} from {now.name}"
-    left = f" {now.left_out:,} rows are no trades and were left out." if now.left_out else ""
+    left = f" Left out as no trades: {now.left_out:,} rows." if now.left_out else ""
     note = {
         "running": f"Importing: {rows}{speed}.",
         "done": f"Imported {rows} in {f.age(now.seconds)}{speed}. Those that were there already "
