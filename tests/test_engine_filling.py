@@ -61,6 +61,12 @@ def send(venue: tuple[Exchange, RestExchange], trade_id: int) -> None:
         stream.trade(symbol, trade.price, trade.quantity, trade.side, trade.time_us, trade_id)
 
 
+def last_seen(engine: Engine) -> Any:
+    """Return the id of the trade that arrived last on both legs."""
+    newest = [engine.buffer.last(leg) for leg in (PAIR.y, PAIR.x)]
+    return min((trade.trade_id for trade in newest if trade), default=None)
+
+
 def ids(engine: Engine, instrument: str) -> list[Any]:
     trades = engine.store.trades(instrument, 0, now_us() + HOUR_US, 100_000)
     return sorted(trade.trade_id for trade in trades)
@@ -119,3 +125,46 @@ def test_a_fresh_instrument_has_models_within_seconds(
         assert len(minutes) > 90, "candles cover what trades do not"
     finally:
         one.stop()
+
+
+def test_a_power_cut_loses_the_end_of_the_log_and_the_next_start_fetches_it(
+    venue: tuple[Exchange, RestExchange],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, rest = venue
+    last = rest.tapes["ETHUSDT"].last_id
+    monkeypatch.setattr("upkeep.Upkeep._rest", lambda self, name: None)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    first = running(venue, whole, monkeypatch)
+    subscribed(stream)
+    kept_bytes = 0
+    log = whole / "t.sqlite-wal"
+    for trade_id in range(last - 16, last - 3):
+        send(venue, trade_id)
+        wait_until(lambda sent=trade_id: last_seen(first) == sent, "the trade")
+        assert first.store.flush(5.0)
+        if trade_id == last - 10:
+            kept_bytes = log.stat().st_size
+    # What a power cut leaves: the file, and the log up to somewhere in its middle.
+    for name in ("t.sqlite", "t.sqlite-wal"):
+        (cut / name).write_bytes((whole / name).read_bytes())
+    with (cut / "t.sqlite-wal").open("r+b") as torn:
+        torn.truncate(kept_bytes + 1_000)
+    assert ids(first, PAIR.y)[-1] == last - 4
+    first.stop()
+    monkeypatch.undo()
+
+    second = running(venue, cut, monkeypatch)
+    try:
+        assert ids(second, PAIR.y)[-1] < last - 4, "the cut lost something"
+        subscribed(stream)
+        send(venue, last)
+        wait_until(lambda: second.store.gaps(PAIR.y, states=("filled",)), "a hole to be filled")
+        wait_until(lambda: not second.store.gaps(states=("open",)), "no open hole")
+        for instrument in (PAIR.y, PAIR.x):
+            assert ids(second, instrument)[-17:] == list(range(last - 16, last + 1))
+    finally:
+        second.stop()
