@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import filling
 from benchmarks.machine import describe
 from tests.faults import FAULTS, Fault, Outcome, attempt, drop_often
 
@@ -69,6 +70,10 @@ def main() -> int:
         sys.stdout.write(text)
         sys.stdout.flush()
         table += text
+    rest, lost = filling.lines(options.times)
+    sys.stdout.writelines(rest)
+    table += filling.HEAD + "".join(rest)
+    unaccounted += lost
     machine = describe("websocket-client")
     options.output.write_text(_HEAD.format(machine=machine) + table, encoding="utf-8")
     return 1 if unaccounted else 0
