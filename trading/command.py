@@ -28,6 +28,7 @@ from trading.running import Result, run
 from trading.signals import MODELS, Z_KINDS, Setup, constant_funding
 from trading.sweep import Sweep, sweep
 from trading.walk import WalkForward, walk_forward
+from trading.work import UNWATCHED, Watch
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"
@@ -121,10 +122,26 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
     options = parser().parse_args(arguments)
     try:
         return _answer(options, out)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nbacktest: stopped.\n")
+        return 1
     except (TandemError, OSError) as error:
         text = str(error) if isinstance(error, TandemError) else _file_error(error)
         sys.stderr.write(f"backtest: {text}\n")
         return 1
+
+
+def _watch(title: str) -> Watch:
+    """Return a watch that counts on the terminal, where there is one."""
+    if not sys.stderr.isatty():
+        return UNWATCHED
+
+    def progress(done: int, total: int) -> None:
+        end = "\r" if done < total else "\n"
+        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
+        sys.stderr.flush()
+
+    return Watch(progress)
 
 
 def _file_error(error: OSError) -> str:
@@ -144,15 +161,18 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     grid = Grid(setup, entries=ENTRIES, exits=EXITS)
     funding = _funding(options, bars)
     if options.sweep:
-        swept = sweep(bars, grid, funding)
+        swept = sweep(bars, grid, funding, watch=_watch("sweep"))
         ledger.add(swept.trials)
         answers["sweep"] = _swept(swept)
     if options.walk_forward:
         fit, trade = options.walk_forward
-        answers["walk_forward"] = _walked(walk_forward(bars, grid, fit, trade, funding=funding))
+        walked = walk_forward(bars, grid, fit, trade, funding=funding, watch=_watch("walk-forward"))
+        answers["walk_forward"] = _walked(walked)
     if options.null:
         kind, count, seed = options.null_kind, options.null, options.seed
-        found = null_test(bars, grid, kind, count, funding=funding, seed=seed)
+        found = null_test(
+            bars, grid, kind, count, funding=funding, seed=seed, watch=_watch("null test")
+        )
         answers["null"] = _null(found)
     answers["luck"] = _luck(judge(result.metrics, ledger))
     _write(options, result, y, x)

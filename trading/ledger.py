@@ -27,9 +27,9 @@ Floats = npt.NDArray[np.float64]
 
 # Pieces of the equity curve kept of each trial, to tell how alike two trials are.
 SKETCH = 128
-# Trials kept; those beyond are only counted.
+# Trials kept; of those beyond only the digest of the name is, up to so many.
 MOST_TRIALS = 5_000
-MOST_NAME = 2_000
+MOST_COUNTED = 1_000_000
 
 _NUMBERS = ("sharpe", "skew", "kurtosis", "periods", "per_year", "net")
 _VERSION = 1
@@ -113,16 +113,13 @@ class Ledger:
     data_set : str
         See `data_set_key`.
 
-    Attributes
-    ----------
-    uncounted : int
-        Trials beyond `MOST_TRIALS`, of which only the number is known.
+    One thread at a time may use it.
     """
 
     def __init__(self, data_set: str) -> None:
         self.data_set = data_set
-        self.uncounted = 0
         self._trials: dict[str, Trial] = {}
+        self._others: set[int] = set()
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -132,15 +129,15 @@ class Ledger:
     @property
     def count(self) -> int:
         """Number of different variants tried."""
-        return len(self._trials) + self.uncounted
+        return len(self._trials) + len(self._others)
 
     def add(self, trials: Iterable[Trial]) -> None:
-        """Take trials in; one that was there already takes its old place."""
+        """Take trials in; one that was there already takes its old place and counts once."""
         for one in trials:
             if one.name in self._trials or len(self._trials) < MOST_TRIALS:
                 self._trials[one.name] = one
-            else:
-                self.uncounted += 1
+            elif len(self._others) < MOST_COUNTED:
+                self._others.add(_digest(one.name))
 
     def to_bytes(self) -> bytes:
         """Return the ledger as a compressed file of plain arrays."""
@@ -151,7 +148,8 @@ class Ledger:
         }
         arrays["names"] = np.frombuffer(json.dumps([one.name for one in kept]).encode(), np.uint8)
         arrays["sketch"] = np.array([one.sketch for one in kept], np.float32).reshape(-1, SKETCH)
-        arrays["head"] = np.array([_VERSION, self.uncounted], np.int64)
+        arrays["others"] = np.array(sorted(self._others), np.int64)
+        arrays["version"] = np.array([_VERSION], np.int64)
         np.savez_compressed(packed, allow_pickle=False, **arrays)
         return packed.getvalue()
 
@@ -166,22 +164,27 @@ class Ledger:
         """
         try:
             with np.load(io.BytesIO(blob), allow_pickle=False) as saved:
-                version, uncounted = (int(value) for value in saved["head"])
+                version, others = int(saved["version"][0]), saved["others"]
                 names = json.loads(bytes(saved["names"]))
                 numbers = {name: saved[name] for name in _NUMBERS}
                 sketch = saved["sketch"].astype(np.float64)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, IndexError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(_refusal(type(error).__name__)) from None
         lengths = {len(names), len(sketch), *(len(column) for column in numbers.values())}
         if version != _VERSION or len(lengths) != 1 or sketch.shape[1:] != (SKETCH,):
             raise DataError(_refusal(f"version {version}"))
         ledger = cls(data_set)
-        ledger.uncounted = max(uncounted, 0)
+        ledger._others = {int(one) for one in others[:MOST_COUNTED]}
         for row, name in enumerate(names[:MOST_TRIALS]):
             values: dict[str, Any] = {key: float(column[row]) for key, column in numbers.items()}
             values["periods"] = int(values["periods"])
             ledger._trials[name] = Trial(name=name, sketch=sketch[row], **values)
         return ledger
+
+
+def _digest(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 def _refusal(why: str) -> str:

@@ -151,8 +151,9 @@ def judge(measured: Metrics, ledger: Ledger) -> Luck:
 
 
 def _effective(known: list[Trial], ledger: Ledger) -> float:
+    beyond = ledger.count - len(ledger.trials)
     if not known:
-        return float(max(ledger.uncounted, 0))
+        return float(beyond)
     effective = effective_trials(np.array([one.sketch for one in known]))
     # What was tried beyond the ledger's room was as much alike as what is in it.
-    return effective * (1.0 + ledger.uncounted / len(known))
+    return effective * (1.0 + beyond / len(known))
