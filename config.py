@@ -20,7 +20,7 @@ from market import SettingError
 PREFIX = "TANDEM_"
 VENUES = (
     *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),
-    *("bitstamp", "sim", "replay"),
+    *("bitstamp", "coingecko", "sim", "replay"),
 )
 
 _TRUE = {"1", "true", "yes", "on"}

@@ -20,10 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import config
+from backfill import Client, PriceDoor
 from config import Settings
 from feeds import (
     BinanceSpot,
@@ -32,6 +34,7 @@ from feeds import (
     Bitstamp,
     Bybit,
     Coinbase,
+    CoinGecko,
     Kraken,
     Okx,
     Replay,
@@ -48,10 +51,20 @@ from market import (
     now_us,
     split_instrument,
 )
-from recorder import Feed, FeedStatus, Recorder, Sink, Timing, backoff, explain
+from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
 from storage import HotBuffer, Store
 
-__all__ = ["Choice", "FeedStatus", "Ingest", "Recorder", "Sink", "Timing", "create_feed", "main"]
+__all__ = [
+    "Choice",
+    "FeedStatus",
+    "Ingest",
+    "Recorder",
+    "Sink",
+    "Timing",
+    "create_feed",
+    "main",
+    "patience",
+]
 
 log = logging.getLogger("tandem.ingest")
 
@@ -71,7 +84,23 @@ class Choice:
     reasons: tuple[str, ...] = ()
 
 
-def create_feed(venue: str, settings: Settings) -> Feed:
+class Patience(NamedTuple):
+    """What a venue's prices take: seconds until late ones are in, and until one is stale."""
+
+    grace_s: float
+    stale_s: float
+    least_bar_s: float = 1.0
+
+
+def patience(venue: str, settings: Settings) -> Patience:
+    """Return how patient to be with a venue: prices that are polled come late and seldom."""
+    feed = create_feed(venue, settings)
+    if not isinstance(feed, CoinGecko):
+        return Patience(settings.grace_ms / 1_000.0, settings.stale_s)
+    return Patience(feed.grace_s, max(feed.stale_s, settings.stale_s), feed.least_bar_s)
+
+
+def create_feed(venue: str, settings: Settings) -> Feed | CoinGecko:
     """Return the feed of a venue, set up from the settings; opens nothing."""
     make = _FEEDS.get(venue)
     if make is not None:
@@ -94,7 +123,7 @@ def _arrivals(store: Store, name: str, first_us: int, last_us: int) -> Iterator[
         yield from store.arrivals(name, start_us, min(start_us + HOUR_US, last_us + 1))
 
 
-_FEEDS: dict[str, Callable[[Settings], Feed]] = {
+_FEEDS: dict[str, Callable[[Settings], Feed | CoinGecko]] = {
     "binance-usdm": lambda settings: BinanceUsdm(settings.binance_usdm_url),
     "binance-spot": lambda settings: BinanceSpot(settings.binance_spot_url),
     "binance-us": lambda settings: BinanceUs(settings.binance_us_url),
@@ -103,6 +132,7 @@ _FEEDS: dict[str, Callable[[Settings], Feed]] = {
     "okx": lambda settings: Okx(settings.okx_url),
     "bybit": lambda settings: Bybit(settings.bybit_url),
     "bitstamp": lambda settings: Bitstamp(settings.bitstamp_url),
+    "coingecko": lambda settings: CoinGecko(settings.coingecko_rest_url, settings.coingecko_key),
     "sim": lambda settings: Simulated(settings.simulation_seed, settings.simulation_rate),
     "replay": lambda settings: Replay(settings.replay_file, settings.replay_speed, _stored_trades),
 }
@@ -142,7 +172,7 @@ class Ingest:
         )
         self._backoff = backoff
         self._lock = threading.Lock()
-        self._recorders: dict[str, Recorder] = {}
+        self._recorders: dict[str, Recorder | Poller] = {}
         self._asked: set[str] = set()
         self._choice = Choice(None)
         self._stopping = threading.Event()
@@ -213,7 +243,8 @@ class Ingest:
         threading.Thread(target=self._resolve, name="ingest-choice", daemon=True).start()
 
     def _resolve(self) -> None:
-        feeds = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
+        created = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
+        feeds = [feed for feed in created if not isinstance(feed, CoinGecko)]
         unreachable = _unreachable(feeds, self._timing.reach_s)
         reasons: list[str] = []
         for feed in feeds:
@@ -246,7 +277,7 @@ class Ingest:
             self._drop(feed.venue)
         return reason
 
-    def _wait_for_trade(self, recorder: Recorder) -> str:
+    def _wait_for_trade(self, recorder: Recorder | Poller) -> str:
         timing, title = self._timing, recorder.feed.title
         start = time.monotonic()
         while not self._stopping.wait(0.01):
@@ -271,27 +302,43 @@ class Ingest:
 
     # Recorders ---------------------------------------------------------------------------
 
-    def _read(self, venue: str, instruments: frozenset[str], quoted: frozenset[str]) -> Recorder:
+    def _read(
+        self, venue: str, instruments: frozenset[str], quoted: frozenset[str]
+    ) -> Recorder | Poller:
         """Have a venue read, by the recorder it has or by a new one."""
         with self._lock:
             recorder = self._recorders.get(venue)
             if recorder is not None:
                 recorder.watch(instruments, quoted)
                 return recorder
-            recorder = self._recorders[venue] = Recorder(
-                create_feed(venue, self._settings),
-                self._sink,
-                self._buffer,
-                self._settings,
-                self._timing,
-                self._backoff,
-                recorded=self._recorded,
-            )
+            recorder = self._recorders[venue] = self._create_recorder(venue)
             # Before it starts: a replay at full speed would be over with nothing wanted.
             recorder.watch(instruments, quoted)
             if not self._stopping.is_set():
                 recorder.start()
         return recorder
+
+    def _create_recorder(self, venue: str) -> Recorder | Poller:
+        feed = create_feed(venue, self._settings)
+        if isinstance(feed, CoinGecko):
+            client = Client(connect_s=self._timing.connect_s)
+            return Poller(
+                feed,
+                PriceDoor(feed, client),
+                self._sink,
+                self._buffer,
+                self._timing,
+                recorded=self._recorded,
+            )
+        return Recorder(
+            feed,
+            self._sink,
+            self._buffer,
+            self._settings,
+            self._timing,
+            self._backoff,
+            recorded=self._recorded,
+        )
 
     def _drop(self, venue: str) -> None:
         with self._lock:

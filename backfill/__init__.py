@@ -3,7 +3,7 @@
 from backfill.client import Answer, Client, Stopped
 from backfill.gate import Gate, Refused, Throttled
 from backfill.job import Filled, Progress
-from backfill.polling import poll, poll_once
+from backfill.polling import PriceDoor
 from backfill.worker import Backfill
 
 __all__ = [
@@ -12,10 +12,9 @@ __all__ = [
     "Client",
     "Filled",
     "Gate",
+    "PriceDoor",
     "Progress",
     "Refused",
     "Stopped",
     "Throttled",
-    "poll",
-    "poll_once",
 ]

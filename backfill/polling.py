@@ -1,97 +1,59 @@
-"""A price feed without a stream: asked every so often, through a gate of its own."""
+"""The way to a price feed that is polled: a client and a gate that keeps its budget."""
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
+from backfill.client import Client
 from backfill.gate import Gate
-from feeds.rest import Budget, Request
-from market import FeedError, MessageError, Trade, now_us, steady_s
-
-log = logging.getLogger("tandem.backfill")
-
-_IDLE_S = 0.5
+from feeds.polled import PolledFeed
+from feeds.rest import Request
+from market import FeedError, VenueRefused, now_us
 
 
-class Polled(Protocol):
-    """What a polled feed says about itself; `feeds.coingecko.CoinGecko` is one."""
-
-    title: str
-    every_s: float
-    budget: Budget
-
-    def requests(self, instruments: Iterable[str]) -> tuple[Request, ...]:
-        """Return the requests for the prices of some instruments."""
-
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of every request; they may hold a key and are never shown."""
-
-    def parse(self, body: bytes, received_us: int) -> list[Trade]:
-        """Return the prices of an answer."""
-
-
-def poll_once(
-    feed: Polled,
-    gate: Gate,
-    instruments: Iterable[str],
-    hand_on: Callable[[Sequence[Trade]], None],
-    stop: threading.Event,
-) -> None:
-    """Ask for the prices of some instruments once, within the budget, and hand them on.
-
-    Raises
-    ------
-    FeedError
-        No answer, or none that is understood; what came before it was handed on.
-    """
-    for request in feed.requests(instruments):
-        gate.wait_turn(request.weight, stop, feed.every_s)
-        answer = gate.ask(request, feed.headers())
-        if answer.status != 200:
-            raise FeedError(f"{feed.title} gave no prices (HTTP {answer.status})")
-        try:
-            prices = feed.parse(answer.body, now_us())
-        except MessageError as error:
-            raise FeedError(f"{feed.title}: the answer was not understood ({error})") from None
-        if prices:
-            hand_on(prices)
-
-
-def poll(
-    feed: Polled,
-    gate: Gate,
-    wanted: Callable[[], Iterable[str]],
-    hand_on: Callable[[Sequence[Trade]], None],
-    tell: Callable[[str], None],
-    stop: threading.Event,
-) -> None:
-    """Ask for prices every `feed.every_s` until `stop`; what is newly wanted is asked for at once.
+class PriceDoor:
+    """Fetches what a polled feed asks for. One thread asks; any may close.
 
     Parameters
     ----------
-    wanted : callable
-        Gives the instruments that are wanted now.
-    hand_on : callable
-        Takes the prices.
-    tell : callable
-        Takes the trouble as a sentence, and an empty text when it is over.
+    feed : PolledFeed
+        Gives the budget and the headers, which are sent and never shown.
+    client : Client
+        Closed with the door.
     """
-    asked: frozenset[str] = frozenset()
-    due_s = 0.0
-    while not stop.wait(_IDLE_S):
-        names = frozenset(wanted())
-        if not names or (names <= asked and steady_s() < due_s):
-            continue
-        asked, due_s = names, steady_s() + feed.every_s
-        try:
-            poll_once(feed, gate, sorted(names), hand_on, stop)
-        except FeedError as error:
-            if not stop.is_set():
-                log.warning("%s", error)
-                why = str(error).rstrip(".")
-                tell(f"{why}. The last prices stay; it is asked again in {feed.every_s:.0f} s.")
-        else:
-            tell("")
+
+    def __init__(self, feed: PolledFeed, client: Client) -> None:
+        self._feed = feed
+        self._client = client
+        self._gate = Gate(feed.title, feed.budget, client, feed.throttled)
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds for which nothing may be asked: after a refusal, a failure, or on request."""
+        return self._gate.paused_for
+
+    def ahead_us(self) -> int:
+        """Return how far the feed's clock is ahead of this machine's, to the second."""
+        return self._gate.now_us() - now_us()
+
+    def fetch(self, request: Request, stop: threading.Event, limit_s: float) -> bytes:
+        """Return the body of an answer, waiting for at most `limit_s` until it may be asked for.
+
+        Raises
+        ------
+        VenueRefused
+            This address, or the key, is not served.
+        FeedError
+            No answer in time, or one that is none.
+        """
+        self._gate.wait_turn(request.weight, stop, limit_s)
+        answer = self._gate.ask(request, self._feed.headers())
+        if answer.status == 401:
+            raise VenueRefused(f"{self._feed.title} does not take the key in the settings", 401)
+        if answer.status != 200:
+            raise FeedError(f"{self._feed.title} gave no prices (HTTP {answer.status})")
+        return answer.body
+
+    def close(self) -> None:
+        """Cut what is under way and ask nothing more; closing twice is harmless."""
+        self._client.close()

@@ -5,8 +5,10 @@ from feeds.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from feeds.bitstamp import Bitstamp
 from feeds.bybit import Bybit
 from feeds.coinbase import Coinbase
+from feeds.coingecko import CoinGecko
 from feeds.kraken import Kraken
 from feeds.okx import Okx
+from feeds.polled import PolledFeed
 from feeds.replay import Replay
 from feeds.simulated import Simulated
 
@@ -16,11 +18,13 @@ __all__ = [
     "BinanceUsdm",
     "Bitstamp",
     "Bybit",
+    "CoinGecko",
     "Coinbase",
     "GeneratedFeed",
     "Keepalive",
     "Kraken",
     "Okx",
+    "PolledFeed",
     "Replay",
     "Route",
     "Simulated",

@@ -91,6 +91,8 @@ class CoinGecko:
     ----------
     every_s : float
         Seconds from one poll to the next.
+    stale_s : float
+        Age of a price from which it says nothing about now: two polls without a new one.
     budget : Budget
         What may be asked, prices and list together.
     """
@@ -98,6 +100,10 @@ class CoinGecko:
     venue: ClassVar[str] = "coingecko"
     title: ClassVar[str] = "CoinGecko"
     polled: ClassVar[Literal[True]] = True
+    # A price may be a minute old when it is given out, and is cached for another.
+    grace_s: ClassVar[float] = 120.0
+    # Shorter bars would mostly repeat the price before.
+    least_bar_s: ClassVar[float] = 300.0
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = False
     charges_funding: ClassVar[bool] = False
@@ -113,6 +119,7 @@ class CoinGecko:
         self._names = Names(self.venue)
         self._latest: dict[str, int] = {}
         self.every_s = 300.0 if key else 60.0
+        self.stale_s = 3.0 * self.every_s
         self.budget = Budget(30 if key else 5, 60.0, 2.0)
 
     def instrument(self, text: str) -> str:

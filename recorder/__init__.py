@@ -2,7 +2,18 @@
 
 from recorder.failures import backoff, explain
 from recorder.line import Timing
+from recorder.poller import Poller
 from recorder.recorder import Feed, Recorder, Sink
 from recorder.status import FeedStatus, State
 
-__all__ = ["Feed", "FeedStatus", "Recorder", "Sink", "State", "Timing", "backoff", "explain"]
+__all__ = [
+    "Feed",
+    "FeedStatus",
+    "Poller",
+    "Recorder",
+    "Sink",
+    "State",
+    "Timing",
+    "backoff",
+    "explain",
+]

@@ -438,7 +438,7 @@ class Recorder:
                 "Choose another venue, and look for a newer version of Tandem."
             )
         if silent:
-            names = _listed(silent)
+            names = listed(silent)
             text = (
                 f"{title}: connected and subscribed, but no trade of {names} for {seconds}"
                 f"{garbled and ', and ' + garbled}: check the symbol"
@@ -464,7 +464,7 @@ class Recorder:
         if self._player is not None and self._player.ident and not self._player.is_alive():
             return "stopped", f"{title}: stopped through a fault in this program (see the log)."
         if silent:
-            text = f"{title}: no trade of {_listed(silent)} for {self.timing.silence_s:g} s"
+            text = f"{title}: no trade of {listed(silent)} for {self.timing.silence_s:g} s"
             if len(silent) == len(self._tracks):
                 return "silent", f"{text}; choose others."
             return "live", f"{text}. The other instruments are live."
@@ -494,7 +494,7 @@ class Recorder:
         return kept
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
+def listed(names: Sequence[str], most: int = 3) -> str:
     """Return symbols for a sentence: "A, B and 4 more"."""
     symbols = [split_instrument(name)[1] for name in names[:most]]
     text = ", ".join(symbols)

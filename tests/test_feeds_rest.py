@@ -21,7 +21,7 @@ URLS = {
     for field in dataclasses.fields(Settings)
     if field.name.endswith("_rest_url")
 }
-WITH_REST = [venue for venue in VENUES if venue not in ("auto", "sim", "replay")]
+WITH_REST = [venue for venue in VENUES if venue not in ("auto", "coingecko", "sim", "replay")]
 BEGIN_US = 1_794_000_000_000_000
 
 

@@ -30,6 +30,7 @@ VENUE_NAMES = {
     "okx": "OKX",
     "bybit": "Bybit",
     "bitstamp": "Bitstamp",
+    "coingecko": "CoinGecko (prices only)",
     "sim": "Simulation",
     "replay": "Replay",
 }
