@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,9 @@ from backtest import BarsIn, Costs, Rules, Trader
 from bars import AlignedBars
 from market import SECOND_US, DataError
 from rows import Rows
+from trading.signals import MODELS, Hedging, Model, ZKind, hedging, zscoring
 
 Floats = npt.NDArray[np.float64]
-Model = Literal["ols", "kalman", "huber"]
-Hedging = analytics.RollingOls | analytics.KalmanHedge | analytics.RollingHuber
-ZKind = Literal["model", "rolling", "ewm", "robust"]
-
-MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
-Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 # Raised whenever the numbers kept in a saved state change their meaning.
 STATE_VERSION = 4
@@ -157,16 +152,8 @@ class PairStream:
         self._columns = {name: Rows(kind, keep) for name, kind in COLUMNS.items()}
         self.bars = 0
         self.first_us = 0
-        self._hedges: dict[str, Hedging] = {
-            "ols": analytics.RollingOls(settings.lookback),
-            # Its sense of how loud the noise is follows the market, over ten lookbacks.
-            "kalman": analytics.KalmanHedge(
-                prefix=settings.lookback, variance_memory=10 * settings.lookback
-            ),
-            "huber": analytics.RollingHuber(settings.lookback),
-        }
-        kind = "rolling" if settings.z_kind == "model" else settings.z_kind
-        self._zscore = analytics.RollingZ(settings.z_window, kind)
+        self._hedges = {model: hedging(model, settings.lookback) for model in MODELS}
+        self._zscore = zscoring(settings.z_kind, settings.z_window)
         self.trader = Trader(settings.rules, settings.costs)
 
     @property

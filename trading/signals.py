@@ -21,6 +21,7 @@ from trading.trader import BarsIn
 Floats = npt.NDArray[np.float64]
 Model = Literal["ols", "kalman", "huber"]
 ZKind = Literal["model", "rolling", "ewm", "robust"]
+Hedging = analytics.RollingOls | analytics.RollingHuber | analytics.KalmanHedge
 
 MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
@@ -142,7 +143,7 @@ def hedged(bars: AlignedBars, setup: Setup) -> Hedged:
     x = np.where(bars.usable, bars.x, np.nan)
     if setup.rules.log_prices:
         y, x = _log(y), _log(x)
-    found = _hedge(setup).extend(y, x)
+    found = hedging(setup.model, setup.lookback).extend(y, x)
     alpha, beta = known_before(found.alpha), known_before(found.beta)
     return Hedged(alpha, beta, y - (alpha + beta * x), np.sqrt(found.innovation_var))
 
@@ -151,13 +152,19 @@ def _log(price: Floats) -> Floats:
     return np.log(price, where=price > 0.0, out=np.full(len(price), np.nan))
 
 
-def _hedge(setup: Setup) -> analytics.RollingOls | analytics.RollingHuber | analytics.KalmanHedge:
-    if setup.model == "ols":
-        return analytics.RollingOls(setup.lookback)
-    if setup.model == "huber":
-        return analytics.RollingHuber(setup.lookback)
+def hedging(model: Model, lookback: int) -> Hedging:
+    """Return a model that has seen no bar yet, set up as everything here trades it."""
+    if model == "ols":
+        return analytics.RollingOls(lookback)
+    if model == "huber":
+        return analytics.RollingHuber(lookback)
     # Its sense of how loud the noise is follows the market, over ten lookbacks.
-    return analytics.KalmanHedge(prefix=setup.lookback, variance_memory=10 * setup.lookback)
+    return analytics.KalmanHedge(prefix=lookback, variance_memory=10 * lookback)
+
+
+def zscoring(z_kind: ZKind, z_window: int) -> analytics.RollingZ:
+    """Return the z-score of a spread, which the model's own is but for Kalman's innovation."""
+    return analytics.RollingZ(z_window, "rolling" if z_kind == "model" else z_kind)
 
 
 def scored(hedge: Hedged, setup: Setup) -> Signals:
@@ -167,8 +174,7 @@ def scored(hedge: Hedged, setup: Setup) -> Signals:
         mean = np.where(np.isnan(deviation), np.nan, 0.0)
         z = hedge.spread / deviation
     else:
-        kind = "rolling" if setup.z_kind == "model" else setup.z_kind
-        score = analytics.RollingZ(setup.z_window, kind).extend(hedge.spread)
+        score = zscoring(setup.z_kind, setup.z_window).extend(hedge.spread)
         mean, deviation, z = score.mean, score.deviation, score.z
     return Signals(hedge.alpha, hedge.beta, hedge.spread, mean, deviation, z)
 
