@@ -14,8 +14,8 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,13 @@ class History(Protocol):
     def save_signals(self, pair: str, rows: list[SignalRow]) -> None:
         """Keep signals as they were shown."""
         ...
+
+
+class Limits(NamedTuple):
+    """How long a second waits for late trades, and the age from which a leg's bars are masked."""
+
+    grace_us: int
+    stale_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,8 @@ class Desk:
     arriving : callable
         Tells whether an instrument's history is being fetched: its pairs are opened a little later,
         on more bars.
+    limits : callable, optional
+        Gives the `Limits` of an instrument, in place of `grace_us` and `stale_us`.
     """
 
     def __init__(
@@ -181,11 +190,12 @@ class Desk:
         stale_us: int,
         keep: int,
         arriving: Callable[[str], bool] = lambda instrument: False,
+        limits: Callable[[str], Limits] | None = None,
     ) -> None:
         self._buffer = buffer
         self._history = history
-        self._grace_us = grace_us
-        self._stale_us = stale_us
+        usual = Limits(grace_us, stale_us)
+        self._limits = limits or (lambda instrument: usual)
         self._keep = keep
         self._arriving = arriving
         # When a pair was first to be opened, and when it was.
@@ -302,7 +312,7 @@ class Desk:
         times = {venue: clock(venue) for venue in {name.partition(":")[0] for name in instruments}}
         for instrument in instruments:
             if instrument not in self._legs:
-                self._legs[instrument] = Leg(instrument, self._grace_us)
+                self._legs[instrument] = Leg(instrument, self._limits(instrument).grace_us)
             now_us = times[instrument.partition(":")[0]]
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:
@@ -378,15 +388,20 @@ class Desk:
         settings = live.stream.settings
         # A hole longer than what is kept is stepped over, not built bar by bar.
         live.next_us = max(live.next_us, until_us - self._keep * settings.bar_us)
-        reach_us = live.next_us - self._stale_us - settings.bar_us
+        y_stale_us, x_stale_us = (self._limits(leg).stale_us for leg in (settings.y, settings.x))
+        longest_us = max(y_stale_us, x_stale_us)
+        reach_us = live.next_us - longest_us - settings.bar_us
         bars = align(
             self._past(settings.y, reach_us, until_us, settings.bar_us),
             self._past(settings.x, reach_us, until_us, settings.bar_us),
             settings.bar_us,
             live.next_us,
             until_us,
-            self._stale_us,
+            longest_us,
         )
+        if y_stale_us != x_stale_us:
+            fresh = (bars.y_age_us <= y_stale_us) & (bars.x_age_us <= x_stale_us)
+            bars = replace(bars, usable=bars.usable & fresh)
         y_leg, x_leg = self._legs[settings.y], self._legs[settings.x]
         funding = (
             y_leg.funding.charged(bars.time_us, settings.bar_us),

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ import analytics
 from backfill import Progress
 from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
-from desk import Desk, PairView
+from desk import Desk, Limits, PairView
 from exporting import Exporter
 from holdings import Holdings, Inventory
 from importing import Importer
-from ingest import Choice, FeedStatus, Ingest, create_feed
+from ingest import Choice, FeedStatus, Ingest, Patience, create_feed, patience
 from market import (
     BAR,
     DAY_US,
@@ -68,12 +68,13 @@ EXPORTS = Path(__file__).parent / "static" / "exports"
 
 @dataclass(frozen=True, slots=True)
 class LegNow:
-    """One leg at this moment."""
+    """One leg at this moment; its price says nothing about now once it is `stale_s` old."""
 
     instrument: str
     trade: Trade | None
     quote: Quote | None
     funding: Funding | None
+    stale_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Engine:
         self.store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
         self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
         self.upkeep = Upkeep(settings, self.store)
+        self._patience: dict[str, Patience] = {}
         self.exporter = Exporter(EXPORTS, self.store)
         self.importer = Importer(self.store)
         self._inventory = Inventory(self.store)
@@ -164,6 +166,7 @@ class Engine:
             stale_us=int(settings.stale_s * SECOND_US),
             keep=settings.history_bars,
             arriving=self.upkeep.is_arriving,
+            limits=self._limits,
         )
         self._sessions: dict[str, _Session] = {}
         self._released: dict[str, float] = {}
@@ -286,7 +289,10 @@ class Engine:
         if len(names) < 2:
             return ()
         quote = names[1]
-        return tuple(PairSettings(name, quote) for name in dict.fromkeys(names) if name != quote)
+        pairs = [PairSettings(name, quote) for name in dict.fromkeys(names) if name != quote]
+        return tuple(
+            replace(pair, bar_us=self.least_bar_us(pair.bar_us, pair.y, pair.x)) for pair in pairs
+        )
 
     def own_instruments(self, venue: str | None) -> list[str]:
         """Return the assets of the settings as a venue names them, those it lists."""
@@ -298,6 +304,21 @@ class Engine:
             with contextlib.suppress(UnknownSymbol):
                 names.append(feed.instrument(text.strip()))
         return names
+
+    def least_bar_us(self, bar_us: int, *legs: str) -> int:
+        """Return `bar_us`, or the shortest bar in which every leg has a new price, if longer."""
+        least_s = max(self._patience_with(leg).least_bar_s for leg in legs)
+        return max(bar_us, int(least_s * SECOND_US))
+
+    def _patience_with(self, instrument: str) -> Patience:
+        venue = split_instrument(instrument)[0]
+        if venue not in self._patience:
+            self._patience[venue] = patience(venue, self.settings)
+        return self._patience[venue]
+
+    def _limits(self, instrument: str) -> Limits:
+        found = self._patience_with(instrument)
+        return Limits(int(found.grace_s * SECOND_US), int(found.stale_s * SECOND_US))
 
     def resolve(self, venue: str, text: str) -> str:
         """Return the instrument a user means; ``venue:symbol`` names one on another venue.
@@ -492,6 +513,7 @@ class Engine:
             buffer.last(instrument),
             buffer.quote(instrument),
             buffer.funding(instrument),
+            self._patience_with(instrument).stale_s,
         )
 
     def _gaps_of(self, instrument: str, now: int) -> int:
@@ -518,7 +540,7 @@ class Engine:
         if leg.trade is None:
             return True
         now = self.ingest.now_us(split_instrument(leg.instrument)[0])
-        return now - leg.trade.received_us > self.settings.stale_s * SECOND_US
+        return now - leg.trade.received_us > leg.stale_s * SECOND_US
 
     def _paper(self, settings: PairSettings, y: LegNow, x: LegNow) -> float:
         if y.trade is None or x.trade is None:

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import feeds.rest
-from backfill import Backfill, Client, Filled, Progress
+from backfill import Backfill, Client, Filled, PriceDoor, Progress
 from backfill.worker import Record
 from catalogue import Catalogue
 from config import Settings
+from feeds import CoinGecko
 from feeds.rest import Listing, RestVenue
 from ingest import create_feed
 from market import MINUTE_US, FeedError, MessageError, now_us, split_instrument
@@ -24,6 +25,7 @@ from market import MINUTE_US, FeedError, MessageError, now_us, split_instrument
 log = logging.getLogger("tandem.upkeep")
 
 CHECK_S = 1.0
+LISTING_S = 30.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
 _ARRIVING = ("waiting", "filling", "candles")
@@ -51,9 +53,8 @@ class Upkeep:
 
     def __init__(self, settings: Settings, record: Kept) -> None:
         self._settings = settings
-        self._backfill = Backfill(
-            settings, record, self._rest, Client(connect_s=settings.connect_timeout_s)
-        )
+        self._client = Client(connect_s=settings.connect_timeout_s)
+        self._backfill = Backfill(settings, record, self._rest, self._client)
         self.catalogue = Catalogue(
             record.load_state_dated,
             record.save_state,
@@ -118,7 +119,13 @@ class Upkeep:
         return feeds.rest.create(venue, url) if url else None
 
     def _listings(self, venue: str) -> list[Listing] | None:
-        return self._backfill.fetch_listing(venue) if self._rest(venue) is not None else None
+        if self._rest(venue) is not None:
+            return self._backfill.fetch_listing(venue)
+        feed = create_feed(venue, self._settings)
+        if not isinstance(feed, CoinGecko):
+            return None
+        door = PriceDoor(feed, self._client)
+        return feed.parse_listing(door.fetch(feed.listing(), self._stop, LISTING_S))
 
     def _run(self) -> None:
         while not self._stop.wait(CHECK_S):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bars import aggregate, trade_array
-from desk import Desk
+from desk import Desk, Limits
 from market import BAR, CANDLE, MINUTE_US, SECOND_US, Funding, Trade
 from pair import COLUMNS, PairSettings
 from storage import HotBuffer
@@ -191,6 +191,55 @@ def test_a_silent_leg_leaves_bars_masked() -> None:
     usable = view.columns["usable"]
     assert usable[:60].all()
     assert not usable[75:].any()
+
+
+@pytest.mark.parametrize("silent", ["sim:BTCUSDT", "sim:ETHUSDT"])
+def test_a_leg_is_stale_by_its_own_limit(silent: str) -> None:
+    """A price that is asked for every minute says something for longer than a stream's."""
+    slow = {"sim:BTCUSDT": Limits(GRACE_US, 60 * SECOND_US)}
+    trades = [
+        t for t in market(120, 6) if t.instrument != silent or t.time_us < START_US + 40 * SECOND_US
+    ]
+    buffer = HotBuffer(100_000)
+    usual = Limits(GRACE_US, 20 * SECOND_US)
+    running = Desk(
+        buffer, Record(), GRACE_US, usual.stale_us, 2_000, limits=lambda name: slow.get(name, usual)
+    )
+    running.want([PAIR])
+    play(running, buffer, trades, list(range(0, len(trades), 7)))
+    view = running.view(PAIR)
+    assert view is not None
+    seconds = (view.columns["time_us"] - START_US) // SECOND_US
+    last = seconds[view.columns["usable"]].max()
+    assert last == pytest.approx(99 if silent in slow else 59, abs=1.5)
+
+
+def test_prices_that_come_a_minute_late_make_bars_that_are_used() -> None:
+    """Prices polled every minute, each computed up to two minutes before it arrives."""
+    random = np.random.default_rng(8)
+    pair = replace(PAIR, bar_us=300 * SECOND_US, y="coingecko:ETHEREUM", x="coingecko:BITCOIN")
+    minutes, trades = 400, []
+    for name, level in ((pair.y, 3_000.0), (pair.x, 60_000.0)):
+        for minute in range(minutes):
+            time_us = START_US + minute * MINUTE_US
+            late_us = int(random.integers(5, 115)) * SECOND_US
+            price = level * (1.0 + 0.01 * random.normal())
+            trades.append(Trade(name, minute, time_us, price, 0.0, 0, time_us + late_us))
+    # An answer never brings a price older than the one before.
+    trades.sort(key=lambda trade: (trade.received_us, trade.time_us))
+    buffer = HotBuffer(100_000)
+    limits = Limits(120 * SECOND_US, 180 * SECOND_US)
+    running = Desk(buffer, Record(), GRACE_US, SECOND_US, 2_000, limits=lambda name: limits)
+    running.want([pair])
+    play(running, buffer, trades, list(range(len(trades))))
+    view = running.view(pair)
+    assert view is not None
+    assert len(view.columns["usable"]) >= minutes // 5 - 3
+    assert view.columns["usable"].all()
+    own = [trade for trade in trades if trade.instrument == pair.x]
+    for end_us, shown in zip(view.columns["time_us"] + pair.bar_us, view.columns["x"], strict=True):
+        before = [trade for trade in own if trade.time_us < end_us]
+        assert shown == max(before, key=lambda trade: trade.time_us).price
 
 
 def test_pairs_nobody_wants_are_dropped_and_others_go_on() -> None:

@@ -4,12 +4,14 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backfill import Client, PriceDoor, gate
 from config import Settings
+from engine import Engine
 from feeds import CoinGecko
 from ingest import Ingest, create_feed, patience
 from market import SECOND_US, Gap, Trade, now_us, steady_s
@@ -21,6 +23,13 @@ from tests.test_ingest_recorder import MemorySink
 BITCOIN, ETHEREUM = "coingecko:BITCOIN", "coingecko:ETHEREUM"
 KEY = "CG-hush-hush"
 ONE = frozenset({BITCOIN})
+COINS = json.dumps(
+    [
+        {"id": "bitcoin", "symbol": "btc", "name": "Bitcoin"},
+        {"id": "ethereum", "symbol": "eth", "name": "Ethereum"},
+        {"id": "jupiter-exchange-solana", "symbol": "jup", "name": "Jupiter"},
+    ]
+).encode()
 
 
 class Stand:
@@ -38,7 +47,8 @@ class Stand:
                 key = self.headers.get("x-cg-demo-api-key")
                 stand.asked.append((self.path, key, steady_s()))
                 stand.released.wait(20.0)
-                status, body, headers = stand.next()
+                is_list = self.path.startswith("/api/v3/coins/list")
+                status, body, headers = (200, COINS, {}) if is_list else stand.next()
                 self.send_response_only(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -338,3 +348,37 @@ def test_polled_prices_are_given_more_time_and_others_are_not() -> None:
     assert slow.grace_s > feed.every_s
     keyed = patience("coingecko", Settings(coingecko_key=KEY))
     assert keyed.stale_s > slow.stale_s
+
+
+def test_the_whole_engine_shows_its_prices_and_finds_its_symbols(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.stand.price(bitcoin=47_295.0, ethereum=3_561.2)
+    running = Engine(
+        Settings(
+            venue="coingecko",
+            symbols="ETH,BTC",
+            public="off",
+            database=tmp_path / "t.sqlite",
+            coingecko_rest_url=bench.stand.url,
+            coingecko_key=KEY,
+        )
+    )
+    running.start()
+    try:
+        (pair,) = running.pair_defaults()
+        assert (pair.y, pair.x, pair.bar_us) == (ETHEREUM, BITCOIN, 300 * SECOND_US)
+        shot = wait_until(lambda: (now := running.look("a", pair)).x.trade and now)
+        assert (shot.x.trade.price, shot.x.trade.quantity) == (47_295.0, 0.0)
+        assert shot.y.stale_s == 900.0
+        catalogue = running.upkeep.catalogue
+        wait_until(lambda: catalogue.listed_us("coingecko"), "a list of symbols")
+        found = catalogue.search("coingecko", "jup")
+        assert [listing.symbol for listing in found] == ["JUPITER-EXCHANGE-SOLANA"]
+        assert running.resolve("coingecko", "jup") == "coingecko:JUPITER-EXCHANGE-SOLANA"
+        assert running.resolve("coingecko", "btc/usdt") == BITCOIN
+        assert running.least_bar_us(5 * SECOND_US, "sim:BTCUSDT") == 5 * SECOND_US
+        assert running.least_bar_us(5 * SECOND_US, "sim:BTCUSDT", BITCOIN) == 300 * SECOND_US
+    finally:
+        running.stop()
+    assert {key for _, key, _ in bench.stand.asked} == {KEY}

@@ -147,10 +147,9 @@ def _milliseconds(value: float) -> str:
 
 def _ages(snapshot: Snapshot) -> list[Part]:
     parts: list[Part] = [["last trade ", "", False]]
-    limit = 30.0
     for leg in (snapshot.y, snapshot.x):
         seconds = (snapshot.now_us - leg.trade.received_us) / SECOND_US if leg.trade else math.nan
-        tone = "bad" if seconds > limit else ""
+        tone = "bad" if seconds > leg.stale_s else ""
         parts.append([f"{f.asset(leg.instrument)} {f.age(seconds)}", tone, True])
         parts.append([" \u00b7 ", "", False])
     return parts[:-1]

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from backtest import Costs, Rules
 from config import VENUES
 from engine import Engine
-from market import SECOND_US, DataError, FeedError, split_instrument
+from market import MINUTE_US, SECOND_US, DataError, FeedError, split_instrument
 from pair import DEFAULT_COSTS, PairSettings
 from ui import format as f
 from ui import say
@@ -97,11 +97,18 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
     )
     try:
         model = model_controls()
-        settings = model.pair(engine.resolve(venue, y or ""), engine.resolve(venue, x or ""))
+        settings = _pair(
+            engine, model, engine.resolve(venue, y or ""), engine.resolve(venue, x or "")
+        )
         watchlist = _watchlist(engine, model, settings)
     except (DataError, FeedError) as error:
         say.problem(str(error))
         return None
+    if settings.bar_us > model.bar_us:
+        st.caption(
+            f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
+            "asked for now and then, and shorter bars would repeat it."
+        )
     shown = st.session_state.get("show") or "300"
     refresh = st.session_state.get("refresh") or "0.25 s"
     return View(settings, watchlist, SHOWN[shown], REFRESH[refresh])
@@ -272,7 +279,12 @@ def _watchlist(engine: Engine, model: Model, current: PairSettings) -> tuple[Pai
         added.append((current.y, current.x))
         del added[:-3]
     legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
-    return tuple(model.pair(y, x) for y, x in dict.fromkeys(legs))
+    return tuple(_pair(engine, model, y, x) for y, x in dict.fromkeys(legs))
+
+
+def _pair(engine: Engine, model: Model, y: str, x: str) -> PairSettings:
+    """Return a pair under these controls, on bars no shorter than its legs' prices allow."""
+    return model.pair(y, x, engine.least_bar_us(model.bar_us, y, x))
 
 
 def named(settings: PairSettings) -> str:
