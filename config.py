@@ -70,6 +70,9 @@ class Settings:
     max_pairs: int = _setting(48, "pairs the whole process keeps running", 1, 1_000)
     max_instruments: int = _setting(60, "instruments the whole process records at once", 2, 1_000)
     upload_mb: int = _setting(50, "largest CSV file that may be uploaded", 1, 2_000)
+    upload_total_mb: int = _setting(
+        150, "uploaded files all browser sessions together may hold", 1, 20_000
+    )
     public: str = _setting(
         "auto", "`on`: visitors may only look; `auto`: on when hosted on Community Cloud"
     )

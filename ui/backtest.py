@@ -17,9 +17,10 @@ from ui import cards, charts, exports, say, tables_view
 from ui import format as f
 from ui.components import chart
 from ui.controls import BARS, Model, model_controls
-from ui.state import engine, is_operator
+from ui.state import engine, forget_uploads, hold_upload, is_operator
 
 MOST_BARS = 200_000
+MOST_FILES = 2
 
 # Visitors of a public desk share its memory.
 VISITOR_UPLOAD_MB = 10
@@ -41,18 +42,11 @@ def page() -> None:
     limit = engine().settings.upload_mb
     if not is_operator():
         limit = min(limit, VISITOR_UPLOAD_MB)
-    files = st.file_uploader(
-        "One or two CSV files: bars or trades, one instrument each or several in one",
-        accept_multiple_files=True,
-        max_upload_size=limit,
-        key="files",
-    )
+    files = _files(limit)
     if not files:
         _explain()
         return
-    read = [_read(file, limit) for file in files[:2]]
-    if len(files) > 2:
-        say.warning(f"{len(files)} files were given; the first two are used.")
+    read = [_read(file, limit) for file in files]
     found = [table for table in read if table is not None]
     names = [name for table in found for name in table.instruments]
     for table in found:
@@ -72,6 +66,57 @@ def page() -> None:
         _run(found, y, x, model)
 
 
+def _files(limit_mb: int) -> list[Any]:
+    """Ask for a pair of files; what one session and all of them together hold is bounded."""
+    memory = st.session_state
+    turn = memory.setdefault("tandem_upload_turn", 0)
+    given = st.file_uploader(
+        "One or two CSV files: bars or trades, one instrument each or several in one",
+        accept_multiple_files=True,
+        max_upload_size=limit_mb,
+        key=f"files-{turn}",
+    )
+    files, more = given[:MOST_FILES], given[MOST_FILES:]
+    names = [file.file_id for file in files]
+    if names != memory.get("tandem_upload_names"):
+        forget_uploads(
+            [name for name in memory.get("tandem_upload_names", ()) if name not in names]
+        )
+        memory["tandem_upload_names"] = names
+        memory["tandem_upload_more"] = 0
+        if names:
+            memory.pop("tandem_upload_refused", None)
+        for name in set(memory.get("tandem_files", ())) - set(names):
+            del memory["tandem_files"][name]
+    if more:
+        forget_uploads([file.file_id for file in more])
+        memory["tandem_upload_more"] = len(more)
+    size_bytes = sum(file.size for file in files)
+    if not hold_upload(size_bytes):
+        forget_uploads(names)
+        memory["tandem_upload_names"] = []
+        memory["tandem_upload_turn"] = turn + 1
+        memory["tandem_upload_refused"] = size_bytes
+        st.rerun()
+    _say_what_was_dropped(memory.get("tandem_upload_more", 0), memory.get("tandem_upload_refused"))
+    return files
+
+
+def _say_what_was_dropped(more: int, refused_bytes: int | None) -> None:
+    if more:
+        say.warning(
+            f"{more + MOST_FILES} files were given; the first {MOST_FILES} are used, the others "
+            "were dropped."
+        )
+    if refused_bytes:
+        say.warning(
+            f"There is no room for {f.size_of(refused_bytes)} now: the files of all who use this "
+            f"desk may hold {engine().settings.upload_total_mb} MB together, and they do. "
+            "Everything else works. Try again later or upload a smaller file; whoever runs the "
+            "desk can raise TANDEM_UPLOAD_TOTAL_MB."
+        )
+
+
 def _explain() -> None:
     st.markdown(
         "Drop files here to ask: *is this pair real, and would it have paid?*\n\n"
@@ -87,7 +132,6 @@ def _read(file: Any, limit_mb: int) -> tables.Table | None:
     """Read a file once per upload; None (with the reason on screen) if it cannot be used."""
     memory = st.session_state.setdefault("tandem_files", {})
     if file.file_id not in memory:
-        memory.clear() if len(memory) > 3 else None
         with st.spinner(f"Reading {say.escaped(file.name)}"):
             try:
                 memory[file.file_id] = engine().run_heavy(

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import atexit
-import hmac
 import logging
+import math
 import sys
 import threading
+import time
 import types
 import uuid
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import config
 from engine import Engine
+from ui import say
+from ui.guesses import Guesses
+from ui.uploads import Uploads
 
 # A module made here has no file, so no source edit and no cache clearing can throw it away:
 # whatever reruns, the process keeps one engine, one set of sockets and one writer.
@@ -27,6 +34,8 @@ def _process() -> Any:
     fresh = types.ModuleType(_PROCESS)
     fresh.lock = threading.Lock()  # type: ignore[attr-defined]
     fresh.engine = None  # type: ignore[attr-defined]
+    fresh.guesses = Guesses(time.monotonic)  # type: ignore[attr-defined]
+    fresh.uploads = None  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
 
@@ -39,6 +48,7 @@ def engine() -> Engine:
             logging.getLogger("tandem").setLevel(settings.log_level)
             process.engine = Engine(settings)
             process.engine.start()
+            process.uploads = Uploads(settings.upload_total_mb * 2**20)
             atexit.register(close)
         running: Engine = process.engine
         return running
@@ -80,8 +90,41 @@ def offer_operator() -> None:
     if not settings.operator_secret:
         return
     given = st.text_input("Operator secret", type="password", key="tandem_secret")
-    if given and hmac.compare_digest(given.encode(), settings.operator_secret.encode()):
+    # A rerun brings the same text again; only a new text is a new guess.
+    if not given or given == st.session_state.get("tandem_guess"):
+        return
+    guesses: Guesses = _process().guesses
+    wait_s = guesses.wait_s()
+    if wait_s > 0.0:
+        say.warning(f"Too many wrong guesses. Try again in {math.ceil(wait_s)} s.")
+    elif guesses.is_right(given, settings.operator_secret):
         st.session_state["tandem_operator"] = True
+        st.session_state.pop("tandem_guess", None)
         st.rerun()
-    elif given:
-        st.error("That is not the operator's secret. Nothing changed.", icon=":material/error:")
+    else:
+        st.session_state["tandem_guess"] = given
+        say.problem("That is not the operator's secret. Nothing changed.")
+
+
+class _SessionEnd:
+    """Lives in a session's state and dies with it."""
+
+
+def hold_upload(size_bytes: int) -> bool:
+    """Count what this session holds until its files change or it ends; False: no room."""
+    uploads: Uploads = _process().uploads
+    session = session_id()
+    if size_bytes and "tandem_upload_end" not in st.session_state:
+        end = st.session_state["tandem_upload_end"] = _SessionEnd()
+        weakref.finalize(end, uploads.release, session)
+    return uploads.hold(session, size_bytes)
+
+
+def forget_uploads(names: Iterable[str]) -> None:
+    """Free uploaded files that this session no longer shows; Streamlit keeps them to its end."""
+    context = get_script_run_ctx()
+    # Another manager of Streamlit's protocol need not be able to forget a single file.
+    if context is None or not isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        return
+    for name in names:
+        context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=name)
