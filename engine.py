@@ -600,7 +600,10 @@ class Engine:
             view.beta,
             provisional.z,
             float(known[-1]) if len(known) else deviation,
-            (self._half_spread(y), self._half_spread(x)),
+            (
+                self._half_spread(y, settings.costs.y_half_spread_bp),
+                self._half_spread(x, settings.costs.x_half_spread_bp),
+            ),
             (self._funding_per_hour(settings.y), self._funding_per_hour(settings.x)),
             _holding_hours(settings, provisional.z, relation),
         )
@@ -612,11 +615,16 @@ class Engine:
             self._charging[venue] = create_feed(venue, self.settings).charges_funding
         return self.desk.funding_per_hour(instrument) if self._charging[venue] else 0.0
 
-    def _half_spread(self, leg: LegNow) -> LegQuote:
-        """Take half the quoted spread, or Roll's estimate where none is quoted."""
+    def _half_spread(self, leg: LegNow, assumed_bp: float) -> LegQuote:
+        """Take half the quoted spread, or Roll's estimate where none is quoted.
+
+        Prices that are no trades do not bounce between bid and ask: what is assumed holds.
+        """
         if leg.quote is not None and leg.quote.ask >= leg.quote.bid > 0.0:
             middle = (leg.quote.ask + leg.quote.bid) / 2.0
             return LegQuote((leg.quote.ask - leg.quote.bid) / 2.0 / middle * 1e4, False)
+        if leg.trade is not None and not leg.trade.quantity:
+            return LegQuote(assumed_bp, True)
         prices = np.array([trade.price for trade in self.buffer.tail(leg.instrument, 500)])
         if len(prices) < 20:
             return LegQuote(0.0, True)

@@ -86,8 +86,9 @@ class Layout:
 def checked(trade: Trade) -> Trade:
     """Return the trade where it is possible; raises DataError with the reason otherwise."""
     _, trade_id, time_us, price, quantity, _, received_us = trade
-    if not (0.0 < price < MOST_PRICE and 0.0 < quantity < MOST_PRICE):
-        raise DataError("price and quantity must be positive numbers")
+    # Nothing was traded at a price that is only told, as CoinGecko's are.
+    if not (0.0 < price < MOST_PRICE and 0.0 <= quantity < MOST_PRICE):
+        raise DataError("price and quantity must be numbers: above zero, and not below it")
     if not (EARLIEST_US <= time_us <= LATEST_US and EARLIEST_US <= received_us <= LATEST_US):
         raise DataError("the time is not between 2009 and 2100 in this file's unit")
     if isinstance(trade_id, int):

@@ -392,6 +392,9 @@ class _Reading:
         for name, used, part in self._parts(data, columns):
             keys = {column.role: _key(column) for column in used}
             amount = keys.get("quantity", keys.get("volume"))
+            # Prices that are only told come with no quantity at all: it is unknown.
+            if amount and (part[amount] == 0.0).all():
+                amount = None
             checked = [keys["price"]] + ([amount] if amount else [])
             part = self._valid_prices(part, checked)
             if "id" in keys:

@@ -87,6 +87,8 @@ def test_a_file_downloaded_here_plays_again(tmp_path: Path) -> None:
     trades = [
         Trade("binance-usdm:BTCUSDT", 7, START_US, 61_000.5, 0.25, 1, START_US + 40_000),
         Trade("bybit:BTCUSDT", "a-uuid", START_US + 1, 61_000.25, 1.0, -1, START_US + 50_000),
+        # A price without a trade, as CoinGecko tells it.
+        Trade("coingecko:BTCUSDT", 9, START_US + 2, 61_000.0, 0.0, 0, START_US + 60_000),
     ]
     path = saved(tmp_path, "trades.csv", b"".join(write_trades(trades)))
     assert everything(Replay(path, 0.0)) == [t._replace(instrument=BTC) for t in trades]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tables
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError
+from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError, Trade
 from tables import cells
 
 START = 1_704_067_200_000_000  # 2024-01-01
@@ -189,6 +189,17 @@ def test_trades_of_one_time_stay_in_file_order_also_newest_first():
     assert table.report.kind == "trades"
     assert only(table)["price"].tolist() == [1.0, 2.0, 3.0, 4.0]
     assert only(table)["side"].tolist() == [1, 1, 1, 1]
+
+
+def test_prices_without_any_quantity_are_read_with_the_quantity_unknown():
+    trades = [
+        Trade("coingecko:BITCOIN", n, n * MINUTE_US, 60_000.0 + n, 0.0, 0, n * MINUTE_US + 5)
+        for n in range(30_000_000, 30_000_003)
+    ]
+    table = read(b"".join(tables.write_trades(trades)))
+    assert only(table)["price"].tolist() == [trade.price for trade in trades]
+    assert np.isnan(only(table)["quantity"]).all()
+    assert not table.report.reasons
 
 
 def test_the_same_trade_id_counts_once():

@@ -297,9 +297,9 @@ def test_the_cost_card_adds_up() -> None:
     card = cards.cost(shot)
     values = {row["label"]: row["value"] for row in card["rows"]}
     assert values["4 fills at 5 bp"] == f"{shot.cost.fees_bp:.1f} bp"
-    assert "(Roll)" not in text_of(card)
+    assert "(estimated)" not in text_of(card)
     estimated = replace(shot, cost=replace(shot.cost, spreads_estimated=True))
-    assert "(Roll)" in text_of(cards.cost(estimated))
+    assert "(estimated)" in text_of(cards.cost(estimated))
 
 
 def test_a_page_without_anything_yet_is_designed() -> None:

@@ -154,6 +154,17 @@ def test_order_flow_is_the_balance_of_the_last_bars() -> None:
     np.testing.assert_allclose(imbalance, [1.0, 0.0, 1.0 / 3.0, 1.0, np.nan])
 
 
+def test_prices_without_volume_are_told_from_bars_that_have_some() -> None:
+    prices = made_bars([10.0, 11.0], [0.0, 0.0], [0.0, 0.0])
+    assert not charts.tells_volume(prices)
+    assert charts.tells_volume(made_bars([10.0, 11.0], [0.0, 1.0], [0.0, 0.0]))
+    assert charts.tells_volume(prices[:0])
+    assert [len(part) for part in charts.volume_profile(prices)] == [0, 0, 0]
+    volume, imbalance = charts.order_flow(prices)
+    assert not volume.any()
+    assert np.isnan(imbalance).all()
+
+
 def test_names_from_outside_are_never_markup() -> None:
     pair = PairSettings("file:<a href='x'>y</a>", "file:$x&amp;", model="ols")
     text = json.dumps(charts.pair_chart(columns(), pair, 0, "1"))

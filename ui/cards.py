@@ -425,10 +425,11 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
     rows = [
         _row(f"4 fills at {fee:g} bp", f"{f.number(estimate.fees_bp, 1)} bp"),
         _row(
-            "Half-spreads and slippage" + (" (Roll)" if estimate.spreads_estimated else ""),
+            "Half-spreads and slippage" + (" (estimated)" if estimate.spreads_estimated else ""),
             f"{f.number(estimate.spreads_bp, 1)} bp",
             hint="From the best bid and ask now; Roll's estimate from the last trades where a "
-            "venue has no quotes.",
+            "venue has no quotes, and the half-spread chosen in the sidebar where it gives only "
+            "prices.",
         ),
         _row(
             "Funding to exit (expected)",

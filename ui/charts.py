@@ -168,6 +168,11 @@ def hedge_chart(columns: Columns, settings: PairSettings, first: int, version: s
     return canvas.figure()
 
 
+def tells_volume(bars: npt.NDArray[np.void]) -> bool:
+    """Tell whether bars may be drawn as volume: where only prices come, all of them have none."""
+    return not len(bars) or bool((bars["volume"] > 0.0).any())
+
+
 def volume_profile(
     bars: npt.NDArray[np.void], levels: int = 40
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:

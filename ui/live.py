@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine import Engine, Snapshot
 from ui import cards, charts, exports, tables_view
+from ui import format as f
 from ui.components import chart, pulse
 from ui.controls import View, choose_pair, sidebar, venue_choice
 from ui.state import engine, offer_operator, session_id
@@ -117,6 +118,12 @@ def _volume(snapshot: Snapshot, view: View) -> None:
     for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
         bars = tables_view.resampled(engine().seconds(leg, start_us, end_us), bar_us)
         with side:
+            if not charts.tells_volume(bars):
+                st.info(
+                    f"The volume of {f.symbol_of(leg)} is unknown: only its prices are told, not "
+                    "what was traded at them. Choose a leg on an exchange to see volume and flow."
+                )
+                continue
             chart(charts.profile_chart(bars, leg, version), key=f"profile-{leg}")
             chart(charts.flow_chart(bars, leg, version), key=f"flow-{leg}")
 

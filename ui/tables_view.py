@@ -32,8 +32,9 @@ def tape(trades: list[Trade]) -> None:
         "instrument": [f.symbol_of(trade.instrument) for trade in trades],
         "taker": [SIDES[trade.side] for trade in trades],
         "price": [trade.price for trade in trades],
-        "quantity": [trade.quantity for trade in trades],
-        "value": [trade.price * trade.quantity for trade in trades],
+        # Where only prices come the quantity is unknown, not nothing.
+        "quantity": [trade.quantity or None for trade in trades],
+        "value": [trade.price * trade.quantity or None for trade in trades],
         "delay (ms)": [(trade.received_us - trade.time_us) / 1_000 for trade in trades],
     }
     st.dataframe(
