@@ -49,6 +49,7 @@ from market import (
 from pair import PairSettings, Provisional
 from relation import Relation, assess
 from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
+from trading.jobs import Jobs
 from upkeep import Upkeep
 
 log = logging.getLogger("tandem.engine")
@@ -158,6 +159,7 @@ class Engine:
         self._patience: dict[str, Patience] = {}
         self.exporter = Exporter(EXPORTS, self.store)
         self.importer = Importer(self.store)
+        self.jobs = Jobs()
         self._inventory = Inventory(self.store)
         self.desk = Desk(
             self.buffer,
@@ -206,6 +208,7 @@ class Engine:
         self.upkeep.stop()
         self.importer.stop()
         self.exporter.stop()
+        self.jobs.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.desk.save()

@@ -1,0 +1,150 @@
+"""Long work beside the screen: one at a time, watched, cancelled when nobody looks any more.
+
+It runs in a thread of its own rather than on the executor of the live models, which therefore go
+on; see `trading.work` for why both may run at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
+
+from market import Cancelled, DataError, TandemError
+from trading.work import Watch
+
+log = logging.getLogger("tandem.jobs")
+
+State = Literal["waiting", "running", "done", "cancelled", "failed"]
+
+# Work that nobody has looked at for so long is given up: a tab in the background still asks about
+# once a minute.
+FORGOTTEN_S = 150.0
+MOST_WAITING = 8
+
+
+class Job:
+    """One piece of long work; ask `share` while it runs and `result` once it is done.
+
+    Parameters
+    ----------
+    work : callable
+        Given a `Watch`, returns the result.
+    most_s : float
+        Seconds it may run.
+    """
+
+    def __init__(self, work: Callable[[Watch], Any], most_s: float) -> None:
+        self._work: Callable[[Watch], Any] | None = work
+        self._most_s = most_s
+        self._is_cancelled = threading.Event()
+        self._seen_s = time.monotonic()
+        self._began_s = 0.0
+        self.state: State = "waiting"
+        self.share = 0.0
+        self.took_s = 0.0
+        self.result: Any = None
+        self.text = ""
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("waiting", "running")
+
+    def look(self) -> None:
+        """Say that somebody still waits for it."""
+        self._seen_s = time.monotonic()
+
+    def cancel(self) -> None:
+        """Tell it to stop; what it found so far is dropped."""
+        self._is_cancelled.set()
+
+    def run(self) -> Any:
+        """Do the work, in the thread that calls."""
+        self._began_s = time.monotonic()
+        self.state = "running"
+        assert self._work is not None
+        watch = Watch(self._progress, self._must_stop)
+        watch.check()
+        return self._work(watch)
+
+    def _progress(self, done: int, total: int) -> None:
+        self.share = done / max(total, 1)
+
+    def _must_stop(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._began_s > self._most_s:
+            raise DataError(
+                f"It ran for {self._most_s:,.0f} s, which is the limit here. Try fewer variants, "
+                "fewer surrogates or longer bars."
+            )
+        return self._is_cancelled.is_set() or now_s - self._seen_s > FORGOTTEN_S
+
+    def close(self, future: Future[Any]) -> None:
+        """Take over what came of it."""
+        # The work holds the data; a result may outlive them.
+        self._work = None
+        self.took_s = time.monotonic() - self._began_s if self._began_s else 0.0
+        error = None if future.cancelled() else future.exception()
+        if future.cancelled() or isinstance(error, Cancelled):
+            self.state = "cancelled"
+        elif error is None:
+            self.result, self.share, self.state = future.result(), 1.0, "done"
+        else:
+            self.text = str(error) if isinstance(error, TandemError) else _BROKE
+            if not isinstance(error, TandemError):
+                log.error("Long work broke", exc_info=error)
+            self.state = "failed"
+
+
+_BROKE = "It broke because of an error in Tandem itself (see its log). Please report it."
+
+
+class Jobs:
+    """The one thread for long work of all sessions."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "tandem-long")
+        self._lock = threading.Lock()
+        self._open: list[Job] = []
+
+    def start(self, work: Callable[[Watch], Any], most_s: float = float("inf")) -> Job:
+        """Begin work, or let it wait for what was begun before.
+
+        Raises
+        ------
+        DataError
+            Too much waits already, or the process ends.
+        """
+        job = Job(work, most_s)
+        with self._lock:
+            self._open = [one for one in self._open if one.is_going_on]
+            if len(self._open) > MOST_WAITING:
+                raise DataError(
+                    f"{len(self._open)} long tests run or wait already, which is the limit of this "
+                    "desk. Try again in a minute."
+                )
+            try:
+                future = self._pool.submit(job.run)
+            except RuntimeError as error:
+                raise DataError("The desk is closing; nothing new is begun.") from error
+            self._open.append(job)
+        future.add_done_callback(job.close)
+        return job
+
+    def before(self, job: Job) -> int:
+        """Return how many others come before this one."""
+        with self._lock:
+            going = [one for one in self._open if one.is_going_on]
+        return going.index(job) if job in going else 0
+
+    def stop(self) -> None:
+        """Tell all work to stop; what waits is dropped. Stopping twice is harmless."""
+        with self._lock:
+            going, self._open = self._open, []
+        for job in going:
+            job.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
