@@ -1,6 +1,7 @@
 """The recorder of a polled feed: CoinGecko's answers over HTTP, from a stand-in on this machine."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -190,7 +191,7 @@ def test_retry_after_is_honoured_and_then_prices_go_on(bench: Bench) -> None:
     assert status.state == "reconnecting"
     assert "asked for fewer requests (HTTP 429)" in status.text
     assert "What was recorded stays" in status.text
-    assert "it is asked again in 1 s" in status.text
+    assert re.search(r"; it is asked again in [01] s\.$", status.text)
     wait_until(bench.prices)
     (_, _, first), (_, _, second) = bench.stand.asked[:2]
     assert second - first >= 1.0
@@ -202,11 +203,11 @@ def test_retry_after_is_honoured_and_then_prices_go_on(bench: Bench) -> None:
 )
 def test_garbage_is_counted_and_does_not_end_it(bench: Bench, body: bytes) -> None:
     bench.stand.say(200, body)
-    bench.stand.price(bitcoin=47_295.0)
     one = bench.started()
     status = wait_until(lambda: one.status() if one.failure() else None)
-    assert status.not_understood == 1
+    assert status.not_understood == status.messages > 0
     assert "was not understood" in status.text
+    bench.stand.price(bitcoin=47_295.0)
     wait_until(lambda: bench.prices() == [47_295.0])
     wait_until(lambda: one.status().state == "live")
 
@@ -270,11 +271,11 @@ def test_a_refusal_is_said_and_not_repeated(bench: Bench, status: int, words: st
 
 
 def test_failures_are_backed_off_and_got_over(bench: Bench) -> None:
-    for _ in range(3):
-        bench.stand.say(503)
-    bench.stand.price(bitcoin=47_295.0)
+    bench.stand.say(503)
     one = bench.started(every_s=0.01)
     wait_until(lambda: "could not answer (HTTP 503)" in one.status().text)
+    polls(bench, 2)
+    bench.stand.price(bitcoin=47_295.0)
     wait_until(lambda: bench.prices() == [47_295.0])
     wait_until(lambda: one.status().state == "live")
 
