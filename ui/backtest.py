@@ -59,8 +59,13 @@ def page() -> None:
             )
         return
     with st.sidebar:
-        y = st.selectbox("Y, priced in X", names, index=0, key="file_y")
-        x = st.selectbox("X, the hedge", [name for name in names if name != y], key="file_x")
+        y = st.selectbox("Y, priced in X", names, index=0, key="file_y", format_func=f.shown_name)
+        x = st.selectbox(
+            "X, the hedge",
+            [name for name in names if name != y],
+            key="file_x",
+            format_func=f.shown_name,
+        )
         model = _controls(found)
     if model is not None and y and x:
         _run(found, y, x, model)
@@ -191,7 +196,8 @@ def _run(found: list[tables.Table], y: str, x: str, model: Model) -> None:
     try:
         result = _followed(found, y, x, model)
     except DataError as error:
-        say.problem(str(error))
+        # A file's columns go by their own names here, not by the program's.
+        say.problem(str(error).replace("'file:", "'"))
         return
     _show(result)
 

@@ -116,3 +116,9 @@ def asset(instrument: str) -> str:
 def symbol_of(instrument: str) -> str:
     """Return an instrument's symbol."""
     return instrument.partition(":")[2]
+
+
+def shown_name(instrument: str) -> str:
+    """Return an instrument's name; of one that is only a file's column, its symbol."""
+    venue, _, symbol = instrument.partition(":")
+    return symbol if venue == "file" else instrument

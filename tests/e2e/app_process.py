@@ -23,6 +23,16 @@ REST_URLS = [
 ]
 
 
+# Limits itself, then becomes the command: the process keeps its number.
+_LIMITED = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 @dataclass(frozen=True)
 class App:
     """A running app: its address, its process and what it printed."""
@@ -40,8 +50,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(folder: Path, settings: Mapping[str, str]) -> Iterator[App]:
-    """Run `streamlit run app.py` with settings of its own and a fresh database in `folder`."""
+def running_app(
+    folder: Path, settings: Mapping[str, str], largest_file_bytes: int | None = None
+) -> Iterator[App]:
+    """Run `streamlit run app.py` with settings of its own and a fresh database in `folder`.
+
+    With `largest_file_bytes` no file of the process may grow larger, as on a disk that is full.
+    """
     port = free_port()
     log = folder / "app.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
@@ -53,6 +68,8 @@ def running_app(folder: Path, settings: Mapping[str, str]) -> Iterator[App]:
         **settings,
     }
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    if largest_file_bytes is not None:
+        command = [sys.executable, "-c", _LIMITED, str(largest_file_bytes), *command]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
     try:

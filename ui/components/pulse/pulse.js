@@ -81,15 +81,19 @@ function watch(root, chips, choose) {
 }
 
 function rows(target, list) {
-  const cells = children(target, list.length * 2, (index) => node(index % 2 ? "dd" : "dt"));
+  const made = children(target, list.length, () => {
+    const row = node("div", "row");
+    row.append(node("dt"), node("dd"));
+    return row;
+  });
   list.forEach((row, index) => {
-    const [term, value] = [cells[2 * index], cells[2 * index + 1]];
+    const [term, value] = made[index].children;
     set(term, row.label);
     set(value, row.value);
     mark(term, "title", row.hint || null);
     mark(value, "data-tone", row.tone || null);
     mark(value, "data-testid", row.id || null);
-    for (const cell of [term, value]) cell.classList.toggle("total", Boolean(row.total));
+    made[index].classList.toggle("total", Boolean(row.total));
   });
 }
 
