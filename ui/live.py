@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -13,6 +14,8 @@ from ui.components import chart, pulse
 from ui.controls import View, choose_pair, sidebar, venue_choice
 from ui.state import engine, offer_operator, session_id
 
+# How long the first drawing of a page waits for a price.
+PATIENCE_S = 0.6
 TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
 
 
@@ -48,7 +51,7 @@ def _live(view: View) -> None:
 
     @st.fragment(run_every=view.refresh_s)
     def refresh() -> None:
-        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        snapshot = _first_look(running, view)
         chosen = pulse(cards.page(snapshot), key="pulse")
         if chosen:
             choose_pair(chosen)
@@ -76,6 +79,23 @@ def _live(view: View) -> None:
         DETAILS[tab or TABS[0]](running.look(session_id(), view.settings, view.watchlist), view)
 
     detail()
+
+
+def _first_look(running: Engine, view: View) -> Snapshot:
+    """Return a snapshot; the first one of a session waits a moment for prices.
+
+    A page that is drawn without them has to come back for them, which takes the browser a second
+    while it still loads its own parts.
+    """
+    snapshot = running.look(session_id(), view.settings, view.watchlist)
+    if st.session_state.get("tandem_looked"):
+        return snapshot
+    st.session_state["tandem_looked"] = True
+    end = time.monotonic() + PATIENCE_S
+    while (snapshot.y.trade is None or snapshot.x.trade is None) and time.monotonic() < end:
+        time.sleep(0.02)
+        snapshot = running.look(session_id(), view.settings, view.watchlist)
+    return snapshot
 
 
 def _chart(snapshot: Snapshot, view: View) -> None:
