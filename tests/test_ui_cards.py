@@ -222,6 +222,21 @@ def test_a_pair_that_breaks_is_said_to() -> None:
     assert text == "This pair is breaking. Its level shifted."
 
 
+def test_a_low_p_of_a_pair_that_breaks_is_not_painted_good() -> None:
+    sound = replace(with_p(0.001), soundness=replace(RELATION.soundness, state="unknown"))
+    broken = replace(sound, soundness=replace(RELATION.soundness, state="breaking"))
+    tones = [
+        cards.truth(snapshot(relation=relation))["rows"][0]["tone"] for relation in (sound, broken)
+    ]
+    assert tones == ["good", "warn"]
+
+
+def test_messages_not_understood_are_said_once() -> None:
+    said = "Connected, but 2 of 9 messages were not understood."
+    feed = replace(snapshot().feed, state="silent", text=said, not_understood=2, messages=9)
+    assert cards.sentences(snapshot(feed=feed)) == [said]
+
+
 def test_a_residual_that_says_nothing_says_why() -> None:
     quality = replace(with_p(math.nan).quality, note="A leg is constant.")
     assert cards.verdict(replace(RELATION, quality=quality)) == "A leg is constant."

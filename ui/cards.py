@@ -113,9 +113,9 @@ def sentences(snapshot: Snapshot) -> list[str]:
     if simulated:
         said.append("These prices are simulated: nothing here can be traded.")
     for feed in _feeds(snapshot):
-        if feed.state != "live" or feed.silent:
-            said.append(feed.text)
-        if feed.not_understood:
+        shown = feed.text if feed.state != "live" or feed.silent else ""
+        said.append(shown)
+        if feed.not_understood and "not understood" not in shown:
             said.append(
                 f"{feed.not_understood:,} of {feed.messages:,} messages of {feed.title} were not "
                 "understood and were skipped; the others are recorded."
@@ -337,7 +337,8 @@ def truth(snapshot: Snapshot) -> dict[str, Any]:
 def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
     settings, quality = snapshot.settings, relation.quality
     test, life = quality.test, quality.half_life
-    tone = "good" if relation.p_value < 0.05 else "warn" if relation.p_value < 0.10 else "bad"
+    is_good = relation.p_value < 0.05 and relation.soundness.state != "breaking"
+    tone = "good" if is_good else "warn" if relation.p_value < 0.10 else "bad"
     ratio = (
         "notional ratio"
         if settings.log_prices
