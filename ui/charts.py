@@ -37,13 +37,18 @@ def pair_chart(columns: Columns, settings: PairSettings, first: int, version: st
         Changes whenever the picture would.
     """
     canvas = Canvas(version, [230, 130, 150])
+    draw_pair(canvas, columns, settings, first)
+    return canvas.figure()
+
+
+def draw_pair(canvas: Canvas, columns: Columns, settings: PairSettings, first: int = 0) -> None:
+    """Draw a pair on three panels: prices, spread, z."""
     time_us = columns["time_us"]
     _draw_prices(canvas, columns, settings, first)
     _draw_spread(canvas, columns, settings, first)
     _draw_z(canvas, columns, settings, first)
     _shade(canvas, time_us, ~columns["usable"], settings.bar_us, "rest")
     _shade(canvas, time_us, columns["candles"], settings.bar_us, "candles", "from candles")
-    return canvas.figure()
 
 
 def _draw_prices(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
