@@ -138,7 +138,12 @@ def test_a_masked_last_bar_is_stale() -> None:
     shot = snapshot()
     columns = dict(shot.view.columns)
     columns["usable"] = np.append(columns["usable"][:-1], False)
-    assert cards.status(replace(shot, view=replace(shot.view, columns=columns)))["label"] == "STALE"
+    shot = replace(shot, view=replace(shot.view, columns=columns), y=leg(PAIR.y, 3_000.0, 3_600.0))
+    status = cards.status(shot)
+    assert status["label"] == "STALE"
+    assert "No trade of" in status["said"]
+    assert f.symbol_of(PAIR.y) in status["said"]
+    assert f.symbol_of(PAIR.x) not in status["said"]
 
 
 def test_a_paused_record_says_so() -> None:

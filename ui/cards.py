@@ -121,6 +121,8 @@ def sentences(snapshot: Snapshot) -> list[str]:
                 "understood and were skipped; the others are recorded."
             )
         said += feed.errors
+    if snapshot.feed.state == "live" and not snapshot.feed.silent and _is_stale(snapshot):
+        said.append(_stale_text(snapshot))
     if snapshot.store.state != "recording":
         said.append(snapshot.store.text)
     said += [one.text for one in snapshot.filling]
@@ -131,6 +133,21 @@ def sentences(snapshot: Snapshot) -> list[str]:
 def _is_stale(snapshot: Snapshot) -> bool:
     view = snapshot.view
     return bool(view and len(view.columns["usable"]) and not view.columns["usable"][-1])
+
+
+def _stale_text(snapshot: Snapshot) -> str:
+    old = [
+        f"{f.symbol_of(leg.instrument)} for {f.age(_age_s(snapshot, leg))}"
+        for leg in (snapshot.y, snapshot.x)
+        if _age_s(snapshot, leg) > leg.stale_s
+    ]
+    what = f"No trade of {' and '.join(old)}." if old else "A leg had no fresh trade."
+    return f"{what} Such bars are left out of the models and give no signal; trades are recorded."
+
+
+def _age_s(snapshot: Snapshot, leg: LegNow) -> float:
+    """Return how long ago a leg's last trade arrived, NaN before the first."""
+    return (snapshot.now_us - leg.trade.received_us) / SECOND_US if leg.trade else math.nan
 
 
 def _price_item(leg: LegNow, tone: str) -> dict[str, Any]:
@@ -148,7 +165,7 @@ def _milliseconds(value: float) -> str:
 def _ages(snapshot: Snapshot) -> list[Part]:
     parts: list[Part] = [["last trade ", "", False]]
     for leg in (snapshot.y, snapshot.x):
-        seconds = (snapshot.now_us - leg.trade.received_us) / SECOND_US if leg.trade else math.nan
+        seconds = _age_s(snapshot, leg)
         tone = "bad" if seconds > leg.stale_s else ""
         parts.append([f"{f.asset(leg.instrument)} {f.age(seconds)}", tone, True])
         parts.append([" \u00b7 ", "", False])
