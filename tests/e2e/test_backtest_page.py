@@ -31,9 +31,73 @@ def dropped(page: Page, app: App, *files: Path) -> Page:
 def test_a_wide_file_is_followed_to_its_end(page: Page, simulated_app: App, tmp_path: Path) -> None:
     dropped(page, simulated_app, write_pair(tmp_path / "pair.csv"))
     expect(page.get_by_text("400 of 400 rows kept")).to_be_visible()
-    expect(page.get_by_text("Paper profit after costs")).to_be_visible()
-    page.get_by_role("tab", name="Paper account").click()
+    expect(page.get_by_text("ETH priced in BTC: 400 bars")).to_be_visible()
+    page.get_by_role("tab", name="Trades").click()
     expect(page.get_by_test_id("stDataFrame").last).to_be_visible()
+
+
+def example(page: Page, app: App, query: str = "") -> Page:
+    """Open the bundled example and wait for its figures."""
+    page.goto(f"{app.url}/backtest?from=Example{query}")
+    expect(page.get_by_text("WTI priced in Brent: 393 bars")).to_be_visible()
+    return page
+
+
+def test_the_example_is_tested_in_every_tab(page: Page, simulated_app: App) -> None:
+    example(page, simulated_app)
+    charts = page.locator(".tandem-chart .main-svg")
+    expect(charts.first).to_be_visible()
+    expect(page.get_by_test_id("figures-0")).to_contain_text("Sortino ratio")
+    page.get_by_role("tab", name="Trades").click()
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
+    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_label("Entry |z|").fill("1, 2, 3")
+    page.get_by_label("Entry |z|").press("Enter")
+    expect(page.get_by_text("14 variants.")).to_be_visible()
+    page.get_by_role("button", name="Run the sweep").click()
+    expect(page.get_by_test_id("best")).to_contain_text("entry |z|")
+    expect(page.locator(".heatmaplayer image")).to_have_count(1)
+    page.get_by_role("tab", name="Walk-forward").click()
+    page.get_by_role("button", name="Walk forward").click()
+    expect(page.get_by_text("Sharpe after")).to_be_visible()
+    page.get_by_role("tab", name="Is it luck?").click()
+    page.get_by_role("button", name="Run the null test").click()
+    expect(page.get_by_text("Independent legs: ")).to_be_visible()
+    expect(page.locator(".tandem-chart .barlayer .point")).not_to_have_count(0)
+    page.get_by_role("tab", name="Models").click()
+    expect(page.get_by_test_id("models")).to_contain_text("Kalman (in use)")
+    page.get_by_role("tab", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    report = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "Null test" in report
+    assert "<script" not in report
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_null_test_is_cancelled(page: Page, simulated_app: App) -> None:
+    # Long enough to be cancelled on any machine: Huber over many lookbacks.
+    many = ",".join(str(20 + 2 * n) for n in range(50))
+    example(
+        page, simulated_app, f"&tab=Is+it+luck%3F&model=Huber&null_count=999&try_lookback={many}"
+    )
+    page.get_by_role("button", name="Run the null test").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled; nothing was kept of it.")).to_be_visible()
+    expect(page.get_by_role("button", name="Run the null test")).to_be_visible()
+
+
+def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
+    example(page, simulated_app, "&tab=Sweep&try_entry=1,2&enter=1.5")
+    expect(page.get_by_label("Entry |z|")).to_have_value("1,2")
+    expect(page.get_by_label("Enter |z|")).to_have_value("1.5")
+
+
+def test_it_fits_on_a_phone(page: Page, simulated_app: App) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("Result", "Sweep", "Is+it+luck%3F", "Models", "Export"):
+        example(page, simulated_app, f"&tab={tab}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,330 @@
+"""The Backtest page in Streamlit's own test harness, and the files it gives."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exchange import wait_until
+from pairs import cointegrated
+from streamlit.testing.v1 import AppTest
+
+import tables
+import trading
+from market import DataError
+from trading import Grid, Setup
+from trading.jobs import Job
+from ui import backtest_charts, backtest_report, backtest_words, state
+from ui.backtest_controls import Asked, values
+from ui.backtest_luck import null_sentence
+from ui.backtest_sources import Source
+from ui.backtest_study import Study, _make
+
+ROOT = Path(__file__).parents[1]
+PAGE = "from ui import backtest\nbacktest.page()\n"
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
+    monkeypatch.setenv("TANDEM_VENUE", "sim")
+    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
+    monkeypatch.chdir(ROOT)
+    yield AppTest.from_string(PAGE, default_timeout=60)
+    state.close()
+
+
+def sound(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception[0].value
+    assert not app.error, app.error[0].value
+    return app
+
+
+def opened(app: AppTest, tab: str) -> AppTest:
+    app.query_params["tab"] = tab
+    return sound(app.run())
+
+
+def metric(app: AppTest, label: str) -> str:
+    return next(str(one.value) for one in app.metric if one.label == label)
+
+
+def said(app: AppTest) -> str:
+    return " ".join(one.value for one in app.caption).replace("\\", "")
+
+
+def finished(app: AppTest, name: str) -> AppTest:
+    """Click what begins long work and wait for it."""
+    app.button(key=f"begin_{name}").click().run()
+    job: Job = app.session_state["tandem_study"].jobs[name][1]
+    wait_until(lambda: not job.is_going_on)
+    return sound(app.run())
+
+
+# The page -------------------------------------------------------------------------------
+
+
+def test_without_a_file_the_page_shows_the_example(app: AppTest) -> None:
+    sound(app.run())
+    assert "bundled example" in said(app)
+    bars, _, _ = trading.crude()
+    study: Study = app.session_state["tandem_study"]
+    again = trading.run(bars, study.asked.setup)
+    assert metric(app, "Net profit after costs") == backtest_words.figure("net", again.metrics.net)
+
+
+@pytest.mark.parametrize("tab", ["Result", "Trades", "Sweep", "Walk-forward", "Models", "Export"])
+def test_every_tab_opens_on_the_example(app: AppTest, tab: str) -> None:
+    opened(app, tab)
+
+
+def test_an_uploaded_file_is_followed_to_its_end(app: AppTest) -> None:
+    y, x = cointegrated(400, 1)
+    days = np.datetime64("2024-01-01") + np.arange(400)
+    rows = ["date,ETH,BTC", *(f"{d},{a},{b}" for d, a, b in zip(days, y, x, strict=True))]
+    app.run()
+    app.get("file_uploader")[0].set_value(("pair.csv", "\n".join(rows).encode(), "text/csv"))
+    sound(app.run())
+    study: Study = app.session_state["tandem_study"]
+    assert len(study.source.bars.time_us) == 400
+    assert app.selectbox(key="file_y").value == "file:ETH"
+    assert "file:" not in " ".join(one.value for one in app.text)
+    assert np.array_equal(study.source.bars.y, y)
+
+
+def test_a_sweep_is_counted_and_its_best_variant_used(app: AppTest) -> None:
+    app.query_params["try_entry"] = "1, 2"
+    app.query_params["try_exit"] = "0, 0.5"
+    opened(app, "Sweep")
+    before = app.session_state["tandem_study"].ledger.count
+    finished(app, "sweep")
+    study: Study = app.session_state["tandem_study"]
+    found = study.jobs["sweep"][1].result
+    assert len(found.setups) == 4
+    assert study.ledger.count == before + 3  # one of the four was the setup itself
+    app.button(key="use_best").click().run()
+    sound(app)
+    best = found.setups[found.best()]
+    assert app.session_state["tandem_study"].asked.setup.rules == best.rules
+
+
+def test_what_was_tried_is_remembered_by_the_next_session(app: AppTest) -> None:
+    app.run()
+    app.slider(key="lookback").set_value(100).run()
+    again = AppTest.from_string(PAGE, default_timeout=60).run()
+    assert again.session_state["tandem_study"].ledger.count == 2
+
+
+def test_walk_forward_counts_only_what_was_not_seen(app: AppTest) -> None:
+    app.query_params["try_entry"] = "1, 2"
+    opened(app, "Walk-forward")
+    finished(app, "walk")
+    assert {"Sharpe where chosen", "Sharpe after"} <= {one.label for one in app.metric}
+
+
+def test_both_nulls_are_told(app: AppTest) -> None:
+    app.query_params.update({"null_count": "99", "try_entry": "2", "try_exit": "0.5"})
+    opened(app, "Is it luck?")
+    finished(app, "null")
+    words = said(app)
+    assert "Legs that move alike but are not pulled together:" in words
+    assert "Independent legs:" in words
+
+
+def test_changed_settings_give_up_what_was_found(app: AppTest) -> None:
+    app.query_params["try_entry"] = "1, 2"
+    opened(app, "Sweep")
+    finished(app, "sweep")
+    app.text_input(key="try_entry").set_value("1, 3").run()
+    assert "sweep" not in app.session_state["tandem_study"].jobs
+    assert app.button(key="begin_sweep")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("try_entry", "1, two", "'two' is no entry to try"),
+        ("try_lookback", "inf", "Infinity is no lookback"),
+        ("try_exit", "9", "No combination makes sense"),
+        ("try_entry", ", ".join(map(str, range(1, 70))), "at most 60"),
+    ],
+)
+def test_values_that_cannot_be_tried_are_said(
+    app: AppTest, key: str, value: str, words: str
+) -> None:
+    app.query_params.update({"tab": "Sweep", key: value})
+    app.run()
+    assert not app.exception
+    assert words in app.error[0].value.replace("\\", "")
+
+
+def test_too_few_bars_are_a_sentence(app: AppTest) -> None:
+    app.query_params["lookback"] = "1500"
+    app.run()
+    assert not app.exception
+    assert "393 bars are too few" in app.error[0].value.replace("\\", "")
+
+
+def test_an_empty_record_says_what_to_do(app: AppTest) -> None:
+    app.query_params["from"] = "Record"
+    app.run()
+    assert not app.exception
+    assert app.warning or app.metric or app.error
+
+
+# Words ----------------------------------------------------------------------------------
+
+
+def test_every_figure_shown_is_defined() -> None:
+    assert set(backtest_words.TITLES) <= set(trading.DEFINITIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("net", -1234.5, "\u22121,234.50"),
+        ("fees", 12.0, "\u221212.00"),
+        ("funding", -3.0, "+3.00"),
+        ("max_drawdown", 0.25, "\u221225.00 %"),
+        ("profit_factor", math.inf, "no losses"),
+        ("calmar", math.nan, "\u2013"),
+        ("turnover", 3.5, "3.50 \u00d7 capital"),
+        ("trades", 12, "12"),
+    ],
+)
+def test_figures_have_signs_and_units(name: str, value: float, text: str) -> None:
+    assert backtest_words.figure(name, value) == text
+
+
+def test_values_are_read_in_order_and_once() -> None:
+    assert values(" 2;1, 1 ,3.5,", "entry") == [1.0, 2.0, 3.5]
+    with pytest.raises(DataError, match="'x' is no entry"):
+        values("x", "entry")
+
+
+# Figures --------------------------------------------------------------------------------
+
+
+def test_the_frame_runs_around_the_plateau() -> None:
+    bars, _, _ = trading.crude()
+    grid = Grid(Setup(lookback=60), entries=(1.0, 1.5, 2.0), exits=(0.0, 0.5))
+    heat = trading.sweep(bars, grid).heat("entry", "exit")
+    figure = backtest_charts.heat_chart(heat, {"entry": "entry", "exit": "exit"}, "v")
+    sides = 0
+    for row, column in np.argwhere(heat.plateau):
+        for r, c in ((row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)):
+            inside = 0 <= r < 3 and 0 <= c < 2
+            sides += not (inside and heat.plateau[r, c])
+    assert sides
+    assert len(figure["layout"]["shapes"]) == sides
+
+
+def test_the_histogram_holds_every_surrogate() -> None:
+    bars, _, _ = trading.crude()
+    found = [trading.null_test(bars, Grid(Setup()), null, 19) for null in trading.NULLS]
+    figure = backtest_charts.null_chart(found, "Sharpe", "v")
+    for trace in figure["traces"]:
+        assert sum(figure["columns"][trace["y"][1:]]) == 19
+    assert "p " in null_sentence(found[0])
+
+
+# Files ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    bars, _, _ = trading.crude()
+    hostile = '<script>alert("y")</script>'
+    source = Source(
+        "file:=CMD|A1", "file:X", bars, 30 * 86_400_000_000, (hostile,), trading.data_set_key(bars)
+    )
+    return _make(source, Asked(Setup(lookback=60), (0.0, 0.0, 8.0)), trading.Ledger(source.key))
+
+
+@pytest.fixture
+def judged(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """A study whose luck is known already, so that no engine is asked."""
+    study._luck = study.ledger.count, trading.judge(study.result.metrics, study.ledger)
+    return study
+
+
+class Tags(HTMLParser):
+    """Collects the tags and addresses of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.names: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, Any]]) -> None:
+        self.tags.add(tag)
+        self.names |= {name for name, _ in attributes}
+
+
+def test_the_report_is_whole_and_harmless(judged: Study) -> None:
+    bars, grid = judged.source.bars, Grid(judged.asked.setup, entries=(1.0, 2.0))
+    page = backtest_report.report_html(
+        judged,
+        trading.sweep(bars, grid),
+        trading.walk_forward(bars, grid, 60, 60),
+        [trading.null_test(bars, grid, null, 19) for null in trading.NULLS],
+    ).decode()
+    found = Tags(page)
+    assert "svg" in found.tags
+    assert not found.tags & {"script", "img", "link", "iframe", "a", "object", "form"}
+    assert not {name for name in found.names if name.startswith("on")} | found.names & {
+        "src",
+        "href",
+    }
+    assert "&lt;script&gt;alert(&quot;y&quot;)&lt;/script&gt;" in page
+    assert backtest_words.figure("net", judged.result.metrics.net) in page
+    for words in ("Deflated Sharpe", "Walk-forward", "Null test", "How it is meant"):
+        assert words in page
+
+
+def test_a_report_of_the_result_alone_leaves_out_what_was_not_run(judged: Study) -> None:
+    page = backtest_report.report_html(judged).decode()
+    assert "Null test" not in page
+    assert "Walk-forward" not in page
+
+
+def table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+def test_csv_files_hold_every_bar_and_no_formula(judged: Study) -> None:
+    for write in (
+        backtest_report.equity_csv,
+        backtest_report.analytics_csv,
+        backtest_report.bars_csv,
+    ):
+        rows = table(write(judged))
+        assert len(rows) == len(judged.source.bars.time_us)
+        assert not any(row["y_instrument"].startswith("=") for row in rows)
+    trades = table(backtest_report.trades_csv(judged))
+    assert sum(float(row["net_quote"]) for row in trades) == pytest.approx(
+        sum(one.net for one in judged.result.trades)
+    )
+
+
+def test_aligned_bars_can_be_uploaded_again(judged: Study) -> None:
+    source = replace(judged.source, y="file:ETH", x="file:BTC")
+    read = tables.read(backtest_report.bars_csv(replace(judged, source=source)), "aligned.csv")
+    assert read.instruments == ("file:ETH", "file:BTC")
+    assert np.array_equal(read.bars["file:ETH"]["close"], source.bars.y)
+
+
+def test_the_settings_say_all_and_are_plain_json(judged: Study) -> None:
+    told = json.loads(backtest_report.settings_json(judged))
+    assert told["setup"] == json.loads(json.dumps(trading.setup_values(judged.asked.setup)))
+    assert told["data"]["fingerprint"] == judged.source.key
+    assert told["setup"]["rules"]["most_gross"] is None

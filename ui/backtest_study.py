@@ -1,0 +1,212 @@
+"""One backtest as a session looks at it: its result, what was tried, and long work begun for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+import trading
+from market import DataError, StoreError
+from pair import PairSettings
+from relation import Relation, assess
+from trading import Ledger, Luck, Result, Watch
+from trading.jobs import Job
+from ui import say
+from ui.backtest_controls import Asked
+from ui.backtest_sources import Source
+from ui.state import engine, is_operator
+
+# A session's long work may take this long; whoever runs the desk has patience.
+VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass
+class Study:
+    """A pair under one setup.
+
+    Attributes
+    ----------
+    source : Source
+    asked : Asked
+    funding : (y, x) arrays, or None
+    result : Result
+    relation : Relation or None
+        None where there are too few bars to tell.
+    ledger : Ledger
+        Every variant tried on these bars.
+    jobs : dict
+        Long work by name, with what it was asked.
+    """
+
+    source: Source
+    asked: Asked
+    funding: Any
+    result: Result
+    relation: Relation | None
+    ledger: Ledger
+    jobs: dict[str, tuple[Any, Job]] = field(default_factory=dict)
+    counted: set[int] = field(default_factory=set)
+    _luck: tuple[int, Luck] | None = None
+
+    @cached_property
+    def settings(self) -> PairSettings:
+        """The pair as the charts name it."""
+        return settings_of(self.source, self.asked)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The bars with what the model said and what was done, as the charts take them."""
+        return columns_of(self.source, self.result)
+
+    @cached_property
+    def models(self) -> Mapping[str, Result]:
+        """The same setup under each model, from the first bar at which all have a z."""
+        found: Mapping[str, Result] = engine().run_heavy(
+            trading.compare, self.source.bars, self.asked.setup, trading.MODELS, self.funding
+        )
+        self.tried([trading.trial(one.setup, one.metrics, one.equity) for one in found.values()])
+        return found
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a picture of the result would."""
+        return f"{self.source.key}/{hash((self.asked.setup, self.asked.funding))}"
+
+    def luck(self) -> Luck:
+        """Judge the Sharpe ratio by all that was tried by now."""
+        if self._luck is None or self._luck[0] != self.ledger.count:
+            found = engine().run_heavy(trading.judge, self.result.metrics, self.ledger)
+            self._luck = self.ledger.count, found
+        return self._luck[1]
+
+    def tried(self, trials: Any) -> None:
+        """Count variants, and keep the count where this session may write."""
+        before = self.ledger.count
+        self.ledger.add(trials)
+        if self.ledger.count == before or not is_operator():
+            return
+        try:
+            engine().store.save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
+        except (DataError, StoreError) as error:
+            say.note(f"What was tried is counted until this page is closed: {error}")
+
+    def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> None:
+        """Begin long work in place of what was asked under this name before."""
+        self.drop(name)
+        most_s = OPERATOR_S if is_operator() else VISITOR_S
+        self.jobs[name] = asked, engine().jobs.start(work, most_s)
+
+    def job(self, name: str, asked: Any) -> Job | None:
+        """Return the work of this name; one that was asked something else is given up."""
+        if name in self.jobs and self.jobs[name][0] != asked:
+            self.drop(name)
+        return self.jobs[name][1] if name in self.jobs else None
+
+    def drop(self, name: str) -> None:
+        """Give up work, or forget what it found."""
+        if name in self.jobs:
+            self.jobs.pop(name)[1].cancel()
+
+    def close(self) -> None:
+        """Give up everything that still runs."""
+        for name in list(self.jobs):
+            self.drop(name)
+
+
+def study(source: Source, asked: Asked) -> Study:
+    """Return this session's study, made anew where bars, setup or funding changed.
+
+    Raises
+    ------
+    DataError
+        The setup cannot be run on these bars.
+    """
+    memory = st.session_state
+    last: Study | None = memory.get("tandem_study")
+    if last is not None and last.source is source and last.asked == asked:
+        return last
+    if last is not None:
+        last.close()
+        # Before the next is made: both at once would take twice the room.
+        del memory["tandem_study"]
+    is_same = last is not None and last.source.key == source.key
+    ledger = last.ledger if last is not None and is_same else _ledger(source.key)
+    with st.spinner("Following the pair"):
+        made: Study = engine().run_heavy(_make, source, asked, ledger)
+    result = made.result
+    made.tried([trading.trial(asked.setup, result.metrics, result.equity)])
+    memory["tandem_study"] = made
+    return made
+
+
+def _make(source: Source, asked: Asked, ledger: Ledger) -> Study:
+    funding = None
+    if asked.has_funding:
+        funding = trading.constant_funding(source.bars.time_us, source.bar_us, *asked.funding)
+    result = trading.run(source.bars, asked.setup, funding)
+    view = {
+        "usable": source.bars.usable,
+        "y": source.bars.y,
+        "x": source.bars.x,
+        "beta": result.signals.beta,
+    }
+    relation = assess(view, settings_of(source, asked), most=len(source.bars.time_us))
+    return Study(source, asked, funding, result, relation, ledger)
+
+
+def settings_of(source: Source, asked: Asked) -> PairSettings:
+    """Return a backtest as the live page would name it."""
+    setup = asked.setup
+    return PairSettings(
+        source.y,
+        source.x,
+        source.bar_us,
+        setup.model,
+        setup.lookback,
+        setup.z_window,
+        setup.z_kind,
+        setup.rules,
+        setup.costs,
+    )
+
+
+def columns_of(source: Source, result: Result) -> Columns:
+    """Return bars, signals and account by column (see `pair.COLUMNS`)."""
+    bars, said, done = source.bars, result.signals, result.done
+    is_log = result.setup.rules.log_prices
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        x = np.log(bars.x) if is_log else bars.x
+        level = said.alpha + said.beta * x
+        hedged = np.exp(level) if is_log else level
+    return {
+        **{"time_us": bars.time_us, "y": bars.y, "x": bars.x, "usable": bars.usable},
+        **{"candles": bars.candles, "alpha": said.alpha, "beta": said.beta, "hedged": hedged},
+        **{"spread": said.spread, "mean": said.mean, "deviation": said.deviation, "z": said.z},
+        **{"signal": done.signal, "position": done.position, "event": done.event},
+        **{"filled": done.filled, "y_quantity": done.y_quantity, "x_quantity": done.x_quantity},
+        **{"cash": done.cash, "equity": done.equity, "drawdown": result.drawdown},
+    }
+
+
+def _ledger_name(key: str) -> str:
+    return f"trials:{key}"
+
+
+def _ledger(key: str) -> Ledger:
+    """Return the variants tried on these bars before; visitors of a public desk start afresh."""
+    if is_operator():
+        try:
+            blob = engine().store.load_state(_ledger_name(key))
+            if blob is not None:
+                return Ledger.from_bytes(blob, key)
+        except (DataError, StoreError) as error:
+            say.warning(f"The count of what was tried starts anew: {error}")
+    return Ledger(key)
