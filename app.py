@@ -37,7 +37,7 @@ except SettingError as error:
     st.stop()
 
 st.logo(str(HERE / "static" / "tandem.svg"), size="large")
-st.navigation(
+chosen = st.navigation(
     [
         st.Page(
             live.page, title="Live", url_path="live", default=True, icon=":material/monitoring:"
@@ -45,4 +45,7 @@ st.navigation(
         st.Page(backtest_page, title="Backtest", url_path="backtest", icon=":material/history:"),
         st.Page(data_page, title="Data", url_path="data", icon=":material/database:"),
     ]
-).run()
+)
+if chosen.url_path != "backtest":
+    state.leave_backtest()
+chosen.run()

@@ -180,6 +180,14 @@ def test_an_empty_record_says_what_to_do(app: AppTest) -> None:
     assert app.warning or app.metric or app.error
 
 
+def test_another_page_lets_go_of_bars_and_results(app: AppTest) -> None:
+    del app
+    whole = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    whole.session_state["tandem_source"] = "bars"
+    sound(whole.run())
+    assert "tandem_source" not in whole.session_state
+
+
 # Words ----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 import tables
@@ -29,6 +31,7 @@ TABS = {
 
 def page() -> None:
     """Draw the page."""
+    st.html(Path(__file__).with_suffix(".css"))
     st.subheader("Is this pair real, and would it have paid?")
     source = choose()
     if source is None:
@@ -113,5 +116,5 @@ def _metric(title: str, value: str, beside: str, hint: str) -> None:
         delta_color="off",
         delta_arrow="off",
         help=say.escaped(hint),
-        width=172,
+        width=152,
     )

@@ -281,7 +281,7 @@ def _metric(label: str, value: str, hint: str, beside: str = "") -> None:
         delta_color="off",
         delta_arrow="off",
         help=hint or None,
-        width=205,
+        width=190,
     )
 
 

@@ -17,6 +17,8 @@ from ui.components import chart, sheets
 from ui.controls import MODELS
 
 MOST_ROWS = 5_000
+# A share of the bars; a model that takes longer to begin leaves little to judge it by.
+SLOW_START = 0.3
 MODEL_TITLES = {code: title for title, code in MODELS.items()}
 
 
@@ -51,6 +53,12 @@ def _warn(study: Study) -> None:
     if measured.refused:
         say.warning(
             f"{measured.refused:,} bars asked for an entry that lots or the least value refused."
+        )
+    bars, first = study.source.bars.time_us, study.result.periods.first
+    if first > SLOW_START * len(bars):
+        say.note(
+            f"The model has its first z at {f.day_clock(int(bars[first]))} UTC, after "
+            f"{first:,} of {len(bars):,} bars; a shorter lookback begins sooner."
         )
     if held is not None:
         say.note(
@@ -168,8 +176,8 @@ def models(study: Study) -> None:
     used = MODEL_TITLES[study.asked.setup.model]
     chart(
         drawn.models_chart(
-            study.source.bars.time_us,
-            {MODEL_TITLES[name]: one.equity for name, one in found.items()},
+            study.source.bars.time_us[first:],
+            {MODEL_TITLES[name]: one.equity[first:] for name, one in found.items()},
             used,
             study.version,
         ),

@@ -128,3 +128,12 @@ def forget_uploads(names: Iterable[str]) -> None:
         return
     for name in names:
         context.uploaded_file_mgr.remove_file(session_id=context.session_id, file_id=name)
+
+
+def leave_backtest() -> None:
+    """Let go of what the Backtest page holds: bars and results are kept only while shown."""
+    study = st.session_state.pop("tandem_study", None)
+    if study is not None:
+        study.close()
+    for name in ("tandem_source", "tandem_source_key", "tandem_files"):
+        st.session_state.pop(name, None)
