@@ -7,7 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 import tables
-from market import DataError
+from market import SECOND_US, DataError
+from trading.metrics import LEAST_YEARS
+from trading.rules import YEAR_US
 from ui import backtest_luck, backtest_tabs, backtest_words, cards, say
 from ui import format as f
 from ui.backtest_controls import ask
@@ -80,6 +82,11 @@ def _head(found: Study) -> None:
         wins = round(measured.hit_rate * measured.trades) if measured.trades else 0
         _figure("Closed trades", "trades", measured, f"{wins} gained")
     say.note(relation_sentence(found))
+    if measured.years < LEAST_YEARS:
+        say.note(
+            f"These are {f.duration(measured.years * YEAR_US / SECOND_US)} of data: ratios for a "
+            "year that are made of so little say next to nothing."
+        )
 
 
 def _relation(found: Study) -> None:

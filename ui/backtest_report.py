@@ -38,7 +38,7 @@ _STYLE = """
   --paper: #10141b; --good: #35c9a5; --bad: #ff7b86; --y: #f2b84b; --x: #6ea8fe; --spread: #b99cf6; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--paper);
   max-width: 980px; margin: 2rem auto; padding: 0 1rem; font-variant-numeric: tabular-nums; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p, td, th { overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p { overflow-wrap: anywhere; } td, th { overflow-wrap: break-word; }
 .muted { color: var(--muted); } .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; padding: 3px 9px; border-bottom: 1px solid var(--edge); vertical-align: top; }
