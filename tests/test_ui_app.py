@@ -37,7 +37,7 @@ def test_the_live_page_runs(app: AppTest) -> None:
 
 def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
     app.run()
-    for key, value in (("model", "Huber"), ("bar", "1m"), ("prices", "log")):
+    for key, value in (("model", "huber"), ("bar", "1m"), ("prices", "log")):
         app.segmented_control(key=key).set_value(value)
     app.slider(key="lookback").set_value(500)
     app.selectbox(key="z").set_value("robust").run()

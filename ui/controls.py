@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,14 +13,15 @@ from config import VENUES
 from engine import Engine
 from market import MINUTE_US, SECOND_US, DataError, FeedError, split_instrument
 from pair import DEFAULT_COSTS, PairSettings
+from trading.rules import Sizing
+from trading.signals import Model as ModelKey
+from trading.signals import ZKind
 from ui import format as f
 from ui import say
+from ui.links import Choice, check_number, say_doubts
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
-MODELS = {"OLS": "ols", "Kalman": "kalman", "Huber": "huber"}
-Z_KINDS = {"model's own": "model", "rolling": "rolling", "exponential": "ewm", "robust": "robust"}
 SHOWN = {"300": 300, "900": 900, "all": 0}
-REFRESH = {"0.1 s": 0.1, "0.25 s": 0.25, "0.5 s": 0.5, "1 s": 1.0, "2 s": 2.0, "5 s": 5.0}
 VENUE_NAMES = {
     "auto": "automatic",
     "binance-usdm": "Binance USD-M",
@@ -34,8 +36,31 @@ VENUE_NAMES = {
     "sim": "Simulation",
     "replay": "Replay",
 }
-URL = "query-params"
+URL: Final = "query-params"
 MOST_OFFERED = 500
+
+BAR = Choice("bar", {name: name for name in BARS}, "5s", "bar")
+MODEL = Choice[ModelKey](
+    "model", {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}, "kalman", "hedge model"
+)
+MODELS = {title: key for key, title in MODEL.titles.items()}
+PRICES = Choice("prices", {"raw": "raw", "log": "log"}, "raw", "kind of prices")
+Z_KIND = Choice[ZKind](
+    "z",
+    {"model": "model's own", "rolling": "rolling", "ewm": "exponential", "robust": "robust"},
+    "model",
+    "z-score",
+)
+SIZING = Choice[Sizing](
+    "sizing", {"hedge": "hedge", "dollar": "dollar", "unit": "unit"}, "hedge", "sizing"
+)
+SHOW = Choice("show", {name: name for name in SHOWN}, "300", "number of bars")
+REFRESH = Choice(
+    "refresh",
+    {key: f"{key} s" for key in ("0.1", "0.25", "0.5", "1", "2", "5")},
+    "0.25",
+    "refresh rate",
+)
 
 
 @dataclass(frozen=True)
@@ -53,10 +78,10 @@ class Model:
     """The controls that do not name instruments; files use them too."""
 
     bar_us: int
-    model: str
+    model: ModelKey
     lookback: int
     z_window: int
-    z_kind: str
+    z_kind: ZKind
     rules: Rules
     costs: Costs
 
@@ -109,9 +134,8 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
             f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
             "asked for now and then, and shorter bars would repeat it."
         )
-    shown = st.session_state.get("show") or "300"
-    refresh = st.session_state.get("refresh") or "0.25 s"
-    return View(settings, watchlist, SHOWN[shown], REFRESH[refresh])
+    shown, refresh = (st.session_state.get(one.name) or one.default for one in (SHOW, REFRESH))
+    return View(settings, watchlist, SHOWN[shown], float(refresh))
 
 
 def _offered(engine: Engine, venue: str) -> list[str]:
@@ -137,125 +161,89 @@ def _take_chosen_pair(venue: str) -> None:
 def venue_choice(engine: Engine) -> str | None:
     """Draw the venue box; return the venue to show, None while `auto` is still looking."""
     offered = [venue for venue in VENUES if venue != "replay" or engine.settings.replay_file]
-    # Bound by hand: the URL of a bound box would hold the names shown, which may change.
-    linked = _venue_linked(offered)
-    asked = st.selectbox(
-        "Venue",
-        offered,
-        index=offered.index(linked or engine.settings.venue),
-        format_func=lambda venue: VENUE_NAMES[venue],
-        key="venue_box",
-        help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the simulation.",
+    choice = Choice(
+        "venue", {venue: VENUE_NAMES[venue] for venue in offered}, engine.settings.venue, "venue"
     )
-    if asked != (linked or engine.settings.venue):
-        st.query_params["venue"] = asked
+    asked = choice.keep(
+        st.selectbox(
+            "Venue",
+            **choice.widget(),
+            help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the "
+            "simulation.",
+        )
+    )
     return engine.ingest.choice().venue if asked == "auto" else asked
 
 
-def _venue_linked(offered: list[str]) -> str | None:
-    """Return the venue the URL asks for; says so where there is none of that name."""
-    asked = st.query_params.get("venue")
-    if asked is None:
-        return None
-    if asked in offered:
-        return asked
-    by_title = {title: venue for venue, title in VENUE_NAMES.items() if venue in offered}
-    if asked not in by_title:
-        say.warning(
-            f"The link asks for the venue {asked[:40]!r}, which is not one; choose one below."
-        )
-    return by_title.get(asked)
-
-
 def model_controls(live: bool = True) -> Model:
-    """Draw bar, model, windows, thresholds and costs."""
+    """Draw bar, model, windows, thresholds and costs; above them, what the link got wrong."""
+    top = st.container()
     bar_name = (
-        st.segmented_control(
-            "Bar", list(BARS), default="5s", key="bar", bind=URL, width="stretch", required=True
-        )
+        BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
         if live
-        else "5s"
+        else BAR.default
     )
-    model = st.segmented_control(
-        "Hedge model",
-        list(MODELS),
-        default="Kalman",
-        key="model",
-        bind=URL,
-        width="stretch",
-        required=True,
+    model = MODEL.keep(
+        st.segmented_control("Hedge model", **MODEL.widget(), width="stretch", required=True)
     )
-    lookback = st.slider("Lookback, bars", 20, 2_000, 200, 10, key="lookback", bind=URL)
-    z_window = st.slider("z window, bars", 10, 1_000, 100, 10, key="zwin", bind=URL)
+    lookback = _slider("Lookback, bars", "lookback", 20, 2_000, 200)
+    z_window = _slider("z window, bars", "zwin", 10, 1_000, 100)
     entry, leave, stop = st.columns(3)
-    enter_at = entry.number_input(
-        "Enter |z|", 0.1, 20.0, 2.0, 0.1, format="%.1f", key="enter", bind=URL
-    )
-    exit_at = leave.number_input(
-        "Exit |z|", 0.0, 20.0, 0.5, 0.1, format="%.1f", key="exit", bind=URL
-    )
-    stop_at = stop.number_input(
-        "Stop |z|", 0.1, 50.0, 4.0, 0.1, format="%.1f", key="stop", bind=URL
-    )
-    prices = st.segmented_control(
-        "Prices",
-        ["raw", "log"],
-        default="raw",
-        key="prices",
-        bind=URL,
-        width="stretch",
-        required=True,
-        help="Raw: the hedge ratio counts units of X per unit of Y. Log: a ratio of notionals.",
+    with entry:
+        enter_at = _number("Enter |z|", "enter", 0.1, 20.0, 2.0, 0.1, "%.1f")
+    with leave:
+        exit_at = _number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, "%.1f")
+    with stop:
+        stop_at = _number("Stop |z|", "stop", 0.1, 50.0, 4.0, 0.1, "%.1f")
+    prices = PRICES.keep(
+        st.segmented_control(
+            "Prices",
+            **PRICES.widget(),
+            width="stretch",
+            required=True,
+            help="Raw: the hedge ratio counts units of X per unit of Y. Log: a ratio of notionals.",
+        )
     )
     with st.expander("Advanced"):
-        z_kind = st.selectbox(
-            "z-score",
-            list(Z_KINDS),
-            key="z",
-            bind=URL,
-            help="Kalman's own z is its innovation over its standard deviation.",
+        z_kind = Z_KIND.keep(
+            st.selectbox(
+                "z-score",
+                **Z_KIND.widget(),
+                help="Kalman's own z is its innovation over its standard deviation.",
+            )
         )
-        sizing = st.selectbox(
-            "Sizing",
-            ["hedge", "dollar", "unit"],
-            key="sizing",
-            bind=URL,
-            help="Quantities of X against Y: the hedge ratio, equal value, or one for one.",
+        sizing = SIZING.keep(
+            st.selectbox(
+                "Sizing",
+                **SIZING.widget(),
+                help="Quantities of X against Y: the hedge ratio, equal value, or one for one.",
+            )
         )
-        notional = st.number_input(
-            "Y leg, quote currency", 10.0, 1e9, 10_000.0, 1_000.0, key="notional", bind=URL
-        )
-        fee = st.number_input(
-            "Fee per fill, bp", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5, key="fee", bind=URL
-        )
-        half = st.number_input(
+        notional = _number("Y leg, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0)
+        fee = _number("Fee per fill, bp", "fee", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5)
+        half = _number(
             "Half-spread per fill, bp",
+            "half",
             0.0,
             100.0,
             DEFAULT_COSTS.y_half_spread_bp,
             0.1,
-            key="half",
-            bind=URL,
             help="What the paper account pays; the cost card uses the spread quoted now.",
         )
-        slippage = st.number_input(
-            "Slippage per fill, bp",
-            0.0,
-            100.0,
-            DEFAULT_COSTS.slippage_bp,
-            0.1,
-            key="slippage",
-            bind=URL,
+        slippage = _number(
+            "Slippage per fill, bp", "slippage", 0.0, 100.0, DEFAULT_COSTS.slippage_bp, 0.1
         )
         if live:
-            st.select_slider("Bars shown", list(SHOWN), "300", key="show", bind=URL)
-            st.select_slider("Refresh", list(REFRESH), "0.25 s", key="refresh", bind=URL)
+            SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
+            REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
+    with top:
+        say_doubts()
     return Model(
-        bar_us=BARS[bar_name or "5s"] * SECOND_US,
-        model=MODELS[model or "Kalman"],
+        bar_us=BARS[bar_name] * SECOND_US,
+        model=model,
         lookback=lookback,
         z_window=z_window,
-        z_kind=Z_KINDS[z_kind],
+        z_kind=z_kind,
         rules=Rules(
             entry=enter_at,
             exit=exit_at,
@@ -265,6 +253,27 @@ def model_controls(live: bool = True) -> Model:
             log_prices=prices == "log",
         ),
         costs=Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage),
+    )
+
+
+def _slider(label: str, name: str, low: int, high: int, usual: int) -> int:
+    check_number(name, label.partition(",")[0].lower(), low, high)
+    return st.slider(label, low, high, usual, 10, key=name, bind=URL)
+
+
+def _number(
+    label: str,
+    name: str,
+    low: float,
+    high: float,
+    usual: float,
+    step: float,
+    form: str | None = None,
+    help: str | None = None,
+) -> float:
+    check_number(name, label.partition(",")[0].lower(), low, high)
+    return st.number_input(
+        label, low, high, usual, step, format=form, key=name, bind=URL, help=help
     )
 
 

@@ -12,11 +12,23 @@ from ui import cards, charts, exports, tables_view
 from ui import format as f
 from ui.components import chart, pulse
 from ui.controls import View, choose_pair, sidebar, venue_choice
+from ui.links import Choice, say_doubts
 from ui.state import engine, offer_operator, session_id
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
-TABS = ["Hedge ratio", "Volume and flow", "Trades", "Signals", "Export"]
+TAB = Choice(
+    "tab",
+    {
+        "hedge": "Hedge ratio",
+        "flow": "Volume and flow",
+        "trades": "Trades",
+        "signals": "Signals",
+        "export": "Export",
+    },
+    "hedge",
+    "tab",
+)
 
 
 def page() -> None:
@@ -63,20 +75,15 @@ def _live(view: View) -> None:
 
     refresh()
     redraw()
-    tab = st.segmented_control(
-        "Detail",
-        TABS,
-        default=TABS[0],
-        key="tab",
-        bind="query-params",
-        label_visibility="collapsed",
-        required=True,
+    tab = TAB.keep(
+        st.segmented_control("Detail", **TAB.widget(), label_visibility="collapsed", required=True)
     )
+    say_doubts()
 
     # A download must not be drawn anew between the click and the file.
-    @st.fragment(run_every=None if tab == "Export" else max(view.refresh_s, 1.0))
+    @st.fragment(run_every=None if tab == "export" else max(view.refresh_s, 1.0))
     def detail() -> None:
-        DETAILS[tab or TABS[0]](running.look(session_id(), view.settings, view.watchlist), view)
+        DETAILS[tab](running.look(session_id(), view.settings, view.watchlist), view)
 
     detail()
 
@@ -168,9 +175,9 @@ def _export(snapshot: Snapshot, view: View) -> None:
 
 
 DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
-    "Hedge ratio": _hedge,
-    "Volume and flow": _volume,
-    "Trades": _trades,
-    "Signals": _signals,
-    "Export": _export,
+    "hedge": _hedge,
+    "flow": _volume,
+    "trades": _trades,
+    "signals": _signals,
+    "export": _export,
 }

@@ -20,7 +20,7 @@ LOOKS = """() => {
 
 def opened(page: Page, app: App, query: str = "") -> Page:
     page.goto(f"{app.url}/{query}")
-    expect(page.get_by_test_id("z")).to_have_text(re.compile(r"z [+−]\d"), timeout=60_000)
+    expect(page.get_by_test_id("z")).to_have_text(re.compile(r"z now [+−]\d"), timeout=60_000)
     return page
 
 
@@ -77,14 +77,14 @@ def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
     opened(
         page,
         simulated_app,
-        "?y=SOLUSDT&x=ETHUSDT&bar=15s&model=OLS&lookback=100&enter=1.5&prices=log",
+        "?y=SOLUSDT&x=ETHUSDT&bar=15s&model=OLS&lookback=100&enter=1.5&prices=log&tab=trades",
     )
     expect(page.get_by_test_id("price-y")).to_contain_text("SOL")
     expect(page.get_by_test_id("price-x")).to_contain_text("ETH")
     expect(page.get_by_text("enters beyond 1.5")).to_be_visible()
-    assert "model=OLS" in page.url
+    assert "model=ols" in page.url
     page.get_by_role("radio", name="Huber").click()
-    page.wait_for_url(re.compile("model=Huber"))
+    page.wait_for_url(re.compile("model=huber"))
 
 
 def test_a_chip_of_the_watchlist_opens_its_pair(page: Page, simulated_app: App) -> None:
@@ -117,14 +117,14 @@ def test_thresholds_that_contradict_are_a_sentence(page: Page, simulated_app: Ap
     expect(page.get_by_text("set exit to 0 or more and entry above exit")).to_be_visible()
 
 
-@pytest.mark.parametrize("tab", ["Volume and flow", "Trades", "Signals", "Export"])
+@pytest.mark.parametrize("tab", ["flow", "trades", "signals", "export"])
 def test_every_detail_opens(page: Page, simulated_app: App, tab: str) -> None:
-    opened(page, simulated_app, f"?tab={tab.replace(' ', '+')}")
+    opened(page, simulated_app, f"?tab={tab}")
     shown = {
-        "Volume and flow": page.locator('[data-testid="chart"] svg.main-svg').nth(3),
-        "Trades": page.get_by_test_id("stDataFrame"),
-        "Signals": page.get_by_text(re.compile("paper account is flat|Holding")),
-        "Export": page.get_by_text("Aligned bars with all analytics"),
+        "flow": page.locator('[data-testid="chart"] svg.main-svg').nth(3),
+        "trades": page.get_by_test_id("stDataFrame"),
+        "signals": page.get_by_text(re.compile("paper account is flat|Holding")),
+        "export": page.get_by_text("Aligned bars with all analytics"),
     }[tab]
     expect(shown.first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -164,3 +164,15 @@ def test_two_sessions_share_one_engine(browser, simulated_app: App) -> None:
         page.close()
     # A second engine would find the record taken by the first and say so.
     assert "Recording is off" not in simulated_app.log.read_text()
+
+
+def test_a_view_survives_a_look_at_another_page(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app, "?y=SOLUSDT&model=ols&sizing=unit&lookback=100&tab=trades")
+    page.get_by_role("link", name="Data").click()
+    page.wait_for_url(re.compile("/data"))
+    page.get_by_role("link", name="Live").click()
+    expect(page.get_by_test_id("price-y")).to_contain_text("SOL")
+    expect(page.get_by_role("radio", name="OLS")).to_be_checked()
+    expect(page.get_by_role("radio", name="Trades")).to_be_checked()
+    for part in ("model=ols", "sizing=unit", "lookback=100", "tab=trades", "y=SOLUSDT"):
+        page.wait_for_url(re.compile(part))
