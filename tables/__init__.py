@@ -5,19 +5,31 @@ what was taken for what and which lines were left out; `pair_from` picks two leg
 tables; the `write_*` functions give CSV in chunks of bytes.
 """
 
-from tables.lines import Aside
-from tables.model import Report, Table, interval_text, time_text
+from tables.files import read, read_files
+from tables.model import (
+    ROLES,
+    Aside,
+    Corrections,
+    Report,
+    Table,
+    Unclear,
+    interval_text,
+    time_text,
+)
 from tables.pairing import pair_from
-from tables.reading import read
 from tables.writing import write_analysis, write_bars, write_closed_trades, write_trades
 
 __all__ = [
+    "ROLES",
     "Aside",
+    "Corrections",
     "Report",
     "Table",
+    "Unclear",
     "interval_text",
     "pair_from",
     "read",
+    "read_files",
     "time_text",
     "write_analysis",
     "write_bars",

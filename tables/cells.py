@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market import DataError
+from market import DAY_US, DataError
+from tables.model import Corrections, zone
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -37,6 +38,10 @@ class Epoch(NamedTuple):
 
 
 # From March 1973 (seconds) on, where the ranges of the units do not meet.
+_HEAD = 5_000
+ASSUMED = "UTC, assumed: the file names no zone"
+_NUMERIC = "UTC: the times count from 1970"
+
 EPOCHS = (
     Epoch("seconds since 1970", 1e8, 1e10, 1_000_000, 1),
     Epoch("milliseconds since 1970", 1e11, 1e13, 1_000, 1),
@@ -67,7 +72,19 @@ FORMATS = (
 )
 # Day and month first, which only the values can tell apart.
 _DAY_FIRST = re.compile(r"^\s*(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(.*)")
+_ISO_FORMS = (
+    (r"\d{4}-\d\d-\d\d", "%Y-%m-%d"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "%Y-%m-%d %H:%M:%S"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "%Y-%m-%dT%H:%M:%S"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "%Y-%m-%d %H:%M:%S%z"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", "%Y-%m-%dT%H:%M:%S%z"),
+)
+_OFFSETS = "UTC: the times have offsets"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+
+
+# A spreadsheet's day numbers from 1954 to 2100.
+_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
 
 
 class ReadTimes(NamedTuple):
@@ -76,6 +93,8 @@ class ReadTimes(NamedTuple):
     time_us: Times
     valid: npt.NDArray[np.bool_]
     taken_for: str
+    zone: str = ""
+    note: str = ""
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -171,37 +190,94 @@ def _number(cell: Any, decimal: str) -> float:
 # Times ------------------------------------------------------------------------------------
 
 
-def times(column: pd.Series[Any], name: str) -> ReadTimes:
+def times(column: pd.Series[Any], name: str, told: Corrections | None = None) -> ReadTimes:
     """Read a column as times.
 
     Parameters
     ----------
     column : Series
-        Epoch numbers of any unit, yyyymmdd numbers, or text.
+        Epoch numbers of any unit, yyyymmdd numbers, a spreadsheet's day numbers, or text.
     name : str
         The column's name, for messages.
+    told : Corrections, optional
+        Unit of numbers, order of dates, and zone, where known.
 
     Raises
     ------
     DataError
         If it cannot be told whether the day or the month comes first.
     """
+    told = told or Corrections()
+    found = _times(column, name, told)
+    if found.zone:
+        return found
+    if told.time_zone and told.time_zone != "UTC":
+        return _in_zone(found, told.time_zone)
+    return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+
+
+def _zone_in(name: str) -> str:
+    """Tell whether a column's name says that its times are UTC."""
+    return "UTC: the column's name says so" if re.search(r"(?i)\b(utc|gmt)|_utc", name) else ""
+
+
+def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
+    """Take times without an offset for a zone's own."""
+    local = pd.Series(found.time_us.astype("M8[us]"))
+    there = local.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
+    twice = there.isna().to_numpy()
+    stamps = there.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    time_us = np.where(twice, 0, stamps.astype(np.int64))
+    lost = int((twice & found.valid).sum())
+    note = f"{lost:,} times are there twice as clocks went back; they are left out." * bool(lost)
+    taken_for = found.taken_for.replace("taken as UTC", f"taken as {name}")
+    valid = found.valid & ~twice
+    return ReadTimes(time_us, valid, taken_for, f"{name}, as corrected", note or found.note)
+
+
+def _times(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
+    unit = next(
+        (one for one in EPOCHS if told.time_unit and one.name.startswith(told.time_unit)), None
+    )
     if pd.api.types.is_integer_dtype(column.dtype) and not column.hasnans:
-        return _epochs(column.to_numpy(np.int64))
+        return _epochs(column.to_numpy(np.int64), unit)
     if pd.api.types.is_numeric_dtype(column.dtype):
-        return _epochs(column.to_numpy(np.float64, na_value=np.nan))
+        return _epochs(column.to_numpy(np.float64, na_value=np.nan), unit)
+    clean = _iso_alike(column)
+    if clean is not None:
+        return clean
     short = column.astype(str).where(column.astype(str).str.len() < 40, "")
     numeric = pd.to_numeric(short, errors="coerce")
     if numeric.notna().mean() > 0.5:  # epochs among junk; exact where the text is a whole number
-        return _mixed_epochs(short, numeric)
-    return _texts(column, name)
+        return _mixed_epochs(short, numeric, unit)
+    return _texts(column, name, told)
 
 
-def _epochs(values: npt.NDArray[Any]) -> ReadTimes:
+def _iso_alike(column: pd.Series[Any]) -> ReadTimes | None:
+    """Read a column in which every cell is ISO and written as the first, which is usual."""
+    if column.dtype == object or column.hasnans or not len(column):
+        return None
+    first = str(column.iloc[0])
+    form = next((form for pattern, form in _ISO_FORMS if re.fullmatch(pattern, first)), None)
+    if form is None:
+        return None
+    try:
+        parsed = pd.to_datetime(column, format=form, utc=True)
+    except ValueError:
+        return None
+    found = _from(parsed, "date")
+    if form.endswith("%z"):
+        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+    return found._replace(taken_for="ISO date and time, taken as UTC")
+
+
+def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
     nothing = ReadTimes(np.zeros(len(values), np.int64), np.zeros(len(values), bool), "")
     known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     if not len(known):
         return nothing
+    if told is not None:
+        return _in_unit(values, told._replace(low=0.0, high=LATEST_US / told.us_numerator * 1e3))
     typical = float(np.median(known))
     if 1.9e7 <= typical < 2.1001e7 or 1.9e13 <= typical < 2.1001e13:
         texts = pd.Series(values).astype(str).str.replace(r"\.0$", "", regex=True)
@@ -209,7 +285,22 @@ def _epochs(values: npt.NDArray[Any]) -> ReadTimes:
     for unit in EPOCHS:
         if unit.low <= typical < unit.high:
             return _in_unit(values, unit)
+    if _SERIAL_LOW <= typical < _SERIAL_HIGH:
+        return _serial(values.astype(np.float64))
     return nothing
+
+
+def _serial(values: npt.NDArray[np.float64]) -> ReadTimes:
+    """Read a spreadsheet's day numbers, to the second; 25569 is the first day of 1970."""
+    valid = (values >= _SERIAL_LOW) & (values < _SERIAL_HIGH)
+    days = np.where(valid, values, _SERIAL_1970) - _SERIAL_1970
+    time_us = np.round(days * (DAY_US / 1e6)).astype(np.int64) * 1_000_000
+    return ReadTimes(
+        time_us,
+        valid,
+        "day numbers of a spreadsheet, taken as UTC",
+        note="The times are a spreadsheet's day numbers; they are read to the second.",
+    )
 
 
 def _in_unit(values: npt.NDArray[Any], unit: Epoch) -> ReadTimes:
@@ -221,31 +312,49 @@ def _in_unit(values: npt.NDArray[Any], unit: Epoch) -> ReadTimes:
     else:
         time_us = safe * unit.us_numerator // unit.us_denominator
     valid &= time_us < LATEST_US
-    return ReadTimes(time_us, valid, unit.name)
+    return ReadTimes(time_us, valid, unit.name, _NUMERIC)
 
 
-def _mixed_epochs(column: pd.Series[Any], numeric: pd.Series[Any]) -> ReadTimes:
+def _mixed_epochs(column: pd.Series[Any], numeric: pd.Series[Any], told: Epoch | None) -> ReadTimes:
     texts = column.str.strip(" ")
     whole = texts.str.fullmatch(r"[0-9]{1,18}").to_numpy(bool)
     if whole[numeric.notna().to_numpy(bool)].all():
         texts = texts.where(whole, "0")
-        return _epochs(texts.astype(np.int64).to_numpy())
-    return _epochs(numeric.to_numpy(np.float64))
+        return _epochs(texts.astype(np.int64).to_numpy(), told)
+    return _epochs(numeric.to_numpy(np.float64), told)
 
 
-def _texts(column: pd.Series[Any], name: str) -> ReadTimes:
+def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
     # pandas reads "now" and "today" as this moment.
     text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
+    text = _western(text)
     best = _iso(text)
     if best.valid.mean() > 0.5:
         return best
     some = text.iloc[:: max(len(text) // 200, 1)]
-    found = {pattern: _by_format(some, pattern) for pattern in _candidates(text, name)}
+    patterns, note = _candidates(text, name, told)
+    found = {pattern: _by_format(some, pattern) for pattern in patterns}
     pattern = max(found, key=lambda name: found[name].valid.sum())
-    return max(best, _by_format(text, pattern), key=lambda result: result.valid.sum())
+    chosen = _by_format(text, pattern)._replace(note=note)
+    return max(best, chosen, key=lambda result: result.valid.sum())
+
+
+def _western(text: pd.Series[Any]) -> pd.Series[Any]:
+    """Bring dates like 2024年3月4日 and 2024- 03- 04, and months named in other languages, over."""
+    first = str(text.iloc[0]) if len(text) else ""
+    if re.search("[年년]", first):
+        text = text.str.replace("[年月년월] ?", "-", regex=True).str.replace(
+            "[日일]", "", regex=True
+        )
+        text = text.str.replace(r"(?<=-)(\d)(?=[- ]|$)", r"0\1", regex=True)
+    elif re.match(r"\d{4}- \d", first):
+        text = text.str.replace("- ", "-", regex=False)
+    elif re.match(r"\d{4}-\d{1,2}-\d{1,2}(?!\d)", first):
+        text = text.str.replace(r"(?<=-)(\d)(?=[- T]|$)", r"0\1", regex=True)
+    return text
 
 
 def _iso(text: pd.Series[Any]) -> ReadTimes:
@@ -254,29 +363,73 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     dashed = text.where(text.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True), "")
     found = _from(pd.to_datetime(dashed, format="ISO8601", utc=True, errors="coerce"), "date")
     offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
-    where = "with offset" if bool(offset[found.valid].any()) else "taken as UTC"
-    return found._replace(taken_for=f"ISO date and time, {where}")
+    if bool(offset[found.valid].any()):
+        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+    return found._replace(taken_for="ISO date and time, taken as UTC")
 
 
-def _candidates(text: pd.Series[Any], name: str) -> list[str]:
-    """Return the formats that may fit; day or month first is decided by all values together."""
+def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[list[str], str]:
+    """Return the formats that may fit, and a sentence where day and month were hard to tell."""
     parts = text.str.extract(_DAY_FIRST)
     known = parts[parts[0].notna()]
     if len(known) < 0.5 * len(text):
-        return list(FORMATS)
-    first, second = known[0].astype(int), known[2].astype(int)
+        return list(FORMATS), ""
     mark = str(known[1].iloc[0])
     year = "%Y" if len(str(known[3].iloc[0])) == 4 else "%y"
-    day_first = bool((first > 12).any()) or (mark == "." and not bool((second > 12).any()))
-    month_first = bool((second > 12).any())
-    if not day_first and not month_first:
-        example = str(text[parts[0].notna()].iloc[0])
+    forms = {
+        "day first": mark.join(["%d", "%m", year]),
+        "month first": mark.join(["%m", "%d", year]),
+        "year first": mark.join(["%y", "%m", "%d"]),
+    }
+    order, note = told.date_order, ""
+    if not order:
+        order, note = _date_order(known, forms, name, text)
+    return [forms[order] + clock for clock in _CLOCKS], note
+
+
+def _date_order(
+    known: pd.DataFrame, forms: dict[str, str], name: str, text: pd.Series[Any]
+) -> tuple[str, str]:
+    """Tell whether the day or the month comes first: by what is no month, or by even steps.
+
+    Raises
+    ------
+    DataError
+        If both are as likely.
+    """
+    first, second = known[0].astype(int), known[2].astype(int)
+    if bool((first > 12).any()):
+        return "day first", ""
+    if bool((second > 12).any()):
+        return "month first", ""
+    example = str(text[known.index[0]])[:30]
+    orders = ("day first", "month first")
+    head = text.iloc[:_HEAD]
+    uneven = {order: _unevenness(head, forms[order]) for order in orders}
+    if 4 * uneven["day first"] < uneven["month first"]:
+        order, why = "day first", "then the rows are evenly spaced"
+    elif 4 * uneven["month first"] < uneven["day first"]:
+        order, why = "month first", "then the rows are evenly spaced"
+    elif known[1].iloc[0] == ".":
+        order, why = "day first", "as is usual with points"
+    else:
         raise DataError(
-            f"In column {name[:40]!r} it cannot be told whether {example[:30]!r} has the day or "
+            f"In column {name[:40]!r} it cannot be told whether {example!r} has the day or "
             "the month first; write dates as 2024-12-31."
         )
-    date = mark.join(["%d", "%m", year] if day_first else ["%m", "%d", year])
-    return [date + clock for clock in _CLOCKS]
+    return order, (
+        f"No date proves whether {example!r} has the day or the month first; it was taken as "
+        f"{order}: {why}. Correct it if that is wrong."
+    )
+
+
+def _unevenness(text: pd.Series[Any], date: str) -> float:
+    """Return the longest step in units of the usual one, over what is read as a time."""
+    read = [_by_format(text, date + clock) for clock in _CLOCKS]
+    found = max(read, key=lambda one: one.valid.sum())
+    steps = np.abs(np.diff(found.time_us[found.valid]))
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    return float(steps.max()) / usual if usual else 1.0
 
 
 def _by_format(text: pd.Series[Any], pattern: str) -> ReadTimes:

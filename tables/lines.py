@@ -6,41 +6,31 @@ unbalanced quote is set aside, so that one stray quote cannot swallow the rest o
 
 from __future__ import annotations
 
-import codecs
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from market import DataError
+from tables.encodings import encoding_of
+from tables.model import Aside as Aside
+from tables.model import Corrections
 from tables.roles import is_header
 from tables.scan import Scan, scan
 
 MOST_COLUMNS = 1_000
 SAMPLE_LINES = 100
 SNIFF_BYTES = 1_000_000
-DELIMITERS = ("\t", ";", "|", ",")
+# In the order of trying: the comma is last, since in a file cut by another it is a decimal comma.
+_DELIMITERS = ("\t", ";", "|", ",")
 
 _MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
-    b"\x1f\x8b": "compressed with gzip; unpack it first",
-    b"PAR1": "a Parquet file; save it as CSV",
     b"SQLite format 3\x00": "a SQLite database; export the table as CSV",
     b"%PDF": "a PDF; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
 }
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-
-
-class Aside(NamedTuple):
-    """A line that was not used, and why."""
-
-    line: int
-    reason: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +83,38 @@ def load(data: bytes | Path, name: str, limit_bytes: int) -> bytes:
     return raw
 
 
-def decode(raw: bytes, name: str) -> tuple[bytes, str]:
-    """Return the text as UTF-8 with line feeds, and the encoding it was in."""
+def decode(raw: bytes, name: str, encoding: str = "") -> tuple[bytes, str]:
+    """Return the text as UTF-8 with line feeds, and the encoding it was in.
+
+    Text that is so already is returned as it is, without a copy.
+    """
     for magic, what in _MAGIC.items():
         if raw.startswith(magic):
             raise DataError(f"{shown(name)} is {what}.")
-    if raw.lstrip()[:1] in (b"{", b"["):
+    if raw[:64].lstrip()[:1] in (b"{", b"["):
         raise DataError(f"{shown(name)} is JSON, not a table; save it as CSV.")
-    encoding = next((found for bom, found in _BOMS if raw.startswith(bom)), "utf-8")
-    if encoding != "utf-16" and (b"\0" in raw or _control_share(raw) > 0.01):
+    found = encoding or encoding_of(raw)
+    if not found.startswith("utf-16") and (b"\0" in raw or _control_share(raw) > 0.01):
         raise DataError(f"{shown(name)} is not text; choose a CSV file.")
+    if found != "utf-8" or not (raw.isascii() or _is_utf8(raw)):
+        try:
+            raw = raw.decode(found, errors="strict" if found != "cp1252" else "replace").encode()
+        except UnicodeError:
+            raise DataError(
+                f"{shown(name)} is damaged {found.upper()} text, or is in another encoding; save "
+                "it as UTF-8."
+            ) from None
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return raw, found
+
+
+def _is_utf8(raw: bytes) -> bool:
     try:
-        text = raw.decode(encoding)
+        raw.decode()
     except UnicodeDecodeError:
-        if encoding == "utf-16":
-            raise DataError(f"{shown(name)} is damaged UTF-16 text; save it again.") from None
-        encoding = "cp1252"
-        text = raw.decode(encoding, errors="replace")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.encode(), encoding
+        return False
+    return True
 
 
 def _control_share(raw: bytes) -> float:
@@ -120,10 +122,10 @@ def _control_share(raw: bytes) -> float:
     return float(np.mean((head < 32) & ~np.isin(head, (9, 10, 13, 26))))
 
 
-def split(raw: bytes, name: str) -> Lines:
+def split(raw: bytes, name: str, told: Corrections) -> Lines:
     """Find the delimiter, the header and the data lines of a file's bytes."""
-    text, encoding = decode(raw, name)
-    delimiter = _delimiter(text, name)
+    text, encoding = decode(raw, name, told.encoding)
+    delimiter = told.delimiter or _delimiter(text, name)
     whole = text if text.endswith(b"\n") else text + b"\n"
     found = scan(whole, delimiter)
     starts, ends, fields, blank = found.starts, found.ends, found.fields, found.blank
@@ -133,7 +135,7 @@ def split(raw: bytes, name: str) -> Lines:
         return whole[starts[index] : ends[index]].decode()
 
     top = _parse(line(first), delimiter)
-    header = top if is_header(top) else None
+    header = top if (is_header(top) if told.header is None else told.header) else None
     rows = np.flatnonzero(~blank)
     reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
     body = rows[rows >= first + (header is not None)]
@@ -180,7 +182,7 @@ def _delimiter(text: bytes, name: str) -> str:
         raise DataError(f"{shown(name)} is empty; choose a CSV file with prices.")
     if max(map(len, lines)) > SNIFF_BYTES // 2:
         raise DataError(f"{shown(name)} has a line of over {SNIFF_BYTES // 2:,} characters.")
-    for delimiter in DELIMITERS:
+    for delimiter in _DELIMITERS:
         counts = [_outside_quotes(line, delimiter) for line in lines]
         usual = max(set(counts), key=lambda count: (counts.count(count) * (count > 0), count))
         if usual and counts.count(usual) >= 0.6 * len(lines):

@@ -3,19 +3,150 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from tables.lines import Aside
+from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError
 
 Bars = npt.NDArray[np.void]
 Trades = npt.NDArray[np.void]
 
 ASIDE_SHOWN = 200
 TEXT_SHOWN = 200
+
+
+class Aside(NamedTuple):
+    """A line that was not used, and why."""
+
+    line: int
+    reason: str
+    text: str
+
+
+# What a column can be taken for: the role, and what it is called.
+ROLES = {
+    "time": "time",
+    "clock": "time of day",
+    "open": "open price",
+    "high": "high price",
+    "low": "low price",
+    "close": "close price",
+    "price": "price",
+    "quantity": "quantity",
+    "volume": "volume",
+    "quote_volume": "volume in quote currency",
+    "buy_volume": "volume bought by takers",
+    "trades": "number of trades",
+    "symbol": "instrument",
+    "side": "side of the taker",
+    "buyer_maker": "whether the buyer was the maker",
+    "id": "trade id",
+    "received": "time of receipt",
+    "last_trade": "time of the last trade",
+    "age": "age of the last trade",
+    "y_instrument": "instrument of Y",
+    "x_instrument": "instrument of X",
+}
+DELIMITERS = (",", ";", "\t", "|")
+DATE_ORDERS = ("day first", "month first", "year first")
+TIME_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What the reader is told instead of guessing; empty means: guess.
+
+    Attributes
+    ----------
+    roles : tuple of (int, str)
+        Column number from 0, and one of `ROLES` or "" for a column not to be used.
+    delimiter : str
+        One character.
+    encoding : str
+        A name Python knows.
+    decimal : {"", ".", ","}
+    date_order : str
+        One of `DATE_ORDERS`.
+    time_unit : str
+        One of `TIME_UNITS`, for times that are numbers.
+    time_zone : str
+        Name of the zone that times without an offset are in, as America/New_York.
+    header : bool or None
+        Whether the first row holds names.
+
+    Raises
+    ------
+    DataError
+        If a value is none of those.
+    """
+
+    roles: tuple[tuple[int, str], ...] = ()
+    delimiter: str = ""
+    encoding: str = ""
+    decimal: str = ""
+    date_order: str = ""
+    time_unit: str = ""
+    time_zone: str = ""
+    header: bool | None = None
+
+    def __post_init__(self) -> None:
+        for value, allowed, what in (
+            (self.decimal, (".", ","), "decimal mark"),
+            (self.date_order, DATE_ORDERS, "order of dates"),
+            (self.time_unit, TIME_UNITS, "unit of time"),
+            *((role, tuple(ROLES), "use of a column") for _, role in self.roles),
+        ):
+            if value and value not in allowed:
+                raise DataError(f"{value[:30]!r} is no {what}; choose one of {', '.join(allowed)}.")
+        if self.delimiter and (len(self.delimiter) != 1 or not 8 < ord(self.delimiter) < 127):
+            raise DataError("A delimiter is one plain character, such as a comma or a tab.")
+        if self.encoding:
+            _check_encoding(self.encoding)
+        if self.time_zone:
+            zone(self.time_zone)
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        b"a".decode(name)
+    except (LookupError, UnicodeError, ValueError):
+        raise DataError(
+            f"{name[:30]!r} is no encoding known here; use one like utf-8, gb18030 or cp1252."
+        ) from None
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return a time zone by its name; raises DataError where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise DataError(
+            f"{name[:40]!r} is no time zone known here; use a name like UTC or America/New_York."
+        ) from None
+
+
+class Unclear(DataError):
+    """A file that a correction would make readable.
+
+    Attributes
+    ----------
+    columns : tuple of (str, str)
+        Each column's name and what it is taken for so far.
+    sample : tuple of tuple of str
+        The first rows.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        columns: tuple[tuple[str, str], ...] = (),
+        sample: tuple[tuple[str, ...], ...] = (),
+    ) -> None:
+        super().__init__(text)
+        self.columns, self.sample = columns, sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +178,14 @@ class Report:
         How the text was read.
     notes : tuple of str
         Sentences about what else is worth knowing.
+    vendor : str
+        Whose format it looks like; "" where it is nobody's in particular.
+    time_zone : str
+        The zone times are in, and how that is known.
+    duplicates : int
+        Lines not used because they repeat another, or another of the same time was there first.
+    sample : tuple of tuple of str
+        The first rows as text, one cell for each of `columns`.
     """
 
     name: str
@@ -66,6 +205,10 @@ class Report:
     decimal: str
     times: str
     notes: tuple[str, ...]
+    vendor: str = ""
+    time_zone: str = ""
+    duplicates: int = 0
+    sample: tuple[tuple[str, ...], ...] = ()
 
     @property
     def rows_aside(self) -> int:

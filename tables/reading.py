@@ -26,12 +26,23 @@ from market import (
     split_instrument,
 )
 from tables import cells, grid, lines, roles
-from tables.lines import Aside, Lines, shown
-from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report, Table, Trades
+from tables.lines import Lines, shown
+from tables.model import (
+    ASIDE_SHOWN,
+    ROLES,
+    TEXT_SHOWN,
+    Aside,
+    Bars,
+    Corrections,
+    Report,
+    Table,
+    Trades,
+    Unclear,
+)
 from tables.roles import Column
 
 FILE_VENUE = "file"
-LIMIT_BYTES = 200_000_000
+SAMPLE_ROWS = 5
 MOST_TRADES = 2**53  # in a bar; more is a misread number
 
 # Floats to the last bit: the default from pandas 3.1 on, where naming it is deprecated.
@@ -42,68 +53,46 @@ _PRICES = ("open", "high", "low", "close", "price")
 _AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 _MAKER_SIDES = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
 _SIDES = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
-_TAKEN_FOR = {
-    "time": "time",
-    "clock": "time of day",
-    "open": "open price",
-    "high": "high price",
-    "low": "low price",
-    "close": "close price",
-    "price": "price",
-    "quantity": "quantity",
-    "volume": "volume",
-    "quote_volume": "volume in quote currency",
-    "buy_volume": "volume bought by takers",
-    "trades": "number of trades",
-    "symbol": "instrument",
-    "side": "side of the taker",
-    "buyer_maker": "whether the buyer was the maker",
-    "id": "trade id",
-    "received": "time of receipt",
-    "last_trade": "time of the last trade",
-    "age": "age of the last trade",
-    "y_instrument": "instrument of Y",
-    "x_instrument": "instrument of X",
-}
+_AGAIN = (
+    "the same bar again",
+    "another bar of the same time; the first is kept",
+    "the same trade id again",
+)
+_EXCEL = (
+    (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow"),
+    (
+        r"(?i)\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+        r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2,4}",
+        "a spreadsheet turned the number into a date",
+    ),
+    (r"(?i)#(value|ref|name|num|div/0|null)[!?]?", "a spreadsheet wrote an error for the number"),
+)
+# A whole number of which a spreadsheet kept six digits at most.
+_SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
 
 
-def read(data: bytes | Path, name: str, limit_bytes: int = LIMIT_BYTES) -> Table:
-    """Read a CSV file of bars or trades, in any of the shapes people have.
-
-    Parameters
-    ----------
-    data : bytes or Path
-        The content, or the file itself.
-    name : str
-        File name: it names the instrument where the file does not, and appears in messages.
-    limit_bytes : int
-        Largest file read.
-
-    Returns
-    -------
-    Table
-        With its `report`.
-
-    Raises
-    ------
-    DataError
-        The file cannot be used at all; the sentence says why and what to do.
-    """
-    raw = lines.load(data, name, limit_bytes)
-    return _Reading(lines.split(raw, name), name).table()
+def read_text(raw: bytes, name: str, told: Corrections, note: str = "") -> Table:
+    """Read the text of one table; see `tables.read`."""
+    reading = Reading(lines.split(raw, name, told), name, told)
+    if note:
+        reading.notes.append(note)
+    return reading.table()
 
 
 @dataclass
-class _Reading:
+class Reading:
     """One file on its way to a table."""
 
     lines: Lines
     name: str
+    told: Corrections = field(default_factory=Corrections)
     aside: list[Aside] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     decimal: str = "."
     times: str = ""
+    zone: str = ""
+    texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def table(self) -> Table:
@@ -111,9 +100,11 @@ class _Reading:
         if len(self.lines.numbers) < 2:
             raise DataError(self._too_short())
         self.kept = np.zeros(len(self.lines.numbers), bool)
-        layout, columns = self._columns()
-        self._require(columns)
-        data = self._data(self._frame(columns), columns)
+        layout, columns = self.columns()
+        try:
+            data = self._data(self._frame(columns), columns)
+        except DataError as error:
+            raise self._unclear(str(error), columns) from None
         if roles.is_trades(columns):
             bars, trades = {}, dict(self._trades(data, columns))
         else:
@@ -129,15 +120,35 @@ class _Reading:
         why = "".join(f" ({count:,} left out: {one})" for one, count in left_out.most_common(1))
         return f"{shown(self.name)} has {what}{why}; at least two rows of prices are needed."
 
-    def _columns(self) -> tuple[str, list[Column]]:
-        header, sample = self.lines.header, self.lines.sample
+    def columns(self) -> tuple[str, list[Column]]:
+        """Return the layout's name and what each column is; raises where that cannot do."""
+        header, sample, told = self.lines.header, self.lines.sample, self.told.roles
         if header is not None:
-            return "named columns", roles.by_name(header, sample)
-        found = roles.by_layout(sample)
+            layout, columns = "named columns", roles.by_name(header, sample)
+        else:
+            layout, columns = self._without_names(bool(told))
+        columns = roles.corrected(columns, told)
+        self._require(columns)
+        return layout, columns
+
+    def _unclear(self, text: str, columns: list[Column]) -> Unclear:
+        """Return the error with what is needed to correct it."""
+        return Unclear(text, taken(columns), self._sample())
+
+    def _sample(self) -> tuple[tuple[str, ...], ...]:
+        rows = self.lines.sample[:SAMPLE_ROWS]
+        return tuple(tuple(cell[:TEXT_SHOWN] for cell in row) for row in rows)
+
+    def _without_names(self, is_told: bool) -> tuple[str, list[Column]]:
+        found = roles.by_layout(self.lines.sample)
         if found is None:
-            raise DataError(
+            columns = [Column(i, f"column {i + 1}", "") for i in range(self.lines.width)]
+            if is_told:
+                return "columns as corrected", columns
+            raise self._unclear(
                 f"{shown(self.name)} has no column names, and its {self.lines.width} columns "
-                "are of no layout known here; add a first line like time,open,high,low,close."
+                "are of no layout known here; add a first line like time,open,high,low,close.",
+                columns,
             )
         return f"{found[0]}, without column names", found[1]
 
@@ -146,14 +157,16 @@ class _Reading:
         names = ", ".join(shown(column.name, 20) for column in columns[:8])
         more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
         if "time" not in found:
-            raise DataError(
+            raise self._unclear(
                 f"{shown(self.name)} has no time column; its columns are {names}{more}. "
-                "Name one time, date or timestamp."
+                "Name one time, date or timestamp.",
+                columns,
             )
         if not found & {"close", "price"}:
-            raise DataError(
+            raise self._unclear(
                 f"{shown(self.name)} has no price column; its columns are {names}{more}. "
-                "Name one close or price."
+                "Name one close or price.",
+                columns,
             )
 
     def _frame(self, columns: list[Column]) -> pd.DataFrame:
@@ -164,11 +177,12 @@ class _Reading:
         number_columns = [c for c in used if c.role in (*_PRICES, *_AMOUNTS)]
         texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
         cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
-        self.decimal = cells.decimal_of(cells_of_text) or "."
+        proved = self.told.decimal or cells.decimal_of(cells_of_text)
+        self.decimal = proved or "."
         if self.decimal == ",":  # columns that looked like plain numbers have thousands points
             as_text |= {c.index: str for c in number_columns}
             frame = self._parse([column.index for column in used], as_text)
-        elif not cells.decimal_of(cells_of_text):
+        elif not proved:
             doubt = cells.ambiguous_comma(cells_of_text)
             if doubt:
                 raise DataError(
@@ -230,8 +244,9 @@ class _Reading:
         clock = next((c for c in columns if c.role == "clock"), None)
         if clock is not None:
             text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
-        found = cells.times(text, time_column.name)
-        self.times = found.taken_for
+        found = cells.times(text, time_column.name, self.told)
+        self.times, self.zone = found.taken_for, found.zone
+        self.notes += [found.note] if found.note else []
         if not found.valid.any():
             example = next((str(cell) for cell in text if str(cell)), "")
             raise DataError(
@@ -239,7 +254,7 @@ class _Reading:
                 f"understood, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
                 "or in milliseconds since 1970."
             )
-        self._set_aside(~found.valid, "the time is not understood", np.arange(len(frame)))
+        self._set_aside_times(text, found)
         data: dict[str, npt.NDArray[Any]] = {
             "row": np.arange(len(frame)),
             "time_us": found.time_us,
@@ -247,12 +262,50 @@ class _Reading:
         for column in columns:
             if column.role in (*_PRICES, *_AMOUNTS, "age"):
                 data[_key(column)] = cells.numbers(frame[column.index], self.decimal)
+                if frame[column.index].dtype.kind not in "iufb":
+                    self.texts[_key(column)] = frame[column.index]
                 self._note_no_numbers(frame[column.index], data[_key(column)], column)
             elif column.role in ("last_trade", "received"):
-                data[_key(column)] = cells.times(frame[column.index], column.name).time_us
+                data[_key(column)] = cells.times(
+                    frame[column.index], column.name, self.told
+                ).time_us
             elif column.role and column.role not in ("time", "clock"):
                 data[_key(column)] = frame[column.index].to_numpy()
         return self._in_order(pd.DataFrame(data, copy=False)[found.valid])
+
+    def _set_aside_times(self, text: pd.Series[Any], found: cells.ReadTimes) -> None:
+        """Set aside the rows without a time, those apart whose time a spreadsheet cut short."""
+        wrong = ~found.valid
+        if not wrong.any():
+            return
+        texts = text[wrong].astype(str)
+        for pattern, reason in (
+            (_SHORTENED, "a spreadsheet shortened the time to a few digits"),
+            *_EXCEL[:1],
+        ):
+            ruined = wrong.copy()
+            ruined[wrong] = texts.str.fullmatch(pattern).to_numpy(bool)
+            self._set_aside(ruined, reason, np.arange(len(text)))
+            wrong &= ~ruined
+            texts = text[wrong].astype(str)
+        self._set_aside(wrong, "the time is not understood", np.arange(len(text)))
+
+    def _ruined(self, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+        """Set aside the rows in whose price a spreadsheet put something else."""
+        for name in names:
+            if name not in self.texts:
+                continue
+            missing = part[name].isna().to_numpy()
+            rows = part["row"].to_numpy()
+            cells_there = self.texts[name].iloc[rows[missing]].astype(str).str.strip()
+            for pattern, reason in _EXCEL:
+                wrong = missing.copy()
+                wrong[missing] = cells_there.str.fullmatch(pattern).to_numpy(bool)
+                self._set_aside(wrong, reason, part["row"])
+                part, missing = part[~wrong], missing[~wrong]
+                rows = part["row"].to_numpy()
+                cells_there = self.texts[name].iloc[rows[missing]].astype(str).str.strip()
+        return part
 
     def _note_no_numbers(
         self, text: pd.Series[Any], values: npt.NDArray[np.float64], column: Column
@@ -292,6 +345,7 @@ class _Reading:
             (np.isinf, "a price or quantity is infinite"),
             (lambda values: values <= 0, "a price or quantity is not above zero"),
         )
+        part = self._ruined(part, names)
         for check, reason in checks:
             wrong = check(part[names].to_numpy()).any(axis=1)
             self._set_aside(wrong, reason, part["row"])
@@ -380,10 +434,8 @@ class _Reading:
         """Keep the first bar of each time."""
         again = part.duplicated("time_us").to_numpy()
         same = part.duplicated(["time_us", keys["close"]]).to_numpy()
-        self._set_aside(again & same, "the same bar again", part["row"])
-        self._set_aside(
-            again & ~same, "another bar of the same time; the first is kept", part["row"]
-        )
+        self._set_aside(again & same, _AGAIN[0], part["row"])
+        self._set_aside(again & ~same, _AGAIN[1], part["row"])
         return part[~again]
 
     # Trades
@@ -397,9 +449,9 @@ class _Reading:
                 amount = None
             checked = [keys["price"]] + ([amount] if amount else [])
             part = self._valid_prices(part, checked)
-            if "id" in keys:
+            if "id" in keys and not self._are_ids_ruined(part[keys["id"]]):
                 again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
-                self._set_aside(again, "the same trade id again", part["row"])
+                self._set_aside(again, _AGAIN[2], part["row"])
                 part = part[~again]
             if not len(part):
                 continue
@@ -411,6 +463,22 @@ class _Reading:
             trades["side"] = self._sides(part, keys)
             trades["received_us"] = part[keys.get("received", "time_us")]
             yield name, trades
+
+    def _are_ids_ruined(self, ids: pd.Series[Any]) -> bool:
+        """Tell ids a spreadsheet cut short, as 1.23E+11: many are then alike, and prove nothing."""
+        if ids.dtype.kind in "iu":
+            return False
+        texts = ids.iloc[:10_000].map(
+            lambda cell: f"{cell:.15g}" if isinstance(cell, float) else str(cell)
+        )
+        shortened = texts.str.fullmatch(_SHORTENED) | texts.str.fullmatch(r"[1-9]\d{0,5}0{5,}")
+        if shortened.mean() < 0.5:
+            return False
+        self.notes.append(
+            "A spreadsheet shortened the trade ids to a few digits (like 1.23E+11); they are not "
+            "used, so that trades that are there twice count twice."
+        )
+        return True
 
     def _sides(self, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArray[np.int8]:
         """Return the taker's side of each trade."""
@@ -455,7 +523,7 @@ class _Reading:
             rows_kept=int(self.kept.sum()),
             aside=tuple(entry._replace(text=entry.text[:TEXT_SHOWN]) for entry in aside),
             reasons=dict(reasons.most_common()),
-            columns=tuple((column.name, _taken_for(column)) for column in columns),
+            columns=taken(columns),
             first_us=min(int(array["time_us"][0]) for array in arrays),
             last_us=max(int(array["time_us"][-1]) for array in arrays),
             interval_us=interval_us,
@@ -465,7 +533,17 @@ class _Reading:
             decimal=self.decimal,
             times=self.times,
             notes=tuple(self.notes),
+            vendor=self._vendor(layout),
+            time_zone=self.zone,
+            duplicates=sum(reasons[reason] for reason in _AGAIN),
+            sample=self._sample(),
         )
+
+    def _vendor(self, layout: str) -> str:
+        if self.lines.header is not None:
+            return roles.vendor(self.lines.header)
+        named = layout.split(",")[0]
+        return named if named.startswith(("Binance", "Kraken", "MetaTrader")) else ""
 
     def _nothing_left(self) -> str:
         why = "; ".join(f"{count:,}: {reason}" for reason, count in self.reasons.most_common(3))
@@ -479,10 +557,15 @@ def _key(column: Column) -> str:
     return f"{column.role} {column.symbol}" if column.symbol else column.role
 
 
+def taken(columns: list[Column]) -> tuple[tuple[str, str], ...]:
+    """Return each column's name and what it is taken for."""
+    return tuple((column.name, _taken_for(column)) for column in columns)
+
+
 def _taken_for(column: Column) -> str:
     if not column.role:
         return "not used"
-    what = _TAKEN_FOR[column.role]
+    what = ROLES[column.role]
     return f"{what} of {column.symbol}" if column.symbol else what
 
 

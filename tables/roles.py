@@ -12,31 +12,41 @@ Rows = Sequence[Sequence[str]]
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
 # earlier here wins, then the earlier column.
 ALIASES: dict[str, tuple[str, ...]] = {
-    "time": (
-        "time_us", "open_time", "opentime", "unix", "unix_timestamp", "unix_time", "timestamp",
-        "timestamp_ms", "transact_time", "trade_time", "time_utc", "datetime", "date_time",
-        "gmt_time", "utc_time", "time", "ts", "t", "date", "data", "datum", "fecha", "day",
-        "trade_date", "open_date", "created_at", "日期", "时间", "дата",
-    ),
+    "time": ("time_us", "open_time", "opentime", "unix", "unix_timestamp", "unix_time", "epoch",
+        "timestamp", "timestamp_ms", "time_ms", "transact_time", "trade_time", "time_utc",
+        "datetime", "date_time", "gmt_time", "utc_time", "local_time", "time", "ts", "t", "date",
+        "dt", "data", "datum", "fecha", "fecha_hora", "day", "trade_date", "open_date",
+        "created_at", "executed_at", "start", "per", "日期", "时间", "時間", "日時", "日付け",
+        "日付", "交易日期", "日期时间", "날짜", "시간", "дата", "время", "tarih", "zeit",
+        "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd"),
     "open": ("open", "open_price", "o", "opening", "abertura", "apertura", "otwarcie", "ouv",
-             "ouverture", "eroffnung", "开盘", "откр"),
+        "ouverture", "eroffnung", "eroffn", "eroffnungskurs", "openen", "oppen", "acilis",
+        "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие"),
     "high": ("high", "high_price", "h", "maxima", "maximo", "max", "massimo", "najwyzszy",
-             "plus_haut", "hoch", "高", "макс"),
-    "low": ("low", "low_price", "l", "minima", "minimo", "min", "najnizszy", "plus_bas",
-            "tief", "低", "мин"),
-    "close": ("close", "close_price", "c", "closing", "last", "ultimo", "cierre", "chiusura",
-              "zamkniecie", "dernier", "schluss", "zuletzt", "settle", "settlement", "收盘",
-              "цена"),
-    "price": ("price", "px", "rate", "value", "p"),
-    "quantity": ("quantity", "qty", "size", "amount", "amt", "q", "sz"),
-    "volume": ("volume_base", "volume", "vol", "v", "wolumen", "volumen", "tickvol", "tick_volume",
-               "base_volume", "volumefrom", "交易量", "объем"),
+        "plus_haut", "haut", "hoch", "tageshoch", "hoog", "hogst", "yuksek", "alto", "高",
+        "最高", "最高价", "高値", "고가", "макс", "максимум"),
+    "low": ("low", "low_price", "l", "minima", "minimo", "min", "najnizszy", "plus_bas", "bas",
+        "tief", "tagestief", "laag", "lagst", "dusuk", "bajo", "低", "最低", "最低价", "安値",
+        "저가", "мин", "минимум"),
+    "close": ("close", "close_price", "c", "closing", "last", "last_price", "ultimo", "cierre",
+        "chiusura", "zamkniecie", "ostatnio", "dernier", "cloture", "schluss", "schlusskurs",
+        "zuletzt", "laatst", "slot", "senaste", "simdi", "kapanis", "fechamento", "settle",
+        "settlement", "收盘", "收盘价", "收盤", "終値", "종가", "цена", "закрытие", "закр"),
+    "price": ("price", "px", "rate", "value", "p", "preis", "kurs", "prix", "precio", "preco",
+        "prezzo", "cena", "价格", "成交价", "価格", "가격"),
+    "quantity": ("quantity", "qty", "size", "amount", "amt", "q", "sz", "menge", "quantite",
+        "cantidad", "quantidade", "ilosc", "数量", "成交数量", "количество"),
+    "volume": ("volume_base", "volume", "vol", "v", "wolumen", "wol", "volumen", "tickvol",
+        "tick_volume", "base_volume", "volumefrom", "hac", "hacim", "umsatz", "交易量", "成交量",
+        "出来高", "거래량", "объем"),
     "quote_volume": ("notional_quote", "quote_volume", "quote_asset_volume", "volumeto",
-                     "quote_qty", "quoteqty", "turnover"),
+        "quote_qty", "quoteqty", "turnover", "成交额"),
     "buy_volume": ("buy_volume_base", "taker_buy_base_asset_volume", "taker_buy_base_volume",
-                   "taker_buy_volume"),
-    "trades": ("trades_count", "trades", "number_of_trades", "count", "tradecount", "trade_count"),
-    "symbol": ("instrument", "symbol", "ticker", "pair", "market", "product_id", "coin", "asset"),
+        "taker_buy_volume", "taker_buy_base"),
+    "trades": ("trades_count", "trades", "number_of_trades", "num_trades", "count", "tradecount",
+        "trade_count"),
+    "symbol": ("instrument", "symbol", "ticker", "pair", "market", "product_id", "product",
+        "coin", "asset", "code", "代码", "股票代码"),
     "side": ("side", "direction", "taker_side"),
     "buyer_maker": ("is_buyer_maker", "isbuyermaker", "buyer_maker", "m"),
     "id": ("trade_id", "agg_trade_id", "aggtradeid", "id", "tid", "tradeid"),
@@ -45,8 +55,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "y_instrument": ("y_instrument",),
     "x_instrument": ("x_instrument",),
 }  # fmt: skip
-_ROLE_OF = {name: role for role, names in ALIASES.items() for name in names}
-_RANK = {name: rank for names in ALIASES.values() for rank, name in enumerate(names)}
 
 # Known names that are no prices: never taken for a symbol of their own in a wide table.
 _OTHER = re.compile(
@@ -78,12 +86,25 @@ class Column:
     symbol: str = ""
 
 
+# Letters that are no plain letter with a mark.
+_LETTERS = str.maketrans("łŁıøØ", "lLioO")
+
+
 def plain(name: str) -> str:
     """Return a name without case, accents, units in brackets and separators."""
     name = re.sub(r"\(.*?\)|\[.*?\]", "", name)
-    letters = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "l"))
+    letters = unicodedata.normalize("NFKD", name.translate(_LETTERS))
     kept = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[\s_.\-/<>\"'%#]+", "_", kept.lower()).strip("_")
+
+
+_ROLE_OF = {plain(name): role for role, names in ALIASES.items() for name in names}
+_RANK = {plain(name): rank for names in ALIASES.values() for rank, name in enumerate(names)}
+
+
+def is_known_name(name: str) -> bool:
+    """Tell whether a cell is a column name known here."""
+    return plain(name) in _ROLE_OF
 
 
 def is_number(text: str) -> bool:
@@ -218,6 +239,56 @@ def is_trades(columns: Sequence[Column]) -> bool:
     if roles & {"open", "high", "low", "close"}:
         return False
     return "price" in roles and bool(roles & {"quantity", "side", "buyer_maker", "id"})
+
+
+# Whose format it looks like: the first whose names are all there.
+_VENDORS = (
+    ("our own bars", {"time_us", "open_price", "close_price"}),
+    ("our own trades", {"time_us", "instrument", "trade_id"}),
+    ("our own aligned bars", {"price_y", "price_x"}),
+    ("CryptoDataDownload", {"unix", "date", "symbol", "close"}),
+    ("CryptoDataDownload", {"date", "symbol", "volume_btc"}),
+    ("Binance klines", {"open_time", "close_time", "close"}),
+    ("Binance aggTrades", {"agg_trade_id", "transact_time"}),
+    ("Binance trades", {"id", "price", "qty", "is_buyer_maker"}),
+    ("Investing.com", {"price", "open", "change"}),
+    ("Yahoo", {"date", "close", "adj_close"}),
+    ("Stooq", {"per", "ticker", "openint"}),
+    ("Stooq", {"data", "otwarcie", "zamkniecie"}),
+    ("MetaTrader", {"date", "open", "tickvol"}),
+    ("MetaTrader", {"date", "time", "open", "tick_volume"}),
+    ("TradingView", {"time", "open", "close", "plot"}),
+    ("Coinbase", {"trade_id", "product", "size"}),
+    ("Kraken", {"time", "vwap", "count"}),
+)
+_INVESTING = re.compile(r".*(%|涨跌幅|[+]/-).*")
+
+
+def vendor(header: Sequence[str]) -> str:
+    """Return whose format the column names are, "" where they are nobody's in particular."""
+    names = {plain(name) for name in header}
+    found = next((vendor for vendor, needed in _VENDORS if needed <= names), "")
+    roles = {_role(name) for name in names}
+    is_change_last = bool(header) and bool(_INVESTING.fullmatch(header[-1]))
+    if not found and is_change_last and {"time", "open", "high", "low"} <= roles:
+        return "Investing.com"
+    return found
+
+
+def corrected(columns: Sequence[Column], told: Sequence[tuple[int, str]]) -> list[Column]:
+    """Give columns the roles they are told to have; who had such a role before loses it."""
+    roles = {index: role for index, role in told if 0 <= index < len(columns)}
+    taken = {role for role in roles.values() if role}
+    kept = [
+        replace(column, role="", symbol="")
+        if column.role in taken and not column.symbol
+        else column
+        for column in columns
+    ]
+    return [
+        replace(column, role=roles[column.index], symbol="") if column.index in roles else column
+        for column in kept
+    ]
 
 
 # Files without names ----------------------------------------------------------------------

@@ -205,5 +205,5 @@ def test_damaged_files_give_a_report_or_a_sentence(row, damage):
     "file", ["binance_futures_2021.ws.txt", "http_trades.json", "usdm_btcusdt.trades.rawws.gz"]
 )
 def test_other_files_are_refused_with_a_sentence(file):
-    with pytest.raises(DataError, match=r"rows? of data|JSON|gzip"):
+    with pytest.raises(DataError, match=r"rows? of data|JSON|column"):
         tables.read(TICKS / file, file)
