@@ -103,17 +103,20 @@ def test_an_uploaded_file_is_followed_to_its_end(app: AppTest) -> None:
 def test_a_sweep_is_counted_and_its_best_variant_used(app: AppTest) -> None:
     app.query_params["try_entry"] = "1, 2"
     app.query_params["try_exit"] = "0, 0.5"
+    app.query_params["try_model"] = "Huber"
+    app.query_params["try_lookback"] = "60"
+    app.query_params["lookback"] = "60"
     opened(app, "Sweep")
     before = app.session_state["tandem_study"].ledger.count
     finished(app, "sweep")
     study: Study = app.session_state["tandem_study"]
     found = study.jobs["sweep"][1].result
-    assert len(found.setups) == 4
-    assert study.ledger.count == before + 3  # one of the four was the setup itself
+    assert {one.model for one in found.setups} == {"huber"}
+    assert study.ledger.count == before + 4
     app.button(key="use_best").click().run()
     sound(app)
     best = found.setups[found.best()]
-    assert app.session_state["tandem_study"].asked.setup.rules == best.rules
+    assert app.session_state["tandem_study"].asked.setup == best
 
 
 def test_what_was_tried_is_remembered_by_the_next_session(app: AppTest) -> None:

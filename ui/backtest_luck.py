@@ -20,7 +20,7 @@ from ui import say
 from ui.backtest_controls import AXIS_NAMES, ask_grid, moving
 from ui.backtest_study import Study
 from ui.components import chart, sheets
-from ui.controls import MODELS, URL
+from ui.controls import URL
 from ui.state import engine, is_operator
 
 LOOK_S = 0.4
@@ -179,9 +179,8 @@ def _best(found: Sweep, axes: list[str], by: str) -> None:
 
 def _use(setup: Setup) -> None:
     """Put a variant's values into the sidebar's controls, before they are drawn again."""
-    titles = {code: title for title, code in MODELS.items()}
     values = {
-        "model": titles[setup.model],
+        "model": setup.model,
         "lookback": min(max(setup.lookback, 20), 2_000),
         "zwin": min(max(setup.z_window, 10), 1_000),
         "enter": setup.rules.entry,
