@@ -183,7 +183,7 @@ class Engine:
         self._charging: dict[str, bool] = {}
         # Instruments in memory that nobody reads -> since when.
         self._unread: dict[str, float] = {}
-        self._recorded_before = sum(span.trades for span in self.store.spans().values())
+        self._recorded_before = self._count_recorded()
         self._gaps: dict[str, tuple[float, int]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
@@ -217,9 +217,16 @@ class Engine:
 
     def _open_store(self) -> Store | NullStore:
         try:
-            return Store.open(
+            store = Store.open(
                 self.settings.database, self.settings.batch_ms, self.settings.queue_trades
             )
+            try:
+                # A large record is not searched for damage before it is read.
+                store.spans()
+            except StoreError:
+                store.close()
+                raise
+            return store
         except StoreInUse as error:
             log.error("Recording is off: %s", error)
             self.refusal = error
@@ -228,6 +235,13 @@ class Engine:
             log.error("Recording is off: %s", error)
             self.refusal = error
             return NullStore(f"{error} Live prices and signals work; nothing is recorded.")
+
+    def _count_recorded(self) -> int:
+        try:
+            return sum(span.trades for span in self.store.spans().values())
+        except StoreError as error:
+            log.error("What was recorded before is not counted: %s", error)
+            return 0
 
     def _read_beside(self, reason: StoreInUse) -> Store | NullStore:
         """Show the record of the process that has it, besides this one's own live prices."""

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from market import Gap, StoreError, StoreUnusable, Trade
-from storage.writer import Entry
+from storage.writer import Candles, Entry, Replacement
 
 _BATCH_ENTRIES = 20_000
 
@@ -78,6 +78,8 @@ class Backlog:
             while self._is_full(len(entries)) and self.problem is None:
                 self._changed.wait()
                 self._check_open()
+            # What is said to fill a gap of this instrument may be what found no room.
+            entries = [entry for entry in entries if not self._is_doubtful(entry)]
             if self._is_full(len(entries)):
                 self._lose(entries)
                 return
@@ -141,6 +143,9 @@ class Backlog:
         if self._close_by_s is not None:
             raise StoreError("The record is closed; nothing more can be recorded.")
 
+    def _is_doubtful(self, entry: Entry) -> bool:
+        return isinstance(entry, Replacement) and entry.old.instrument in self._holes
+
     def _lose(self, entries: list[Entry]) -> None:
         """Count trades that find no room, and widen the hole of each instrument by them.
 
@@ -153,6 +158,8 @@ class Backlog:
                 self._widen(entry.instrument, number, number, entry.time_us, entry.time_us)
             elif isinstance(entry, Gap):
                 self._widen(*entry[:5])
+            elif isinstance(entry, Candles):
+                self.lost += len(entry.rows)
 
     def _widen(
         self, instrument: str, first_id: int, last_id: int, start_us: int, end_us: int

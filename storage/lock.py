@@ -25,6 +25,25 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def is_locked(database: Path) -> bool:
+    """Tell whether somebody records into a database; takes nothing."""
+    try:
+        handle = os.open(_lock_path(database), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _try_lock(handle)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _lock_path(database: Path) -> Path:
+    return database.with_name(database.name + ".lock")
+
+
 class WriterLock:
     """The right to record into a database, held until `release` or the end of the process.
 
@@ -40,7 +59,7 @@ class WriterLock:
     """
 
     def __init__(self, database: Path) -> None:
-        path = database.with_name(database.name + ".lock")
+        path = _lock_path(database)
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:

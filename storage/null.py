@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from market import BAR, Funding, Gap, Quote, Trade
+from market import BAR, Funding, Gap, Quote, Trade, steady_s
+from storage.lock import is_locked
 from storage.readers import GAP_STATES, Held, Reader, Span
 from storage.store import StoreHealth, check_readable, size_of
 from storage.writer import Recordable, SignalRow
+
+# How often a record of another process is asked whether that process still has it.
+_ASK_S = 5.0
 
 
 class NullStore:
@@ -152,7 +156,18 @@ class ForeignRecord(Reader, NullStore):
         check_readable(path)
         Reader.__init__(self, path)
         NullStore.__init__(self, reason)
+        self._asked_s = steady_s()
+        self._is_held = True
 
     def health(self) -> StoreHealth:
-        """Return whose record this is."""
-        return StoreHealth(state="reading", text=self._reason, bytes=size_of(self.path))
+        """Return whose record this is, as long as that is true."""
+        if steady_s() - self._asked_s > _ASK_S:
+            self._asked_s = steady_s()
+            self._is_held = is_locked(self.path)
+        text = self._reason
+        if not self._is_held:
+            text = (
+                f"The process that recorded into {self.path} has ended, and nobody records into it "
+                "now. Prices and signals go on; restart Tandem here to record."
+            )
+        return StoreHealth(state="reading", text=text, bytes=size_of(self.path))

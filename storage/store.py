@@ -78,7 +78,8 @@ class StoreHealth:
     last_commit_us : int
         This machine's time of the last commit; 0 before the first.
     lost : int
-        Trades that found no room while recording was paused; their place is recorded as a gap.
+        Trades and candles that found no room while recording was paused; the trades' place is
+        recorded as a gap. What fills a gap is settled only where this has not grown meanwhile.
     refused : int
         Entries that no database could hold (not a number, out of range).
     expired : int

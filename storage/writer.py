@@ -109,8 +109,17 @@ class Writer:
         return worked
 
     def close(self) -> None:
-        """Close the connection; SQLite then folds the write-ahead log into the file."""
+        """Close the connection; SQLite then folds the write-ahead log into the file.
+
+        Where another file took this one's place, the log that is left is put aside: SQLite would
+        play it into that file.
+        """
+        log = self._path.with_name(self._path.name + "-wal")
+        own_log = _identity(log)
         self._connection.close()
+        if _identity(self._path) != self._file and own_log and _identity(log) == own_log:
+            log.rename(self._path.with_name(f"{self._path.name}-wal-left-{time.time_ns()}"))
+            self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
 
     def write(self, entries: Iterable[Entry], states: Mapping[str, bytes]) -> int:
         """Commit everything given and return how many trades were new.

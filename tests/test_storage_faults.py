@@ -20,6 +20,7 @@ from market import SECOND_US, Gap, StoreFull, StoreInUse, StoreUnusable, Trade
 from storage import Reader, Store
 from storage.backlog import Backlog
 from storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
+from storage.writer import Writer
 
 ROOT = Path(__file__).parents[1]
 BASE_US = 1_700_000_040 * SECOND_US
@@ -510,3 +511,52 @@ def test_a_killed_process_leaves_no_lock(path):
 def test_the_same_process_cannot_record_twice(path):
     with closing(Store.open(path)), pytest.raises(StoreInUse, match="by this process"):
         Store.open(path)
+
+
+def one(number, name="sim:AUSDT"):
+    return Trade(name, number, BASE_US + number * 1_000, 100.0, 1.0, 1, BASE_US)
+
+
+def test_a_backup_put_in_place_while_recording_is_not_overlaid_by_the_old_log(path, tmp_path):
+    backup = tmp_path / "backup.sqlite"
+    with closing(Store.open(backup)) as store:
+        store.submit([one(number) for number in range(500)])
+        assert store.flush(5.0)
+    store = Store.open(path)
+    store.submit([one(number) for number in range(3)])
+    assert store.flush(5.0)
+    os.replace(backup, path)
+    store.submit([one(4)])
+    store.close()
+    with closing(Store.open(path)) as restored:
+        assert restored.spans()["sim:AUSDT"].trades == 500
+    assert len(list(tmp_path.glob("*-wal-left-*"))) == 1
+
+
+def test_what_may_have_found_no_room_settles_no_gap(path, monkeypatch):
+    full = [True]
+    write = Writer.write
+
+    def failing(self, entries, states):
+        if full[0]:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return write(self, entries, states)
+
+    hole = Gap("sim:AUSDT", 101, 200, 101, 200, "open")
+    store = Store.open(path, batch_ms=1, queue_trades=1_000)
+    store.submit([hole])
+    assert store.flush(5.0)
+    monkeypatch.setattr(Writer, "write", failing)
+    other = [one(number, "sim:BUSDT") for number in range(995)]
+    store.submit(other)
+    wait_for(lambda: store.health().state == "paused")
+    before = store.health().lost
+    store.submit([one(number) for number in range(101, 201)])
+    assert store.health().lost == before + 100
+    store.replace_gap(hole, [hole._replace(state="filled")])
+    full[0] = False
+    assert store.flush(20.0)
+    assert {gap.state for gap in store.gaps("sim:AUSDT")} == {"open"}
+    store.close()

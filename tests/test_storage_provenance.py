@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from market import BAR, CANDLE, MINUTE_US, SECOND_US, Gap, StoreUnusable, Trade
-from storage import Held, NullStore, Store
+from storage import ForeignRecord, Held, NullStore, Store
 from storage.schema import MIGRATIONS
 
 START_US = 1_780_000_000 * SECOND_US // MINUTE_US * MINUTE_US
@@ -159,3 +159,15 @@ def test_without_a_record_there_is_nothing_and_no_failure():
     assert not len(nothing.candles(NAME, 0, START_US))
     assert nothing.gaps() == nothing.inventory() == []
     assert nothing.load_state_dated("x") is None
+
+
+def test_the_record_of_another_process_is_said_to_be_free_once_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.null._ASK_S", 0.0)
+    path = tmp_path / "t.sqlite"
+    store = Store.open(path)
+    beside = ForeignRecord(path, "Process 7 has it.")
+    assert beside.health().text == "Process 7 has it."
+    store.close()
+    assert "nobody records into it now" in beside.health().text
+    with closing(Store.open(path)):
+        assert beside.health().text == "Process 7 has it."
