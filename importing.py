@@ -148,6 +148,11 @@ class Importer:
             text = "The import was ended. What was committed stays; importing again goes on."
         except (DataError, StoreError) as error:
             state, text = "failed", str(error)
+        except BaseException as error:
+            # Whatever it is, the screen may not go on saying that it is running.
+            text = f"The import failed unexpectedly ({type(error).__name__}); please report it."
+            self._told = replace(told, state="failed", rows=self._told.rows, text=text)
+            raise
         report = reader.report()
         left_out = sum(report.reasons.values())
         rows = self._told.rows

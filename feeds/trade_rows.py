@@ -88,7 +88,7 @@ def checked(trade: Trade) -> Trade:
     _, trade_id, time_us, price, quantity, _, received_us = trade
     # Nothing was traded at a price that is only told, as CoinGecko's are.
     if not (0.0 < price < MOST_PRICE and 0.0 <= quantity < MOST_PRICE):
-        raise DataError("price and quantity must be numbers: above zero, and not below it")
+        raise DataError("the price must be above zero and the quantity not below it")
     if not (EARLIEST_US <= time_us <= LATEST_US and EARLIEST_US <= received_us <= LATEST_US):
         raise DataError("the time is not between 2009 and 2100 in this file's unit")
     if isinstance(trade_id, int):

@@ -19,10 +19,11 @@ from typing import IO, Any, Literal, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feeds.trade_rows import Layout, checked, recognise, symbol_in
-from market import DataError, StoreError, Trade, split_instrument
+from market import DAY_US, DataError, StoreError, Trade, now_us, split_instrument
 from tables.lines import Aside, shown
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report
 from tables.reading import FILE_VENUE
@@ -36,11 +37,18 @@ MOST_BYTES = 32 * 2**30
 MOST_LINE = 4_096
 # Text packs to a tenth; what packs to less than a hundredth is made to fill a memory.
 _MOST_RATIO = 100
+# What libraries raise on files that are not what they say; bad text and sizes are ValueErrors.
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, NotImplementedError, OverflowError),
+    *(zlib.error, zipfile.BadZipFile, csv.Error, pa.ArrowException),
+)
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GROUP_ROWS = 100_000
 _GROUP_BYTES = 512 * 2**20
 _FLUSH_S = 60.0
 
+_TEXTS = ["instrument", "trade_id_text"]
+_MOST_TEXT_BYTES = 400
 _TRADES = pa.schema(
     [
         ("time_us", pa.int64()),
@@ -234,6 +242,7 @@ class TradeArchive:
         self._reasons: Counter[str] = Counter()
         self._first_us = self._last_us = 0
         self._notes: list[str] = []
+        self._latest_us = now_us() + DAY_US
 
     def __iter__(self) -> Iterator[list[Trade]]:
         """Yield the trades in the file's order."""
@@ -253,7 +262,9 @@ class TradeArchive:
                 self._last_us = max(self._last_us, *times)
                 self._rows_kept += len(batch)
                 yield batch
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
+        except DataError:
+            raise
+        except _DAMAGE as error:
             raise DataError(
                 f"{shown(self.name)} is damaged or cannot be read ({str(error)[:80]}); "
                 f"{self._rows_kept:,} trades came before. Fetch it again."
@@ -322,7 +333,13 @@ class TradeArchive:
             if layout.instrument >= len(cells):
                 raise DataError("columns are missing")
             self._check_own(cells[layout.instrument])
-        return layout.trade(cells, self._instrument)
+        return self._past(layout.trade(cells, self._instrument))
+
+    def _past(self, trade: Trade) -> Trade:
+        """Let no trade in from after today: what comes live would count as long over."""
+        if trade.time_us > self._latest_us:
+            raise DataError("it is dated after today")
+        return trade
 
     def _check_own(self, named: str) -> None:
         """Let only one recorded instrument in: ids of two would be taken for each other's."""
@@ -367,8 +384,11 @@ class TradeArchive:
     def _from_parquet(self) -> Iterator[list[Trade]]:
         with pq.ParquetFile(self._file) as file:
             self._check_parquet(file)
+        # Texts stay in their dictionaries: one long text said a million times is still one.
+        with pq.ParquetFile(self._file, read_dictionary=_TEXTS) as file:
             self._layout = "Parquet downloaded from Tandem"
             for piece in file.iter_batches(self._batch_rows):
+                self._check_texts(piece)
                 batch = []
                 for row in zip(*(piece[name].to_pylist() for name in _TRADES.names), strict=True):
                     self._count()
@@ -393,6 +413,16 @@ class TradeArchive:
                     "the limit. Write it with smaller row groups."
                 )
 
+    def _check_texts(self, piece: Any) -> None:
+        """Refuse texts no instrument or trade id has, before each row is given its own."""
+        for name in _TEXTS:
+            lengths = pc.binary_length(piece[name].dictionary)
+            if (pc.max(lengths).as_py() or 0) > _MOST_TEXT_BYTES:
+                raise DataError(
+                    f"{shown(self.name)} has a text of over {_MOST_TEXT_BYTES} bytes in its column "
+                    f"{name}; only trades downloaded here can be read."
+                )
+
     def _parquet_trade(self, row: tuple[Any, ...]) -> Trade:
         time_us, named, number, text, price, quantity, side, received_us = row
         trade_id = text if number is None else number
@@ -401,9 +431,8 @@ class TradeArchive:
         if side not in (-1, 0, 1):
             raise DataError("a value is not what its column holds")
         self._check_own(named)
-        return checked(
-            Trade(self._instrument, trade_id, time_us, price, quantity, side, received_us)
-        )
+        trade = Trade(self._instrument, trade_id, time_us, price, quantity, side, received_us)
+        return self._past(checked(trade))
 
 
 def _cells(text: str) -> list[str]:

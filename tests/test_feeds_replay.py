@@ -197,7 +197,7 @@ def test_names_are_those_of_the_recording(tmp_path: Path) -> None:
         ("aggTrades.csv", ARCHIVE, "does not say which symbol"),
         ("BTCUSDT.csv", ARCHIVE + "1,2\n", "line 4: columns are missing"),
         ("BTCUSDT.csv", ARCHIVE + "1,x,1,1,1,1789430400003,true\n", "line 4: a value is not"),
-        ("BTCUSDT.csv", ARCHIVE + "1,nan,1,1,1,1789430400003,true\n", "line 4: price and"),
+        ("BTCUSDT.csv", ARCHIVE + "1,nan,1,1,1,1789430400003,true\n", "line 4: the price"),
         ("BTCUSDT.csv", ARCHIVE + "1,1,1,1,1,17894,true\n", "line 4: the time is not"),
         ("BTCUSDT.csv", ARCHIVE + "1,1,1,1,1,1789430400003,maybe\n", "line 4: a value is not"),
         ("BTCUSDT.csv", ARCHIVE + "-1,1,1,1,1,1789430400003,true\n", "line 4: the trade id"),

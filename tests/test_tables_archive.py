@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import random
+import time
 import tracemalloc
 import zipfile
 from contextlib import closing
@@ -292,9 +293,9 @@ def test_archives_as_published(name, instrument):
     [
         ("1,2", "columns are missing"),
         ("1,x,1,1,1,1789430400003,true", "a value is not what its column holds"),
-        ("1,nan,1,1,1,1789430400003,true", "price and quantity must be positive numbers"),
-        ("1,-5,1,1,1,1789430400003,true", "price and quantity must be positive numbers"),
-        ("1,1e300,1,1,1,1789430400003,true", "price and quantity must be positive numbers"),
+        ("1,nan,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
+        ("1,-5,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
+        ("1,1e300,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
         ("1,1,1,1,1,17894,true", "the time is not between 2009 and 2100 in this file's unit"),
         ("1,1,1,1,1,1789430400003,maybe", "a value is not what its column holds"),
         ("-1,1,1,1,1,1789430400003,true", "the trade id is out of range"),
@@ -469,3 +470,51 @@ def test_an_export_imports_into_another_record_and_twice_changes_nothing(form, t
         assert two.trades(BTC, 0, 2**62) == trades
         assert two.bars(BTC, 0, 2**62).tobytes() == bars.tobytes()
         assert two.health().written == 700
+
+
+def test_a_trade_dated_after_today_is_set_aside():
+    later = int((time.time() + 2 * 86_400) * 1_000)
+    lines = FUTURES.splitlines()
+    text = "\n".join([*lines, f"999,1,1,1,1,{later},true"])
+    trades, report = everything(opened(text))
+    assert trades == FUTURES_TRADES
+    assert report.reasons == {"it is dated after today": 1}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'agg_trade_id,"price\r1\n',
+        (FUTURES + '1,"2\r3",1,1,1,1789430400003,true\n').encode(),
+        b"PAR1 and nothing of it",
+    ],
+)
+def test_what_libraries_do_not_understand_is_a_sentence_or_set_aside(raw):
+    try:
+        _, report = everything(opened(raw))
+        assert report.aside
+    except DataError as error:
+        assert "trades.csv" in str(error)
+
+
+def test_a_zip_of_a_later_kind_is_a_sentence():
+    file = zipped({"trades.csv": FUTURES})
+    raw = bytearray(file.getvalue())
+    place = raw.index(b"PK\x01\x02")
+    raw[place + 6] = 255
+    with pytest.raises(DataError, match="damaged or cannot be read"):
+        everything(io.BytesIO(bytes(raw)))
+
+
+def test_a_parquet_file_of_one_long_text_is_refused_before_it_is_spread_out():
+    rows = 2_000
+    columns = {name: [1] * rows for name in archive._TRADES.names}
+    columns |= {"instrument": ["x" * 100_000] * rows, "trade_id_text": [None] * rows}
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns, archive._TRADES), file)
+    assert file.tell() < 200_000
+    tracemalloc.start()
+    with pytest.raises(DataError, match="has a text of over 400 bytes"):
+        everything(file)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
