@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,3 +171,38 @@ def test_names_from_outside_are_never_markup() -> None:
     text = json.dumps(charts.pair_chart(columns(), pair, 0, "1"))
     assert "<" not in text
     assert "&" not in text
+
+
+def notes(figure, panel: str) -> dict[str, float]:
+    return {
+        note["text"]: note["y"]
+        for note in figure["layout"]["annotations"]
+        if note["yref"] == panel and note["xanchor"] == "right"
+    }
+
+
+def test_the_scale_of_z_names_its_thresholds_and_no_line_covers_them() -> None:
+    figure = charts.pair_chart(columns(), PAIR, 0, "v")
+    assert notes(figure, "y3") == {
+        "short 2": 2.0, "0": 0.0, "long −2": -2.0, "stop 4": 4.0, "stop −4": -4.0,
+    }  # fmt: skip
+    assert not figure["layout"]["yaxis3"]["showticklabels"]
+
+
+@pytest.mark.parametrize(("stop", "named"), [(2.2, False), (3.0, True), (np.inf, False)])
+def test_names_that_would_stand_on_each_other_are_left_out(stop: float, named: bool) -> None:
+    pair = replace(PAIR, rules=replace(PAIR.rules, stop=stop))
+    names = notes(charts.pair_chart(columns(), pair, 0, "v"), "y3")
+    assert any(name.startswith("stop") for name in names) is named
+
+
+def test_the_axis_of_time_ends_at_the_bars_whatever_is_marked() -> None:
+    shown = columns()
+    figure = charts.pair_chart(shown, PAIR, 0, "v")
+    assert figure["layout"]["xaxis"]["autorangeoptions"] == {
+        "clipmin": shown["time_us"][0] / 1_000,
+        "clipmax": shown["time_us"][-1] / 1_000,
+    }
+    assert (
+        "autorangeoptions" not in charts.pair_chart(charts.empty(), PAIR, 0, "v")["layout"]["xaxis"]
+    )

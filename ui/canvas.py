@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ Figure = dict[str, Any]
 # Up to this many bars are drawn one by one; older ones by the extremes of fixed groups.
 POINTS = 900
 
+_TITLE_PX = 20
 EMPTY = "appears once enough bars have closed"
 
 
@@ -98,10 +100,12 @@ class Canvas:
         self._heights = heights
         self._titles = [""] * len(heights)
         self._filled: set[int] = set()
+        self._scaled: set[int] = set()
+        self._span: tuple[float, float] | None = None
         self._hover = "%H:%M:%S"
 
     def title(self, panel: int, text: str) -> None:
-        """Name a panel's vertical axis."""
+        """Name a panel, above its upper left corner."""
         self._titles[panel] = _plain(text)
 
     def line(
@@ -120,6 +124,9 @@ class Canvas:
             self._filled.add(panel)
         if len(time_us):
             self._hover = hover_format(time_us)
+            start, stop = time_us[0] / 1_000, time_us[-1] / 1_000
+            low, high = self._span or (start, stop)
+            self._span = min(low, start), max(high, stop)
         x = self._column("t", times(time_us[rows]))
         y = self._column("v", numbers(values[rows]))
         line = {
@@ -209,6 +216,25 @@ class Canvas:
                 }
             )
 
+    def scale(self, panel: int, levels: Sequence[tuple[float, str, str]]) -> None:
+        """Write names at a panel's scale in place of numbers: (value, name, colour) of each."""
+        self._scaled.add(panel)
+        for value, text, colour in levels:
+            self.notes.append(
+                {
+                    "xref": "x domain",
+                    "yref": _axis("y", panel),
+                    "x": 0,
+                    "y": value,
+                    "text": text,
+                    "showarrow": False,
+                    "xanchor": "right",
+                    "xshift": -3,
+                    "borderpad": 0,
+                    "font": {"color": f"@{colour}", "size": 11},
+                }
+            )
+
     def region(self, panel: int, low: float, high: float, colour: str) -> None:
         """Shade a band of values across a panel."""
         self.shapes.append(
@@ -288,7 +314,8 @@ class Canvas:
             trace["uid"] = f"u{zlib.crc32(key.encode()):08x}"
         total = sum(self._heights)
         height = total + 84
-        gap = 0.035 if len(self._heights) > 1 else 0.0
+        # Titles of lower panels stand between them.
+        gap = _TITLE_PX / total if len(self._heights) > 1 else 0.0
         axes: dict[str, Any] = {}
         top = 1.0
         room = 1.0 - gap * (len(self._heights) - 1)
@@ -296,7 +323,6 @@ class Canvas:
             share = room * own / total
             axes[_long_axis("y", panel)] = {
                 "domain": [max(top - share, 0.0), top],
-                "title": {"text": self._titles[panel], "standoff": 6},
                 "gridcolor": "@grid",
                 "zeroline": False,
                 "linecolor": "@edge",
@@ -305,6 +331,10 @@ class Canvas:
                 "exponentformat": "none",
                 "separatethousands": True,
             }
+            if self._titles[panel]:
+                self._say_title(panel, top)
+            if panel in self._scaled:
+                axes[_long_axis("y", panel)]["showticklabels"] = False
             top -= share + gap
         for panel in set(range(len(self._heights))) - self._filled:
             self._say_empty(axes[_long_axis("y", panel)], panel)
@@ -320,13 +350,17 @@ class Canvas:
             "spikecolor": "@muted",
             "hoverformat": self._hover,
         }
+        if self._span is not None:
+            # Marks would widen the axis, and the picture would jump when one comes or goes.
+            low, high = self._span
+            axes["xaxis"]["autorangeoptions"] = {"clipmin": low, "clipmax": high}
         return {
             "version": self._version,
             "columns": self.columns,
             "traces": self.traces,
             "layout": {
                 "height": height,
-                "margin": {"l": 62, "r": 66, "t": 36, "b": 44},
+                "margin": {"l": 60, "r": 66, "t": 36, "b": 44},
                 "paper_bgcolor": "rgba(0,0,0,0)",
                 "plot_bgcolor": "rgba(0,0,0,0)",
                 "font": {"color": "@muted", "size": 12},
@@ -339,7 +373,8 @@ class Canvas:
                 "legend": {
                     "orientation": "h",
                     "traceorder": "normal",
-                    "x": 0,
+                    "x": 1,
+                    "xanchor": "right",
                     "y": 1.0,
                     "yanchor": "bottom",
                     "font": {"size": 12},
@@ -353,6 +388,21 @@ class Canvas:
                 **layout,
             },
         }
+
+    def _say_title(self, panel: int, top: float) -> None:
+        self.notes.append(
+            {
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": top,
+                "text": self._titles[panel],
+                "showarrow": False,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "font": {"color": "@muted", "size": 12},
+            }
+        )
 
     def _say_empty(self, axis: dict[str, Any], panel: int) -> None:
         """Show a sentence instead of a scale that stands for nothing."""

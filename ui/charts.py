@@ -53,7 +53,6 @@ def draw_pair(canvas: Canvas, columns: Columns, settings: PairSettings, first: i
 
 def _draw_prices(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
     y_name, x_name = f.symbol_of(settings.y), f.symbol_of(settings.x)
-    canvas.title(0, y_name)
     time_us = columns["time_us"]
     canvas.line(y_name, 0, time_us, columns["y"], "y", first)
     canvas.line(f"hedge: \u03b1 + \u03b2\u00b7{x_name}", 0, time_us, columns["hedged"], "x", first)
@@ -102,11 +101,19 @@ def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int
     rules = settings.rules
     time_us, z, event = columns["time_us"], columns["z"], columns["event"]
     canvas.region(2, -rules.exit, rules.exit, "rest")
-    canvas.level(2, rules.entry, "bad", "enter short")
-    canvas.level(2, -rules.entry, "good", "enter long")
+    canvas.level(2, rules.entry, "bad")
+    canvas.level(2, -rules.entry, "good")
+    named = [
+        (rules.entry, f"short {rules.entry:g}", "bad"),
+        (0.0, "0", "muted"),
+        (-rules.entry, f"long {f.MINUS}{rules.entry:g}", "good"),
+    ]
     if math.isfinite(rules.stop):
-        canvas.level(2, rules.stop, "muted", "stop", "dot")
-        canvas.level(2, -rules.stop, "muted", "stop", "dot")
+        for side, sign in ((1.0, ""), (-1.0, f.MINUS)):
+            canvas.level(2, side * rules.stop, "muted", dash="dot")
+            if rules.stop - rules.entry > NARROW * rules.stop:
+                named.append((side * rules.stop, f"stop {sign}{rules.stop:g}", "muted"))
+    canvas.scale(2, named)
     canvas.line("z", 2, time_us, z, "z", first, width=1.4)
     for code, name, colour, symbol in MARKS:
         hit = np.isin(event, code)
@@ -115,6 +122,9 @@ def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int
     last = float(z[-1]) if len(time_us) else math.nan
     canvas.tag(2, last, f.signed(last), "z")
 
+
+# Names of levels closer than this share of the scale would stand on each other.
+NARROW = 0.18
 
 # Codes of `backtest.EVENTS`: what each mark stands for.
 MARKS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (

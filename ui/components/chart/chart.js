@@ -58,10 +58,12 @@ function fill(value, palette, columns) {
   return value;
 }
 
-// On a phone the axis titles name the panels, and the legend keeps what shares the first of them.
+// On a phone the legend keeps what shares the first panel and stands above that panel's title.
 function narrow(layout, traces) {
-  layout.margin = { ...layout.margin, l: 52, r: 54 };
-  layout.legend = { ...layout.legend, font: { size: 11 } };
+  layout.margin = { ...layout.margin, l: 54, r: 52 };
+  const plot = layout.height - layout.margin.t - layout.margin.b;
+  const titled = layout.annotations.some((note) => note.yref === "paper" && note.x === 0 && note.y === 1);
+  layout.legend = { ...layout.legend, font: { size: 11 }, y: titled ? 1 + 18 / plot : 1, x: 0, xanchor: "left" };
   for (const trace of traces) if (trace.yaxis && trace.yaxis !== "y") trace.showlegend = false;
 }
 
