@@ -62,6 +62,8 @@ ASSESS_S = 2.0
 PRICE_FIRST_S = 2.0
 PAGE_S = 1.0
 GAPS_S = 3.0
+READ_TRIES = 5
+READ_WAIT_S = 0.2
 LAST_TRADES = 20
 # Streamlit serves what lies in `static` beside the app.
 EXPORTS = Path(__file__).parent / "static" / "exports"
@@ -255,11 +257,15 @@ class Engine:
             return NullStore(f"{reason} Live prices and signals work; nothing is recorded. {error}")
 
     def _last_recorded(self, instrument: str) -> Trade | None:
-        try:
-            return self.store.last_trade(instrument)
-        except StoreError as error:
-            log.error("The last recorded trade of %s is unknown: %s", instrument, error)
-            return None
+        # Without it the hole since then would not be found: a record that is busy is asked again.
+        for _ in range(READ_TRIES):
+            try:
+                return self.store.last_trade(instrument)
+            except StoreError as error:
+                problem = error
+                self._stop.wait(READ_WAIT_S)
+        log.error("The last recorded trade of %s is unknown: %s", instrument, problem)
+        return None
 
     def _warm_up(self) -> None:
         """Compile the kernels once; the desk waits for it, prices do not.

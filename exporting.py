@@ -41,6 +41,8 @@ log = logging.getLogger("tandem.exporting")
 KEPT_S = 1_800.0
 MOST_EXPORTS = 8
 MOST_WAITING = 20
+# The end of 2100.
+LATEST_US = 47_847 * DAY_US
 # Streamlit serves no file above 200 MiB, and stops serving a folder above 1 GiB when it starts.
 PART_BYTES = 190 * 10**6
 MOST_BYTES = 800 * 10**6
@@ -202,6 +204,8 @@ class Exporter:
         split_instrument(wanted.instrument)
         if wanted.end_us <= wanted.start_us:
             raise DataError("The range ends before it begins; choose a later end.")
+        if wanted.start_us < 0 or wanted.end_us > LATEST_US:
+            raise DataError("The range is not between 1970 and 2100; choose other ends.")
         if wanted.interval_us < SECOND_US or DAY_US % wanted.interval_us:
             raise DataError(
                 f"Bars of {wanted.interval_us / SECOND_US:g} s do not divide a day; "

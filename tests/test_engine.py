@@ -17,6 +17,7 @@ import engine as engine_module
 from config import Settings
 from desk import Desk
 from engine import Engine
+from market import StoreError, Trade
 from pair import PairSettings
 from storage import HotBuffer, NullStore
 
@@ -267,3 +268,21 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
         np.testing.assert_array_equal(
             live.columns[name][:count], columns[name][:count], err_msg=name
         )
+
+
+def test_the_last_recorded_trade_is_asked_for_again_where_the_record_is_busy(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "READ_WAIT_S", 0.0)
+    running = made()
+    found = wait_until(lambda: running.store.last_trade(PAIR.y), "a recorded trade")
+    answers = [StoreError("busy"), StoreError("busy"), found]
+
+    def answer(instrument: str) -> Trade:
+        one = answers.pop(0)
+        if isinstance(one, StoreError):
+            raise one
+        return one
+
+    monkeypatch.setattr(running.store, "last_trade", answer)
+    assert running._last_recorded(PAIR.y) == found

@@ -30,7 +30,7 @@ from market import (
     StoreUnusable,
     Trade,
 )
-from storage import Store
+from storage import NullStore, Store
 from tables.archive import TradeArchive
 
 NAME = "sim:ETHUSDT"
@@ -422,3 +422,10 @@ def test_places_cannot_be_guessed(exporter: Exporter, folder: Path) -> None:
     places = {ended(exporter, wanted, owner).parts[0].place.split("/")[-2] for owner in "abc"}
     assert len(places) == 3
     assert all(len(place) >= 32 for place in places)
+
+
+@pytest.mark.parametrize("ends", [(-5, 10), (2**61, 2**62)])
+def test_a_range_outside_all_calendars_is_refused(tmp_path, ends):
+    exporter = Exporter(tmp_path, NullStore("no record"))
+    with pytest.raises(DataError, match="between 1970 and 2100"):
+        exporter.export("a", Wanted("sim:AUSDT", "trades", *ends, "csv"))
