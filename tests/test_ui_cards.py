@@ -103,7 +103,8 @@ def test_a_live_page_is_complete_and_plain_data() -> None:
     text = text_of(page)
     assert "48 ms" in text
     assert "312" in text
-    assert "+12.50 after costs" in text
+    assert "+12.50 USDT" in text
+    assert " UTC, 10,000 USDT per Y leg" in text
 
 
 @pytest.mark.parametrize(
@@ -169,26 +170,28 @@ def test_before_the_first_trade_it_says_what_it_waits_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal", "label", "verb"), [(1, "LONG", "buy "), (-1, "SHORT", "sell "), (0, "FLAT", "")]
+    ("signal", "label", "verb"),
+    [(1, "LONG", ["buy", "sell"]), (-1, "SHORT", ["sell", "buy"]), (0, "FLAT", None)],
 )
 def test_the_signal_names_the_trade_in_units_of_each_leg(
-    signal: int, label: str, verb: str
+    signal: int, label: str, verb: list[str] | None
 ) -> None:
     shot = snapshot()
     columns = dict(shot.view.columns)
     columns["signal"] = np.append(columns["signal"][:-1], np.int8(signal))
     card = cards.signal(replace(shot, view=replace(shot.view, columns=columns)))
     assert label in card["label"]
-    first = card["lines"][0]
-    assert first[0][0].startswith(verb or "a ")
-    assert first[1][0] == "1.000 ETH"
-    quantity = float(first[3][0].split()[0])
-    assert quantity == pytest.approx(shot.view.beta, rel=1e-3)
+    (lead, y_verb, one, y_asset, y_price), (_, x_verb, quantity, x_asset, _) = card["legs"]
+    assert verb is None or [y_verb, x_verb] == verb
+    assert bool(lead) is (signal == 0)
+    assert (one, y_asset, x_asset) == ("1.000", "ETH", "BTC")
+    assert y_price == f.price(shot.y.trade.price)
+    assert float(quantity) == pytest.approx(shot.view.beta, rel=1e-3)
 
 
 def test_a_log_beta_is_turned_into_units() -> None:
     shot = snapshot(replace(PAIR, rules=Rules(log_prices=True)))
-    quantity = float(cards.signal(shot)["lines"][0][3][0].split()[0])
+    quantity = float(cards.signal(shot)["legs"][1][2])
     assert quantity == pytest.approx(
         shot.view.beta * shot.y.trade.price / shot.x.trade.price, rel=1e-3
     )

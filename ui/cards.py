@@ -76,9 +76,9 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         {"parts": [[" and ".join(one.title for one in feeds), "", False]]},
         _price_item(snapshot.y, "y"),
         _price_item(snapshot.x, "x"),
-        {"parts": [[f.number(feed.trades_per_s, 0), "", True], [" trades/s", "", False]]},
+        {"parts": [[f.number(feed.trades_per_s, 0), "", True, 3], [" trades/s", "", False]]},
         {
-            "parts": [["delay ", "", False], [_milliseconds(feed.delay_ms), "", True]],
+            "parts": [["delay ", "", False], [_milliseconds(feed.delay_ms), "", True, 5]],
             "hint": "Median time from the exchange's trade to this machine, clock skew removed.",
         },
         {"parts": _ages(snapshot), "id": "ages"},
@@ -211,9 +211,10 @@ def signal(snapshot: Snapshot) -> dict[str, Any]:
         "label": label,
         "tone": tone,
         "z": [["z now ", "muted", False], [f.signed(z), "", True]],
-        "lines": _trade_lines(snapshot, z) if ready else _waiting_lines(snapshot),
+        "legs": _trade_legs(snapshot, z) if ready else [],
+        "lines": [[[_when(settings), "", False]]] if ready else _waiting_lines(snapshot),
         "gauge": _gauge(settings, z),
-        "paper": _paper_line(snapshot),
+        **_paper(snapshot),
     }
 
 
@@ -224,9 +225,10 @@ def _no_signal(snapshot: Snapshot) -> dict[str, Any]:
         "label": "NO SIGNAL",
         "tone": "warn",
         "z": [["z now ", "muted", False], [f.NONE, "", True]],
+        "legs": [],
         "lines": [[[reason, "", False]], [["Choose another X.", "", False]]],
         "gauge": _gauge(snapshot.settings, math.nan),
-        "paper": [["Paper account", "", False], [f.NONE, "muted", False]],
+        **NO_PAPER,
     }
 
 
@@ -276,8 +278,8 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
     ]
 
 
-def _trade_lines(snapshot: Snapshot, z: float) -> list[list[Part]]:
-    """Describe the trade in units of each leg, and when it would open and close."""
+def _trade_legs(snapshot: Snapshot, z: float) -> list[list[str]]:
+    """Describe the trade leg by leg: lead, verb, quantity, asset, price."""
     settings, view = snapshot.settings, snapshot.view
     rules = settings.rules
     assert view is not None
@@ -287,41 +289,52 @@ def _trade_lines(snapshot: Snapshot, z: float) -> list[list[Part]]:
     side = signal or (-1 if z > 0 else 1)
     quantities = rules.quantities(side, snapshot.y.trade.price, snapshot.x.trade.price, view.beta)
     verbs = ["buy" if quantity > 0 else "sell" for quantity in quantities]
-    lead = "" if signal else f"a {'long' if side > 0 else 'short'} would "
-    trade = [
-        [f"{lead}{verbs[0]} ", "", False],
-        [f"1.000 {f.asset(settings.y)}", "", True],
-        [f" at {_price(snapshot.y)}, {verbs[1]} ", "", False],
-        [f"{f.significant(abs(quantities[1] / quantities[0]))} {f.asset(settings.x)}", "", True],
-        [f" at {_price(snapshot.x)}", "", False],
+    lead = "" if signal else f"a {'long' if side > 0 else 'short'} would"
+    amounts = "1.000", f.significant(abs(quantities[1] / quantities[0]))
+    return [
+        [lead if leg is snapshot.y else "", verb, amount, f.asset(leg.instrument), _price(leg)]
+        for leg, verb, amount in zip((snapshot.y, snapshot.x), verbs, amounts, strict=True)
     ]
-    stop = f" \u00b7 stop at {rules.stop:g}" if math.isfinite(rules.stop) else ""
-    how = (
-        f"enters beyond {rules.entry:g} \u00b7 exits at {rules.exit:g} or past it{stop} "
-        "\u00b7 decided at each bar's close"
-    )
-    return [trade, [[how, "", False]]]
+
+
+def _when(settings: PairSettings) -> str:
+    """Say when the trade would open and close."""
+    rules = settings.rules
+    stop = f" \u00b7 stops at {rules.stop:g}" if math.isfinite(rules.stop) else ""
+    return f"enters beyond {rules.entry:g} \u00b7 exits at {rules.exit:g}{stop}, at a bar's close"
 
 
 def _price(leg: LegNow) -> str:
     return f.price(leg.trade.price) if leg.trade else f.NONE
 
 
-def _paper_line(snapshot: Snapshot) -> list[Part]:
-    view = snapshot.view
+NO_PAPER: dict[str, Any] = {
+    "paper": [["Paper account", "", False], [f.NONE, "muted", False]],
+    "since": "",
+}
+
+
+def _paper(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe the paper account: what it holds and has earned, since when, in which units."""
+    view, settings = snapshot.view, snapshot.settings
     if view is None or not len(view.columns["equity"]):
-        return [["Paper account", "", False], [f.NONE, "muted", False]]
-    position = view.position
+        return NO_PAPER
     trips = f"{snapshot.paper_trades:,} round trip{'s' * (snapshot.paper_trades != 1)}"
-    since = f"since {f.day_clock(snapshot.paper_since_us)}, {trips}"
-    if position is None:
-        text = f"Paper account {since}: flat"
-    else:
-        side = "long" if position.side > 0 else "short"
-        text = f"Paper account {since}: {side} from z {f.signed(position.entry_z)}"
+    held = "flat"
+    if view.position is not None:
+        side = "long" if view.position.side > 0 else "short"
+        held = f"{side} from z {f.signed(view.position.entry_z)}"
+    unit = f.quote(settings.y)
     profit = snapshot.paper
     tone = "good" if profit > 0 else "bad" if profit < 0 else "muted"
-    return [[text, "", False], [f"{f.signed(profit)} after costs", tone, True]]
+    return {
+        "paper": [
+            [f"Paper account after costs: {held}", "", False],
+            [f"{f.signed(profit)} {unit}", tone, True],
+        ],
+        "since": f"{trips} since {f.day_minute(snapshot.paper_since_us)} UTC, "
+        f"{f.number(settings.rules.notional, 0)} {unit} per Y leg",
+    }
 
 
 # Is the relation real? ------------------------------------------------------------------
@@ -348,7 +361,11 @@ def truth(snapshot: Snapshot) -> dict[str, Any]:
             "rows": [_row("R\u00b2", f.number(relation.quality.r_squared, 6))],
             "note": "These two move as one: the same asset. No test of a relation applies.",
         }
-    return {"rows": _truth_rows(snapshot, relation), "note": verdict(relation)}
+    return {
+        "rows": _truth_rows(snapshot, relation),
+        "note": verdict(relation),
+        "tone": "bad" if relation.soundness.state == "breaking" else "",
+    }
 
 
 def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:

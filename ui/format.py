@@ -103,14 +103,28 @@ def day_clock(time_us: int) -> str:
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def day_minute(time_us: int) -> str:
+    """Write a day and a time of day, UTC, for a time of the last months: ``21 Nov 06:23``."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%d %b %H:%M")
+
+
 def asset(instrument: str) -> str:
     """Shorten an instrument to what a trader calls it: ``binance-usdm:ETHUSDT`` to ``ETH``."""
+    return _parts(instrument)[0]
+
+
+def quote(instrument: str) -> str:
+    """Return the currency an instrument is priced in: ``USDT``; words where it is not known."""
+    return _parts(instrument)[1] or "quote currency"
+
+
+def _parts(instrument: str) -> tuple[str, str]:
     symbol = instrument.partition(":")[2]
-    for quote in ("USDT", "USDC", "USD", "EUR"):
-        base = symbol.removesuffix(quote).rstrip("-/_.")
+    for name in ("USDT", "USDC", "USD", "EUR"):
+        base = symbol.removesuffix(name).rstrip("-/_.")
         if base and base != symbol:
-            return base
-    return symbol
+            return base, name
+    return symbol, ""
 
 
 def symbol_of(instrument: str) -> str:

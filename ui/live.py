@@ -81,9 +81,16 @@ def _live(view: View) -> None:
     say_doubts()
 
     # A download must not be drawn anew between the click and the file.
-    @st.fragment(run_every=None if tab == "export" else max(view.refresh_s, 1.0))
+    is_still = tab == "export" and _has_bars(
+        running.look(session_id(), view.settings, view.watchlist)
+    )
+
+    @st.fragment(run_every=None if is_still else max(view.refresh_s, 1.0))
     def detail() -> None:
-        DETAILS[tab](running.look(session_id(), view.settings, view.watchlist), view)
+        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        if tab == "export" and not is_still and _has_bars(snapshot):
+            st.rerun()
+        DETAILS[tab](snapshot, view)
 
     detail()
 
@@ -103,6 +110,10 @@ def _first_look(running: Engine, view: View) -> Snapshot:
         time.sleep(0.02)
         snapshot = running.look(session_id(), view.settings, view.watchlist)
     return snapshot
+
+
+def _has_bars(snapshot: Snapshot) -> bool:
+    return snapshot.view is not None and bool(len(snapshot.view.columns["time_us"]))
 
 
 def _chart(snapshot: Snapshot, view: View) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from app_process import App
+from app_process import App, running_app
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -176,3 +177,9 @@ def test_a_view_survives_a_look_at_another_page(page: Page, simulated_app: App) 
     expect(page.get_by_role("radio", name="Trades")).to_be_checked()
     for part in ("model=ols", "sizing=unit", "lookback=100", "tab=trades", "y=SOLUSDT"):
         page.wait_for_url(re.compile(part))
+
+
+def test_the_export_opens_by_itself_once_there_is_something(page: Page, tmp_path: Path) -> None:
+    with running_app(tmp_path, {"TANDEM_VENUE": "sim"}) as app:
+        page.goto(f"{app.url}/?tab=export&bar=1s")
+        expect(page.get_by_role("button", name="Aligned bars")).to_be_visible(timeout=60_000)

@@ -35,14 +35,17 @@ function node(tag, className) {
   return made;
 }
 
-// A line is a list of [text, tone, strong]: spans, bold where strong.
+// A line is a list of [text, tone, strong, width]: spans, bold where strong, at least `width` digits wide,
+// so that what stands behind a number does not move with it.
 function line(target, parts) {
   const spans = children(target, parts.length, () => node("span"));
-  parts.forEach(([text, tone, strong], index) => {
+  parts.forEach(([text, tone, strong, width], index) => {
     set(spans[index], text);
     mark(spans[index], "data-tone", tone || null);
     spans[index].style.fontWeight = strong ? "650" : "";
     spans[index].style.color = strong && !tone ? "var(--text)" : "";
+    spans[index].style.minWidth = width ? `${width}ch` : "";
+    spans[index].classList.toggle("number", Boolean(width));
   });
 }
 
@@ -124,17 +127,27 @@ function gauge(target, scale) {
   });
 }
 
+// The trade, a row for each leg: lead, verb, quantity, asset, price.
+function legs(target, list) {
+  const cells = children(target, list.length * 5, () => node("span"));
+  list.flat().forEach((text, index) => set(cells[index], index % 5 === 4 ? `at ${text}` : text));
+}
+
 function cards(root, data) {
   set(root.querySelector(".signal"), data.signal.label);
   mark(root.querySelector(".signal"), "data-tone", data.signal.tone || null);
   line(root.querySelector(".zed"), data.signal.z);
+  legs(root.querySelector(".legs"), data.signal.legs);
   const lines = children(root.querySelector(".lines"), data.signal.lines.length, () => node("div", "line"));
   data.signal.lines.forEach((parts, index) => line(lines[index], parts));
   gauge(root.querySelector(".gauge"), data.signal.gauge);
   line(root.querySelector(".paper"), data.signal.paper);
+  set(root.querySelector(".since"), data.signal.since);
   for (const name of ["truth", "cost"]) {
     rows(root.querySelector(`.${name} .rows`), data[name].rows);
-    set(root.querySelector(`.${name} .note`), data[name].note);
+    const note = root.querySelector(`.${name} .note`);
+    set(note, data[name].note);
+    mark(note, "data-tone", data[name].tone || null);
   }
 }
 
