@@ -68,6 +68,7 @@ FORMATS = (
     "%Y%m%d %H:%M",
     "%Y%m%d %H:%M:%S",
     "%Y%m%d %H%M%S",
+    "%Y%m%d %H%M",
     "%a %b %d %Y",
 )
 # Day and month first, which only the values can tell apart.

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from market import DataError
 from tables import containers, lines
+from tables.containers import Content
 from tables.model import Corrections, Table
+from tables.quick import read_quick
 from tables.reading import read_text
+from trading.work import UNWATCHED, Watch
 
 LIMIT_BYTES = 400_000_000
 _GUESS = Corrections()
@@ -18,6 +21,7 @@ def read(
     name: str,
     limit_bytes: int = LIMIT_BYTES,
     corrections: Corrections = _GUESS,
+    watch: Watch = UNWATCHED,
 ) -> Table:
     """Read a file of bars or trades, in any of the shapes people have.
 
@@ -31,6 +35,8 @@ def read(
         Largest file read, packed or not.
     corrections : Corrections
         What is known about the file and need not be guessed.
+    watch : Watch
+        Shown progress and asked whether to go on, several times a second for big files of trades.
 
     Returns
     -------
@@ -43,8 +49,10 @@ def read(
         The file could be read if it were told what its columns are, or how dates are written.
     DataError
         The file cannot be used at all; the sentence says why and what to do.
+    Cancelled
+        The watch said so.
     """
-    found = read_files(data, name, limit_bytes, corrections)
+    found = read_files(data, name, limit_bytes, corrections, watch)
     if len(found) > 1:
         inside = ", ".join(lines.shown(table.report.name) for table in found[:4])
         raise DataError(
@@ -59,6 +67,7 @@ def read_files(
     name: str,
     limit_bytes: int = LIMIT_BYTES,
     corrections: Corrections = _GUESS,
+    watch: Watch = UNWATCHED,
 ) -> list[Table]:
     """Read a file that may be a zip of several tables; see `read`, whose arguments it takes.
 
@@ -68,7 +77,14 @@ def read_files(
         In the order of the zip; one where it is no zip. Corrections go for all of them.
     """
     raw = lines.load(data, name, limit_bytes)
+    found = containers.contents(raw, name, limit_bytes)
     return [
-        read_text(content.raw, content.name, corrections, content.note)
-        for content in containers.contents(raw, name, limit_bytes)
+        _table(content, corrections, watch.part(place / len(found), (place + 1) / len(found)))
+        for place, content in enumerate(found)
     ]
+
+
+def _table(content: Content, corrections: Corrections, watch: Watch) -> Table:
+    watch.check()
+    quick = read_quick(content.raw, content.name, corrections, content.note, watch)
+    return quick or read_text(content.raw, content.name, corrections, content.note, watch)

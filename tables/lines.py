@@ -78,7 +78,7 @@ def load(data: bytes | Path, name: str, limit_bytes: int) -> bytes:
         raw = data.read_bytes() if isinstance(data, Path) else data
     except OSError as error:
         raise DataError(f"{shown(name)} cannot be read: {error.strerror}.") from None
-    if not raw.strip():
+    if not raw[:SNIFF_BYTES].strip() and not raw.strip():
         raise DataError(f"{shown(name)} is empty; choose a CSV file with prices.")
     return raw
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bars import aggregate, resample
+from bars import resample
 from market import DAY_US, MINUTE_US, DataError
+from tables.grid import bars_of
 from tables.lines import shown
 from tables.model import Bars, Table, interval_text, time_text
 
@@ -73,7 +74,7 @@ def _holding(tables: Sequence[Table], name: str) -> Table:
 def _bars(table: Table, name: str, interval_us: int) -> Bars:
     """Return one instrument's bars at the interval, or finer ones put together."""
     if name in table.trades:
-        return aggregate(table.trades[name], interval_us)
+        return bars_of(table.trades[name], interval_us)
     own_us = table.interval_us
     if own_us in (0, interval_us) or interval_us >= MONTH_US:
         return table.bars[name]

@@ -40,6 +40,7 @@ from tables.model import (
     Unclear,
 )
 from tables.roles import Column
+from trading.work import UNWATCHED, Watch
 
 FILE_VENUE = "file"
 SAMPLE_ROWS = 5
@@ -53,7 +54,7 @@ _PRICES = ("open", "high", "low", "close", "price")
 _AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 _MAKER_SIDES = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
 _SIDES = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
-_AGAIN = (
+AGAIN = (
     "the same bar again",
     "another bar of the same time; the first is kept",
     "the same trade id again",
@@ -71,9 +72,13 @@ _EXCEL = (
 _SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
 
 
-def read_text(raw: bytes, name: str, told: Corrections, note: str = "") -> Table:
+def read_text(
+    raw: bytes, name: str, told: Corrections, note: str = "", watch: Watch = UNWATCHED
+) -> Table:
     """Read the text of one table; see `tables.read`."""
     reading = Reading(lines.split(raw, name, told), name, told)
+    watch.progress(1, 3)
+    watch.check()
     if note:
         reading.notes.append(note)
     return reading.table()
@@ -102,14 +107,14 @@ class Reading:
         self.kept = np.zeros(len(self.lines.numbers), bool)
         layout, columns = self.columns()
         try:
-            data = self._data(self._frame(columns), columns)
+            data = self._in_order(self.data(self.frame(columns), columns))
         except DataError as error:
             raise self._unclear(str(error), columns) from None
         if roles.is_trades(columns):
             bars, trades = {}, dict(self._trades(data, columns))
         else:
             bars, trades = dict(self._bars(data, columns)), {}
-        return Table(bars, trades, self._report(bars, trades, layout, columns))
+        return Table(bars, trades, self.report(bars, trades, layout, columns))
 
     # Columns
 
@@ -169,10 +174,13 @@ class Reading:
                 columns,
             )
 
-    def _frame(self, columns: list[Column]) -> pd.DataFrame:
+    def frame(self, columns: list[Column]) -> pd.DataFrame:
         """Parse the used columns; text stays text where it is no plain number."""
         used = [column for column in columns if column.role]
-        as_text: dict[int, type] = {c.index: str for c in used if c.role in ("symbol", "side")}
+        texts_of = {"symbol", "side"}
+        if any(column.role == "clock" for column in used):
+            texts_of |= {"time", "clock"}  # 093000 has a zero in front
+        as_text: dict[int, type] = {c.index: str for c in used if c.role in texts_of}
         frame = self._parse([column.index for column in used], as_text)
         number_columns = [c for c in used if c.role in (*_PRICES, *_AMOUNTS)]
         texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
@@ -237,13 +245,14 @@ class Reading:
         ends = np.flatnonzero(np.frombuffer(self.lines.text, np.uint8) == ord("\n"))
         return np.concatenate((np.array([-1]), ends))
 
-    def _data(self, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    def data(self, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
         """Return one row per line with a valid time, numbers as floats, `row` its position."""
         time_column = next(c for c in columns if c.role == "time")
         text = frame[time_column.index]
         clock = next((c for c in columns if c.role == "clock"), None)
         if clock is not None:
             text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
+        self._require_whole_times(time_column)
         found = cells.times(text, time_column.name, self.told)
         self.times, self.zone = found.taken_for, found.zone
         self.notes += [found.note] if found.note else []
@@ -261,17 +270,27 @@ class Reading:
         }
         for column in columns:
             if column.role in (*_PRICES, *_AMOUNTS, "age"):
-                data[_key(column)] = cells.numbers(frame[column.index], self.decimal)
+                data[key_of(column)] = cells.numbers(frame[column.index], self.decimal)
                 if frame[column.index].dtype.kind not in "iufb":
-                    self.texts[_key(column)] = frame[column.index]
-                self._note_no_numbers(frame[column.index], data[_key(column)], column)
+                    self.texts[key_of(column)] = frame[column.index]
+                self._note_no_numbers(frame[column.index], data[key_of(column)], column)
             elif column.role in ("last_trade", "received"):
-                data[_key(column)] = cells.times(
+                data[key_of(column)] = cells.times(
                     frame[column.index], column.name, self.told
                 ).time_us
             elif column.role and column.role not in ("time", "clock"):
-                data[_key(column)] = frame[column.index].to_numpy()
-        return self._in_order(pd.DataFrame(data, copy=False)[found.valid])
+                data[key_of(column)] = frame[column.index].to_numpy()
+        return pd.DataFrame(data, copy=False)[found.valid]
+
+    def _require_whole_times(self, column: Column) -> None:
+        """Refuse times like 1.7E+12: what is left of them is the same for weeks."""
+        sample = [row[column.index] for row in self.lines.sample if row[column.index]]
+        ruined = [cell for cell in sample if re.fullmatch(_SHORTENED, cell)]
+        if len(ruined) > 0.5 * len(sample):
+            raise DataError(
+                f"A spreadsheet shortened the times in column {shown(column.name)} to a few digits "
+                f"(like {shown(ruined[0])}); they are lost. Use the file as it was downloaded."
+            )
 
     def _set_aside_times(self, text: pd.Series[Any], found: cells.ReadTimes) -> None:
         """Set aside the rows without a time, those apart whose time a spreadsheet cut short."""
@@ -360,27 +379,26 @@ class Reading:
         """Take the rows apart by symbol column, by symbols in names, or as one."""
         used = [column for column in columns if column.role]
         symbols = [column.symbol for column in used if column.symbol and column.role == "close"]
-        stem = re.sub(r"\.(csv|txt|tsv)$", "", Path(self.name).name, flags=re.IGNORECASE)
         names: set[str] = set()
         if symbols:
             for symbol in symbols:
                 given = f"{symbol}_instrument"
                 named = str(data[given].iloc[0]) if given in data else symbol
-                yield _unique(named, names), [c for c in used if c.symbol in ("", symbol)], data
+                yield unique(named, names), [c for c in used if c.symbol in ("", symbol)], data
         elif any(c.role == "symbol" for c in used):
             missing = data["symbol"].isna().to_numpy()
             self._set_aside(missing, "the instrument is missing", data["row"])
             groups = list(data[~missing].groupby("symbol", sort=False))
             for label, part in sorted(groups, key=lambda group: int(group[1]["row"].min())):
-                yield _unique(str(label), names), used, part
+                yield unique(str(label), names), used, part
         else:
-            yield _unique(stem, names), used, data
+            yield unique(stem(self.name), names), used, data
 
     # Bars
 
     def _bars(self, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Bars]]:
         for name, used, part in self._parts(data, columns):
-            keys = {column.role: _key(column) for column in used}
+            keys = {column.role: key_of(column) for column in used}
             if any(
                 column.symbol for column in used
             ):  # a leg may lack a price where another has one
@@ -434,35 +452,47 @@ class Reading:
         """Keep the first bar of each time."""
         again = part.duplicated("time_us").to_numpy()
         same = part.duplicated(["time_us", keys["close"]]).to_numpy()
-        self._set_aside(again & same, _AGAIN[0], part["row"])
-        self._set_aside(again & ~same, _AGAIN[1], part["row"])
+        self._set_aside(again & same, AGAIN[0], part["row"])
+        self._set_aside(again & ~same, AGAIN[1], part["row"])
         return part[~again]
 
     # Trades
 
     def _trades(self, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Trades]]:
         for name, used, part in self._parts(data, columns):
-            keys = {column.role: _key(column) for column in used}
-            amount = keys.get("quantity", keys.get("volume"))
-            # Prices that are only told come with no quantity at all: it is unknown.
-            if amount and (part[amount] == 0.0).all():
-                amount = None
-            checked = [keys["price"]] + ([amount] if amount else [])
-            part = self._valid_prices(part, checked)
-            if "id" in keys and not self._are_ids_ruined(part[keys["id"]]):
-                again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
-                self._set_aside(again, _AGAIN[2], part["row"])
-                part = part[~again]
-            if not len(part):
-                continue
-            self.kept[part["row"].to_numpy()] = True
-            trades = np.zeros(len(part), TRADE)
-            trades["time_us"] = part["time_us"]
-            trades["price"] = part[keys["price"]]
-            trades["quantity"] = part[amount] if amount else np.nan
-            trades["side"] = self._sides(part, keys)
-            trades["received_us"] = part[keys.get("received", "time_us")]
-            yield name, trades
+            keys = {column.role: key_of(column) for column in used}
+            part = self._once_by_id(self.valid_trades(part, keys), keys)
+            if len(part):
+                self.kept[part["row"].to_numpy()] = True
+                yield name, self.trade_array(part, keys)
+
+    def valid_trades(self, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+        """Set aside the rows without a price or a quantity; `keys` is the column of each role."""
+        amount = self._amount(part, keys)
+        return self._valid_prices(part, [keys["price"]] + ([amount] if amount else []))
+
+    def _amount(self, part: pd.DataFrame, keys: dict[str, str]) -> str | None:
+        # Prices that are only told come with no quantity at all: it is unknown.
+        amount = keys.get("quantity", keys.get("volume"))
+        return None if amount and (part[amount] == 0.0).all() else amount
+
+    def _once_by_id(self, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+        if "id" not in keys or self._are_ids_ruined(part[keys["id"]]):
+            return part
+        again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
+        self._set_aside(again, AGAIN[2], part["row"])
+        return part[~again]
+
+    def trade_array(self, part: pd.DataFrame, keys: dict[str, str]) -> Trades:
+        """Return rows as trades, in their order."""
+        amount = self._amount(part, keys)
+        trades = np.zeros(len(part), TRADE)
+        trades["time_us"] = part["time_us"]
+        trades["price"] = part[keys["price"]]
+        trades["quantity"] = part[amount] if amount else np.nan
+        trades["side"] = self._sides(part, keys)
+        trades["received_us"] = part[keys.get("received", "time_us")]
+        return trades
 
     def _are_ids_ruined(self, ids: pd.Series[Any]) -> bool:
         """Tell ids a spreadsheet cut short, as 1.23E+11: many are then alike, and prove nothing."""
@@ -496,13 +526,14 @@ class Reading:
 
     # Report
 
-    def _report(
+    def report(
         self,
         bars: dict[str, Bars],
         trades: dict[str, Trades],
         layout: str,
         columns: list[Column],
     ) -> Report:
+        """Return what was made of the file."""
         arrays = [*bars.values(), *trades.values()]
         if sum(map(len, arrays)) < 2:
             raise DataError(self._nothing_left())
@@ -535,7 +566,7 @@ class Reading:
             notes=tuple(self.notes),
             vendor=self._vendor(layout),
             time_zone=self.zone,
-            duplicates=sum(reasons[reason] for reason in _AGAIN),
+            duplicates=sum(reasons[reason] for reason in AGAIN),
             sample=self._sample(),
         )
 
@@ -553,7 +584,8 @@ class Reading:
         )
 
 
-def _key(column: Column) -> str:
+def key_of(column: Column) -> str:
+    """Return the name a column goes by in the data: its role, and its symbol in a wide table."""
     return f"{column.role} {column.symbol}" if column.symbol else column.role
 
 
@@ -569,7 +601,12 @@ def _taken_for(column: Column) -> str:
     return f"{what} of {column.symbol}" if column.symbol else what
 
 
-def _unique(label: str, names: set[str]) -> str:
+def stem(name: str) -> str:
+    """Return a file's name without folders and the endings of tables."""
+    return re.sub(r"\.(csv|txt|tsv|parquet)$", "", Path(name).name, flags=re.IGNORECASE)
+
+
+def unique(label: str, names: set[str]) -> str:
     """Return an instrument name: the label where it is one, else under ``file:``."""
     try:
         split_instrument(label)

@@ -206,14 +206,20 @@ def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
 
 
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+_BARE_CLOCK = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
+_BARE_DATE = re.compile(r"(19|20)\d{6}")
 
 
 def _date_and_clock(columns: list[Column], sample: Rows) -> list[Column]:
     """Find a date and a time of day in two columns."""
     times = [column for column in columns if column.role == "time"]
-    clock = next(
-        (c for c in times if sample and all(_CLOCK.fullmatch(row[c.index]) for row in sample)), None
-    )
+
+    def all_are(pattern: re.Pattern[str], column: Column) -> bool:
+        return bool(sample) and all(pattern.fullmatch(row[column.index]) for row in sample)
+
+    clock = next((column for column in times if all_are(_CLOCK, column)), None)
+    if clock is None and any(all_are(_BARE_DATE, column) for column in times):
+        clock = next((column for column in times if all_are(_BARE_CLOCK, column)), None)
     if clock is None or len(times) < 2:
         return columns
     return [replace(column, role="clock") if column is clock else column for column in columns]

@@ -1,0 +1,367 @@
+"""The importer: what it makes of every format it knows of, and its speed on a big file of ticks.
+
+python -m benchmarks.tables --formats    every real file and every shape made here
+python -m benchmarks.tables --speed      5 million trades to aligned bars, time and memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import os
+import resource
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+import tables
+from bars import align
+from benchmarks.machine import describe
+from market import SECOND_US, DataError
+
+SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+START_S = 1_704_067_200  # 2024-01-01
+ROWS = 30
+TICKS = 5_000_000
+
+
+# Formats ----------------------------------------------------------------------------------
+
+
+def _stamp(i: int, form: str) -> str:
+    return time.strftime(form, time.gmtime(START_S + 3_600 * i))
+
+
+def _day(i: int, form: str) -> str:
+    return time.strftime(form, time.gmtime(START_S + 86_400 * i))
+
+
+def _ohlc(i: int) -> str:
+    return f"{100 + i}.5,{103 + i}.25,{99 + i}.75,{102 + i}.0"
+
+
+def _bars(header: str, row: str, newest_first: bool = False) -> str:
+    """Fill `row`: {s} epoch seconds, {day}, {iso}, {clock}, {o} four prices, {i} the row."""
+    order = range(ROWS)[::-1] if newest_first else range(ROWS)
+    lines = (
+        row.format(
+            i=i,
+            s=START_S + 3_600 * i,
+            day=_day(i, "%Y-%m-%d"),
+            dots=_day(i, "%d.%m.%Y"),
+            compact=_day(i, "%Y%m%d"),
+            english=_day(i, "%b %d, %Y"),
+            slashes=_day(i, "%m/%d/%Y"),
+            cjk=_day(i, "%Y年%m月%d日"),
+            korean=_day(i, "%Y- %m- %d"),
+            iso=_stamp(i, "%Y-%m-%d %H:%M:%S"),
+            ampm=_stamp(i, "%Y-%m-%d %I-%p"),
+            mt=_stamp(i, "%Y.%m.%d,%H:%M"),
+            mt5=_stamp(i, "%Y.%m.%d\t%H:%M:%S"),
+            o=_ohlc(i),
+            tabs=_ohlc(i).replace(",", "\t"),
+            semi=_ohlc(i).replace(",", ";").replace(".", ","),
+            quoted='"' + _ohlc(i).replace(",", '","') + '"',
+            comma='"' + _ohlc(i).replace(",", '","').replace(".", ",") + '"',
+            serial=45_292 + i / 24,
+        )
+        for i in order
+    )
+    return (header and header + "\n") + "".join(line + "\n" for line in lines)
+
+
+def _made() -> Iterator[tuple[str, bytes]]:
+    """Yield shapes of files, by a name that says what they are."""
+    investing = {
+        "de": '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"',
+        "fr": '"Date","Dernier","Ouv."," Plus Haut","Plus Bas","Vol.","Variation %"',
+        "es": '"Fecha","Último","Apertura","Máximo","Mínimo","Vol.","% var."',
+        "it": '"Data","Ultimo","Apertura","Massimo","Minimo","Vol.","Var. %"',
+        "pl": '"Data","Ostatnio","Otwarcie","Max.","Min.","Wol.","Zmiana%"',
+        "ru": '"Дата","Цена","Откр.","Макс.","Мин.","Объём","Изм. %"',
+        "tr": '"Tarih","Şimdi","Açılış","Yüksek","Düşük","Hac.","Fark %"',
+        "nl": '"Datum","Laatst","Open","Hoog","Laag","Vol.","Verschil %"',
+    }
+    for language, header in investing.items():
+        row = '"{dots}","10{i},0","10{i},5","10{i},9","9{i},1","1,25K","0,50%"'
+        row = row.replace('"9{i},1"', '"1{i},1"')
+        yield f"investing-{language}.csv", _bars(header, row, newest_first=True).encode("utf-8-sig")
+    east = '"{0}","{1}","{2}","{3}","{4}","{5}","{6}"'
+    row = ',"10{i}.0","10{i}.5","10{i}.9","1{i}.1","1.25K","0.50%"'
+    chinese = east.format("日期", "收盘", "开盘", "高", "低", "交易量", "涨跌幅")
+    yield "investing-zh.csv", _bars(chinese, '"{day}"' + row, True).encode()
+    yield "investing-zh-gbk.csv", _bars(chinese, '"{cjk}"' + row, True).encode("gbk")
+    japanese = east.format("日付け", "終値", "始値", "高値", "安値", "出来高", "変化率 %")
+    yield "investing-ja.csv", _bars(japanese, '"{cjk}"' + row, True).encode()
+    yield "investing-ja-sjis.csv", _bars(japanese, '"{cjk}"' + row, True).encode("shift_jis")
+    korean = east.format("날짜", "종가", "시가", "고가", "저가", "거래량", "변동 %")
+    yield "investing-ko.csv", _bars(korean, '"{korean}"' + row, True).encode()
+    yield (
+        "investing-ru-cp1251.csv",
+        _bars(
+            investing["ru"], '"{dots}","10{i},0","10{i},5","10{i},9","1{i},1","1,25K","0,50%"'
+        ).encode("cp1251"),
+    )
+    for unit, scale in (("s", ""), ("ms", "000"), ("us", "000000"), ("ns", "000000000")):
+        yield (
+            f"epoch-{unit}.csv",
+            _bars("time,open,high,low,close", "{s}" + scale + ",{o}").encode(),
+        )
+    kline = "{s}000,{o},12.5,{s}999,1000.5,42,6.1,600.2,0"
+    yield "binance-klines-ms.csv", _bars("", kline).encode()
+    yield "binance-klines-us.csv", _bars("", kline.replace("000,", "000000,", 1)).encode()
+    yield (
+        "binance-klines-header.csv",
+        _bars(
+            "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
+            "taker_buy_volume,taker_buy_quote_volume,ignore",
+            kline,
+        ).encode(),
+    )
+    yield "binance-aggtrades.csv", _bars("", "{i},100.{i},0.5,{i},{i},{s}000,true").encode()
+    spot = "{i},100.{i},0.5,{i},{i},{s}000000,False,True"
+    yield "binance-spot-aggtrades-us.csv", _bars("", spot).encode()
+    yield (
+        "binance-trades.csv",
+        _bars(
+            "id,price,qty,quote_qty,time,is_buyer_maker", "{i},100.{i},0.5,50,{s}000,false"
+        ).encode(),
+    )
+    yield (
+        "cryptodatadownload.csv",
+        _bars(
+            "https://www.CryptoDataDownload.com\nUnix,Date,Symbol,Open,High,Low,Close,"
+            "Volume BTC,Volume USDT,tradecount",
+            "{s}000,{iso},BTCUSDT,{o},2.5,251.5,12",
+            newest_first=True,
+        ).encode(),
+    )
+    yield (
+        "cryptodatadownload-am.csv",
+        _bars(
+            "Timestamps are UTC timezone,https://www.CryptoDataDownload.com\n"
+            "Date,Symbol,Open,High,Low,Close,Volume BTC,Volume USD",
+            "{ampm},BTCUSD,{o},2.5,251.5",
+            newest_first=True,
+        ).encode(),
+    )
+    yield "kraken-ohlcvt.csv", _bars("", "{s},{o},1.5,7").encode()
+    yield "kraken-trades.csv", _bars("", "{s}.1234,100.{i},0.25").encode()
+    yield (
+        "coinbase-candles.csv",
+        _bars("start,low,high,open,close,volume", "{s},99.5,105,10{i}.5,10{i},3").encode(),
+    )
+    yield (
+        "coinbase-fills.csv",
+        _bars(
+            "trade_id,product,side,created at,size,price", "{i},BTC-USD,BUY,{iso},0.1,10{i}"
+        ).encode(),
+    )
+    yield (
+        "tradingview.csv",
+        _bars("time,open,high,low,close,Volume,Plot", "{s},{o},55,1.5").encode(),
+    )
+    yield (
+        "tradingview-iso.csv",
+        _bars("time,open,high,low,close", "{iso}+02:00,{o}").encode(),
+    )
+    yield (
+        "yahoo.csv",
+        _bars("Date,Open,High,Low,Close,Adj Close,Volume", "{day},{o},9.5,100").encode(),
+    )
+    yield (
+        "stooq-ascii.txt",
+        _bars(
+            "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>",
+            "EURUSD,D,{compact},000000,{o},5,0",
+        ).encode(),
+    )
+    yield (
+        "stooq-pl.csv",
+        _bars("Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen", "{day},{o},5").encode(),
+    )
+    yield "metatrader4.csv", _bars("", "{mt},{o},17").encode()
+    yield (
+        "metatrader5.csv",
+        _bars(
+            "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>",
+            "{mt5}\t{tabs}\t9\t0\t3",
+        ).encode(),
+    )
+    yield (
+        "kaggle-long.csv",
+        _bars(
+            "SNo,Name,Symbol,Date,High,Low,Open,Close,Volume,Marketcap",
+            "{i},Bitcoin,BTC,{iso},120.0,80.0,10{i},10{i}.5,7,1\n{i},Ether,ETH,{iso},20,8,9,10,7,1",
+        ).encode(),
+    )
+    yield "wide.csv", _bars("Date,BTC,ETH", "{day},10{i}.5,1{i}.25").encode()
+    yield (
+        "wide-ohlc.csv",
+        _bars("time,BTC_close,BTC_volume,ETH_close", "{iso},10{i},5,1{i}").encode(),
+    )
+    yield "us-dates.csv", _bars("Date,Close", "{slashes},10{i}").encode()
+    yield (
+        "excel-decimal-comma.csv",
+        _bars("Zeit;Open;High;Low;Close", "{iso};{semi}").encode("cp1252"),
+    )
+    yield "excel-serial.csv", _bars("Date,Close", "{serial},10{i}").encode()
+    yield "utf16.csv", _bars("time,close", "{iso},10{i}").encode("utf-16")
+    yield "quoted.csv", _bars('"time","open","high","low","close"', '"{iso}",{quoted}').encode()
+    yield "thousands.csv", _bars("Date,Close,Volume", '"{english}","1,0{i:02}.50","1.5M"').encode()
+    plain = _bars("time,close,volume", "{iso},10{i},5").encode()
+    yield "packed.csv.gz", gzip.compress(plain)
+    yield "one.zip", _zip({"one.csv": plain})
+    yield "two.zip", _zip({"y.csv": plain, "x.csv": plain})
+    sink = io.BytesIO()
+    pq.write_table(pa_csv.read_csv(io.BytesIO(plain)), sink)
+    yield "frame.parquet", sink.getvalue()
+    ruined = plain.replace(b"103,5", b"########,5").replace(b"104,5", b"Mar-21,5")
+    yield "excel-ruined-prices.csv", ruined
+    yield "excel-ruined-ids.csv", _bars("trade_id,time,price,qty", "1.23E+11,{s},10{i},1").encode()
+    yield "excel-ruined-times.csv", _bars("time,price", "1.7E+12,10{i}").encode()
+    yield "ambiguous-dates.csv", b"date,close\n01/02/2024,1\n02/02/2024,2\n03/02/2024,3\n"
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in files.items():
+            archive.writestr(name, raw)
+    return sink.getvalue()
+
+
+def _shared() -> Iterator[tuple[str, bytes]]:
+    for folder in ("bars", "ticks", "pairs"):
+        for path in sorted((SHARED / folder).glob("*")):
+            if path.suffix in (".csv", ".txt", ".gz"):
+                yield f"{folder}/{path.name}", path.read_bytes()
+
+
+def _rows(name: str, raw: bytes) -> Iterator[str]:
+    try:
+        for table in tables.read_files(raw, Path(name).name):
+            report = table.report
+            what = report.vendor or report.layout
+            interval = tables.interval_text(report.interval_us) if report.interval_us else "trades"
+            yield (
+                f"| {name} | {what} | {interval} | {report.encoding} | {report.times} | "
+                f"{len(table.instruments)} | {report.rows_kept:,} | {report.rows_aside:,} | "
+                f"{report.gaps:,} | {'; '.join(f'{v} {k}' for k, v in report.reasons.items())} |"
+            )
+    except DataError as error:
+        yield f"| {name} | refused: {error} | | | | | | | | |"
+
+
+def formats() -> None:
+    """Print the table of formats."""
+    sys.stdout.write(
+        "| file | taken for | interval | encoding | times | instruments | kept | aside | missing | "
+        "why aside |\n|---|---|---|---|---|---|---|---|---|---|\n"
+    )
+    for source in (_shared(), _made()):
+        for name, raw in source:
+            for row in _rows(name, raw):
+                sys.stdout.write(row + "\n")
+
+
+# Speed ------------------------------------------------------------------------------------
+
+
+def _ticks(path: Path, layout: str) -> None:
+    """Write trades: `aggTrades` as Binance has them, or `short`, of about 37 bytes a line."""
+    chance = np.random.default_rng(1)
+    is_long = layout == "aggTrades"
+    with path.open("w") as file:
+        price, now_ms, number = 61_800.0, 1_723_161_256_322, 26_129
+        file.write("" if is_long else "time,price,quantity,side\n")
+        for _ in range(TICKS // 100_000):
+            prices = price + np.cumsum(chance.normal(0, 0.3, 100_000))
+            times = now_ms + np.cumsum(chance.integers(0, 60, 100_000))
+            amounts = chance.exponential(0.05, 100_000) + 0.001
+            rows = zip(
+                times.tolist(),
+                prices.tolist(),
+                amounts.tolist(),
+                (chance.random(100_000) < 0.5).tolist(),
+                strict=True,
+            )
+            for t, p, q, maker in rows:
+                number += 1
+                pair = f"{2 * number},{2 * number + 1}"
+                file.write(
+                    f"{number},{p:.1f},{q:.3f},{pair},{t},{str(maker).lower()}\n"
+                    if is_long
+                    else f"{t},{p:.2f},{q:.4f},{'sell' if maker else 'buy'}\n"
+                )
+            price, now_ms = float(prices[-1]), int(times[-1])
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def _to_aligned(path: Path) -> tuple[float, float, int]:
+    """Return the seconds to read and to align, and the bars."""
+    start = time.perf_counter()
+    table = tables.read(path, path.name)
+    read_s = time.perf_counter() - start
+    second = tables.Table({}, {"file:X": table.trades[table.instruments[0]]}, table.report)
+    y, x, _ = tables.pair_from([table, second], table.instruments[0], "file:X", SECOND_US)
+    first, last = int(y["time_us"][0]), int(y["time_us"][-1]) + SECOND_US
+    aligned = align(y, x, SECOND_US, first, last, 10 * SECOND_US)
+    return read_s, time.perf_counter() - start, len(aligned.time_us)
+
+
+def speed() -> None:
+    """Print time and peak memory of 5 million trades to aligned bars."""
+    with tempfile.TemporaryDirectory() as folder:
+        for layout in ("short", "aggTrades"):
+            path = Path(folder) / f"{layout}.csv"
+            _ticks(path, layout)
+            warm = Path(folder) / "warm.csv"
+            with path.open("rb") as file:
+                warm.write_bytes(b"".join(file.readlines(8_000_000)))
+            _to_aligned(warm)
+            before = _peak_mb()
+            runs = [_to_aligned(path) for _ in range(3)]
+            size = path.stat().st_size / 1e6
+            peak = _peak_mb() - before
+            sys.stdout.write(
+                f"{layout}: {TICKS:,} trades, {size:.0f} MB: read {min(r[0] for r in runs):.2f} s, "
+                f"to {runs[0][2]:,} aligned bars {min(r[1] for r in runs):.2f} s (best of "
+                f"{len(runs)}; slowest {max(r[1] for r in runs):.2f} s), peak memory "
+                f"{peak:.0f} MB more, {peak / size:.1f} times the file\n"
+            )
+            start = time.perf_counter()
+            pa_csv.read_csv(path, pa_csv.ReadOptions(autogenerate_column_names=True))
+            sys.stdout.write(
+                f"pyarrow.csv alone, all columns, nothing checked: "
+                f"{time.perf_counter() - start:.2f} s (pyarrow {pa.__version__})\n"
+            )
+    sys.stdout.write(f"{describe('numpy', 'numba', 'pandas', 'pyarrow')}\n")
+
+
+def main() -> None:
+    """Do what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--formats", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    options = parser.parse_args()
+    if options.formats or not options.speed:
+        formats()
+    if options.speed:
+        speed()
+
+
+if __name__ == "__main__":
+    main()
