@@ -43,7 +43,7 @@ def test_a_file_s_name_and_headers(
         {"name": f"{text}.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()},
     )
     expect(page.get_by_text("120 of 120 rows kept")).to_contain_text(text)
-    expect(page.get_by_text("Paper profit after costs")).to_be_visible()
+    expect(page.get_by_text("Net profit after costs")).to_be_visible()
     expect(page.get_by_text("file:")).to_have_count(0)
     acts_not(page)
 
