@@ -33,8 +33,8 @@ def test_a_file_s_name_and_headers(
     page: Page, simulated_app: App, tmp_path: Path, text: str
 ) -> None:
     page.on("dialog", lambda dialog: pytest.fail("text from outside ran"))
-    y, x = cointegrated(120, 1)
-    days = np.datetime64("2024-01-01") + np.arange(120)
+    y, x = cointegrated(400, 1)
+    days = np.datetime64("2024-01-01") + np.arange(400)
     rows = [f"date,{text},BTC"]
     rows += [f"{day},{a:.4f},{b:.4f}" for day, a, b in zip(days, y, x, strict=True)]
     page.goto(f"{simulated_app.url}/backtest")
@@ -42,7 +42,7 @@ def test_a_file_s_name_and_headers(
         'input[type="file"]',
         {"name": f"{text}.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()},
     )
-    expect(page.get_by_text("120 of 120 rows kept")).to_contain_text(text)
+    expect(page.get_by_text("400 of 400 rows kept")).to_contain_text(text)
     expect(page.get_by_text("Net profit after costs")).to_be_visible()
     expect(page.get_by_text("file:")).to_have_count(0)
     acts_not(page)
