@@ -53,7 +53,7 @@ def test_what_cannot_be_shown_is_said(app: AppTest, key: str, value: str, words:
     app.query_params[key] = value
     app.run()
     assert not app.exception
-    assert len(app.error) == 1
+    assert len(app.main.error) == len(app.error) == 1
     assert words in app.error[0].value.replace("\\", "")
 
 

@@ -265,7 +265,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
     name = MODEL_NAMES[snapshot.settings.model]
     return [
         [
-            [f"{seen} of {needed} bars", "", True],
+            [f"{seen:,} of {needed:,} bars", "", True],
             [f" for {name} and its z-score; prices show as they arrive.", "", False],
         ],
         [

@@ -292,7 +292,10 @@ def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Fig
 def equity_chart(columns: Columns, first: int, version: str, unit: str) -> Figure:
     """Draw the paper account's profit after every cost."""
     canvas = Canvas(version, [170])
-    canvas.title(0, f"profit, {unit}")
+    canvas.title(0, f"profit after costs, {unit}")
     canvas.level(0, 0.0, "edge", dash="solid")
-    canvas.line("profit after costs", 0, columns["time_us"], columns["equity"], "good", first)
+    equity = columns["equity"]
+    canvas.line("profit", 0, columns["time_us"], equity, "x", first, showlegend=False)
+    last = float(equity[-1]) if len(equity) else math.nan
+    canvas.tag(0, last, f.signed(last, 0), "x")
     return canvas.figure()

@@ -17,8 +17,7 @@ from trading.rules import Sizing
 from trading.signals import Model as ModelKey
 from trading.signals import ZKind
 from ui import format as f
-from ui import say
-from ui.links import Choice, check_number, say_doubts
+from ui.links import Choice, check_number
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
 SHOWN = {"300": 300, "900": 900, "all": 0}
@@ -74,6 +73,14 @@ class View:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why what was asked cannot be shown, and pairs that can."""
+
+    text: str
+    pairs: tuple[PairSettings, ...]
+
+
+@dataclass(frozen=True)
 class Model:
     """The controls that do not name instruments; files use them too."""
 
@@ -100,11 +107,8 @@ class Model:
         )
 
 
-def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | None:
-    """Draw the live page's controls, the pair in its place above the venue.
-
-    Returns None, with the reason on screen, if they contradict each other.
-    """
+def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | Refusal:
+    """Draw the live page's controls, the pair in its place above the venue."""
     offered = _offered(engine, venue)
     _take_chosen_pair(venue)
     y = pair_place.selectbox(
@@ -122,13 +126,15 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | No
     )
     try:
         model = model_controls()
+    except DataError as error:
+        return Refusal(str(error), ())
+    try:
         settings = _pair(
             engine, model, engine.resolve(venue, y or ""), engine.resolve(venue, x or "")
         )
         watchlist = _watchlist(engine, model, settings)
     except (DataError, FeedError) as error:
-        say.problem(str(error))
-        return None
+        return Refusal(str(error), _own_pairs(engine, model, venue))
     if settings.bar_us > model.bar_us:
         st.caption(
             f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
@@ -176,8 +182,7 @@ def venue_choice(engine: Engine) -> str | None:
 
 
 def model_controls(live: bool = True) -> Model:
-    """Draw bar, model, windows, thresholds and costs; above them, what the link got wrong."""
-    top = st.container()
+    """Draw bar, model, windows, thresholds and costs."""
     bar_name = (
         BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
         if live
@@ -236,8 +241,6 @@ def model_controls(live: bool = True) -> Model:
         if live:
             SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
             REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
-    with top:
-        say_doubts()
     return Model(
         bar_us=BARS[bar_name] * SECOND_US,
         model=model,
@@ -280,15 +283,22 @@ def _number(
 def _watchlist(engine: Engine, model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
     """Return the watched pairs: the desk's own on this venue, then those this session added."""
     venue = split_instrument(current.y)[0]
-    legs = [
-        (pair.y, pair.x) for pair in engine.pair_defaults() if split_instrument(pair.y)[0] == venue
-    ]
+    legs = [(pair.y, pair.x) for pair in _own_pairs(engine, model, venue)]
     added = st.session_state.setdefault("tandem_watch", [])
     if (current.y, current.x) not in legs + added:
         added.append((current.y, current.x))
         del added[:-3]
     legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
     return tuple(_pair(engine, model, y, x) for y, x in dict.fromkeys(legs))
+
+
+def _own_pairs(engine: Engine, model: Model, venue: str) -> tuple[PairSettings, ...]:
+    """Return the desk's own pairs on a venue."""
+    return tuple(
+        _pair(engine, model, pair.y, pair.x)
+        for pair in engine.pair_defaults()
+        if split_instrument(pair.y)[0] == venue
+    )
 
 
 def _pair(engine: Engine, model: Model, y: str, x: str) -> PairSettings:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import Engine, Snapshot
-from ui import cards, charts, exports, tables_view
+from ui import cards, charts, exports, say, tables_view
 from ui import format as f
+from ui.canvas import POINTS
 from ui.components import chart, pulse
-from ui.controls import View, choose_pair, sidebar, venue_choice
+from ui.controls import Refusal, View, choose_pair, sidebar, venue_choice
 from ui.links import Choice, say_doubts
 from ui.state import engine, offer_operator, session_id
 
@@ -39,9 +40,12 @@ def page() -> None:
         venue = venue_choice(running)
         view = sidebar(running, venue, pair_place) if venue else None
         offer_operator()
-    if venue is None:
+    say_doubts()
+    if view is None:
         _waiting(running)
-    elif view is not None:
+    elif isinstance(view, Refusal):
+        _refused(running, view)
+    else:
         _live(view)
 
 
@@ -56,6 +60,25 @@ def _waiting(running: Engine) -> None:
         pulse({"status": cards.connecting(choice), "watch": []}, key="pulse")
 
     look_again()
+
+
+def _refused(running: Engine, refusal: Refusal) -> None:
+    """Say why there is nothing to show, and offer what there is."""
+    say.problem(refusal.text)
+    pairs = refusal.pairs
+    instead = ", or open one of these pairs" if pairs else ""
+    say.note(f"Nothing else is affected. Change what is asked in the sidebar{instead}.")
+
+    @st.fragment(run_every=1.0)
+    def offer() -> None:
+        snapshot = running.look(session_id(), pairs[0], pairs)
+        chips = [cards.chip(row, snapshot.settings) | {"active": False} for row in snapshot.watch]
+        chosen = pulse({"status": cards.status(snapshot), "watch": chips}, key="pulse")
+        if chosen:
+            choose_pair(chosen)
+
+    if pairs:
+        offer()
 
 
 def _live(view: View) -> None:
@@ -151,7 +174,7 @@ def _volume(snapshot: Snapshot, view: View) -> None:
     settings = snapshot.settings
     bar_us = settings.bar_us
     end_us = snapshot.now_us // bar_us * bar_us
-    start_us = end_us - (view.shown_bars or charts.POINTS) * bar_us
+    start_us = end_us - (view.shown_bars or POINTS) * bar_us
     version = _version(snapshot, view)
     for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
         bars = tables_view.resampled(engine().seconds(leg, start_us, end_us), bar_us)
@@ -173,9 +196,11 @@ def _trades(snapshot: Snapshot, view: View) -> None:
 
 def _signals(snapshot: Snapshot, view: View) -> None:
     tables_view.position(snapshot)
-    columns, first = _shown(snapshot, view.shown_bars)
+    # The account is shown from its start, whatever the other charts show.
+    columns, first = _shown(snapshot, 0)
+    unit = f.quote(snapshot.settings.y)
     chart(
-        charts.equity_chart(columns, first, _version(snapshot, view), "quote currency"),
+        charts.equity_chart(columns, first, _version(snapshot, view), unit),
         key="equity-chart",
     )
     tables_view.closed_trades(engine().desk.trades(snapshot.settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -31,10 +32,10 @@ def tape(trades: list[Trade]) -> None:
         "time (UTC)": _times(trade.time_us for trade in trades),
         "instrument": [f.symbol_of(trade.instrument) for trade in trades],
         "taker": [SIDES[trade.side] for trade in trades],
-        "price": [trade.price for trade in trades],
+        "price": [f.price(trade.price) for trade in trades],
         # Where only prices come the quantity is unknown, not nothing.
         "quantity": [trade.quantity or None for trade in trades],
-        "value": [trade.price * trade.quantity or None for trade in trades],
+        "value": [f.number(trade.price * trade.quantity or math.nan) for trade in trades],
         "delay (ms)": [(trade.received_us - trade.time_us) / 1_000 for trade in trades],
     }
     st.dataframe(
@@ -43,9 +44,9 @@ def tape(trades: list[Trade]) -> None:
         height=420,
         column_config={
             "time (UTC)": st.column_config.DatetimeColumn(format="HH:mm:ss.SSS"),
-            "price": st.column_config.NumberColumn(format="%.8g"),
+            "price": st.column_config.TextColumn(alignment="right"),
             "quantity": st.column_config.NumberColumn(format="%.6g"),
-            "value": st.column_config.NumberColumn(format="localized"),
+            "value": st.column_config.TextColumn(alignment="right"),
             "delay (ms)": st.column_config.NumberColumn(format="%.0f"),
         },
     )

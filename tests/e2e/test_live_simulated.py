@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_process import App, running_app
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -106,6 +106,18 @@ def test_a_symbol_that_does_not_exist_is_a_sentence(
     alert = page.get_by_test_id("stAlert").first
     expect(alert).to_be_visible()
     assert not alert.locator("a, img").count()
+
+
+def test_what_cannot_be_shown_is_said_on_a_phone_with_a_way_on(
+    browser: Browser, simulated_app: App
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{simulated_app.url}/?y=NOSUCH")
+    expect(page.get_by_text("NOSUCH").first).to_be_in_viewport()
+    page.get_by_role("button", name=re.compile("^SOL.BTC")).click()
+    expect(page.get_by_test_id("price-y")).to_contain_text("SOL")
+    context.close()
 
 
 def test_the_same_symbol_twice_is_a_sentence(page: Page, simulated_app: App) -> None:
