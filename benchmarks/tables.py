@@ -79,8 +79,8 @@ def _bars(header: str, row: str, newest_first: bool = False) -> str:
     return (header and header + "\n") + "".join(line + "\n" for line in lines)
 
 
-def _made() -> Iterator[tuple[str, bytes]]:
-    """Yield shapes of files, by a name that says what they are."""
+def made() -> Iterator[tuple[str, bytes]]:
+    """Yield shapes of files, by a name that says what they are; all begin at the start of 2024."""
     investing = {
         "de": '"Datum","Zuletzt","Eröffn.","Hoch","Tief","Vol.","+/- %"',
         "fr": '"Date","Dernier","Ouv."," Plus Haut","Plus Bas","Vol.","Variation %"',
@@ -268,7 +268,7 @@ def formats() -> None:
         "| file | taken for | interval | encoding | times | instruments | kept | aside | missing | "
         "why aside |\n|---|---|---|---|---|---|---|---|---|---|\n"
     )
-    for source in (_shared(), _made()):
+    for source in (_shared(), made()):
         for name, raw in source:
             for row in _rows(name, raw):
                 sys.stdout.write(row + "\n")

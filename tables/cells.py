@@ -39,6 +39,9 @@ class Epoch(NamedTuple):
 
 # From March 1973 (seconds) on, where the ranges of the units do not meet.
 _HEAD = 5_000
+# A whole number of which a spreadsheet kept six digits at most.
+SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
+
 ASSUMED = "UTC, assumed: the file names no zone"
 _NUMERIC = "UTC: the times count from 1970"
 
@@ -247,7 +250,8 @@ def _times(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     clean = _iso_alike(column)
     if clean is not None:
         return clean
-    short = column.astype(str).where(column.astype(str).str.len() < 40, "")
+    text = column.astype(str)
+    short = text.where((text.str.len() < 40) & ~text.str.fullmatch(SHORTENED), "")
     numeric = pd.to_numeric(short, errors="coerce")
     if numeric.notna().mean() > 0.5:  # epochs among junk; exact where the text is a whole number
         return _mixed_epochs(short, numeric, unit)

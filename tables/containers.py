@@ -89,13 +89,15 @@ def _from_zip(raw: bytes, name: str, limit_bytes: int) -> list[Content]:
         raise DataError(f"{shown(name)} is an Excel workbook; save the sheet as CSV.")
     if len(everything) > 100 * MOST_MEMBERS:
         raise _too_many(name, len(everything))
+    for member in everything:
+        _check_path(member, name)
     members = [member for member in everything if not _is_litter(member)]
     if len(members) > MOST_MEMBERS:
         raise _too_many(name, len(members))
     if not members:
         raise DataError(f"{shown(name)} holds no files; give a zip with CSV files in it.")
     for member in members:
-        _check_member(member, name)
+        _check_packing(member, name)
     found, left = [], _allowed(len(raw), limit_bytes)
     for member in members:
         with archive.open(member) as file:
@@ -111,7 +113,7 @@ def _is_litter(member: zipfile.ZipInfo) -> bool:
     return member.is_dir() or "__MACOSX" in path.parts or path.name.startswith(".")
 
 
-def _check_member(member: zipfile.ZipInfo, name: str) -> None:
+def _check_path(member: zipfile.ZipInfo, name: str) -> None:
     path = member.filename.replace("\\", "/")
     is_link = stat.S_ISLNK(member.external_attr >> 16)
     if is_link or path.startswith("/") or ".." in path.split("/") or re.match("[A-Za-z]:", path):
@@ -119,6 +121,9 @@ def _check_member(member: zipfile.ZipInfo, name: str) -> None:
             f"{shown(name)} holds {shown(member.filename)}, a path that leads elsewhere; give a "
             "zip with plain files in it."
         )
+
+
+def _check_packing(member: zipfile.ZipInfo, name: str) -> None:
     if member.flag_bits & 1:
         raise DataError(f"{shown(name)} is encrypted; unpack it with its password first.")
     if member.compress_type not in _PACKED:

@@ -68,8 +68,6 @@ _EXCEL = (
     ),
     (r"(?i)#(value|ref|name|num|div/0|null)[!?]?", "a spreadsheet wrote an error for the number"),
 )
-# A whole number of which a spreadsheet kept six digits at most.
-_SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
 
 
 def read_text(
@@ -182,6 +180,10 @@ class Reading:
             texts_of |= {"time", "clock"}  # 093000 has a zero in front
         as_text: dict[int, type] = {c.index: str for c in used if c.role in texts_of}
         frame = self._parse([column.index for column in used], as_text)
+        times = [c.index for c in used if c.role == "time" and frame[c.index].dtype.kind == "f"]
+        if times and (b"E+" in self.lines.text or b"e+" in self.lines.text):
+            as_text |= dict.fromkeys(times, str)  # to see which times a spreadsheet shortened
+            frame = self._parse([column.index for column in used], as_text)
         number_columns = [c for c in used if c.role in (*_PRICES, *_AMOUNTS)]
         texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
         cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
@@ -285,7 +287,7 @@ class Reading:
     def _require_whole_times(self, column: Column) -> None:
         """Refuse times like 1.7E+12: what is left of them is the same for weeks."""
         sample = [row[column.index] for row in self.lines.sample if row[column.index]]
-        ruined = [cell for cell in sample if re.fullmatch(_SHORTENED, cell)]
+        ruined = [cell for cell in sample if re.fullmatch(cells.SHORTENED, cell)]
         if len(ruined) > 0.5 * len(sample):
             raise DataError(
                 f"A spreadsheet shortened the times in column {shown(column.name)} to a few digits "
@@ -299,7 +301,7 @@ class Reading:
             return
         texts = text[wrong].astype(str)
         for pattern, reason in (
-            (_SHORTENED, "a spreadsheet shortened the time to a few digits"),
+            (cells.SHORTENED, "a spreadsheet shortened the time to a few digits"),
             *_EXCEL[:1],
         ):
             ruined = wrong.copy()
@@ -501,7 +503,7 @@ class Reading:
         texts = ids.iloc[:10_000].map(
             lambda cell: f"{cell:.15g}" if isinstance(cell, float) else str(cell)
         )
-        shortened = texts.str.fullmatch(_SHORTENED) | texts.str.fullmatch(r"[1-9]\d{0,5}0{5,}")
+        shortened = texts.str.fullmatch(cells.SHORTENED) | texts.str.fullmatch(r"[1-9]\d{0,5}0{5,}")
         if shortened.mean() < 0.5:
             return False
         self.notes.append(
