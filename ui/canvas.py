@@ -22,6 +22,8 @@ Figure = dict[str, Any]
 POINTS = 900
 
 _TITLE_PX = 20
+# Names at a scale stand at least this far apart.
+_NAME_PX = 15
 EMPTY = "appears once enough bars have closed"
 
 
@@ -216,10 +218,26 @@ class Canvas:
                 }
             )
 
-    def scale(self, panel: int, levels: Sequence[tuple[float, str, str]]) -> None:
-        """Write names at a panel's scale in place of numbers: (value, name, colour) of each."""
+    def scale(
+        self, panel: int, levels: Sequence[tuple[float, str, str]], low: float, high: float
+    ) -> None:
+        """Write names at a panel's scale in place of numbers.
+
+        Parameters
+        ----------
+        levels : sequence of (value, name, colour)
+            The most important first: those out of reach, or too near to an earlier one, are left
+            out.
+        low, high : float
+            What the panel shows.
+        """
         self._scaled.add(panel)
+        near = _NAME_PX * (high - low) / self._heights[panel]
+        written: list[float] = []
         for value, text, colour in levels:
+            if not low <= value <= high or any(abs(value - other) < near for other in written):
+                continue
+            written.append(value)
             self.notes.append(
                 {
                     "xref": "x domain",

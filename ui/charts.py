@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backtest import Rules
 from pair import COLUMNS, PairSettings
 from ui import format as f
 from ui.canvas import POINTS, Canvas, Figure, axes_of
@@ -103,17 +104,13 @@ def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int
     canvas.region(2, -rules.exit, rules.exit, "rest")
     canvas.level(2, rules.entry, "bad")
     canvas.level(2, -rules.entry, "good")
-    named = [
-        (rules.entry, f"short {rules.entry:g}", "bad"),
-        (0.0, "0", "muted"),
-        (-rules.entry, f"long {f.MINUS}{rules.entry:g}", "good"),
-    ]
     if math.isfinite(rules.stop):
-        for side, sign in ((1.0, ""), (-1.0, f.MINUS)):
-            canvas.level(2, side * rules.stop, "muted", dash="dot")
-            if rules.stop - rules.entry > NARROW * rules.stop:
-                named.append((side * rules.stop, f"stop {sign}{rules.stop:g}", "muted"))
-    canvas.scale(2, named)
+        canvas.level(2, rules.stop, "muted", dash="dot")
+        canvas.level(2, -rules.stop, "muted", dash="dot")
+    known = np.append(z[np.isfinite(z)], [rules.entry, -rules.entry])
+    if math.isfinite(rules.stop):
+        known = np.append(known, [rules.stop, -rules.stop])
+    canvas.scale(2, _z_names(rules), float(known.min()), float(known.max()))
     canvas.line("z", 2, time_us, z, "z", first, width=1.4)
     for code, name, colour, symbol in MARKS:
         hit = np.isin(event, code)
@@ -123,8 +120,22 @@ def _draw_z(canvas: Canvas, columns: Columns, settings: PairSettings, first: int
     canvas.tag(2, last, f.signed(last), "z")
 
 
-# Names of levels closer than this share of the scale would stand on each other.
-NARROW = 0.18
+def _z_names(rules: Rules) -> list[tuple[float, str, str]]:
+    """Return what stands at the scale of z: thresholds, zero, then round numbers."""
+    named = [
+        (rules.entry, f"short {rules.entry:g}", "bad"),
+        (-rules.entry, f"long {f.MINUS}{rules.entry:g}", "good"),
+    ]
+    if math.isfinite(rules.stop):
+        named += [
+            (rules.stop, f"stop {rules.stop:g}", "muted"),
+            (-rules.stop, f"stop {f.MINUS}{rules.stop:g}", "muted"),
+        ]
+    named.append((0.0, "0", "muted"))
+    for size in (1_000, 500, 200, 100, 50, 20, 10, 5):
+        named += [(sign * size, f.number(sign * size, 0), "muted") for sign in (1, -1)]
+    return named
+
 
 # Codes of `backtest.EVENTS`: what each mark stands for.
 MARKS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
