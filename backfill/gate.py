@@ -79,6 +79,7 @@ class Gate:
         self._lock = threading.Lock()
         self._failing = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
         self._slowed = Backoff(_FIRST_THROTTLED_S, _LAST_THROTTLED_S)
+        self._insisted = Backoff(_LEAST_PAUSE_S, _LAST_THROTTLED_S)
         self._refusing = Backoff(_REFUSED_S, _LAST_REFUSED_S)
         self._ahead_us = 0
         self.trouble: Trouble = ""
@@ -162,7 +163,7 @@ class Gate:
 
     def _served(self) -> None:
         with self._lock:
-            for backoff in (self._failing, self._slowed, self._refusing):
+            for backoff in (self._failing, self._slowed, self._insisted, self._refusing):
                 backoff.reset()
             if self.trouble:
                 log.info("%s answers again.", self.title)
@@ -176,13 +177,14 @@ class Gate:
         return FeedError(cause)
 
     def _slow_down(self, answer: Answer) -> Throttled:
-        with self._lock:
-            wait_s = self._slowed.next_s()
-        if answer.status == 418:
-            wait_s = max(wait_s, _BANNED_S)
         asked_s = retry_after_s(answer.headers, now_us() / SECOND_US)
+        with self._lock:
+            wait_s = (self._slowed if asked_s is None else self._insisted).next_s()
         if asked_s is not None:
-            wait_s = max(asked_s, _LEAST_PAUSE_S)
+            # Whoever asks for a short pause again and again means a longer one.
+            wait_s = max(asked_s, wait_s, _LEAST_PAUSE_S)
+        elif answer.status == 418:
+            wait_s = max(wait_s, _BANNED_S)
         cause = f"{self.title} asked for fewer requests (HTTP {answer.status})"
         self._pause("throttled", cause, wait_s)
         self.on_throttled(cause, wait_s)

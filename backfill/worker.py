@@ -473,7 +473,7 @@ class Backfill:
         if job.is_warm_up or job.plan is None:
             return
         ask = job.plan.ask
-        if not job.candles and is_by_id(job.gap):
+        if not job.candles:
             self._add(
                 Job(
                     job.gap, no_trades=job.no_trades or job.plan.reason, no_candles="no candle came"

@@ -9,8 +9,9 @@ from hypothesis import given
 
 from feeds.bybit import Bybit
 from feeds.rest import Listing, create
+from feeds.rest.bitstamp import BitstampRest
 from feeds.rest.bybit import BybitRest
-from market import MINUTE_US, Trade
+from market import MINUTE_US, Gap, Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bybit:BTCUSDT"
@@ -104,7 +105,9 @@ def test_there_is_one_page_and_it_says_how_far_it_reaches() -> None:
     begun_inside = page_of(1000, gap.start_us + 5_000_000)
     assert venue().complete_since(gap, begun_inside) == gap.start_us + 5_001_000
     assert venue().complete_since(gap, page_of(1000, gap.start_us - 1)) == gap.start_us
-    assert venue().complete_since(gap, page_of(3, gap.start_us + 5_000_000)) == gap.start_us
+    assert venue().complete_since(gap, page_of(3, gap.start_us + 5_000_000)) == (
+        gap.start_us + 5_001_000
+    )
 
 
 def test_the_documented_candle() -> None:
@@ -176,3 +179,15 @@ def test_raw_junk(body: bytes) -> None:
 def test_mutated_answers(body: bytes) -> None:
     survives(venue(), NAME, body)
     venue().more_listing(body)
+
+
+def test_the_latest_trades_are_believed_no_further_back_than_they_go():
+    gap = Gap("bybit:BTCUSDT", -1, -1, 1_000_000, 9_000_000, "open")
+
+    def page(*times):
+        return [Trade("bybit:BTCUSDT", str(time), time, 1.0, 1.0, 1, time) for time in times]
+
+    for venue, step in ((BybitRest("https://x"), 1_000), (BitstampRest("https://x"), 1_000_000)):
+        assert venue.complete_since(gap, page(900_000, 2_000_000)) == gap.start_us
+        assert venue.complete_since(gap, page(5_000_000, 8_000_000)) == 5_000_000 + step
+        assert venue.complete_since(gap, []) > gap.end_us

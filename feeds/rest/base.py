@@ -170,7 +170,7 @@ class RestVenue(ABC):
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
         """Return the time since which a walk that ended with `page` left no trade of a hole out.
 
-        The hole's start, except where a venue gives only its latest trades.
+        The hole's start, except where a venue gives only its latest trades (`reached_by`).
         """
         return gap.start_us
 
@@ -219,6 +219,23 @@ class RestVenue(ABC):
     def throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too much was asked; some venues say so in the body."""
         return status in (418, 429)
+
+
+def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:
+    """Return since when a page of a venue's latest trades, ascending, leaves none out.
+
+    The record has the trade at a hole's start, so a page that goes back so far has it too; any
+    other is believed as far as its first trade, and an empty one not at all.
+
+    Parameters
+    ----------
+    step_us : int
+        The step of the venue's times.
+    """
+    if not page:
+        return gap.end_us + 1
+    first_us = page[0].time_us
+    return gap.start_us if first_us <= gap.start_us + step_us else first_us + step_us
 
 
 class CandlesOnly(RestVenue):

@@ -47,6 +47,7 @@ from feeds.rest.base import (
     json_or_empty,
     listed,
     listings,
+    reached_by,
     reading,
     symbol_of,
 )
@@ -87,6 +88,10 @@ class BitstampRest(RestVenue):
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
         """Return None: there is one page."""
         return None
+
+    def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
+        """Return the hole's start, or the second after the first trade where it is later."""
+        return reached_by(gap, page, SECOND_US)
 
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
         """Return trades, ascending by id; times are whole seconds."""

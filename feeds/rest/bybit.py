@@ -48,6 +48,7 @@ from feeds.rest.base import (
     json_or_empty,
     listed,
     listings,
+    reached_by,
     reading,
     symbol_of,
 )
@@ -95,10 +96,8 @@ class BybitRest(RestVenue):
         return trades
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the hole's start, or the millisecond after the first trade of a full page."""
-        if len(page) < _PAGE or page[0].time_us < gap.start_us:
-            return gap.start_us
-        return page[0].time_us + 1000
+        """Return the hole's start, or the millisecond after the first trade where it is later."""
+        return reached_by(gap, page, 1_000)
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a thousand minutes."""
