@@ -39,6 +39,7 @@ class Epoch(NamedTuple):
 
 # From March 1973 (seconds) on, where the ranges of the units do not meet.
 _HEAD = 5_000
+_DATE_LENGTH = 10  # dd/mm/yyyy
 # A whole number of which a spreadsheet kept six digits at most.
 SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
 
@@ -375,9 +376,11 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
 
 def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[list[str], str]:
     """Return the formats that may fit, and a sentence where day and month were hard to tell."""
-    parts = text.str.extract(_DAY_FIRST)
+    # Few differ up to here, however many rows there are.
+    starts = pd.Series(text.str.slice(0, _DATE_LENGTH).unique())
+    parts = starts.str.extract(_DAY_FIRST)
     known = parts[parts[0].notna()]
-    if len(known) < 0.5 * len(text):
+    if len(known) < 0.5 * len(starts):
         return list(FORMATS), ""
     mark = str(known[1].iloc[0])
     year = "%Y" if len(str(known[3].iloc[0])) == 4 else "%y"
@@ -407,7 +410,7 @@ def _date_order(
         return "day first", ""
     if bool((second > 12).any()):
         return "month first", ""
-    example = str(text[known.index[0]])[:30]
+    example = str("".join(known.iloc[0][[0, 1, 2, 1, 3]]))
     orders = ("day first", "month first")
     head = text.iloc[:_HEAD]
     uneven = {order: _unevenness(head, forms[order]) for order in orders}

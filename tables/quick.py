@@ -19,7 +19,8 @@ from market import TRADE, DataError
 from tables import lines, roles
 from tables.cells import EPOCHS, LATEST_US, Epoch
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tables.reading import AGAIN, Reading, key_of, stem, unique
+from tables.naming import key_of, stem, unique
+from tables.reading import AGAIN, Reading
 from tables.roles import Column
 from trading.work import UNWATCHED, Watch, each
 

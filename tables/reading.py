@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,11 @@ from market import (
     TRADE,
     UNKNOWN_SIDE,
     DataError,
-    instrument,
-    split_instrument,
 )
 from tables import cells, grid, lines, roles
 from tables.lines import Lines, shown
 from tables.model import (
     ASIDE_SHOWN,
-    ROLES,
     TEXT_SHOWN,
     Aside,
     Bars,
@@ -39,10 +35,11 @@ from tables.model import (
     Trades,
     Unclear,
 )
+from tables.naming import FILE_VENUE as FILE_VENUE
+from tables.naming import key_of, stem, taken, unique
 from tables.roles import Column
 from trading.work import UNWATCHED, Watch
 
-FILE_VENUE = "file"
 SAMPLE_ROWS = 5
 MOST_TRADES = 2**53  # in a bar; more is a misread number
 
@@ -584,41 +581,3 @@ class Reading:
             f"{shown(self.name)} has {len(self.lines.numbers):,} rows, but fewer than two can be "
             f"used ({why or 'they hold no prices'})."
         )
-
-
-def key_of(column: Column) -> str:
-    """Return the name a column goes by in the data: its role, and its symbol in a wide table."""
-    return f"{column.role} {column.symbol}" if column.symbol else column.role
-
-
-def taken(columns: list[Column]) -> tuple[tuple[str, str], ...]:
-    """Return each column's name and what it is taken for."""
-    return tuple((column.name, _taken_for(column)) for column in columns)
-
-
-def _taken_for(column: Column) -> str:
-    if not column.role:
-        return "not used"
-    what = ROLES[column.role]
-    return f"{what} of {column.symbol}" if column.symbol else what
-
-
-def stem(name: str) -> str:
-    """Return a file's name without folders and the endings of tables."""
-    return re.sub(r"\.(csv|txt|tsv|parquet)$", "", Path(name).name, flags=re.IGNORECASE)
-
-
-def unique(label: str, names: set[str]) -> str:
-    """Return an instrument name: the label where it is one, else under ``file:``."""
-    try:
-        split_instrument(label)
-        name = label
-    except DataError:
-        symbol = re.sub(r"[^\w./-]+", "-", label).lstrip("_-./")[:36] or "PRICES"
-        name = instrument(FILE_VENUE, symbol)
-    for number in range(2, 10_000):
-        if name not in names:
-            break
-        name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
-    names.add(name)
-    return name
