@@ -288,14 +288,17 @@ def test_archives_as_published(name, instrument):
 # What cannot be used --------------------------------------------------------------------
 
 
+BAD_AMOUNT = "the price must be above zero and the quantity not below it"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("1,2", "columns are missing"),
         ("1,x,1,1,1,1789430400003,true", "a value is not what its column holds"),
-        ("1,nan,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
-        ("1,-5,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
-        ("1,1e300,1,1,1,1789430400003,true", "the price must be above zero and the quantity not below it"),
+        ("1,nan,1,1,1,1789430400003,true", BAD_AMOUNT),
+        ("1,-5,1,1,1,1789430400003,true", BAD_AMOUNT),
+        ("1,1e300,1,1,1,1789430400003,true", BAD_AMOUNT),
         ("1,1,1,1,1,17894,true", "the time is not between 2009 and 2100 in this file's unit"),
         ("1,1,1,1,1,1789430400003,maybe", "a value is not what its column holds"),
         ("-1,1,1,1,1,1789430400003,true", "the trade id is out of range"),
