@@ -28,6 +28,7 @@ from storage.writer import (
     SignalRow,
     Signals,
     Writer,
+    is_plain,
     storable,
 )
 
@@ -218,10 +219,23 @@ class Store(Reader):
             self._backlog.put(list(events))
 
     def save_signals(self, pair: str, rows: Sequence[SignalRow]) -> None:
-        """Record signals as they were shown; one that is already there is never changed."""
+        """Record signals as they were shown; one that is already there is never changed.
+
+        Raises
+        ------
+        DataError
+            The pair or a kind is no plain text, or a number is no number.
+        """
         self._check_writable()
-        if rows:
-            self._backlog.put([Signals(pair, tuple(rows))])
+        if not rows:
+            return
+        signals = Signals(pair, tuple(rows))
+        if not storable(signals):
+            raise DataError(
+                f"Signals of {pair!r:.60} cannot be recorded: the pair and each kind must be plain "
+                "text, times whole numbers. Recording goes on without them."
+            )
+        self._backlog.put([signals])
 
     def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
         """Record one-minute bars (dtype BAR) as a venue tells them, apart from those of trades.
@@ -251,9 +265,14 @@ class Store(Reader):
         Raises
         ------
         DataError
-            The blob is over 8 MB.
+            The blob is over 8 MB or no bytes, or the key is no plain text.
         """
         self._check_writable()
+        if not (isinstance(blob, bytes) and is_plain(key)):
+            raise DataError(
+                f"A state under {key!r:.60} cannot be recorded: the key must be plain text and the "
+                "state bytes. Recording goes on without it."
+            )
         if len(blob) > STATE_BYTES:
             raise DataError(
                 f"The state of {key:.60} has {len(blob)} bytes and at most {STATE_BYTES} are kept; "

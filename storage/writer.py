@@ -329,11 +329,9 @@ class Writer:
 
     def _write_candles(self, candles: Candles) -> None:
         if not storable(candles):
-            raise ValueError("a candle is not a finite number")
+            raise ValueError("a candle is not finite or out of range")
         number = self._instrument(candles.instrument).number
         rows = candles.rows
-        if not storable(candles):
-            raise ValueError("a candle is not finite or out of range")
         columns = [rows[name].tolist() for name in CANDLE_COLUMNS]
         slots = [slot(number, minute) for minute in (rows["time_us"] // MINUTE_US).tolist()]
         self._connection.executemany(
@@ -407,19 +405,23 @@ def _ids(ids: list[TradeId]) -> tuple[Integers, Mask]:
     return np.array(numbers, np.int64), np.array([isinstance(one, int) for one in ids])
 
 
+_NUMBER = (int, float)
 _FIELDS: dict[type, tuple[type | tuple[type, ...], ...]] = {
-    Trade: (str, (int, str), int, (int, float), (int, float), int, int),
-    Quote: (str, int, *repeat((int, float), 4), int),
-    Funding: (str, int, (int, float), int, (int, float), int),
+    Trade: (str, (int, str), int, _NUMBER, _NUMBER, int, int),
+    Quote: (str, int, *repeat(_NUMBER, 4), int),
+    Funding: (str, int, _NUMBER, int, _NUMBER, int),
     Gap: (str, int, int, int, int, str),
+    SignalRow: (int, str, *repeat(_NUMBER, 4)),
 }
 
 
 def storable(entry: Entry) -> bool:
     """Tell whether an entry can be stored: known kind, right types, finite, within 64 bits."""
     if isinstance(entry, Signals):
-        return True
+        return is_plain(entry.pair) and all(map(_storable_signal, entry.rows))
     if isinstance(entry, Candles):
+        if not is_plain(entry.instrument):
+            return False
         prices = np.stack([entry.rows[name] for name in CANDLE_COLUMNS[:5]])
         times = entry.rows["time_us"]
         return bool(np.isfinite(prices).all() and ((times >= 0) & (times < _END_US)).all())
@@ -431,6 +433,19 @@ def storable(entry: Entry) -> bool:
     if not isinstance(entry, Trade):
         return True
     return math.isfinite(entry.price * entry.quantity) and 0 <= entry.time_us < _END_US
+
+
+def _storable_signal(row: SignalRow) -> bool:
+    # Prices may be missing: what is not a number is kept as nothing.
+    return all(
+        _storable_value(value, kind) or (kind is _NUMBER and isinstance(value, float))
+        for value, kind in zip(row, _FIELDS[SignalRow], strict=True)
+    )
+
+
+def is_plain(text: object) -> bool:
+    """Tell whether something is text that a database takes and a screen shows."""
+    return isinstance(text, str) and text.isprintable()
 
 
 def _storable_value(value: object, kind: type | tuple[type, ...]) -> bool:

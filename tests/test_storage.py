@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bars import aggregate, trade_array
-from market import DAY_US, SECOND_US, DataError, Funding, Gap, Quote, StoreError, Trade
+from market import BAR, DAY_US, SECOND_US, DataError, Funding, Gap, Quote, StoreError, Trade
 from storage import NullStore, Reader, SignalRow, Span, Store
 from storage.schema import MIGRATIONS, TRADES_BETWEEN
 
@@ -322,6 +322,47 @@ def test_only_the_newest_states_are_kept(path):
 def test_a_state_too_large_is_refused(path):
     with closing(Store.open(path)) as store, pytest.raises(DataError, match="keep fewer bars"):
         store.save_state("pair", bytes(8 * 2**20 + 1))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda store: store.save_state("pair \ud800", b"x"),
+        lambda store: store.save_state("pair", "text \ud800"),
+        lambda store: store.save_state(b"pair", b"x"),
+        lambda store: store.save_signals("y \udfff", [signal()]),
+        lambda store: store.save_signals("y|x", [signal()._replace(kind="\ud800")]),
+        lambda store: store.save_signals("y|x", [signal()._replace(time_us=2**70)]),
+        lambda store: store.save_signals("y|x", [signal()._replace(beta="1")]),
+    ],
+)
+def test_a_text_that_cannot_be_kept_is_refused_and_recording_goes_on(path, save):
+    with closing(Store.open(path, batch_ms=1)) as store:
+        with pytest.raises(DataError, match="Recording goes on without"):
+            save(store)
+        store.submit([trade(1)])
+        assert store.flush(10)
+        assert store.health().state == "recording"
+
+
+def test_candles_of_a_name_that_cannot_be_kept_are_left_out(path):
+    row = np.zeros(1, BAR)
+    with closing(Store.open(path, batch_ms=1)) as store:
+        store.put_candles("sim:\ud800", row)
+        store.submit([trade(1)])
+        assert store.flush(10)
+        assert (store.health().state, store.health().refused) == ("recording", 1)
+
+
+def test_a_signal_without_a_price_is_kept(path):
+    with closing(Store.open(path)) as store:
+        store.save_signals("y|x", [signal()._replace(x_price=float("nan"))])
+        assert store.flush(10)
+        assert np.isnan(store.signals("y|x")[0].x_price)
+
+
+def signal():
+    return SignalRow(BASE_US, "long", -2.0, 100.0, 50.0, 1.5)
 
 
 # Threads --------------------------------------------------------------------------------
