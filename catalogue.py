@@ -118,6 +118,8 @@ class Catalogue:
         self._lists: dict[str, _List | None] = {}
         self._tried: dict[str, int] = {}
         self._listless: set[str] = set()
+        # Venues whose list in use is not the one the store has, and why.
+        self._unkept: dict[str, str] = {}
 
     # What is known ----------------------------------------------------------------------------
 
@@ -131,12 +133,15 @@ class Catalogue:
         return None if found is None else found.listed_us
 
     def describe(self, venue: str) -> str:
-        """Say what is known of a venue's list and since when."""
+        """Say what is known of a venue's list, since when, and whether a restart will find it."""
         found = self._list(venue)
         title = self._feed(venue).title
         if found is None:
             return f"No list of {title}'s symbols is at hand; they are taken as typed."
-        return f"{len(found.listings):,} symbols of {title}, listed {_date(found.listed_us)}."
+        unkept = self._unkept.get(venue, "")
+        return (
+            f"{len(found.listings):,} symbols of {title}, listed {_date(found.listed_us)}.{unkept}"
+        )
 
     def find(self, name: str) -> Listing | None:
         """Return what a venue says of an instrument; None where it or its list is not known."""
@@ -245,8 +250,14 @@ class Catalogue:
 
     def _keep(self, venue: str, found: _List) -> None:
         blob = _encode(found)
+        self._unkept.pop(venue, None)
         if len(blob) > _MOST_BYTES:
             log.warning("the symbol list of %s is too long to be kept", venue)
+            self._unkept[venue] = (
+                f" With its {len(found.changes)} changes it is too long to be kept "
+                f"({len(blob) / 2**20:.1f} MB, at most {_MOST_BYTES / 2**20:g}): it holds until "
+                "Tandem ends, then the last one that was kept does until a new one is fetched."
+            )
             return
         try:
             self._save(_key(venue), blob)

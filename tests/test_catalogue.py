@@ -226,6 +226,23 @@ def test_a_list_outlives_the_process_with_its_date() -> None:
     assert again.due("coinbase")
 
 
+def test_a_list_too_long_to_be_kept_is_used_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    catalogue = shelf.catalogue()
+    catalogue.refresh("coinbase")
+    kept = dict(shelf.kept)
+    monkeypatch.setattr("catalogue._MOST_BYTES", 300)
+    shelf.lists["coinbase"] = [*LISTS["coinbase"], listing("NEW-USD", "NEW", "USD")]
+    catalogue.refresh("coinbase")
+    assert shelf.kept == kept
+    assert catalogue.find("coinbase:NEW-USD") is not None
+    assert "5 symbols" in catalogue.describe("coinbase")
+    assert "too long to be kept" in catalogue.describe("coinbase")
+    monkeypatch.undo()
+    catalogue.refresh("coinbase")
+    assert "too long" not in catalogue.describe("coinbase")
+
+
 def test_a_list_is_due_after_a_day_and_a_failure_is_not_repeated_at_once() -> None:
     shelf = Shelf()
     catalogue = shelf.catalogue()
