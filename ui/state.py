@@ -11,7 +11,8 @@ import time
 import types
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
@@ -21,6 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import config
 from engine import Engine
+from market import SettingError
 from ui import say
 from ui.guesses import Guesses
 from ui.uploads import Uploads
@@ -28,6 +30,7 @@ from ui.uploads import Uploads
 # A module made here has no file, so no source edit and no cache clearing can throw it away:
 # whatever reruns, the process keeps one engine, one set of sockets and one writer.
 _PROCESS = "tandem_process"
+log = logging.getLogger("tandem.app")
 
 
 def _process() -> Any:
@@ -40,7 +43,7 @@ def _process() -> Any:
 
 
 def engine() -> Engine:
-    """Return the process's engine, starting it for the first session."""
+    """Return the process's engine, starting it where nothing did before."""
     process = _process()
     with process.lock:
         if process.engine is None:
@@ -52,6 +55,24 @@ def engine() -> Engine:
             atexit.register(close)
         running: Engine = process.engine
         return running
+
+
+@asynccontextmanager
+async def recording(_app: st.App) -> AsyncIterator[None]:
+    """Record from the server's start to its end, whoever looks.
+
+    Nothing is then lost before the first visitor, who does not wait for imports either: pandas
+    is among them, since Streamlit brings it with its first component.
+    """
+    import pandas  # noqa: F401
+
+    try:
+        engine()
+    except SettingError as error:
+        # The server goes on: each page says which setting is wrong.
+        log.error("Tandem did not start. %s", error)
+    yield
+    close()
 
 
 def close() -> None:
