@@ -162,6 +162,8 @@ class Engine:
         self.exporter = Exporter(EXPORTS, self.store)
         self.importer = Importer(self.store)
         self.jobs = Jobs()
+        # Files are read beside it: nobody waits for another's long test to see a report.
+        self.reading = Jobs()
         self._inventory = Inventory(self.store)
         self.desk = Desk(
             self.buffer,
@@ -211,6 +213,7 @@ class Engine:
         self.importer.stop()
         self.exporter.stop()
         self.jobs.stop()
+        self.reading.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.desk.save()

@@ -16,7 +16,7 @@ from tables.model import (
     interval_text,
     time_text,
 )
-from tables.pairing import pair_from
+from tables.pairing import apart, pair_from
 from tables.writing import write_analysis, write_bars, write_closed_trades, write_trades
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Report",
     "Table",
     "Unclear",
+    "apart",
     "interval_text",
     "pair_from",
     "read",

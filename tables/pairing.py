@@ -11,9 +11,24 @@ from market import DAY_US, MINUTE_US, DataError
 from tables.grid import bars_of
 from tables.lines import shown
 from tables.model import Bars, Table, interval_text, time_text
+from tables.naming import unique
 
 # Bars this long follow the calendar; they are matched by month, not by a clock.
 MONTH_US = 27 * DAY_US
+
+
+def apart(tables: Sequence[Table]) -> list[Table]:
+    """Return tables no two of which have an instrument of the same name.
+
+    Where one was there before, as with the same symbol from two venues, it gets a number.
+    """
+    names: set[str] = set()
+    found = []
+    for table in tables:
+        bars = {unique(name, names): rows for name, rows in table.bars.items()}
+        trades = {unique(name, names): rows for name, rows in table.trades.items()}
+        found.append(Table(bars, trades, table.report))
+    return found
 
 
 def pair_from(

@@ -41,6 +41,7 @@ class Job:
         self._work: Callable[[Watch], Any] | None = work
         self._most_s = most_s
         self._is_cancelled = threading.Event()
+        self._is_over = threading.Event()
         self._seen_s = time.monotonic()
         self._began_s = 0.0
         self.state: State = "waiting"
@@ -53,6 +54,10 @@ class Job:
     def is_going_on(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("waiting", "running")
+
+    def wait(self, most_s: float) -> None:
+        """Wait until it is over, but no longer than so."""
+        self._is_over.wait(most_s)
 
     def look(self) -> None:
         """Say that somebody still waits for it."""
@@ -98,6 +103,7 @@ class Job:
             if not isinstance(error, TandemError):
                 log.error("Long work broke", exc_info=error)
             self.state = "failed"
+        self._is_over.set()
 
 
 _BROKE = "It broke because of an error in Tandem itself (see its log). Please report it."

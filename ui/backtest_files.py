@@ -7,12 +7,15 @@ from typing import Any
 import streamlit as st
 
 import tables
-from market import DataError
+from ui import backtest_guesses, backtest_read, say
 from ui import format as f
-from ui import say
+from ui.backtest_upload import Upload
 from ui.state import engine, forget_uploads, hold_upload, is_operator
 
 MOST_FILES = 2
+# A small file is waited for; a larger one is followed while everything else works.
+SMALL_BYTES, SMALL_S = 4_000_000, 10.0
+LOOK_S = 0.3
 
 # Visitors of a public desk share its memory.
 VISITOR_UPLOAD_MB = 10
@@ -36,11 +39,16 @@ def read_files() -> list[tables.Table] | None:
     files = _files(limit)
     if not files:
         return None
-    read = [_read(file, limit) for file in files]
-    found = [table for table in read if table is not None]
-    for table in found:
-        _report(table)
-    return found
+    uploads = _uploads(files, limit)
+    for file, upload in zip(files, uploads, strict=True):
+        _show(file, upload)
+    return tables.apart([table for upload in uploads for table in upload.tables])
+
+
+def asked_for() -> tuple[Any, ...]:
+    """Return what the tables at hand depend on: the files, and what was corrected."""
+    memory: dict[str, Upload] = st.session_state.get("tandem_files", {})
+    return tuple(sorted((name, hash(one.told)) for name, one in memory.items()))
 
 
 def _files(limit_mb: int) -> list[Any]:
@@ -48,7 +56,8 @@ def _files(limit_mb: int) -> list[Any]:
     memory = st.session_state
     turn = memory.setdefault("tandem_upload_turn", 0)
     given = st.file_uploader(
-        "One or two CSV files: bars or trades, one instrument each or several in one",
+        "One or two files of bars or trades, one instrument each or several in one: CSV, TXT or "
+        "TSV, plain or in a ZIP or GZ, or Parquet",
         accept_multiple_files=True,
         max_upload_size=limit_mb,
         key=f"files-{turn}",
@@ -64,7 +73,7 @@ def _files(limit_mb: int) -> list[Any]:
         if names:
             memory.pop("tandem_upload_refused", None)
         for name in set(memory.get("tandem_files", ())) - set(names):
-            del memory["tandem_files"][name]
+            memory["tandem_files"].pop(name).close()
     if more:
         forget_uploads([file.file_id for file in more])
         memory["tandem_upload_more"] = len(more)
@@ -94,48 +103,61 @@ def _say_what_was_dropped(more: int, refused_bytes: int | None) -> None:
         )
 
 
-def _read(file: Any, limit_mb: int) -> tables.Table | None:
-    """Read a file once per upload; None (with the reason on screen) if it cannot be used."""
-    memory = st.session_state.setdefault("tandem_files", {})
-    if file.file_id not in memory:
-        with st.spinner(f"Reading {say.escaped(file.name)}"):
-            try:
-                memory[file.file_id] = engine().run_heavy(
-                    tables.read, file.getvalue(), file.name, limit_mb * 2**20
-                )
-            except DataError as error:
-                memory[file.file_id] = str(error)
-    table = memory[file.file_id]
-    if isinstance(table, str):
-        say.problem(f"{file.name}: {table}")
-        return None
-    return table
+def _uploads(files: list[Any], limit_mb: int) -> list[Upload]:
+    """Return what was made of each file; one that is new is begun to be read."""
+    memory: dict[str, Upload] = st.session_state.setdefault("tandem_files", {})
+    for file in files:
+        if file.file_id not in memory:
+            memory[file.file_id] = Upload(file.getvalue(), file.name, limit_mb * 2**20)
+    found = [memory[file.file_id] for file in files]
+    for file, upload in zip(files, found, strict=True):
+        if upload.job is not None and upload.job.is_going_on and file.size <= SMALL_BYTES:
+            with st.spinner(f"Reading {say.escaped(upload.name)}"):
+                upload.job.wait(SMALL_S)
+    return found
 
 
-def _report(table: tables.Table) -> None:
-    report = table.report
-    kept = f"{report.rows_kept:,} of {report.rows_read:,} rows kept"
-    span = f"{f.day_clock(report.first_us)} to {f.day_clock(report.last_us)} UTC"
-    with st.expander(
-        say.escaped(f"{report.name}: {kept}, {span}"), expanded=bool(report.rows_aside)
-    ):
-        st.text(
-            f"Read as {report.kind}, {report.layout}; encoding {report.encoding}, "
-            f"delimiter {report.delimiter!r}, decimal {report.decimal!r}, times {report.times}."
+def _follow(upload: Upload, key: str) -> None:
+    """Show how far a file is read, beside everything else, and let it be cancelled."""
+
+    @st.fragment(run_every=LOOK_S)
+    def follow() -> None:
+        job = upload.job
+        if job is None or not job.is_going_on:
+            st.rerun()
+        job.look()
+        text = "waits for another file" if job.state == "waiting" else f"{100.0 * job.share:.0f} %"
+        st.progress(min(job.share, 1.0), say.escaped(f"Reading {upload.name}: {text}"))
+        if st.button("Cancel", key=f"cancel-{key}", icon=":material/close:"):
+            job.cancel()
+
+    follow()
+
+
+def _show(file: Any, upload: Upload) -> None:
+    """Show a file's report, or why there is none, and let what was guessed be corrected."""
+    if upload.job is not None and upload.job.is_going_on:
+        _follow(upload, file.file_id)
+        return
+    if upload.job is not None and upload.job.state == "cancelled":
+        say.note(f"{upload.name}: reading was cancelled.")
+        st.button(
+            "Read it",
+            key=f"again-{file.file_id}",
+            icon=":material/refresh:",
+            on_click=lambda: upload.again(file.getvalue()),
         )
-        for sentence in report.notes:
-            st.text(sentence)
-        taken, aside = st.columns(2)
-        taken.dataframe(
-            {"column": [a for a, _ in report.columns], "taken for": [b for _, b in report.columns]},
-            hide_index=True,
-        )
-        if report.aside:
-            aside.dataframe(
-                {
-                    "line": [one.line for one in report.aside],
-                    "set aside because": [one.reason for one in report.aside],
-                    "text": [one.text for one in report.aside],
-                },
-                hide_index=True,
+        return
+    if upload.problem:
+        say.problem(f"{upload.name}: {upload.problem}")
+    for table in upload.tables:
+        backtest_read.report(table)
+    if upload.tables or upload.unclear or upload.told != tables.Corrections():
+        with st.expander(
+            say.escaped(f"Not right? Correct what {upload.name} was taken for"),
+            expanded=upload.unclear is not None,
+            icon=":material/tune:",
+        ):
+            backtest_guesses.ask(
+                upload, file.file_id, lambda told: upload.correct(file.getvalue(), told)
             )

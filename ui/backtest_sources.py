@@ -28,7 +28,7 @@ from market import (
 from storage import Held
 from ui import format as f
 from ui import say
-from ui.backtest_files import called, read_files
+from ui.backtest_files import asked_for, called, read_files
 from ui.controls import BARS, URL
 from ui.state import engine
 
@@ -152,7 +152,7 @@ def _from_files() -> Source | None:
     if y is None or x is None:
         return None
     chosen_us = _bar_us()
-    key = ("files", *sorted(st.session_state["tandem_files"]), y, x, chosen_us)
+    key = ("files", *asked_for(), y, x, chosen_us)
     return _remembered(key, lambda: _paired(found, y, x, chosen_us))
 
 

@@ -156,5 +156,7 @@ def leave_backtest() -> None:
     study = st.session_state.pop("tandem_study", None)
     if study is not None:
         study.close()
-    for name in ("tandem_source", "tandem_source_key", "tandem_files"):
+    for upload in st.session_state.pop("tandem_files", {}).values():
+        upload.close()
+    for name in ("tandem_source", "tandem_source_key"):
         st.session_state.pop(name, None)
