@@ -1,6 +1,6 @@
 """How soon the first price is on the page, and what the app weighs.
 
-python -m benchmarks.app [--seconds 60] [--upload_mb 20]
+python -m benchmarks.app [--seconds 60] [--tabs 12] [--upload_mb 20]
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from app_process import App, chromium, running_app
 
 from benchmarks.machine import describe
 
+PRICE = "() => /\\d/.test(document.querySelector('[data-testid=price-y]')?.textContent ?? '')"
+
 
 def first_price(browser: Browser, app: App) -> float:
     """Return seconds from opening the page to a price on it."""
     page = browser.new_page(viewport={"width": 1480, "height": 1070})
     start = time.perf_counter()
     page.goto(app.url, wait_until="commit")
-    page.wait_for_function(
-        "() => /\\d/.test(document.querySelector('[data-testid=price-y]')?.textContent ?? '')",
-        timeout=60_000,
-    )
+    page.wait_for_function(PRICE, timeout=60_000)
     spent = time.perf_counter() - start
     page.close()
     return spent
@@ -39,6 +38,20 @@ def first_price(browser: Browser, app: App) -> float:
 def weight_mb(app: App) -> float:
     """Return the app's resident memory."""
     return psutil.Process(app.process.pid).memory_info().rss / 1e6
+
+
+def crowd_mb(browser: Browser, app: App, tabs: int, seconds: int) -> float:
+    """Return the app's memory while so many tabs show the live page, each with a price on it."""
+    pages = [browser.new_page(viewport={"width": 1480, "height": 1070}) for _ in range(tabs)]
+    for page in pages:
+        page.goto(app.url, wait_until="commit")
+    for page in pages:
+        page.wait_for_function(PRICE, timeout=120_000)
+    pages[0].wait_for_timeout(seconds * 1_000)
+    weight = weight_mb(app)
+    for page in pages:
+        page.close()
+    return weight
 
 
 def made_csv(path: Path, megabytes: float) -> None:
@@ -58,6 +71,7 @@ def main() -> None:
     """Run the app on the simulation, open it, leave it, upload to it, and print what was seen."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--tabs", type=int, default=12)
     parser.add_argument("--upload_mb", type=int, default=20)
     options = parser.parse_args()
     with (
@@ -74,6 +88,9 @@ def main() -> None:
         page.goto(app.url)
         page.wait_for_timeout(options.seconds * 1_000)
         watched = weight_mb(app)
+        page.close()
+        shared = crowd_mb(browser, app, options.tabs, options.seconds)
+        page = browser.new_page(viewport={"width": 1480, "height": 1070})
         file = Path(folder) / "two legs.csv"
         made_csv(file, options.upload_mb)
         page.goto(f"{app.url}/backtest")
@@ -85,6 +102,7 @@ def main() -> None:
     sys.stdout.write(
         f"first price: first session {cold:.2f} s, later sessions {warm:.2f} s (median of 5)\n"
         f"memory: {watched:.0f} MB after {options.seconds} s on the live page, "
+        f"{shared:.0f} MB with {options.tabs} tabs open, "
         f"{uploaded:.0f} MB after a {options.upload_mb} MB upload\n"
         f"{describe('streamlit', 'numba')}\n"
     )
