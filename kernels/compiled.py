@@ -26,3 +26,16 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     except RuntimeError:
         kernel = njit(nogil=True)(function)
     return kernel
+
+
+def summing(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile as `compiled`, and let sums be taken in any order, as the processor likes them.
+
+    NaN and infinities stay what they are; only the last digits of a sum may differ.
+    """
+    order = {"reassoc", "contract"}
+    try:
+        kernel: Callable[P, R] = njit(cache=True, nogil=True, fastmath=order)(function)
+    except RuntimeError:
+        kernel = njit(nogil=True, fastmath=order)(function)
+    return kernel
