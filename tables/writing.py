@@ -1,7 +1,8 @@
 """CSV out, in chunks of bytes: every float reads back to the same bits, no text acts as a formula.
 
 Column names carry the unit: ``_us`` microseconds since 1970, ``_quote`` and ``_price`` the quote
-currency, ``_base`` units of the instrument. Missing values are empty cells.
+currency, ``_base`` units of the instrument, ``_share`` a share of one. Missing values are empty
+cells.
 """
 
 from __future__ import annotations
@@ -48,23 +49,39 @@ _ANALYSIS_COLUMNS = {
     "position": "position_side",
     "event": "event_code",
     "filled": "filled_code",
-    "y_quantity": "quantity_y",
-    "x_quantity": "quantity_x",
+    "y_quantity": "quantity_y_base",
+    "x_quantity": "quantity_x_base",
     "cash": "cash_quote",
     "equity": "equity_quote",
+    "drawdown": "drawdown_share",
 }
+# Every field of a closed trade; beta's name depends on the prices it was estimated on.
 _TRADE_COLUMNS = {
-    "gross": "gross_quote",
-    "fees": "fees_quote",
-    "spread_cost": "spread_cost_quote",
-    "funding": "funding_quote",
-    "net": "net_quote",
+    "side": "side",
+    "bars": "held_bars",
+    "signal_us": "entry_signal_us",
+    "entry_us": "entry_us",
+    "exit_signal_us": "exit_signal_us",
+    "exit_us": "exit_us",
+    "y_quantity": "entry_quantity_y_base",
+    "x_quantity": "entry_quantity_x_base",
     "entry_y": "entry_price_y",
     "entry_x": "entry_price_x",
     "exit_y": "exit_price_y",
     "exit_x": "exit_price_x",
-    "y_quantity": "quantity_y",
-    "x_quantity": "quantity_x",
+    "entry_z": "entry_z_score",
+    "exit_z": "exit_z_score",
+    "gross": "gross_quote",
+    "fees": "fees_quote",
+    "spread_cost": "spread_cost_quote",
+    "funding": "funding_quote",
+    "borrow": "borrow_quote",
+    "net": "net_quote",
+    "convergence": "convergence_quote",
+    "hedge_drift": "hedge_drift_quote",
+    "rehedges": "rehedges_count",
+    "exit_x_quantity": "exit_quantity_x_base",
+    "reason": "exit_reason",
 }
 
 
@@ -127,8 +144,17 @@ def write_analysis(
         yield _csv(rows, start == 0)
 
 
-def write_closed_trades(trades: Sequence[Any]) -> Iterator[bytes]:
-    """Write closed trades (`backtest.ClosedTrade`), one a row with every part of its profit."""
+def write_closed_trades(trades: Sequence[Any], log_prices: bool = False) -> Iterator[bytes]:
+    """Write closed trades, one a row with every part of its profit.
+
+    Parameters
+    ----------
+    trades : sequence of trading.ClosedTrade
+    log_prices : bool
+        Whether the regression was of log prices: beta is then a ratio of notionals.
+
+    `side` is 1 for long Y and -1 for short; Y's quantity never changes while it is held.
+    """
     if not trades:
         return
     names = [field.name for field in dataclasses.fields(trades[0])]
@@ -139,7 +165,8 @@ def write_closed_trades(trades: Sequence[Any]) -> Iterator[bytes]:
             "exit_utc": _utc(np.array([trade.exit_us for trade in part], np.int64)),
         }
         for name in names:
-            rows[_TRADE_COLUMNS.get(name, name)] = [getattr(trade, name) for trade in part]
+            column = _analysis_name(name, log_prices) if name == "beta" else _TRADE_COLUMNS[name]
+            rows[column] = [getattr(trade, name) for trade in part]
         yield _csv(rows, start == 0)
 
 

@@ -78,7 +78,9 @@ def test_trades_and_equity_are_written(files, tmp_path):
     )
     rows = list(csv.DictReader(trades.read_text().splitlines()))
     assert len(rows) == answers["metrics"]["trades"]
-    assert {"convergence", "hedge_drift", "borrow", "rehedges"} <= set(rows[0])
+    assert {"convergence_quote", "hedge_drift_quote", "borrow_quote", "rehedges_count"} <= set(
+        rows[0]
+    )
     curve = list(csv.DictReader(equity.read_text().splitlines()))
     assert len(curve) == 1_200
     last = next(float(value) for name, value in curve[-1].items() if name.startswith("equity"))

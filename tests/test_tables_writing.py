@@ -109,7 +109,7 @@ def test_an_analysis_without_ages_and_without_bars():
     assert empty == b"time_us,time_utc,y_instrument,x_instrument,price_y,price_x\n"
 
 
-def test_closed_trades_show_every_part_of_the_profit():
+def made_trades():
     n_bars = 200
     rng = np.random.default_rng(5)
     y, x = 100.0 + rng.normal(size=n_bars), 50.0 + rng.normal(size=n_bars)
@@ -117,12 +117,32 @@ def test_closed_trades_show_every_part_of_the_profit():
     times = START + np.arange(n_bars, dtype=np.int64) * SECOND_US
     trader = Trader(Rules(), Costs())
     trader.extend(BarsIn(times, y, x, y, x, z, np.ones(n_bars), np.ones(n_bars, bool)))
-    head, *lines = cells_of(joined(tables.write_closed_trades(trader.trades)))
-    assert len(lines) == len(trader.trades) > 5
-    for line, trade in zip(lines, trader.trades, strict=True):
+    return trader.trades
+
+
+@pytest.mark.parametrize("beta", ["beta_x_per_y", "beta_notional_x_per_y"])
+def test_every_column_of_a_trade_names_its_unit(beta):
+    log_prices = "notional" in beta
+    head = cells_of(joined(tables.write_closed_trades(made_trades()[:1], log_prices)))[0]
+    plain = {"side", "exit_reason", beta}
+    units = ("_us", "_utc", "_bars", "_base", "price_y", "price_x", "_score", "_quote", "_count")
+    assert [name for name in head if name not in plain and not name.endswith(units)] == []
+    assert plain <= set(head) and len(set(head)) == len(head)
+
+
+def test_closed_trades_show_every_part_of_the_profit():
+    made = made_trades()
+    head, *lines = cells_of(joined(tables.write_closed_trades(made)))
+    assert len(lines) == len(made) > 5
+    for line, trade in zip(lines, made, strict=True):
         row = dict(zip(head, line, strict=True))
         assert float(row["net_quote"]) == trade.net and float(row["fees_quote"]) == trade.fees
-        assert row["reason"] == trade.reason
+        assert row["exit_reason"] == trade.reason
+        parts = float(row["gross_quote"]) - sum(
+            float(row[f"{part}_quote"]) for part in ("fees", "spread_cost", "funding", "borrow")
+        )
+        assert parts == pytest.approx(trade.net)
+        assert float(row["exit_quantity_x_base"]) == trade.exit_x_quantity
     assert joined(tables.write_closed_trades([])) == b""
 
 

@@ -378,7 +378,9 @@ def _figure(name: str, value: Any) -> str:
 def _write(options: argparse.Namespace, result: Result, y: str, x: str) -> None:
     if options.trades:
         with options.trades.open("wb") as file:
-            file.writelines(tables.write_closed_trades(result.trades))
+            file.writelines(
+                tables.write_closed_trades(result.trades, result.setup.rules.log_prices)
+            )
     if options.equity:
         said, done = result.signals, result.done
         columns: dict[str, Any] = {

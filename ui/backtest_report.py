@@ -53,7 +53,7 @@ svg text { fill: var(--muted); font-size: 12px; }
 
 def trades_csv(study: Study) -> bytes:
     """Return every closed trade with every part of its profit."""
-    return b"".join(tables.write_closed_trades(study.result.trades))
+    return b"".join(tables.write_closed_trades(study.result.trades, study.settings.log_prices))
 
 
 def equity_csv(study: Study) -> bytes:
