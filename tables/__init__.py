@@ -7,7 +7,10 @@ tables; the `write_*` functions give CSV in chunks of bytes.
 
 from tables.files import read, read_files
 from tables.model import (
+    DATE_ORDERS,
+    NAMED,
     ROLES,
+    TIME_UNITS,
     Aside,
     Corrections,
     Report,
@@ -20,7 +23,10 @@ from tables.pairing import apart, pair_from
 from tables.writing import write_analysis, write_bars, write_closed_trades, write_trades
 
 __all__ = [
+    "DATE_ORDERS",
+    "NAMED",
     "ROLES",
+    "TIME_UNITS",
     "Aside",
     "Corrections",
     "Report",

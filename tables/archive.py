@@ -26,7 +26,7 @@ from feeds.trade_rows import Layout, checked, recognise, symbol_in
 from market import DAY_US, DataError, StoreError, Trade, now_us, split_instrument
 from tables.lines import Aside, shown
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report
-from tables.reading import FILE_VENUE
+from tables.naming import FILE_VENUE
 from tables.writing import BAR_COLUMNS, write_bars, write_trades
 
 Form = Literal["csv", "parquet"]

@@ -16,6 +16,7 @@ Trades = npt.NDArray[np.void]
 
 ASIDE_SHOWN = 200
 TEXT_SHOWN = 200
+NAMED = "named columns"  # the layout of a file whose first row holds names
 
 
 class Aside(NamedTuple):
@@ -50,6 +51,8 @@ ROLES = {
     "y_instrument": "instrument of Y",
     "x_instrument": "instrument of X",
 }
+PRICES = ("open", "high", "low", "close", "price")
+AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 DELIMITERS = (",", ";", "\t", "|")
 DATE_ORDERS = ("day first", "month first", "year first")
 TIME_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
@@ -159,7 +162,7 @@ class Report:
         File name as given; text from outside.
     kind : {"bars", "trades"}
     layout : str
-        "named columns", or the vendor's layout recognised without names.
+        `NAMED`, or the vendor's layout recognised without names.
     rows_read, rows_kept : int
         Lines with content but for the header, and those used for at least one instrument.
     aside : tuple of Aside

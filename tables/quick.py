@@ -1,7 +1,7 @@
 """Big files of plain trades, read by compiled loops in pieces, in all processors' threads.
 
-The top of the file and every line the loops do not take are read by `tables.reading`, which knows
-all notations and why a line cannot be used; so the table is the one it would give, only sooner.
+The top of the file and every line the loops do not take are read as `tables.reading` does, which
+knows all notations and why a line cannot be used; so the table is the one it would give, sooner.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from kernels import ticks
 from market import TRADE, DataError
 from tables import lines, roles
 from tables.cells import EPOCHS, LATEST_US, Epoch
+from tables.checking import valid_trades
+from tables.finding import find
+from tables.making import trade_array
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
 from tables.naming import key_of, stem, unique
-from tables.reading import AGAIN, Reading
+from tables.parsing import data, frame
+from tables.reading import report
 from tables.roles import Column
+from tables.sheet import AGAIN, Sheet, sorted_note
 from trading.work import UNWATCHED, Watch, each
 
 LEAST_BYTES = 4_000_000
@@ -81,7 +86,7 @@ def read_quick(
 ) -> Table | None:
     """Read a big file of plain trades; None where it is another, or not plain enough.
 
-    Parameters are those of `tables.reading.read_text`. The watch is asked after every piece.
+    Parameters are those of `tables.sheet.read_text`. The watch is asked after every piece.
     """
     plan = _plan(raw, name, told) if len(raw) >= least_bytes else None
     if plan is None:
@@ -102,24 +107,24 @@ def _plan(raw: bytes, name: str, told: Corrections) -> Plan | None:
     if not start or not plain_ends or told.encoding not in ("", "utf-8") or told.decimal == ",":
         return None
     try:
-        reading = Reading(lines.split(head, name, told), name, told)
-        layout, columns = reading.columns()
-        data = reading.data(reading.frame(columns), columns)
+        sheet = Sheet(lines.split(head, name, told), name, told)
+        layout, columns = find(sheet)
+        top = data(sheet, frame(sheet, columns), columns)
     except DataError:
         return None
-    unit = next((unit for unit in EPOCHS if unit.name == reading.times), None)
+    unit = next((unit for unit in EPOCHS if unit.name == sheet.times), None)
     used = [column.role for column in columns if column.role]
-    if unit is None or reading.lines.encoding != "utf-8" or reading.decimal != ".":
+    if unit is None or sheet.lines.encoding != "utf-8" or sheet.decimal != ".":
         return None
     amounts = [role for role in used if role in ("quantity", "volume")]
     is_plain = set(used) <= set(_KERNEL_ROLES) and roles.is_trades(columns)
-    if not is_plain or len(amounts) != 1 or not (data[amounts[0]] > 0).any():
+    if not is_plain or len(amounts) != 1 or not (top[amounts[0]] > 0).any():
         return None
     if {"side", "buyer_maker"} <= set(used) or len(set(used)) != len(used):
         return None
-    if "id" in used and data["id"].dtype.kind != "i":
+    if "id" in used and top["id"].dtype.kind != "i":
         return None
-    return Plan(columns, layout, reading.lines.delimiter, unit, start, head.count(b"\n"))
+    return Plan(columns, layout, sheet.lines.delimiter, unit, start, head.count(b"\n"))
 
 
 # The rest ---------------------------------------------------------------------------------
@@ -210,31 +215,30 @@ class _Whole:
 
     def table(self, rows: Rows) -> Table | None:
         """Return the whole table."""
-        reading = self._careful(rows.odd)
+        sheet = self._careful(rows.odd)
         columns = self.plan.columns
-        frame = reading.frame(columns)
-        data = reading.data(frame, columns)
+        few = data(sheet, frame(sheet, columns), columns)
         keys = {column.role: key_of(column) for column in columns if column.role}
-        part = reading.valid_trades(data, keys)
+        part = valid_trades(sheet, few, keys)
         few_ids = _whole_ids(part["id"]) if "id" in keys else np.zeros(0, np.int64)
         if few_ids is None:
             return None
-        numbers = reading.lines.numbers[part["row"].to_numpy()]
-        reading.kept[part["row"].to_numpy()] = True
-        trades, ids, line_of = self._joined(rows, reading.trade_array(part, keys), few_ids, numbers)
-        if reading.decimal != ".":
+        numbers = sheet.lines.numbers[part["row"].to_numpy()]
+        sheet.kept[part["row"].to_numpy()] = True
+        trades, ids, line_of = self._joined(rows, trade_array(sheet, part, keys), few_ids, numbers)
+        if sheet.decimal != ".":
             return None
-        trades, ids, order = self._in_order(reading, trades, ids)
-        trades, dropped = self._once(reading, trades, ids, order, line_of)
+        trades, ids, order = self._in_order(sheet, trades, ids)
+        trades, dropped = self._once(sheet, trades, ids, order, line_of)
         instrument = unique(stem(self.name), set())
-        report = reading.report({}, {instrument: trades}, self.plan.layout, columns)
+        told = report(sheet, {}, {instrument: trades}, self.plan.layout, columns)
         plain = len(rows.trades) - rows.front
-        n_read = plain + report.rows_read
-        n_kept = plain + report.rows_kept - dropped
-        report = replace(report, rows_read=n_read, rows_kept=n_kept)
-        return Table({}, {instrument: trades}, report)
+        n_read = plain + told.rows_read
+        n_kept = plain + told.rows_kept - dropped
+        told = replace(told, rows_read=n_read, rows_kept=n_kept)
+        return Table({}, {instrument: trades}, told)
 
-    def _careful(self, odd: npt.NDArray[np.int64]) -> Reading:
+    def _careful(self, odd: npt.NDArray[np.int64]) -> Sheet:
         """Read the top and the odd lines as a file of their own, with the lines' true numbers."""
         plan = self.plan
         starts = np.empty(len(odd), np.int64)
@@ -247,11 +251,10 @@ class _Whole:
         numbers = np.concatenate((np.arange(plan.lines), odd)) + 1
         aside = [one._replace(line=int(numbers[one.line - 1])) for one in found.aside]
         found = replace(found, numbers=numbers[found.numbers - 1], aside=aside)
-        reading = Reading(found, self.name, self.told)
+        sheet = Sheet(found, self.name, self.told)
         if self.note:
-            reading.notes.append(self.note)
-        reading.kept = np.zeros(len(found.numbers), bool)
-        return reading
+            sheet.notes.append(self.note)
+        return sheet
 
     def _joined(
         self, rows: Rows, few: Trades, few_ids: Ids, numbers: npt.NDArray[np.int64]
@@ -270,7 +273,7 @@ class _Whole:
         return np.insert(trades, at, few[n_top:]), ids, line_of
 
     def _in_order(
-        self, reading: Reading, trades: Trades, ids: Ids
+        self, sheet: Sheet, trades: Trades, ids: Ids
     ) -> tuple[Trades, Ids, npt.NDArray[np.int64] | None]:
         times = trades["time_us"]
         back = int((times[1:] < times[:-1]).sum())
@@ -280,16 +283,16 @@ class _Whole:
         forth = int((times[1:] > times[:-1]).sum())
         if back > forth:
             order = order[::-1]
-            reading.notes.append("The newest rows came first; they were turned round.")
+            sheet.notes.append("The newest rows came first; they were turned round.")
             back = forth
         if back:
-            reading.notes.append(f"{back:,} rows were out of time order; they were sorted.")
+            sheet.notes.append(sorted_note(back))
         order = order[np.argsort(times[order], kind="stable")]
         return trades[order], ids[order] if len(ids) else ids, order
 
     def _once(
         self,
-        reading: Reading,
+        sheet: Sheet,
         trades: Trades,
         ids: Ids,
         order: npt.NDArray[np.int64] | None,
@@ -302,14 +305,14 @@ class _Whole:
         dropped = np.flatnonzero(again)
         if not len(dropped):
             return trades, 0
-        reading.reasons[AGAIN[2]] += len(dropped)
+        sheet.more[AGAIN[2]] += len(dropped)
         shown = dropped[:ASIDE_SHOWN]
         numbers = np.array([line_of(int(i if order is None else order[i])) for i in shown])
         starts = np.empty(len(numbers), np.int64)
         ticks.line_starts(np.frombuffer(self.raw, np.uint8), np.sort(numbers) - 1, starts)
         for number, start in zip(np.sort(numbers).tolist(), starts.tolist(), strict=True):
             text = self.raw[start : start + 4 * TEXT_SHOWN].split(b"\n")[0].rstrip(b"\r")
-            reading.aside.append(Aside(number, AGAIN[2], text.decode(errors="replace")))
+            sheet.aside.append(Aside(number, AGAIN[2], text.decode(errors="replace")))
         return trades[~again], len(dropped)
 
 

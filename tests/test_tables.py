@@ -437,3 +437,22 @@ def test_pairs_that_do_not_fit_are_refused():
 )  # fmt: skip
 def test_numbers_in_every_notation(text, decimal, value):
     assert cells._number(text, decimal) == pytest.approx(value or np.nan, nan_ok=True)
+
+
+def test_a_line_left_out_for_two_legs_counts_once() -> None:
+    found = tables.read(b"date,ETH,BTC\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-02,5,6\n", "a.csv")
+    assert found.report.reasons == {"another bar of the same time; the first is kept": 1}
+    assert [one.line for one in found.report.aside] == [4]
+    assert found.report.duplicates == 1
+
+
+def test_a_file_of_which_nothing_is_left_can_be_corrected() -> None:
+    with pytest.raises(tables.Unclear, match="fewer than two can be used") as caught:
+        tables.read(b"time,close\n2024-01-01,-1\n2024-01-02,-2\n", "a.csv")
+    assert caught.value.columns == (("time", "time"), ("close", "close price"))
+
+
+def test_tables_with_the_same_instrument_are_told_apart() -> None:
+    raw = b"time,close,symbol\n2024-01-01,1,BTCUSDT\n2024-01-02,2,BTCUSDT\n"
+    one, two = tables.apart([tables.read(raw, "a.csv"), tables.read(raw, "b.csv")])
+    assert not set(one.instruments) & set(two.instruments)

@@ -10,18 +10,16 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from tables import ROLES, Corrections
+from tables import DATE_ORDERS, NAMED, ROLES, TIME_UNITS, Corrections, Report
 from ui import say
 from ui.backtest_upload import Upload
 
 MOST_COLUMNS = 24
-WIDTH = 168
+WIDTH = 152
 CELL_SHOWN = 24
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar |": "|", "space": " "}
 _DECIMALS = {"point": ".", "comma": ","}
-_ORDERS = ("day first", "month first", "year first")
-_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 _ENCODINGS = (
     *("utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "cp1254"),
     *("gb18030", "big5", "shift_jis", "euc-kr"),
@@ -38,19 +36,13 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
     """Offer a box for each guess; `changed` is given the corrections once one is chosen."""
     told = upload.told
     report = upload.tables[0].report if upload.tables else None
-    decimals = {mark: name for name, mark in _DECIMALS.items()}
-    delimiters = {mark: name for name, mark in _DELIMITERS.items()}
-    guesses = {
-        "delimiter": delimiters.get(report.delimiter, "") if report else "",
-        "decimal": decimals.get(report.decimal, "") if report else "",
-        "encoding": report.encoding if report else "",
-    }
+    guesses = _guesses(report) if report else {}
     boxes: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
         ("delimiter", "Cells are cut by", _DELIMITERS),
         ("decimal", "Decimal mark", _DECIMALS),
         ("header", "First row holds", {"names": True, "data": False}),
-        ("date_order", "Dates have the", {one: one for one in _ORDERS}),
-        ("time_unit", "Times count", {one: one for one in _UNITS}),
+        ("date_order", "Dates have the", {one: one for one in DATE_ORDERS}),
+        ("time_unit", "Times count", {one: one for one in TIME_UNITS}),
         ("time_zone", "Times are in zone", {one: one for one in _zones()}),
         ("encoding", "Encoding", {one: one for one in _ENCODINGS}),
     )
@@ -68,6 +60,25 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
         )
 
 
+def _guesses(report: Report) -> dict[str, str]:
+    """Return the words for what a file was taken for."""
+    decimals = {mark: name for name, mark in _DECIMALS.items()}
+    delimiters = {mark: name for name, mark in _DELIMITERS.items()}
+    return {
+        "delimiter": delimiters.get(report.delimiter, ""),
+        "decimal": decimals.get(report.decimal, ""),
+        "header": "names" if report.layout == NAMED else "data",
+        "date_order": next((one for one in DATE_ORDERS if one in report.times), ""),
+        "time_unit": next((one for one in TIME_UNITS if report.times.startswith(one)), ""),
+        "time_zone": report.time_zone.partition(",")[0].partition(":")[0],
+        "encoding": report.encoding,
+    }
+
+
+def _first(guess: str) -> str:
+    return f"{guess} (guess)" if guess else "guess"
+
+
 def _box(
     name: str,
     label: str,
@@ -80,7 +91,7 @@ def _box(
     given = getattr(told, name)
     current = next((text for text, value in values.items() if value == given), "")
     # What a correction made of it is no guess any more.
-    first = f"guessed: {guess}" if guess and not current else "guessed"
+    first = _first("" if current else guess)
 
     def chosen(text: str) -> None:
         told_now: Any = values.get(text, None if name == "header" else "")
@@ -112,8 +123,9 @@ def _columns(upload: Upload, key: str, changed: Callable[[Corrections], None]) -
                     rest[place] = names.get(text, "")
                 changed(replace(told, roles=tuple(sorted(rest.items()))))
 
-            first = f"guessed: {guess}"
-            _select(label, first, (*names, _UNUSED), current, f"{key}-column-{place}", chosen)
+            _select(
+                label, _first(guess), (*names, _UNUSED), current, f"{key}-column-{place}", chosen
+            )
     if len(guessed) > MOST_COLUMNS:
         say.note(f"The first {MOST_COLUMNS} of {len(guessed):,} columns can be corrected here.")
 

@@ -25,8 +25,8 @@ def report(table: Table) -> None:
     with st.expander(say.escaped(f"{told.name}: {kept}, {span}"), expanded=bool(told.rows_aside)):
         lines = [f"**{name}:** {say.escaped(text)}" for name, text in facts(table)]
         st.markdown("  \n".join(lines))
-        for sentence in told.notes:
-            say.note(sentence)
+        if told.notes:
+            say.note(" ".join(told.notes))
         left, right = st.columns([2, 3])
         left.dataframe(
             {"column": [a for a, _ in told.columns], "taken for": [b for _, b in told.columns]},
@@ -68,7 +68,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
     missing = (
         f", {told.gaps:,} missing between the first and the last" if told.kind == "bars" else ""
     )
-    repeats = f", {told.duplicates:,} of them repeats" if told.duplicates else ""
+    repeats = f", of them {told.duplicates:,} for being there before" if told.duplicates else ""
     found = [
         ("Format", ", ".join(dict.fromkeys(one for one in (told.vendor, told.layout) if one))),
         ("Content", f"{bars} of {', '.join(names[:SYMBOLS_SHOWN])}{more}{missing}"),
