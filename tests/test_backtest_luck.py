@@ -11,8 +11,9 @@ import pairs
 import pytest
 from scipy.stats import norm
 
-from backtest import Rules
+from backtest import Costs, Rules
 from market import HOUR_US, DataError
+from trading.grid import Grid
 from trading.ledger import (
     MOST_TRIALS,
     SKETCH,
@@ -25,8 +26,11 @@ from trading.ledger import (
 )
 from trading.luck import effective_trials, expected_best, judge, probabilistic_sharpe
 from trading.metrics import sharpe_error
-from trading.running import run
+from trading.null import null_test
+from trading.running import compare, run
 from trading.signals import Setup
+from trading.sweep import sweep
+from trading.walk import walk_forward
 
 
 def test_the_deflated_sharpe_ratios_published_example():
@@ -168,6 +172,40 @@ def test_a_window_without_a_say_makes_no_new_variant():
     assert setup_name(kalman) == setup_name(dataclasses.replace(kalman, z_window=50))
     assert setup_name(ols) != setup_name(dataclasses.replace(ols, z_window=50))
     assert setup_name(ols) != setup_name(ols.with_rules(entry=2.5))
+
+
+def test_what_is_earned_tells_variants_apart():
+    base, nothing = Setup(model="ols"), (np.zeros(5), np.zeros(5))
+    paid = (np.full(5, 1e-4), np.zeros(5))
+    assert setup_name(base) == setup_name(base, nothing) != setup_name(base, paid)
+    assert setup_name(base, paid) == setup_name(base, (paid[0].copy(), paid[1].copy()))
+    assert setup_name(base) == setup_name(dataclasses.replace(base, capital=5_000.0))
+    assert setup_name(base) != setup_name(dataclasses.replace(base, costs=Costs(1.0)))
+
+
+def test_every_way_of_trying_counts_the_same_variants_once():
+    y, x = pairs.cointegrated(600, seed=4, half_life=8)
+    bars = pairs.aligned(y, x, bar_us=HOUR_US)
+    base = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0))
+    grid, ledger = Grid(base, entries=[1.0, 2.0], exits=[0.0, 0.5]), Ledger("key")
+    for found in (
+        sweep(bars, grid),
+        walk_forward(bars, grid, 200, 100),
+        walk_forward(bars, grid, 100, 100, anchored=True),
+        null_test(bars, grid, count=19),
+        null_test(bars, grid, "independent", 39, seed=1),
+    ):
+        alone = Ledger("key")
+        alone.add(found.trials)
+        assert alone.count == 4
+        ledger.add(found.trials)
+    assert ledger.count == 4
+    other = run(bars, base.with_rules(entry=2.2))
+    ledger.add([trial(other.setup, other.metrics, other.equity)])
+    ledger.add(
+        trial(one.setup, one.metrics, one.equity) for one in compare(bars, other.setup).values()
+    )
+    assert ledger.count == 4 + 3
 
 
 def test_a_setup_is_plain_values():

@@ -133,6 +133,20 @@ def test_walk_forward_counts_only_what_was_not_seen(app: AppTest) -> None:
     assert {"Sharpe where chosen", "Sharpe after"} <= {one.label for one in app.metric}
 
 
+def test_a_grid_is_counted_once_wherever_it_is_chosen_from(app: AppTest) -> None:
+    app.query_params.update({"null_count": "99", "try_entry": "1, 3", "try_exit": "0.5"})
+    opened(app, "Walk-forward")
+    assert app.session_state["tandem_study"].ledger.count == 1
+    finished(app, "walk")
+    assert app.session_state["tandem_study"].ledger.count == 3
+    opened(app, "Is it luck?")
+    app.text_input(key="try_entry").set_value("1, 2.5").run()
+    finished(app, "null")
+    assert metric(app, "Variants tried") == "4"
+    app.number_input(key="enter").set_value(2.5).run()
+    assert metric(app, "Variants tried") == "4"
+
+
 def test_both_nulls_are_told(app: AppTest) -> None:
     app.query_params.update({"null_count": "99", "try_entry": "2", "try_exit": "0.5"})
     opened(app, "Is it luck?")

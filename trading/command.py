@@ -151,15 +151,15 @@ def _file_error(error: OSError) -> str:
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
     bars, y, x, notes = _bars(options)
     setup = _setup(options)
-    result = run(bars, setup, _funding(options, bars))
+    funding = _funding(options, bars)
+    result = run(bars, setup, funding)
     ledger = Ledger(data_set_key(bars))
-    ledger.add([trial(setup, result.metrics, result.equity)])
+    ledger.add([trial(setup, result.metrics, result.equity, funding)])
     answers: dict[str, Any] = {"y": y, "x": x, "read": notes, "bars": _span(bars)}
     answers["cointegration"] = _cointegration(bars, setup)
     answers["period"] = result.periods.text
     answers["metrics"] = dataclasses.asdict(result.metrics)
     grid = Grid(setup, entries=ENTRIES, exits=EXITS)
-    funding = _funding(options, bars)
     if options.sweep:
         swept = sweep(bars, grid, funding, watch=_watch("sweep"))
         ledger.add(swept.trials)
@@ -167,12 +167,14 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     if options.walk_forward:
         fit, trade = options.walk_forward
         walked = walk_forward(bars, grid, fit, trade, funding=funding, watch=_watch("walk-forward"))
+        ledger.add(walked.trials)
         answers["walk_forward"] = _walked(walked)
     if options.null:
         kind, count, seed = options.null_kind, options.null, options.seed
         found = null_test(
             bars, grid, kind, count, funding=funding, seed=seed, watch=_watch("null test")
         )
+        ledger.add(found.trials)
         answers["null"] = _null(found)
     answers["luck"] = _luck(judge(result.metrics, ledger))
     _write(options, result, y, x)

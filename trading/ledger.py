@@ -1,5 +1,11 @@
 """Every variant that was tried on a data set: what deflates the Sharpe ratio of the best.
 
+A variant is counted once, however often and wherever it is tried on the same bars: by hand, in a
+sweep, among those a walk-forward or a null test chooses from, in the comparison of models. Two are
+the same if every setting that can change what is earned is (`setup_name`): model, windows, rules,
+costs, limits and funding. The capital is not among these, it only scales returns; neither are the
+lengths of a walk-forward's stretches or the surrogates, on which nothing real was tried.
+
 A ledger is plain data. Whoever runs backtests keeps one per data set (`data_set_key`), adds every
 trial, and stores `to_bytes()`.
 """
@@ -53,7 +59,9 @@ class Trial:
     sketch: Floats
 
 
-def trial(setup: Setup, measured: Metrics, equity: Floats) -> Trial:
+def trial(
+    setup: Setup, measured: Metrics, equity: Floats, funding: tuple[Floats, Floats] | None = None
+) -> Trial:
     """Return the trial that one backtest was.
 
     Parameters
@@ -62,10 +70,12 @@ def trial(setup: Setup, measured: Metrics, equity: Floats) -> Trial:
     measured : Metrics
     equity : ndarray of shape (n_bars,)
         Over all bars of the data set.
+    funding : (y, x), optional
+        As in `trading.run`.
     """
     edges = np.linspace(0, len(equity) - 1, SKETCH + 1).astype(np.int64)
     return Trial(
-        name=setup_name(setup),
+        name=setup_name(setup, funding),
         sharpe=measured.sharpe,
         skew=measured.skew,
         kurtosis=measured.kurtosis,
@@ -84,9 +94,15 @@ def setup_values(setup: Setup) -> dict[str, Any]:
     return values
 
 
-def setup_name(setup: Setup) -> str:
-    """Return a setup as text, the same for setups that trade alike."""
+def setup_name(setup: Setup, funding: tuple[Floats, Floats] | None = None) -> str:
+    """Return a setup as text, the same for setups that earn alike."""
     values = setup_values(setup)
+    del values["capital"]  # it scales returns and changes no trade
+    if funding is not None and any(rates.any() for rates in funding):
+        digest = hashlib.sha256()
+        for rates in funding:
+            digest.update(np.ascontiguousarray(rates).tobytes())
+        values["funding"] = digest.hexdigest()[:16]
     if setup.uses_innovation:
         del values["z_window"]  # it has no say
     return json.dumps(values, sort_keys=True)

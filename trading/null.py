@@ -19,6 +19,7 @@ from kernels.surrogates import rebuild
 from market import DataError
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
+from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, periods
 from trading.running import bar_length
 from trading.signals import Setup, signals
@@ -54,6 +55,8 @@ class NullTest:
         The variant chosen on the real bars.
     lags : tuple of int
         Lagged differences in the regression of each leg.
+    trials : tuple of Trial
+        Every variant on the real bars, for the ledger.
     """
 
     null: Null
@@ -63,6 +66,7 @@ class NullTest:
     p_value: float
     setup: Setup
     lags: tuple[int, ...]
+    trials: tuple[Trial, ...] = ()
 
     @property
     def rank(self) -> float:
@@ -264,8 +268,12 @@ def null_test(
     cut = periods(bars.time_us, bar_us, first, period)
     pipeline = partial(_best, bar_us, funding, setups, groups, cut, by)
 
+    tried: list[Trial] = []
+
     def one(draw: int) -> tuple[float, int]:
-        return pipeline(bars if draw < 0 else made.draw(seed * MOST_SURROGATES + draw))
+        if draw < 0:
+            return pipeline(bars, tried)
+        return pipeline(made.draw(seed * MOST_SURROGATES + draw))
 
     found = each(range(-1, count), one, watch.part(0.1, 1.0), workers)
     (real, chosen), drawn = found[0], np.array([value for value, _ in found[1:]])
@@ -277,6 +285,7 @@ def null_test(
         p_value=(1 + int(np.count_nonzero(drawn >= real))) / (count + 1),
         setup=setups[chosen],
         lags=made.lags,
+        trials=tuple(tried),
     )
 
 
@@ -288,14 +297,21 @@ def _best(
     cut: Periods,
     by: str,
     bars: AlignedBars,
+    tried: list[Trial] | None = None,
 ) -> tuple[float, int]:
-    """Return the best figure of all variants, and whose it is; 0 for one that never traded."""
+    """Return the best figure of all variants, and whose it is; 0 for one that never traded.
+
+    Every variant is added to `tried` where it is given.
+    """
     lean = Lean(bars, bar_us, funding)
     values = np.full(len(setups), np.nan)
     for places in groups:
         said = signals(bars, setups[places[0]])
         for place in places:
-            values[place] = getattr(lean.run(setups[place], said, cut), by)
+            measured = lean.run(setups[place], said, cut)
+            values[place] = getattr(measured, by)
+            if tried is not None:
+                tried.append(trial(setups[place], measured, lean.equity, funding))
     values = np.where(np.isnan(values), 0.0, values)
     place = best_place(values)
     return float(values[place]), place

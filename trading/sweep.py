@@ -273,5 +273,5 @@ def _group(
     found = []
     for place in places:
         measured = lean.run(setups[place], said, cut)
-        found.append((measured, trial(setups[place], measured, lean.equity)))
+        found.append((measured, trial(setups[place], measured, lean.equity, funding)))
     return found

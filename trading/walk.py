@@ -15,6 +15,7 @@ from kernels import performance
 from market import DataError
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
+from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, metrics, periods
 from trading.running import bar_length, period_returns
 from trading.signals import Setup, Signals, bars_in, signals
@@ -64,6 +65,8 @@ class WalkForward:
     fitted : float
         Mean over the folds of the chosen figure on the stretch it was chosen on: what the same
         figure out of sample is to be held against.
+    trials : tuple of Trial
+        Every variant over all bars, for the ledger: whoever chose on every stretch tried them all.
     """
 
     folds: tuple[Fold, ...]
@@ -73,6 +76,7 @@ class WalkForward:
     metrics: Metrics
     returns: Floats
     fitted: float
+    trials: tuple[Trial, ...]
 
     @property
     def trades(self) -> tuple[ClosedTrade, ...]:
@@ -141,8 +145,10 @@ def walk_forward(
         periods(bars.time_us[:fit_stop], bar_us, fit_first, period)
         for fit_first, fit_stop, _ in spans
     ]
-    work = partial(_fit, bars, bar_us, funding, setups, cuts, by)
-    fits = np.concatenate(each(groups, work, watch.part(0.1, 0.9), workers))
+    whole = periods(bars.time_us, bar_us, first, period)
+    work = partial(_fit, bars, bar_us, funding, setups, cuts, whole, by)
+    done = each(groups, work, watch.part(0.1, 0.9), workers)
+    fits = np.concatenate([found for found, _ in done])
     table = np.empty_like(fits)  # a row per variant, a column per fold
     table[[place for group in groups for place in group]] = fits
     account = _Account(bars, funding, grid.base.capital)
@@ -153,7 +159,8 @@ def walk_forward(
         known = (setups[chosen], float(table[chosen, fold])) if chosen >= 0 else (None, np.nan)
         account.trade(*span, *known)
     watch.progress(1, 1)
-    return account.close(periods(bars.time_us, bar_us, spans[0][1], period), bar_us, by)
+    tried = tuple(one for _, trials in done for one in trials)
+    return account.close(periods(bars.time_us, bar_us, spans[0][1], period), bar_us, by, tried)
 
 
 class _Account:
@@ -196,7 +203,7 @@ class _Account:
         self._counts[kernel.TRADED] += done.trader.traded
         self._counts[kernel.REFUSED] += done.trader.refused
 
-    def close(self, cut: Periods, bar_us: int, by: str) -> WalkForward:
+    def close(self, cut: Periods, bar_us: int, by: str, tried: tuple[Trial, ...]) -> WalkForward:
         """Return what all folds together came to."""
         figures, capital = np.empty(performance.FIGURES), self._capital
         performance.measure(self._equity, self._gross, cut.first, cut.ends, capital, figures)
@@ -209,6 +216,7 @@ class _Account:
             metrics=metrics(figures, self._counts, cut, self._bars.time_us, bar_us, capital),
             returns=period_returns(self._equity, cut, capital),
             fitted=float(np.mean(known)) if known else float("nan"),
+            trials=tried,
         )
 
 
@@ -244,18 +252,21 @@ def _fit(
     funding: tuple[Floats, Floats] | None,
     setups: list[Setup],
     cuts: list[Periods],
+    whole: Periods,
     by: str,
     places: list[int],
-) -> Floats:
-    """Return the figure of variants with the same signals on every fitting stretch."""
+) -> tuple[Floats, list[Trial]]:
+    """Return the figure of variants with the same signals on every fitting stretch, and overall."""
     said = signals(bars, setups[places[0]])
     lean = Lean(bars, bar_us, funding)
-    found = np.empty((len(places), len(cuts)))
+    found, trials = np.empty((len(places), len(cuts))), []
     for row, place in enumerate(places):
         for fold, cut in enumerate(cuts):
             stop = int(cut.ends[-1]) + 1
             found[row, fold] = getattr(lean.run(setups[place], said, cut, stop), by)
-    return found
+        measured = lean.run(setups[place], said, whole)
+        trials.append(trial(setups[place], measured, lean.equity, funding))
+    return found, trials
 
 
 def _trade(

@@ -44,6 +44,7 @@ def page() -> None:
         return
     try:
         found = study(source, asked)
+        found.settle()
         _head(found)
         # Only the open tab is worked out.
         tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind=URL)

@@ -88,9 +88,6 @@ def sweep(study: Study) -> None:
     found: Sweep | None = _found(study, "sweep", "Run the sweep", _asked(grid), work)
     if found is None:
         return
-    if id(found) not in study.counted:
-        study.tried(found.trials)
-        study.counted.add(id(found))
     _swept(study, grid, found)
 
 
@@ -307,9 +304,10 @@ def luck(study: Study) -> None:
         _metric(
             "Variants tried",
             f"{found.trials:,}",
-            "On these very bars, in this session and before: every setup run, compared or swept, "
-            f"each counted once. They are as good as {f.number(found.effective, 1)} independent "
-            "ones, since many earn alike.",
+            "On these very bars, in this session and before: every setup run by hand, compared, "
+            "swept, or among those a walk-forward or a null test chose from, each counted once. "
+            f"They are as good as {f.number(found.effective, 1)} independent ones, since many earn "
+            "alike.",
             f"worth {f.number(found.effective, 1)} independent",
         )
         _metric(

@@ -53,7 +53,7 @@ class Study:
     relation: Relation | None
     ledger: Ledger
     jobs: dict[str, tuple[Any, Job]] = field(default_factory=dict)
-    counted: set[int] = field(default_factory=set)
+    counted: dict[str, Job] = field(default_factory=dict)
     _luck: tuple[int, Luck] | None = None
 
     @cached_property
@@ -72,7 +72,12 @@ class Study:
         found: Mapping[str, Result] = engine().run_heavy(
             trading.compare, self.source.bars, self.asked.setup, trading.MODELS, self.funding
         )
-        self.tried([trading.trial(one.setup, one.metrics, one.equity) for one in found.values()])
+        self.tried(
+            [
+                trading.trial(one.setup, one.metrics, one.equity, self.funding)
+                for one in found.values()
+            ]
+        )
         return found
 
     @property
@@ -97,6 +102,16 @@ class Study:
             engine().store.save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
         except (DataError, StoreError) as error:
             say.note(f"What was tried is counted until this page is closed: {error}")
+
+    def settle(self) -> None:
+        """Count the variants of long work that is done: what was seen was tried."""
+        for name, (_, job) in self.jobs.items():
+            if job.state != "done" or self.counted.get(name) is job:
+                continue
+            self.counted[name] = job
+            # A null test is one per null, both over the same variants.
+            parts = job.result if isinstance(job.result, tuple) else (job.result,)
+            self.tried(parts[0].trials)
 
     def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> None:
         """Begin long work in place of what was asked under this name before."""
@@ -142,7 +157,7 @@ def study(source: Source, asked: Asked) -> Study:
     with st.spinner("Following the pair"):
         made: Study = engine().run_heavy(_make, source, asked, ledger)
     result = made.result
-    made.tried([trading.trial(asked.setup, result.metrics, result.equity)])
+    made.tried([trading.trial(asked.setup, result.metrics, result.equity, made.funding)])
     memory["tandem_study"] = made
     return made
 
