@@ -154,6 +154,20 @@ class Trade(NamedTuple):
     received_us: int
 
 
+def renumbered(trade_id: int, time_us: int) -> str:
+    """Return the id of a trade whose number is another trade's: its venue began to count anew."""
+    return f"{trade_id}@{time_us}"
+
+
+def venue_id(trade_id: TradeId) -> TradeId:
+    """Return the id the venue gave: the number in what `renumbered` made, else the id itself."""
+    if isinstance(trade_id, str):
+        number, mark, time_us = trade_id.partition("@")
+        if mark and number.isdecimal() and time_us.isdecimal():
+            return int(number)
+    return trade_id
+
+
 class Quote(NamedTuple):
     """Best bid and ask at one moment."""
 

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from market import Gap, Trade, TradeId, steady_s
+from market import SECOND_US, Gap, Trade, TradeId, steady_s, venue_id
 
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
@@ -56,7 +56,7 @@ class Track:
 
     def __init__(self, known: Sequence[Trade], may_miss: bool) -> None:
         self.is_cut = may_miss and bool(known)
-        self.last_id: TradeId | None = known[-1].trade_id if known else None
+        self.last_id: TradeId | None = venue_id(known[-1].trade_id) if known else None
         self.last_us = known[-1].time_us if known else 0
         self.recent = Recent()
         for trade in known:
@@ -73,7 +73,9 @@ def sift(
 
     A trade whose id and time are not above the last is a repetition (or fills a hole that is
     already recorded): the store knows it or takes it, the buffer must not get it twice. A
-    lower id with a later time means that the venue began to count anew. Ids that are text
+    lower id with a later time means that the venue began to count anew: how far it had counted
+    nobody tells, so that the time between is a hole, unless the connection held and it is no
+    longer than a second (trades of one moment may come out of order). Ids that are text
     have no order: each is looked for among the newest ones. Where ids do not count up, the
     newest known trade coming again shows that nothing is missing after a cut.
 
@@ -99,20 +101,25 @@ def sift(
         passed.append(trade)
         track.heard = heard
         last_id = track.last_id
+        is_unknown = track.is_cut and not consecutive
         if isinstance(trade_id, str):
             if not track.recent.add(trade_id):
                 track.is_cut &= time_us < track.last_us
                 continue
         elif isinstance(last_id, int):
-            if trade_id <= last_id and time_us <= track.last_us:
+            if trade_id > last_id:
+                if consecutive and trade_id > last_id + 1:
+                    gaps.append(
+                        Gap(name, last_id + 1, trade_id - 1, track.last_us, time_us, "open")
+                    )
+            elif time_us <= track.last_us:
                 track.is_cut &= trade_id < last_id
                 continue
-            if consecutive and trade_id > last_id + 1:
-                gaps.append(Gap(name, last_id + 1, trade_id - 1, track.last_us, time_us, "open"))
-        if track.is_cut:
-            track.is_cut = False
-            if not consecutive and time_us > track.last_us:
-                gaps.append(Gap(name, -1, -1, track.last_us, time_us, "open"))
+            elif consecutive:
+                is_unknown = track.is_cut or time_us - track.last_us > SECOND_US
+        if is_unknown and time_us > track.last_us:
+            gaps.append(Gap(name, -1, -1, track.last_us, time_us, "open"))
+        track.is_cut = False
         track.last_id = trade_id
         if time_us > track.last_us:
             track.last_us = time_us

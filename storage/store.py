@@ -6,8 +6,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -89,6 +89,9 @@ class StoreHealth:
         Trades removed since the start because they are older than what is kept.
     kept : Policy
         What is kept for how long.
+    renumbered : dict
+        By instrument, trades since the start that came under the number of an earlier one: the
+        venue began to count anew. They are recorded, under their number and time.
     """
 
     state: Literal["recording", "paused", "closed", "reading"]
@@ -103,6 +106,7 @@ class StoreHealth:
     expired: int = 0
     pruned: int = 0
     kept: Policy = Policy()
+    renumbered: dict[str, int] = field(default_factory=dict)
 
 
 class Store(Reader):
@@ -340,6 +344,7 @@ class Store(Reader):
             expired=self._writer.expired if self._writer else 0,
             pruned=self._writer.keeper.pruned if self._writer else 0,
             kept=self._writer.keeper.policy if self._writer else Policy(),
+            renumbered=self._writer.renumbered if self._writer else {},
         )
 
     def _describe(self, waited_s: float) -> tuple[State, str]:
@@ -362,7 +367,7 @@ class Store(Reader):
                 f"Recording into {self.path} is {waited_s:.0f} s behind: "
                 f"{queued} entries wait for the disk."
             )
-        return "recording", f"Recording into {self.path}."
+        return "recording", f"Recording into {self.path}.{_anew(self._writer.renumbered)}"
 
     def _check_writable(self) -> None:
         if self._writer is None:
@@ -434,6 +439,18 @@ class Store(Reader):
         self._refused += refused
         batch.entries = kept
         return None
+
+
+def _anew(renumbered: Mapping[str, int]) -> str:
+    """Say that venues began to count their trades anew."""
+    if not renumbered:
+        return ""
+    names = ", ".join(sorted(renumbered)[:3])
+    more = f" and {len(renumbered) - 3} more" if len(renumbered) > 3 else ""
+    return (
+        f" The venue counts its trades of {names}{more} anew: {sum(renumbered.values())} came "
+        "under numbers recorded before and are kept under their number and time."
+    )
 
 
 def _unexpected(path: Path, error: BaseException) -> StoreUnusable:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from itertools import chain, count, islice, repeat
+from itertools import chain, compress, count, islice, repeat
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from market import (
     Trade,
     TradeId,
     now_us,
+    renumbered,
 )
 from storage.keep import Keeper
 from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
@@ -83,6 +84,7 @@ class _Instrument:
         self.number = number
         self.arrivals = arrivals
         self.kept_from_us = kept_from_us
+        self.renumbered = 0
         self.funding: tuple[float, int] | None = None
 
 
@@ -96,6 +98,8 @@ class Writer:
         self._instruments: dict[str, _Instrument] = {}
         self.keeper = Keeper(self._connection, path)
         self.expired = 0
+        # By instrument, trades that came under the number of another; replaced, never changed.
+        self.renumbered: dict[str, int] = {}
 
     def keep(self, seconds: float) -> bool:
         """Remove what is not kept for so long at most; False where nothing was to be done."""
@@ -144,6 +148,7 @@ class Writer:
         try:
             with transaction(self._connection):
                 written = expired = 0
+                anew: dict[str, int] = {}
                 for name, group in trades.items():
                     instrument = self._instrument(name)
                     kept = group
@@ -151,7 +156,9 @@ class Writer:
                         kept = [one for one in group if one.time_us >= instrument.kept_from_us]
                     expired += len(group) - len(kept)
                     if kept:
+                        before = instrument.renumbered
                         written += self._write_trades(instrument, kept)
+                        anew[name] = instrument.renumbered - before
                 self._write_others(others)
                 self._write_states(states)
         except BaseException:
@@ -159,6 +166,11 @@ class Writer:
             self._instruments.clear()
             raise
         self.expired += expired
+        if any(anew.values()):
+            known = self.renumbered
+            self.renumbered = known | {
+                name: known.get(name, 0) + more for name, more in anew.items() if more
+            }
         return written
 
     def _check_in_place(self) -> None:
@@ -191,11 +203,15 @@ class Writer:
         if not 0 <= array["time_us"].min() <= array["time_us"].max() < _END_US:
             raise ValueError("a time is out of range")
         ids, is_number = _ids([trade.trade_id for trade in trades])
-        new = self._insert(instrument, trades)
-        if not all(new):
-            array, ids, is_number = array[new], ids[new], is_number[new]
-        if not len(array):
-            return 0
+        is_new = self._insert(instrument, trades)
+        if not all(is_new):
+            new = list(compress(trades, is_new))
+            known = [trade for trade, found in zip(trades, is_new, strict=True) if not found]
+            new += self._insert_others(instrument, known)
+            if not new:
+                return 0
+            array = trade_array(new)
+            ids, is_number = _ids([trade.trade_id for trade in new])
         seconds = self._write_bars(instrument.number, array, ids, is_number)
         times = array["time_us"]
         self._connection.execute(
@@ -230,6 +246,39 @@ class Writer:
                 ids = values[1::_TRADE_COLUMNS]
                 new.extend(self._arrived(instrument.number, first + len(new), ids))
         return new
+
+    def _insert_others(self, instrument: _Instrument, known: list[Trade]) -> list[Trade]:
+        """Insert, of trades whose ids are taken, those that are others; return what was new.
+
+        A venue that begins to count anew gives numbers again. A number whose trade is dated over a
+        second from the recorded one (some venues tell a trade's time in whole seconds when asked
+        for it later) is another trade's, which is kept under its number with its time.
+        """
+        others = [
+            trade._replace(trade_id=renumbered(trade.trade_id, trade.time_us))
+            for trade, time_us in zip(known, self._times(instrument.number, known), strict=True)
+            if isinstance(trade.trade_id, int) and abs(trade.time_us - time_us) > SECOND_US
+        ]
+        if not others:
+            return []
+        new = list(compress(others, self._insert(instrument, others)))
+        instrument.renumbered += len(new)
+        return new
+
+    def _times(self, number: int, known: list[Trade]) -> list[int]:
+        """Return the recorded times of ids that are recorded."""
+        times: dict[TradeId, int] = {}
+        for first in range(0, len(known), _MOST_ROWS):
+            ids = [trade.trade_id for trade in known[first : first + _MOST_ROWS]]
+            marks = ", ".join(repeat("?", len(ids)))
+            times.update(
+                self._connection.execute(
+                    "SELECT trade_id, time_us FROM trades "
+                    f"WHERE instrument_id = ? AND trade_id IN ({marks})",
+                    (number, *ids),
+                )
+            )
+        return [times[trade.trade_id] for trade in known]
 
     def _arrived(self, number: int, first: int, ids: list[TradeId]) -> list[bool]:
         """Tell which of the trades numbered from `first` on are the ones in the table."""

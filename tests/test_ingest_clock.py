@@ -338,3 +338,41 @@ def test_where_ids_count_up_only_a_jump_is_a_hole() -> None:
     recorder.watch(frozenset({BTC}))
     recorder.hand_on(trades[7:])
     assert holes(sink) == [Gap(BTC, 5, 6, START_US + 4, START_US + 7, "open")]
+
+
+def counted(number: int, time_us: int) -> Trade:
+    return Trade(BTC, number, time_us, 1.0, 1.0, 1, time_us)
+
+
+def test_a_count_that_begins_anew_after_a_cut_leaves_a_hole_of_time() -> None:
+    recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
+    recorder.hand_on([counted(100, START_US)])
+    recorder.connected()
+    recorder.hand_on([counted(5, START_US + 50), counted(6, START_US + 60)])
+    assert holes(sink) == [Gap(BTC, -1, -1, START_US, START_US + 50, "open")]
+    recorder.hand_on([counted(9, START_US + 70)])
+    assert holes(sink)[1:] == [Gap(BTC, 7, 8, START_US + 60, START_US + 70, "open")]
+
+
+def test_a_count_that_begins_anew_after_a_pause_leaves_a_hole_without_a_cut() -> None:
+    recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
+    later_us = START_US + 2 * SECOND_US
+    recorder.hand_on([counted(100, START_US), counted(1, later_us)])
+    assert holes(sink) == [Gap(BTC, -1, -1, START_US, later_us, "open")]
+
+
+@pytest.mark.parametrize("last_id", [100, f"7@{START_US}"])
+def test_a_count_that_began_anew_while_nothing_ran_leaves_a_hole(last_id: int | str) -> None:
+    last = counted(0, START_US)._replace(trade_id=last_id)
+    recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC, recorded=lambda name: last)
+    recorder.connected()
+    recorder.hand_on([counted(5, START_US + DAY_US)])
+    assert holes(sink) == [Gap(BTC, -1, -1, START_US, START_US + DAY_US, "open")]
+
+
+def test_a_renumbered_trade_is_gone_on_from_by_its_number() -> None:
+    last = counted(0, START_US)._replace(trade_id=f"7@{START_US}")
+    recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC, recorded=lambda name: last)
+    recorder.connected()
+    recorder.hand_on([counted(7, START_US), counted(8, START_US + 5), counted(10, START_US + 9)])
+    assert holes(sink) == [Gap(BTC, 9, 9, START_US + 5, START_US + 9, "open")]

@@ -153,6 +153,30 @@ def test_two_trades_of_one_millisecond_both_survive(path):
     assert Reader(path).trades("sim:AUSDT", *ALWAYS) == pair
 
 
+def test_trades_of_a_venue_that_counts_anew_are_kept_beside_the_old_ones(path):
+    leg = "binance-usdm:AUSDT"
+    old = [trade(number, number * 1_000, leg) for number in range(1, 101)]
+    anew = [trade(number, 10 * SECOND_US + number * 1_000, leg) for number in range(1, 51)]
+    seconds_apart = [one._replace(time_us=one.time_us + SECOND_US) for one in old]
+    with closing(Store.open(path, batch_ms=1)) as store:
+        for batch in (old, anew, anew[20:], seconds_apart, [old[3], *anew]):
+            store.submit(batch)
+            assert store.flush(10)
+        health = store.health()
+    kept = [one._replace(trade_id=f"{one.trade_id}@{one.time_us}") for one in anew]
+    assert_whole(Reader(path), [*old, *kept])
+    assert (health.written, health.renumbered) == (150, {leg: 50})
+    assert f"counts its trades of {leg} anew: 50 came under numbers recorded before" in health.text
+
+
+def test_a_venue_that_counts_anew_within_one_batch_loses_nothing(path):
+    old = [trade(number, number * 1_000) for number in range(1, 1_001)]
+    anew = [trade(number, 10 * SECOND_US + number * 1_000) for number in range(1, 1_001)]
+    record(path, [[*old, *anew]])
+    kept = [one._replace(trade_id=f"{one.trade_id}@{one.time_us}") for one in anew]
+    assert_whole(Reader(path), [*old, *kept])
+
+
 def test_a_number_and_its_text_are_two_ids(path):
     both = [trade(7, 0), trade(7, 0, trade_id="7")]
     record(path, [both])
