@@ -18,6 +18,8 @@ import math
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
 
 from analytics.finite_sample_search import ADDED, shortness
 
@@ -242,15 +244,32 @@ def finite_p(statistic: float, trend: str, series: int, bars: int, searched: boo
     """
     if math.isnan(statistic):
         return math.nan
-    bars = max(bars, FEWEST)
-    powers = (1.0 / bars) ** np.arange(4)
-    quantiles = np.array(SURFACES[trend, series]) @ powers
-    if searched:
-        # A residual's regression has no deterministic terms of its own.
-        terms = 0 if trend == "n" or series == 2 else len(trend)
-        quantiles += np.array(ADDED[trend, series]) @ shortness(bars, terms)
+    quantiles = _quantiles(trend, series, max(bars, FEWEST), searched)
     place = int(np.clip(np.searchsorted(quantiles, statistic), 1, len(quantiles) - 1))
     low, high = quantiles[place - 1], quantiles[place]
     share = (statistic - low) / (high - low)
     score = _SCORES[place - 1] + share * (_SCORES[place] - _SCORES[place - 1])
     return 0.5 * math.erfc(-float(score) / math.sqrt(2.0))
+
+
+def _quantiles(trend: str, series: int, bars: int, searched: bool) -> npt.NDArray[np.float64]:
+    powers = (1.0 / bars) ** np.arange(4)
+    quantiles: npt.NDArray[np.float64] = np.array(SURFACES[trend, series]) @ powers
+    if searched:
+        # A residual's regression has no deterministic terms of its own.
+        terms = 0 if trend == "n" or series == 2 else len(trend)
+        quantiles += np.array(ADDED[trend, series]) @ shortness(bars, terms)
+    return quantiles
+
+
+def finite_ps(
+    statistics: npt.NDArray[np.float64], trend: str, series: int, bars: int, searched: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return the p-values of many statistics of samples of one length; as `finite_p` each."""
+    quantiles = _quantiles(trend, series, max(bars, FEWEST), searched)
+    place = np.clip(np.searchsorted(quantiles, statistics), 1, len(quantiles) - 1)
+    low, high = quantiles[place - 1], quantiles[place]
+    share = (statistics - low) / (high - low)
+    score = _SCORES[place - 1] + share * (_SCORES[place] - _SCORES[place - 1])
+    p_values: npt.NDArray[np.float64] = ndtr(score)
+    return p_values

@@ -77,10 +77,7 @@ def _gram(
     for k in range(1, lags + 1):
         for j in range(1, k + 1):
             # Both one bar earlier than the product at (k - 1, j - 1): drop its last, add a first.
-            if j > 1:
-                up = g[k - 1, j - 1]
-            else:
-                up = g[last, k - 1] if k > 1 else g[last, last]
+            up = g[k - 1, j - 1] if j > 1 else g[last, k - 1] if k > 1 else g[last, last]
             g[k, j] = (
                 up
                 + (head[skip - k + 1] - head[skip - k]) * (head[skip - j + 1] - head[skip - j])
@@ -486,7 +483,7 @@ def scan_one_by_one(
         most = given
         if given < 0:
             most = math.ceil(12.0 * (n / 100.0) ** 0.25)
-        most = min(most, n // 2 - terms - 1)
+        most = min(most, n // 2 - 1)
         count = max(most, steps - 1) + 1
         products, head, tail = np.empty(count), np.empty(count + 1), np.empty(count + 1)
         g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(most + 5)

@@ -12,7 +12,7 @@ LAYERS = [
     {"config", "bars", "funding", "kernels", "backtest_kernel", "feeds"},
     {"analytics", "storage", "recorder", "catalogue"},
     {"trading", "tables"},
-    {"backtest"},
+    {"backtest", "scanning", "scanner"},
     {"ingest", "pair", "backfill"},
     {"desk", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
     {"engine"},
@@ -29,6 +29,7 @@ FORBIDDEN = {
     "backtest": {"storage", "config"},
     "trading": {"storage", "config"},
     "tables": {"storage", "config"},
+    "scanning": {"storage", "config", "backtest"},
     "recorder": {"analytics", "bars"},
     "catalogue": {"storage", "config", "bars"},
     "backfill": {"analytics", "recorder", "ingest", "pair"},
@@ -54,6 +55,7 @@ def modules() -> list[Path]:
         "tables",
         "recorder",
         "trading",
+        "scanning",
         "backfill",
     ):
         own += (ROOT / folder).rglob("*.py")

@@ -1,0 +1,1 @@
+"""The scanner's parts; `scanner.py` is the door to them."""

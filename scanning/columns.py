@@ -1,0 +1,209 @@
+"""A table of prices made ready: which instruments can be tested, and why the others cannot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.inputs import LIMIT, is_series, same_index
+from market import DataError
+from scanning.settings import ScanSettings
+
+Floats = npt.NDArray[np.float64]
+
+MOST_INSTRUMENTS = 5_000
+MOST_CELLS = 50_000_000
+# How much of a foreign text an error shows.
+SHOWN = 40
+
+
+class LeftOut(NamedTuple):
+    """An instrument that is not tested, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Instruments that can be tested, in the order that says which leg is y.
+
+    Attributes
+    ----------
+    names : tuple of str
+    levels : ndarray of shape (instruments, bars)
+        Prices, or their logarithms; NaN where there is none.
+    returns : ndarray of shape (instruments, bars - 1)
+        Log returns; plain changes of an instrument with a price of 0 or less; NaN over a gap.
+    bar_seconds : float
+        NaN where it is not known.
+    left_out : tuple of LeftOut
+    """
+
+    names: tuple[str, ...]
+    levels: Floats
+    returns: Floats
+    bar_seconds: float
+    left_out: tuple[LeftOut, ...]
+
+
+def columns_of(prices: Any, settings: ScanSettings, names: Any = None) -> Columns:
+    """Check a table and order its instruments.
+
+    Parameters
+    ----------
+    prices : DataFrame or array of shape (bars, instruments)
+        Empty cells, NaN and infinities are missing prices. Nothing is filled.
+    settings : ScanSettings
+    names : sequence of str, optional
+        Of an array's columns; "0", "1", ... if not given.
+
+    Raises
+    ------
+    DataError
+        Fewer than two instruments that can be tested, a name given twice, times that repeat or run
+        backwards, or a table too large.
+    """
+    table, labels, texts = _table(prices, names)
+    if len(set(labels)) < len(labels):
+        twice = next(name for place, name in enumerate(labels) if name in labels[:place])
+        raise DataError(f"{twice!r:.{SHOWN}} names two columns; give each a name of its own.")
+    left_out, kept = [], []
+    for place, name in enumerate(labels):
+        reason = texts.get(place) or _unusable(table[place], settings)
+        if reason:
+            left_out.append(LeftOut(name, reason))
+        else:
+            kept.append(place)
+    if len(kept) < 2:
+        told = "; ".join(f"{name:.{SHOWN}}: {reason}" for name, reason in left_out[:5])
+        raise DataError(
+            f"{len(kept)} of {len(labels)} instruments can be tested; a pair needs two."
+            + (f" {told}." if told else " Give a table with a column per instrument.")
+        )
+    own = table[kept]
+    returns = _returns(own)
+    order = _order([labels[place] for place in kept], returns, settings)
+    levels = own[order]
+    if settings.log_prices:
+        np.log(levels, out=levels)
+    return Columns(
+        tuple(labels[kept[place]] for place in order),
+        levels,
+        returns[order],
+        settings.bar_seconds or _step(prices),
+        tuple(left_out),
+    )
+
+
+def _table(prices: Any, names: Any) -> tuple[Floats, list[str], dict[int, str]]:
+    """Return prices by instrument, with NaN where there is none, their names, and what is text."""
+    if is_series(prices, "DataFrame") and not is_series(prices):
+        same_index(prices)
+        _check_size(prices.shape)
+        labels = [str(name) for name in prices.columns]
+        table, texts = np.empty((len(labels), len(prices))), {}
+        for place in range(len(labels)):
+            table[place], reason = _numbers(prices.iloc[:, place])
+            if reason:
+                texts[place] = reason
+    else:
+        cells = np.asarray(prices)
+        if cells.ndim != 2:
+            raise DataError(f"prices has shape {cells.shape}; give a table of bars by instruments.")
+        _check_size(cells.shape)
+        labels = [str(k) for k in range(cells.shape[1])] if names is None else list(map(str, names))
+        if len(labels) != cells.shape[1]:
+            raise DataError(f"{len(labels)} names for {cells.shape[1]} columns; give one for each.")
+        if cells.dtype.kind not in "fiub":
+            raise DataError("prices is not a table of numbers; give numbers or a DataFrame.")
+        table, texts = np.array(cells.T, dtype=np.float64, order="C"), {}
+    table[~(np.abs(table) < LIMIT)] = np.nan
+    return table, labels, texts
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    bars, instruments = shape
+    if instruments > MOST_INSTRUMENTS or bars * instruments > MOST_CELLS:
+        raise DataError(
+            f"The table has {instruments:,} instruments of {bars:,} bars; {MOST_INSTRUMENTS:,} "
+            f"instruments and {MOST_CELLS:,} cells are the most. Take fewer, or longer bars."
+        )
+
+
+def _numbers(column: Any) -> tuple[Floats, str]:
+    """Return a DataFrame's column as numbers, and what is wrong if it is not one of numbers."""
+    if column.dtype.kind in "fiu":
+        return np.asarray(column, dtype=np.float64), ""
+    nothing = np.full(len(column), np.nan)
+    if column.dtype.kind in "mMbc":
+        return nothing, f"{column.dtype} instead of prices"
+    out, first, count = nothing, "", 0
+    for place, cell in enumerate(column.to_numpy(dtype=object, na_value=None)):
+        if cell is None:
+            continue
+        try:
+            out[place] = float(cell)
+        except (TypeError, ValueError, OverflowError):
+            first, count = first or f"{str(cell)!r:.{SHOWN}} in bar {place + 1}", count + 1
+    if not count:
+        return out, ""
+    return out, f"text in {count:,} of {len(column):,} cells, first {first}"
+
+
+def _unusable(price: Floats, settings: ScanSettings) -> str:
+    """Return why an instrument cannot be tested; empty where it can."""
+    known = np.flatnonzero(~np.isnan(price))
+    if len(known) == 0:
+        return "no prices at all"
+    if len(known) < settings.fewest_bars:
+        return f"{len(known):,} bars with a price, {settings.fewest_bars:,} are needed"
+    values = price[known]
+    if np.ptp(values) <= 1e-14 * np.abs(values).max():
+        return f"constant: {values[0]:.6g} in all {len(values):,} bars"
+    bad = int(np.count_nonzero(values <= 0.0))
+    if settings.log_prices and bad:
+        return (
+            f"{bad:,} prices of 0 or less, first in bar {known[np.argmax(values <= 0.0)] + 1}: "
+            "no logarithm; raw prices can be tested"
+        )
+    silent = len(price) - 1 - int(known[-1])
+    if silent >= settings.stale_bars:
+        return f"stale: no price in the last {silent:,} bars"
+    same = float(np.mean(np.diff(values) == 0.0))
+    if same > settings.most_unchanged:
+        return f"stale: the price repeats in {same:.1%} of the bars"
+    return ""
+
+
+def _returns(prices: Floats) -> Floats:
+    """Return each instrument's log returns, or its changes where a price is 0 or less."""
+    values = prices.copy()
+    positive = ~(prices <= 0.0).any(axis=1)
+    values[positive] = np.log(values[positive])
+    return np.diff(values, axis=1)
+
+
+def _order(names: list[str], returns: Floats, settings: ScanSettings) -> list[int]:
+    """Return the instruments' order: of a pair the one that comes first is y."""
+    places = list(range(len(names)))
+    if settings.direction in ("order", "both"):
+        return places
+    if settings.direction == "volatility":
+        spread = np.nanstd(returns, axis=1)
+        return sorted(places, key=lambda place: (-float(spread[place]), names[place]))
+    return sorted(places, key=lambda place: names[place])
+
+
+def _step(prices: Any) -> float:
+    """Return the usual step of a DataFrame's times in seconds; NaN where it has none."""
+    times = getattr(prices, "index", None)
+    if times is None or getattr(getattr(times, "dtype", None), "kind", "") != "M" or len(times) < 2:
+        return math.nan
+    return float(
+        np.median(np.diff(times.to_numpy().astype("datetime64[us]").astype(np.int64))) / 1e6
+    )

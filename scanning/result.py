@@ -1,0 +1,119 @@
+"""What a scan found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from market import DataError
+from scanning.columns import LeftOut
+from scanning.settings import ScanSettings
+from scanning.tiles import Floats, Ints
+
+By = Literal["q_value", "q_value_any", "p_value", "q_value_noise"]
+BYS: tuple[By, ...] = ("q_value", "q_value_any", "p_value", "q_value_noise")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Every pair that was tested, the most striking first, and what was not tested and why.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Instruments tested.
+    y, x : ndarray of shape (pairs,)
+        Places of the legs in `names`.
+    figures : dict of ndarray of shape (pairs,)
+        By name, see `FIGURE_TEXTS`.
+    settings : ScanSettings
+    bars : int
+        Rows of the table.
+    left_out : tuple of LeftOut
+        Instruments that were not tested, and why.
+    pairs_left_out : dict of int
+        By reason, how many pairs of tested instruments have no statistic.
+    same_asset : tuple of (str, str)
+        Pairs that are one asset to within rounding, a thousand at most.
+    seconds : float
+        What the scan took.
+    """
+
+    names: tuple[str, ...]
+    y: Ints
+    x: Ints
+    figures: dict[str, Floats] = field(repr=False)
+    settings: ScanSettings
+    bars: int
+    left_out: tuple[LeftOut, ...]
+    pairs_left_out: dict[str, int]
+    same_asset: tuple[tuple[str, str], ...]
+    seconds: float
+
+    @property
+    def tested(self) -> int:
+        """Pairs with a statistic."""
+        return len(self.y)
+
+    @property
+    def expected_by_chance(self) -> float:
+        """Pairs that would have a p-value of the level or less, were no pair related."""
+        return self.tested * self.settings.level
+
+    def found(self, by: By = "q_value", level: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return which pairs are findings at a level (by default that of the settings)."""
+        if by not in self.figures:
+            known = ", ".join(name for name in BYS if name in self.figures)
+            raise DataError(f"{by!r:.20} does not say what a finding is; {known} do.")
+        return self.figures[by] <= (self.settings.level if level is None else level)
+
+    def count(self, by: By = "q_value", level: float | None = None) -> int:
+        """Return how many findings there are."""
+        return int(np.count_nonzero(self.found(by, level)))
+
+    def table(
+        self, top: int | None = None, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> pd.DataFrame:
+        """Return pairs as a table, the most striking first.
+
+        Parameters
+        ----------
+        top : int, optional
+            The first so many; all if not given.
+        chosen : ndarray of bool, optional
+            Which pairs, as from `found`; all if not given.
+        """
+        places = np.arange(self.tested) if chosen is None else np.flatnonzero(chosen)
+        places = places[:top]
+        names = pd.Index(self.names)
+        legs = {
+            leg: pd.Categorical.from_codes(codes[places], names)
+            for leg, codes in (("y", self.y), ("x", self.x))
+        }
+        return pd.DataFrame(legs | {name: self.figures[name][places] for name in self.figures})
+
+
+# Every figure of a pair, in the order of the table, with what it says.
+FIGURE_TEXTS = {
+    "statistic": "Engle and Granger's t; the more negative, the less a random walk",
+    "p_value": "for the bars there are, AIC's search for lags allowed for",
+    "q_value": "least false-discovery rate that makes it a finding (Benjamini, Hochberg); nominal",
+    "q_value_any": "the same for any dependence of the tests (Benjamini, Yekutieli); nominal",
+    "lags": "lagged changes in the regression, chosen by AIC",
+    "bars": "bars both legs have, which were tested",
+    "alpha": "constant of the regression",
+    "beta": "hedge ratio: of notionals on log prices, of units on raw prices",
+    "r_squared": "of the regression",
+    "half_life": "bars until half of a deviation is gone; infinite where it does not come back",
+    "hurst": "exponent of the residual over 1 to 20 bars; 0.5 for a random walk",
+    "correlation": "of the legs' returns",
+    "crossings": "how often the residual changes sign",
+    "crossings_per_day": "how often the residual changes sign in 24 hours of bars",
+    "spread_volatility": "standard deviation of the residual, basis points of the Y leg's value",
+    "cost_bp": "a round trip's cost in basis points of the Y leg's value",
+    "break_even_z": "move of the spread that pays for a round trip, in its deviations",
+}  # fmt: skip
