@@ -202,8 +202,6 @@ def _order(names: list[str], returns: Floats, settings: ScanSettings) -> list[in
 def _step(prices: Any) -> float:
     """Return the usual step of a DataFrame's times in seconds; NaN where it has none."""
     times = getattr(prices, "index", None)
-    if times is None or getattr(getattr(times, "dtype", None), "kind", "") != "M" or len(times) < 2:
+    if times is None or getattr(times, "dtype", np.dtype("f8")).kind != "M" or len(times) < 2:
         return math.nan
-    return float(
-        np.median(np.diff(times.to_numpy().astype("datetime64[us]").astype(np.int64))) / 1e6
-    )
+    return float(np.median(np.diff(times.as_unit("us").asi8)) / 1e6)
