@@ -153,3 +153,13 @@ def relative_strength(price: Floats, window: int, out: Floats) -> None:
             if changes >= window and rise + fall > 0.0:
                 out[t] = 100.0 * rise / (rise + fall)
         last = price[t]
+
+
+@compiled
+def hold_before(values: Floats, before: Floats) -> None:
+    """Fill each bar with the last value known strictly before it; NaN before the first."""
+    last = np.nan
+    for t in range(len(values)):
+        before[t] = last
+        if not np.isnan(values[t]):
+            last = values[t]

@@ -50,6 +50,7 @@ def modules() -> list[Path]:
         "feeds",
         "ui",
         "kernels",
+        "backtest_kernel",
         "analytics",
         "storage",
         "tables",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +201,51 @@ def test_every_kernel_is_machine_code_without_the_interpreters_lock():
         assert function.targetoptions["nopython"]
         assert not function.targetoptions.get("fastmath")
         assert all(not compiled.objectmode for compiled in function.overloads.values())
+
+
+# The cache --------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+INNER = """
+from kernels.compiled import compiled
+
+@compiled
+def inner(x):
+    return x + {}
+"""
+OUTER = """
+import inner
+from kernels.compiled import compiled_over
+
+@compiled_over(inner)
+def outer(x):
+    return inner.inner(x)
+"""
+
+
+def test_a_change_of_what_a_kernel_calls_is_noticed(tmp_path):
+    (tmp_path / "outer.py").write_text(OUTER)
+    found = []
+    for added in (1, 20, 1):
+        (tmp_path / "inner.py").write_text(INNER.format(added))
+        command = [sys.executable, "-c", "import outer; print(outer.outer(0))"]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        )
+        found.append(int(done.stdout))
+    assert found == [1, 20, 1]
+
+
+def test_kernels_that_call_into_another_file_say_so():
+    across = []
+    for path in sorted((*(ROOT / "kernels").glob("*.py"), *(ROOT / "backtest_kernel").glob("*"))):
+        if path.suffix != ".py" or path.name in ("__init__.py", "compiled.py"):
+            continue
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        called = {n.module.split(".")[0] for n in nodes if n.module != "kernels.compiled"}
+        if called & {"kernels", "backtest_kernel"}:
+            across.append(path.name)
+            names = {name.name for n in nodes for name in n.names}
+            assert "compiled_over" in names and "compiled" not in names
+    assert across == ["lean.py", "whole.py"]

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import analytics
-import backtest_kernel as kernel
 from bars import AlignedBars
+from kernels.series import hold_before
 from market import HOUR_US, DataError
 from trading.rules import Costs, Limits, Rules
 from trading.trader import BarsIn
@@ -133,7 +133,7 @@ class Hedged:
 def known_before(values: Floats) -> Floats:
     """Return, for each bar, the last value known strictly before it; NaN before the first."""
     before = np.empty(len(values))
-    kernel.hold_before(values, before)
+    hold_before(values, before)
     return before
 
 
