@@ -5,9 +5,10 @@ from storage.keep import Policy
 from storage.null import ForeignRecord, NullStore
 from storage.readers import Held, Reader, Span
 from storage.store import Store, StoreHealth
-from storage.writer import Recordable, SignalRow
+from storage.writer import Document, Recordable, SignalRow
 
 __all__ = [
+    "Document",
     "ForeignRecord",
     "Held",
     "HotBuffer",

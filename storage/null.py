@@ -12,7 +12,7 @@ from market import BAR, Funding, Gap, Quote, Trade, steady_s
 from storage.lock import is_locked
 from storage.readers import GAP_STATES, Held, Reader, Span
 from storage.store import StoreHealth, check_readable, size_of
-from storage.writer import Recordable, SignalRow
+from storage.writer import Document, Recordable, SignalRow
 
 # How often a record of another process is asked whether that process still has it.
 _ASK_S = 5.0
@@ -40,6 +40,9 @@ class NullStore:
         """Keep nothing."""
 
     def replace_gap(self, old: Gap, pieces: Sequence[Gap]) -> None:
+        """Keep nothing."""
+
+    def save_documents(self, documents: Sequence[Document]) -> None:
         """Keep nothing."""
 
     def save_state(self, key: str, blob: bytes) -> None:
@@ -127,6 +130,10 @@ class NullStore:
     def signals(self, pair: str, since_us: int = 0) -> list[SignalRow]:
         """Return no signals."""
         return []
+
+    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
+        """Return nothing."""
+        return {}
 
     def load_state(self, key: str) -> bytes | None:
         """Return None."""

@@ -308,6 +308,15 @@ class Reader:
             for row in rows
         ]
 
+    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
+        """Return the committed documents of a kind by key, ascending: the last `most` of them."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT key, body FROM documents WHERE kind = ? ORDER BY key DESC LIMIT ?",
+                (kind, most),
+            ).fetchall()
+        return dict(reversed(rows))
+
     def load_state(self, key: str) -> bytes | None:
         """Return what was saved under a key."""
         dated = self.load_state_dated(key)

@@ -142,6 +142,19 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "ALTER TABLE instruments ADD COLUMN pruned_to_us INTEGER NOT NULL DEFAULT 0",
         ),
     ),
+    (
+        "keep alerts, what is to be sent of them, and the rules they come from",
+        (
+            """
+            CREATE TABLE documents (
+                kind TEXT NOT NULL,
+                key TEXT NOT NULL,
+                body BLOB NOT NULL,
+                PRIMARY KEY (kind, key)
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
 )
 
 # Numeric ids by the range the bars of that time have seen, text ids by their index.

@@ -23,6 +23,7 @@ from storage.readers import Reader
 from storage.schema import check_file, check_inside, explain, make_folder, open_reader
 from storage.writer import (
     Candles,
+    Document,
     Recordable,
     Replacement,
     SignalRow,
@@ -37,6 +38,7 @@ log = logging.getLogger("tandem.storage")
 State = Literal["recording", "paused", "closed", "reading"]
 
 STATE_BYTES = 8 * 2**20
+DOCUMENT_BYTES = 2**20
 _SLOW_S = 2.0
 # Between two batches so long is spent on removing what is not kept, and so long waited for more.
 _KEEPING_S = 0.01
@@ -262,6 +264,25 @@ class Store(Reader):
         """
         self._check_writable()
         self._backlog.put([Replacement(old, tuple(pieces))])
+
+    def save_documents(self, documents: Sequence[Document]) -> None:
+        """Keep, replace or remove documents, all of them together; shares the queue of trades.
+
+        Raises
+        ------
+        DataError
+            A kind or key is no plain text, or a body is over 1 MB or no bytes.
+        """
+        self._check_writable()
+        for one in documents:
+            is_body = one.body is None or isinstance(one.body, bytes)
+            if not (storable(one) and is_body and len(one.body or b"") <= DOCUMENT_BYTES):
+                raise DataError(
+                    f"A document under {one.key!r:.60} cannot be recorded: its kind and key must "
+                    f"be plain text and its body at most {DOCUMENT_BYTES} bytes."
+                )
+        if documents:
+            self._backlog.put(list(documents))
 
     def save_state(self, key: str, blob: bytes) -> None:
         """Keep a small blob under a key; the oldest beyond 500 keys are forgotten.

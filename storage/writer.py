@@ -73,8 +73,16 @@ class Replacement(NamedTuple):
     pieces: tuple[Gap, ...]
 
 
+class Document(NamedTuple):
+    """Something small kept under a kind and a key, until it is replaced or (None) removed."""
+
+    kind: str
+    key: str
+    body: bytes | None
+
+
 Recordable = Trade | Quote | Funding | Gap
-Entry = Recordable | Signals | Candles | Replacement
+Entry = Recordable | Signals | Candles | Replacement | Document
 
 
 class _Instrument:
@@ -353,6 +361,8 @@ class Writer:
                     self._write_gap(piece)
             elif isinstance(entry, Candles):
                 self._write_candles(entry)
+            elif isinstance(entry, Document):
+                self._write_document(entry)
             elif isinstance(entry, Signals):
                 self._connection.executemany(
                     "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -387,6 +397,14 @@ class Writer:
             "REPLACE INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             zip(slots, *columns, strict=True),
         )
+
+    def _write_document(self, document: Document) -> None:
+        if document.body is None:
+            self._connection.execute(
+                "DELETE FROM documents WHERE kind = ? AND key = ?", document[:2]
+            )
+        else:
+            self._connection.execute("REPLACE INTO documents VALUES (?, ?, ?)", document)
 
     def _write_funding(self, funding: Funding) -> None:
         """Record a rate when it changes; venues repeat it every second."""
@@ -474,6 +492,8 @@ def storable(entry: Entry) -> bool:
         prices = np.stack([entry.rows[name] for name in CANDLE_COLUMNS[:5]])
         times = entry.rows["time_us"]
         return bool(np.isfinite(prices).all() and ((times >= 0) & (times < _END_US)).all())
+    if isinstance(entry, Document):
+        return is_plain(entry.kind) and is_plain(entry.key)
     if isinstance(entry, Replacement):
         return all(map(storable, (entry.old, *entry.pieces)))
     kinds = _FIELDS.get(type(entry))
