@@ -1,4 +1,4 @@
-"""One GET at a time, bounded in every way: time, size, redirects, and it can be cut short.
+"""One request at a time, bounded in every way: time, size, redirects, and it can be cut short.
 
 The standard library's client is used, for its socket: a deadline for the whole answer, and an end
 at any moment, need it. Libraries above it limit single reads, so that a server which drips a byte
@@ -12,7 +12,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -31,6 +31,10 @@ class Stopped(FeedError):
     """A request that was cut short, or not begun, because the client is closed."""
 
 
+class Refused(FeedError):
+    """An address that may not be connected to."""
+
+
 class Answer(NamedTuple):
     """What a server answered.
 
@@ -47,6 +51,15 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class _Call(NamedTuple):
+    """What is asked, and of whom."""
+
+    method: str
+    parts: SplitResult
+    headers: dict[str, str]
+    body: bytes | None
 
 
 class _Flight:
@@ -106,6 +119,8 @@ class Client:
         Longest body that is read.
     context : ssl.SSLContext, optional
         By default certificates are verified against the system's authorities.
+    refused : callable, optional
+        Given each address a name has, it returns why not to connect to it, or nothing.
     """
 
     def __init__(
@@ -115,12 +130,14 @@ class Client:
         total_s: float = 20.0,
         most_bytes: int = MOST_BYTES,
         context: ssl.SSLContext | None = None,
+        refused: Callable[[str], str] = lambda address: "",
     ) -> None:
         self._connect_s = connect_s
         self._read_s = read_s
         self._total_s = total_s
         self._most_bytes = most_bytes
         self._context = context or ssl.create_default_context()
+        self._refused = refused
         self._lock = threading.Lock()
         self._idle: list[tuple[float, tuple[str, str, int], http.client.HTTPConnection]] = []
         self._flights: set[_Flight] = set()
@@ -135,12 +152,24 @@ class Client:
             No complete answer came: the text says why and names the host, never the address or a
             header. `Stopped` after `close`.
         """
-        parts = _checked(url)
-        host = parts.hostname or ""
+        return self._exchange(_Call("GET", _checked(url), dict(headers or {}), None))
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer to a POST, whatever its status; it may arrive more than once.
+
+        Raises
+        ------
+        FeedError
+            As in `get`.
+        """
+        return self._exchange(_Call("POST", _checked(url), dict(headers or {}), body))
+
+    def _exchange(self, call: _Call) -> Answer:
+        host = call.parts.hostname or ""
         with _Flight(self._total_s) as flight:
             self._begin(flight, host)
             try:
-                return self._get(flight, parts, dict(headers or {}))
+                return self._answer(flight, call)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise self._explain(error, flight, host) from None
             finally:
@@ -164,27 +193,27 @@ class Client:
                 raise Stopped(f"{host} was not asked: Tandem is stopping")
             self._flights.add(flight)
 
-    def _get(self, flight: _Flight, parts: SplitResult, headers: dict[str, str]) -> Answer:
+    def _answer(self, flight: _Flight, call: _Call) -> Answer:
+        parts = call.parts
         place = (parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
         kept = self._take_idle(place)
         if kept is not None:
             try:
-                return self._ask(flight, kept, place, parts, headers)
+                return self._ask(flight, kept, place, call)
             except (http.client.RemoteDisconnected, ConnectionError):
                 # The server had hung up on it meanwhile, which is its right.
                 if flight.is_cut:
                     raise
-        return self._ask(flight, self._open(flight, *place), place, parts, headers)
+        return self._ask(flight, self._open(flight, *place), place, call)
 
     def _ask(
         self,
         flight: _Flight,
         connection: http.client.HTTPConnection,
         place: tuple[str, str, int],
-        parts: SplitResult,
-        headers: dict[str, str],
+        call: _Call,
     ) -> Answer:
-        is_kept = False
+        is_kept, parts = False, call.parts
         try:
             flight.hold(connection.sock)
             connection.sock.settimeout(min(self._read_s, flight.left_s))
@@ -194,7 +223,7 @@ class Client:
                 "Accept-Encoding": "identity",
                 "User-Agent": "Tandem",
             }
-            connection.request("GET", target, headers=headers | fixed)
+            connection.request(call.method, target, call.body, call.headers | fixed)
             response = connection.getresponse()
             if 300 <= response.status < 400:
                 raise http.client.HTTPException("a redirect, which is not followed")
@@ -255,6 +284,9 @@ class Client:
     def _connected(self, flight: _Flight, host: str, port: int) -> socket.socket:
         failure: OSError = OSError("no address")
         for family, kind, protocol, _, address in _addresses(flight, host, port):
+            # Of the address that is connected to: a name may point elsewhere a moment later.
+            if reason := self._refused(str(address[0])):
+                raise Refused(f"{host} is at {reason}, which is not allowed here")
             trial = socket.socket(family, kind, protocol)
             try:
                 trial.settimeout(min(self._connect_s, flight.left_s))

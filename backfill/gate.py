@@ -16,8 +16,9 @@ from backfill.budget import (
     used_weight,
 )
 from backfill.client import Answer, Client, Stopped
+from feeds.base import EARLIEST_US, LATEST_US
 from feeds.rest.base import Budget, Request
-from market import DAY_US, SECOND_US, FeedError, VenueRefused, now_us, steady_s
+from market import SECOND_US, FeedError, VenueRefused, now_us, steady_s
 
 log = logging.getLogger("tandem.backfill")
 
@@ -156,10 +157,10 @@ class Gate:
             self._meter.believe(used)
         sent_s = http_date_s(answer.headers.get("date", ""))
         if sent_s is not None:
-            ahead_us = int(sent_s * SECOND_US) - now_us()
-            # Beyond a day it is the answer that is wrong: trades of such times are refused too.
-            if abs(ahead_us) < DAY_US:
-                self._ahead_us = ahead_us
+            sent_us = int(sent_s * SECOND_US)
+            # However far from this machine's clock: that may be wrong by years.
+            if EARLIEST_US <= sent_us <= LATEST_US:
+                self._ahead_us = sent_us - now_us()
 
     def _served(self) -> None:
         with self._lock:

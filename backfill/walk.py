@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from backfill.plan import TRADES_PER_PAGE, missing_ids, pieces_by_id, pieces_by_time
 from feeds.rest.base import Request, RestVenue, is_by_id
-from market import MINUTE_US, Gap, Trade
+from market import DAY_US, MINUTE_US, Gap, MessageError, Trade
 
 # The minute is over at the venue and its candle is out.
 _SETTLED_US = 3_000_000
@@ -78,6 +78,11 @@ class TradesWalk:
         """
         instrument = self.gap.instrument
         page = self._venue.parse_trades(body, instrument, received_us)
+        if is_by_id(self.gap) and any(
+            self._is_inside(trade) and trade.time_us > self.gap.end_us + DAY_US for trade in page
+        ):
+            # One such trade would be the newest of the record for years.
+            raise MessageError("a trade is dated over a day after those that follow it")
         following = self._venue.more(instrument, self._ask, page)
         self._pages_left -= 1
         if following is not None and (self._pages_left < 1 or not self._has_moved(page)):

@@ -140,7 +140,7 @@ class _Binance:
             raise MessageError("the trade time is not a whole number")
         if buyer_made is not True and buyer_made is not False:
             raise MessageError("the side is not true or false")
-        time_us = moment(time_ms * 1000, received_us)
+        time_us = moment(time_ms * 1000)
         side = SELL if buyer_made else BUY
         name = self._names[data["s"]]
         return _new_trade(Trade, (name, trade_id, time_us, price, quantity, side, received_us))
@@ -150,7 +150,7 @@ class _Binance:
         if bid > ask:
             raise MessageError("the bid is above the ask")
         # Spot quotes carry no time of their own.
-        time_us = milliseconds(data["T"], received_us) if "T" in data else received_us
+        time_us = milliseconds(data["T"]) if "T" in data else received_us
         name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))
         return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
 
@@ -159,9 +159,9 @@ class _Binance:
         rate = number(data["r"]) if data["r"] != "" else 0.0
         if not -1.0 < rate < 1.0:
             raise MessageError("the funding rate is not plausible")
-        next_us = milliseconds(data["T"], received_us) if data["T"] != 0 else 0
+        next_us = milliseconds(data["T"]) if data["T"] != 0 else 0
         mark = positive(data["p"])
-        name, time_us = self._names[data["s"]], milliseconds(data["E"], received_us)
+        name, time_us = self._names[data["s"]], milliseconds(data["E"])
         return Funding(name, time_us, rate, next_us, mark, received_us)
 
     def _without_kind(

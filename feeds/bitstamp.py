@@ -113,7 +113,7 @@ class Bitstamp:
         return Trade(
             self._names[channel.removeprefix(_CHANNEL)],
             trade_number(data["id"]),
-            moment(whole(data["microtimestamp"]), received_us),
+            moment(whole(data["microtimestamp"])),
             positive(data["price_str"]),
             positive(data["amount_str"]),
             _TAKER[side],

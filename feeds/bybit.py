@@ -126,7 +126,7 @@ class Bybit:
         return Trade(
             self._names[data["s"]],
             trade_id,
-            milliseconds(data["T"], received_us),
+            milliseconds(data["T"]),
             positive(data["p"]),
             positive(data["v"]),
             _TAKER[side],
@@ -142,7 +142,7 @@ class Bybit:
         bid, ask = positive(bids[0][0]), positive(asks[0][0])
         if bid > ask:
             raise MessageError("the bid is above the ask")
-        time_us = milliseconds(message["ts"], received_us)
+        time_us = milliseconds(message["ts"])
         sizes = amount(bids[0][1]), amount(asks[0][1])
         name = self._names[data["s"]]
         return (Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us),)

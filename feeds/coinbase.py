@@ -102,7 +102,7 @@ class Coinbase:
         return Trade(
             self._names[message["product_id"]],
             trade_number(message["trade_id"]),
-            iso_time(message["time"], received_us),
+            iso_time(message["time"]),
             positive(message["price"]),
             positive(message["size"]),
             _TAKER[side],
@@ -115,7 +115,7 @@ class Coinbase:
             raise MessageError("the bid is above the ask")
         return Quote(
             self._names[message["product_id"]],
-            iso_time(message["time"], received_us),
+            iso_time(message["time"]),
             bid,
             amount(message["best_bid_size"]),
             ask,

@@ -216,7 +216,7 @@ class CoinGecko:
             raise MessageError("a price is not positive")
         if type(updated) is not int:
             raise MessageError("a time is not a whole number")
-        time_us = moment(updated * SECOND_US, received_us)
+        time_us = moment(updated * SECOND_US)
         name = self._names[key]
         return Trade(name, updated, time_us, price, 0.0, UNKNOWN_SIDE, received_us)
 

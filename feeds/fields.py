@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from feeds.base import EARLIEST_US, MOST_ID, MOST_PRICE
-from market import DAY_US, MessageError
+from feeds.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
+from market import MessageError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,28 +28,26 @@ def json_object(raw: bytes | str) -> dict[str, Any]:
     return message
 
 
-def moment(time_us: int, received_us: int) -> int:
-    """Return a time in microseconds if something received at `received_us` can have it.
+def moment(time_us: int) -> int:
+    """Return a time in microseconds if anything traded can have it.
 
-    Every time of every venue passes here. One absurd time in the future would run the clock of
-    its instrument's bars ahead and make every later trade late, so a day is the limit: clocks of
-    machines are wrong by hours, when a zone was mistaken, and not by more.
+    Every time of every venue passes here. This machine's clock is not asked: it may be wrong by
+    years. What is dated ahead of its venue's clock is told by the other trades, of a stream in
+    `recorder.clock.VenueClock`, of a page in `backfill.walk`.
     """
-    if EARLIEST_US <= time_us <= received_us + DAY_US:
+    if EARLIEST_US <= time_us <= LATEST_US:
         return time_us
-    if time_us < EARLIEST_US:
-        raise MessageError("a time is not plausible")
-    raise MessageError("a time is over a day ahead of this machine's clock")
+    raise MessageError("a time is not plausible")
 
 
-def milliseconds(value: Any, received_us: int) -> int:
+def milliseconds(value: Any) -> int:
     """Return a time given as a number of milliseconds, in microseconds."""
     if type(value) is not int:
         raise MessageError("a time is not a whole number")
-    return moment(value * 1000, received_us)
+    return moment(value * 1000)
 
 
-def iso_time(text: Any, received_us: int) -> int:
+def iso_time(text: Any) -> int:
     """Return a time given as ISO 8601 text in UTC, in microseconds."""
     if type(text) is not str or not text.endswith("Z"):
         raise MessageError("a time is not a UTC time")
@@ -57,7 +55,7 @@ def iso_time(text: Any, received_us: int) -> int:
         time_us = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
     except ValueError:
         raise MessageError("a time is not a UTC time") from None
-    return moment(time_us, received_us)
+    return moment(time_us)
 
 
 def number(text: Any) -> float:

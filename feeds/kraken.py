@@ -121,7 +121,7 @@ class Kraken:
         return Trade(
             self._names[data["symbol"]],
             trade_number(data["trade_id"]),
-            iso_time(data["timestamp"], received_us),
+            iso_time(data["timestamp"]),
             price,
             quantity,
             _TAKER[side],
@@ -134,7 +134,7 @@ class Kraken:
             raise MessageError("bid and ask are not positive and in order")
         # Its time came to the ticker later than its other fields.
         stamp = data.get("timestamp")
-        time_us = received_us if stamp is None else iso_time(stamp, received_us)
+        time_us = received_us if stamp is None else iso_time(stamp)
         sizes = _number(data["bid_qty"]), _number(data["ask_qty"])
         return Quote(
             self._names[data["symbol"]], time_us, bid, sizes[0], ask, sizes[1], received_us

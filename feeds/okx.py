@@ -117,7 +117,7 @@ class Okx:
         return Trade(
             self._names[data["instId"]],
             whole(data["tradeId"]),
-            moment(whole(data["ts"]) * 1000, received_us),
+            moment(whole(data["ts"]) * 1000),
             positive(data["px"]),
             positive(data["sz"]),
             _TAKER[side],
@@ -153,6 +153,6 @@ def _quote(name: str, data: dict[str, Any], received_us: int) -> Quote | None:
     bid, ask = positive(bids[0][0]), positive(asks[0][0])
     if bid > ask:
         raise MessageError("the bid is above the ask")
-    time_us = moment(whole(data["ts"]) * 1000, received_us)
+    time_us = moment(whole(data["ts"]) * 1000)
     sizes = amount(bids[0][1]), amount(asks[0][1])
     return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)

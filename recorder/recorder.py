@@ -31,7 +31,7 @@ from recorder.clock import VenueClock
 from recorder.complaints import Complaints
 from recorder.failures import backoff
 from recorder.line import Line, Timing
-from recorder.status import Delays, FeedStatus, Rate, State
+from recorder.status import Delays, FeedStatus, Rate, State, clock_hint
 from recorder.track import REMEMBERED, Track, sift
 from storage import HotBuffer
 
@@ -185,6 +185,8 @@ class Recorder:
             if state != self._state[0]:
                 self._state = (state, now_us())
             delay_ms, skew_ms = self._delays.report()
+            if not self.feed.generated:
+                text += clock_hint(skew_ms, self.feed.title)
             waiting_s = self._waiting_s()
             return FeedStatus(
                 venue=self.feed.venue,

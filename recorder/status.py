@@ -15,6 +15,8 @@ State = Literal["connecting", "live", "reconnecting", "silent", "refused", "ende
 
 _RATE_S = 5
 _BELIEVED_DELAY_US = SECOND_US
+_WRONG_S = 60.0
+_UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,19 @@ class Delays:
         least, median = min(self._least), statistics.median(self._recent)
         skew = 0.0 if 0 <= least <= _BELIEVED_DELAY_US else least
         return (median - skew) / 1000.0, skew / 1000.0
+
+
+def clock_hint(skew_ms: float, title: str) -> str:
+    """Return a sentence on a clock of this machine that is wrong by a minute and more, or none."""
+    wrong_s = abs(skew_ms) / 1_000.0
+    if wrong_s < _WRONG_S:
+        return ""
+    size = next((f"{wrong_s / s:.1f} {unit}" for s, unit in _UNITS if wrong_s >= s), "")
+    side = "ahead of" if skew_ms > 0 else "behind"
+    return (
+        f" This machine's clock is {size} {side} {title}'s; trades are recorded by the exchange's "
+        "time. Set the clock right and restart Tandem."
+    )
 
 
 class Rate:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backfill.walk import CandlesWalk, TradesWalk
 from feeds.rest import Budget, Listing, Request, RestVenue, create
 from feeds.rest.base import is_by_id
-from market import MINUTE_US, Gap, MessageError, Trade, TradeId, now_us
+from market import DAY_US, MINUTE_US, Gap, MessageError, Trade, TradeId, now_us
 
 NAME = "venue:BTC"
 
@@ -217,6 +217,14 @@ def test_only_the_newest_part_may_be_asked_for() -> None:
         Gap(NAME, 1, 90, 1, 91, "open"),
         Gap(NAME, 91, 100, 91, 100, "filled"),
     ]
+
+
+def test_a_page_with_a_trade_of_years_after_its_hole_is_not_taken() -> None:
+    gap = Gap(NAME, 1, 10, 1, 10, "open")
+    walk = TradesWalk(Invented(), gap, gap, 10)
+    with pytest.raises(MessageError, match="dated over a day after"):
+        walk.take(body([(1, 1), (2, 2 * DAY_US)]), 0)
+    assert len(walk.take(body([(one, one) for one in range(1, 11)]), 0)) == 10
 
 
 def test_candles_cover_every_minute_a_span_touches() -> None:

@@ -198,7 +198,7 @@ def test_shutdown_is_told() -> None:
         {"T": 1626992742},
         {"T": 1626992742134000},
         {"T": "1626992742134"},
-        {"T": RECEIVED_US // 1000 + 86_400_001},
+        {"T": 4_200_000_000_000},
         {"m": 1},
         {"m": None},
         {"s": ""},
@@ -364,12 +364,12 @@ def test_names_that_cannot_be(text: str) -> None:
             feed.instrument(text)
 
 
-def test_quotes_and_funding_of_the_far_future_are_refused_too() -> None:
-    late = RECEIVED_US // 1000 + 86_400_001
+def test_quotes_and_funding_of_another_unit_are_refused_too() -> None:
+    late = RECEIVED_US
     quote = {"e": "bookTicker", "u": 1, "s": "X", "b": "1", "B": "1", "a": "2", "A": "1"}
     mark = {"e": "markPriceUpdate", "s": "X", "p": "1", "r": "0.0001", "T": 1562306400000}
     for data in (quote | {"T": late}, mark | {"E": late}):
-        with pytest.raises(MessageError, match="over a day ahead"):
+        with pytest.raises(MessageError, match="not plausible"):
             usdm().parse(frame(data), RECEIVED_US)
 
 

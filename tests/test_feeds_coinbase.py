@@ -111,7 +111,7 @@ def test_heartbeat_subscriptions_and_errors() -> None:
         {"product_id": None},
         {"product_id": ["SKL"]},
         {"time": "yesterday"},
-        {"time": "2099-01-01T00:00:00Z"},
+        {"time": "2199-01-01T00:00:00Z"},
         {"time": "2021-04-17T16:43:29.571587"},
         {"time": "0001-01-01T00:00:00Z"},
         {"time": 5},

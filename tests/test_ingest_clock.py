@@ -226,6 +226,36 @@ def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:
     assert buffer.quote(BTC)
 
 
+@pytest.mark.parametrize(
+    ("wrong_us", "words"),
+    [
+        (-2 * DAY_US, "is 2.0 days behind Binance USD-M's"),
+        (-50 * 365 * DAY_US, "is 18250.0 days behind"),
+        (70 * 365 * DAY_US, "is 25550.0 days ahead of"),
+    ],
+)
+def test_a_clock_wrong_by_days_at_the_start_costs_no_message_and_is_told(
+    wrong_us: int, words: str
+) -> None:
+    recorder, sink, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    for number in range(100):
+        time_us = START_US + number * 10_000
+        message = (
+            f'{{"data":{{"e":"aggTrade","s":"BTCUSDT","a":{number},"p":"1.5","q":"2",'
+            f'"T":{time_us // 1_000},"m":true}}}}'
+        )
+        received_us = time_us + 30_000 + wrong_us
+        recorder.hand_on(recorder.understand([message.encode()], received_us))
+    trades = [event for event in sink.events if type(event) is Trade]
+    assert [(trade.trade_id, trade.time_us) for trade in trades] == [
+        (number, START_US + number * 10_000) for number in range(100)
+    ]
+    assert buffer.count(BTC) == 100
+    status = recorder.status()
+    assert status.not_understood == 0
+    assert words in status.text
+
+
 @pytest.mark.parametrize("step_s", [3_600, -3_600])
 def test_a_step_of_this_machines_clock_is_not_seen_at_all(
     monkeypatch: pytest.MonkeyPatch, step_s: int

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from market import Trade
-from recorder.status import Delays, Rate
+from recorder.status import Delays, Rate, clock_hint
 
 START_US = 1_795_000_000_000_000
 
@@ -81,3 +81,20 @@ def test_rate_at_the_start_divides_by_the_time_there_was(monkeypatch: pytest.Mon
     rate.add(30)
     now = 102.0
     assert rate.mean() == 15.0
+
+
+@pytest.mark.parametrize(
+    ("skew_ms", "words"),
+    [
+        (-61_000, "is 1.0 minutes behind Kraken's"),
+        (5 * 3.6e6, "is 5.0 hours ahead of Kraken's"),
+        (-400 * 86.4e6, "is 400.0 days behind Kraken's"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told_with_its_side(skew_ms: float, words: str) -> None:
+    assert words in clock_hint(skew_ms, "Kraken")
+    assert "recorded by the exchange's time" in clock_hint(skew_ms, "Kraken")
+
+
+def test_a_clock_that_is_right_enough_needs_no_words() -> None:
+    assert clock_hint(-59_000, "Kraken") == clock_hint(0.0, "Kraken") == ""

@@ -122,9 +122,8 @@ class _BinanceRest(RestVenue):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles with what takers bought and the exact notional."""
-        now = self._clock()
         with reading("a candle"):
-            return candle_bars([_candle(row, now) for row in json_list(body, MOST_CANDLES)])
+            return candle_bars([_candle(row) for row in json_list(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for all symbols."""
@@ -213,7 +212,7 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     return Trade(
         instrument,
         trade_number(data["a"]),
-        milliseconds(data["T"], received_us),
+        milliseconds(data["T"]),
         positive(data["p"]),
         positive(data["q"]),
         SELL if buyer_made else BUY,
@@ -221,10 +220,10 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     )
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     prices = [positive(text) for text in row[1:5]]
     return Candle(
-        milliseconds(row[0], now),
+        milliseconds(row[0]),
         *(prices[0], prices[1], prices[2], prices[3]),
         amount(row[5]),
         amount(row[9]),

@@ -115,10 +115,9 @@ class BitstampRest(RestVenue):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles; what takers bought and the notional are NaN."""
-        now = self._clock()
         with reading("a candle"):
             rows = listed(json_dict(body)["data"]["ohlc"], MOST_CANDLES)
-            return candle_bars([_candle(row, now) for row in rows])
+            return candle_bars([_candle(row) for row in rows])
 
     def listing(self) -> Request:
         """Return the request for all markets."""
@@ -146,7 +145,7 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     return Trade(
         instrument,
         trade_number(whole(data["tid"])),
-        moment(whole(data["date"]) * SECOND_US, received_us),
+        moment(whole(data["date"]) * SECOND_US),
         positive(data["price"]),
         positive(data["amount"]),
         _TAKER[side],
@@ -154,9 +153,9 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     )
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     return Candle(
-        moment(whole(row["timestamp"]) * SECOND_US, now),
+        moment(whole(row["timestamp"]) * SECOND_US),
         positive(row["open"]),
         positive(row["high"]),
         positive(row["low"]),

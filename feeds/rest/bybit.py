@@ -112,9 +112,8 @@ class BybitRest(RestVenue):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles with the notional; what takers bought is NaN."""
-        now = self._clock()
         with reading("a candle"):
-            return candle_bars([_candle(row, now) for row in _list(body, MOST_CANDLES)])
+            return candle_bars([_candle(row) for row in _list(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for the first thousand contracts."""
@@ -165,7 +164,7 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     return Trade(
         instrument,
         trade_id,
-        moment(whole(data["time"]) * 1000, received_us),
+        moment(whole(data["time"]) * 1000),
         positive(data["price"]),
         positive(data["size"]),
         _TAKER[side],
@@ -173,10 +172,10 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     )
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     prices = [positive(text) for text in row[1:5]]
     return Candle(
-        moment(whole(row[0]) * 1000, now),
+        moment(whole(row[0]) * 1000),
         *(prices[0], prices[1], prices[2], prices[3]),
         amount(row[5]),
         float("nan"),

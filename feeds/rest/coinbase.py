@@ -102,9 +102,8 @@ class CoinbaseRest(RestVenue):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles; what takers bought and the notional are NaN."""
-        now = self._clock()
         with reading("a candle"):
-            return candle_bars([_candle(row, now) for row in json_list(body, MOST_CANDLES)])
+            return candle_bars([_candle(row) for row in json_list(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for all products."""
@@ -133,7 +132,7 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     return Trade(
         instrument,
         trade_number(data["trade_id"]),
-        iso_time(data["time"], received_us),
+        iso_time(data["time"]),
         positive(data["price"]),
         positive(data["size"]),
         _TAKER[side],
@@ -141,11 +140,11 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
     )
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     begin, low, high, open_, close, volume = (plain_number(value) for value in row[:6])
     if low <= 0.0:
         raise MessageError("a price is not positive")
-    time_us = moment(round(begin) * SECOND_US, now)
+    time_us = moment(round(begin) * SECOND_US)
     return Candle(time_us, open_, high, low, close, volume, math.nan, math.nan)
 
 

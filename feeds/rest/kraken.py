@@ -111,9 +111,8 @@ class KrakenRest(RestVenue):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles with the notional; what takers bought is NaN."""
-        now = self._clock()
         with reading("a candle"):
-            return candle_bars([_candle(row, now) for row in _rows(body, MOST_CANDLES)])
+            return candle_bars([_candle(row) for row in _rows(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for all pairs."""
@@ -168,7 +167,7 @@ def _trade(row: Any, instrument: str, received_us: int) -> Trade:
     return Trade(
         instrument,
         trade_number(row[6]),
-        moment(round(plain_number(row[2]) * SECOND_US), received_us),
+        moment(round(plain_number(row[2]) * SECOND_US)),
         positive(row[0]),
         positive(row[1]),
         _TAKER[side],
@@ -176,10 +175,10 @@ def _trade(row: Any, instrument: str, received_us: int) -> Trade:
     )
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     prices = [positive(text) for text in row[1:5]]
     volume = amount(row[6])
-    time_us = moment(round(plain_number(row[0])) * SECOND_US, now)
+    time_us = moment(round(plain_number(row[0])) * SECOND_US)
     return Candle(
         time_us,
         *(prices[0], prices[1], prices[2], prices[3]),

@@ -83,9 +83,8 @@ class OkxRest(CandlesOnly):
 
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles with the notional; what takers bought is NaN."""
-        now = self._clock()
         with reading("a candle"):
-            return candle_bars([_candle(row, now) for row in _data(body, MOST_CANDLES)])
+            return candle_bars([_candle(row) for row in _data(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for all spot pairs."""
@@ -111,10 +110,10 @@ def _data(body: bytes, most: int) -> list[Any]:
     return listed(answer["data"], most)
 
 
-def _candle(row: Any, now: int) -> Candle:
+def _candle(row: Any) -> Candle:
     prices = [positive(text) for text in row[1:5]]
     return Candle(
-        moment(whole(row[0]) * 1000, now),
+        moment(whole(row[0]) * 1000),
         *(prices[0], prices[1], prices[2], prices[3]),
         amount(row[5]),
         float("nan"),
