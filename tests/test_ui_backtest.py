@@ -20,7 +20,8 @@ from streamlit.testing.v1 import AppTest
 
 import tables
 import trading
-from market import DataError
+from market import SECOND_US, DataError, Trade, now_us
+from storage import Store
 from trading import Grid, Setup
 from trading.jobs import Job
 from ui import backtest_charts, backtest_report, backtest_words, state
@@ -195,6 +196,79 @@ def test_an_empty_record_says_what_to_do(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert app.warning or app.metric or app.error
+
+
+LEGS = ("coinbase:ETH-USD", "coinbase:BTC-USD")
+
+
+def recorded(path: Path, n_bars: int = 3_000) -> None:
+    """Record a trade a second of two legs, up to ten minutes ago."""
+    first_us = now_us() - (n_bars + 600) * SECOND_US
+    store = Store.open(path)
+    for name, prices in zip(LEGS, cointegrated(n_bars, 1), strict=True):
+        times = [first_us + n * SECOND_US for n in range(n_bars)]
+        rows = zip(range(1, n_bars + 1), times, prices, strict=True)
+        store.submit([Trade(name, n, at, float(p), 1.0, 1, at) for n, at, p in rows])
+    assert store.flush(30.0)
+    store.close()
+
+
+def linked(app: AppTest) -> AppTest:
+    """Open what is in the browser's address in a session of its own."""
+    again = AppTest.from_string(PAGE, default_timeout=60)
+    for name, value in app.query_params.items():
+        again.query_params[name] = value
+    return sound(again.run())
+
+
+def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path) -> None:
+    recorded(tmp_path / "tandem.sqlite")
+    app.query_params.update({"from": "Record", "file_bar": "5s", "record_y": LEGS[1]})
+    app.query_params.update({"record_x": LEGS[0], "record_range": "hour", "lookback": "60"})
+    opened(app, "Export")
+    source = app.session_state["tandem_study"].source
+    assert (source.y, source.x, source.bar_us) == (LEGS[1], LEGS[0], 5 * SECOND_US)
+    assert "counts back" in said(app)
+    sound(app.button(key="record_keep").click().run())
+    assert "this very study" in said(app)
+    kept = app.session_state["tandem_study"]
+    assert kept.source.key == source.key
+    again = linked(app).session_state["tandem_study"]
+    assert (again.source.key, again.asked) == (source.key, kept.asked)
+    assert again.source.range_us == source.range_us
+
+
+def test_a_link_keeps_what_is_first_in_the_record_too(app: AppTest, tmp_path: Path) -> None:
+    recorded(tmp_path / "tandem.sqlite")
+    app.query_params.update({"from": "Record", "record_range": "exact", "file_bar": "5s"})
+    app.query_params["record_y"] = LEGS[0]
+    sound(app.run())
+    assert {"record_y", "record_x", "record_from", "record_to"} <= set(app.query_params)
+    source = app.session_state["tandem_study"].source
+    assert linked(app).session_state["tandem_study"].source.key == source.key
+
+
+@pytest.mark.parametrize("asked", ["", "<script>", "0001-01-01T00:00", "9999-12-31T23:59+01:00"])
+def test_a_time_no_record_holds_gives_the_usual(app: AppTest, tmp_path: Path, asked: str) -> None:
+    recorded(tmp_path / "tandem.sqlite")
+    app.query_params.update({"from": "Record", "record_range": "exact", "file_bar": "5s"})
+    app.query_params.update({"record_y": LEGS[0], "record_x": LEGS[1], "record_from": asked})
+    sound(app.run())
+    assert app.session_state["tandem_study"].source.y == LEGS[0]
+
+
+def test_files_are_said_to_be_in_no_link_and_their_legs_are(app: AppTest) -> None:
+    y, x = cointegrated(400, 1)
+    days = np.datetime64("2024-01-01") + np.arange(400)
+    rows = ["date,ETH,BTC", *(f"{d},{a},{b}" for d, a, b in zip(days, y, x, strict=True))]
+    file = ("pair.csv", "\n".join(rows).encode(), "text/csv")
+    app.query_params.update({"tab": "Export", "file_y": "file:BTC", "file_x": "file:ETH"})
+    app.run()
+    app.get("file_uploader")[0].set_value(file)
+    sound(app.run())
+    assert app.session_state["tandem_study"].source.y == "file:BTC"
+    assert app.query_params["file_x"] == "file:ETH"
+    assert "no link can hold a file" in said(app)
 
 
 def test_another_page_lets_go_of_bars_and_results(app: AppTest) -> None:

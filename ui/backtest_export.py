@@ -11,6 +11,7 @@ import streamlit as st
 from ui import backtest_report as report
 from ui import say
 from ui.backtest_files import called
+from ui.backtest_sources import link_sentence
 from ui.backtest_study import Study
 
 
@@ -48,6 +49,7 @@ def offer(study: Study) -> None:
             )
         settings = partial(report.settings_json, study)
         _button(study, "Settings, JSON", "settings", settings, "json", "application/json")
+    say.note(link_sentence(study.source))
 
 
 def _done(study: Study, name: str) -> object:

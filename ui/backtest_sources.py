@@ -30,6 +30,7 @@ from ui import format as f
 from ui import say
 from ui.backtest_files import asked_for, called, read_files
 from ui.controls import BARS, URL
+from ui.links import Choice
 from ui.state import engine
 
 MOST_BARS = 200_000
@@ -38,8 +39,17 @@ PIECE_US = 6 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
 FILES, RECORD, EXAMPLE = "Files", "Record", "Example"
-RANGES = {"last hour": HOUR_US, "last day": DAY_US, "last 7 days": 7 * DAY_US, "all": 0}
-CHOSEN = "from \u2026 to"
+RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "all": LONGEST_US}
+CHOSEN = "exact"
+RANGE = Choice(
+    "record_range",
+    {
+        **{"hour": "last hour", "day": "last day", "week": "last 7 days", "all": "all"},
+        CHOSEN: "from \u2026 to",
+    },
+    "day",
+    "range",
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class Source:
         Sentences about the origin, for the screen and the report; text from outside.
     key : str
         See `trading.data_set_key`.
+    range_us : (start, end), optional
+        What of the record was read; None where the bars are not from the record.
     """
 
     y: str
@@ -64,6 +76,7 @@ class Source:
     bar_us: int
     told: tuple[str, ...]
     key: str
+    range_us: tuple[int, int] | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -142,15 +155,13 @@ def _from_files() -> Source | None:
             )
         return None
     with st.sidebar:
-        y = st.selectbox("Y, priced in X", names, key="file_y", format_func=called)
+        y = _leg_box("Y, priced in X", names, "file_y", called)
         # The second file's instrument first: that is what it was added for.
         others = [*found[-1].instruments, *names] if len(found) > 1 else names
         others = [name for name in dict.fromkeys(others) if name != y]
-        x = st.selectbox("X, the hedge", others, key="file_x", format_func=called)
+        x = _leg_box("X, the hedge", others, "file_x", called)
         if any(not table.interval_us for table in found):
             _bar_control()
-    if y is None or x is None:
-        return None
     chosen_us = _bar_us()
     key = ("files", *asked_for(), y, x, chosen_us)
     return _remembered(key, lambda: _paired(found, y, x, chosen_us))
@@ -193,52 +204,96 @@ def _from_record() -> Source | None:
         )
         return None
     with st.sidebar:
-        y = st.selectbox("Y, priced in X", names, key="record_y", bind=URL)
-        others = [name for name in names if name != y]
-        x = st.selectbox("X, the hedge", others, key="record_x", bind=URL)
+        y = _leg_box("Y, priced in X", names, "record_y")
+        x = _leg_box("X, the hedge", [name for name in names if name != y], "record_x")
         _bar_control()
-    if y is None or x is None:
-        return None
     bar_us = _bar_us()
-    range_us, again = _range(held[y], held[x])
-    if again:
+    chosen, start_us, end_us = _range(held[y], held[x])
+    if chosen != CHOSEN and st.button("Read to now", key="record_again", icon=":material/refresh:"):
         st.session_state.pop("tandem_source_key", None)
-    key = ("record", y, x, bar_us, *range_us)
+    key = ("record", y, x, bar_us, chosen, start_us, end_us)
+
+    def make() -> Source:
+        if chosen == CHOSEN:
+            return _recorded(y, x, bar_us, start_us, end_us)
+        # Whole minutes, as the boxes of a range that is kept hold them.
+        end = now_us() // MINUTE_US * MINUTE_US
+        return _recorded(y, x, bar_us, end - RANGES[chosen], end)
+
     with st.spinner("Reading the record"):
-        return _remembered(key, lambda: _recorded(y, x, bar_us, *range_us))
-
-
-def _range(y: Held, x: Held) -> tuple[tuple[str, int, int], bool]:
-    """Return which range of the record is asked for, and whether to read it anew."""
-    chosen = (
-        st.segmented_control(
-            "Range (UTC)",
-            [*RANGES, CHOSEN],
-            default="last day",
-            key="record_range",
-            bind=URL,
-            required=True,
+        source = _remembered(key, make)
+    if chosen != CHOSEN and source.range_us is not None:
+        st.button(
+            "Keep this range in the link",
+            key="record_keep",
+            on_click=_keep_range,
+            args=source.range_us,
+            icon=":material/link:",
+            help="The link then reopens these very bars; until then it counts back from when it "
+            "is opened.",
         )
-        or "last day"
+    return source
+
+
+def _keep_range(start_us: int, end_us: int) -> None:
+    st.session_state[RANGE.name] = CHOSEN
+    for key, time_us in (("record_from", start_us), ("record_to", end_us)):
+        st.session_state[key] = _clock(time_us)
+
+
+def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str] = str) -> str:
+    """Draw a leg's box; what it holds is in the URL, also where it is the first offered.
+
+    Which one that is depends on what is recorded or dropped, and a link must not.
+    """
+    memory, asked = st.session_state, st.query_params.get(key)
+    if memory.get(key) not in names:
+        memory[key] = asked if asked in names else names[0]
+    chosen = st.selectbox(label, names, key=key, format_func=called, persist_state="session")
+    st.query_params[key] = chosen
+    return str(chosen)
+
+
+def _range(y: Held, x: Held) -> tuple[str, int, int]:
+    """Return which range of the record is asked for: its name, and where it is exact, its ends."""
+    chosen = RANGE.keep(
+        st.segmented_control("Range (UTC)", **RANGE.widget(), required=True, width="content")
     )
-    if chosen == CHOSEN:
-        first, last = max(y.first_us, x.first_us), min(y.last_us, x.last_us)
-        begin, end = st.columns(2)
-        start_us = _moment(begin, "From", "record_from", max(first, last - DAY_US))
-        return (chosen, start_us, _moment(end, "To", "record_to", last + MINUTE_US)), False
-    again = st.button("Read to now", key="record_again", icon=":material/refresh:")
-    return (chosen, RANGES[chosen], 0), again
+    if chosen != CHOSEN:
+        return chosen, 0, 0
+    first, last = max(y.first_us, x.first_us), min(y.last_us, x.last_us)
+    begin, end = st.columns(2)
+    start_us = _moment(begin, "From", "record_from", max(first, last - DAY_US))
+    return chosen, start_us, _moment(end, "To", "record_to", last + MINUTE_US)
 
 
 def _moment(place: Any, label: str, key: str, default_us: int) -> int:
-    default = datetime.fromtimestamp(default_us // MINUTE_US * 60, UTC).replace(tzinfo=None)
-    given = place.datetime_input(label, default, key=key, step=60) or default
+    """Draw a box for a time in whole minutes; it is in the URL, the usual one too."""
+    memory = st.session_state
+    if memory.get(key) is None:
+        memory[key] = _asked_moment(key) or _clock(default_us)
+    given: datetime = place.datetime_input(label, key=key, step=60, persist_state="session")
+    given = given or _clock(default_us)
+    st.query_params[key] = given.isoformat(timespec="minutes")
     return int(given.replace(tzinfo=UTC).timestamp()) * SECOND_US
 
 
-def _recorded(y: str, x: str, bar_us: int, chosen: str, first: int, last: int) -> Source:
-    end_us = last if chosen == CHOSEN else now_us()
-    start_us = first if chosen == CHOSEN else end_us - (first or LONGEST_US)
+def _asked_moment(key: str) -> datetime | None:
+    """Return the time a link asks for; None where it asks for none that a record could hold."""
+    try:
+        asked = datetime.fromisoformat(st.query_params.get(key, ""))
+    except ValueError:
+        return None
+    if asked.tzinfo is not None or not 2000 <= asked.year < 2100:
+        return None
+    return asked.replace(second=0, microsecond=0)
+
+
+def _clock(time_us: int) -> datetime:
+    return datetime.fromtimestamp(time_us // MINUTE_US * 60, UTC).replace(tzinfo=None)
+
+
+def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source:
     legs = [_leg(name, bar_us, start_us, end_us) for name in (y, x)]
     for name, leg in zip((y, x), legs, strict=True):
         if not len(leg):
@@ -257,7 +312,30 @@ def _recorded(y: str, x: str, bar_us: int, chosen: str, first: int, last: int) -
     stale_s = max(patience(split_instrument(leg)[0], engine().settings).stale_s for leg in (y, x))
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
     told = f"Recorded history: {y} priced in {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
-    return Source(y, x, bars, bar_us, (told,), trading.data_set_key(bars))
+    key = trading.data_set_key(bars)
+    return Source(y, x, bars, bar_us, (told,), key, (start_us, end_us))
+
+
+def link_sentence(source: Source) -> str:
+    """Say what the browser's address reopens."""
+    if source.range_us is not None and st.session_state.get(RANGE.name) == CHOSEN:
+        return (
+            "The browser's address is a link to this very study: legs, range and every setting. It "
+            "opens as long as the record keeps these bars."
+        )
+    if source.range_us is not None:
+        return (
+            "The browser's address is a link to these legs and settings; its range counts back "
+            "from when it is opened. \u201cKeep this range in the link\u201d above ties it to "
+            "these bars."
+        )
+    if source.y.startswith("example:"):
+        return "The browser's address is a link to this very study."
+    return (
+        "The browser's address holds legs and settings, but no link can hold a file: whoever "
+        "opens it drops the same files first. The fingerprint in the settings tells whether the "
+        "bars are the same."
+    )
 
 
 def _leg(name: str, bar_us: int, start_us: int, end_us: int) -> np.ndarray:
