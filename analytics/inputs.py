@@ -115,6 +115,13 @@ def whole(value: Any, name: str, least: int, remedy: str = "") -> int:
 
 def positive(value: Any, name: str) -> float:
     """Return a number above zero, of a size that a price or its square may have."""
-    if not isinstance(value, int | float | np.number) or not 0 < value < LIMIT * LIMIT:
+    if not is_real(value) or not 0 < float(value) < LIMIT * LIMIT:
         raise DataError(f"{name} is {value!r:.40}; give a number above 0.")
     return float(value)
+
+
+def is_real(value: Any) -> bool:
+    """Tell whether this is one real number that fits a double."""
+    if not isinstance(value, int | float | np.floating | np.integer):
+        return False
+    return not isinstance(value, int) or abs(value) < 1e300

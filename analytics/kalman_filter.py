@@ -10,7 +10,17 @@ import numpy.typing as npt
 
 import kernels
 from analytics.hedges import Hedge, hedge_like
-from analytics.inputs import LIMIT, Floats, floats, numbers, positive, two_legs, usable, whole
+from analytics.inputs import (
+    LIMIT,
+    Floats,
+    floats,
+    is_real,
+    numbers,
+    positive,
+    two_legs,
+    usable,
+    whole,
+)
 from analytics.resumable import Resumable
 from kernels import kalman as places
 from market import DataError
@@ -247,7 +257,7 @@ def _ratio(delta: float | None, prefix: int) -> float:
             return 1e-4 / (1.0 - 1e-4)
         gain = min(0.5, MEMORIES / prefix)
         return gain * gain / (1.0 - gain)
-    if not 0.0 <= delta < 1.0:
+    if not is_real(delta) or not 0.0 <= delta < 1.0:
         raise DataError(f"delta is {delta!r:.40}; it must be from 0 to below 1, 1e-4 is usual.")
     return delta / (1.0 - delta)
 
@@ -275,8 +285,8 @@ def _pair(values: npt.ArrayLike | None) -> Floats:
 
 
 def _finite(centre: float) -> float:
-    if not math.isfinite(centre):
-        raise DataError(f"centre is {centre}; give a price near those of x, or leave it out.")
+    if not is_real(centre) or not abs(float(centre)) < LIMIT:
+        raise DataError(f"centre is {centre!r:.40}; give a price near those of x, or leave it out.")
     return float(centre)
 
 

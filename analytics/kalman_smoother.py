@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analytics.inputs import Floats, like, two_legs, usable
+from analytics.inputs import Floats, like, positive, two_legs, usable
 from analytics.kalman_filter import KalmanHedge
 from kernels import kalman as places
 from market import DataError
@@ -62,7 +62,7 @@ def smooth_kalman(
     """
     model = KalmanHedge(
         delta=delta,
-        observation_var=observation_var,
+        observation_var=positive(observation_var, "observation_var"),
         process_cov=process_cov,
         initial_state=initial_state,
         initial_cov=initial_cov,

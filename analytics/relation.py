@@ -16,6 +16,8 @@ from analytics.mackinnon import Trend, asymptotic_p, critical_values
 from market import DataError
 
 FEWEST = 20
+# Squares of smaller changes lose digits, and of much smaller ones are 0.
+SMALLEST = 1e-70
 # R2 from which two columns are one asset: statsmodels' limit, 1 - 100 sqrt(machine epsilon).
 SAME_ASSET_R2 = 1.0 - 100.0 * math.sqrt(np.finfo(np.float64).eps)
 
@@ -295,9 +297,12 @@ def _regress(y: Floats, x: Floats, trend: Trend) -> _Regression:
     dy, dx = y - mean_y, x - mean_x
     for column, given, name in ((dx, x, "x"), (dy, y, "y")):
         # Rounding leaves this much in a constant column.
-        if not np.abs(column).max() > 1e-14 * np.abs(given).max():
+        size = float(np.abs(column).max())
+        if not size > max(1e-14 * np.abs(given).max(), SMALLEST):
             nothing = np.full(len(y), np.nan)
             note = f"{name} is constant over all {len(y)} bars; nothing to test."
+            if size > 1e-14 * np.abs(given).max():
+                note = f"{name} moves by less than 1e-70; give it in larger units."
             return _Regression(math.nan, math.nan, 0.0, math.nan, nothing, note)
     total = float(dy @ dy)
     bar = np.arange(len(y)) - (len(y) - 1) / 2.0
@@ -364,7 +369,7 @@ def _terms(rows: int, count: int) -> Floats:
 
 def check_trend(trend: str) -> None:
     """Refuse an unknown trend."""
-    if trend not in ("n", "c", "ct"):
+    if not isinstance(trend, str) or trend not in ("n", "c", "ct"):
         raise DataError(f"trend is {trend!r:.20}; it can be n, c or ct.")
 
 

@@ -89,7 +89,7 @@ def _judge(p_value: float, told: Floats, shifted: bool) -> tuple[State, str]:
         return "unknown", "No lasting relation was found, so none can break."
     if shifted:
         return "breaking", "There was a relation, but its level shifted within these bars."
-    if told[0] < each and told[-1] > GONE:
+    if len(told) and told[0] < each and told[-1] > GONE:
         return "breaking", "The older half shows a relation, the newest half none."
     if p_value < LEVEL:
         return "sound", "A relation was found, and it holds to the newest bar."
