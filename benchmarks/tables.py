@@ -278,14 +278,14 @@ def formats() -> None:
 # Speed ------------------------------------------------------------------------------------
 
 
-def _ticks(path: Path, layout: str) -> None:
+def write_ticks(path: Path, layout: str, rows: int = TICKS) -> None:
     """Write trades: `aggTrades` as Binance has them, or `short`, of about 37 bytes a line."""
     chance = np.random.default_rng(1)
     is_long = layout == "aggTrades"
     with path.open("w") as file:
         price, now_ms, number = 61_800.0, 1_723_161_256_322, 26_129
         file.write("" if is_long else "time,price,quantity,side\n")
-        for _ in range(TICKS // 100_000):
+        for _ in range(rows // 100_000):
             prices = price + np.cumsum(chance.normal(0, 0.3, 100_000))
             times = now_ms + np.cumsum(chance.integers(0, 60, 100_000))
             amounts = chance.exponential(0.05, 100_000) + 0.001
@@ -359,7 +359,7 @@ def speed() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for layout in ("short", "aggTrades"):
             path, warm = Path(folder) / f"{layout}.csv", Path(folder) / "warm.csv"
-            _ticks(path, layout)
+            write_ticks(path, layout)
             with path.open("rb") as file:
                 warm.write_bytes(b"".join(file.readlines(8_000_000)))
             # A peak is for life: each measurement has a process of its own.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pairs import cointegrated
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from ui import state
@@ -125,3 +126,15 @@ def test_the_same_symbol_in_two_files_makes_two_legs(app: AppTest) -> None:
     two = pair("date,close,symbol", "{day},{x},BTCUSDT").encode()
     dropped(app, ("one.csv", one), ("two.csv", two))
     assert np.array_equal(study(app).source.bars.x, cointegrated(300, 1)[1])
+
+
+def test_the_server_itself_keeps_the_limit_of_uploads(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = config.get_option("server.maxUploadSize")
+    monkeypatch.setenv("TANDEM_UPLOAD_MB", "333")
+    try:
+        app.run()
+        assert config.get_option("server.maxUploadSize") == 333
+    finally:
+        config.set_option("server.maxUploadSize", before)

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit import config as served
 from streamlit.errors import StreamlitSecretNotFoundError
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -52,6 +53,8 @@ def engine() -> Engine:
             process.engine = Engine(settings)
             process.engine.start()
             process.uploads = Uploads(settings.upload_total_mb * 2**20)
+            # The page's own limit is the browser's; this one the server keeps whatever is sent.
+            served.set_option("server.maxUploadSize", settings.upload_mb)
             atexit.register(close)
         running: Engine = process.engine
         return running
