@@ -163,14 +163,16 @@ def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
     Raises
     ------
     DataError
-        Fewer than 20 usable bars, or legs that are constant or one asset.
+        Fewer than 25 usable bars (30 with a trend), for which no critical values are tabled, or
+        legs that are constant or one asset.
     """
     first, second = two_legs(y, x)
     check_trend(trend)
     mask = usable(first, second)
     table = np.column_stack([first[mask], second[mask]])
-    if len(table) < 20:
-        raise DataError(f"{len(table)} usable bars are too few to test; 20 are the least.")
+    least = 30 if trend == "ct" else 25
+    if len(table) < least:
+        raise DataError(f"{len(table)} usable bars are too few to test; {least} are the least.")
     _refuse_collinear(table)
     # Imported here: arch takes a second and the live page does not use it.
     import pandas as pd

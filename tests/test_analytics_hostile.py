@@ -53,3 +53,11 @@ def test_a_leg_that_moved_once_at_the_end_has_no_verdict():
     x = np.zeros(300)
     x[-1] = 1.0
     assert analytics.soundness(y, x).state in ("unknown", "breaking")
+
+
+@pytest.mark.parametrize(("trend", "least"), [("n", 25), ("c", 25), ("ct", 30)])
+def test_phillips_ouliaris_wants_as_many_bars_as_its_table(trend, least):
+    y, x = pair(57, bars=60)
+    with pytest.raises(DataError, match=f"{least} are the least"):
+        analytics.phillips_ouliaris(y[: least - 1], x[: least - 1], trend)
+    assert np.isfinite(analytics.phillips_ouliaris(y[:least], x[:least], trend).statistic)
