@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 
 from ui import backtest_report as report
-from ui import say
+from ui import downloads, say
 from ui.backtest_files import called
 from ui.backtest_sources import link_sentence
 from ui.backtest_study import Study
@@ -66,18 +67,9 @@ def _button(
     ending: str,
     mime: str,
     is_empty: bool = False,
-    look: str = "secondary",
+    look: Literal["primary", "secondary"] = "secondary",
 ) -> None:
     legs = f"{called(study.source.y)}-{called(study.source.x)}"
     safe = re.sub(r"[^A-Za-z0-9]+", "-", legs).strip("-")[:60]
-    st.download_button(
-        label,
-        build,
-        f"tandem-{safe}-{kind}.{ending}",
-        mime,
-        key=f"backtest-{kind}",
-        on_click="ignore",
-        icon=":material/download:",
-        disabled=is_empty,
-        type=look,
-    )
+    name = f"tandem-{safe}-{kind}.{ending}"
+    downloads.button(label, build, name, mime, key=f"backtest-{kind}", disabled=is_empty, look=look)

@@ -11,6 +11,7 @@ import streamlit as st
 from backtest import ClosedTrade
 from engine import Engine, Snapshot
 from pair import PairSettings
+from ui import downloads
 from ui import format as f
 from ui.tables_view import resampled
 
@@ -68,14 +69,8 @@ def _button(label: str, build: Any, settings: PairSettings, kind: str) -> None:
     safe = "".join(
         c if c.isalnum() else "-" for c in f"{f.asset(settings.y)}-{f.asset(settings.x)}"
     )
-    st.download_button(
-        label,
-        build,
-        f"tandem-{safe[:60]}-{kind}.csv",
-        "text/csv",
-        key=f"download-{kind}",
-        on_click="ignore",
-        icon=":material/download:",
+    downloads.button(
+        label, build, f"tandem-{safe[:60]}-{kind}.csv", "text/csv", key=f"download-{kind}"
     )
 
 

@@ -16,7 +16,13 @@ from app_process import App, chromium, running_app  # noqa: E402
 
 # What the page may complain of: Streamlit's look for its usage host without a network, and the app
 # ending before its page.
-HARMLESS = ("net::ERR_", "Failed to load resource", "Cannot send rerun backMessage")
+HARMLESS = (
+    "net::ERR_",
+    "Failed to load resource",
+    "Cannot send rerun backMessage",
+    "Client Error in reaching server endpoint",
+    "Is Streamlit still running?",
+)
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,16 @@ def test_a_download_uploads_again(page: Page, simulated_app: App, tmp_path) -> N
     expect(page.locator('[data-testid="chart"] svg.main-svg').first).to_be_visible()
 
 
+def test_a_file_outlives_refreshes_for_slow_lines(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app, "?tab=Export")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Aligned bars with all analytics").click()
+    for _ in range(4):
+        price = page.get_by_test_id("price-y")
+        expect(price).not_to_have_text(price.inner_text())
+    assert page.request.get(download.value.url).status == 200
+
+
 def test_a_phone_shows_it_all_without_scrolling_sideways(browser, simulated_app: App) -> None:
     context: BrowserContext = browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme="light"
