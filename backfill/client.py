@@ -31,7 +31,7 @@ class Stopped(FeedError):
     """A request that was cut short, or not begun, because the client is closed."""
 
 
-class Refused(FeedError):
+class ForbiddenAddress(FeedError):
     """An address that may not be connected to."""
 
 
@@ -286,7 +286,7 @@ class Client:
         for family, kind, protocol, _, address in _addresses(flight, host, port):
             # Of the address that is connected to: a name may point elsewhere a moment later.
             if reason := self._refused(str(address[0])):
-                raise Refused(f"{host} is at {reason}, which is not allowed here")
+                raise ForbiddenAddress(f"{host} is at {reason}, which is not allowed here")
             trial = socket.socket(family, kind, protocol)
             try:
                 trial.settimeout(min(self._connect_s, flight.left_s))

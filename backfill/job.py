@@ -52,7 +52,10 @@ class Progress(NamedTuple):
 
 @dataclass(eq=False)
 class Job:
-    """One open hole. `is_warm_up`: minutes from before the record began, which is no hole."""
+    """One open hole. `is_warm_up`: minutes from before the record began, which is no hole.
+
+    `lost`: what the record had found no room for when the walk began.
+    """
 
     gap: Gap
     expected: int = 1
@@ -64,6 +67,7 @@ class Job:
     tries: int = 0
     missing: int = 0
     candles: int = 0
+    lost: int = 0
     no_trades: str = ""
     no_candles: str = ""
     waits: Backoff = field(default_factory=lambda: Backoff(_FIRST_WAIT_S, _LAST_WAIT_S))

@@ -323,6 +323,7 @@ class Backfill:
             self._lose(job, chosen.reason)
             return False
         job.plan, job.settled_s, job.candles = chosen, steady_s(), 0
+        job.lost = self._store.health().lost
         if chosen.kind == "trades":
             job.walk = TradesWalk(rest, gap, chosen.ask, chosen.cost)
             return True
@@ -358,7 +359,7 @@ class Backfill:
             job.tries = 0
         if walk.request is None:
             self._end(job)
-        elif steady_s() - job.settled_s >= SETTLE_S:
+        elif steady_s() - job.settled_s >= SETTLE_S and self._is_recorded(job):
             self._settle(job, walk)
 
     def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
@@ -417,7 +418,18 @@ class Backfill:
         is_lowest = (piece.first_id, piece.start_us) == (old.first_id, old.start_us)
         return job.plan.reason if job.plan and is_lowest else ""
 
+    def _is_recorded(self, job: Job) -> bool:
+        """Tell whether all a walk brought found room in the record; else it has to begin again."""
+        if self._store.health().lost == job.lost:
+            return True
+        log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)
+        job.walk = job.plan = None
+        job.not_before_s = steady_s() + _RECORD_WAIT_S
+        return False
+
     def _end(self, job: Job) -> None:
+        if not self._is_recorded(job):
+            return
         if isinstance(job.walk, TradesWalk):
             self._end_trades(job, job.walk)
         else:
@@ -519,7 +531,11 @@ class Backfill:
     def _give_up_trades(self, job: Job, reason: str) -> None:
         """Leave trades alone for what a walk has not received."""
         walk = job.walk
-        left = self._settle(job, walk) if isinstance(walk, TradesWalk) else []
+        left = (
+            self._settle(job, walk)
+            if isinstance(walk, TradesWalk) and self._is_recorded(job)
+            else []
+        )
         for one in {id(self._jobs[key_of(gap)]): self._jobs[key_of(gap)] for gap in left}.values():
             one.no_trades = one.no_trades or reason
             one.walk = one.plan = None
@@ -577,7 +593,7 @@ class Backfill:
         """Keep what was received, unless the record is in trouble."""
         try:
             for job in list(self._jobs.values()):
-                if isinstance(job.walk, TradesWalk):
+                if isinstance(job.walk, TradesWalk) and self._is_recorded(job):
                     self._settle(job, job.walk)
         except StoreError as error:
             log.warning("What was fetched last will be fetched again: %s", error)

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from backfill import plan as plan_module
 from backfill import worker
 from feeds.rest import RestVenue, create
 from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, Gap, now_us
+from storage.writer import Candles
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -231,6 +233,28 @@ def test_a_day_away_on_a_quiet_pair_is_filled_with_trades(desk: Desk) -> None:
     desk.settle()
     assert desk.ids(USDM) == expected(made, 1_100, 28_000)
     assert_whole(gap, desk.gaps("filled"))
+
+
+def test_candles_that_found_no_room_are_fetched_again_before_they_settle_a_hole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, lost = desk.store.put_candles, [1]
+
+    def full_once(instrument: str, rows: Any) -> None:
+        if lost:
+            lost.pop()
+            with desk.store._backlog._changed:
+                desk.store._backlog._lose([Candles(instrument, rows)])
+        else:
+            put(instrument, rows)
+
+    monkeypatch.setattr(desk.store, "put_candles", full_once)
+    made = Tape(1_000, 5_010_000, now_us() - 20 * MINUTE_US, 1, frozenset(range(3_000, 5_003_000)))
+    hole(desk, USDM, made, 3_000, 5_002_999)
+    desk.settle()
+    (covered,) = desk.gaps("candles")
+    assert not lost
+    assert len(desk.store.candles(USDM, covered.start_us - MINUTE_US, covered.end_us))
 
 
 def test_an_id_jump_of_five_million_goes_to_candles(desk: Desk) -> None:
