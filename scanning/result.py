@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,11 @@ class Scan:
         """Return how many findings there are."""
         return int(np.count_nonzero(self.found(by, level)))
 
+    def pairs(self, chosen: npt.NDArray[np.bool_]) -> list[tuple[str, str]]:
+        """Return the names of chosen pairs, y first, the most striking first."""
+        names = self.names
+        return [(names[self.y[k]], names[self.x[k]]) for k in np.flatnonzero(chosen)]
+
     def table(
         self, top: int | None = None, chosen: npt.NDArray[np.bool_] | None = None
     ) -> pd.DataFrame:
@@ -97,6 +102,34 @@ class Scan:
         return pd.DataFrame(legs | {name: self.figures[name][places] for name in self.figures})
 
 
+class Changes(NamedTuple):
+    """What became of findings from one scan to the next, as pairs of names, y first."""
+
+    appeared: tuple[tuple[str, str], ...]
+    held: tuple[tuple[str, str], ...]
+    broke: tuple[tuple[str, str], ...]
+
+
+def changes(before: Scan, now: Scan, by: By = "q_value", level: float | None = None) -> Changes:
+    """Compare the findings of two scans.
+
+    A finding of before that was not tested now (its instrument went stale) counts as broken.
+
+    Parameters
+    ----------
+    before, now : Scan
+    by, level
+        What a finding is, as in `Scan.found`; with repeated scans the level `spent` allows.
+    """
+    old, new = before.pairs(before.found(by)), now.pairs(now.found(by, level))
+    was, is_now = set(old), set(new)
+    return Changes(
+        tuple(pair for pair in new if pair not in was),
+        tuple(pair for pair in new if pair in was),
+        tuple(pair for pair in old if pair not in is_now),
+    )
+
+
 # Every figure of a pair, in the order of the table, with what it says.
 FIGURE_TEXTS = {
     "statistic": "Engle and Granger's t; the more negative, the less a random walk",
@@ -107,6 +140,7 @@ FIGURE_TEXTS = {
     "bars": "bars both legs have, which were tested",
     "alpha": "constant of the regression",
     "beta": "hedge ratio: of notionals on log prices, of units on raw prices",
+    "trend_slope": "of the regression, per bar; only with trend ct",
     "r_squared": "of the regression",
     "half_life": "bars until half of a deviation is gone; infinite where it does not come back",
     "hurst": "exponent of the residual over 1 to 20 bars; 0.5 for a random walk",

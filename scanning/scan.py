@@ -33,6 +33,7 @@ from scanning.tiles import (
     ROOT,
     SAME_ASSET,
     SINGULAR,
+    SLOPE,
     STATISTIC,
     STATUS,
     TESTED,
@@ -96,13 +97,13 @@ def scan(
     settings = settings or ScanSettings()
     columns = columns_of(prices, settings, names)
     allowed = None if groups is None else _within(columns, groups)
-    found, too_few = test_pairs(
+    found, too_few = every_pair(
         columns, settings, allowed=allowed, watch=watch, workers=workers, client=client
     )
     return _result(columns, settings, found, too_few, start)
 
 
-def test_pairs(
+def every_pair(
     columns: Columns,
     settings: ScanSettings,
     figures: bool = True,
@@ -173,8 +174,9 @@ def _result(
     alike = found[:2, status == SAME_ASSET][:, :MOST_NAMED].astype(np.int64).T
     p_values = found[-1]
     tested = np.flatnonzero(status == TESTED)
-    # Where p-values are alike, by name: the order of the columns changes nothing.
-    order = tested[np.lexsort((found[1, tested], found[0, tested], p_values[tested]))]
+    # Where all is alike, by name: the order of the columns changes nothing.
+    keys = found[1, tested], found[0, tested], found[2 + STATISTIC, tested], p_values[tested]
+    order = tested[np.lexsort(keys)]
     figures = _figures(found[2:-1], p_values, order, columns, settings)
     return Scan(
         columns.names,
@@ -216,6 +218,7 @@ def _figures(
             "bars": bars,
             "alpha": raw[ALPHA, order],
             "beta": beta,
+            **({"trend_slope": raw[SLOPE, order]} if settings.trend == "ct" else {}),
             "r_squared": raw[R_SQUARED, order],
             "half_life": half_life,
             "hurst": raw[HURST, order],

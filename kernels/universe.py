@@ -1,0 +1,58 @@
+"""A whole universe's differences put together again after their shocks changed sign."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.compiled import summing
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@summing
+def rebuild_universe(
+    changes: Floats,
+    weights: Floats,
+    lags: Ints,
+    constant: Floats,
+    own: Floats,
+    market: Floats,
+    signs: Floats,
+    out: Floats,
+) -> None:
+    """Fill `out` with the differences that the regressions give under other signs.
+
+    Parameters
+    ----------
+    changes : ndarray of shape (instruments, bars)
+        The real differences; the first rows are taken as they are, and each one's shock is what its
+        regression on the real differences before leaves.
+    weights : ndarray of shape (instruments,)
+        Of each instrument in the market's difference.
+    lags : ndarray of shape (instruments,)
+        Differences before that each is regressed on.
+    constant : ndarray of shape (instruments,)
+    own, market : ndarray of shape (instruments, most lags)
+        What the instrument's own differences before add, and what the market's do.
+    signs : ndarray of shape (bars,)
+        +1 or -1 for each bar, one for all instruments.
+    """
+    instruments, bars = changes.shape
+    most = own.shape[1]
+    real, drawn = np.zeros(bars), np.zeros(bars)
+    for t in range(bars):
+        for i in range(instruments):
+            real[t] += weights[i] * changes[i, t]
+    for t in range(bars):
+        for i in range(instruments):
+            if t < most:
+                out[i, t] = changes[i, t]
+            else:
+                shock, value = changes[i, t] - constant[i], constant[i]
+                for k in range(lags[i]):
+                    shock -= own[i, k] * changes[i, t - 1 - k] + market[i, k] * real[t - 1 - k]
+                    value += own[i, k] * out[i, t - 1 - k] + market[i, k] * drawn[t - 1 - k]
+                out[i, t] = value + signs[t] * shock
+            drawn[t] += weights[i] * out[i, t]

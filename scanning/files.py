@@ -1,0 +1,142 @@
+"""A universe out of a file: a wide table, or any file of bars that `tables` can read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import tables
+from market import DataError
+from scanning.columns import MOST_INSTRUMENTS
+from tables.cells import times
+
+LARGEST_FILE = 400 * 2**20
+# A wide table's first column is one of these or has no name; others are left to `tables`.
+TIME_NAMES = frozenset(
+    ("", "time", "date", "datetime", "timestamp", "time_us", "open_time", "unnamed: 0", "index")
+)
+# Names of a bar's parts: a table with one of these has a row per instrument and time, or one each.
+PARTS = frozenset(
+    (
+        "open",
+        "high",
+        "low",
+        "close",
+        "price",
+        "volume",
+        "quantity",
+        "symbol",
+        "instrument",
+        "ticker",
+    )
+)
+SHOWN = 60
+
+
+def read_prices(data: bytes | Path, name: str) -> pd.DataFrame:
+    """Read a universe: a column of times and one of prices per instrument, or a list of bars.
+
+    Parameters
+    ----------
+    data : bytes or Path
+    name : str
+        What the file is called.
+
+    Returns
+    -------
+    DataFrame of shape (bars, instruments)
+        On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
+        that `scan` can say which column has some. Of rows of one time the last one counts.
+
+    Raises
+    ------
+    DataError
+        A file too large, without times, or with fewer than two instruments.
+    """
+    size = len(data) if isinstance(data, bytes) else data.stat().st_size
+    if size > LARGEST_FILE:
+        raise DataError(
+            f"{name:.{SHOWN}} has {size / 1e6:,.0f} MB; {LARGEST_FILE / 1e6:,.0f} are the most. "
+            "Take fewer bars or instruments."
+        )
+    raw = data if isinstance(data, bytes) else data.read_bytes()
+    header = _wide_header(raw)
+    return _wide(raw, name, header) if header else _from_tables(raw, name)
+
+
+def _wide_header(raw: bytes) -> list[str]:
+    """Return the names of a wide comma-separated table's columns; empty if this is none."""
+    line = raw[:1_000_000].partition(b"\n")[0]
+    try:
+        cells = next(csv.reader([line.decode("utf-8-sig").strip("\r")]), [])
+    except (UnicodeDecodeError, csv.Error):
+        return []
+    names = [cell.strip() for cell in cells]
+    lower = [cell.lower() for cell in names]
+    is_wide = len(names) > 2 and lower[0] in TIME_NAMES and not PARTS.intersection(lower)
+    # A first row of numbers is data.
+    return names if is_wide and not any(_is_number(cell) for cell in names[1:]) else []
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
+    if len(header) - 1 > MOST_INSTRUMENTS:
+        raise DataError(
+            f"{name:.{SHOWN}} has {len(header) - 1:,} instruments; {MOST_INSTRUMENTS:,} are the "
+            "most."
+        )
+    if len(set(header)) < len(header):
+        twice = next(cell for place, cell in enumerate(header) if cell in header[:place])
+        raise DataError(
+            f"{name:.{SHOWN}} names two columns {twice!r:.{SHOWN}}; give each a name of its own."
+        )
+    try:
+        table = pd.read_csv(
+            io.BytesIO(raw),
+            header=None,
+            skiprows=1,
+            names=header,
+            index_col=False,
+            low_memory=False,
+            encoding="utf-8",
+            skipinitialspace=True,
+        )
+    except (ValueError, UnicodeDecodeError) as error:
+        text = str(error).splitlines()[0] if str(error) else "it is no table"
+        raise DataError(f"{name:.{SHOWN}} cannot be read: {text:.120}") from None
+    found = times(table.iloc[:, 0], header[0] or "time")
+    if not found.valid.any():
+        raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
+    table = table.iloc[np.flatnonzero(found.valid), 1:]
+    table.index = _index(found.time_us[found.valid])
+    table = table[~table.index.duplicated(keep="last")]
+    return table.sort_index()
+
+
+def _index(time_us: object) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.asarray(time_us).astype("datetime64[us]"), tz="UTC", name="time")
+
+
+def _from_tables(raw: bytes, name: str) -> pd.DataFrame:
+    """Put the closes of a list of bars side by side."""
+    found = tables.read(raw, name, LARGEST_FILE)
+    if not found.bars:
+        raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")
+    closes = {
+        instrument.partition(":")[2] or instrument: pd.Series(
+            bars["close"], index=_index(bars["time_us"])
+        )
+        for instrument, bars in found.bars.items()
+    }
+    return pd.DataFrame(closes).sort_index()
