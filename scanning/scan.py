@@ -96,7 +96,7 @@ def scan(
     start = time.perf_counter()
     settings = settings or ScanSettings()
     columns = columns_of(prices, settings, names)
-    allowed = None if groups is None else _within(columns, groups)
+    allowed = pairs_within(columns, groups)
     found, too_few = every_pair(
         columns, settings, allowed=allowed, watch=watch, workers=workers, client=client
     )
@@ -149,8 +149,10 @@ def p_values_of(found: Floats, settings: ScanSettings) -> Floats:
     return p_values
 
 
-def _within(columns: Columns, groups: Mapping[str, Sequence[str]]) -> Bools:
-    """Return which pairs share a group."""
+def pairs_within(columns: Columns, groups: Mapping[str, Sequence[str]] | None) -> Bools | None:
+    """Return which pairs share a group; None where there are no groups."""
+    if groups is None:
+        return None
     place_of = {name: place for place, name in enumerate(columns.names)}
     known = set(place_of) | {name for name, _ in columns.left_out}
     allowed = np.zeros((len(place_of), len(place_of)), np.bool_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import calibrated_q_values, q_values
 from scanning.result import Scan
-from scanning.scan import every_pair
+from scanning.scan import every_pair, pairs_within
 from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
 from trading.work import UNWATCHED, Watch
@@ -147,6 +148,7 @@ def noise(
     settings: ScanSettings | None = None,
     runs: int = 5,
     *,
+    groups: Mapping[str, Sequence[str]] | None = None,
     names: Any = None,
     seed: int = 0,
     watch: Watch = UNWATCHED,
@@ -157,7 +159,7 @@ def noise(
 
     Parameters
     ----------
-    prices, settings, names, watch, workers, client
+    prices, settings, groups, names, watch, workers, client
         As in `scan`.
     runs : int
         Surrogate universes, each scanned whole.
@@ -173,12 +175,13 @@ def noise(
     runs = whole(runs, "runs", 1)
     if runs > MOST_RUNS:
         raise DataError(f"{runs:,} noise runs were asked for; {MOST_RUNS:,} are the most.")
-    made = UniverseSurrogates(columns_of(prices, settings, names))
+    columns = columns_of(prices, settings, names)
+    made, allowed = UniverseSurrogates(columns), pairs_within(columns, groups)
     p_values = []
     for run in range(runs):
         part = watch.part(run / runs, (run + 1) / runs)
         drawn = made.draw(seed * MOST_RUNS + run)
-        found, _ = every_pair(drawn, settings, False, watch=part, workers=workers, client=client)
+        found, _ = every_pair(drawn, settings, False, allowed, part, workers, client)
         p_values.append(found[-1][found[2 + STATUS] == TESTED])
     level = settings.level
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import q_values
 from scanning.result import By, Scan
-from scanning.scan import every_pair, scan
+from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import Floats
 from trading.work import UNWATCHED, Watch
@@ -34,6 +35,7 @@ def persistence(
     window_bars: int | None = None,
     *,
     by: Literal["p_value", "q_value"] = "p_value",
+    groups: Mapping[str, Sequence[str]] | None = None,
     names: Any = None,
     watch: Watch = UNWATCHED,
     workers: int | None = None,
@@ -43,7 +45,7 @@ def persistence(
 
     Parameters
     ----------
-    prices, names
+    prices, groups, names
         What `found` was scanned from.
     found : Scan
     windows : int
@@ -64,7 +66,7 @@ def persistence(
         raise DataError(f"{windows} windows were asked for; {MOST_WINDOWS} are the most.")
     settings = found.settings
     columns = _same_columns(prices, found, names)
-    bars = columns.levels.shape[1]
+    allowed, bars = pairs_within(columns, groups), columns.levels.shape[1]
     window_bars = window_bars or bars // (2 if windows <= 3 else 3)
     window_bars = whole(window_bars, "window_bars", settings.fewest_bars)
     if window_bars > bars:
@@ -73,7 +75,7 @@ def persistence(
     for k, start in enumerate(np.linspace(0, bars - window_bars, windows).astype(int)):
         part = watch.part(k / windows, (k + 1) / windows)
         piece = _rows(columns, int(start), int(start) + window_bars)
-        raw, _ = every_pair(piece, settings, False, watch=part, workers=workers, client=client)
+        raw, _ = every_pair(piece, settings, False, allowed, part, workers, client)
         y, x = np.sort(raw[:2].astype(np.int64), axis=0)
         values = q_values(raw[-1]) if by == "q_value" else raw[-1]
         held[y, x] += values <= settings.level
@@ -138,6 +140,7 @@ def out_of_sample(
     settings: ScanSettings | None = None,
     split: float = 0.6,
     *,
+    groups: Mapping[str, Sequence[str]] | None = None,
     names: Any = None,
     by: By = "q_value",
     most: int = 200,
@@ -153,7 +156,7 @@ def out_of_sample(
 
     Parameters
     ----------
-    prices, settings, names, watch, workers, client
+    prices, settings, groups, names, watch, workers, client
         As in `scan`.
     split : float
         Share of the bars that makes the first part.
@@ -175,6 +178,7 @@ def out_of_sample(
     first = scan(
         early,
         settings,
+        groups=groups,
         names=names,
         watch=watch.part(0.0, 0.7),
         workers=workers,
