@@ -1,6 +1,6 @@
 """The importer: what it makes of every format it knows of, and its speed on a big file of ticks.
 
-python -m benchmarks.tables --formats    every real file and every shape made here
+python -m benchmarks.tables --formats    writes FORMATS.md: every real file, every shape made here
 python -m benchmarks.tables --speed      5 million trades to aligned bars, time and memory
 """
 
@@ -30,9 +30,24 @@ from benchmarks.machine import describe
 from market import SECOND_US, DataError
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+PAGE = Path(__file__).parents[1] / "FORMATS.md"
 START_S = 1_704_067_200  # 2024-01-01
 ROWS = 30
 TICKS = 5_000_000
+
+
+_TOP = """# What is made of each format
+
+Written by `python -m benchmarks.tables --formats`: each file is read with nothing said about it.
+*Aside* are lines that are not used, *missing* bars that are not there between the first and the
+last, over all instruments. Real files are downloads, excerpts of them and conversions; they are not
+part of this project.
+"""
+_HEAD = (
+    "| file | taken for | content | encoding | times | instruments | kept | aside | missing | "
+    "why aside |",
+    "|---|---|---|---|---|---:|---:|---:|---:|---|",
+)
 
 
 # Formats ----------------------------------------------------------------------------------
@@ -244,35 +259,46 @@ def _zip(files: dict[str, bytes]) -> bytes:
 def _shared() -> Iterator[tuple[str, bytes]]:
     for folder in ("bars", "ticks", "pairs"):
         for path in sorted((SHARED / folder).glob("*")):
-            if path.suffix in (".csv", ".txt", ".gz"):
+            if path.suffix == ".csv" or (folder == "bars" and path.suffix == ".txt"):
                 yield f"{folder}/{path.name}", path.read_bytes()
 
 
-def _rows(name: str, raw: bytes) -> Iterator[str]:
+def shown(name: str, raw: bytes) -> Iterator[str]:
+    """Yield a row for each table of a file, or one that says why it is refused."""
     try:
         for table in tables.read_files(raw, Path(name).name):
             report = table.report
             what = report.vendor or report.layout
-            interval = tables.interval_text(report.interval_us) if report.interval_us else "trades"
+            interval = tables.interval_text(report.interval_us) if report.interval_us else ""
+            content = f"bars of {interval}" if interval else report.kind
+            why = "; ".join(f"{reason} ({count:,})" for reason, count in report.reasons.items())
             yield (
-                f"| {name} | {what} | {interval} | {report.encoding} | {report.times} | "
-                f"{len(table.instruments)} | {report.rows_kept:,} | {report.rows_aside:,} | "
-                f"{report.gaps:,} | {'; '.join(f'{v} {k}' for k, v in report.reasons.items())} |"
+                f"| {name} | {what} | {content} | {report.encoding} | "
+                f"{report.times.partition(', taken as')[0]} | {len(table.instruments)} | "
+                f"{report.rows_kept:,} | {report.rows_aside:,} | {report.gaps:,} | {why} |"
             )
     except DataError as error:
         yield f"| {name} | refused: {error} | | | | | | | | |"
 
 
-def formats() -> None:
-    """Print the table of formats."""
-    sys.stdout.write(
-        "| file | taken for | interval | encoding | times | instruments | kept | aside | missing | "
-        "why aside |\n|---|---|---|---|---|---|---|---|---|---|\n"
-    )
-    for source in (_shared(), made()):
-        for name, raw in source:
-            for row in _rows(name, raw):
-                sys.stdout.write(row + "\n")
+def page() -> Iterator[str]:
+    """Yield the lines of the page of formats."""
+    yield _TOP
+    found = list(_shared())
+    if found:
+        yield "## Files as their makers gave them\n"
+        yield from (*_HEAD, *(row for name, raw in found for row in shown(name, raw)), "")
+    yield "## Shapes made here\n"
+    yield f"{ROWS} rows each, from the start of 2024; `benchmarks/tables.py` makes them.\n"
+    yield from (*_HEAD, *(row for name, raw in made() for row in shown(name, raw)))
+
+
+def formats(is_dry: bool) -> None:
+    """Print the table of formats, and write it into its page."""
+    text = "".join(line + "\n" for line in page())
+    sys.stdout.write(text)
+    if not is_dry:
+        PAGE.write_text(text, encoding="utf-8")
 
 
 # Speed ------------------------------------------------------------------------------------
@@ -374,9 +400,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--formats", action="store_true")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--dry", action="store_true", help="leave FORMATS.md as it is")
     options = parser.parse_args()
     if options.formats or not options.speed:
-        formats()
+        formats(options.dry)
     if options.speed:
         speed()
 

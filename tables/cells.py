@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ _DATE_LENGTH = 10  # dd/mm/yyyy
 # A whole number of which a spreadsheet kept six digits at most.
 SHORTENED = r"(?i)\d(?:[.,]\d{1,5})?e\+?\d{2}"
 
+SHOWN = datetime(2024, 12, 31, 17, 45)  # tells the day from the month, and the clock's kind
 ASSUMED = "UTC, assumed: the file names no zone"
 _NUMERIC = "UTC: the times count from 1970"
 
@@ -449,4 +451,4 @@ def _from(parsed: pd.Series[Any], pattern: str) -> ReadTimes:
     stamps = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
     time_us = np.where(valid, stamps.astype(np.int64), 0)
     valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
-    return ReadTimes(time_us, valid, f"dates written {pattern}, taken as UTC")
+    return ReadTimes(time_us, valid, f"dates written like {SHOWN:{pattern}}, taken as UTC")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tables
-from benchmarks.tables import ROWS, START_S, made
+from benchmarks.tables import PAGE, ROWS, START_S, made, shown
 from market import DAY_US, HOUR_US, DataError
 from tables import Corrections, Unclear
 
@@ -210,3 +210,8 @@ def test_encoding_delimiter_and_header_can_be_told():
 def test_rows_that_are_there_twice_are_counted():
     text = b"time,close\n1704067200,1\n1704067260,2\n1704067260,2\n1704067260,3\n"
     assert tables.read(text, "d.csv").report.duplicates == 2
+
+
+def test_the_page_of_formats_says_what_is_read_today() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [row for name, raw in made() for row in shown(name, raw) if row not in text] == []

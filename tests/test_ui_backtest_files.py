@@ -70,7 +70,7 @@ def test_the_report_says_what_the_file_was_taken_for(app: AppTest) -> None:
     assert "the time is not understood (1)" in words
     assert "bars of 1 day of ETH, BTC, 0 missing between the first and the last" in words
     assert "utf-8, cut by commas, a decimal point" in words
-    assert "time zone: UTC, assumed" in words
+    assert "ISO date and time; zone: UTC, assumed" in words
 
 
 def test_an_unclear_file_is_corrected_and_read_at_once(app: AppTest) -> None:
