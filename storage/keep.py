@@ -60,7 +60,7 @@ class Keeper:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
+        self.connection = connection
         self._log = path.with_name(path.name + "-wal")
         self._policy = Policy()
         self._due = self._log_due = 0.0
@@ -115,7 +115,7 @@ class Keeper:
 
     def _raise(self, cutoff_us: int, number: int | None = None) -> bool:
         """Let trades before a time go; each instrument's last second stays, to go on from."""
-        with transaction(self._connection):
+        with transaction(self.connection):
             raised = self._rows(
                 "SELECT id, min(:cutoff, last_us / 1000000 * 1000000) AS edge FROM instruments "
                 "WHERE last_us IS NOT NULL AND (:id IS NULL OR id = :id) "
@@ -123,11 +123,11 @@ class Keeper:
                 {"cutoff": cutoff_us // SECOND_US * SECOND_US, "id": number},
             )
             for one, edge_us in raised:
-                self._connection.execute(
+                self.connection.execute(
                     "UPDATE instruments SET kept_from_us = ? WHERE id = ?", (edge_us, one)
                 )
                 # A hole among trades that are not kept is none.
-                self._connection.execute(
+                self.connection.execute(
                     "DELETE FROM gaps WHERE instrument_id = ? AND end_us < ?", (one, edge_us)
                 )
                 self._note_first(one, edge_us)
@@ -159,27 +159,27 @@ class Keeper:
         self._due = time.monotonic() + _DUE_S
 
     def _prune_trades(self) -> bool:
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT id, pruned_to_us, kept_from_us FROM instruments "
             "WHERE pruned_to_us < kept_from_us LIMIT 1"
         ).fetchone()
         if row is None:
             return False
         number, start_us, stop_us = row
-        found = self._connection.execute(
+        found = self.connection.execute(
             "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot LIMIT 1",
             (
                 slot(number, start_us // MINUTE_US),
                 slot(number, (stop_us - 1) // MINUTE_US),
             ),
         ).fetchone()
-        with transaction(self._connection):
+        with transaction(self.connection):
             end_us, removed = (
                 (stop_us, 0)
                 if found is None
                 else self._prune_minute(number, start_us, stop_us, *found)
             )
-            self._connection.execute(
+            self.connection.execute(
                 "UPDATE instruments SET trades = trades - ?, pruned_to_us = ? WHERE id = ?",
                 (removed, end_us, number),
             )
@@ -209,12 +209,12 @@ class Keeper:
             "end": end_us,
             "most": _ROWS,
         }
-        removed = sum(self._connection.execute(statement, names).rowcount for statement in _PRUNE)
+        removed = sum(self.connection.execute(statement, names).rowcount for statement in _PRUNE)
         return (end_us if removed < _ROWS else start_us), removed
 
     def _note_first(self, number: int, from_us: int) -> None:
         """Bring up to date when an instrument's first trade was."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT slot, seconds FROM bars_1s WHERE slot BETWEEN ? AND ? ORDER BY slot LIMIT 2",
             (slot(number, from_us // MINUTE_US), slot(number, LAST_MINUTE)),
         ).fetchall()
@@ -229,7 +229,7 @@ class Keeper:
             "start": from_us,
             "end": int(bars["time_us"][at]) + SECOND_US,
         }
-        self._connection.execute(
+        self.connection.execute(
             "UPDATE instruments SET first_us = "
             f"(SELECT min(time_us) FROM ({TRADES_BETWEEN})) WHERE id = :id",
             names,
@@ -240,13 +240,13 @@ class Keeper:
         if not self._old:
             return False
         number, before_us = next(iter(self._old.items()))
-        with transaction(self._connection):
-            removed = self._connection.execute(
+        with transaction(self.connection):
+            removed = self.connection.execute(
                 "DELETE FROM quotes WHERE instrument_id = ?1 AND second IN "
                 "(SELECT second FROM quotes WHERE instrument_id = ?1 AND second < ?2 LIMIT ?3)",
                 (number, before_us // SECOND_US, _ROWS),
             ).rowcount
-            removed += self._connection.execute(
+            removed += self.connection.execute(
                 "DELETE FROM funding WHERE instrument_id = ?1 AND time_us IN "
                 "(SELECT time_us FROM funding WHERE instrument_id = ?1 AND time_us < ?2 "
                 "AND time_us < (SELECT max(time_us) FROM funding WHERE instrument_id = ?1) "
@@ -262,22 +262,22 @@ class Keeper:
             return False
         number, before = next(iter(self._old_bars.items()))
         ends = (slot(number, 0), slot(number, before), _SLOTS)
-        with transaction(self._connection):
+        with transaction(self.connection):
             old = self._rows(
                 "SELECT slot, length(seconds) FROM bars_1s WHERE slot >= ? AND slot < ? LIMIT ?",
                 ends,
             )
-            self._connection.executemany(
+            self.connection.executemany(
                 "DELETE FROM bars_1s WHERE slot = ?", [(key,) for key, _ in old]
             )
             if old:
-                self._connection.execute(
+                self.connection.execute(
                     "UPDATE instruments SET seconds = seconds - ? WHERE id = ?",
                     (sum(size for _, size in old) // SECOND_BYTES, number),
                 )
             removed = (
                 len(old)
-                + self._connection.execute(
+                + self.connection.execute(
                     "DELETE FROM candles WHERE slot IN "
                     "(SELECT slot FROM candles WHERE slot >= ? AND slot < ? LIMIT ?)",
                     ends,
@@ -298,11 +298,11 @@ class Keeper:
         if time.monotonic() < self._log_due or self._log_bytes() <= LOG_BYTES:
             return False
         self._log_due = time.monotonic() + _LOG_RETRY_S
-        self._connection.execute(f"PRAGMA busy_timeout = {_LOG_WAIT_MS}")
+        self.connection.execute(f"PRAGMA busy_timeout = {_LOG_WAIT_MS}")
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
-            self._connection.execute("PRAGMA busy_timeout = 1000")
+            self.connection.execute("PRAGMA busy_timeout = 1000")
         return False
 
     def _shrink(self) -> bool:
@@ -311,7 +311,7 @@ class Keeper:
         if free <= _SPARE_PAGES:
             return False
         # Stepping through it once, as `execute` does, would free one page only.
-        self._connection.executescript(
+        self.connection.executescript(
             f"PRAGMA incremental_vacuum({min(_PAGES, free - _SPARE_PAGES)})"
         )
         return True
@@ -327,10 +327,10 @@ class Keeper:
         return pages * int(self._one("PRAGMA page_size"))
 
     def _one(self, query: str, *values: int) -> Any:
-        return self._connection.execute(query, values).fetchone()[0]
+        return self.connection.execute(query, values).fetchone()[0]
 
     def _rows(self, query: str, values: Any = ()) -> list[Any]:
-        return self._connection.execute(query, values).fetchall()
+        return self.connection.execute(query, values).fetchall()
 
 
 _PRUNE = (

@@ -388,7 +388,8 @@ class Store(Reader):
                 f"Recording into {self.path} is {waited_s:.0f} s behind: "
                 f"{queued} entries wait for the disk."
             )
-        return "recording", f"Recording into {self.path}.{_anew(self._writer.renumbered)}"
+        saved = _SAVED if self._writer.saved_logs else ""
+        return "recording", f"Recording into {self.path}.{saved}{_anew(self._writer.renumbered)}"
 
     def _check_writable(self) -> None:
         if self._writer is None:
@@ -444,7 +445,7 @@ class Store(Reader):
             return _IDLE_S
         try:
             return _BUSY_S if writer.keep(_KEEPING_S) else _IDLE_S
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             # It can wait; what matters is recording, which tells of the file's troubles itself.
             log.warning("Nothing was removed from %s: %s", self.path, error)
             self._keep_after_s = time.monotonic() + _FAILED_S
@@ -460,6 +461,12 @@ class Store(Reader):
         self._refused += refused
         batch.entries = kept
         return None
+
+
+_SAVED = (
+    " Its log was deleted while it was recorded into; what was in it is in the file. Leave the "
+    "files that end in -wal and -shm alone while Tandem runs."
+)
 
 
 def _anew(renumbered: Mapping[str, int]) -> str:

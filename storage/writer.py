@@ -20,6 +20,7 @@ from market import (
     Funding,
     Gap,
     Quote,
+    StoreInUse,
     StoreUnusable,
     Trade,
     TradeId,
@@ -103,14 +104,24 @@ class Writer:
         self._path = path
         self._connection = open_writer(path)
         self._file = _identity(path)
+        self._logs = self._find_logs()
         self._instruments: dict[str, _Instrument] = {}
         self.keeper = Keeper(self._connection, path)
         self.expired = 0
+        # How often the log was deleted under the record, and all of it saved.
+        self.saved_logs = 0
         # By instrument, trades that came under the number of another; replaced, never changed.
         self.renumbered: dict[str, int] = {}
 
     def keep(self, seconds: float) -> bool:
-        """Remove what is not kept for so long at most; False where nothing was to be done."""
+        """Remove what is not kept for so long at most; False where nothing was to be done.
+
+        Raises
+        ------
+        sqlite3.Error, StoreError
+            It can be tried again.
+        """
+        self._check_in_place()
         end = time.monotonic() + seconds
         while worked := self.keeper.step():
             if time.monotonic() >= end:
@@ -142,6 +153,8 @@ class Writer:
             Nothing was written.
         StoreUnusable
             The file is no longer where it was.
+        StoreInUse
+            Its log is not, and a reader is in the way of saving what is in it.
         ValueError, OverflowError, TypeError
             An entry cannot be stored (`storable` tells which); nothing was written.
         """
@@ -188,6 +201,29 @@ class Writer:
                 f"{self._path} was moved or deleted while it was recorded into. Put it back, or "
                 "leave it: a restart begins a new record."
             )
+        if self._find_logs() != self._logs:
+            self._save_log()
+
+    def _find_logs(self) -> list[tuple[int, int] | None]:
+        return [_identity(self._path.with_name(self._path.name + end)) for end in ("-wal", "-shm")]
+
+    def _save_log(self) -> None:
+        """Write what is in a deleted log into the file, and begin a new log.
+
+        The deleted one can be written and read by this connection alone: nobody else would see what
+        is recorded, and with the process all of it since the last fold would be gone.
+        """
+        (is_busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise StoreInUse(
+                f"The log beside {self._path} was deleted while it was recorded into, and a reader "
+                "holds the file. All of it is written into the file as soon as that lets go."
+            )
+        self._connection.close()
+        self._connection = self.keeper.connection = open_writer(self._path)
+        self._instruments.clear()
+        self._logs = self._find_logs()
+        self.saved_logs += 1
 
     def _instrument(self, name: str) -> _Instrument:
         known = self._instruments.get(name)

@@ -299,6 +299,49 @@ def test_a_file_moved_away_stops_recording_and_is_named(path):
     assert store.close() == len(batch(1))
 
 
+@pytest.mark.parametrize("ends", [("-wal",), ("-shm",), ("-wal", "-shm")])
+@pytest.mark.parametrize("is_idle", [False, True])
+def test_a_log_deleted_while_recording_is_noticed_and_costs_nothing(path, tmp_path, ends, is_idle):
+    with closing(Store.open(path, batch_ms=1)) as store:
+        store.submit(batch(0))
+        assert store.flush(10)
+        for end in ends:
+            path.with_name(path.name + end).unlink()
+        if not is_idle:
+            store.submit(batch(1))
+            assert store.flush(10)
+        wait_for(lambda: "log was deleted" in store.health().text)
+        assert store.health().state == "recording"
+        # What a process that is killed now would leave behind.
+        left = tmp_path / "left"
+        left.mkdir()
+        for one in tmp_path.glob("tandem.sqlite*"):
+            shutil.copy(one, left / one.name)
+        assert_sound(left / path.name, [0] if is_idle else [0, 1])
+        store.submit([*batch(1), *batch(2)])
+        assert store.flush(10)
+        assert_sound(path, [0, 1, 2])
+    assert_sound(path, [0, 1, 2])
+
+
+def test_a_deleted_log_waits_for_a_reader_that_holds_the_file(path):
+    with closing(Store.open(path, batch_ms=1)) as store:
+        store.submit(batch(0))
+        assert store.flush(10)
+        reader = sqlite3.connect(path)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM trades").fetchone()
+        store.submit(batch(1))
+        assert store.flush(10)
+        path.with_name(path.name + "-wal").unlink()
+        store.submit(batch(2))
+        wait_for(lambda: "a reader holds the file" in store.health().text)
+        reader.close()
+        assert store.flush(20)
+        assert store.health().state == "recording"
+        assert_sound(path, [0, 1, 2])
+
+
 def test_damage_met_while_recording_stops_it_and_leaves_the_rest_running(path, monkeypatch):
     """A file too large to be checked when it is opened."""
     whole = bytearray(recorded(path))
