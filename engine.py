@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import analytics
+import trading
 from backfill import Progress
 from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
@@ -180,6 +181,7 @@ class Engine:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._ready = threading.Event()
+        self._backtests_ready = threading.Event()
         self._priced = threading.Event()
         self._problem = ""
         self._unreadable = ""
@@ -287,6 +289,17 @@ class Engine:
         gc.collect()
         gc.freeze()
         self._ready.set()
+        # Beside this executor, which live pairs wait for.
+        threading.Thread(target=self._warm_up_backtests, name="warm-up").start()
+
+    def _warm_up_backtests(self) -> None:
+        trading.warm_up(self._stop.is_set)
+        self._backtests_ready.set()
+
+    @property
+    def is_ready_for_backtests(self) -> bool:
+        """Whether everything a backtest runs is compiled."""
+        return self._backtests_ready.is_set()
 
     def _run(self) -> None:
         while not self._ready.wait(STEP_S):

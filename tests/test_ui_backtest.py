@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from exchange import wait_until
 from pairs import cointegrated
 from streamlit.testing.v1 import AppTest
 
 import tables
 import trading
+from engine import Engine
 from market import SECOND_US, DataError, Trade, now_us
 from storage import Store
 from trading import Grid, Setup
 from trading.jobs import Job
 from ui import backtest_charts, backtest_report, backtest_words, state
+from ui.backtest import PREPARING
 from ui.backtest_controls import Asked, values
 from ui.backtest_luck import null_sentence
 from ui.backtest_sources import Source
@@ -80,6 +83,18 @@ def test_without_a_file_the_page_shows_the_example(app: AppTest) -> None:
     study: Study = app.session_state["tandem_study"]
     again = trading.run(bars, study.asked.setup)
     assert metric(app, "Net profit after costs") == backtest_words.figure("net", again.metrics.net)
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_what_waits_for_the_compiler_says_so(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, is_ready: bool
+) -> None:
+    monkeypatch.setattr(Engine, "is_ready_for_backtests", is_ready)
+    sound(app.run())
+    assert not [one for one in app.info if "Preparing" in one.value]
+    monkeypatch.setattr("ui.backtest._study", st.stop)  # seen while the rest is not there yet
+    app.run()
+    assert [one.value for one in app.info] == [PREPARING] * (not is_ready)
 
 
 @pytest.mark.parametrize("tab", ["Result", "Trades", "Sweep", "Walk-forward", "Models", "Export"])

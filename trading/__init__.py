@@ -26,6 +26,7 @@ from trading.signals import MODELS, Z_KINDS, Setup, Signals, constant_funding, s
 from trading.sweep import Cell, Heat, Sweep, sweep
 from trading.trader import BarsIn, ClosedTrade, Fill, Position, Trader, TraderBars
 from trading.walk import Fold, WalkForward, walk_forward
+from trading.warm import warm_up
 from trading.work import Watch
 
 __all__ = [
@@ -81,4 +82,5 @@ __all__ = [
     "sweep",
     "trial",
     "walk_forward",
+    "warm_up",
 ]

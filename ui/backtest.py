@@ -19,6 +19,7 @@ from ui.backtest_report import relation_sentence
 from ui.backtest_sources import choose
 from ui.backtest_study import Study, study
 from ui.controls import URL
+from ui.state import engine
 
 TABS = {
     "Result": backtest_tabs.result,
@@ -30,11 +31,24 @@ TABS = {
     "Export": offer,
 }
 
+PREPARING = (
+    "Preparing: models and backtests are being compiled. That is done once per machine and takes "
+    "up to a minute; the page goes on by itself."
+)
+
 
 def page() -> None:
     """Draw the page."""
     st.html(Path(__file__).with_suffix(".css"))
     st.subheader("Is this pair real, and would it have paid?")
+    waiting = st.empty()
+    if not engine().is_ready_for_backtests:
+        waiting.info(PREPARING)
+    _study()
+    waiting.empty()
+
+
+def _study() -> None:
     source = choose()
     if source is None:
         return

@@ -1,0 +1,64 @@
+"""What is compiled ahead: everything a backtest on the page needs, and no more than it takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trading import warm
+
+ROOT = Path(__file__).parents[1]
+# In a process of its own: here other tests have compiled what they liked.
+COMPILED_LATER = """
+import json, sys
+import numba
+import analytics, trading
+from numba.core.dispatcher import Dispatcher
+from relation import assess
+
+def compiled():
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("kernels", "backtest_kernel"):
+            for one in vars(module).values():
+                if isinstance(one, Dispatcher):
+                    found[one.py_func.__name__] = len(one.signatures)
+    return found
+
+analytics.warm_up()
+trading.warm_up()
+before = compiled()
+bars, _, _ = trading.crude()
+setup = trading.Setup(lookback=60, costs=trading.Costs(5.0, y_borrow_percent=1.0))
+grid = trading.Grid(setup, entries=(1.0, 2.0))
+funding = trading.constant_funding(bars.time_us, 3_600_000_000, 0.01, 0.01)
+for paid in (None, funding):
+    trading.run(bars, setup, paid)
+    trading.compare(bars, setup, funding=paid)
+    trading.sweep(bars, grid, paid)
+    trading.walk_forward(bars, grid, 60, 60, funding=paid)
+    for null in trading.NULLS:
+        trading.null_test(bars, grid, null, 19, funding=paid)
+after = compiled()
+print(json.dumps({name: [before[name], after[name]] for name in after}))
+"""
+
+
+def test_a_backtest_after_the_warm_up_compiles_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED_LATER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    counted = json.loads(done.stdout)
+    assert {"run", "run_lean", "rebuild", "measure", "leave"} <= set(counted)
+    assert {name: pair for name, pair in counted.items() if pair[0] != pair[1]} == {}
+
+
+def test_a_process_that_stops_compiles_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    monkeypatch.setattr(warm, "_parts", lambda: (lambda n=n: done.append(n) for n in range(9)))
+    warm.warm_up(lambda: len(done) == 2)
+    assert done == [0, 1]
