@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from market import DataError
 from scanning.columns import Columns
 from scanning.plan import Plan, cut
 from scanning.tiles import (
@@ -24,6 +26,8 @@ from scanning.tiles import (
 )
 from trading.work import UNWATCHED, Watch, each
 
+# How often a cluster is asked for what is done, in seconds.
+LOOK_S = 0.02
 # Blocks are prepared once and kept if they take less than this, else anew for every tile.
 MOST_KEPT = 300 * 2**20
 # Bytes a prepared block takes per price.
@@ -115,30 +119,59 @@ def run_on_cluster(
     """Run a plan on the workers of a Dask client; as `run_here`.
 
     Parts are sent once and tiles refer to them; the workers need this project on their path.
+    Dask's processes trust each other's pickles: use a scheduler of your own only.
+
+    Raises
+    ------
+    Cancelled
+        When the watch says so; what is under way there is dropped.
+    DataError
+        A worker failed, or the scheduler went away.
     """
     from distributed import as_completed  # only where it is asked for
 
     watch.check()
     found, starts = _room(plan)
-    parts = [client.scatter((part.members, *cut(columns, part))) for part in plan.parts]
+    arrays = [(part.members, *cut(columns, part)) for part in plan.parts]
+    parts = client.scatter(arrays, hash=False)
     places: dict[Any, int] = {}
     for place, tile in enumerate(plan.tiles):
         second = None if tile.first == tile.second else parts[tile.second]
         job = client.submit(work_tile, parts[tile.first], second, tile.wanted, method, pure=False)
         places[job] = place
     if plan.singles:
-        levels, returns = client.scatter([columns.levels, columns.returns], broadcast=True)
+        levels, returns = client.scatter(
+            [columns.levels, columns.returns], broadcast=True, hash=False
+        )
         for k, pairs in enumerate(plan.singles):
             job = client.submit(work_singles, levels, returns, pairs, method, pure=False)
             places[job] = len(plan.tiles) + k
     total, done = len(places), 0
+    completed: Any = as_completed(list(places), loop=client.loop)  # type: ignore[no-untyped-call]
     try:
-        for job, answer in as_completed(list(places), with_results=True):  # type: ignore[no-untyped-call]
+        while places:
+            watch.check()
+            if not completed.has_ready():
+                if client.status != "running":
+                    raise DataError("The Dask scheduler went away; scan again, or without --dask.")
+                time.sleep(LOOK_S)
+                continue
+            job = next(completed)
             place = places.pop(job)
-            found[:, starts[place] : starts[place + 1]] = answer.T
+            found[:, starts[place] : starts[place + 1]] = _answer_of(job).T
             done += 1
             watch.progress(done, total)
-            watch.check()
     finally:
         client.cancel(list(places))
     return found
+
+
+def _answer_of(job: Any) -> Floats:
+    if job.status != "finished":
+        error = job.exception() if job.status == "error" else job.status
+        raise DataError(
+            f"A Dask worker failed ({type(error).__name__}: {error!s:.200}). Its processes must "
+            "run in this folder, with the packages of requirements.txt."
+        )
+    answer: Floats = job.result()
+    return answer
