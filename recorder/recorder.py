@@ -185,8 +185,7 @@ class Recorder:
             if state != self._state[0]:
                 self._state = (state, now_us())
             delay_ms, skew_ms = self._delays.report()
-            if not self.feed.generated:
-                text += clock_hint(skew_ms, self.feed.title)
+            hint = "" if self.feed.generated else clock_hint(skew_ms, self.feed.title)
             waiting_s = self._waiting_s()
             return FeedStatus(
                 venue=self.feed.venue,
@@ -204,7 +203,7 @@ class Recorder:
                 last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=self._complaints.recent(),
+                errors=(*self._complaints.recent(), *([hint] if hint else [])),
                 renewals=sum(line.renewals for line in self._lines),
                 waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
             )

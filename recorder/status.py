@@ -52,7 +52,7 @@ class FeedStatus:
     gaps : int
         Holes found since the start: in trade ids or, where these do not count up, in time.
     errors : tuple of str
-        What the venue complained about lately.
+        What the venue complained about lately, and a clock of this machine that is wrong.
     """
 
     venue: str
@@ -111,7 +111,7 @@ def clock_hint(skew_ms: float, title: str) -> str:
     size = next((f"{wrong_s / s:.1f} {unit}" for s, unit in _UNITS if wrong_s >= s), "")
     side = "ahead of" if skew_ms > 0 else "behind"
     return (
-        f" This machine's clock is {size} {side} {title}'s; trades are recorded by the exchange's "
+        f"This machine's clock is {size} {side} {title}'s; trades are recorded by the exchange's "
         "time. Set the clock right and restart Tandem."
     )
 

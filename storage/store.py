@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -94,6 +94,8 @@ class StoreHealth:
     renumbered : dict
         By instrument, trades since the start that came under the number of an earlier one: the
         venue began to count anew. They are recorded, under their number and time.
+    notes : tuple of str
+        What happened since the start that the user should know although recording goes on.
     """
 
     state: Literal["recording", "paused", "closed", "reading"]
@@ -109,6 +111,7 @@ class StoreHealth:
     pruned: int = 0
     kept: Policy = Policy()
     renumbered: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Store(Reader):
@@ -366,6 +369,7 @@ class Store(Reader):
             pruned=self._writer.keeper.pruned if self._writer else 0,
             kept=self._writer.keeper.policy if self._writer else Policy(),
             renumbered=self._writer.renumbered if self._writer else {},
+            notes=_notes(self._writer) if self._writer else (),
         )
 
     def _describe(self, waited_s: float) -> tuple[State, str]:
@@ -388,8 +392,7 @@ class Store(Reader):
                 f"Recording into {self.path} is {waited_s:.0f} s behind: "
                 f"{queued} entries wait for the disk."
             )
-        saved = _SAVED if self._writer.saved_logs else ""
-        return "recording", f"Recording into {self.path}.{saved}{_anew(self._writer.renumbered)}"
+        return "recording", f"Recording into {self.path}."
 
     def _check_writable(self) -> None:
         if self._writer is None:
@@ -464,21 +467,23 @@ class Store(Reader):
 
 
 _SAVED = (
-    " Its log was deleted while it was recorded into; what was in it is in the file. Leave the "
-    "files that end in -wal and -shm alone while Tandem runs."
+    "The record's log was deleted while it was recorded into; what was in it is in the file. Leave "
+    "the files that end in -wal and -shm alone while Tandem runs."
 )
 
 
-def _anew(renumbered: Mapping[str, int]) -> str:
-    """Say that venues began to count their trades anew."""
-    if not renumbered:
-        return ""
-    names = ", ".join(sorted(renumbered)[:3])
-    more = f" and {len(renumbered) - 3} more" if len(renumbered) > 3 else ""
-    return (
-        f" The venue counts its trades of {names}{more} anew: {sum(renumbered.values())} came "
-        "under numbers recorded before and are kept under their number and time."
-    )
+def _notes(writer: Writer) -> tuple[str, ...]:
+    """Say what happened to the record although it goes on."""
+    notes = [_SAVED] if writer.saved_logs else []
+    if anew := writer.renumbered:
+        names = ", ".join(sorted(anew)[:3]) + (
+            f" and {len(anew) - 3} more" if len(anew) > 3 else ""
+        )
+        notes.append(
+            f"The venue counts its trades of {names} anew: {sum(anew.values())} came under numbers "
+            "recorded before and are kept under their number and time."
+        )
+    return tuple(notes)
 
 
 def _unexpected(path: Path, error: BaseException) -> StoreUnusable:

@@ -253,7 +253,7 @@ def test_a_clock_wrong_by_days_at_the_start_costs_no_message_and_is_told(
     assert buffer.count(BTC) == 100
     status = recorder.status()
     assert status.not_understood == 0
-    assert words in status.text
+    assert words in status.errors[0]
 
 
 @pytest.mark.parametrize("step_s", [3_600, -3_600])

@@ -166,7 +166,8 @@ def test_trades_of_a_venue_that_counts_anew_are_kept_beside_the_old_ones(path):
     kept = [one._replace(trade_id=f"{one.trade_id}@{one.time_us}") for one in anew]
     assert_whole(Reader(path), [*old, *kept])
     assert (health.written, health.renumbered) == (150, {leg: 50})
-    assert f"counts its trades of {leg} anew: 50 came under numbers recorded before" in health.text
+    (note,) = health.notes
+    assert f"counts its trades of {leg} anew: 50 came under numbers recorded before" in note
 
 
 def test_a_venue_that_counts_anew_within_one_batch_loses_nothing(path):

@@ -310,7 +310,7 @@ def test_a_log_deleted_while_recording_is_noticed_and_costs_nothing(path, tmp_pa
         if not is_idle:
             store.submit(batch(1))
             assert store.flush(10)
-        wait_for(lambda: "log was deleted" in store.health().text)
+        wait_for(lambda: "log was deleted" in "".join(store.health().notes))
         assert store.health().state == "recording"
         # What a process that is killed now would leave behind.
         left = tmp_path / "left"

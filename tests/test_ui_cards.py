@@ -154,6 +154,11 @@ def test_a_paused_record_says_so() -> None:
     assert "disk is full" in status["said"]
 
 
+def test_what_happened_to_a_record_that_goes_on_is_said() -> None:
+    store = StoreHealth("recording", "Recording.", notes=("Its log was deleted.",))
+    assert "Its log was deleted." in cards.status(snapshot(store=store))["said"]
+
+
 def test_warming_up_says_how_far_it_is() -> None:
     card = cards.signal(snapshot(n_bars=30))
     assert card["label"] == "WARMING UP"

@@ -125,6 +125,7 @@ def sentences(snapshot: Snapshot) -> list[str]:
         said.append(_stale_text(snapshot))
     if snapshot.store.state != "recording":
         said.append(snapshot.store.text)
+    said += snapshot.store.notes
     said += [one.text for one in snapshot.filling]
     said += snapshot.notices
     return [sentence for sentence in said if sentence]

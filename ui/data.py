@@ -13,7 +13,7 @@ from ui import say, sheets, state
 from ui.components import pulse
 from ui.components import sheets as draw
 from ui.data_actions import ACTIONS, ONLY_OPERATOR
-from ui.state import engine, is_operator, offer_operator
+from ui.state import engine, is_operator, offer_operator, shown
 
 REFRESH_S = 2.0
 
@@ -54,20 +54,18 @@ def _overview(running: Engine) -> None:
         now_us(),
         running.refusal is not None,
     )
-    pulse({"status": strip, "watch": []}, key="record")
+    pulse({"status": shown(strip), "watch": []}, key="record")
     feeds = running.ingest.statuses()
     describe = running.upkeep.catalogue.describe
     lists = {feed.venue: describe(feed.venue) for feed in feeds}
-    draw(
-        sheets.overview(
-            feeds,
-            lists,
-            running.holdings(),
-            running.upkeep.progress(),
-            is_recording=health.state != "reading",
-        ),
-        key="overview",
+    overview = sheets.overview(
+        feeds,
+        lists,
+        running.holdings(),
+        running.upkeep.progress(),
+        is_recording=health.state != "reading",
     )
+    draw(shown(overview), key="overview")
 
 
 def _free_bytes(running: Engine) -> int:
@@ -85,16 +83,17 @@ def _free_bytes(running: Engine) -> int:
 def _refused(running: Engine) -> None:
     """Say why nothing is recorded, and offer the way out that there is."""
     refusal = running.refusal
+    said = shown(str(refusal))
     if isinstance(refusal, StoreInUse):
         say.warning(
-            f"{refusal} What it records is shown below and can be exported; prices and signals of "
+            f"{said} What it records is shown below and can be exported; prices and signals of "
             "this process go on. Importing, and what is kept, are the other's business."
         )
     elif isinstance(refusal, StoreUnusable):
-        say.problem(f"{refusal} Live prices and signals go on; nothing is recorded.")
+        say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
         _offer_aside(running)
     elif refusal is not None:
-        say.problem(f"{refusal} Live prices and signals go on; nothing is recorded.")
+        say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
 
 
 def _offer_aside(running: Engine) -> None:

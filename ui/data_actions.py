@@ -25,7 +25,7 @@ from storage import Held
 from ui import format as f
 from ui import say, sheets
 from ui.components import sheets as draw
-from ui.state import is_operator, session_id
+from ui.state import is_operator, session_id, shown
 
 WORKING_S = 1.0
 KINDS: dict[str, Kind] = {"trades": "trades", "bars": "bars", "venue's candles": "candles"}
@@ -286,7 +286,7 @@ def _fill(running: Engine) -> None:
 def _ask_again(running: Engine, gaps: list[Gap]) -> None:
     health = running.store.health()
     if health.state != "recording":
-        say.problem(f"Nothing can be filled now. {health.text}")
+        say.problem(f"Nothing can be filled now. {shown(health.text)}")
         return
     try:
         for gap in gaps:

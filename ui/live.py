@@ -14,7 +14,7 @@ from ui.canvas import POINTS
 from ui.components import chart, pulse
 from ui.controls import Refusal, View, choose_pair, sidebar, venue_choice
 from ui.links import Choice, say_doubts
-from ui.state import engine, offer_operator, session_id
+from ui.state import engine, offer_operator, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
@@ -73,7 +73,7 @@ def _refused(running: Engine, refusal: Refusal) -> None:
     def offer() -> None:
         snapshot = running.look(session_id(), pairs[0], pairs)
         chips = [cards.chip(row, snapshot.settings) | {"active": False} for row in snapshot.watch]
-        chosen = pulse({"status": cards.status(snapshot), "watch": chips}, key="pulse")
+        chosen = pulse({"status": shown(cards.status(snapshot)), "watch": chips}, key="pulse")
         if chosen:
             choose_pair(chosen)
 
@@ -87,7 +87,7 @@ def _live(view: View) -> None:
     @st.fragment(run_every=view.refresh_s)
     def refresh() -> None:
         snapshot = _first_look(running, view)
-        chosen = pulse(cards.page(snapshot), key="pulse")
+        chosen = pulse(shown(cards.page(snapshot)), key="pulse")
         if chosen:
             choose_pair(chosen)
 

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&\"'=@/])")
 
+_PROCESS = re.compile(r"process \d+")
+
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it stands: no links, no images, no HTML, no formulas."""
     return _MARKDOWN.sub(r"\\\1", text.replace("\n", " "))
+
+
+def without_places(value: Any, record: Path) -> Any:
+    """Return what is shown without this machine's folders and processes, for the public.
+
+    Of the record's path the file's name stays. Lists and dictionaries are gone through; tuples
+    become lists.
+    """
+    if isinstance(value, dict):
+        return {key: without_places(one, record) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_places(one, record) for one in value]
+    if not isinstance(value, str):
+        return value
+    for path in (record.absolute(), record):
+        value = value.replace(str(path), record.name)
+        value = value.replace(f"folder {path.parent} ", "folder of the record ")
+    return _PROCESS.sub("another process", value)
 
 
 def problem(text: str) -> None:

@@ -81,7 +81,7 @@ def status(
         "tone": tone,
         "items": items,
         "right": "",
-        "said": "" if is_well or is_refused else health.text,
+        "said": "\n".join([*([] if is_well or is_refused else [health.text]), *health.notes]),
     }
 
 

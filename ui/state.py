@@ -105,6 +105,11 @@ def is_operator() -> bool:
     return not engine().settings.is_public or bool(st.session_state.get("tandem_operator"))
 
 
+def shown(value: Any) -> Any:
+    """Return what this session may read of it: the public learns no folders and processes."""
+    return value if is_operator() else say.without_places(value, engine().settings.database)
+
+
 def offer_operator() -> None:
     """In public mode, let whoever knows the operator's secret take the operator's rights."""
     settings = engine().settings
