@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tables import cells
@@ -32,9 +33,18 @@ def valid_prices(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataF
     part = _ruined(sheet, part, names)
     for check, reason in checks:
         wrong = check(part[names].to_numpy()).any(axis=1)
-        sheet.set_aside(wrong, reason, part["row"])
-        part = part[~wrong]
+        part = without(sheet, part, wrong, reason)
     return part
+
+
+def without(
+    sheet: Sheet, part: pd.DataFrame, wrong: npt.NDArray[np.bool_], reason: str
+) -> pd.DataFrame:
+    """Set rows aside; the others are copied only where some are."""
+    if not wrong.any():
+        return part
+    sheet.set_aside(wrong, reason, part["row"])
+    return part[~wrong]
 
 
 def _ruined(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -63,12 +73,14 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
     flat = (part[keys["high"]] == part[keys["low"]]).to_numpy()
     if dead.all():
         return part
-    sheet.set_aside(dead & flat, "no trade in the bar (volume 0)", part["row"])
-    return part[~(dead & flat)]
+    return without(sheet, part, dead & flat, "no trade in the bar (volume 0)")
 
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
     """Keep the first bar of each time."""
+    times = part["time_us"].to_numpy()
+    if bool((times[1:] > times[:-1]).all()):
+        return part
     again = part.duplicated("time_us").to_numpy()
     same = part.duplicated(["time_us", keys["close"]]).to_numpy()
     sheet.set_aside(again & same, AGAIN[0], part["row"])
@@ -94,8 +106,7 @@ def once_by_id(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.Dat
     if "id" not in keys or _are_ids_ruined(sheet, part[keys["id"]]):
         return part
     again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
-    sheet.set_aside(again, AGAIN[2], part["row"])
-    return part[~again]
+    return without(sheet, part, again, AGAIN[2])
 
 
 def _are_ids_ruined(sheet: Sheet, ids: pd.Series[Any]) -> bool:

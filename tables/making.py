@@ -27,7 +27,8 @@ def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator
     for name, used, part in _parts(sheet, data, columns):
         keys = {column.role: key_of(column) for column in used}
         if any(column.symbol for column in used):  # a leg may lack a price where another has one
-            part = part[part[keys["close"]].notna()]
+            there = part[keys["close"]].notna().to_numpy()
+            part = part if there.all() else part[there]
         if "age" in keys:
             part = grid.fresh(part, keys)
         prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]

@@ -115,7 +115,8 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
         elif column.role and column.role not in ("time", "clock"):
             data[key_of(column)] = frame[column.index].to_numpy()
-    return pd.DataFrame(data, copy=False)[found.valid]
+    whole = pd.DataFrame(data, copy=False)
+    return whole if found.valid.all() else whole[found.valid]
 
 
 def _require_whole_times(sheet: Sheet, column: Column) -> None:
