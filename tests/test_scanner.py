@@ -7,12 +7,15 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.tsa.stattools import coint
-from universes import market_like
+from statsmodels.tsa.stattools import adfuller, coint
 
 import analytics
+from benchmarks.universes import market_like
+from market import Cancelled, DataError
 from scanner import Scan, ScanSettings, scan
 from scanning.moments import cross_products, own_products, spectra, transform_length
+from trading.rules import Costs
+from trading.work import Watch
 
 
 def by_pair(found: Scan) -> pd.DataFrame:
@@ -81,3 +84,237 @@ def test_all_pairs_of_sixty_instruments_equal_statsmodels() -> None:
     # The reference for one pair is proved equal to statsmodels elsewhere; here for some again.
     for y, x in list(itertools.combinations(prices.columns, 2))[::59]:
         assert abs(found.loc[(y, x), "statistic"] - coint(logs[y], logs[x])[0]) < 1e-6
+
+
+@pytest.mark.slow
+def test_every_pair_of_sixty_instruments_equals_coint_itself() -> None:
+    prices = market_like(60, 1_000, seed=4, related=6)
+    found = by_pair(scan(prices))
+    logs = np.log(prices).to_numpy()
+    for y, x in itertools.combinations(range(60), 2):
+        row = found.loc[(prices.columns[y], prices.columns[x])]
+        one, lags = coint(logs[:, y], logs[:, x])[0], reference_lags(logs[:, y], logs[:, x])
+        assert abs(row["statistic"] - one) < 1e-6
+        assert row["lags"] == lags
+
+
+def reference_lags(y: np.ndarray, x: np.ndarray) -> int:
+    residual = y - np.polyval(np.polyfit(x, y, 1), x)
+    return int(adfuller(residual, regression="n", autolag="AIC")[2])
+
+
+# Bad and missing input -------------------------------------------------------------------
+
+
+def test_each_bad_column_is_named_with_its_reason() -> None:
+    prices = market_like(4, 300, seed=1)
+    prices["CONSTANT"] = 5.0
+    prices["EMPTY"] = np.nan
+    prices["SHORT"] = prices["C0000"].where(np.arange(300) >= 290)
+    prices["TEXT"] = ["1.5"] * 299 + ["n/a"]
+    prices["ZERO"] = prices["C0001"].where(np.arange(300) != 7, 0.0)
+    prices["STALE"] = prices["C0002"].where(np.arange(300) < 200)
+    prices["STUCK"] = np.r_[np.full(290, 2.0), np.linspace(2.0, 3.0, 10)]
+    prices["FLAGS"] = True
+    found = scan(prices)
+    reasons = dict(found.left_out)
+    assert found.tested == 6
+    assert reasons["CONSTANT"] == "constant: 5 in all 300 bars"
+    assert reasons["EMPTY"] == "no prices at all"
+    assert reasons["SHORT"] == "10 bars with a price, 100 are needed"
+    assert reasons["TEXT"] == "text in 1 of 300 cells, first 'n/a' in bar 300"
+    assert "first in bar 8" in reasons["ZERO"] and "no logarithm" in reasons["ZERO"]
+    assert reasons["STALE"] == "stale: no price in the last 100 bars"
+    assert reasons["STUCK"] == "stale: the price repeats in 97.0% of the bars"
+    assert reasons["FLAGS"] == "bool instead of prices"
+    assert "ZERO" in scan(prices, ScanSettings(log_prices=False)).names
+
+
+def test_a_column_given_twice_is_one_asset_and_no_finding() -> None:
+    prices = market_like(5, 300, seed=2)
+    prices["TWIN"] = 3.0 * prices["C0002"]
+    found = scan(prices)
+    assert found.same_asset == (("C0002", "TWIN"),)
+    assert found.pairs_left_out == {"one asset to within rounding (R2 above 0.9999985)": 1}
+    assert found.tested == 14 and np.isfinite(found.figures["statistic"]).all()
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (market_like(1, 300), "1 of 1 instruments can be tested; a pair needs two"),
+        (market_like(3, 10), "10 bars with a price, 100 are needed"),
+        (np.zeros(5), "give a table of bars by instruments"),
+        (np.array([["a", "b"]]), "not a table of numbers"),
+        (np.zeros((2, 6_000)), "5,000 instruments"),
+        (pd.concat([market_like(2, 300)] * 2, axis=1), "names two columns"),
+        (market_like(3, 300)[::-1], "sort it"),
+        (pd.DataFrame({"A": ["x"] * 200, "B": ["y"] * 200}), "A: text in 200 of 200 cells"),
+    ],
+)
+def test_what_cannot_be_scanned_is_refused_with_the_reason(prices: object, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        scan(prices)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trend": "quadratic"},
+        {"direction": "best"},
+        {"level": 0.0},
+        {"fewest_bars": 10},
+        {"max_lags": 2_000},
+        {"bar_seconds": -1.0},
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        ScanSettings(**wrong)
+
+
+def test_missing_prices_are_never_filled() -> None:
+    rng = np.random.default_rng(0)
+    prices = market_like(24, 600, seed=6, related=3)
+    prices.iloc[:200, 8:17] = np.nan  # nine that started later: a block of their own
+    prices.iloc[100:103, 1] = np.nan
+    prices = prices.mask(rng.random(prices.shape) < np.where(np.arange(24) == 5, 0.1, 0.0))
+    table, logs = by_pair(scan(prices)), np.log(prices)
+    for y, x in itertools.combinations(prices.columns, 2):
+        one = analytics.spread_quality(prices[y], prices[x], 60.0, log_prices=True)
+        row = table.loc[(y, x)]
+        assert row["bars"] == one.n_obs == (logs[y] + logs[x]).notna().sum()
+        assert row["statistic"] == pytest.approx(one.test.statistic, abs=1e-8)
+        assert row["p_value"] == pytest.approx(one.test.p_value_searched, rel=1e-6)
+        assert row["alpha"] == pytest.approx(one.test.alpha, rel=1e-7)
+        assert row["r_squared"] == pytest.approx(one.test.r_squared, abs=1e-10)
+        assert row["half_life"] == pytest.approx(one.half_life.half_life, rel=1e-6)
+        assert row["hurst"] == pytest.approx(one.hurst, abs=1e-10)
+        assert row["correlation"] == pytest.approx(one.return_correlation, abs=1e-10)
+        assert row["crossings_per_day"] == pytest.approx(one.crossings_per_day, rel=1e-9)
+
+
+@pytest.mark.parametrize("alike", [1, 10])
+def test_too_few_bars_in_common_are_counted(alike: int) -> None:
+    prices = market_like(20, 400, seed=3)
+    prices.iloc[:300, :alike] = np.nan
+    prices.iloc[345:, 10 : 10 + alike] = np.nan
+    found = scan(prices)
+    assert found.pairs_left_out == {"too few bars in common": alike * alike}
+    assert found.tested == 190 - alike * alike
+
+
+def test_a_leg_constant_over_the_common_bars_is_counted() -> None:
+    prices = market_like(12, 400, seed=3)
+    prices.iloc[:200, 0] = np.nan
+    prices.iloc[200:, 1] = 4.0
+    found = scan(prices)
+    assert found.pairs_left_out == {"a leg is constant over the bars both have": 1}
+
+
+# What must not matter --------------------------------------------------------------------
+
+
+def test_the_order_of_the_columns_changes_nothing() -> None:
+    prices = market_like(30, 300, seed=8, related=3)
+    shuffled = prices.iloc[:, np.random.default_rng(1).permutation(30)]
+    for direction in ("name", "volatility"):
+        settings = ScanSettings(direction=direction)
+        one, other = scan(prices, settings).table(), scan(shuffled, settings).table()
+        pd.testing.assert_frame_equal(
+            one.astype({"y": str, "x": str}), other.astype({"y": str, "x": str})
+        )
+
+
+@pytest.mark.parametrize("log_prices", [True, False])
+def test_units_change_nothing_that_has_none(log_prices: bool) -> None:
+    prices = market_like(12, 300, seed=8, related=3)
+    units = 10.0 ** np.random.default_rng(2).integers(-6, 7, 12)
+    settings = ScanSettings(log_prices=log_prices)
+    one, other = by_pair(scan(prices, settings)), by_pair(scan(prices * units, settings))
+    free = ["statistic", "p_value", "q_value", "lags", "r_squared", "half_life", "hurst"]
+    free += ["correlation", "crossings", "spread_volatility", "cost_bp", "break_even_z"]
+    np.testing.assert_allclose(one[free], other[free], rtol=1e-6, atol=1e-9)
+
+
+def test_the_direction_is_said_beforehand() -> None:
+    prices = market_like(10, 300, seed=8)
+    assert all(scan(prices).table().eval("y.astype('str') < x.astype('str')"))
+    volatility = np.log(prices).diff().std()
+    table = scan(prices, ScanSettings(direction="volatility")).table()
+    assert all(volatility[y] > volatility[x] for y, x in zip(table["y"], table["x"], strict=True))
+    backwards = scan(prices.iloc[:, ::-1], ScanSettings(direction="order")).table()
+    assert all(backwards.eval("y.astype('str') > x.astype('str')"))
+
+
+def test_both_directions_pay_for_two_looks() -> None:
+    prices = market_like(8, 300, seed=9)
+    logs, found = np.log(prices), by_pair(scan(prices, ScanSettings(direction="both")))
+    for row in found.itertuples():
+        ways = [
+            analytics.engle_granger(logs[a], logs[b]).p_value_searched
+            for a, b in ((row.y, row.x), (row.x, row.y))
+        ]
+        assert row.p_value == pytest.approx(min(1.0, 2.0 * min(ways)), rel=1e-6)
+        assert ways[0] <= ways[1]
+
+
+def test_only_pairs_within_a_group_are_tested() -> None:
+    prices = market_like(40, 200, seed=1)
+    prices.iloc[5, 3] = np.nan
+    groups = {"a": ["C0001", "C0002", "C0003"], "b": ["C0003", "C0030"]}
+    table = scan(prices, groups=groups).table()
+    pairs = {tuple(pair) for pair in table[["y", "x"]].astype(str).to_numpy()}
+    want = {("C0001", "C0002"), ("C0001", "C0003"), ("C0002", "C0003"), ("C0003", "C0030")}
+    assert pairs == want
+    with pytest.raises(DataError, match="'b' names 'NONE'"):
+        scan(prices, groups={"b": ["NONE"]})
+
+
+def test_costs_and_fixed_lags() -> None:
+    prices = market_like(3, 300, seed=1)
+    table = scan(prices, ScanSettings(costs=Costs(2.0, 1.0, 3.0), max_lags=0)).table()
+    want = 2.0 * (3.0 + table["beta"].abs() * 5.0)
+    np.testing.assert_allclose(table["cost_bp"], want)
+    np.testing.assert_allclose(table["break_even_z"], want / table["spread_volatility"])
+    one = analytics.engle_granger(
+        np.log(prices[table["y"][0]]), np.log(prices[table["x"][0]]), lags=0
+    )
+    assert table["p_value"][0] == pytest.approx(one.p_value, rel=1e-9)
+
+
+def test_legs_whose_changes_are_nearly_alike_keep_their_digits() -> None:
+    rng = np.random.default_rng(3)
+    prices = market_like(4, 2_000, seed=3)
+    drift = 1e-4 * np.sin(np.arange(2_000) / 200.0) + rng.normal(0.0, 3e-7, 2_000)
+    prices["TIGHT"] = np.exp(np.log(prices["C0001"]) + drift)
+    logs, row = np.log(prices), by_pair(scan(prices)).loc[("C0001", "TIGHT")]
+    # Of the products of changes less than a hundred-thousandth is left: they are summed anew.
+    change = (logs["TIGHT"] - logs["C0001"]).diff()
+    assert (change**2).sum() < 1e-5 * (logs["C0001"].diff() ** 2).sum()
+    one = analytics.engle_granger(logs["C0001"], logs["TIGHT"])
+    assert row["statistic"] == pytest.approx(one.statistic, abs=1e-6)
+    assert row["lags"] == one.lags
+    assert row["hurst"] == pytest.approx(analytics.hurst(one.residual), abs=1e-6)
+
+
+# Progress and cancelling -----------------------------------------------------------------
+
+
+def test_progress_ends_at_the_whole_and_cancel_stops() -> None:
+    prices, steps = market_like(80, 200, seed=1), []
+
+    def progress(done: int, total: int) -> None:
+        steps.append(done / total)
+
+    scan(prices, watch=Watch(progress))
+    assert steps == sorted(steps) and steps[-1] == 1.0
+    steps.clear()
+    with pytest.raises(Cancelled):
+        scan(prices, watch=Watch(progress, lambda: len(steps) >= 2))
+
+
+def test_any_number_of_threads_gives_the_same() -> None:
+    prices = market_like(70, 200, seed=1)
+    one, other = scan(prices, workers=1).table(), scan(prices, workers=3).table()
+    pd.testing.assert_frame_equal(one, other, check_exact=True)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from universes import market_like
 
 import scanning.command
+from benchmarks.universes import market_like
 from market import Cancelled, DataError
 from scanner import Scan, noise, scan
 from scanning import running
