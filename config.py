@@ -25,7 +25,11 @@ VENUES = (
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
-_SECRETS = {"operator_secret", "coingecko_key"}
+_SECRETS = {
+    *("operator_secret", "coingecko_key", "telegram_token", "webhook_key", "mail_password"),
+    # Whoever knows such an address can write to it.
+    *("webhook_address", "slack_address", "discord_address"),
+}
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -69,6 +73,10 @@ class Settings:
     sessions_pairs: int = _setting(6, "pairs one browser session may keep running", 1, 50)
     max_pairs: int = _setting(48, "pairs the whole process keeps running", 1, 1_000)
     max_instruments: int = _setting(60, "instruments the whole process records at once", 2, 1_000)
+    universe: str = _setting("", "venue whose instruments are all watched and scanned; none: empty")
+    universe_instruments: int = _setting(400, "instruments watched for the scanner", 2, 1_000)
+    universe_minutes: int = _setting(1_440, "minutes of prices kept of each of them", 120, 20_000)
+    scan_minutes: int = _setting(15, "how often they are scanned", 5, 1_440)
     upload_mb: int = _setting(50, "largest CSV file that may be uploaded", 1, 2_000)
     upload_total_mb: int = _setting(
         150, "uploaded files all browser sessions together may hold", 1, 20_000
@@ -113,6 +121,26 @@ class Settings:
     coingecko_rest_url: str = _setting("https://api.coingecko.com", "CoinGecko address")
     coingecko_key: str = _setting(
         "", "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1"
+    )
+    telegram_token: str = _setting("", "token of the Telegram bot that sends alerts")
+    telegram_chat: str = _setting("", "Telegram chat the bot writes to: a number or @channel")
+    telegram_address: str = _setting("https://api.telegram.org", "Telegram's address")
+    webhook_address: str = _setting("", "address that gets each alert as JSON by POST")
+    webhook_key: str = _setting("", "key the JSON is signed with (HMAC SHA-256)")
+    slack_address: str = _setting("", "Slack's webhook address")
+    discord_address: str = _setting("", "Discord's webhook address")
+    mail_host: str = _setting("", "SMTP server that takes alerts as mail")
+    mail_port: int = _setting(587, "port of the SMTP server", 1, 65_535)
+    mail_security: str = _setting("starttls", "`starttls`, `tls`, or `none` (on this machine only)")
+    mail_user: str = _setting("", "user name at the SMTP server")
+    mail_password: str = _setting("", "password at the SMTP server")
+    mail_from: str = _setting("", "sender of the mail")
+    mail_to: str = _setting("", "its recipients, separated by commas")
+    alerts_file: Path = _setting(
+        Path("artifacts/alerts.csv"), "CSV file alerts are appended to, where a rule says so"
+    )
+    alert_private: str = _setting(
+        "off", "`on`: alerts may be sent to private addresses; never in public mode"
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
@@ -228,7 +256,10 @@ def _switch(text: str) -> str:
 
 _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "venue": (VENUES, str.lower),
+    "universe": (("", *VENUES[1:]), str.lower),
     "public": (("auto", "on", "off"), _switch),
+    "mail_security": (("starttls", "tls", "none"), str.lower),
+    "alert_private": (("on", "off"), _switch),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
 }
 

@@ -14,7 +14,8 @@ LAYERS = [
     {"trading", "tables"},
     {"backtest", "scanning", "scanner"},
     {"ingest", "pair", "backfill"},
-    {"desk", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
+    {"alerting", "alerts", "surveilling", "surveillance"},
+    {"desk", "universe", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
     {"engine"},
     {"ui"},
     {"app"},
@@ -34,6 +35,8 @@ FORBIDDEN = {
     "catalogue": {"storage", "config", "bars"},
     "backfill": {"analytics", "recorder", "ingest", "pair"},
     "pair": {"storage", "ingest", "config", "feeds"},
+    "alerting": {"analytics", "feeds", "surveilling", "surveillance"},
+    "surveilling": {"alerts"},
 }
 OUTSIDE = {
     "streamlit": {"app", "ui"},
@@ -58,6 +61,9 @@ def modules() -> list[Path]:
         "trading",
         "scanning",
         "backfill",
+        "alerting",
+        "surveilling",
+        "universe",
     ):
         own += (ROOT / folder).rglob("*.py")
     return own

@@ -1,0 +1,1 @@
+"""Rules over readings, the alerts they raise, and the channels that tell somebody."""
