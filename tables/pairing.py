@@ -32,7 +32,11 @@ def apart(tables: Sequence[Table]) -> list[Table]:
 
 
 def pair_from(
-    tables: Sequence[Table], y_name: str, x_name: str, trades_interval_us: int = MINUTE_US
+    tables: Sequence[Table],
+    y_name: str,
+    x_name: str,
+    trades_interval_us: int = MINUTE_US,
+    most: int | None = None,
 ) -> tuple[Bars, Bars, int]:
     """Pick two instruments and bring them to one bar interval, the longer of the two.
 
@@ -44,6 +48,8 @@ def pair_from(
         Two of their `instruments`. Where two files have the same name the first file's is taken.
     trades_interval_us : int
         Bar interval made of trades, where a file has trades; the other leg's if that has bars.
+    most : int, optional
+        Bars of less than a day the legs may span; more are refused before they are copied.
 
     Returns
     -------
@@ -56,14 +62,19 @@ def pair_from(
     ------
     DataError
         The same instrument twice, a name no table has, intervals or starting times that do not
-        fit together, or no time in common (both ranges are shown).
+        fit together, no time in common (both ranges are shown), or too many bars.
     """
     if y_name == x_name:
         raise DataError(f"Both legs are {shown(y_name)}; choose two different instruments.")
     y_table, x_table = _holding(tables, y_name), _holding(tables, x_name)
     interval_us = max(y_table.interval_us, x_table.interval_us) or trades_interval_us
     y, x = _bars(y_table, y_name, interval_us), _bars(x_table, x_name, interval_us)
-    _require_overlap((y_name, y), (x_name, x), interval_us)
+    count = _common((y_name, y), (x_name, x), interval_us)
+    if most is not None and count > most and interval_us < DAY_US:
+        raise DataError(
+            f"The files span {count:,} bars; at most {most:,} are followed. "
+            "Choose a longer bar or a shorter file."
+        )
     if interval_us >= MONTH_US:
         return _by_month(y), _by_month(x), interval_us
     offsets = _offset(y, interval_us), _offset(x, interval_us)
@@ -101,11 +112,12 @@ def _bars(table: Table, name: str, interval_us: int) -> Bars:
     return resample(table.bars[name], interval_us)
 
 
-def _require_overlap(y: tuple[str, Bars], x: tuple[str, Bars], interval_us: int) -> None:
+def _common(y: tuple[str, Bars], x: tuple[str, Bars], interval_us: int) -> int:
+    """Return how many bars both legs span; raises where there is none."""
     first = max(int(bars["time_us"][0]) for _, bars in (y, x))
     last = min(int(bars["time_us"][-1]) for _, bars in (y, x))
     if first < last + interval_us:
-        return
+        return (last - first) // interval_us + 1
     ranges = "; ".join(
         f"{shown(name)} runs from {time_text(int(bars['time_us'][0]))} to "
         f"{time_text(int(bars['time_us'][-1]))}"

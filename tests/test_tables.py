@@ -456,3 +456,11 @@ def test_tables_with_the_same_instrument_are_told_apart() -> None:
     raw = b"time,close,symbol\n2024-01-01,1,BTCUSDT\n2024-01-02,2,BTCUSDT\n"
     one, two = tables.apart([tables.read(raw, "a.csv"), tables.read(raw, "b.csv")])
     assert not set(one.instruments) & set(two.instruments)
+
+
+def test_too_long_a_pair_is_refused_before_it_is_copied() -> None:
+    rows = "".join(f"{1_700_000_000 + 60 * i},{5 + i % 3},{7 + i % 2}\n" for i in range(100))
+    table = tables.read(f"time,A,B\n{rows}".encode(), "pair.csv")
+    with pytest.raises(DataError, match="span 100 bars; at most 99"):
+        tables.pair_from([table], *table.instruments, most=99)
+    assert len(tables.pair_from([table], *table.instruments, most=100)[0]) == 100

@@ -178,7 +178,7 @@ def _bar_us() -> int:
 
 
 def _paired(found: list[tables.Table], y: str, x: str, chosen_us: int) -> Source:
-    y_bars, x_bars, interval_us = tables.pair_from(found, y, x, chosen_us)
+    y_bars, x_bars, interval_us = tables.pair_from(found, y, x, chosen_us, MOST_BARS)
     bars = trading.aligned(y_bars, x_bars, interval_us, MOST_BARS)
     told = tuple(
         f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
