@@ -311,7 +311,7 @@ class Recorder:
             self._submit([*passed, *gaps, *quotes.values(), *funding.values()])
         if fresh:
             with self._lock:
-                self._count(fresh, len(gaps))
+                self._count(fresh, sum(gap.state == "open" for gap in gaps))
         return closing
 
     # The work ----------------------------------------------------------------------------

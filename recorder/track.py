@@ -11,6 +11,8 @@ from market import SECOND_US, Gap, Trade, TradeId, steady_s, venue_id
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
 REMEMBERED = 1_000
+# Jumps that late trades may still close, and how many ids each may miss.
+_JUMPS, _MOST_MISSING = 16, 1_000
 
 
 class Recent:
@@ -50,9 +52,11 @@ class Track:
     ----------
     is_cut : bool
         Trades may be missing between the last one and the next, and no id would tell.
+    jumps : deque
+        The latest short jumps of the ids, each with the ids that did not come yet.
     """
 
-    __slots__ = ("heard", "is_cut", "last_id", "last_us", "recent", "since")
+    __slots__ = ("heard", "is_cut", "jumps", "last_id", "last_us", "recent", "since")
 
     def __init__(self, known: Sequence[Trade], may_miss: bool) -> None:
         self.is_cut = may_miss and bool(known)
@@ -62,8 +66,27 @@ class Track:
         for trade in known:
             if isinstance(trade.trade_id, str):
                 self.recent.add(trade.trade_id)
+        self.jumps: deque[tuple[Gap, set[int]]] = deque(maxlen=_JUMPS)
         self.since = steady_s()
         self.heard = -math.inf
+
+    def jump(self, trade: Trade, first_id: int, last_id: int) -> Gap:
+        """Return the hole before a trade, and remember which ids are missing."""
+        gap = Gap(trade.instrument, first_id, last_id, self.last_us, trade.time_us, "open")
+        if last_id - first_id < _MOST_MISSING:
+            self.jumps.append((gap, set(range(first_id, last_id + 1))))
+        return gap
+
+    def late(self, trade_id: int) -> list[Gap]:
+        """Note a trade that came out of order; returns the hole it was the last missing of."""
+        for place, (gap, missing) in enumerate(self.jumps):
+            if trade_id in missing:
+                missing.discard(trade_id)
+                if missing:
+                    return []
+                del self.jumps[place]
+                return [gap._replace(state="filled")]
+        return []
 
 
 def sift(
@@ -77,7 +100,8 @@ def sift(
     nobody tells, so that the time between is a hole, unless the connection held and it is no
     longer than a second (trades of one moment may come out of order). Ids that are text
     have no order: each is looked for among the newest ones. Where ids do not count up, the
-    newest known trade coming again shows that nothing is missing after a cut.
+    newest known trade coming again shows that nothing is missing after a cut. A short jump of
+    the ids whose trades all come late is told again, as filled.
 
     Parameters
     ----------
@@ -109,10 +133,10 @@ def sift(
         elif isinstance(last_id, int):
             if trade_id > last_id:
                 if consecutive and trade_id > last_id + 1:
-                    gaps.append(
-                        Gap(name, last_id + 1, trade_id - 1, track.last_us, time_us, "open")
-                    )
+                    gaps.append(track.jump(trade, last_id + 1, trade_id - 1))
             elif time_us <= track.last_us:
+                if track.jumps:
+                    gaps += track.late(trade_id)
                 track.is_cut &= trade_id < last_id
                 continue
             elif consecutive:

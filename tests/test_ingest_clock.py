@@ -3,6 +3,8 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from feeds import BinanceUsdm, Bybit, WebsocketFeed
 from market import DAY_US, HOUR_US, SECOND_US, Funding, Gap, Quote, Trade
 from recorder import Recorder
 from recorder.clock import VenueClock
-from storage import HotBuffer
+from storage import HotBuffer, Store
 
 BTC = "binance-usdm:BTCUSDT"
 START_US = 1_795_000_000_000_000
@@ -406,3 +408,24 @@ def test_a_renumbered_trade_is_gone_on_from_by_its_number() -> None:
     recorder.connected()
     recorder.hand_on([counted(7, START_US), counted(8, START_US + 5), counted(10, START_US + 9)])
     assert holes(sink) == [Gap(BTC, 9, 9, START_US + 5, START_US + 9, "open")]
+
+
+def test_late_trades_close_the_jump_they_were_missing_from(tmp_path: Path) -> None:
+    trades = [counted(number, START_US + number) for number in range(10)]
+    with closing(Store.open(tmp_path / "t.sqlite", batch_ms=1)) as store:
+        recorder = Recorder(BinanceUsdm("ws://x"), store, HotBuffer(100), Settings())
+        recorder.watch(frozenset({BTC}))
+        recorder.hand_on([trades[0], trades[3], trades[6]])
+        assert store.flush(10.0)
+        assert len(store.gaps(states=("open",))) == 2
+        for late in (trades[2], trades[2], trades[5], trades[1]):
+            recorder.hand_on([late])
+        assert store.flush(10.0)
+        held = Gap(BTC, 1, 2, START_US, START_US + 3, "filled")
+        left = Gap(BTC, 4, 5, START_US + 3, START_US + 6, "open")
+        assert store.gaps() == [held, left]
+        recorder.hand_on([trades[4], trades[7]])
+        assert store.flush(10.0)
+        assert [gap.state for gap in store.gaps()] == ["filled", "filled"]
+        assert recorder.status().gaps == 2
+        assert len(store.trades(BTC, START_US, START_US + 100)) == 8
