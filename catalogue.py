@@ -11,6 +11,7 @@ import difflib
 import logging
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -212,6 +213,27 @@ class Catalogue:
         )
 
     # Refreshing -------------------------------------------------------------------------------
+
+    def members(self, venue: str) -> list[str]:
+        """Return the instruments of a venue that are quoted alike: what a scan compares.
+
+        Those in the quote most of them have, perpetuals where there are any, else spot; the popular
+        ones first, then by name. The list must be known.
+        """
+        found = self._list(venue) or _popular(self._feed(venue), venue)
+        listings = list(found.by_symbol.values())
+        kinds = {one.kind for one in listings}
+        kind = "perpetual" if "perpetual" in kinds else "spot"
+        alike = [one for one in listings if one.kind == kind]
+        if not alike:
+            return []
+        (quote, _), *_ = Counter(one.quote for one in alike).most_common(1)
+        popular = {symbol: place for place, symbol in enumerate(self._feed(venue).popular)}
+        chosen = sorted(
+            (one.symbol for one in alike if one.quote == quote),
+            key=lambda symbol: (popular.get(symbol, len(popular)), symbol),
+        )
+        return [instrument(venue, symbol) for symbol in chosen]
 
     def due(self, venue: str) -> bool:
         """Tell whether a venue's list should be fetched: none, or a day old, and not just tried."""

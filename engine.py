@@ -51,6 +51,7 @@ from pair import PairSettings, Provisional
 from relation import Relation, assess
 from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
 from trading.jobs import Jobs
+from universe import Universe
 from upkeep import Upkeep
 
 log = logging.getLogger("tandem.engine")
@@ -159,6 +160,9 @@ class Engine:
         self.store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
         self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
         self.upkeep = Upkeep(settings, self.store)
+        self.universe = Universe(
+            settings, self.upkeep.members, self.upkeep.fetch_candles, self.upkeep.is_busy
+        )
         self._patience: dict[str, Patience] = {}
         self.exporter = Exporter(EXPORTS, self.store)
         self.importer = Importer(self.store)
@@ -201,6 +205,8 @@ class Engine:
         self.ingest.resolve(self.settings.venue)
         self.upkeep.start()
         self.exporter.start()
+        if self.settings.universe:
+            self.universe.start(self.settings.universe)
         self._pool.submit(self._warm_up)
         self._thread.start()
 
@@ -211,6 +217,7 @@ class Engine:
         self._stop.set()
         self._priced.set()
         self.ingest.stop()
+        self.universe.stop()
         self.upkeep.stop()
         self.importer.stop()
         self.exporter.stop()

@@ -12,6 +12,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 import feeds.rest
 from backfill import Backfill, Client, Filled, PriceDoor, Progress
 from backfill.worker import Record
@@ -113,6 +116,22 @@ class Upkeep:
     def take_filled(self) -> list[Filled]:
         """Return what the record holds since the last call."""
         return self._backfill.take_filled()
+
+    def members(self, venue: str) -> list[str]:
+        """Return a venue's instruments for a scan, renewing its list where that is due."""
+        if self.catalogue.due(venue):
+            self.catalogue.refresh(venue)
+        return self.catalogue.members(venue)
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return one-minute candles; see `Backfill.fetch_candles`."""
+        return self._backfill.fetch_candles(instrument, start_us, end_us, stop)
+
+    def is_busy(self) -> bool:
+        """Tell whether holes or pasts of what is recorded are being fetched."""
+        return any(one.state in _ARRIVING for one in self._backfill.progress())
 
     def _rest(self, venue: str) -> RestVenue | None:
         url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")

@@ -7,16 +7,21 @@ import logging
 import threading
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from backfill.client import Client
 from backfill.gate import Gate
 from backfill.record import Record
 from feeds.rest import Listing, Request, RestVenue
-from market import SECOND_US, FeedError, StoreError, now_us
+from market import SECOND_US, FeedError, StoreError, now_us, split_instrument
 
 log = logging.getLogger("tandem.backfill")
 
 _LISTING_S = 30.0
 _LISTING_PAGES = 30
+# Longer than the minute in which budgets are counted.
+_CANDLES_S = 90.0
 _PAUSE_KEY = "pause:"
 
 TITLES = {
@@ -63,6 +68,21 @@ class Doors:
             found.update((one.symbol, one) for one in rest.parse_listing(answer.body))
             request = rest.more_listing(answer.body)
         return list(found.values())
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return an answer's worth of candles; see `Backfill.fetch_candles`."""
+        door = self.get(split_instrument(instrument)[0])
+        if door is None:
+            return None
+        rest, gate = door
+        request = rest.candles(instrument, start_us, end_us)
+        gate.wait_turn(request.weight, stop, _CANDLES_S)
+        answer = gate.ask(request)
+        if answer.status != 200:
+            raise FeedError(f"{gate.title} gave no candles (HTTP {answer.status}).")
+        return rest.parse_candles(answer.body, instrument)
 
     def _opened(self, venue: str) -> tuple[RestVenue, Gate] | None:
         rest = self._venues(venue)

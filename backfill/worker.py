@@ -6,6 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from backfill.budget import BACKGROUND_SHARE, SHARE
 from backfill.client import Answer, Client
 from backfill.doors import Doors
@@ -159,6 +162,21 @@ class Backfill:
             It has no REST interface here, or did not answer with a list that is understood.
         """
         return self._doors.fetch_listing(venue, self._stop)
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return one-minute candles from a time on, within the budget; on the caller's thread.
+
+        As many as one answer holds, none of them recorded. None where the venue has no REST
+        interface here.
+
+        Raises
+        ------
+        FeedError, MessageError
+            The venue did not answer in time, or with something else.
+        """
+        return self._doors.fetch_candles(instrument, start_us, end_us, stop)
 
     # The thread -------------------------------------------------------------------------
 
