@@ -1,9 +1,10 @@
 """Times backtests, sweeps, walk-forward and the null test; vectorbt beside the sweep.
 
-python -m benchmarks.backtest [--vectorbt PYTHON]
+python -m benchmarks.backtest [--vectorbt PYTHON] [--large] [--cold]
 
 `PYTHON` is an interpreter that has vectorbt (``python -m venv ENV; ENV/bin/pip install vectorbt``):
-it has requirements of its own and is not among ours.
+it has requirements of its own and is not among ours. `--large` times only the long tests on
+100,000 bars, `--cold` only the compiling ahead, without and with a cache.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from benchmarks.memory import extra_mb
 from market import HOUR_US
 from trading.grid import Grid
 from trading.null import null_test
+from trading.pace import pace_of
 from trading.rules import Costs, Rules
 from trading.running import run
 from trading.signals import Setup, signals
@@ -106,12 +109,69 @@ def vectorbt_sweep(python: str, bars: AlignedBars, setups: list[Setup]) -> dict[
     return answer
 
 
+# In a process of its own, which has compiled nothing.
+_WARM_UP = """
+import time, analytics, trading
+for work in (analytics.warm_up, trading.warm_up):
+    start = time.perf_counter()
+    work()
+    print(f"{time.perf_counter() - start:.2f}")
+"""
+
+
+def cold_and_warm() -> None:
+    """Time the compiling ahead: the live page's loops, then the backtests'."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("no cache", "cache"):
+            done = subprocess.run(
+                [sys.executable, "-c", _WARM_UP],
+                env={**os.environ, "NUMBA_CACHE_DIR": folder},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            analytics_s, trading_s = done.stdout.split()
+            print(f"compiling ahead, {name}: models {analytics_s} s, backtests {trading_s} s")
+
+
+def large() -> None:
+    """Time walk-forward and null test on 100,000 bars, beside what the page says beforehand."""
+    bars = made_bars(100_000)
+    grid = Grid(
+        replace(BASE, model="kalman"),
+        entries=(1.0, 1.5, 2.0, 2.5, 3.0),
+        exits=(0.0, 0.25, 0.5, 0.75, 1.0),
+    )
+    count = len(grid.setups())
+    pace_of(bars, grid)
+    pace = pace_of(bars, grid)
+    spent = seconds(lambda: walk_forward(bars, grid, 33_000, 16_000), 3)
+    said = pace.walk_forward_s(100_000, 33_000, 16_000, False)
+    print(f"walk-forward, {count} variants, 100,000 bars: {spent:.2f} s (said: {said:.2f} s)")
+    start = time.perf_counter()
+    null_test(bars, grid, count=199)
+    spent, said = time.perf_counter() - start, pace.null_s(199, 1)
+    print(
+        f"null test, 199 surrogates, {count} variants, 100,000 bars: {spent:.0f} s "
+        f"(said: {said:.0f} s)"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vectorbt", default=sys.executable, help="an interpreter that has it")
+    parser.add_argument("--large", action="store_true", help="only the long tests, 100,000 bars")
+    parser.add_argument("--cold", action="store_true", help="only the compiling ahead")
     options = parser.parse_args()
     before = os.getloadavg()[0]
+    if options.large or options.cold:
+        if options.large:
+            large()
+        if options.cold:
+            cold_and_warm()
+        print(f"{describe('numpy', 'numba')}; load average {before:.2f} at the start.")
+        return
     million = made_bars(1_000_000)
     for model in ("ols", "kalman"):
         setup = Setup(model=model, rules=Rules(stop=np.inf), costs=Costs(5.0))

@@ -7,6 +7,7 @@ on; see `trading.work` for why both may run at once.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ State = Literal["waiting", "running", "done", "cancelled", "failed"]
 # once a minute.
 FORGOTTEN_S = 150.0
 MOST_WAITING = 8
+# Below this share done nothing is said of the time left.
+LEAST_SHARE = 0.02
 
 
 class Job:
@@ -54,6 +57,13 @@ class Job:
     def is_going_on(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("waiting", "running")
+
+    @property
+    def left_s(self) -> float:
+        """Seconds it should take yet, by what it has taken; NaN while too little is done to say."""
+        if not self._began_s or self.share < LEAST_SHARE:
+            return math.nan
+        return (time.monotonic() - self._began_s) * (1.0 - self.share) / self.share
 
     def wait(self, most_s: float) -> None:
         """Wait until it is over, but no longer than so."""

@@ -234,8 +234,9 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
             "y": 1,
             "text": "the real pair",
             "showarrow": False,
-            "xanchor": "right" if real > (low + high) / 2.0 else "left",
-            "yanchor": "top",
+            # Above the panels: no bar is as tall.
+            "xanchor": "center",
+            "yanchor": "bottom",
             "font": {"color": "@good", "size": 12},
         }
     )

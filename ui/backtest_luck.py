@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from ui import backtest_words as words
 from ui import format as f
 from ui import say
 from ui.backtest_controls import AXIS_NAMES, ask_grid, moving
-from ui.backtest_study import Study
+from ui.backtest_study import Study, longest_s
 from ui.components import chart, sheets
 from ui.controls import URL
 from ui.state import engine, is_operator
@@ -32,7 +33,12 @@ SURROGATES = (99, 199, 499, 999)
 
 
 def _found(
-    study: Study, name: str, label: str, asked: Any, work: Callable[[Watch], Any]
+    study: Study,
+    name: str,
+    label: str,
+    asked: Any,
+    work: Callable[[Watch], Any],
+    expected_s: Callable[[], float],
 ) -> Any | None:
     """Offer long work, show how far it is, and return what it found; None until then."""
     job = study.job(name, asked)
@@ -41,6 +47,7 @@ def _found(
             say.problem(job.text)
         elif job is not None:
             say.note("Cancelled; nothing was kept of it.")
+        say.note(expected_sentence(expected_s(), longest_s()))
         if st.button(label, key=f"begin_{name}", type="primary", icon=":material/play_arrow:"):
             try:
                 study.begin(name, asked, work)
@@ -52,8 +59,22 @@ def _found(
     if job.is_going_on:
         _follow(name, job)
         return None
-    say.note(f"Took {job.took_s:.1f} s. It stands until bars, setup or variants change.")
+    took = f"{job.took_s:.1f} s" if job.took_s >= 0.1 else "less than 0.1 s"
+    say.note(f"Took {took}. It stands until bars, setup or variants change.")
     return job.result
+
+
+def expected_sentence(seconds: float, longest: float) -> str:
+    """Say how long work will take, and where that is longer than it may."""
+    if seconds < 1.0:
+        return "Takes about a second."
+    text = f"Takes about {f.duration(seconds)}; it runs beside the page and can be cancelled."
+    if seconds > longest:
+        text += (
+            f" That is more than the {f.duration(longest)} it may take here: try fewer variants or "
+            "surrogates, or longer bars."
+        )
+    return text
 
 
 def _follow(name: str, job: Job) -> None:
@@ -65,6 +86,8 @@ def _follow(name: str, job: Job) -> None:
         before = engine().jobs.before(job)
         waits = f"Waits for {before} other long {'test' if before == 1 else 'tests'}"
         text = waits if job.state == "waiting" and before else f"{100.0 * job.share:.0f} %"
+        if math.isfinite(job.left_s) and job.left_s >= 1.0:
+            text += f", about {f.duration(job.left_s)} left"
         st.progress(min(job.share, 1.0), text)
         if st.button("Cancel", key=f"cancel_{name}", icon=":material/close:"):
             job.cancel()
@@ -85,7 +108,9 @@ def sweep(study: Study) -> None:
     if grid is None:
         return
     work = partial(_sweep, study.source.bars, grid, study.funding)
-    found: Sweep | None = _found(study, "sweep", "Run the sweep", _asked(grid), work)
+    found: Sweep | None = _found(
+        study, "sweep", "Run the sweep", _asked(grid), work, lambda: study.pace(grid).sweep_s()
+    )
     if found is None:
         return
     _swept(study, grid, found)
@@ -219,7 +244,10 @@ def walk(study: Study) -> None:
     work = partial(
         _walk, study.source.bars, grid, study.funding, int(fit), int(trade), bool(anchored)
     )
-    found: WalkForward | None = _found(study, "walk", "Walk forward", asked, work)
+    found: WalkForward | None = _found(
+        *(study, "walk", "Walk forward", asked, work),
+        lambda: study.pace(grid).walk_forward_s(count, int(fit), int(trade), bool(anchored)),
+    )
     if found is not None:
         _walked(study, grid, found)
 
@@ -351,7 +379,10 @@ def _null(study: Study) -> None:
         return
     asked = _asked(grid, count, seed)
     work = partial(_nulls, study.source.bars, grid, study.funding, int(count or 199), int(seed))
-    found: tuple[NullTest, ...] | None = _found(study, "null", "Run the null test", asked, work)
+    found: tuple[NullTest, ...] | None = _found(
+        *(study, "null", "Run the null test", asked, work),
+        lambda: study.pace(grid).null_s(int(count or 199), len(NULLS)),
+    )
     if found is None:
         return
     title = f"{words.TITLES[found[0].by]} of the best variant"

@@ -15,8 +15,9 @@ import trading
 from market import DataError, StoreError
 from pair import PairSettings
 from relation import Relation, assess
-from trading import Ledger, Luck, Result, Watch
+from trading import Grid, Ledger, Luck, Result, Watch
 from trading.jobs import Job
+from trading.pace import Pace, pace_of
 from ui import say
 from ui.backtest_controls import Asked
 from ui.backtest_sources import Source
@@ -55,6 +56,7 @@ class Study:
     jobs: dict[str, tuple[Any, Job]] = field(default_factory=dict)
     counted: dict[str, Job] = field(default_factory=dict)
     _luck: tuple[int, Luck] | None = None
+    _pace: tuple[Any, Pace] | None = None
 
     @cached_property
     def settings(self) -> PairSettings:
@@ -113,10 +115,18 @@ class Study:
             parts = job.result if isinstance(job.result, tuple) else (job.result,)
             self.tried(parts[0].trials)
 
+    def pace(self, grid: Grid) -> Pace:
+        """Return how fast this grid goes on these bars; measured once for each."""
+        key = tuple(grid.setups())
+        if self._pace is None or self._pace[0] != key:
+            found = engine().run_heavy(pace_of, self.source.bars, grid, self.funding)
+            self._pace = key, found
+        return self._pace[1]
+
     def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> None:
         """Begin long work in place of what was asked under this name before."""
         self.drop(name)
-        most_s = OPERATOR_S if is_operator() else VISITOR_S
+        most_s = longest_s()
         self.jobs[name] = asked, engine().jobs.start(work, most_s)
 
     def job(self, name: str, asked: Any) -> Job | None:
@@ -134,6 +144,11 @@ class Study:
         """Give up everything that still runs."""
         for name in list(self.jobs):
             self.drop(name)
+
+
+def longest_s() -> float:
+    """Return the seconds this session's long work may run."""
+    return OPERATOR_S if is_operator() else VISITOR_S
 
 
 def study(source: Source, asked: Asked) -> Study:
