@@ -78,12 +78,14 @@ def spoken(gaps: np.ndarray) -> str:
 
 def upload(browser: Browser, app: App, file: Path, weight: Weight, live: Page) -> None:
     """Drop the file, wait for its report, and print what was seen meanwhile."""
-    quiet, before = gaps_ms(live), weight_mb(app)
-    weight.fresh()
+    quiet = gaps_ms(live)
     page = browser.new_page(viewport={"width": 1480, "height": 1070})
     page.goto(f"{app.url}/backtest")
     page.get_by_text("WTI priced in Brent").first.wait_for()
+    page.wait_for_timeout(5_000)
     gaps_ms(live)
+    before = weight_mb(app)
+    weight.fresh()
     start = time.perf_counter()
     page.set_input_files('input[type="file"]', file)
     page.get_by_text("rows kept").first.wait_for(timeout=90_000)

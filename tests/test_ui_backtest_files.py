@@ -138,3 +138,43 @@ def test_the_server_itself_keeps_the_limit_of_uploads(
         assert config.get_option("server.maxUploadSize") == 333
     finally:
         config.set_option("server.maxUploadSize", before)
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return sink.getvalue()
+
+
+HOSTILE = {
+    "bomb.zip": (zipped(("a.csv", bytes(60_000_000))), "200 times"),
+    "path.zip": (zipped(("../../etc/a.csv", pair().encode())), "leads"),
+    "many.zip": (zipped(*((f"{i}.csv", b"a,b\n1,2\n") for i in range(40))), "16"),
+    "columns.csv": (b"," * 1_000_000 + b"\n1,2\n", "500,000 characters"),
+    "wide.csv": (b"time" + b",c" * 2_000 + b"\n" + (b"1" + b",2" * 2_000 + b"\n") * 9, "1,000"),
+    "binary.csv": (bytes(range(256)) * 500, "not text"),
+    "cut.parquet": (b"PAR1" + bytes(100), "Parquet"),
+    "cut.csv.gz": (b"\x1f\x8b\x08\x00" + bytes(20), "gz"),
+    "one.csv": (b"time,close\n2024-01-01,5\n", "at least two rows"),
+    "junk.csv": (b"\n".join(b"x;y|z" * i for i in range(1, 50)), ""),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_cannot_be_used_is_a_sentence(app: AppTest, name: str) -> None:
+    content, words = HOSTILE[name]
+    dropped(app, (name, content))
+    assert len(app.error) == 1
+    text = app.error[0].value.replace("\\", "")
+    assert text.startswith(name)
+    assert words in text
+
+
+def test_files_without_a_common_time_show_both_ranges(app: AppTest) -> None:
+    late = pair("date,close", "{day},{x}").replace("2024-", "2031-")
+    dropped(app, ("one.csv", pair("date,close", "{day},{y}").encode()), ("two.csv", late.encode()))
+    text = app.error[0].value.replace("\\", "")
+    assert "2024-01-01" in text
+    assert "2031-01-01" in text
