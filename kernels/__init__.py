@@ -13,12 +13,27 @@ from kernels.series import (
     slope_against_time,
 )
 from kernels.steps import mean_squared_steps, variance_ratio_parts
+from kernels.watching import (
+    BAR_INPUTS,
+    BAR_OUTPUTS,
+    BAR_RING,
+    BAR_STATE,
+    MOMENTUM_STATE,
+    score_forest,
+    watch_bars,
+    watch_momentum,
+)
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 __all__ = [
+    "BAR_INPUTS",
+    "BAR_OUTPUTS",
+    "BAR_RING",
+    "BAR_STATE",
     "HUBER_COUNTS",
     "HUBER_FIT",
     "KALMAN_STATE",
+    "MOMENTUM_STATE",
     "OLS_COUNTS",
     "OLS_SUMS",
     "Z_COUNTS",
@@ -38,8 +53,11 @@ __all__ = [
     "roll_z",
     "root_mean_square_return",
     "run_kalman",
+    "score_forest",
     "slope_against_time",
     "start_kalman",
     "take_out",
     "variance_ratio_parts",
+    "watch_bars",
+    "watch_momentum",
 ]

@@ -1,0 +1,193 @@
+"""What is watched in a stream of bars, carried from call to call, and the scoring of forests.
+
+Windows are summed afresh for every bar: they are short, nothing drifts, and any cutting of the same
+bars into calls gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+# Columns of what is given for each bar.
+CLOSE, VOLUME, BUY, NOTIONAL, TRADES = range(5)
+BAR_INPUTS = 5
+# Columns of what is filled in for each bar.
+RETURN, RSI, VOLATILITY, VOLUME_CHANGE, IMBALANCE, INTENSITY, AMIHUD, KYLE, ROLL, EWMA = range(10)
+BAR_OUTPUTS = 10
+# Rows of the ring: what the last bars were.
+_RETURNS, _VOLUMES, _BUYS, _NOTIONALS, _TRADES, _CHANGES = range(6)
+BAR_RING = 6
+# The state between calls.
+_SEEN, _LAST, _RISE, _FALL, _EWMA_SUM, _EWMA_WEIGHT = range(6)
+BAR_STATE = 6
+
+MOMENTUM_STATE = 1
+
+
+@compiled
+def watch_bars(
+    bars: Floats, rsi_window: int, decay: float, state: Floats, ring: Floats, out: Floats
+) -> None:
+    """Fill the features of each bar from it and the last ``ring.shape[1]`` bars.
+
+    A bar without a price above 0 gets NaN and changes nothing. A feature that needs a volume is
+    NaN while a volume of its window is unknown (NaN) or all are 0.
+    """
+    window = ring.shape[1]
+    for t in range(len(bars)):
+        out[t, :] = np.nan
+        close = bars[t, CLOSE]
+        if not (close > 0.0 and close < 1e50):
+            continue
+        seen = int(state[_SEEN])
+        if seen == 0:
+            state[_SEEN], state[_LAST] = 1.0, close
+            continue
+        change = close - state[_LAST]
+        log_return = math.log(close / state[_LAST])
+        volume = bars[t, VOLUME]
+        # Against the bars before this one: a burst must not raise what it is measured by.
+        if seen > window:
+            volumes = trades = 0.0
+            for i in range(window):
+                volumes += ring[_VOLUMES, i]
+                trades += ring[_TRADES, i]
+            if volumes > 0.0 and volume > 0.0:
+                out[t, VOLUME_CHANGE] = math.log(volume * window / volumes)
+            if trades > 0.0 and bars[t, TRADES] > 0.0:
+                out[t, INTENSITY] = math.log(bars[t, TRADES] * window / trades)
+        head = (seen - 1) % window
+        ring[_RETURNS, head], ring[_CHANGES, head] = log_return, change
+        ring[_VOLUMES, head], ring[_BUYS, head] = volume, bars[t, BUY]
+        ring[_NOTIONALS, head], ring[_TRADES, head] = bars[t, NOTIONAL], bars[t, TRADES]
+        rise, fall = max(change, 0.0), max(-change, 0.0)
+        if seen <= rsi_window:
+            state[_RISE] += rise / rsi_window
+            state[_FALL] += fall / rsi_window
+        else:
+            state[_RISE] += (rise - state[_RISE]) / rsi_window
+            state[_FALL] += (fall - state[_FALL]) / rsi_window
+        state[_EWMA_SUM] = decay * state[_EWMA_SUM] + (1.0 - decay) * log_return * log_return
+        state[_EWMA_WEIGHT] = decay * state[_EWMA_WEIGHT] + 1.0 - decay
+        seen += 1
+        state[_SEEN], state[_LAST] = seen, close
+        out[t, RETURN] = log_return
+        out[t, EWMA] = math.sqrt(state[_EWMA_SUM] / state[_EWMA_WEIGHT])
+        moved = state[_RISE] + state[_FALL]
+        if seen > rsi_window and moved > 0.0:
+            out[t, RSI] = 100.0 * state[_RISE] / moved
+        if seen <= window:
+            continue
+        mean = volumes = buys = 0.0
+        for i in range(window):
+            mean += ring[_RETURNS, i] / window
+            volumes += ring[_VOLUMES, i]
+            buys += ring[_BUYS, i]
+        squares = 0.0
+        for i in range(window):
+            squares += (ring[_RETURNS, i] - mean) ** 2
+        out[t, VOLATILITY] = math.sqrt(squares / (window - 1))
+        if volumes > 0.0:
+            out[t, IMBALANCE] = (2.0 * buys - volumes) / volumes
+        _liquidity(ring, head, out[t])
+
+
+@compiled
+def _liquidity(ring: Floats, head: int, out: Floats) -> None:
+    """Fill Amihud, Kyle's lambda and Roll's spread over the ring."""
+    window = ring.shape[1]
+    impact = mean_change = mean_flow = 0.0
+    for i in range(window):
+        if ring[_NOTIONALS, i] > 0.0:
+            impact += abs(ring[_RETURNS, i]) / ring[_NOTIONALS, i] / window
+        else:
+            impact = np.nan
+        mean_change += ring[_CHANGES, i] / window
+        mean_flow += (2.0 * ring[_BUYS, i] - ring[_VOLUMES, i]) / window
+    out[AMIHUD] = impact
+    together = flows = serial = 0.0
+    before = np.nan
+    for step in range(window):
+        i = (head + 1 + step) % window
+        change = ring[_CHANGES, i] - mean_change
+        flow = 2.0 * ring[_BUYS, i] - ring[_VOLUMES, i] - mean_flow
+        together += change * flow
+        flows += flow * flow
+        if step > 0:
+            serial += change * before
+        before = change
+    if flows > 0.0:
+        out[KYLE] = together / flows
+    if serial < 0.0:
+        out[ROLL] = 2.0 * math.sqrt(-serial / (window - 1))
+
+
+@compiled
+def watch_momentum(
+    price: Floats, state: Floats, ring: Floats, slope: Floats, statistic: Floats
+) -> None:
+    """Fill the slope of the last ``len(ring)`` prices against their number, and its t-statistic."""
+    window = len(ring)
+    middle = (window - 1) / 2.0
+    weight = window * (float(window) * window - 1.0) / 12.0
+    for t in range(len(price)):
+        slope[t] = statistic[t] = np.nan
+        now = price[t]
+        if not (now > 0.0 and now < 1e50):
+            continue
+        seen = int(state[0])
+        ring[seen % window] = now
+        seen += 1
+        state[0] = seen
+        if seen < window:
+            continue
+        level = rising = 0.0
+        for step in range(window):
+            value = ring[(seen + step) % window] - now
+            level += value / window
+            rising += (step - middle) * value
+        rising /= weight
+        error = 0.0
+        for step in range(window):
+            value = ring[(seen + step) % window] - now
+            error += (value - level - rising * (step - middle)) ** 2
+        slope[t] = rising
+        if window > 2 and error > 0.0:
+            statistic[t] = rising / math.sqrt(error / (window - 2) / weight)
+
+
+@compiled
+def score_forest(
+    rows: npt.NDArray[np.float32],
+    starts: Whole,
+    feature: Whole,
+    threshold: Floats,
+    left: Whole,
+    right: Whole,
+    length: Floats,
+    normal: float,
+    out: Floats,
+) -> None:
+    """Fill the score of each row, from 0 to 1: ``2 ** -(mean path length / normal)``.
+
+    Nodes of all trees stand in one row of arrays, tree k from ``starts[k]`` on; `feature` is -1 at
+    a leaf, whose `length` is its depth plus what its samples would still take to part.
+    """
+    trees = len(starts)
+    for t in range(len(rows)):
+        total = 0.0
+        for k in range(trees):
+            node = starts[k]
+            while feature[node] >= 0:
+                value = rows[t, feature[node]]
+                node = left[node] if value <= threshold[node] else right[node]
+            total += length[node]
+        out[t] = 2.0 ** (-total / (normal * trees))

@@ -1,0 +1,270 @@
+"""An Isolation Forest: trained by scikit-learn, kept as plain arrays, scored by a compiled loop."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import kernels
+from market import DataError
+
+Floats = npt.NDArray[np.float64]
+
+# Raised when the meaning of a feature or of the arrays changes: an older file is then refused.
+FORMAT = 1
+MOST_BYTES = 64 * 2**20
+_ARRAYS = {
+    "starts": np.int64,
+    "feature": np.int64,
+    "threshold": np.float64,
+    "left": np.int64,
+    "right": np.int64,
+    "length": np.float64,
+    "middle": np.float64,
+    "spread": np.float64,
+}
+_EULER = 0.5772156649015329
+_MAD_TO_DEVIATION = 1.482602218505602
+
+
+class Reason(NamedTuple):
+    """Why a bar was flagged: the feature furthest from what is usual, and how far out."""
+
+    feature: str
+    value: float
+    deviations: float
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """A trained model, with all that says where it comes from.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Columns it takes, in order.
+    from_us, to_us, bars : int
+        What it was trained on.
+    contamination, cut : float
+        The share asked for, and the score only that share of the training bars is above.
+    version : str
+        Digest of all of it.
+    arrays : dict
+        The trees; and of each feature the median and deviation (of the MAD) in training.
+    """
+
+    features: tuple[str, ...]
+    from_us: int
+    to_us: int
+    bars: int
+    samples: int
+    contamination: float
+    cut: float
+    arrays: dict[str, npt.NDArray[Any]]
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(json.dumps(self._told(), sort_keys=True).encode())
+        for name, kind in _ARRAYS.items():
+            digest.update(np.ascontiguousarray(self.arrays[name], kind).tobytes())
+        object.__setattr__(self, "version", f"{FORMAT}-{digest.hexdigest()[:12]}")
+
+    def score(self, rows: npt.ArrayLike) -> Floats:
+        """Return the anomaly score of each row, from 0 to 1; NaN where a feature is missing.
+
+        It is scikit-learn's ``-score_samples``.
+
+        Parameters
+        ----------
+        rows : array of shape (n_bars, n_features)
+        """
+        given = np.atleast_2d(np.asarray(rows, np.float64))
+        if given.shape[1] != len(self.features):
+            raise DataError(
+                f"The model takes {', '.join(self.features)}; {given.shape[1]} columns were given."
+            )
+        out = np.full(len(given), np.nan)
+        usable = np.isfinite(given).all(axis=1) & (np.abs(given) < 1e30).all(axis=1)
+        scores = np.empty(int(usable.sum()))
+        part = self.arrays
+        kernels.score_forest(
+            given[usable].astype(np.float32), part["starts"], part["feature"], part["threshold"],
+            part["left"], part["right"], part["length"], _average_path(self.samples), scores,
+        )  # fmt: skip
+        out[usable] = scores
+        return out
+
+    def explain(self, row: npt.ArrayLike) -> Reason:
+        """Return which feature of a row is furthest out, in deviations of the training bars."""
+        values = np.asarray(row, np.float64)
+        away = (values - self.arrays["middle"]) / self.arrays["spread"]
+        at = int(np.nanargmax(np.abs(np.where(np.isfinite(away), away, 0.0))))
+        return Reason(self.features[at], float(values[at]), float(away[at]))
+
+    def to_bytes(self) -> bytes:
+        """Return the model as a file of plain arrays and JSON; nothing in it is ever run."""
+        file = io.BytesIO()
+        told = np.frombuffer(json.dumps(self._told() | {"format": FORMAT}).encode(), np.uint8)
+        np.savez_compressed(file, allow_pickle=False, told=told, **self.arrays)
+        return file.getvalue()
+
+    def save(self, path: Path) -> None:
+        """Write the model into a file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.to_bytes())
+
+    def _told(self) -> dict[str, Any]:
+        names = ("features", "from_us", "to_us", "bars", "samples", "contamination", "cut")
+        return {name: getattr(self, name) for name in names}
+
+
+def train(
+    rows: Floats,
+    features: tuple[str, ...],
+    time_us: npt.NDArray[np.int64],
+    contamination: float = 0.001,
+    trees: int = 100,
+    least_bars: int = 600,
+    seed: int = 0,
+) -> Forest:
+    """Train a model on bars; a feature that is missing or constant in them is left out.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_bars, n_features)
+        Bars with a missing value are left out.
+    time_us : ndarray of shape (n_bars,)
+
+    Raises
+    ------
+    DataError
+        Fewer than `least_bars` are left, or no feature changes.
+    """
+    from sklearn.ensemble import IsolationForest
+
+    finite = np.isfinite(rows) & (np.abs(rows) < 1e30)
+    known = finite.mean(axis=0) > 0.5 if len(rows) else np.zeros(len(features), np.bool_)
+    usable = finite[:, known].all(axis=1) if known.any() else np.zeros(len(rows), np.bool_)
+    if usable.sum() < least_bars:
+        raise DataError(
+            f"The Isolation Forest has {int(usable.sum())} complete bars to learn from and needs "
+            f"{least_bars}; z-scores go on without it. Wait, or download history."
+        )
+    values = rows[usable][:, known]
+    moving = values.std(axis=0) > 0.0
+    if not moving.any():
+        raise DataError(
+            "The Isolation Forest has nothing to learn from: no feature changes (constant prices?)."
+        )
+    names = tuple(name for name, one in zip(features, known, strict=True) if one)
+    names = tuple(name for name, one in zip(names, moving, strict=True) if one)
+    values = values[:, moving]
+    model = IsolationForest(n_estimators=trees, random_state=seed).fit(values)
+    arrays = _arrays(model)
+    middle = np.median(values, axis=0)
+    spread = np.median(np.abs(values - middle), axis=0) * _MAD_TO_DEVIATION
+    arrays["middle"] = middle
+    arrays["spread"] = np.where(spread > 0.0, spread, values.std(axis=0))
+    times = time_us[usable]
+    given = (names, int(times[0]), int(times[-1]), len(values), int(model.max_samples_))
+    forest = Forest(*given, contamination, math.nan, arrays)
+    cut = float(np.quantile(forest.score(values), 1.0 - contamination))
+    return Forest(*given, contamination, cut, arrays)
+
+
+def load(source: Path | bytes) -> Forest:
+    """Return a model from its file, which is read as data only.
+
+    Raises
+    ------
+    DataError
+        It is none, is damaged, or is of another version of Tandem; train it again.
+    """
+    try:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        if len(content) > MOST_BYTES:
+            raise ValueError("too large")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+                raise ValueError("too large")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            told = json.loads(bytes(file["told"]))
+            arrays = {name: file[name] for name in _ARRAYS} if told.get("format") == FORMAT else {}
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"This is no model of Tandem ({type(error).__name__}); train it again."
+        ) from None
+    if told.pop("format", None) != FORMAT:
+        raise DataError("The model is of another version of Tandem; train it again.")
+    try:
+        _check(arrays, len(told["features"]))
+        told["features"] = tuple(map(str, told["features"]))
+        return Forest(arrays=arrays, **told)
+    except (TypeError, KeyError, ValueError) as error:
+        raise DataError(f"The model is damaged ({error}); train it again.") from None
+
+
+def _check(arrays: dict[str, npt.NDArray[Any]], features: int) -> None:
+    """Refuse trees that the compiled loop would leave, or never leave."""
+    for name, kind in _ARRAYS.items():
+        if arrays[name].dtype != kind or arrays[name].ndim != 1:
+            raise ValueError(f"{name} is of the wrong kind")
+    nodes = len(arrays["feature"])
+    if any(len(arrays[name]) != nodes for name in ("threshold", "left", "right", "length")):
+        raise ValueError("its arrays differ in length")
+    if any(len(arrays[name]) != features for name in ("middle", "spread")):
+        raise ValueError("its features differ in number")
+    starts, feature = arrays["starts"], arrays["feature"]
+    inner = feature >= 0
+    own = np.flatnonzero(inner)
+    sound = (
+        len(starts) > 0
+        and (starts >= 0).all()
+        and (starts < nodes).all()
+        and (feature < features).all()
+    )
+    for side in ("left", "right"):
+        # A child stands behind its parent, so every walk ends.
+        sound = sound and (arrays[side][inner] > own).all() and (arrays[side][inner] < nodes).all()
+    if not sound or not all(np.isfinite(arrays[name]).all() for name in ("length", "threshold")):
+        raise ValueError("its trees lead nowhere")
+
+
+def _arrays(model: Any) -> dict[str, npt.NDArray[Any]]:
+    """Return a fitted model's trees as plain arrays."""
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in list(_ARRAYS)[1:6]}
+    starts, first = [], 0
+    for estimator, columns in zip(model.estimators_, model.estimators_features_, strict=True):
+        tree = estimator.tree_
+        is_leaf = tree.children_left < 0
+        starts.append(first)
+        depth = np.zeros(tree.node_count)
+        for node in np.flatnonzero(~is_leaf):
+            depth[tree.children_left[node]] = depth[tree.children_right[node]] = depth[node] + 1
+        rest = np.array([_average_path(int(count)) for count in tree.n_node_samples])
+        parts["feature"].append(np.where(is_leaf, -1, columns[tree.feature]).astype(np.int64))
+        parts["threshold"].append(np.where(is_leaf, 0.0, tree.threshold))
+        for side, children in (("left", tree.children_left), ("right", tree.children_right)):
+            parts[side].append(np.where(is_leaf, 0, children + first).astype(np.int64))
+        parts["length"].append(np.where(is_leaf, depth + rest, 0.0))
+        first += tree.node_count
+    arrays = {name: np.concatenate(pieces) for name, pieces in parts.items()}
+    return {"starts": np.array(starts, np.int64), **arrays}
+
+
+def _average_path(samples: int) -> float:
+    """Return the mean path length of an unsuccessful search among so many (Liu et al. 2008)."""
+    if samples <= 1:
+        return 0.0
+    if samples == 2:
+        return 1.0
+    return 2.0 * (math.log(samples - 1.0) + _EULER) - 2.0 * (samples - 1.0) / samples

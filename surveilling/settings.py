@@ -1,0 +1,83 @@
+"""What is watched for, and with which windows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from market import DataError
+
+BASE_FEATURES = ("rsi", "volatility", "volume_change")
+MORE_FEATURES = ("imbalance", "intensity")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How instruments are watched; the same for every one.
+
+    Attributes
+    ----------
+    trade_window, bar_window : int
+        Trades and one-second bars a z-score is measured against; those judged are not among them.
+    anomaly_z : float
+        Size of z from which a trade or bar is flagged.
+    rsi_window, window : int
+        Bars of the RSI, and of volatility, order flow and liquidity.
+    momentum_bars : tuple of int
+        Horizons of the slope.
+    ewma_decay : float
+        Of the exponentially weighted volatility (RiskMetrics: 0.94).
+    features : tuple of str
+        Of the Isolation Forest.
+    contamination : float
+        Share of its training bars that lies beyond its threshold.
+    train_bars, retrain_bars, least_bars : int
+        Bars it is trained on, bars after which it is trained again, and the fewest it needs.
+    trees : int
+    divergence_percent, divergence_s : float, int
+        Moves of two legs apart, and within how many seconds.
+    keep : int
+        Scores of each instrument kept in memory.
+    """
+
+    trade_window: int = 300
+    bar_window: int = 300
+    anomaly_z: float = 3.0
+    rsi_window: int = 14
+    window: int = 20
+    momentum_bars: tuple[int, ...] = (60, 300)
+    ewma_decay: float = 0.94
+    features: tuple[str, ...] = BASE_FEATURES
+    contamination: float = 0.001
+    train_bars: int = 14_400
+    retrain_bars: int = 3_600
+    least_bars: int = 600
+    trees: int = 100
+    divergence_percent: float = 0.5
+    divergence_s: int = 60
+    keep: int = 20_000
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.type == "int" and not (isinstance(value, int) and 2 <= value <= 10_000_000):
+                raise DataError(
+                    f"{one.name} is {value!r:.40}; it must be a whole number from 2 up."
+                )
+        unknown = set(self.features) - {*BASE_FEATURES, *MORE_FEATURES}
+        if unknown or not self.features:
+            raise DataError(
+                f"features are {', '.join((*BASE_FEATURES, *MORE_FEATURES))}; "
+                f"{', '.join(sorted(unknown)) or 'none'} was named."
+            )
+        if not all(isinstance(bars, int) and 3 <= bars <= 100_000 for bars in self.momentum_bars):
+            raise DataError("momentum_bars are whole numbers from 3 to 100,000.")
+        self._between("anomaly_z", 0.5, 100.0)
+        self._between("ewma_decay", 0.5, 0.9999)
+        self._between("contamination", 1e-5, 0.2)
+        self._between("divergence_percent", 0.001, 100.0)
+
+    def _between(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
+            raise DataError(f"{name} is {value!r:.40}; it must be from {low:g} to {high:g}.")
