@@ -107,7 +107,6 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
             header=None,
             skiprows=1,
             names=header,
-            index_col=False,
             low_memory=False,
             encoding="utf-8",
             skipinitialspace=True,
@@ -115,6 +114,10 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:
         text = str(error).splitlines()[0] if str(error) else "it is no table"
         raise DataError(f"{name:.{SHOWN}} cannot be read: {text:.120}") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(
+            f"{name:.{SHOWN}} has rows with more cells than its header has names; name every column."
+        )
     found = times(table.iloc[:, 0], header[0] or "time")
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")

@@ -1,0 +1,143 @@
+"""`python scanner.py prices.csv`, and the files it reads."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.universes import market_like, universe
+from market import DataError
+from scanner import read_prices, scan
+from scanning import command, files
+
+ROOT = Path(__file__).parents[1]
+
+
+def as_csv(prices: pd.DataFrame, **options: object) -> bytes:
+    return prices.to_csv(index_label="time", **options).encode()
+
+
+def run(*arguments: object) -> str:
+    out = io.StringIO()
+    assert command.main([str(argument) for argument in arguments], out) == 0
+    return out.getvalue()
+
+
+def test_a_wide_table_is_read_as_it_is() -> None:
+    prices = market_like(6, 300, seed=2)
+    prices.iloc[3:9, 2] = np.nan
+    got = read_prices(as_csv(prices), "prices.csv")
+    pd.testing.assert_frame_equal(
+        got, prices, check_freq=False, check_index_type=False, check_names=False
+    )
+    shuffled = as_csv(pd.concat([prices[100:], prices[:101]]))
+    pd.testing.assert_frame_equal(read_prices(shuffled, "prices.csv"), got)
+    epochs = prices.set_axis(prices.index.as_unit("ms").asi8, axis=0)
+    pd.testing.assert_frame_equal(read_prices(as_csv(epochs), "prices.csv"), got)
+
+
+def test_text_in_a_wide_table_is_kept_for_the_scan_to_name() -> None:
+    prices = market_like(4, 300, seed=2).astype(object)
+    prices.iloc[7, 1] = "closed"
+    found = scan(read_prices(as_csv(prices), "prices.csv"))
+    assert found.left_out == (("C0001", "text in 1 of 300 cells, first 'closed' in bar 8"),)
+
+
+def test_a_list_of_bars_is_put_side_by_side() -> None:
+    prices = market_like(3, 200, seed=1)
+    long = (
+        prices.rename_axis("time").reset_index().melt("time", var_name="symbol", value_name="close")
+    )
+    got = read_prices(long.to_csv(index=False).encode(), "bars.csv")
+    np.testing.assert_allclose(got[list(prices)], prices)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"time,A,A\n1,2,3\n", "names two columns 'A'"),
+        (b"time," + b",".join(b"S%d" % k for k in range(6_000)) + b"\n1\n", "5,000 are the most"),
+        (b"time,A,B\nx,1,2\ny,1,2\n", "no times in its first column"),
+        (b"\x00\xff\xfe" * 50, "prices.csv"),
+        (b"", "prices.csv"),
+        (b"time,A,B\n1,2,3,4\n2,2,3,4\n", "more cells than its header"),
+        (b'time,A,B\n1,2,3,4,5\n1,2\n"', "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_universe_is_refused(raw: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_prices(raw, "prices.csv")
+
+
+def test_a_file_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_FILE", 10)
+    with pytest.raises(DataError, match="are the most"):
+        read_prices(b"time,A,B\n1,2,3\n", "prices.csv")
+
+
+def test_the_command_shows_and_writes_what_the_scan_found(tmp_path: Path) -> None:
+    prices = universe("independent", 10, 600, 1, related=2, half_life=4.0)
+    prices["FLAT"] = 1.0
+    path, out = tmp_path / "prices.csv", tmp_path / "pairs.csv"
+    path.write_bytes(as_csv(prices))
+    text = run(path, "--top", 4, "--noise", 2, "--windows", 3, "--split", 0.6, "--out", out)
+    assert "10 instruments, 600 bars: 45 pairs tested" in text
+    assert "p at most 0.05" in text and "2 would be by chance alone" in text
+    assert "on 2 universes without relations" in text
+    assert "left out: FLAT: constant: 1 in all 600 bars" in text
+    assert "of pairs not found" in text
+    assert "C0000 C0001" in text and "C0002 C0003" in text
+    assert text.rstrip().count("\n") < 20
+    written = pd.read_csv(out)
+    assert len(written) == 45 and {"y", "x", "q_value_noise", "held", "family"} <= set(written)
+
+
+def test_every_option_reaches_the_scan(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(market_like(4, 200, seed=1)))
+    options = ["--raw", "--trend", "ct", "--direction", "both", "--max-lags", "3", "--level", "0.2"]
+    options += ["--fewest-bars", "60", "--fee", "1", "--half-spread", "2", "--workers", "1"]
+    asked = command.parser().parse_args([str(path), *options])
+    settings = command._settings(asked)
+    assert not settings.log_prices and settings.trend == "ct" and settings.direction == "both"
+    assert (settings.max_lags, settings.level, settings.fewest_bars) == (3, 0.2, 60)
+    assert settings.costs.fee_bp == 1.0 and settings.costs.slips_bp == (2.0, 2.0)
+    assert "6 pairs tested" in run(path, *options)
+
+
+def test_what_goes_wrong_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([str(tmp_path / "none.csv")]) == 1
+    path = tmp_path / "one.csv"
+    path.write_bytes(as_csv(market_like(1, 200)))
+    assert command.main([str(path)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "none.csv: No such file" in said[0] and all(line.startswith("scanner:") for line in said)
+
+
+def test_without_distributed_the_rest_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(market_like(4, 200)))
+    assert "6 pairs tested" in run(path)
+    assert command.main([str(path), "--dask", "tcp://127.0.0.1:1"]) == 1
+    assert "pip install distributed" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(market_like(5, 200, seed=1)))
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scanner.py"), str(path), "--top", "3"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "10 pairs tested" in done.stdout and not done.stderr
