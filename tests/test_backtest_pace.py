@@ -7,6 +7,7 @@ import math
 import pairs
 import pytest
 
+from benchmarks import luck
 from market import HOUR_US
 from trading import jobs, pace
 from trading.grid import Grid
@@ -72,3 +73,13 @@ def test_the_time_left_goes_by_what_was_done(monkeypatch: pytest.MonkeyPatch):
     job.run()
     now += 10.0
     assert (job.share, job.left_s) == (0.25, 30.0)
+
+
+def test_the_page_on_luck_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr(luck, "ROOT", tmp_path)
+    monkeypatch.setattr(luck, "SHARED", tmp_path)
+    monkeypatch.setattr("sys.argv", ["luck", "--sets", "2", "--surrogates", "19"])
+    luck.main()
+    page = (tmp_path / "LUCK.md").read_text(encoding="utf-8")
+    assert page.count("| no correction |") == 5 and page.count("| independent |") == 2
+    assert "set TANDEM_SHARED" in page
