@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 import bars
+from lifeline import Lifeline
 from market import (
     BAR,
     DAY_US,
@@ -56,6 +57,10 @@ _SLICE_CANDLES_US = 14 * DAY_US
 # After each slice the threads that read and draw go first.
 _YIELD_S = 0.002
 _SWEEP_S = 60.0
+_DIED = (
+    "Exports stopped because of an error in Tandem itself (see its log); recording and screen go "
+    "on. Restart the app, and please report it."
+)
 _TOKEN = re.compile(r"[\w-]{20,}")
 
 Kind = Literal["trades", "bars", "candles"]
@@ -169,7 +174,10 @@ class Exporter:
         self._jobs: dict[str, _Job] = {}
         self._wake = threading.Condition()
         self._ending = False
-        self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
+        self._life = Lifeline(_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="exports", daemon=True
+        )
 
     def start(self) -> None:
         """Begin; deletes what an earlier process left behind."""
@@ -224,6 +232,8 @@ class Exporter:
     def of(self, owner: str) -> Export | None:
         """Return how an owner's export goes; None without one, or once its time is over."""
         job = self._jobs.get(owner)
+        if job is not None and self.problem and job.told.is_going_on:
+            job.told = replace(job.told, state="failed", text=self.problem)
         return job.told if job else None
 
     def waiting_before(self, owner: str) -> int:
@@ -233,6 +243,11 @@ class Exporter:
             return 0
         others = list(self._jobs.values())
         return sum(one.told.is_going_on and one.at < job.at for one in others)
+
+    @property
+    def problem(self) -> str:
+        """What to say on screen once an unexpected error has ended the thread; else empty."""
+        return self._life.problem
 
     def drop(self, owner: str) -> None:
         """End an owner's export and delete its files."""

@@ -8,8 +8,14 @@ from dataclasses import dataclass, replace
 from typing import IO, Literal, Protocol
 
 from backfill import Filled
+from lifeline import Lifeline
 from market import Cancelled, DataError, StoreError, Trade, split_instrument, steady_s
 from storage import StoreHealth
+
+_DIED = (
+    "The import stopped because of an error in Tandem itself (see its log). What was committed "
+    "stays; recording and screen go on. Please report it, with a few lines of the file."
+)
 
 
 class Record(Protocol):
@@ -148,11 +154,12 @@ class Importer:
             text = "The import was ended. What was committed stays; importing again goes on."
         except (DataError, StoreError) as error:
             state, text = "failed", str(error)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - a thread's last word
             # Whatever it is, the screen may not go on saying that it is running.
-            text = f"The import failed unexpectedly ({type(error).__name__}); please report it."
-            self._told = replace(told, state="failed", rows=self._told.rows, text=text)
-            raise
+            life = Lifeline(_DIED)
+            life.lose(error)
+            self._told = replace(told, state="failed", rows=self._told.rows, text=life.problem)
+            return
         report = reader.report()
         left_out = sum(report.reasons.values())
         rows = self._told.rows

@@ -23,6 +23,7 @@ from config import Settings
 from feeds import CoinGecko
 from feeds.rest import Listing, RestVenue
 from ingest import create_feed
+from lifeline import Lifeline
 from market import MINUTE_US, FeedError, MessageError, now_us, split_instrument
 
 log = logging.getLogger("tandem.upkeep")
@@ -31,6 +32,14 @@ CHECK_S = 1.0
 LISTING_S = 30.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
+_FILLING_DIED = (
+    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
+    "and what is recorded go on. Restart the app, which fills what is open, and please report it."
+)
+_LISTS_DIED = (
+    "Renewing symbol lists stopped because of an error in Tandem itself (see its log); recording "
+    "goes on with the lists at hand. Restart the app, and please report it."
+)
 _ARRIVING = ("waiting", "filling", "candles")
 
 
@@ -67,7 +76,10 @@ class Upkeep:
         self._warmed: dict[str, float] = {}
         self._venues: frozenset[str] = frozenset()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
+        self._life = Lifeline(_LISTS_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="catalogue", daemon=True
+        )
 
     def start(self) -> None:
         """Begin; nothing is asked of any venue before `attend`."""
@@ -108,6 +120,11 @@ class Upkeep:
             one.instrument == instrument and one.state in _ARRIVING
             for one in self._backfill.progress()
         )
+
+    def problems(self) -> tuple[str, ...]:
+        """Return a sentence for each of the threads that an unexpected error ended."""
+        filling = _FILLING_DIED if self._backfill.has_died else ""
+        return tuple(text for text in (filling, self._life.problem) if text)
 
     def progress(self) -> tuple[Progress, ...]:
         """Return how filling goes, per instrument."""

@@ -147,6 +147,15 @@ class Backfill:
         """Return how it goes for every instrument with something to fill, or lately filled."""
         return self._progress
 
+    @property
+    def has_died(self) -> bool:
+        """Whether the thread ended without having been told to."""
+        return (
+            self._thread.ident is not None
+            and not self._thread.is_alive()
+            and not self._stop.is_set()
+        )
+
     def take_filled(self) -> list[Filled]:
         """Return what the record holds since the last call; it is committed."""
         with self._lock:

@@ -46,6 +46,9 @@ def page() -> None:
 
 
 def _overview(running: Engine) -> None:
+    for died in (*running.upkeep.problems(), running.exporter.problem):
+        if died:
+            say.problem(died)
     health = running.store.health()
     strip = sheets.status(
         health,
