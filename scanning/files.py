@@ -101,12 +101,16 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
         raise DataError(
             f"{name:.{SHOWN}} names two columns {twice!r:.{SHOWN}}; give each a name of its own."
         )
+    first = raw[:1_000_000].split(b"\n", 2)[1:2]
+    if first and first[0].count(b",") >= len(header):
+        raise DataError(f"{name:.{SHOWN}} has more cells in a row than names; name every column.")
     try:
         table = pd.read_csv(
             io.BytesIO(raw),
             header=None,
             skiprows=1,
             names=header,
+            index_col=False,
             low_memory=False,
             encoding="utf-8",
             skipinitialspace=True,
@@ -114,10 +118,6 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:
         text = str(error).splitlines()[0] if str(error) else "it is no table"
         raise DataError(f"{name:.{SHOWN}} cannot be read: {text:.120}") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(
-            f"{name:.{SHOWN}} has rows with more cells than its header has names; name every column."
-        )
     found = times(table.iloc[:, 0], header[0] or "time")
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")

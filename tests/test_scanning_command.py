@@ -66,7 +66,7 @@ def test_a_list_of_bars_is_put_side_by_side() -> None:
         (b"time,A,B\nx,1,2\ny,1,2\n", "no times in its first column"),
         (b"\x00\xff\xfe" * 50, "prices.csv"),
         (b"", "prices.csv"),
-        (b"time,A,B\n1,2,3,4\n2,2,3,4\n", "more cells than its header"),
+        (b"time,A,B\n1,2,3,4\n2,2,3,4\n", "more cells in a row"),
         (b'time,A,B\n1,2,3,4,5\n1,2\n"', "cannot be read"),
     ],
 )
