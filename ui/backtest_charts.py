@@ -21,6 +21,8 @@ MOST_MARKS = 1_500
 # Cells beyond this are too small to be written into.
 MOST_WRITTEN = 150
 BINS = 30
+# Height of the panels of a histogram over its tallest bar.
+HEADROOM = 1.25
 
 # Losses, nothing, gains: translucent, so that they do on dark and on light ground.
 _SCALE = [
@@ -198,8 +200,10 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
     every = np.concatenate([*(one.surrogates for one in found), [one.real for one in found]])
     low, high = float(every.min()), float(every.max())
     edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    most = 1
     for panel, one in enumerate(found):
         counts, _ = np.histogram(one.surrogates, edges)
+        most = max(most, int(counts.max()))
         canvas.title(panel, "surrogates")
         axes = {"xaxis": "x", "yaxis": "y" if panel == 0 else f"y{panel + 1}"}
         canvas.traces.append(
@@ -234,13 +238,16 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
             "y": 1,
             "text": "the real pair",
             "showarrow": False,
-            # Above the panels: no bar is as tall.
-            "xanchor": "center",
-            "yanchor": "bottom",
+            "xanchor": "right" if real > (low + high) / 2.0 else "left",
+            "yanchor": "top",
             "font": {"color": "@good", "size": 12},
         }
     )
     figure = canvas.figure(bargap=0.06, hovermode="closest")
+    for panel in range(len(found)):
+        # Room above the tallest bar for the words beside the line.
+        name = "yaxis" if panel == 0 else f"yaxis{panel + 1}"
+        figure["layout"][name] |= {"range": [0.0, HEADROOM * most], "autorange": False}
     figure["layout"]["xaxis"] = {
         "title": {"text": title},
         "gridcolor": "@grid",

@@ -405,7 +405,7 @@ def _histogram(found: NullTest) -> str:
     def across(value: float) -> float:
         return 70.0 + (WIDTH - 80.0) * (value - low) / (high - low)
 
-    most = max(int(counts.max()), 1)
+    most = 1.2 * max(int(counts.max()), 1)  # the words beside the line stand above the bars
     bars = [
         f'<rect x="{across(float(left)) + 1:.1f}" '
         f'y="{10.0 + (HEIGHT - 40.0) * (1.0 - count / most):.1f}" '
