@@ -36,6 +36,14 @@ Written by `python -m benchmarks.faults` on {machine}.
 |---|---:|---:|---:|---:|---:|---:|
 """
 
+_KILLED = """
+## Killed while it writes
+
+`pytest tests/test_storage_faults.py -m slow -k kill` kills a writing process (SIGKILL) at 200
+random points, one after the other on the same file. After each the file has to open, pass
+`integrity_check` and hold every batch whose COMMIT had returned; one failure fails the test.
+"""
+
 
 def line(fault: Fault, outcomes: list[Outcome], times: int) -> str:
     """Return a fault's line of the table."""
@@ -75,7 +83,7 @@ def main() -> int:
     table += filling.HEAD + "".join(rest)
     unaccounted += lost
     machine = describe("websocket-client")
-    options.output.write_text(_HEAD.format(machine=machine) + table, encoding="utf-8")
+    options.output.write_text(_HEAD.format(machine=machine) + table + _KILLED, encoding="utf-8")
     return 1 if unaccounted else 0
 
 
