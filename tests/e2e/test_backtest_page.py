@@ -137,3 +137,18 @@ def test_two_files_that_do_not_overlap_show_both_ranges(
     alert = page.get_by_test_id("stAlert").last
     expect(alert).to_contain_text("2020")
     expect(alert).to_contain_text("2023")
+
+
+def test_a_wrong_guess_is_corrected_on_a_phone(
+    page: Page, simulated_app: App, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    rows = "".join(f"0{day}/02/2024,{day}.5,{day + 3}\n" for day in range(1, 10))
+    (tmp_path / "days.csv").write_text("date,ETH,BTC\n" + rows)
+    dropped(page, simulated_app, tmp_path / "days.csv")
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("day or the month first")
+    page.get_by_label("Dates have the").click()
+    page.get_by_role("option", name="day first").click()
+    expect(page.get_by_text("9 of 9 rows kept")).to_be_visible()
+    expect(page.get_by_text("2024-02-01").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
