@@ -1,0 +1,103 @@
+"""A pair whose legs move apart: one of them crashes, or the relation snaps, within a minute."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.rule import Reading
+from market import SECOND_US, DataError
+
+Array = npt.NDArray[np.void]
+
+
+class Apart(NamedTuple):
+    """Both legs' moves over the time before a moment, in percent, and the prices they are of."""
+
+    time_us: int
+    percent: float
+    y_move: float
+    x_move: float
+    y: float
+    x: float
+
+
+class Divergence:
+    """Follows two legs second by second, each carried forward from its last bar.
+
+    Parameters
+    ----------
+    y, x : str
+        Instruments.
+    within_s : int
+        Time over which moves are compared.
+    """
+
+    def __init__(self, y: str, x: str, within_s: int = 60) -> None:
+        if y == x:
+            raise DataError("A pair needs two different instruments; one was named twice.")
+        if not 1 <= within_s <= 86_400:
+            raise DataError("Moves are compared within 1 to 86,400 seconds.")
+        self.y, self.x = y, x
+        self.scope = f"{y}~{x}"
+        self.last: Apart | None = None
+        self._within = within_s
+        self._waiting: dict[str, dict[int, float]] = {y: {}, x: {}}
+        self._until = {y: 0, x: 0}
+        self._next = 0
+        self._now = {y: math.nan, x: math.nan}
+        self._past = {y: np.full(within_s, math.nan), x: np.full(within_s, math.nan)}
+
+    def add(self, instrument: str, bars: Array, closed_until_us: int) -> list[Apart]:
+        """Take a leg's closed bars; returns what became known, second by second.
+
+        Parameters
+        ----------
+        closed_until_us : int
+            End of the leg's last closed second, with or without a trade.
+        """
+        waiting = self._waiting[instrument]
+        for time_us, close in zip(bars["time_us"].tolist(), bars["close"].tolist(), strict=True):
+            waiting[time_us // SECOND_US] = close
+        self._until[instrument] = max(self._until[instrument], closed_until_us // SECOND_US)
+        until = min(self._until.values())
+        first = min((min(one) for one in self._waiting.values() if one), default=until)
+        # Before both have a price nothing is to be said, and a hole of hours is passed over.
+        self._next = max(self._next, first)
+        found = []
+        while self._next < until:
+            apart = self._second(self._next)
+            if apart is not None:
+                found.append(apart)
+            self._next += 1
+        return found
+
+    def _second(self, second: int) -> Apart | None:
+        slot = second % self._within
+        moves = {}
+        for name in (self.y, self.x):
+            price = self._waiting[name].pop(second, math.nan)
+            if price > 0.0:
+                self._now[name] = price
+            before = self._past[name][slot]
+            self._past[name][slot] = self._now[name]
+            moves[name] = 100.0 * (self._now[name] / before - 1.0) if before > 0.0 else math.nan
+        percent = moves[self.y] - moves[self.x]
+        if math.isnan(percent):
+            return None
+        self.last = Apart(
+            (second + 1) * SECOND_US, percent, moves[self.y], moves[self.x],
+            self._now[self.y], self._now[self.x],
+        )  # fmt: skip
+        return self.last
+
+    def readings(self, found: list[Apart]) -> list[Reading]:
+        """Return the readings of what `add` found."""
+        return [
+            Reading("divergence", self.scope, one.time_us, one.percent,
+                    {"y_move": one.y_move, "x_move": one.x_move, "y": one.y, "x": one.x})
+            for one in found
+        ]  # fmt: skip

@@ -1,0 +1,377 @@
+"""Many instruments and pairs watched at once: trades in, readings out, rows for the screen."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.rule import Reading
+from bars import BarBuilder
+from market import SECOND_US, DataError, Trade
+from surveilling.divergence import Apart, Divergence
+from surveilling.forest import Forest, Reason
+from surveilling.settings import WatchSettings
+from surveilling.volatility import Forecast, garch_forecast
+from surveilling.watch import InstrumentWatch, bar_readings, trade_readings
+
+log = logging.getLogger("tandem.surveillance")
+
+Array = npt.NDArray[np.void]
+
+SPARK_POINTS = 60
+SECONDS_PER_YEAR = 365.0 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class WallRow:
+    """One instrument of the wall, at one moment; NaN where a number is not known yet.
+
+    Attributes
+    ----------
+    move_percent : float
+        Against the price 60 s before.
+    z : float
+        Of the newest trade's price; `bar_z` of the newest bar's return.
+    anomaly, anomaly_cut : float
+        Score of the newest bar, and the score from which a bar is flagged.
+    reason : Reason or None
+        Why the newest bar was flagged.
+    momentum : int
+        1 bullish, -1 bearish, 0 neither.
+    volatility : float
+        Exponentially weighted, in percent per year.
+    age_s : float
+        Of the last trade, by the time given to `wall`.
+    spark : ndarray
+        The last closes.
+    text : str
+        What keeps a model away, as a sentence; empty where nothing does.
+    """
+
+    instrument: str
+    price: float
+    move_percent: float
+    z: float
+    bar_z: float
+    anomaly: float
+    anomaly_cut: float
+    reason: Reason | None
+    momentum: int
+    volatility: float
+    shock: int
+    age_s: float
+    is_simulated: bool
+    spark: npt.NDArray[np.float64]
+    text: str
+
+
+@dataclass
+class _Watched:
+    """One instrument: its watch, its open bar, and the model on its way."""
+
+    watch: InstrumentWatch
+    builder: BarBuilder
+    last_us: int = 0
+    price: float = math.nan
+    z: float = math.nan
+    training: Future[Forest | None] | None = None
+
+
+class Surveillance:
+    """Start empty, `add` instruments and pairs, then hand in trades and the time.
+
+    One thread calls `observe` and `close`; any may read. Without an executor models are trained
+    where they are due, which makes a run over recorded trades come out the same every time; with
+    one they take effect when they are done, and each score says which model it is of.
+
+    Parameters
+    ----------
+    settings : WatchSettings
+    grace_us : int
+        How long a second waits for late trades.
+    executor : Executor, optional
+        Trains models.
+    trained : callable, optional
+        Told of each new model, to be kept.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings | None = None,
+        grace_us: int = 500_000,
+        executor: Executor | None = None,
+        trained: Callable[[str, Forest], None] = lambda instrument, forest: None,
+    ) -> None:
+        self.settings = settings or WatchSettings()
+        self._grace_us = grace_us
+        self._executor = executor
+        self._trained = trained
+        self._watched: dict[str, _Watched] = {}
+        self._pairs: dict[str, Divergence] = {}
+        self._lock = threading.RLock()
+
+    # What is watched ---------------------------------------------------------------------
+
+    def add(self, instrument: str, grace_us: int | None = None) -> InstrumentWatch:
+        """Watch an instrument; one that is watched already goes on."""
+        with self._lock:
+            if instrument not in self._watched:
+                grace = self._grace_us if grace_us is None else grace_us
+                self._watched[instrument] = _Watched(
+                    InstrumentWatch(instrument, self.settings), BarBuilder(instrument, grace)
+                )
+            return self._watched[instrument].watch
+
+    def add_pair(self, y: str, x: str) -> None:
+        """Watch a pair for legs that move apart, and both of its legs."""
+        pair = Divergence(y, x, self.settings.divergence_s)
+        with self._lock:
+            self.add(y)
+            self.add(x)
+            self._pairs.setdefault(pair.scope, pair)
+
+    def remove(self, instrument: str) -> None:
+        """Forget an instrument and its pairs."""
+        with self._lock:
+            self._watched.pop(instrument, None)
+            self._pairs = {
+                scope: pair
+                for scope, pair in self._pairs.items()
+                if instrument not in (pair.y, pair.x)
+            }
+
+    def instruments(self) -> tuple[str, ...]:
+        """Return what is watched."""
+        with self._lock:
+            return tuple(self._watched)
+
+    def scopes(self) -> tuple[str, ...]:
+        """Return everything readings are about: instruments and pairs."""
+        with self._lock:
+            return (*self._watched, *self._pairs)
+
+    def warm(self, instrument: str, bars: Array) -> Array:
+        """Take an instrument's recorded one-second bars before its first trade; returns scores.
+
+        Its windows are then full, and its model trained, when the first trade comes. No readings:
+        nobody is told of the past.
+        """
+        with self._lock:
+            watched = self._watched[instrument]
+            scores = watched.watch.bars(bars)
+            if watched.watch.is_training_due:
+                self._adopt(instrument, watched, watched.watch.train())
+            return scores
+
+    # The stream --------------------------------------------------------------------------
+
+    def observe(self, trades: Sequence[Trade]) -> list[Reading]:
+        """Take trades in the order they arrived; returns readings of each, by instrument.
+
+        Trades of instruments that are not watched are passed over.
+        """
+        groups: dict[str, list[Trade]] = {}
+        for trade in trades:
+            groups.setdefault(trade.instrument, []).append(trade)
+        readings: list[Reading] = []
+        with self._lock:
+            for name, group in groups.items():
+                watched = self._watched.get(name)
+                if watched is None:
+                    continue
+                watched.builder.add(group)
+                times = np.array([trade.time_us for trade in group], np.int64)
+                prices = np.array([trade.price for trade in group], np.float64)
+                scores = watched.watch.trades(times, prices)
+                watched.last_us = max(watched.last_us, int(times.max()))
+                watched.price = float(prices[-1])
+                watched.z = float(scores["price_z"][-1])
+                readings += trade_readings(name, scores)
+        return readings
+
+    def close(self, now_us: int) -> list[Reading]:
+        """Close the bars whose time is over, score them, train what is due; returns readings.
+
+        Parameters
+        ----------
+        now_us : int
+            This machine's time, taken before the trades observed so far were collected.
+        """
+        readings: list[Reading] = []
+        with self._lock:
+            for name, watched in self._watched.items():
+                bars = watched.builder.close(now_us)
+                scores = self._score(name, watched, bars)
+                readings += bar_readings(name, scores)
+                if watched.last_us:
+                    age_s = max(
+                        0.0, (watched.builder.clock_us(now_us) - watched.last_us) / SECOND_US
+                    )
+                    numbers = {"age_s": age_s, "price": watched.price}
+                    readings.append(Reading("trade_age", name, now_us, age_s, numbers))
+                for pair in self._pairs.values():
+                    if name in (pair.y, pair.x):
+                        found = pair.add(name, bars, watched.builder.closed_until_us)
+                        readings += pair.readings(found)
+        return readings
+
+    def _score(self, name: str, watched: _Watched, bars: Array) -> Array:
+        """Score closed bars; a model that is due takes effect at the same bar however cut."""
+        if self._executor is not None:
+            scores = watched.watch.bars(bars)
+            self._train_aside(name, watched)
+            return scores
+        pieces, at = [], 0
+        while at < len(bars):
+            stop = at + watched.watch.bars_to_training
+            pieces.append(watched.watch.bars(bars[at:stop]))
+            at = stop
+            if watched.watch.is_training_due:
+                self._adopt(name, watched, watched.watch.train())
+        return np.concatenate(pieces) if pieces else watched.watch.bars(bars)
+
+    def _train_aside(self, name: str, watched: _Watched) -> None:
+        assert self._executor is not None
+        if watched.training is None:
+            if watched.watch.is_training_due:
+                watched.training = self._executor.submit(watched.watch.train)
+        elif watched.training.done():
+            training, watched.training = watched.training, None
+            self._adopt(name, watched, training.result())
+
+    def _adopt(self, name: str, watched: _Watched, forest: Forest | None) -> None:
+        if forest is None:
+            log.info("%s: %s", name, watched.watch.problem)
+            return
+        watched.watch.use(forest)
+        self._trained(name, forest)
+
+    # What the screen shows ---------------------------------------------------------------
+
+    def wall(self, now_us: int) -> list[WallRow]:
+        """Return a row per instrument, in the order they were added."""
+        with self._lock:
+            return [self._row(name, one, now_us) for name, one in self._watched.items()]
+
+    def scores(self, instrument: str) -> Array:
+        """Return the last scored bars, rows of `surveillance.BAR_SCORE`; raises DataError."""
+        return self._found(instrument).watch.scores
+
+    def trade_scores(self, instrument: str) -> Array:
+        """Return the last scored trades, rows of `surveillance.TRADE_SCORE`; raises DataError."""
+        return self._found(instrument).watch.trade_scores
+
+    def model(self, instrument: str) -> Forest | None:
+        """Return the model in force; raises DataError."""
+        return self._found(instrument).watch.forest
+
+    def use_model(self, instrument: str, forest: Forest) -> None:
+        """Score with a kept model until the next is trained; raises DataError."""
+        with self._lock:
+            self._found(instrument).watch.use(forest)
+
+    def divergences(self) -> dict[str, Apart | None]:
+        """Return each pair's legs at their last common second."""
+        with self._lock:
+            return {scope: pair.last for scope, pair in self._pairs.items()}
+
+    def forecast(self, instrument: str, horizon: int = 300) -> tuple[Forecast, Reading]:
+        """Return the GARCH forecast of an instrument's bars, and its reading; takes up to a second.
+
+        Raises
+        ------
+        DataError
+            Too few bars, a price that does not move, or a fit that fails.
+        """
+        scores = self.scores(instrument)
+        found = garch_forecast(scores["return_"], horizon)
+        yearly = 100.0 * found.total * math.sqrt(SECONDS_PER_YEAR / horizon)
+        numbers = {
+            "omega": found.omega,
+            "alpha": found.alpha,
+            "beta": found.beta,
+            "horizon_s": horizon,
+        }
+        time_us = int(scores["time_us"][-1]) + SECOND_US
+        return found, Reading("volatility_forecast", instrument, time_us, yearly, numbers)
+
+    def _found(self, instrument: str) -> _Watched:
+        with self._lock:
+            watched = self._watched.get(instrument)
+        if watched is None:
+            raise DataError(f"{instrument!r:.60} is not watched; add it first.")
+        return watched
+
+    def _row(self, name: str, watched: _Watched, now_us: int) -> WallRow:
+        watch, scores = watched.watch, watched.watch.scores
+        last = scores[-1] if len(scores) else None
+        closes = scores["price"][-SPARK_POINTS:]
+        move = math.nan
+        if len(scores):
+            before = np.searchsorted(
+                scores["time_us"], scores["time_us"][-1] - 60 * SECOND_US, "right"
+            )
+            base = float(scores["price"][max(int(before) - 1, 0)])
+            price = watched.price if watched.price > 0.0 else float(closes[-1])
+            move = 100.0 * (price / base - 1.0) if base > 0.0 else math.nan
+
+        def number(field: str) -> float:
+            return math.nan if last is None else float(last[field])
+
+        age_s = (watched.builder.clock_us(now_us) - watched.last_us) / SECOND_US
+        return WallRow(
+            instrument=name,
+            price=watched.price,
+            move_percent=move,
+            z=watched.z,
+            bar_z=number("return_z"),
+            anomaly=number("anomaly"),
+            anomaly_cut=number("anomaly_cut"),
+            reason=None if last is None else watch.reason(last),
+            momentum=0 if last is None else int(last["momentum"]),
+            volatility=number("ewma") * 100.0 * math.sqrt(SECONDS_PER_YEAR),
+            shock=0 if last is None else int(last["shock"]),
+            age_s=max(0.0, age_s) if watched.last_us else math.nan,
+            is_simulated=name.startswith("sim:"),
+            spark=closes,
+            text=watch.problem,
+        )
+
+
+def fresh(readings: Iterable[Reading], now_us: int, within_s: float = 30.0) -> list[Reading]:
+    """Return the readings that are about now: nobody is told of a past that was just filled in."""
+    oldest_us = now_us - int(within_s * SECOND_US)
+    return [reading for reading in readings if reading.time_us >= oldest_us]
+
+
+def batch(
+    trades: Iterable[Trade],
+    settings: WatchSettings | None = None,
+    pairs: Iterable[tuple[str, str]] = (),
+) -> tuple[Surveillance, list[Reading]]:
+    """Watch recorded trades, in the order they arrived, as the stream would have.
+
+    Returns
+    -------
+    surveillance : Surveillance
+        With the scores of every bar and trade it keeps.
+    readings : list of Reading
+        In the order of the stream that sees all trades before its bars close.
+    """
+    surveillance = Surveillance(settings)
+    found = list(trades)
+    for name in dict.fromkeys(trade.instrument for trade in found):
+        surveillance.add(name)
+    for y, x in pairs:
+        surveillance.add_pair(y, x)
+    readings = surveillance.observe(found)
+    if found:
+        readings += surveillance.close(max(trade.received_us for trade in found))
+    return surveillance, readings

@@ -1,0 +1,317 @@
+"""One instrument, watched trade by trade and bar by bar; state is carried, so batch is one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+import kernels
+from alerting.rule import Reading
+from analytics import RollingZ
+from market import SECOND_US, DataError
+from rows import Rows
+from surveilling.forest import Forest, Reason, train
+from surveilling.settings import WatchSettings
+
+Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[np.void]
+
+TRADE_SCORE = np.dtype(
+    [
+        ("time_us", np.int64),
+        ("price", np.float64),
+        ("price_z", np.float64),
+        ("price_mean", np.float64),
+        ("price_deviation", np.float64),
+        ("return_", np.float64),
+        ("return_z", np.float64),
+        ("return_mean", np.float64),
+        ("return_deviation", np.float64),
+    ]
+)
+FEATURES = ("rsi", "volatility", "volume_change", "imbalance", "intensity")
+LIQUIDITY = ("amihud", "kyle", "roll", "intensity", "imbalance")
+_MEASURED = ("return_", *FEATURES, "amihud", "kyle", "roll", "ewma")
+# `shock` counts the measures of liquidity that are far out; `reason` is a place in FEATURES or -1.
+BAR_SCORE = np.dtype(
+    [
+        *TRADE_SCORE.descr,
+        ("volume", np.float64),
+        ("trades", np.int64),
+        *((name, np.float64) for name in _MEASURED[1:]),
+        ("shock", np.int64),
+        ("slope", np.float64),
+        ("slope_t", np.float64),
+        ("momentum", np.int8),
+        ("anomaly", np.float64),
+        ("anomaly_cut", np.float64),
+        ("reason", np.int8),
+        ("reason_deviations", np.float64),
+        ("model", "U16"),
+    ]
+)
+SHOCK_Z = 3.0
+# On a random walk the slope's t grows with the root of the window (Durlauf and Phillips, 1988):
+# 95 percent of windows stay within this many roots, where |t| > 2 would call 85 to 96 percent.
+MOMENTUM_LIMIT = 2.82
+
+
+class _Z:
+    """z-scores of prices and of returns, with all they were computed from."""
+
+    def __init__(self, window: int) -> None:
+        self._price = RollingZ(window)
+        self._return = RollingZ(window)
+        self._last = np.nan
+
+    def extend(self, price: Floats, out: Array) -> None:
+        """Fill the columns of TRADE_SCORE that follow from the price."""
+        sound = np.where((price > 0.0) & (price < 1e50), price, np.nan)
+        moved = np.full(len(sound), np.nan)
+        known = np.flatnonzero(~np.isnan(sound))
+        if len(known):
+            logs = np.log(sound[known])
+            moved[known] = np.diff(logs, prepend=self._last)
+            self._last = float(logs[-1])
+        out["price"], out["return_"] = price, moved
+        for name, score in (("price", self._price), ("return", self._return)):
+            found = score.extend(sound if name == "price" else moved)
+            out[f"{name}_z"], out[f"{name}_mean"] = found.z, found.mean
+            out[f"{name}_deviation"] = found.deviation
+
+
+class InstrumentWatch:
+    """Everything that is watched of one instrument.
+
+    Trades and bars may come in any pieces: the scores are the same to the last bit. A model scores
+    the bars that come after it was given; each score keeps the model's version.
+
+    Parameters
+    ----------
+    instrument : str
+    settings : WatchSettings
+
+    Attributes
+    ----------
+    forest : Forest or None
+    problem : str
+        Why there is no model, or an older one; a sentence for the screen.
+    """
+
+    def __init__(self, instrument: str, settings: WatchSettings) -> None:
+        self.instrument = instrument
+        self.settings = settings
+        self.forest: Forest | None = None
+        self.problem = "The Isolation Forest waits for its first bars."
+        self._trades = _Z(settings.trade_window)
+        self._bars = _Z(settings.bar_window)
+        self._state = np.zeros(kernels.BAR_STATE)
+        self._ring = np.zeros((kernels.BAR_RING, settings.window))
+        self._slopes = [
+            (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n)) for n in settings.momentum_bars
+        ]
+        self._liquidity = {name: RollingZ(settings.bar_window) for name in LIQUIDITY}
+        self._scores = Rows(BAR_SCORE, max(settings.keep, settings.train_bars))
+        self._trade_scores = Rows(TRADE_SCORE, settings.keep)
+        self._untrained = 0
+
+    # Trades -----------------------------------------------------------------------------
+
+    def trades(self, time_us: npt.NDArray[np.int64], price: Floats) -> Array:
+        """Score trades in the order they arrived; returns rows of dtype TRADE_SCORE."""
+        out = np.zeros(len(price), TRADE_SCORE)
+        out["time_us"] = time_us
+        self._trades.extend(np.asarray(price, np.float64), out)
+        self._trade_scores.append(out)
+        return out
+
+    def flagged(self, scores: Array) -> npt.NDArray[np.bool_]:
+        """Tell which rows are beyond the threshold, in price or in return."""
+        size = np.fmax(np.abs(scores["price_z"]), np.abs(scores["return_z"]))
+        return np.asarray(size > self.settings.anomaly_z)
+
+    # Bars -------------------------------------------------------------------------------
+
+    def bars(self, bars: Array) -> Array:
+        """Score closed one-second bars (dtype BAR), ascending; returns rows of dtype BAR_SCORE."""
+        out = np.zeros(len(bars), BAR_SCORE)
+        out["time_us"], out["volume"], out["trades"] = (
+            bars["time_us"],
+            bars["volume"],
+            bars["trades"],
+        )
+        self._bars.extend(bars["close"], out)
+        columns = ("close", "volume", "buy_volume", "notional", "trades")
+        given = np.stack([np.asarray(bars[name], np.float64) for name in columns], axis=1)
+        measured = np.empty((len(bars), kernels.BAR_OUTPUTS))
+        windows = (self.settings.rsi_window, self.settings.ewma_decay)
+        kernels.watch_bars(given, *windows, self._state, self._ring, measured)
+        for at, name in enumerate(_MEASURED):
+            out[name] = measured[:, at]
+        self._judge_liquidity(out)
+        self._judge_momentum(out)
+        self._judge_forest(out)
+        self._scores.append(out)
+        self._untrained += len(out)
+        return out
+
+    def _judge_liquidity(self, out: Array) -> None:
+        for name, score in self._liquidity.items():
+            values = out[name].copy()
+            if name in ("amihud", "roll"):
+                values[~(values > 0.0)] = np.nan
+                values = np.log(values)
+            z = score.extend(values).z
+            out["shock"] += np.where(
+                np.isnan(z), False, (np.abs(z) if name == "imbalance" else z) > SHOCK_Z
+            )
+
+    def _judge_momentum(self, out: Array) -> None:
+        """Fill the slope of the longest horizon, and where all horizons point."""
+        if not len(out):
+            return
+        points = []
+        for bars, (state, ring) in zip(self.settings.momentum_bars, self._slopes, strict=True):
+            slope, statistic = np.empty(len(out)), np.empty(len(out))
+            kernels.watch_momentum(
+                np.ascontiguousarray(out["price"]), state, ring, slope, statistic
+            )
+            limit = MOMENTUM_LIMIT * np.sqrt(bars)
+            points.append(
+                (statistic > limit).astype(np.int8) - (statistic < -limit).astype(np.int8)
+            )
+            out["slope"], out["slope_t"] = slope, statistic
+        low, high = np.min(points, axis=0), np.max(points, axis=0)
+        out["momentum"] = np.where(low > 0, 1, np.where(high < 0, -1, 0))
+
+    def _judge_forest(self, out: Array) -> None:
+        out["anomaly"] = out["anomaly_cut"] = out["reason_deviations"] = np.nan
+        out["reason"] = -1
+        forest = self.forest
+        if forest is None or not len(out):
+            return
+        rows = np.stack([out[name] for name in forest.features], axis=1)
+        out["anomaly"], out["anomaly_cut"] = forest.score(rows), forest.cut
+        out["model"] = forest.version
+        for at in np.flatnonzero(out["anomaly"] > forest.cut):
+            reason = forest.explain(rows[at])
+            out["reason"][at] = FEATURES.index(reason.feature)
+            out["reason_deviations"][at] = reason.deviations
+
+    # The model --------------------------------------------------------------------------
+
+    @property
+    def is_training_due(self) -> bool:
+        """Whether there are enough new bars for a (new) model."""
+        return self._untrained >= self._needed
+
+    @property
+    def bars_to_training(self) -> int:
+        """Bars until training is due, at least 1."""
+        return max(1, self._needed - self._untrained)
+
+    @property
+    def _needed(self) -> int:
+        return self.settings.retrain_bars if self.forest else self.settings.least_bars
+
+    def train(self) -> Forest | None:
+        """Train on the last bars and return the model, without using it yet; None where it fails.
+
+        May run on another thread than the one that hands in bars.
+        """
+        self._untrained = 0
+        scores = self._scores.view()[-self.settings.train_bars :]
+        try:
+            rows = np.stack([scores[name] for name in self.settings.features], axis=1)
+            forest = train(
+                rows, self.settings.features, scores["time_us"], self.settings.contamination,
+                self.settings.trees, self.settings.least_bars,
+            )  # fmt: skip
+        except DataError as error:
+            self.problem = str(error)
+            # Bars that are not complete do not count: it is tried again a minute on.
+            self._untrained = max(0, self._needed - 60)
+            return None
+        self.problem = ""
+        return forest
+
+    def use(self, forest: Forest | None) -> None:
+        """Score with this model from the next bar on; raises DataError if it cannot be."""
+        if forest is not None and not set(forest.features) <= set(FEATURES):
+            raise DataError("The model takes features that are not known here; train it again.")
+        self.forest = forest
+        self.problem = "" if forest else self.problem
+
+    def reason(self, score: np.void) -> Reason | None:
+        """Return why a bar was flagged by its model; None where it was not."""
+        if score["reason"] < 0:
+            return None
+        name = FEATURES[score["reason"]]
+        return Reason(name, float(score[name]), float(score["reason_deviations"]))
+
+    @property
+    def scores(self) -> Array:
+        """The last scored bars, oldest first."""
+        return self._scores.view()
+
+    @property
+    def trade_scores(self) -> Array:
+        """The last scored trades, oldest first."""
+        return self._trade_scores.view()
+
+
+# Readings -------------------------------------------------------------------------------
+
+
+def trade_readings(instrument: str, scores: Array) -> list[Reading]:
+    """Return the readings of scored trades: z of price and of return, and what they are made of."""
+    readings = []
+    for time_us, price, *rest in scores.tolist():
+        price_z, mean, deviation, moved, return_z, return_mean, return_deviation = rest
+        if price_z == price_z:
+            numbers = {"price": price, "mean": mean, "deviation": deviation}
+            readings.append(Reading("trade_price_z", instrument, time_us, price_z, numbers))
+        if return_z == return_z:
+            numbers = {
+                "price": price,
+                "return": moved,
+                "mean": return_mean,
+                "deviation": return_deviation,
+            }
+            readings.append(Reading("trade_return_z", instrument, time_us, return_z, numbers))
+    return readings
+
+
+def bar_readings(instrument: str, scores: Sequence[np.void] | Array) -> list[Reading]:
+    """Return the readings of scored bars, dated at the bar's close; what is missing is left out."""
+    readings = []
+    for row in scores:
+        time_us = int(row["time_us"]) + SECOND_US
+        price = {"price": float(row["price"])}
+        for name in ("price", "return"):
+            numbers = price | {
+                "mean": float(row[f"{name}_mean"]),
+                "deviation": float(row[f"{name}_deviation"]),
+            }
+            if name == "return":
+                numbers["return"] = float(row["return_"])
+            readings.append(
+                Reading(f"bar_{name}_z", instrument, time_us, float(row[f"{name}_z"]), numbers)
+            )
+        if row["anomaly"] == row["anomaly"]:
+            numbers = price | {name: float(row[name]) for name in FEATURES}
+            numbers |= {"score": float(row["anomaly"]), "cut": float(row["anomaly_cut"])}
+            ratio = float(row["anomaly"] / row["anomaly_cut"])
+            readings.append(Reading("anomaly", instrument, time_us, ratio, numbers))
+        numbers = price | {name: float(row[name]) for name in LIQUIDITY}
+        readings.append(
+            Reading("liquidity_shock", instrument, time_us, float(row["shock"]), numbers)
+        )
+        numbers = price | {"slope": float(row["slope"]), "direction": float(row["momentum"])}
+        readings.append(Reading("momentum_t", instrument, time_us, float(row["slope_t"]), numbers))
+        if row["ewma"] == row["ewma"]:
+            value = float(row["ewma"]) * 100.0 * (365.0 * 86_400.0) ** 0.5
+            readings.append(Reading("volatility", instrument, time_us, value, price))
+    return [one for one in readings if one.value == one.value]
