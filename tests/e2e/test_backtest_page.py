@@ -39,14 +39,15 @@ def test_a_wide_file_is_followed_to_its_end(page: Page, simulated_app: App, tmp_
 def example(page: Page, app: App, query: str = "") -> Page:
     """Open the bundled example and wait for its figures."""
     page.goto(f"{app.url}/backtest?from=Example{query}")
-    expect(page.get_by_text("WTI priced in Brent: 393 bars")).to_be_visible()
+    # Without a cache the models are compiled first.
+    expect(page.get_by_text("WTI priced in Brent: 393 bars")).to_be_visible(timeout=120_000)
     return page
 
 
 def test_the_example_is_tested_in_every_tab(page: Page, simulated_app: App) -> None:
     example(page, simulated_app)
     charts = page.locator(".tandem-chart .main-svg")
-    expect(charts.first).to_be_visible()
+    expect(charts.first).to_be_visible(timeout=60_000)
     expect(page.get_by_test_id("figures-0")).to_contain_text("Sortino ratio")
     page.get_by_role("tab", name="Trades").click()
     expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
