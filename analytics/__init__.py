@@ -1,9 +1,11 @@
 """The mathematics of a pair: the one door to it.
 
-Arrays in, arrays out; pandas Series come back as Series on their index. Everything at bar t uses
-data up to and including t. A bar with NaN or infinity in either leg is not usable: it gets NaN,
-changes no state, and windows count usable bars only. Arguments that cannot give an answer raise
-`market.DataError`; bars that cannot give one are NaN.
+What is given comes back: arrays for arrays, Series on their index, a DataFrame of one column (for a
+series or a leg of a pair) on its index and column. A function that makes a column of one series
+takes a DataFrame of several and works column by column; where several make no sense it says so.
+Everything at bar t uses data up to and including t. A bar with NaN or infinity in either leg is not
+usable: it gets NaN, changes no state, and windows count usable bars only. Arguments that cannot
+give an answer raise `market.DataError`; bars that cannot give one are NaN.
 """
 
 from analytics.drift import Cusum, cusum, rolling_engle_granger

@@ -54,7 +54,7 @@ class Cusum:
         Largest absolute value of `path`. Large: the relation shifted, or there is none.
     critical_values : dict
         Keyed "1%", "5%", "10%", for so many bars and a residual that comes back as fast as this.
-    path : ndarray or Series of shape (n_bars,)
+    path : ndarray, Series or DataFrame of shape (n_bars,)
         Partial sums of the residual over ``sqrt(n_obs)`` times its long-run deviation. NaN at
         unusable bars and at the edges that leads and lags take.
     long_run_deviation : float
@@ -90,7 +90,7 @@ def cusum(y: Any, x: Any, leads: int | None = None) -> Cusum:
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices; bars with NaN or infinity in either leg are left out.
     leads : int, optional
         ``4 (n / 100)^(1/4)`` if not given.
@@ -188,7 +188,7 @@ def rolling_engle_granger(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices; bars with NaN or infinity in either leg are skipped.
     window : int
         Usable bars, at least 50.
@@ -199,7 +199,7 @@ def rolling_engle_granger(
 
     Returns
     -------
-    ndarray or Series of shape (n_bars,)
+    ndarray, Series or DataFrame of shape (n_bars,)
         `EngleGranger.p_value_searched`, NaN where no test was made or none could be.
     """
     first, second = two_legs(y, x)

@@ -19,11 +19,11 @@ class Hedge:
 
     Attributes
     ----------
-    alpha, beta : ndarray or Series of shape (n_bars,)
+    alpha, beta : ndarray, Series or DataFrame of shape (n_bars,)
         Known at the end of each bar. NaN while warming up, at unusable bars, and where the window
         cannot give an answer (constant x). On raw prices beta is a ratio of units, on log prices a
         ratio of notionals.
-    innovation, innovation_var : ndarray or Series of shape (n_bars,)
+    innovation, innovation_var : ndarray, Series or DataFrame of shape (n_bars,)
         Kalman only, NaN otherwise: y minus its forecast from the state before the bar, and the
         variance of that.
     """
@@ -42,13 +42,13 @@ class Hedge:
 
         Parameters
         ----------
-        y, x : array or Series of shape (n_bars,)
+        y, x : array, Series or one-column DataFrame of shape (n_bars,)
             What the hedge was estimated on.
         lag : {1, 0}
 
         Returns
         -------
-        ndarray or Series of shape (n_bars,)
+        ndarray, Series or DataFrame of shape (n_bars,)
             NaN at unusable bars and before the first hedge.
         """
         check_lag(lag)
@@ -71,7 +71,7 @@ class Hedge:
 
 def check_lag(lag: int) -> None:
     """Refuse a lag that is neither 1 nor 0."""
-    if lag not in (0, 1):
+    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag not in (0, 1):
         raise DataError(f"lag is {lag!r:.20}; give 1 (known before the bar) or 0 (textbook).")
 
 
@@ -223,7 +223,7 @@ def rolling_ols(y: Any, x: Any, window: int) -> Hedge:
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices. Bars with NaN or infinity in either leg are skipped.
     window : int
         Usable bars per regression, at least 2; the first ``window - 1`` bars give NaN, and all of

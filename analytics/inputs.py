@@ -7,6 +7,8 @@ Changes smaller than 1e-70 lose digits the same way; choose larger units.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ PIECE = 65_536
 def floats(values: Any, name: str) -> Floats:
     """Return `values` as a contiguous, writable float64 column; masked ones become NaN.
 
+    A DataFrame of one column is that column.
+
     Raises
     ------
     DataError
@@ -34,13 +38,21 @@ def floats(values: Any, name: str) -> Floats:
     """
     same_index(values)
     column = numbers(values, name)
+    if is_frame(values) and column.shape[1] == 1:
+        column = column[:, 0]
     if column.ndim != 1:
-        raise DataError(f"{name} has shape {column.shape}; give one column.")
+        raise DataError(f"{name} has shape {column.shape}, and is one series; give one column.")
     return np.require(column, requirements=["C", "W"])
 
 
 def numbers(values: Any, name: str) -> Floats:
     """Return `values` as float64, of any shape."""
+    if is_frame(values):
+        # By column: each may have its own way of telling that a value is missing.
+        table = np.empty(values.shape)
+        for place in range(values.shape[1]):
+            table[:, place] = numbers(values.iloc[:, place], name)
+        return table
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     kind = getattr(getattr(values, "dtype", None), "kind", "f")
@@ -63,7 +75,7 @@ def two_legs(y: Any, x: Any) -> tuple[Floats, Floats]:
 
 def same_index(*columns: Any) -> None:
     """Refuse Series and DataFrames whose indexes differ, repeat or run backwards."""
-    indexes = [column.index for column in columns if is_series(column, "DataFrame")]
+    indexes = [column.index for column in columns if is_series(column) or is_frame(column)]
     for index in indexes:
         if not index.is_monotonic_increasing or index.has_duplicates:
             raise DataError("The index repeats or is not ascending; sort it and drop duplicates.")
@@ -71,17 +83,51 @@ def same_index(*columns: Any) -> None:
             raise DataError("y and x have different indexes; join them on one index first.")
 
 
-def is_series(values: Any, *others: str) -> bool:
-    """Tell whether this is a pandas Series (or one of `others`), without importing pandas."""
-    kind = type(values)
-    return kind.__module__.startswith("pandas") and kind.__name__ in ("Series", *others)
+def is_series(values: Any) -> bool:
+    """Tell whether this is a pandas Series, without importing pandas."""
+    return _is_pandas(values, "Series")
+
+
+def is_frame(values: Any) -> bool:
+    """Tell whether this is a pandas DataFrame, without importing pandas."""
+    return _is_pandas(values, "DataFrame")
+
+
+def _is_pandas(values: Any, name: str) -> bool:
+    return type(values).__module__.startswith("pandas") and type(values).__name__ == name
 
 
 def like(template: Any, column: Floats, name: str) -> Any:
-    """Return `column` as a Series on the template's index, if the template is one."""
+    """Return `column` as what the template is: a Series or DataFrame on its index, or as it is."""
+    if is_frame(template):
+        return type(template)(column[:, None], index=template.index, columns=template.columns)
     if not is_series(template):
         return column
     return type(template)(column, index=template.index, name=name)
+
+
+def by_column(table: Any, name: str, work: Callable[[Any], Any]) -> Any:
+    """Return what `work` makes of each column of a DataFrame, on its index and columns.
+
+    Where that is a dataclass of columns, each of its fields is a DataFrame.
+
+    Raises
+    ------
+    DataError
+        There is no column.
+    """
+    if not table.shape[1]:
+        raise DataError(f"{name} is a table without columns; give one or more.")
+    return _together(table, [work(table.iloc[:, place]) for place in range(table.shape[1])])
+
+
+def _together(table: Any, answers: Sequence[Any]) -> Any:
+    first = answers[0]
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        parts = ([getattr(answer, name) for answer in answers] for name in names)
+        return type(first)(*(_together(table, part) for part in parts))
+    return type(table)(np.column_stack(answers), index=table.index, columns=table.columns)
 
 
 def usable(*columns: Floats) -> npt.NDArray[np.bool_]:
@@ -118,6 +164,19 @@ def positive(value: Any, name: str) -> float:
     if not is_real(value) or not 0 < float(value) < LIMIT * LIMIT:
         raise DataError(f"{name} is {value!r:.40}; give a number above 0.")
     return float(value)
+
+
+def one_of(value: Any, name: str, choices: Sequence[str]) -> None:
+    """Refuse what is not one of these words."""
+    if not isinstance(value, str) or value not in choices:
+        raise DataError(f"{name} is {value!r:.40}; it can be {', '.join(choices)}.")
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return a yes or no; numbers and arrays are neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise DataError(f"{name} is {value!r:.40}; give True or False.")
+    return bool(value)
 
 
 def is_real(value: Any) -> bool:

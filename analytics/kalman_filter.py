@@ -223,7 +223,7 @@ def kalman(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices. Bars with NaN or infinity in either leg are skipped.
 
     Returns

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 import kernels
-from analytics.inputs import Floats, two_legs, usable, whole
+from analytics.inputs import Floats, one_of, two_legs, usable, whole
 from analytics.kalman_filter import KalmanHedge
 from kernels import kalman as places
 from market import DataError
@@ -70,7 +70,7 @@ def fit_kalman(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices; bars with NaN or infinity in either leg are left out.
     method : {"ml", "em"}
         Maximum likelihood over the ratios of the level's and the slope's step variance to the
@@ -85,6 +85,8 @@ def fit_kalman(
     DataError
         Fewer than 20 usable bars, constant x, or a perfect fit.
     """
+    one_of(method, "method", ("ml", "em"))
+    iterations = whole(iterations, "iterations", 1)
     first, second = two_legs(y, x)
     mask = usable(first, second)
     first, second = first[mask], second[mask]
@@ -95,9 +97,7 @@ def fit_kalman(
         raise DataError("x is constant or the fit is perfect; there is no variance to estimate.")
     if method == "ml":
         return _by_likelihood(first, second, state)
-    if method == "em":
-        return _by_expectation(first, second, state, whole(iterations, "iterations", 1))
-    raise DataError(f"method is {method!r:.20}; it can be ml or em.")
+    return _by_expectation(first, second, state, iterations)
 
 
 def _by_likelihood(y: Floats, x: Floats, state: Floats) -> KalmanFit:

@@ -20,7 +20,7 @@ class SmoothedHedge:
 
     Attributes
     ----------
-    alpha, beta : ndarray or Series of shape (n_bars,)
+    alpha, beta : ndarray, Series or DataFrame of shape (n_bars,)
         NaN at unusable bars. At the last usable bar they are the filter's.
     cov : ndarray of shape (n_bars, 2, 2)
         Covariance of (alpha + beta * centre, beta); NaN at unusable bars.
@@ -50,7 +50,7 @@ def smooth_kalman(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices. Bars with NaN or infinity in either leg are skipped.
     observation_var, delta, process_cov, initial_state, initial_cov, centre
         As in `KalmanHedge`.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from analytics.inputs import Floats, floats, usable, whole
+from analytics.inputs import Floats, flag, floats, usable, whole
 from analytics.mackinnon import Trend
 from analytics.near_unit_root import root_quantiles
 from analytics.relation import dickey_fuller
@@ -65,7 +65,7 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
 
     Parameters
     ----------
-    residual : array or Series of shape (n_bars,)
+    residual : array, Series or one-column DataFrame of shape (n_bars,)
         Residual of one fixed regression; NaN are left out.
     estimated : bool
         True if its hedge (a constant and one price) was estimated from these very bars.
@@ -78,6 +78,7 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     DataError
         Fewer than 20 usable bars.
     """
+    estimated = flag(estimated, "estimated")
     values = _series(residual)
     nothing = HalfLife(math.nan, math.nan, math.nan, math.nan, math.nan, 0, len(values))
     if not np.ptp(values) > 1e-14 * np.abs(values).max():
@@ -129,7 +130,7 @@ def hurst(residual: Any, most: int = 20) -> float:
 
     Parameters
     ----------
-    residual : array or Series of shape (n_bars,)
+    residual : array, Series or one-column DataFrame of shape (n_bars,)
         NaN are left out.
     most : int
         Longest step in bars, at least 2.
@@ -181,7 +182,7 @@ def variance_ratio(residual: Any, q: int = 2) -> VarianceRatio:
 
     Parameters
     ----------
-    residual : array or Series of shape (n_bars,)
+    residual : array, Series or one-column DataFrame of shape (n_bars,)
         NaN are left out.
     q : int
         Bars per long change, at least 2.

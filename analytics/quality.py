@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import Floats, floats, positive, two_legs, usable, whole
+from analytics.inputs import Floats, flag, floats, like, positive, two_legs, usable, whole
 from analytics.persistence import HalfLife, half_life, hurst, zero_crossings
 from analytics.relation import EngleGranger, engle_granger
 from market import DataError
@@ -74,13 +74,13 @@ def spread_quality(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices, on a clock grid; NaN where a bar is masked.
     bar_seconds : float
         Length of a bar.
     log_prices : bool
         Regress log prices; prices of 0 or less are then not usable.
-    beta : array or Series of shape (n_bars,), optional
+    beta : array, Series or one-column DataFrame of shape (n_bars,), optional
         The hedge ratio in use, by bar; NaN where there was none.
     drift_bars : int
         Bars over which its drift is told.
@@ -90,6 +90,7 @@ def spread_quality(
     DataError
         Fewer than 50 usable bars, or columns that do not match.
     """
+    log_prices = flag(log_prices, "log_prices")
     first, second = two_legs(y, x)
     seconds, drift_bars = positive(bar_seconds, "bar_seconds"), whole(drift_bars, "drift_bars", 1)
     drift = math.nan if beta is None else _drift(_as_long(beta, len(first)), drift_bars)
@@ -99,7 +100,7 @@ def spread_quality(
     count = int(mask.sum())
     if count < FEWEST:
         raise DataError(f"{count} usable bars are too few; {FEWEST} are needed. Wait for more.")
-    test = engle_granger(legs[0][mask], legs[1][mask])
+    test = engle_granger(like(y, legs[0], "y"), legs[1])
     life, exponent, per_day = _of_residual(test, count * seconds / SECONDS_PER_DAY)
     return SpreadQuality(
         test=test,

@@ -11,7 +11,17 @@ import numpy as np
 import kernels
 from analytics.finite_sample import finite_p
 from analytics.hedges import Hedge
-from analytics.inputs import Floats, floats, like, two_legs, usable, whole
+from analytics.inputs import (
+    Floats,
+    by_column,
+    floats,
+    is_frame,
+    like,
+    one_of,
+    two_legs,
+    usable,
+    whole,
+)
 from analytics.mackinnon import Trend, asymptotic_p, critical_values
 from market import DataError
 
@@ -86,7 +96,7 @@ class EngleGranger:
         The fixed regression ``y = alpha + trend_slope * bar + beta * x`` (bar counts from 1).
     r_squared : float
         Of that regression (uncentred without a constant).
-    residual : ndarray or Series of shape (n_bars,)
+    residual : ndarray, Series or DataFrame of shape (n_bars,)
         y less the regression; NaN at unusable bars.
     same_asset : bool
         The columns are one asset to within rounding; such a residual cannot be tested.
@@ -141,7 +151,7 @@ def adf(series: Any, lags: int | None = None, trend: Trend = "c") -> AdfTest:
 
     Parameters
     ----------
-    series : array or Series of shape (n_bars,)
+    series : array, Series or one-column DataFrame of shape (n_bars,)
         NaN and infinities are left out.
     lags : int, optional
         Lagged changes; by default chosen by AIC among 0 to ``12 (n / 100)^(1/4)``, all over the
@@ -182,8 +192,9 @@ def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> 
 
     Parameters
     ----------
-    series : array or Series of shape (n_bars,)
-        NaN and infinities are skipped (and get NaN).
+    series : array, Series or DataFrame of shape (n_bars,) or (n_bars, k)
+        NaN and infinities are skipped (and get NaN). The columns of a DataFrame are tested each on
+        its own.
     window : int
         Usable values per window, at least ``2 * lags + 10``.
     lags : int
@@ -192,9 +203,11 @@ def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> 
 
     Returns
     -------
-    ndarray or Series of shape (n_bars,)
-        NaN in the first ``window - 1`` usable bars and where a window is constant.
+    ndarray, Series or DataFrame
+        As `series`; NaN in the first ``window - 1`` usable bars and where a window is constant.
     """
+    if is_frame(series):
+        return by_column(series, "series", lambda one: rolling_adf(one, window, lags, trend))
     values = floats(series, "series")
     check_trend(trend)
     lags = whole(lags, "lags", 0)
@@ -223,7 +236,7 @@ def engle_granger(
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Bars with NaN or infinity in either leg are left out.
     trend : {"c", "n", "ct"}
         Terms beside x in the regression: a constant, nothing, a constant and a trend.
@@ -369,8 +382,7 @@ def _terms(rows: int, count: int) -> Floats:
 
 def check_trend(trend: str) -> None:
     """Refuse an unknown trend."""
-    if not isinstance(trend, str) or trend not in ("n", "c", "ct"):
-        raise DataError(f"trend is {trend!r:.20}; it can be n, c or ct.")
+    one_of(trend, "trend", ("n", "c", "ct"))
 
 
 def _enough(count: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import LIMIT, Floats, numbers, same_index, two_legs, usable, whole
+from analytics.inputs import LIMIT, Floats, flag, numbers, same_index, two_legs, usable, whole
 from analytics.mackinnon import Trend
 from analytics.relation import check_trend
 from market import DataError
@@ -95,6 +95,7 @@ def johansen(prices: Any, lags: int = 1, drift: bool = False) -> Johansen:
     DataError
         Another shape, too few rows, or columns of which one is constant or follows from the rest.
     """
+    drift = flag(drift, "drift")
     same_index(prices)
     table = numbers(prices, "prices")
     lags = whole(lags, "lags", 0)
@@ -156,7 +157,7 @@ def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices; bars with NaN or infinity in either leg are left out.
     trend : {"c", "n", "ct"}
 

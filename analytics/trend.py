@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 import kernels
-from analytics.inputs import PIECE, floats, like, positive, two_legs, usable, whole
+from analytics.inputs import (
+    PIECE,
+    by_column,
+    floats,
+    is_frame,
+    like,
+    positive,
+    two_legs,
+    usable,
+    whole,
+)
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR
@@ -21,9 +31,9 @@ class Momentum:
 
     Attributes
     ----------
-    slope : ndarray or Series of shape (n_bars,)
+    slope : ndarray, Series or DataFrame, as the price
         Price per bar.
-    percent_per_hour : ndarray or Series of shape (n_bars,)
+    percent_per_hour : ndarray, Series or DataFrame, as the price
         The same in percent of the bar's price per hour; NaN without `bar_seconds`.
     """
 
@@ -38,13 +48,17 @@ def momentum(price: Any, window: int, bar_seconds: float | None = None) -> Momen
 
     Parameters
     ----------
-    price : array or Series of shape (n_bars,)
+    price : array, Series or DataFrame of shape (n_bars,) or (n_bars, k)
         NaN and infinities are skipped (and get NaN).
+        The columns of a DataFrame are prices of their own.
     window : int
         Usable bars, at least 2; earlier bars are NaN.
     bar_seconds : float, optional
         Length of a bar, for percent per hour.
     """
+    if is_frame(price):
+        slopes: Momentum = by_column(price, "price", lambda one: momentum(one, window, bar_seconds))
+        return slopes
     values = floats(price, "price")
     window = whole(window, "window", 2)
     slope, percent, scale = np.empty(len(values)), np.empty(0), 0.0
@@ -62,7 +76,7 @@ def correlation(y: Any, x: Any, window: int) -> Any:
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices. Returns run from one usable bar to the next.
     window : int
         Returns, at least 2; the first ``window`` usable bars are NaN, as are windows in which a
@@ -70,7 +84,7 @@ def correlation(y: Any, x: Any, window: int) -> Any:
 
     Returns
     -------
-    ndarray or Series of shape (n_bars,)
+    ndarray, Series or DataFrame of shape (n_bars,)
     """
     first, second = two_legs(y, x)
     window = whole(window, "window", 2)
@@ -97,11 +111,14 @@ def rsi(price: Any, window: int = 14) -> Any:
 
     Parameters
     ----------
-    price : array or Series of shape (n_bars,)
+    price : array, Series or DataFrame of shape (n_bars,) or (n_bars, k)
         NaN and infinities are skipped (and get NaN).
+        The columns of a DataFrame are prices of their own.
     window : int
         Changes, at least 2; the first `window` usable bars are NaN, as is a price that never moved.
     """
+    if is_frame(price):
+        return by_column(price, "price", lambda one: rsi(one, window))
     values = floats(price, "price")
     window = whole(window, "window", 2)
     out = np.empty(len(values))
@@ -114,15 +131,18 @@ def realised_volatility(price: Any, window: int, bar_seconds: float | None = Non
 
     Parameters
     ----------
-    price : array or Series of shape (n_bars,)
+    price : array, Series or DataFrame of shape (n_bars,) or (n_bars, k)
         Bars without a price above 0 are skipped (and get NaN); a return runs from one usable bar
         to the next.
+        The columns of a DataFrame are prices of their own.
     window : int
         Returns, at least 2; the first `window` usable bars are NaN.
     bar_seconds : float, optional
         Length of a bar: the result is then in percent per year of 365 days instead of a fraction
         per bar.
     """
+    if is_frame(price):
+        return by_column(price, "price", lambda one: realised_volatility(one, window, bar_seconds))
     values = floats(price, "price")
     window = whole(window, "window", 2)
     scale, out = 1.0, np.empty(len(values))
@@ -141,7 +161,7 @@ def roll_spread(price: Any) -> float:
 
     Parameters
     ----------
-    price : array or Series of shape (n_trades,)
+    price : array, Series or one-column DataFrame of shape (n_trades,)
         Trade prices in order; NaN are left out.
     """
     values = floats(price, "price")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from analytics.drift import Cusum, cusum, rolling_engle_granger
-from analytics.inputs import Floats, two_legs, usable
+from analytics.inputs import Floats, like, two_legs, usable
 from analytics.relation import engle_granger
 
 # Bars below which halves are too short to say anything of.
@@ -31,7 +31,7 @@ class Soundness:
         Why, in plain words.
     p_value : float
         Engle and Granger's over all bars, AIC's search allowed for; NaN where there is none.
-    rolling_p : ndarray or Series of shape (n_bars,)
+    rolling_p : ndarray, Series or DataFrame of shape (n_bars,)
         The same over the last half of the bars before each eighth; NaN elsewhere.
     cusum : Cusum or None
         The test of stability; None where there are too few bars for any.
@@ -58,7 +58,7 @@ def soundness(y: Any, x: Any) -> Soundness:
 
     Parameters
     ----------
-    y, x : array or Series of shape (n_bars,)
+    y, x : array, Series or one-column DataFrame of shape (n_bars,)
         Prices or log prices; bars with NaN or infinity in either leg are left out.
 
     Returns
@@ -68,7 +68,7 @@ def soundness(y: Any, x: Any) -> Soundness:
     first, second = two_legs(y, x)
     mask = usable(first, second)
     count = int(mask.sum())
-    nothing = np.full(len(first), np.nan)
+    nothing = like(y, np.full(len(first), np.nan), "p_value")
     if count < FEWEST:
         text = f"Too early to say: {count} of {FEWEST} bars."
         return Soundness("unknown", text, math.nan, nothing, None)
@@ -77,7 +77,8 @@ def soundness(y: Any, x: Any) -> Soundness:
         return Soundness("unknown", whole.note, math.nan, nothing, None)
     path = rolling_engle_granger(y, x, count // 2, count // 8)
     stable = cusum(y, x)
-    told = np.asarray(path)[np.isfinite(path)]
+    told = np.asarray(path)
+    told = told[np.isfinite(told)]
     state, sentence = _judge(whole.p_value_searched, told, stable.is_breaking)
     return Soundness(state, sentence, whole.p_value_searched, path, stable)
 

@@ -9,9 +9,8 @@ import numpy as np
 
 import kernels
 from analytics.hedges import check_lag
-from analytics.inputs import floats, like, whole
+from analytics.inputs import by_column, floats, is_frame, like, one_of, whole
 from analytics.resumable import Resumable
-from market import DataError
 
 ZKind = Literal["rolling", "ewm", "robust"]
 Z_KINDS: tuple[ZKind, ...] = ("rolling", "ewm", "robust")
@@ -23,7 +22,7 @@ class ZScore:
 
     Attributes
     ----------
-    z, mean, deviation : ndarray or Series of shape (n_bars,)
+    z, mean, deviation : ndarray, Series or DataFrame of shape (n_bars,) or (n_bars, k)
         ``z = (spread - mean) / deviation``. Mean and deviation are those used for the bar, so with
         lag 1 they end at the usable bar before it. NaN while warming up and at unusable bars; z is
         NaN where the deviation is 0.
@@ -53,8 +52,7 @@ class RollingZ(Resumable):
     def __init__(self, window: int, kind: ZKind = "rolling", lag: int = 1) -> None:
         window = whole(window, "window", 2)
         check_lag(lag)
-        if kind not in Z_KINDS:
-            raise DataError(f"kind is {kind!r:.40}; it can be {', '.join(Z_KINDS)}.")
+        one_of(kind, "kind", Z_KINDS)
         ring = np.zeros(0 if kind == "ewm" else window)
         super().__init__(
             parameters=np.array([window, Z_KINDS.index(kind), lag], dtype=np.float64),
@@ -102,17 +100,21 @@ def zscore(spread: Any, window: int, kind: ZKind = "rolling", lag: int = 1) -> Z
 
     Parameters
     ----------
-    spread : array or Series of shape (n_bars,)
-        Any unit; NaN and infinities are skipped.
+    spread : array, Series or DataFrame of shape (n_bars,) or (n_bars, k)
+        Any unit; NaN and infinities are skipped. The columns of a DataFrame are spreads of their
+        own.
     window, kind, lag
         As in `RollingZ`.
 
     Returns
     -------
     ZScore
-        On the index of `spread` if it is a Series. With lag 1 the first score is at usable bar
-        number ``window + 1``.
+        On the index (and columns) of `spread` if it has them. With lag 1 the first score is at
+        usable bar number ``window + 1``.
     """
+    if is_frame(spread):
+        scores: ZScore = by_column(spread, "spread", lambda one: zscore(one, window, kind, lag))
+        return scores
     score = RollingZ(window, kind, lag).extend(spread)
     return ZScore(
         like(spread, score.z, "z"),

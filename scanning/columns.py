@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analytics.inputs import LIMIT, is_series, same_index
+from analytics.inputs import LIMIT, is_frame, same_index
 from market import DataError
 from scanning.settings import ScanSettings
 
@@ -102,7 +102,7 @@ def columns_of(prices: Any, settings: ScanSettings, names: Any = None) -> Column
 
 def _table(prices: Any, names: Any) -> tuple[Floats, list[str], dict[int, str]]:
     """Return prices by instrument, with NaN where there is none, their names, and what is text."""
-    if is_series(prices, "DataFrame") and not is_series(prices):
+    if is_frame(prices):
         same_index(prices)
         _check_size(prices.shape)
         labels = [str(name) for name in prices.columns]

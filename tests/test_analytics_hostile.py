@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from legs import pair
 
@@ -34,7 +35,7 @@ def test_the_smoother_needs_the_noise():
 @pytest.mark.parametrize("wrong", [np.array(["c"]), np.array([1, 2]), None])
 def test_a_trend_is_a_word(wrong):
     y, x = pair(54, bars=60)
-    with pytest.raises(DataError, match="n, c or ct"):
+    with pytest.raises(DataError, match="n, c, ct"):
         analytics.engle_granger(y, x, wrong)
 
 
@@ -61,3 +62,23 @@ def test_phillips_ouliaris_wants_as_many_bars_as_its_table(trend, least):
     with pytest.raises(DataError, match=f"{least} are the least"):
         analytics.phillips_ouliaris(y[: least - 1], x[: least - 1], trend)
     assert np.isfinite(analytics.phillips_ouliaris(y[:least], x[:least], trend).statistic)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda y, x, v: analytics.zscore(y, 10, kind=v), "kind"),
+        (lambda y, x, v: analytics.zscore(y, 10, lag=v), "lag"),
+        (lambda y, x, v: analytics.rolling_ols(y, x, 10).spread(y, x, lag=v), "lag"),
+        (lambda y, x, v: analytics.fit_kalman(y, x, method=v), "method"),
+        (lambda y, x, v: analytics.johansen(np.column_stack([y, x]), drift=v), "drift"),
+        (lambda y, x, v: analytics.half_life(y, estimated=v), "estimated"),
+        (lambda y, x, v: analytics.spread_quality(y, x, 5.0, log_prices=v), "log_prices"),
+    ],
+)
+@pytest.mark.parametrize(
+    "wrong", [None, "a", 2, 0.5, np.array([1, 2]), [True], pd.Series([1.0, 2.0]), pd.DataFrame([1])]
+)
+def test_words_and_flags_are_words_and_flags(call, name, wrong):
+    with pytest.raises(DataError, match=f"{name} is"):
+        call(*pair(58, bars=60), wrong)

@@ -288,7 +288,7 @@ def test_a_constant_series_has_no_adf():
     ("call", "words"),
     [
         (lambda y, x: analytics.engle_granger(y[:10], x[:10]), "10 usable bars"),
-        (lambda y, x: analytics.engle_granger(y, x, "ctt"), "n, c or ct"),
+        (lambda y, x: analytics.engle_granger(y, x, "ctt"), "n, c, ct"),
         (lambda y, x: analytics.engle_granger(y, x, max_lags=90), "at most"),
         (lambda y, x: analytics.engle_granger(y, x[:-1]), "align"),
         (lambda y, x: analytics.adf(y, lags=-1), "lags is -1"),
