@@ -251,7 +251,9 @@ def _arrays(model: Any) -> dict[str, npt.NDArray[Any]]:
         for node in np.flatnonzero(~is_leaf):
             depth[tree.children_left[node]] = depth[tree.children_right[node]] = depth[node] + 1
         rest = np.array([_average_path(int(count)) for count in tree.n_node_samples])
-        parts["feature"].append(np.where(is_leaf, -1, columns[tree.feature]).astype(np.int64))
+        parts["feature"].append(
+            np.where(is_leaf, -1, columns[np.maximum(tree.feature, 0)]).astype(np.int64)
+        )
         parts["threshold"].append(np.where(is_leaf, 0.0, tree.threshold))
         for side, children in (("left", tree.children_left), ("right", tree.children_right)):
             parts[side].append(np.where(is_leaf, 0, children + first).astype(np.int64))

@@ -236,11 +236,11 @@ def _cycles(
                 say(_named(alert, names).text)
             if step < steps - 1 and stop.wait(_STEP_S):
                 break
-        fresh = {trade.instrument for trade in trades}
+        priced = {trade.instrument for trade in trades}
         shown = [
             row
             for row in watched.wall(clock_us)
-            if row.instrument in fresh or (isinstance(source, Streamed) and row.price > 0.0)
+            if row.instrument in priced or (isinstance(source, Streamed) and row.price > 0.0)
         ]
         rows = [_price_row(row, names, given.base_currency, clock_us, source) for row in shown]
         writer.writerows(rows)

@@ -148,7 +148,8 @@ class InstrumentWatch:
         measured = np.empty((len(bars), kernels.BAR_OUTPUTS))
         windows = (self.settings.rsi_window, self.settings.ewma_decay)
         kernels.watch_bars(given, *windows, self._state, self._ring, measured)
-        for at, name in enumerate(_MEASURED):
+        # The return stays the one its z was computed from, to the last digit.
+        for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
         self._judge_liquidity(out)
         self._judge_momentum(out)

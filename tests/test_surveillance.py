@@ -1,0 +1,441 @@
+"""Surveillance: stream equals batch, formulas against TA and libraries, and bad input."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feeds.simulated_market import SimulatedMarket
+from market import BAR, SECOND_US, DataError, Trade
+from surveillance import (
+    BAR_SCORE,
+    FEATURES,
+    MOMENTUM_LIMIT,
+    Divergence,
+    InstrumentWatch,
+    Surveillance,
+    WatchSettings,
+    bar_readings,
+    batch,
+    fresh,
+    garch_forecast,
+    trade_readings,
+    volume_profile,
+)  # fmt: skip
+
+BASE_US = 1_790_000_000 * SECOND_US
+SMALL = WatchSettings(
+    trade_window=20, bar_window=20, momentum_bars=(5, 15), least_bars=60, retrain_bars=40,
+    train_bars=150, trees=10, features=FEATURES, contamination=0.02,
+)  # fmt: skip
+
+
+def bars_of(close, volume=None, seed: int = 1) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    bars = np.zeros(len(close), BAR)
+    bars["time_us"] = BASE_US + np.arange(len(close)) * SECOND_US
+    bars["open"] = bars["high"] = bars["low"] = bars["close"] = close
+    bars["volume"] = random.lognormal(size=len(close)) if volume is None else volume
+    bars["buy_volume"] = bars["volume"] * random.uniform(size=len(close))
+    bars["notional"] = bars["volume"] * bars["close"]
+    bars["trades"] = random.integers(1, 20, len(close))
+    bars["last_us"] = bars["time_us"]
+    return bars
+
+
+def walk(count: int, seed: int = 0) -> np.ndarray:
+    return 100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(size=count)) * 1e-3)
+
+
+def same(one: np.ndarray, other: np.ndarray) -> None:
+    assert one.dtype == other.dtype
+    for name in one.dtype.names:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+TRADES = SimulatedMarket(3, 4.0).history("sim:ETHUSDT", BASE_US, BASE_US + 240 * SECOND_US)
+OTHERS = SimulatedMarket(3, 4.0).history("sim:BTCUSDT", BASE_US, BASE_US + 240 * SECOND_US)
+BOTH = sorted(TRADES + OTHERS, key=lambda trade: trade.received_us)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, len(BOTH)), max_size=25))
+def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:
+    whole, readings = batch(BOTH, SMALL, [("sim:ETHUSDT", "sim:BTCUSDT")])
+    stream = Surveillance(SMALL)
+    for name in dict.fromkeys(trade.instrument for trade in BOTH):
+        stream.add(name)
+    stream.add_pair("sim:ETHUSDT", "sim:BTCUSDT")
+    told = []
+    edges = [0, *sorted(cuts), len(BOTH)]
+    for start, stop in zip(edges, edges[1:], strict=False):
+        piece = BOTH[start:stop]
+        told += stream.observe(piece)
+        if piece:
+            told += stream.close(piece[-1].received_us)
+    for name in whole.instruments():
+        assert len(whole.scores(name)) > 200
+        same(whole.scores(name), stream.scores(name))
+        same(whole.trade_scores(name), stream.trade_scores(name))
+        assert whole.model(name).version == stream.model(name).version
+
+    def kept(found):
+        return sorted(
+            (one.measure, one.scope, one.time_us, one.value)
+            for one in found
+            if one.measure != "trade_age"
+        )
+
+    assert kept(readings) == kept(told)
+
+
+def test_trade_scores_are_the_plain_formula() -> None:
+    prices = walk(200, 5)
+    scores = InstrumentWatch("sim:A", SMALL).trades(np.arange(200), prices)
+    for at in (20, 21, 57, 199):
+        before = prices[at - 20 : at]
+        expected = (prices[at] - before.mean()) / before.std(ddof=1)
+        assert scores["price_z"][at] == pytest.approx(expected, rel=1e-9)
+    returns = np.diff(np.log(prices), prepend=np.nan)
+    for at in (21, 100, 199):
+        before = returns[at - 20 : at]
+        expected = (returns[at] - before.mean()) / before.std(ddof=1)
+        assert scores["return_z"][at] == pytest.approx(expected, rel=1e-9)
+    assert np.isnan(scores["price_z"][:20]).all()
+    assert np.isnan(scores["return_z"][:21]).all()
+
+
+def test_an_alerts_numbers_give_its_value_again() -> None:
+    watch = InstrumentWatch("sim:A", SMALL)
+    prices = walk(300, 6)
+    readings = trade_readings("sim:A", watch.trades(np.arange(300), prices))
+    readings += bar_readings("sim:A", watch.bars(bars_of(prices)))
+    checked = set()
+    for one in readings:
+        if one.measure.endswith("_z"):
+            raw = one.numbers["return" if "return" in one.measure else "price"]
+            again = (raw - one.numbers["mean"]) / one.numbers["deviation"]
+            assert again == one.value
+            checked.add(one.measure)
+    assert len(checked) == 4
+
+
+def test_features_are_those_of_technical_analysis() -> None:
+    close = walk(300, 7)
+    bars = bars_of(close)
+    scores = InstrumentWatch("sim:A", WatchSettings()).bars(bars)
+    price = pd.Series(close)
+    returns = np.log(price).diff()
+    np.testing.assert_allclose(scores["volatility"][20:], returns.rolling(20).std()[20:], rtol=1e-9)
+    change = price.diff().to_numpy()[1:]
+    for out, sign in (("rise", 1.0), ("fall", -1.0)):
+        moves = np.maximum(sign * change, 0.0)
+        average = moves[:14].mean()
+        wilder = [average]
+        for move in moves[14:]:
+            average = (average * 13 + move) / 14
+            wilder.append(average)
+        if out == "rise":
+            rises = np.array(wilder)
+    rsi = 100.0 - 100.0 / (1.0 + rises / np.array(wilder))
+    np.testing.assert_allclose(scores["rsi"][14:], rsi, rtol=1e-9)
+    volume, buys = pd.Series(bars["volume"]), pd.Series(bars["buy_volume"])
+    expected = np.log(volume / volume.shift().rolling(20).mean())
+    np.testing.assert_allclose(scores["volume_change"][21:], expected[21:], rtol=1e-9)
+    flow = (2 * buys - volume).rolling(20).sum() / volume.rolling(20).sum()
+    np.testing.assert_allclose(scores["imbalance"][20:], flow[20:], rtol=1e-9, atol=1e-12)
+    trades = pd.Series(bars["trades"].astype(float))
+    expected = np.log(trades / trades.shift().rolling(20).mean())
+    np.testing.assert_allclose(scores["intensity"][21:], expected[21:], rtol=1e-9, atol=1e-12)
+    ewma = np.sqrt((returns**2).ewm(alpha=0.06).mean())
+    np.testing.assert_allclose(scores["ewma"][1:], ewma[1:], rtol=1e-9)
+
+
+def test_liquidity_is_the_plain_formula() -> None:
+    close = walk(120, 8)
+    bars = bars_of(close)
+    scores = InstrumentWatch("sim:A", WatchSettings()).bars(bars)
+    returns, change = np.diff(np.log(close), prepend=np.nan), np.diff(close, prepend=np.nan)
+    flow = 2 * bars["buy_volume"] - bars["volume"]
+    for at in (20, 55, 119):
+        part = slice(at - 19, at + 1)
+        assert scores["amihud"][at] == pytest.approx(
+            np.mean(np.abs(returns[part]) / bars["notional"][part])
+        )
+        assert scores["kyle"][at] == pytest.approx(np.polyfit(flow[part], change[part], 1)[0])
+        centred = change[part] - change[part].mean()
+        serial = np.sum(centred[1:] * centred[:-1]) / 19
+        if serial < 0:
+            assert scores["roll"][at] == pytest.approx(2 * math.sqrt(-serial))
+        else:
+            assert math.isnan(scores["roll"][at])
+
+
+def test_the_slope_and_its_statistic_are_those_of_least_squares() -> None:
+    import statsmodels.api as sm
+
+    close = walk(80, 9)
+    scores = InstrumentWatch("sim:A", WatchSettings(momentum_bars=(30,))).bars(bars_of(close))
+    for at in (29, 40, 79):
+        fit = sm.OLS(close[at - 29 : at + 1], sm.add_constant(np.arange(30.0))).fit()
+        assert scores["slope"][at] == pytest.approx(fit.params[1], rel=1e-7)
+        assert scores["slope_t"][at] == pytest.approx(fit.tvalues[1], rel=1e-6)
+
+
+def test_a_trend_is_bullish_and_a_walk_seldom_is() -> None:
+    random = np.random.default_rng(1)
+    trend = 100.0 + np.arange(400) * 0.01 + random.normal(size=400) * 0.001
+    one = WatchSettings(momentum_bars=(60,))
+    assert InstrumentWatch("sim:A", one).bars(bars_of(trend))["momentum"][-1] == 1
+    assert InstrumentWatch("sim:A", one).bars(bars_of(200.0 - trend))["momentum"][-1] == -1
+    calls = [
+        InstrumentWatch("sim:A", one).bars(bars_of(walk(61, seed)))["momentum"][-1] != 0
+        for seed in range(400)
+    ]
+    # 5 percent by its making; within three standard errors.
+    assert 0.017 < np.mean(calls) < 0.083
+    assert MOMENTUM_LIMIT * math.sqrt(60) > 20
+
+
+def test_a_jump_is_flagged_and_explained() -> None:
+    close = walk(400, 2)
+    bars = bars_of(close)
+    bars["volume"][350] *= 500.0
+    surveillance = Surveillance(SMALL)
+    surveillance.add("sim:A")
+    surveillance.warm("sim:A", bars[:350])
+    watch = surveillance.add("sim:A")
+    score = watch.bars(bars[350:351])
+    assert score["anomaly"][0] > score["anomaly_cut"][0]
+    reason = watch.reason(score[0])
+    assert reason.feature == "volume_change"
+    assert reason.deviations > 4
+    assert score["model"][0] == watch.forest.version
+
+
+def test_models_are_trained_again_and_each_score_says_by_which() -> None:
+    surveillance = Surveillance(SMALL)
+    surveillance.add("sim:A")
+    for start in range(0, 300, 60):
+        surveillance.warm("sim:A", bars_of(walk(300))[start : start + 60])
+    versions = list(dict.fromkeys(surveillance.scores("sim:A")["model"].tolist()))
+    assert versions[0] == ""
+    # The first try comes before 60 bars are complete.
+    assert len(versions) == 4
+
+
+def test_a_model_trained_aside_takes_effect_when_it_is_done() -> None:
+    kept = []
+    with ThreadPoolExecutor(1) as executor:
+        surveillance = Surveillance(SMALL, executor=executor, trained=lambda *one: kept.append(one))
+        surveillance.add("sim:ETHUSDT")
+        for trade in TRADES:
+            surveillance.observe([trade])
+            surveillance.close(trade.received_us)
+            watched = surveillance._watched["sim:ETHUSDT"]
+            if watched.training is not None:
+                watched.training.result()
+    assert [one[1] for one in kept][-1] is surveillance.model("sim:ETHUSDT")
+    assert len(kept) >= 2
+
+
+# Pairs ----------------------------------------------------------------------------------
+
+
+def apart(y, x, within=60):
+    pair = Divergence("sim:Y", "sim:X", within)
+    end = BASE_US + len(y) * SECOND_US
+    found = pair.add("sim:Y", bars_of(y), end)
+    return found + pair.add("sim:X", bars_of(x), end)
+
+
+def test_legs_that_move_apart_are_found() -> None:
+    y, x = np.full(100, 50.0), np.full(100, 20.0)
+    y[80:] *= 0.99
+    found = apart(y, x)
+    assert [one.time_us for one in found] == [BASE_US + (s + 1) * SECOND_US for s in range(60, 100)]
+    assert found[19].percent == 0.0
+    assert found[20].percent == pytest.approx(-1.0)
+    assert (found[20].y, found[20].x) == (49.5, 20.0)
+    both = apart(y, x * y / 50.0)
+    assert max(abs(one.percent) for one in both) < 1e-9
+
+
+def test_a_leg_that_falls_silent_is_carried_forward() -> None:
+    pair = Divergence("sim:Y", "sim:X", 10)
+    end = BASE_US + 40 * SECOND_US
+    pair.add("sim:X", bars_of(np.full(3, 20.0)), end)
+    found = pair.add("sim:Y", bars_of(np.r_[np.full(20, 50.0), np.full(20, 51.0)]), end)
+    assert max(one.percent for one in found) == pytest.approx(2.0)
+    assert found[-1].x == 20.0
+
+
+def test_a_pair_of_one_instrument_is_refused() -> None:
+    with pytest.raises(DataError, match="two different"):
+        Divergence("sim:Y", "sim:Y")
+    with pytest.raises(DataError, match="seconds"):
+        Divergence("sim:Y", "sim:X", 0)
+
+
+# Volatility and volume --------------------------------------------------------------------
+
+
+def test_garch_is_that_of_arch() -> None:
+    from arch import arch_model
+
+    random = np.random.default_rng(3)
+    variance, returns = 1.0, []
+    for _ in range(3_000):
+        returns.append(math.sqrt(variance) * random.normal())
+        variance = 0.05 + 0.08 * returns[-1] ** 2 + 0.87 * variance
+    scaled = np.array(returns) * 1e-4
+    found = garch_forecast(scaled, 10)
+    fit = arch_model(np.array(returns), mean="Zero", vol="GARCH", p=1, q=1, rescale=False).fit(
+        disp="off"
+    )
+    expected = np.sqrt(fit.forecast(horizon=10, reindex=False).variance.to_numpy()[-1]) * 1e-4
+    np.testing.assert_allclose(found.deviation, expected, rtol=1e-3)
+    assert found.alpha + found.beta == pytest.approx(0.95, abs=0.04)
+    assert found.total == pytest.approx(math.sqrt(np.sum(found.deviation**2)))
+
+
+@pytest.mark.parametrize(
+    ("returns", "horizon", "hint"),
+    [
+        (np.zeros(500), 5, "does not move"),
+        (np.ones(10), 5, "needs 200"),
+        (np.full(500, np.nan), 5, "has 0 returns"),
+        (np.arange(500.0), 0, "horizon"),
+    ],
+)
+def test_garch_says_what_it_lacks(returns, horizon, hint) -> None:
+    with pytest.raises(DataError, match=hint):
+        garch_forecast(returns, horizon)
+
+
+def test_the_volume_profile_finds_where_volume_traded() -> None:
+    prices = np.r_[np.full(10, 10.0), np.full(50, 15.0), np.full(20, 16.0), [20.0]]
+    profile = volume_profile(prices, np.ones(len(prices)), 10)
+    assert profile.volume.sum() == 81
+    assert profile.low <= 15.0 <= profile.high
+    assert abs(profile.control - 15.5) < 0.51
+    inside = (prices >= profile.low) & (prices <= profile.high)
+    assert inside.mean() >= 0.7
+    flat = volume_profile([5.0, 5.0], [1.0, 2.0])
+    assert flat.volume.tolist() == [3.0]
+    assert flat.control == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("quantity", [[0.0, 0.0], [np.nan, np.nan], [-1.0, np.inf]])
+def test_a_volume_profile_without_volume_says_so(quantity) -> None:
+    with pytest.raises(DataError, match="no volume"):
+        volume_profile([1.0, 2.0], quantity)
+
+
+# Bad input --------------------------------------------------------------------------------
+
+
+def test_constant_prices_flag_nothing_and_train_nothing() -> None:
+    bars = bars_of(np.full(300, 7.0), np.ones(300))
+    bars["buy_volume"], bars["trades"] = 0.5, 1
+    watch = InstrumentWatch("sim:A", SMALL)
+    scores = watch.bars(bars)
+    assert np.isnan(scores["price_z"]).all()
+    assert scores["shock"].max() == 0
+    assert watch.train() is None
+    assert "needs 60" in watch.problem or "nothing to learn" in watch.problem
+
+
+def test_missing_volume_leaves_what_needs_it_out_of_the_model() -> None:
+    bars = bars_of(walk(300), np.zeros(300))
+    bars["notional"] = bars["buy_volume"] = 0.0
+    watch = InstrumentWatch("sim:A", WatchSettings(least_bars=100))
+    scores = watch.bars(bars)
+    assert np.isnan(scores["volume_change"]).all()
+    assert np.isnan(scores["amihud"]).all()
+    forest = watch.train()
+    assert forest.features == ("rsi", "volatility")
+
+
+@pytest.mark.parametrize("bad", [np.nan, 0.0, -1.0, np.inf, 1e60])
+def test_a_price_that_is_none_changes_nothing_after_it(bad) -> None:
+    close = walk(100)
+    watch, other = InstrumentWatch("sim:A", SMALL), InstrumentWatch("sim:A", SMALL)
+    bars = bars_of(close)
+    worse = np.insert(bars, 50, bars[50])
+    worse["close"][50] = bad
+    scores = other.bars(worse)
+    assert math.isnan(scores["price_z"][50])
+    assert math.isnan(scores["return_"][50])
+    clean = watch.bars(bars)
+    for name in ("price_z", "return_z", "rsi", "volatility", "slope_t", "kyle"):
+        np.testing.assert_array_equal(np.delete(scores[name], 50), clean[name])
+
+
+def test_nothing_is_watched_before_there_is_history() -> None:
+    surveillance = Surveillance()
+    assert surveillance.observe(TRADES[:5]) == []
+    assert surveillance.close(BASE_US) == []
+    surveillance.add("sim:ETHUSDT")
+    row = surveillance.wall(BASE_US)[0]
+    assert math.isnan(row.price)
+    assert math.isnan(row.z)
+    assert row.momentum == 0
+    assert row.is_simulated
+    assert "waits" in row.text
+    with pytest.raises(DataError, match="not watched"):
+        surveillance.scores("sim:NONE")
+    with pytest.raises(DataError, match="needs 200"):
+        surveillance.forecast("sim:ETHUSDT")
+
+
+def test_the_wall_says_what_was_last_seen() -> None:
+    surveillance, _ = batch(TRADES, SMALL)
+    last = TRADES[-1]
+    row = surveillance.wall(last.received_us + 5 * SECOND_US)[0]
+    assert row.price == last.price
+    assert row.age_s == pytest.approx(5.0, abs=0.2)
+    assert row.spark[-1] == surveillance.scores("sim:ETHUSDT")["price"][-1]
+    assert row.volatility > 0
+    assert row.text == ""
+    surveillance.remove("sim:ETHUSDT")
+    assert surveillance.wall(0) == []
+
+
+def test_only_what_is_about_now_is_told() -> None:
+    _, readings = batch(TRADES, SMALL)
+    now_us = TRADES[-1].time_us
+    assert all(one.time_us >= now_us - 30 * SECOND_US for one in fresh(readings, now_us))
+    assert 0 < len(fresh(readings, now_us)) < len(readings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ({"features": ("rsi", "moon")}, "moon"),
+        ({"features": ()}, "none"),
+        ({"window": 1}, "window"),
+        ({"trees": 2.5}, "trees"),
+        ({"anomaly_z": math.nan}, "anomaly_z"),
+        ({"contamination": 0.9}, "contamination"),
+        ({"momentum_bars": (1,)}, "momentum_bars"),
+    ],
+)
+def test_wrong_settings_are_said(wrong, hint) -> None:
+    with pytest.raises(DataError, match=hint):
+        WatchSettings(**wrong)
+
+
+def test_polled_prices_are_watched_as_trades() -> None:
+    times = [BASE_US + at * 60 * SECOND_US for at in range(200)]
+    trades = [
+        Trade("coingecko:A", at, at, price, 0.0, 0, at)
+        for at, price in zip(times, walk(200, 4), strict=True)
+    ]
+    surveillance, readings = batch(trades, WatchSettings(trade_window=20))
+    assert {one.measure for one in readings} >= {"trade_price_z", "trade_return_z", "trade_age"}
+    assert BAR_SCORE["model"].itemsize >= 4 * len("1-0123456789ab")

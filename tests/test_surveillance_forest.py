@@ -1,0 +1,143 @@
+"""The Isolation Forest: equal to scikit-learn's, explained, and kept in files that cannot run."""
+
+import io
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from market import DataError
+from surveillance import load, train
+
+NAMES = ("rsi", "volatility", "volume_change")
+
+
+def rows(count: int = 2_000, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, 3)) * [10, 1e-4, 1] + [50, 3e-4, 0]
+
+
+def model(**more):
+    return train(rows(), NAMES, np.arange(2_000), **more)
+
+
+@pytest.mark.parametrize("count", [600, 2_000])
+@pytest.mark.parametrize("trees", [1, 7, 100])
+def test_scores_are_those_of_scikit_learn(count: int, trees: int) -> None:
+    ours = train(rows(count), NAMES, np.arange(count), trees=trees)
+    theirs = IsolationForest(n_estimators=trees, random_state=0).fit(rows(count))
+    tried = rows(500, 1) * [1.0, 5.0, 3.0]
+    np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
+
+
+def test_rows_on_the_very_thresholds_go_the_same_way() -> None:
+    coarse = np.round(rows(), 4).astype(np.float32).astype(np.float64)
+    ours = train(coarse, NAMES, np.arange(2_000), trees=20)
+    theirs = IsolationForest(n_estimators=20, random_state=0).fit(coarse)
+    at = np.unique(np.concatenate([tree.tree_.threshold for tree in theirs.estimators_]))
+    tried = np.stack([at, at, at], axis=1)
+    np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
+
+
+def test_the_cut_leaves_the_asked_share_beyond_it() -> None:
+    one = model(contamination=0.05)
+    assert np.mean(one.score(rows()) > one.cut) == pytest.approx(0.05, abs=0.002)
+    assert (one.from_us, one.to_us, one.bars, one.contamination) == (0, 1_999, 2_000, 0.05)
+
+
+def test_what_is_furthest_out_is_the_reason() -> None:
+    reason = model().explain([50.0, 13e-4, 0.5])
+    assert reason.feature == "volatility"
+    assert reason.value == 13e-4
+    assert reason.deviations == pytest.approx(10.0, rel=0.1)
+
+
+def test_missing_and_huge_values_get_no_score() -> None:
+    tried = rows(5)
+    tried[0, 0], tried[1, 1], tried[2, 2] = np.nan, np.inf, 1e40
+    assert np.isnan(model().score(tried)).tolist() == [True, True, True, False, False]
+    with pytest.raises(DataError, match="takes rsi"):
+        model().score([[1.0]])
+
+
+def test_a_model_comes_back_from_its_file(tmp_path) -> None:
+    one = model()
+    one.save(tmp_path / "models" / "a.npz")
+    again = load(tmp_path / "models" / "a.npz")
+    assert again.version == one.version
+    np.testing.assert_array_equal(again.score(rows()), one.score(rows()))
+    assert model(contamination=0.01).version != one.version
+
+
+def altered(**arrays) -> bytes:
+    with np.load(io.BytesIO(model().to_bytes()), allow_pickle=False) as file:
+        parts = {name: file[name] for name in file.files}
+    told = json.loads(bytes(parts.pop("told")))
+    told |= arrays.pop("say", {})
+    file = io.BytesIO()
+    text = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    np.savez(file, told=text, **(parts | arrays))
+    return file.getvalue()
+
+
+def loops() -> np.ndarray:
+    with np.load(io.BytesIO(model().to_bytes()), allow_pickle=False) as file:
+        left = file["left"].copy()
+        left[np.flatnonzero(file["feature"] >= 0)[3]] = 0
+        return left
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04nonsense",
+        pickle.dumps({"a": 1}),
+        altered(say={"format": 2}),
+        altered(say={"format": None}),
+        altered(say={"surprise": 1}),
+        altered(left=loops()),
+        altered(starts=np.array([10**9])),
+        altered(starts=np.array([-1])),
+        altered(feature=np.array([7])),
+        altered(threshold=np.array([np.nan])),
+        altered(middle=np.zeros(1)),
+        altered(length=np.array(["x"], object)),
+    ],
+    ids=["empty", "no zip", "a pickle", "newer", "no format", "unknown key", "a loop", "far start",
+         "negative start", "short", "not a number", "features", "objects"],
+)  # fmt: skip
+def test_what_is_no_model_is_refused_and_never_run(content: bytes) -> None:
+    with pytest.raises(DataError, match="train it again"):
+        load(content)
+
+
+def test_a_file_that_swells_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("told.npy", bytes(80 * 2**20))
+    with pytest.raises(DataError, match="train it again"):
+        load(file.getvalue())
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path) -> None:
+    with pytest.raises(DataError, match="FileNotFoundError"):
+        load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [(rows(100), "needs 600"), (np.ones((700, 3)), "no feature changes"),
+     (np.full((700, 3), np.nan), "has 0 complete"), (np.empty((0, 3)), "has 0 complete")],
+)  # fmt: skip
+def test_what_cannot_be_learned_is_said(given, hint) -> None:
+    with pytest.raises(DataError, match=hint):
+        train(given, NAMES, np.arange(len(given)))
+
+
+def test_a_feature_that_is_missing_or_constant_is_left_out() -> None:
+    given = rows()
+    given[:, 0], given[:, 2] = np.nan, 3.0
+    assert train(given, NAMES, np.arange(2_000)).features == ("volatility",)
