@@ -8,14 +8,12 @@ import numpy.typing as npt
 from kernels.compiled import summing
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @summing
 def rebuild_universe(
     changes: Floats,
     weights: Floats,
-    lags: Ints,
     constant: Floats,
     own: Floats,
     market: Floats,
@@ -31,16 +29,15 @@ def rebuild_universe(
         regression on the real differences before leaves.
     weights : ndarray of shape (instruments,)
         Of each instrument in the market's difference.
-    lags : ndarray of shape (instruments,)
-        Differences before that each is regressed on.
     constant : ndarray of shape (instruments,)
-    own, market : ndarray of shape (instruments, most lags)
-        What the instrument's own differences before add, and what the market's do.
+    own, market : ndarray of shape (instruments, lags of its own) and (instruments, lags)
+        What the instrument's own differences 1, 2, ... bars before add, and what the market's do.
     signs : ndarray of shape (bars,)
         +1 or -1 for each bar, one for all instruments.
     """
     instruments, bars = changes.shape
-    most = own.shape[1]
+    own_lags, market_lags = own.shape[1], market.shape[1]
+    most = max(own_lags, market_lags)
     real, drawn = np.zeros(bars), np.zeros(bars)
     for t in range(bars):
         for i in range(instruments):
@@ -51,8 +48,11 @@ def rebuild_universe(
                 out[i, t] = changes[i, t]
             else:
                 shock, value = changes[i, t] - constant[i], constant[i]
-                for k in range(lags[i]):
-                    shock -= own[i, k] * changes[i, t - 1 - k] + market[i, k] * real[t - 1 - k]
-                    value += own[i, k] * out[i, t - 1 - k] + market[i, k] * drawn[t - 1 - k]
+                for k in range(own_lags):
+                    shock -= own[i, k] * changes[i, t - 1 - k]
+                    value += own[i, k] * out[i, t - 1 - k]
+                for k in range(market_lags):
+                    shock -= market[i, k] * real[t - 1 - k]
+                    value += market[i, k] * drawn[t - 1 - k]
                 out[i, t] = value + signs[t] * shock
             drawn[t] += weights[i] * out[i, t]

@@ -66,8 +66,8 @@ def run_here(
 
     Returns
     -------
-    ndarray of shape (2 + figures, pairs)
-        Places of y and x, then `FIGURES`.
+    ndarray of shape (3 + figures, pairs)
+        Places of y and x, then `FIGURES`, and a row for p-values, not filled.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def run_here(
             else:
                 pairs = plan.singles[place - len(plan.tiles)]
                 answer = scan_own_bars(columns.levels, columns.returns, pairs, method)
-            found[:, starts[place] : starts[place + 1]] = answer.T
+            found[:-1, starts[place] : starts[place + 1]] = answer.T
             return True
 
         each(range(len(starts) - 1), one, watch.part(0.05, 1.0), workers)
@@ -110,7 +110,7 @@ def _room(plan: Plan) -> tuple[Floats, Ints]:
     sizes = [int(np.count_nonzero(tile.wanted)) for tile in plan.tiles]
     sizes += [len(pairs) for pairs in plan.singles]
     starts = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-    return np.empty((2 + len(FIGURES), starts[-1])), starts
+    return np.empty((3 + len(FIGURES), starts[-1])), starts
 
 
 def run_on_cluster(

@@ -119,23 +119,25 @@ def every_pair(
     lags = -1 if settings.max_lags is None else settings.max_lags
     method = Method(settings.terms, lags, settings.fewest_bars, figures)
     ways = (False, True) if settings.direction == "both" else (False,)
-    answers = []
+    found = np.empty((0, 0))
     for k, swap in enumerate(ways):
         made = plan(columns, settings.fewest_bars, allowed, swap)
         part = watch.part(k / len(ways), (k + 1) / len(ways))
         if client is None:
-            found = run_here(made, columns, method, part, workers)
+            answers = run_here(made, columns, method, part, workers)
         else:
-            found = run_on_cluster(made, columns, method, client, part)
-        answers.append((found, p_values_of(found, settings)))
-        too_few = made.too_few
-    found, p_values = answers[0]
-    if len(answers) > 1:
-        other, other_p = answers[1]
-        better = other_p < p_values
-        found[:, better] = other[:, better]
-        p_values = np.minimum(2.0 * np.minimum(p_values, other_p), 1.0)
-    return np.vstack((found, p_values)), too_few
+            answers = run_on_cluster(made, columns, method, client, part)
+        answers[-1] = p_values_of(answers, settings)
+        found = answers if k == 0 else _better(found, answers)
+    return found, made.too_few
+
+
+def _better(one: Floats, other: Floats) -> Floats:
+    """Return each pair's better direction, its p-value doubled for having looked twice."""
+    better = other[-1] < one[-1]
+    one[:, better] = other[:, better]
+    one[-1] = np.minimum(2.0 * one[-1], 1.0)
+    return one
 
 
 def p_values_of(found: Floats, settings: ScanSettings) -> Floats:

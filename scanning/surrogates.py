@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
 from trading.work import UNWATCHED, Watch
 
-MOST_LAGS = 5
+MARKET_LAGS = 5
 MOST_RUNS = 1_000
 
 
@@ -54,9 +55,11 @@ class Noise:
 class UniverseSurrogates:
     """Makes universes like a given one in which no levels are related.
 
-    As the backtest's null does for a pair: differences are regressed on their own lags and on the
-    market's (the mean of all, each over its deviation), as many as AIC says up to five, and never
-    on the distance of levels. The shocks that this leaves get a random sign for each bar, one for
+    As the backtest's null does for a pair: differences are regressed on their own lags, as many as
+    a test may choose, and on five of the market's (the mean of all, each over its deviation), and
+    never on the distance of levels. So many lags because a leg of a true pair is a random walk with
+    a slow noise on it, on which the test finds too much against anything; the noise runs must
+    find that too. The shocks that this leaves get a random sign for each bar, one for
     all instruments: how they move together at every bar, and calm and wild hours, stay as they
     were. Missing prices stay missing; a change over a gap counts at its end.
 
@@ -74,27 +77,27 @@ class UniverseSurrogates:
         self._changes = np.diff(filled, axis=1)
         deviation = np.sqrt(np.mean(self._changes**2, axis=1))
         self._weights = 1.0 / (deviation * len(deviation))
-        self._fit()
+        bars = self._changes.shape[1]
+        self._fit(min(math.ceil(12.0 * (bars / 100.0) ** 0.25), bars // 20))
 
-    def _fit(self) -> None:
+    def _fit(self, own_lags: int) -> None:
         changes, bars = self._changes, self._changes.shape[1]
-        most = min(MOST_LAGS, bars // 20)
-        market = self._weights @ changes
-        rows = bars - most
+        market_lags = min(MARKET_LAGS, own_lags)
+        market, rows = self._weights @ changes, bars - own_lags
         self._constant = np.zeros(len(changes))
-        self._own, self._market = np.zeros((2, len(changes), most))
-        self._lags = np.zeros(len(changes), np.int64)
-        # A constant, own change 1 bar before, the market's, own 2 bars before, ..., the change.
-        design = np.ones((2 + 2 * most, rows))
-        for k in range(most):
-            design[2 + 2 * k] = market[most - 1 - k : bars - 1 - k]
+        self._own = np.zeros((len(changes), own_lags))
+        self._market = np.zeros((len(changes), market_lags))
+        # A constant, the market's changes before, the instrument's own, and the change itself.
+        design = np.ones((2 + market_lags + own_lags, rows))
+        for k in range(market_lags):
+            design[1 + k] = market[own_lags - 1 - k : bars - 1 - k]
         for i, own in enumerate(changes):
-            for k in range(most):
-                design[1 + 2 * k] = own[most - 1 - k : bars - 1 - k]
-            design[-1] = own[most:]
-            lags, found = _nested(design, rows)
-            self._lags[i], self._constant[i] = lags, found[0]
-            self._own[i, :lags], self._market[i, :lags] = found[1::2], found[2::2]
+            for k in range(own_lags):
+                design[1 + market_lags + k] = own[own_lags - 1 - k : bars - 1 - k]
+            design[-1] = own[own_lags:]
+            found = _regress(design)
+            self._constant[i] = found[0]
+            self._market[i], self._own[i] = found[1 : 1 + market_lags], found[1 + market_lags :]
 
     def draw(self, seed: int) -> Columns:
         """Return one surrogate: the same instruments and gaps, other prices."""
@@ -104,7 +107,6 @@ class UniverseSurrogates:
         rebuild_universe(
             self._changes,
             self._weights,
-            self._lags,
             self._constant,
             self._own,
             self._market,
@@ -128,19 +130,15 @@ def _filled(levels: Floats, known: Any, first: Ints) -> Floats:
     return filled
 
 
-def _nested(columns: Floats, rows: int) -> tuple[int, Floats]:
-    """Regress the last row on a constant and 0, 1, ... pairs of lags; return AIC's choice."""
+def _regress(columns: Floats) -> Floats:
+    """Regress the last row on the others; one that follows from others gets next to nothing."""
     gram = columns @ columns.T
     scale = np.sqrt(np.diag(gram))
-    factor = np.linalg.cholesky(gram / np.outer(scale, scale) + 1e-12 * np.eye(len(gram)))
-    most = (len(columns) - 2) // 2
-    squares = np.cumsum(factor[-1, ::-1] ** 2)[::-1]
-    # What is left after the constant and k pairs.
-    left = squares[1 + 2 * np.arange(most + 1)]
-    lags = int(np.argmin(rows * np.log(left) + 4.0 * np.arange(most + 1)))
-    size = 1 + 2 * lags
-    found: Floats = np.linalg.solve(factor[:size, :size].T, factor[-1, :size])
-    return lags, found * scale[-1] / scale[:size]
+    scale[scale == 0.0] = 1.0
+    gram /= np.outer(scale, scale)
+    gram[np.diag_indices(len(gram))] += 1e-12
+    found: Floats = np.linalg.solve(gram[:-1, :-1], gram[:-1, -1]) * scale[-1] / scale[:-1]
+    return found
 
 
 def noise(
