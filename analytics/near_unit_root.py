@@ -69,12 +69,6 @@ ESTIMATED = (
 )
 
 
-def root_quantiles(decay: Floats, estimated: bool) -> tuple[Floats, Floats, Floats]:
-    """Return the 2.5, 50 and 97.5 % quantiles at each decay; beyond the table its last row.
-
-    Interpolated linearly in the square root of the decay, in which the table is nearly straight.
-    """
-    rows = np.array(ESTIMATED if estimated else OBSERVED)
-    place, known = np.sqrt(decay), np.sqrt(rows[:, 0])
-    low, middle, high = (np.interp(place, known, rows[:, k]) for k in (1, 2, 3))
-    return low, middle, high
+def root_table(estimated: bool) -> Floats:
+    """Return the table's rows; it is nearly straight in the square root of the decay."""
+    return np.array(ESTIMATED if estimated else OBSERVED)

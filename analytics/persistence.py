@@ -16,7 +16,7 @@ import numpy as np
 import kernels
 from analytics.inputs import Floats, flag, floats, usable, whole
 from analytics.mackinnon import Trend
-from analytics.near_unit_root import root_quantiles
+from analytics.near_unit_root import root_table
 from analytics.relation import dickey_fuller
 from market import DataError
 
@@ -91,23 +91,14 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     if not found.error > 0.0 or not found.damping > 0.0:
         return nothing
     root = 1.0 + found.coefficient / found.damping
-    # t of every root from 1 down to 0, finest near 1.
-    decay = np.concatenate(([0.0], np.geomspace(1e-3, found.n_obs, 4_000)))
-    distance = decay / found.n_obs
-    t = (found.coefficient + distance * found.damping) / found.error
-    low, middle, high = root_quantiles(decay, estimated)
-    inside = np.flatnonzero((t >= low) & (t <= high))
-    if len(inside):
-        longest, shortest = distance[inside[0]], distance[inside[-1]]
-    else:
-        longest = shortest = 0.0 if t[0] > high[0] else 1.0
-    above = np.flatnonzero(t >= middle)
-    median = distance[above[0]] if len(above) else 1.0
+    longest, shortest, median = kernels.roots_inside(
+        found.coefficient, found.damping, found.error, found.n_obs, root_table(estimated)
+    )
     return HalfLife(
         _bars(1.0 - root),
-        _bars(float(median)),
-        _bars(float(shortest)),
-        _bars(float(longest)),
+        _bars(median),
+        _bars(shortest),
+        _bars(longest),
         root,
         found.lags,
         found.n_obs,

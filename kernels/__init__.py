@@ -5,6 +5,7 @@ from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
 from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
 from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
 from kernels.regression import take_out
+from kernels.roots import roots_inside
 from kernels.series import (
     less_hedge,
     relative_changes,
@@ -52,6 +53,7 @@ __all__ = [
     "roll_ols",
     "roll_z",
     "root_mean_square_return",
+    "roots_inside",
     "run_kalman",
     "score_forest",
     "slope_against_time",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import analytics
 import kernels
+from analytics.near_unit_root import root_table
 
 PLAIN = settings(max_examples=60, deadline=None)
 
@@ -103,6 +104,22 @@ def test_momentum_equals_its_twin(window):
     price = pair(5)[0]
     ours = analytics.momentum(price, window).slope
     np.testing.assert_allclose(ours, twins.slope(price, window), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimated", [True, False])
+def test_roots_not_ruled_out_equal_their_twin(estimated):
+    rng = np.random.default_rng(8)
+    table = root_table(estimated)
+    for _ in range(1_000):
+        rows, error = int(rng.integers(1, 5_000)), 10.0 ** rng.uniform(-4.0, 0.0)
+        regression = error * rng.normal(-1.0, 3.0), 10.0 ** rng.uniform(-1.0, 1.0), error, rows
+        np.testing.assert_allclose(
+            kernels.roots_inside(*regression, table),
+            twins.roots_inside(*regression, table),
+            rtol=1e-13,
+        )
+    # A t that rises slowly: the interval ends at a root of 0, no less.
+    assert kernels.roots_inside(-0.5, 0.1, 1.0, 50, table)[1] == 1.0
 
 
 @pytest.mark.parametrize("trend", ["n", "c", "ct"])

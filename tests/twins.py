@@ -151,3 +151,18 @@ def dickey_fuller(series, lags, trend, most=None):
     inverse = np.linalg.inv(design.T @ design)
     error = math.sqrt(rss / (len(target) - design.shape[1]) * inverse[0, 0])
     return weights[0], error, rss
+
+
+def roots_inside(coefficient, damping, error, rows, table):
+    """Return how far below 1 the largest root inside, the smallest and the median's lie."""
+    decay = np.concatenate(([0.0], np.geomspace(1e-3, rows, 4_000)))
+    distance = decay / rows
+    t = (coefficient + distance * damping) / error
+    low, middle, high = (np.interp(np.sqrt(decay), np.sqrt(table[:, 0]), q) for q in table.T[1:])
+    inside = np.flatnonzero((t >= low) & (t <= high))
+    if len(inside):
+        longest, shortest = distance[inside[0]], distance[inside[-1]]
+    else:
+        longest = shortest = 0.0 if t[0] > high[0] else 1.0
+    above = np.flatnonzero(t >= middle)
+    return longest, shortest, distance[above[0]] if len(above) else 1.0
