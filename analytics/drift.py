@@ -200,7 +200,8 @@ def rolling_engle_granger(
     Returns
     -------
     ndarray, Series or DataFrame of shape (n_bars,)
-        `EngleGranger.p_value_searched`, NaN where no test was made or none could be.
+        `EngleGranger.p_value_searched`, NaN where no test was made or none could be. Where
+        `max_lags` is not the default it is `p_value`, which does not allow for the search.
     """
     first, second = two_legs(y, x)
     window, step = whole(window, "window", FEWEST), whole(step, "step", 1)
@@ -210,5 +211,6 @@ def rolling_engle_granger(
     for stop in range(window, len(places) + 1, step):
         part = slice(stop - window, stop)
         found = engle_granger(kept_y[part], kept_x[part], trend, max_lags)
-        out[places[stop - 1]] = found.p_value_searched
+        p_value = found.p_value if found.searched_note else found.p_value_searched
+        out[places[stop - 1]] = p_value
     return like(y, out, "p_value")

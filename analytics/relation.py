@@ -83,7 +83,8 @@ class EngleGranger:
     p_value_searched : float
         The same with AIC's choice of the lags allowed for: the honest one under 1,000 bars, where
         a 5 % test by `p_value` rejects more (7.6 % of unrelated pairs at 50 bars, 6.8 % at 100).
-        Simulated with the default `max_lags`. `p_value` where `lags` was given.
+        Simulated for the default `max_lags`: NaN for any other, as `searched_note` says. `p_value`
+        where `lags` was given or `max_lags` is 0, since nothing was searched then.
     p_value_asymptotic : float
         MacKinnon (1994), of an endless sample: what statsmodels' ``coint`` gives.
     lags : int
@@ -103,6 +104,8 @@ class EngleGranger:
     trend : {"n", "c", "ct"}
     note : str
         Why there is no statistic; empty where there is one.
+    searched_note : str
+        Why there is a statistic but no `p_value_searched`; empty otherwise.
     """
 
     statistic: float
@@ -120,6 +123,7 @@ class EngleGranger:
     same_asset: bool = False
     trend: Trend = "c"
     note: str = ""
+    searched_note: str = ""
 
 
 class DickeyFuller(NamedTuple):
@@ -241,7 +245,8 @@ def engle_granger(
     trend : {"c", "n", "ct"}
         Terms beside x in the regression: a constant, nothing, a constant and a trend.
     max_lags : int, optional
-        Most lagged changes AIC may choose; by default ``12 (n / 100)^(1/4)``.
+        Most lagged changes AIC may choose; by default ``12 (n / 100)^(1/4)``. For another number
+        there is no `p_value_searched`.
     lags : int, optional
         Use exactly so many instead.
 
@@ -257,6 +262,8 @@ def engle_granger(
     """
     first, second = two_legs(y, x)
     check_trend(trend)
+    lags = None if lags is None else whole(lags, "lags", 0)
+    max_lags = None if max_lags is None else whole(max_lags, "max_lags", 0)
     mask = usable(first, second)
     _enough(int(mask.sum()))
     fit = _regress(first[mask], second[mask], trend)
@@ -272,10 +279,13 @@ def engle_granger(
     statistic = found.statistic
     if not note and math.isnan(statistic):
         note = "The residual follows itself exactly; nothing random is left to test."
+    searched = lags is None and max_lags != 0
+    simulated = not searched or max_lags in (None, most_lags(len(fit.residual), 0))
+    p_searched = finite_p(statistic, trend, 2, len(fit.residual), searched)
     return EngleGranger(
         statistic,
         finite_p(statistic, trend, 2, len(fit.residual)),
-        finite_p(statistic, trend, 2, len(fit.residual), lags is None and max_lags != 0),
+        p_searched if simulated else math.nan,
         asymptotic_p(statistic, trend, 2),
         found.lags,
         len(fit.residual),
@@ -288,10 +298,15 @@ def engle_granger(
         same,
         trend,
         note,
+        "" if simulated or note else _NOT_SIMULATED,
     )
 
 
 _SAME_ASSET = "The legs are one asset to within rounding (R2 above 0.9999985); nothing to test."
+_NOT_SIMULATED = (
+    "What the search for lags does was simulated for the default max_lags alone; leave max_lags "
+    "out, or read p_value, which does not allow for the search."
+)
 
 
 class _Regression(NamedTuple):
@@ -348,8 +363,7 @@ def dickey_fuller(
     terms = 0 if trend == "n" else len(trend)
     room = len(series) // 2 - terms - 1
     given = lags if lags is not None else max_lags
-    most = math.ceil(12.0 * (len(series) / 100.0) ** 0.25) if given is None else given
-    most = min(room, most) if given is None else whole(most, "lags", 0)
+    most = most_lags(len(series), terms) if given is None else whole(given, "lags", 0)
     if most > room:
         raise DataError(f"{most} lags need more than {len(series)} bars; at most {room} fit.")
     # With a constant any origin gives the same statistic; the mean keeps digits.
@@ -363,6 +377,11 @@ def dickey_fuller(
     if chosen < 0 or not kernels.level_statistic(before, change, deterministic, chosen, answer):
         return DickeyFuller(math.nan, math.nan, math.nan, max(chosen, 0), rows)
     return DickeyFuller(float(answer[0]), float(answer[1]), float(answer[2]), chosen, rows)
+
+
+def most_lags(bars: int, terms: int) -> int:
+    """Return the most lagged changes AIC may choose unless told otherwise, as in statsmodels."""
+    return min(bars // 2 - terms - 1, math.ceil(12.0 * math.pow(bars / 100.0, 0.25)))
 
 
 def _by_aic(before: Floats, change: Floats, deterministic: Floats, most: int) -> int:

@@ -186,6 +186,24 @@ def test_the_search_for_lags_is_allowed_for_in_short_samples(bars):
     )
 
 
+def test_no_p_value_of_a_search_that_was_not_simulated():
+    y, x = walks(9, 100)
+    # 12 is what 100 bars get by default.
+    default, same, other, none, given = (
+        analytics.engle_granger(y, x, **how)
+        for how in ({}, {"max_lags": 12}, {"max_lags": 3}, {"max_lags": 0}, {"lags": 3})
+    )
+    assert same.p_value_searched == default.p_value_searched
+    assert not (default.searched_note or same.searched_note or none.searched_note)
+    assert math.isfinite(other.p_value)
+    assert math.isnan(other.p_value_searched)
+    assert "default max_lags alone" in other.searched_note
+    assert (none.p_value_searched, given.p_value_searched) == (none.p_value, given.p_value)
+    assert not other.note
+    rolled = analytics.rolling_engle_granger(y, x, 100, max_lags=3)
+    assert rolled[-1] == other.p_value
+
+
 def test_johansen_equals_the_published_run():
     data = reference.table("pairs/ewa_ewc_daily.csv")
     found = analytics.johansen(data[["EWA", "EWC"]])
