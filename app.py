@@ -6,6 +6,8 @@ rerun of every session runs it as a script, which draws the chosen page.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
@@ -14,21 +16,17 @@ from market import SettingError
 from ui import live, say, state
 
 HERE = Path(__file__).parent
-LIVE, BACKTEST, DATA = ":material/monitoring:", ":material/history:", ":material/database:"
+ICONS = {"Live": "monitoring", "Scanner": "grid_view", "Backtest": "history", "Data": "database"}
 
 
-def backtest_page() -> None:
-    """Open the Backtest page; what it brings, the first price need not wait for."""
-    from ui import backtest
-
-    backtest.page()
+def later(name: str) -> Callable[[], None]:
+    """Return a page that is imported when opened: the first price need not wait for it."""
+    return lambda: import_module(f"ui.{name}").page()
 
 
-def data_page() -> None:
-    """Open the Data page."""
-    from ui import data
-
-    data.page()
+def icon(title: str) -> str:
+    """Return a page's icon."""
+    return f":material/{ICONS[title]}:"
 
 
 def main() -> None:
@@ -41,11 +39,12 @@ def main() -> None:
         say.problem(f"Tandem did not start. {error}")
         st.stop()
     st.logo(str(HERE / "static" / "tandem.svg"), size="large")
-    live_page = st.Page(live.page, title="Live", url_path="live", default=True, icon=LIVE)
-    backtest = st.Page(backtest_page, title="Backtest", url_path="backtest", icon=BACKTEST)
-    data = st.Page(data_page, title="Data", url_path="data", icon=DATA)
-    chosen = st.navigation([live_page, backtest, data])
-    if chosen is not backtest:
+    pages = [st.Page(live.page, title="Live", url_path="live", default=True, icon=icon("Live"))]
+    for title in list(ICONS)[1:]:
+        url = title.lower()
+        pages.append(st.Page(later(url), title=title, url_path=url, icon=icon(title)))
+    chosen = st.navigation(pages)
+    if chosen.title != "Backtest":
         state.leave_backtest()
     chosen.run()
 

@@ -38,7 +38,7 @@ MOST_BARS = 200_000
 PIECE_US = 6 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
-FILES, RECORD, EXAMPLE = "Files", "Record", "Example"
+FILES, RECORD, EXAMPLE, SCANNED = "Files", "Record", "Example", "Scanner"
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "all": LONGEST_US}
 CHOSEN = "exact"
 RANGE = Choice(
@@ -86,21 +86,26 @@ class Source:
 
 def choose() -> Source | None:
     """Let the viewer choose; None, with the reason on screen, where there is nothing to test."""
+    offered = [FILES, RECORD, EXAMPLE]
+    if "tandem_scanned_pair" in st.session_state:
+        offered.append(SCANNED)
     asked = st.segmented_control(
         "Test a pair from",
-        [FILES, RECORD, EXAMPLE],
+        offered,
         default=FILES,
         key="from",
         bind=URL,
         required=True,
         help="Files: your own CSV. Record: what this desk has recorded. Example: monthly crude "
-        "oil, WTI priced in Brent, 1987 to 2020.",
+        "oil, WTI priced in Brent, 1987 to 2020. Scanner: the pair opened there.",
     )
     try:
         if asked == RECORD:
             return _from_record()
         if asked == EXAMPLE:
             return _example("The bundled example")
+        if asked == SCANNED:
+            return _scanned()
         return _from_files()
     except DataError as error:
         say.problem(str(error))
@@ -136,6 +141,20 @@ def _example(said: str) -> Source:
         f"{said}: WTI priced in Brent, crude oil, dollars a barrel, one bar a month from 1987 to "
         "2020. A bar has one price, so an order fills at the next month's."
     )
+    return source
+
+
+def _scanned() -> Source:
+    """Return the pair that was opened on the Scanner page: a title, and a column for each leg."""
+    title, prices = st.session_state["tandem_scanned_pair"]
+
+    def make() -> Source:
+        table = tables.read(prices.to_csv(float_format="%.12g").encode(), title)
+        y, x = table.instruments[:2]
+        return _paired([table], y, x, _bar_us())
+
+    source = _remembered(("scanned", title, *prices.columns), make)
+    say.note(f"From the Scanner page, {title}. A bar has one price, so an order fills at the next.")
     return source
 
 

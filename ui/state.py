@@ -139,14 +139,14 @@ class _SessionEnd:
     """Lives in a session's state and dies with it."""
 
 
-def hold_upload(size_bytes: int) -> bool:
-    """Count what this session holds until its files change or it ends; False: no room."""
+def hold_upload(size_bytes: int, page: str = "backtest") -> bool:
+    """Count what this session holds for a page until it changes or ends; False: no room."""
     uploads: Uploads = _process().uploads
-    session = session_id()
-    if size_bytes and "tandem_upload_end" not in st.session_state:
-        end = st.session_state["tandem_upload_end"] = _SessionEnd()
-        weakref.finalize(end, uploads.release, session)
-    return uploads.hold(session, size_bytes)
+    holder, kept = f"{session_id()}/{page}", f"tandem_upload_end_{page}"
+    if size_bytes and kept not in st.session_state:
+        end = st.session_state[kept] = _SessionEnd()
+        weakref.finalize(end, uploads.release, holder)
+    return uploads.hold(holder, size_bytes)
 
 
 def forget_uploads(names: Iterable[str]) -> None:
