@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import LIMIT, Floats, flag, numbers, same_index, two_legs, usable, whole
+from analytics.inputs import Floats, flag, numbers, same_index, two_legs, usable, whole
 from analytics.mackinnon import Trend
-from analytics.relation import check_trend
+from analytics.relation import SMALLEST, check_trend
 from market import DataError
 
 # Critical values at 10, 5 and 1 % for 1, 2, ... prices left without a relation that have no drift,
@@ -93,7 +93,8 @@ def johansen(prices: Any, lags: int = 1, drift: bool = False) -> Johansen:
     Raises
     ------
     DataError
-        Another shape, too few rows, or columns of which one is constant or follows from the rest.
+        Another shape, too few rows, or columns of which one is constant, moves by less than 1e-70
+        or follows exactly from the rest or from the past.
     """
     drift = flag(drift, "drift")
     same_index(prices)
@@ -101,15 +102,13 @@ def johansen(prices: Any, lags: int = 1, drift: bool = False) -> Johansen:
     lags = whole(lags, "lags", 0)
     if table.ndim != 2 or not 2 <= table.shape[1] <= 12:
         raise DataError(f"prices has shape {table.shape}; give bars by 2 to 12 prices.")
-    table = table[(np.abs(table) < LIMIT).all(axis=1)]
+    table = table[usable(*table.T)]
     least = 20 + table.shape[1] * (lags + 2)
     if len(table) < least:
         raise DataError(f"{len(table)} usable bars are too few; {least} are needed.")
-    _refuse_collinear(table)
-    # Imported here: it takes a second and 60 MB, and the live page does not use it.
-    from statsmodels.tsa.vector_ar.vecm import coint_johansen
-
-    found = coint_johansen(table, 0, lags)
+    centred, size = _in_their_own_units(table)
+    found = _by_statsmodels(centred, lags)
+    vectors = found.evec / size[:, None]
     # "At most r relations" leaves k - r prices without one.
     left = slice(table.shape[1] - 1, None, -1)
     return Johansen(
@@ -118,10 +117,45 @@ def johansen(prices: Any, lags: int = 1, drift: bool = False) -> Johansen:
         found.cvt if drift else np.array(_TRACE)[left],
         found.cvm if drift else np.array(_MAX_EIGENVALUE)[left],
         found.eig,
-        found.evec / found.evec[0],
+        vectors / vectors[0],
         lags,
         len(table) - lags - 1,
     )
+
+
+def _by_statsmodels(table: Floats, lags: int) -> Any:
+    # Imported here: it takes a second and 60 MB, and the live page does not use it.
+    from statsmodels.tsa.vector_ar.vecm import coint_johansen
+
+    try:
+        if _follow_exactly(table, lags):
+            raise DataError(_EXACT)
+        with np.errstate(all="ignore"):
+            found = coint_johansen(table, 0, lags)
+    except np.linalg.LinAlgError:
+        raise DataError(_EXACT) from None
+    if not (np.isfinite(found.lr1).all() and np.isfinite(found.evec).all()):
+        raise DataError(_EXACT)
+    return found
+
+
+def _follow_exactly(table: Floats, lags: int) -> bool:
+    """Tell whether a change, those before it and the level before are one another's combination.
+
+    A sine is: the test's statistic would be whatever rounding leaves of its regressions.
+    """
+    change, rows = np.diff(table, axis=0), len(table) - 1 - lags
+    columns = [change[k : k + rows] for k in range(lags + 1)] + [table[lags : lags + rows]]
+    parts = np.hstack(columns)
+    parts -= parts.mean(axis=0)
+    size = np.abs(parts).max(axis=0)
+    return not (size > 0.0).all() or bool(np.linalg.cond(parts / size) > 1e9)
+
+
+_EXACT = (
+    "The prices follow themselves or each other exactly, and nothing random is left to test; "
+    "give observed prices."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +199,8 @@ def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
     ------
     DataError
         Fewer than 25 usable bars (30 with a trend), for which no critical values are tabled, or
-        legs that are constant or one asset.
+        legs that are constant, move by less than 1e-70, are one asset or a straight line beside a
+        trend.
     """
     first, second = two_legs(y, x)
     check_trend(trend)
@@ -174,16 +209,12 @@ def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
     least = 30 if trend == "ct" else 25
     if len(table) < least:
         raise DataError(f"{len(table)} usable bars are too few to test; {least} are the least.")
-    _refuse_collinear(table)
+    centred, size = _in_their_own_units(table, trend)
     # Imported here: arch takes a second and the live page does not use it.
     import pandas as pd
     from arch.unitroot.cointegration import phillips_ouliaris as by_arch
 
-    # The library's rank check takes very small or large units for a missing column.
-    table /= np.abs(table - table.mean(axis=0)).max(axis=0)
-    if trend != "n":
-        table -= table.mean(axis=0)
-    frame = pd.DataFrame(table, columns=["y", "x"])
+    frame = pd.DataFrame(centred if trend != "n" else table / size, columns=["y", "x"])
     found = by_arch(frame["y"], frame[["x"]], trend=trend, test_type="Zt")
     critical = {f"{level}%": float(found.critical_values[level]) for level in (1, 5, 10)}
     return PhillipsOuliaris(
@@ -191,10 +222,26 @@ def phillips_ouliaris(y: Any, x: Any, trend: Trend = "c") -> PhillipsOuliaris:
     )
 
 
-def _refuse_collinear(table: Floats) -> None:
+_NOT_APART = (
+    "A price is constant, or a straight line beside a trend, or follows from the others; "
+    "leave it out."
+)
+
+
+def _in_their_own_units(table: Floats, trend: Trend = "c") -> tuple[Floats, Floats]:
+    """Return the columns less their means, each over its largest size then, and those sizes.
+
+    No test here depends on units, but the libraries' own arithmetic does.
+    """
     centred = table - table.mean(axis=0)
     size = np.abs(centred).max(axis=0)
     # Rounding leaves this much of a constant column.
-    moves = (size > 1e-14 * np.abs(table).max(axis=0)).all()
-    if not moves or np.linalg.cond(centred / size) > 1e7:
-        raise DataError("A price is constant or follows from the others; leave it out.")
+    if not (size > 1e-14 * np.abs(table).max(axis=0)).all():
+        raise DataError(_NOT_APART)
+    if not (size > SMALLEST).all():
+        raise DataError("A price moves by less than 1e-70; give it in larger units.")
+    centred /= size
+    straight = np.linspace(-1.0, 1.0, len(table)) if trend == "ct" else np.empty((len(table), 0))
+    if np.linalg.cond(np.column_stack([centred, straight])) > 1e7:
+        raise DataError(_NOT_APART)
+    return centred, size

@@ -82,3 +82,45 @@ def test_phillips_ouliaris_wants_as_many_bars_as_its_table(trend, least):
 def test_words_and_flags_are_words_and_flags(call, name, wrong):
     with pytest.raises(DataError, match=f"{name} is"):
         call(*pair(58, bars=60), wrong)
+
+
+def columns_no_test_can_use():
+    bar = np.arange(300)
+    y, x = pair(59, bars=300, base=100.0)
+    return {
+        "1e-300": (1e-302 * y, x, "less than 1e-70"),
+        "x 1e-300": (y, 1e-302 * x, "less than 1e-70"),
+        "denormal": (1e-320 * y, 1e-320 * x, "less than 1e-70"),
+        "sines": (np.sin(0.3 * bar), np.sin(0.5 * bar), "exactly"),
+        "a sine": (y, np.sin(0.3 * bar), "exactly"),
+        "alternating": (y, np.where(bar % 2, 1e40, 1e-40), "exactly"),
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", columns_no_test_can_use())
+def test_johansen_refuses_what_is_exact_or_too_small(name):
+    y, x, words = columns_no_test_can_use()[name]
+    with pytest.raises(DataError, match=words):
+        analytics.johansen(np.column_stack([y, x]))
+
+
+@pytest.mark.parametrize("scales", [(1e40, 1e-40), (1e-60, 1e45), (1e-9, 1.0)])
+def test_johansen_knows_no_units(scales):
+    table = np.column_stack(pair(60, bars=300, base=100.0))
+    plain, scaled = analytics.johansen(table), analytics.johansen(table * scales)
+    np.testing.assert_allclose(scaled.trace, plain.trace, rtol=1e-9)
+    np.testing.assert_allclose(scaled.max_eigenvalue, plain.max_eigenvalue, rtol=1e-9)
+    np.testing.assert_allclose(
+        scaled.vectors[1] * scales[1] / scales[0], plain.vectors[1], rtol=1e-7
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("line", [np.arange(60.0), 5.0 + 0.1 * np.arange(60.0)])
+def test_phillips_ouliaris_refuses_a_straight_line_beside_a_trend(line):
+    y = pair(61, bars=60)[0]
+    for legs in ((y, line), (line, y)):
+        with pytest.raises(DataError, match="straight line beside a trend"):
+            analytics.phillips_ouliaris(*legs, "ct")
+        assert np.isfinite(analytics.phillips_ouliaris(*legs, "c").statistic)
