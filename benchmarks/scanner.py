@@ -106,11 +106,13 @@ def timed(instruments: int, bars: int) -> dict[str, float]:
     """Time a scan, and the loop on a sample of its pairs; called in a process of its own."""
     prices = market_like(instruments, bars, seed=1, related=instruments // 50)
     scan(prices.iloc[:, :40])
-    before, spent = peak_mb(), []
+    before, spent, tested = peak_mb(), [], 0
     for _ in range(ROUNDS):
         start = time.perf_counter()
         found = scan(prices)
         spent.append(time.perf_counter() - start)
+        tested = found.tested
+        del found
     after = peak_mb()
     logs = np.log(prices).to_numpy()
     rng, loop = np.random.default_rng(0), []
@@ -122,7 +124,7 @@ def timed(instruments: int, bars: int) -> dict[str, float]:
             coint(logs[:, y], logs[:, x])
             loop.append(time.perf_counter() - start)
     return {
-        "pairs": found.tested,
+        "pairs": tested,
         "best": min(spent),
         "median": float(np.median(spent)),
         "one": float(np.median(loop)),

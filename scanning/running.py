@@ -158,7 +158,7 @@ def run_on_cluster(
                 continue
             job = next(completed)
             place = places.pop(job)
-            found[:, starts[place] : starts[place + 1]] = _answer_of(job).T
+            found[:-1, starts[place] : starts[place + 1]] = _answer_of(job).T
             done += 1
             watch.progress(done, total)
     finally:
