@@ -230,10 +230,8 @@ class PairStream:
     def provisional(self, y_price: float, x_price: float) -> Provisional:
         """Return the spread and z that these prices would give if the bar closed now."""
         hedge = self.hedge
-        y, x = (
-            (np.log(y_price), np.log(x_price)) if self.settings.log_prices else (y_price, x_price)
-        )
-        spread = float(y - (hedge.last_alpha + hedge.last_beta * x))
+        y, x = levels(np.array([y_price, x_price]), self.settings.log_prices).tolist()
+        spread = y - (hedge.last_alpha + hedge.last_beta * x)
         if isinstance(hedge, analytics.KalmanHedge) and self.settings.uses_innovation:
             return Provisional(spread, _ratio(spread, float(np.sqrt(hedge.next_innovation_var(x)))))
         return Provisional(
@@ -266,16 +264,21 @@ class PairStream:
         """Mask unusable bars with NaN and take logs where asked."""
         y = np.where(bars.usable, bars.y, np.nan)
         x = np.where(bars.usable, bars.x, np.nan)
-        return (np.log(y), np.log(x)) if self.settings.log_prices else (y, x)
+        return levels(y, self.settings.log_prices), levels(x, self.settings.log_prices)
 
     def _unscale(self, values: Floats) -> Floats:
-        return np.exp(values) if self.settings.log_prices else values
+        if not self.settings.log_prices:
+            return values
+        # Beyond this no double is left to hold the price.
+        return np.exp(values, where=values < 700.0, out=np.full(len(values), np.nan))
 
     def _score(self, hedge: analytics.Hedge, spread: Floats) -> tuple[Floats, Floats, Floats]:
         """Return mean, deviation and z of the spread."""
         if self.settings.uses_innovation:
             deviation = np.sqrt(hedge.innovation_var)
-            return np.where(np.isnan(deviation), np.nan, 0.0), deviation, spread / deviation
+            z = np.full(len(spread), np.nan)
+            np.divide(spread, deviation, where=deviation > 0.0, out=z)
+            return np.where(np.isnan(deviation), np.nan, 0.0), deviation, z
         score = self._zscore.extend(spread)
         return score.mean, score.deviation, score.z
 
@@ -300,6 +303,17 @@ class PairStream:
             funding_x=funding[1] if funding else None,
             alpha=alpha,
         )
+
+
+def levels(prices: Floats, log_prices: bool) -> Floats:
+    """Return prices as the models take them: their logs where asked, NaN where there is none.
+
+    A price of 0 or less has no log, and an infinite one is no price.
+    """
+    if not log_prices:
+        return np.where(np.isfinite(prices), prices, np.nan)
+    known = np.isfinite(prices) & (prices > 0.0)
+    return np.log(prices, where=known, out=np.full(len(prices), np.nan))
 
 
 def _ratio(surprise: float, deviation: float) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import analytics
 from market import SECOND_US
-from pair import PairSettings
+from pair import PairSettings, levels
 
 FEWEST = 50
 MOST = 2_000
@@ -51,8 +51,9 @@ def assess(
 ) -> Relation | None:
     """Test whether the pair belongs together on its last `most` bars.
 
-    Returns None while fewer than 50 usable bars exist. y is regressed on x, in that direction only
-    (trying both and keeping the better one doubles the false alarms).
+    Returns None while fewer than 50 usable bars exist (of log prices: with prices above 0). y is
+    regressed on x, in that direction only (trying both and keeping the better one doubles the false
+    alarms).
 
     Parameters
     ----------
@@ -60,10 +61,10 @@ def assess(
         Columns of `pair.COLUMNS`.
     """
     view = {name: view[name][-most:] for name in ("usable", "y", "x", "beta")}
-    usable = view["usable"]
-    if usable.sum() < FEWEST:
+    y, x = (np.where(view["usable"], view[leg], np.nan) for leg in "yx")
+    legs = [levels(leg, settings.log_prices) for leg in (y, x)]
+    if np.isfinite(legs).all(axis=0).sum() < FEWEST:
         return None
-    y, x = (np.where(usable, view[leg], np.nan) for leg in "yx")
     quality = analytics.spread_quality(
         y,
         x,
@@ -72,5 +73,4 @@ def assess(
         beta=view["beta"],
         drift_bars=settings.lookback,
     )
-    legs = (np.log(y), np.log(x)) if settings.log_prices else (y, x)
     return Relation(quality, analytics.soundness(*legs))

@@ -177,3 +177,35 @@ def test_a_spread_that_never_moves_has_no_z(pair) -> None:
     for y in (np.full(300, 1.0), 2.0 * x):
         stream = follow(pair, aligned(y, x))
         assert not np.isinf(stream.provisional(float(y[-1]), float(x[-1])).z)
+
+
+NO_PRICES = [0.0, -3.0, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "pair", ALL, ids=lambda pair: f"{pair.model}-{pair.z_kind}-{pair.log_prices}"
+)
+def test_what_is_no_price_leaves_no_infinity_behind(pair) -> None:
+    y, x = cointegrated(400, 8)
+    # Without logs a price of 0 or less, as of a spread contract, is a number like another.
+    wrong = NO_PRICES if pair.log_prices else NO_PRICES[2:]
+    y[200 : 200 + len(wrong)] = wrong
+    x[220 : 220 + len(wrong)] = wrong
+    stream = follow(pair, aligned(y, x))
+    view = stream.view()
+    places = [*range(200, 200 + len(wrong)), *range(220, 220 + len(wrong))]
+    for name in ("spread", "z", "alpha", "beta", "hedged", "mean", "deviation"):
+        assert not np.isinf(view[name]).any(), name
+    assert np.isnan(view["spread"][places]).all()
+    assert np.isfinite(view["z"][-100:]).all()
+    for price in wrong:
+        assert np.isnan(stream.provisional(price, x[-1]).z)
+        assert np.isnan(stream.provisional(y[-1], price).spread)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_hedge_beyond_all_prices_is_not_drawn() -> None:
+    stream = PairStream(replace(BASE, rules=Rules(log_prices=True)))
+    drawn = stream._unscale(np.array([np.log(60_000.0), 800.0, np.nan]))
+    np.testing.assert_allclose(drawn, [60_000.0, np.nan, np.nan])

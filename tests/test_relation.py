@@ -82,3 +82,22 @@ def test_a_pair_that_parts_is_breaking_and_one_that_holds_is_sound() -> None:
     assert sound is not None and broken is not None
     assert sound.soundness.state == "sound"
     assert broken.soundness.state == "breaking"
+
+
+@pytest.mark.filterwarnings("error")
+def test_prices_of_nought_or_less_have_no_log_and_are_left_out() -> None:
+    settings = replace(BASE, rules=Rules(log_prices=True))
+    y, x = cointegrated(500, 12)
+    clean = np.ones(500, bool)
+    clean[[100, 101, 102, 300]] = False
+    spoilt = y.copy(), x.copy()
+    spoilt[0][[100, 101, 102]] = 0.0, -5.0, np.inf
+    spoilt[1][300] = -1.0
+    relation = assess(followed(aligned(*spoilt), settings).view(), settings)
+    masked = assess(followed(aligned(y, x, usable=clean), settings).view(), settings)
+    assert relation is not None
+    assert masked is not None
+    assert relation.quality.n_obs == 496
+    assert relation.quality.test.statistic == masked.quality.test.statistic
+    assert relation.soundness.p_value == masked.soundness.p_value
+    assert assess(followed(aligned(-y, x), settings).view(), settings) is None
