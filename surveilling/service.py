@@ -207,9 +207,13 @@ class Surveillance:
         readings: list[Reading] = []
         with self._lock:
             for name, watched in self._watched.items():
+                until_us = watched.builder.closed_until_us
                 bars = watched.builder.close(now_us)
-                scores = self._score(name, watched, bars)
-                readings += bar_readings(name, scores)
+                if len(bars):
+                    readings += bar_readings(name, self._score(name, watched, bars))
+                # Once a second is often enough for all that follows.
+                if watched.builder.closed_until_us == until_us:
+                    continue
                 if watched.last_us:
                     age_s = max(
                         0.0, (watched.builder.clock_us(now_us) - watched.last_us) / SECOND_US
