@@ -20,6 +20,7 @@ from surveilling.configuration import Headless, read
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason, load, train
 from surveilling.headless import run, say, unreachable
+from surveilling.history import download_candles, download_funding
 from surveilling.liquidity import VolumeProfile, volume_profile
 from surveilling.service import Surveillance, WallRow, batch, fresh
 from surveilling.settings import WatchSettings
@@ -54,6 +55,8 @@ __all__ = [
     "WatchSettings",
     "bar_readings",
     "batch",
+    "download_candles",
+    "download_funding",
     "fresh",
     "garch_forecast",
     "load",

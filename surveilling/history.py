@@ -1,0 +1,180 @@
+"""Candles and funding rates of the past, page by page; with progress, and cut short at will."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from backfill import Client, Gate
+from config import Settings
+from feeds import rest
+from feeds.rest import Request
+from market import (
+    BAR,
+    DAY_US,
+    MINUTE_US,
+    Cancelled,
+    DataError,
+    FeedError,
+    Funding,
+    split_instrument,
+)
+
+Array = npt.NDArray[np.void]
+Progress = Callable[[float], None]
+
+MOST_DAYS = 366
+_PAGE_S = 60.0
+_FUNDING_PAGE = 1_000
+
+
+def download_candles(
+    instrument: str,
+    start_us: int,
+    end_us: int,
+    settings: Settings,
+    stop: threading.Event,
+    progress: Progress = lambda share: None,
+    client: Client | None = None,
+) -> Array:
+    """Return an instrument's one-minute bars from its venue.
+
+    Parameters
+    ----------
+    start_us, end_us : int
+        At most a year; the end excluded.
+    stop : Event
+        Ends the download.
+    progress : callable
+        Told of the share that is done, from 0 to 1, after each page.
+
+    Returns
+    -------
+    ndarray of dtype BAR
+        Ascending, without minutes in which nothing traded. `Store.put_candles` keeps it.
+
+    Raises
+    ------
+    DataError
+        The range is none, or the venue has no candles here.
+    FeedError
+        The venue did not answer; what was downloaded is lost, and it can be asked again.
+    Cancelled
+        `stop` was set.
+    """
+    first, last = _range(start_us, end_us)
+    venue_name, _ = split_instrument(instrument)
+    url = getattr(settings, f"{venue_name.replace('-', '_')}_rest_url", "")
+    venue = rest.create(venue_name, url) if url else None
+    if venue is None:
+        raise DataError(f"{venue_name} has no candles to download; record it, or name a venue.")
+    own = client or Client()
+    try:
+        gate = Gate(venue_name, venue.budget, own, venue.throttled)
+        pieces: list[Array] = []
+        page_us = venue.candles_per_page * MINUTE_US
+        for at in range(first, last, page_us):
+            until = min(at + page_us, last)
+            body = _fetch(gate, venue.candles(instrument, at, until), stop)
+            bars = venue.parse_candles(body, instrument)
+            pieces.append(bars[(bars["time_us"] >= at) & (bars["time_us"] < until)])
+            progress((until - first) / (last - first))
+        return np.concatenate(pieces) if pieces else np.empty(0, BAR)
+    finally:
+        if client is None:
+            own.close()
+
+
+def download_funding(
+    instrument: str,
+    start_us: int,
+    end_us: int,
+    settings: Settings,
+    stop: threading.Event,
+    progress: Progress = lambda share: None,
+    client: Client | None = None,
+) -> list[Funding]:
+    """Return the funding rates a Binance USD-M perpetual has charged, ascending.
+
+    Parameters, and errors, are those of `download_candles`. A rate's `next_us` is when it was
+    charged; what arrived when is not known, so `received_us` is that time, too.
+    """
+    first, last = _range(start_us, end_us)
+    venue_name, symbol = split_instrument(instrument)
+    if venue_name != "binance-usdm" or not settings.binance_usdm_rest_url:
+        raise DataError("Past funding rates can be downloaded of binance-usdm only.")
+    venue = rest.create(venue_name, settings.binance_usdm_rest_url)
+    assert venue is not None
+    own = client or Client()
+    found: dict[int, Funding] = {}
+    try:
+        gate = Gate(venue_name, venue.budget, own, venue.throttled)
+        at = first
+        while at < last:
+            query = urlencode(
+                {
+                    "symbol": symbol,
+                    "startTime": at // 1_000,
+                    "endTime": last // 1_000 - 1,
+                    "limit": _FUNDING_PAGE,
+                }
+            )
+            base = settings.binance_usdm_rest_url.rstrip("/")
+            body = _fetch(gate, Request(f"{base}/fapi/v1/fundingRate?{query}", 1), stop)
+            page = _fundings(body, instrument)
+            found.update((one.time_us, one) for one in page)
+            newest = max((one.time_us for one in page), default=last)
+            # A venue that repeats itself must not keep this going.
+            at = last if len(page) < _FUNDING_PAGE or newest < at else newest + 1
+            progress((min(at, last) - first) / (last - first))
+        return [found[key] for key in sorted(found) if first <= key < last]
+    finally:
+        if client is None:
+            own.close()
+
+
+def _range(start_us: int, end_us: int) -> tuple[int, int]:
+    first = start_us // MINUTE_US * MINUTE_US
+    last = -(-end_us // MINUTE_US) * MINUTE_US
+    if not 0 <= first < last or last - first > MOST_DAYS * DAY_US:
+        raise DataError(f"A download covers up to {MOST_DAYS} days and ends after it begins.")
+    return first, last
+
+
+def _fetch(gate: Gate, request: Request, stop: threading.Event) -> bytes:
+    if stop.is_set():
+        raise Cancelled("The download was stopped.")
+    try:
+        gate.wait_turn(request.weight, stop, _PAGE_S)
+    except FeedError:
+        if stop.is_set():
+            raise Cancelled("The download was stopped.") from None
+        raise
+    answer = gate.ask(request)
+    if answer.status != 200:
+        raise FeedError(
+            f"{gate.title} refused the history (HTTP {answer.status}); check the symbol."
+        )
+    return answer.body
+
+
+def _fundings(body: bytes, instrument: str) -> list[Funding]:
+    try:
+        rows = orjson.loads(body)
+        if not isinstance(rows, list):
+            raise TypeError
+        found = []
+        for row in rows:
+            time_us = int(row["fundingTime"]) * 1_000
+            mark = float(row.get("markPrice") or "nan")
+            found.append(
+                Funding(instrument, time_us, float(row["fundingRate"]), time_us, mark, time_us)
+            )
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        raise FeedError("The funding rates were not understood.") from None
+    return found
