@@ -53,6 +53,7 @@ def _gram(
 ) -> None:
     """Fill the cross-products of [level before, change k before for k = 1..lags, change].
 
+    The upper triangle only: along its rows the processor works on several entries at once.
     Over the rows that have `skip` earlier changes, of m changes in all. `head` holds the first
     values of u, `tail` the last ones, newest first.
     """
@@ -72,46 +73,54 @@ def _gram(
             change_edge += (head[t + 1] - head[t]) * back
             level_edge += head[t] * back
         place = last if k == 0 else k
-        g[place, 0] = level - level_edge
-        g[last, place] = products[k] - change_edge
-    for k in range(1, lags + 1):
-        for j in range(1, k + 1):
-            # Both one bar earlier than the product at (k - 1, j - 1): drop its last, add a first.
-            up = g[k - 1, j - 1] if j > 1 else g[last, k - 1] if k > 1 else g[last, last]
-            g[k, j] = (
-                up
-                + (head[skip - k + 1] - head[skip - k]) * (head[skip - j + 1] - head[skip - j])
-                - (tail[k - 1] - tail[k]) * (tail[j - 1] - tail[j])
+        g[0, place] = level - level_edge
+        g[place, last] = products[k] - change_edge
+    for j in range(1, lags + 1):
+        first = head[skip - j + 1] - head[skip - j]
+        final = tail[j - 1] - tail[j]
+        for k in range(j, lags + 1):
+            # Both one bar earlier than the product at (j - 1, k - 1): drop its last, add a first.
+            up = g[j - 1, k - 1] if j > 1 else g[k - 1, last] if k > 1 else g[last, last]
+            g[j, k] = (
+                up + (head[skip - k + 1] - head[skip - k]) * first - (tail[k - 1] - tail[k]) * final
             )
 
 
 @summing
-def _factor(g: Floats, count: int, scale: Floats, column: Floats) -> bool:
-    """Replace the lower triangle by its Cholesky factor; False where it is singular."""
+def _factor(g: Floats, count: int, scale: Floats) -> bool:
+    """Replace the upper triangle by its Cholesky factor; False where it is singular.
+
+    Row by row, four earlier rows at a time. The columns are scaled to length one first and scaled
+    back after: a level and its differences may differ by many orders of magnitude.
+    """
     for i in range(count):
         if not g[i, i] > 0.0:
             return False
         scale[i] = 1.0 / math.sqrt(g[i, i])
     for i in range(count):
-        for j in range(i + 1):
+        for j in range(i, count):
             g[i, j] *= scale[i] * scale[j]
     for j in range(count):
-        if not g[j, j] > SINGULAR:
+        row = g[j]
+        whole = j - j % 4
+        for k in range(0, whole, 4):
+            a, b, c, d = g[k], g[k + 1], g[k + 2], g[k + 3]
+            for i in range(j, count):
+                row[i] -= a[j] * a[i] + b[j] * b[i] + c[j] * c[i] + d[j] * d[i]
+        for k in range(whole, j):
+            a = g[k]
+            for i in range(j, count):
+                row[i] -= a[j] * a[i]
+        if not row[j] > SINGULAR:
             return False
-        pivot = math.sqrt(g[j, j])
-        inverse = 1.0 / pivot
-        g[j, j] = pivot
-        for i in range(j + 1, count):
-            g[i, j] *= inverse
-            column[i] = g[i, j]
-        for i in range(j + 1, count):
-            weight = column[i]
-            for k in range(j + 1, i + 1):
-                g[i, k] -= weight * column[k]
+        inverse = 1.0 / math.sqrt(row[j])
+        for i in range(j, count):
+            row[i] *= inverse
     for i in range(count):
-        size = 1.0 / scale[i]
-        for j in range(i + 1):
-            g[i, j] *= size
+        scale[i] = 1.0 / scale[i]
+    for i in range(count):
+        for j in range(i, count):
+            g[i, j] *= scale[j]
     return True
 
 
@@ -126,7 +135,7 @@ def _by_aic(g: Floats, most: int, rows: int) -> int:
         # The fewer lags where two are alike.
         if score <= best:
             best, chosen = score, k
-        total += g[last, k] * g[last, k]
+        total += g[k, last] * g[k, last]
     return chosen
 
 
@@ -136,9 +145,9 @@ def _level(g: Floats, lags: int, freedom: int, work: Floats, out: Floats) -> Non
     last = lags + 1
     damping, entry = 1.0, 0.0
     for i in range(last - 1, -1, -1):
-        value = g[last, i]
+        value = g[i, last]
         for j in range(i + 1, last):
-            value -= g[j, i] * work[j]
+            value -= g[i, j] * work[j]
         work[i] = value / g[i, i]
         if i > 0:
             damping -= work[i]
@@ -147,7 +156,7 @@ def _level(g: Floats, lags: int, freedom: int, work: Floats, out: Floats) -> Non
     for i in range(last):
         value = 1.0 if i == 0 else 0.0
         for j in range(i):
-            value -= g[i, j] * work[j]
+            value -= g[j, i] * work[j]
         work[i] = value / g[i, i]
         entry += work[i] * work[i]
     out[0] = coefficient
@@ -170,7 +179,7 @@ def _regress(
     """Run the regression with `lags` lags over all rows that have them."""
     _gram(products, head, tail, rss, m, lags, lags, g)
     freedom = m - lags - (lags + 1)
-    if freedom < 1 or not _factor(g, lags + 2, work, out[3:]):
+    if freedom < 1 or not _factor(g, lags + 2, work):
         return False
     _level(g, lags, freedom, work, out)
     return True
@@ -277,7 +286,7 @@ def _test(
     answer[LAGS] = 0.0
     answer[RSS] = rss
     _gram(products, head, tail, rss, m, most, most, g)
-    if not _factor(g, most + 2, work, out[3:]):
+    if not _factor(g, most + 2, work):
         return
     chosen = _by_aic(g, most, m - most)
     if chosen < 0 or not _regress(products, head, tail, rss, m, chosen, g, work, out):
@@ -332,7 +341,7 @@ def scan_tile(
     bars, count = y.shape[1], own_y.shape[1]
     products, u = np.empty(count), np.empty(bars)
     head, tail = np.empty(count + 1), np.empty(count + 1)
-    g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(most + 5)
+    g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(3)
     for i in range(y.shape[0]):
         for j in range(x.shape[0]):
             if wanted[i, j] == FORWARD:
@@ -486,7 +495,7 @@ def scan_one_by_one(
         most = min(most, n // 2 - 1)
         count = max(most, steps - 1) + 1
         products, head, tail = np.empty(count), np.empty(count + 1), np.empty(count + 1)
-        g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(most + 5)
+        g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(3)
         _ends(y, x, r, head, tail)
         rss = _sum_directly(y, x, r, u, products)
         _test(products, head, tail, rss, n - 1, most, steps, g, work, out, answer)
