@@ -182,16 +182,16 @@ def test_a_venue_is_listened_to_given_a_past_and_scanned(exchange: Exchange) -> 
         assert (status.state, status.instruments, status.with_history) == ("watching", 120, 120)
         assert status.next_us > now_us()
         assert set(asked) == {f"binance-usdm:S{k:03d}USDT" for k in range(count)}
-        read = watched.minutes()
-        assert read is not None
-        rows = int(np.searchsorted(read.times_us, found.at_us))
+        read = found.minutes
+        assert read.times_us[-1] == found.at_us - MINUTE_US
+        assert len(read.times_us) == bars
         alone = scan(
-            read.prices[:rows],
+            read.prices,
             ScanSettings(level=found.look.level, bar_seconds=60.0),
-            names=[name.split(":")[1] for name in read.names],
+            names=read.names,
         )
         assert found.scan.table().equals(alone.table())
-        assert ("S000USDT", "S001USDT") in found.changes.appeared
+        assert ("binance-usdm:S000USDT", "binance-usdm:S001USDT") in found.changes.appeared
         assert not found.changes.held and not found.changes.broke
         assert [past.tested for past in watched.past] == [alone.tested]
     finally:

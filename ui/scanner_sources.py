@@ -26,6 +26,7 @@ from market import (
     DataError,
     StoreError,
     now_us,
+    split_instrument,
 )
 from scanner import read_prices
 from scanning.simulated import Simulated, simulated
@@ -37,8 +38,10 @@ from ui import say
 from ui.controls import BARS
 from ui.data_actions import ONLY_OPERATOR
 from ui.links import Choice
+from ui.scanner_venue import frame, watched
 from ui.scanner_work import follow
 from ui.state import engine, hold_upload, is_operator
+from universe import Minutes
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,7 +55,7 @@ RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_
 
 FROM = Choice(
     "scan_from",
-    {"simulated": "Simulated", "file": "File", "record": "Record"},
+    {"simulated": "Simulated", "file": "File", "record": "Record", "venue": "Venue"},
     "simulated",
     "source",
 )
@@ -78,6 +81,8 @@ class Source:
     is_simulated : bool
     recorded_bar_us : int
         Bar of the record these are, 0 where they are not from the record.
+    is_watched : bool
+        Prices of a venue that is watched whole: any of its instruments can be opened on Live.
     built_in : Simulated, optional
         What is known of a simulated universe.
     """
@@ -86,6 +91,7 @@ class Source:
     prices: pd.DataFrame = field(repr=False)
     is_simulated: bool = False
     recorded_bar_us: int = 0
+    is_watched: bool = False
     built_in: Simulated | None = field(default=None, repr=False)
 
     @property
@@ -113,7 +119,8 @@ def choose() -> Source | None:
             required=True,
             help="Simulated: 60 made-up instruments of which a few pairs are known to hold. File: "
             "a CSV with a column of times and one of prices for each instrument. Record: every "
-            "instrument this desk has recorded.",
+            "instrument this desk has recorded. Venue: everything a venue trades, watched and "
+            "scanned again and again.",
         )
     )
     try:
@@ -311,8 +318,26 @@ def recorded_closes(
     return pd.DataFrame(columns, index=index).dropna(how="all")
 
 
+# A venue ------------------------------------------------------------------------------------------
+
+
+def _from_venue() -> Source | None:
+    minutes = watched()
+    if minutes is None:
+        return None
+    memory = st.session_state
+    last: tuple[Minutes, Source] | None = memory.get("tandem_scan_minutes")
+    if last is None or last[0] is not minutes:
+        venue = split_instrument(minutes.names[0])[0]
+        title = f"{len(minutes.names)} instruments of {venue}"
+        last = minutes, Source(title, frame(minutes), venue == SIMULATED_VENUE, is_watched=True)
+        memory["tandem_scan_minutes"] = last
+    return last[1]
+
+
 SOURCES: dict[str, Callable[[], Source | None]] = {
     "simulated": _from_simulation,
     "file": _from_file,
     "record": _from_record,
+    "venue": _from_venue,
 }

@@ -19,7 +19,6 @@ from market import (
     FeedError,
     TandemError,
     now_us,
-    split_instrument,
 )
 from recorder import FeedStatus, Recorder
 from scanning.result import Changes, Scan, changes
@@ -52,6 +51,8 @@ class Rescan(NamedTuple):
         Its place in the day, and the level at which it calls a pair found.
     at_us : int
         End of its last minute.
+    minutes : Minutes
+        What was scanned.
     scan : Scan
     changes : Changes
         Against the scan before; all that was found appeared where there was none.
@@ -59,6 +60,7 @@ class Rescan(NamedTuple):
 
     look: Look
     at_us: int
+    minutes: Minutes
     scan: Scan
     changes: Changes
 
@@ -202,11 +204,6 @@ class Universe:
         """Return the latest scheduled scan."""
         return self._rescan
 
-    def minutes(self) -> Minutes | None:
-        """Return what has been watched so far, up to the last full minute."""
-        board = self._board
-        return None if board is None else board.read(now_us() - round(GRACE_S * SECOND_US))
-
     # The thread -------------------------------------------------------------------------
 
     def _run(self, venue: str, stop: threading.Event) -> None:
@@ -284,16 +281,15 @@ class Universe:
                 self._text = f"The look at {_clock(end)} UTC found nothing to test: {error}"
 
     def _scan(self, board: MinuteBoard, look: Look, end_us: int, stop: threading.Event) -> None:
-        names, _, prices = board.read(end_us)
+        minutes = board.read(end_us)
         settings = ScanSettings(level=look.level, bar_seconds=60.0)
-        symbols = [split_instrument(name)[1] for name in names]
         self._scanning = True
         try:
             # One thread: the other processors are the market's and the page's.
             found = scan(
-                prices,
+                minutes.prices,
                 settings,
-                names=symbols,
+                names=minutes.names,
                 watch=Watch(is_cancelled=stop.is_set),
                 workers=1,
             )
@@ -308,7 +304,7 @@ class Universe:
         counts = (len(part) for part in changed)
         self.past.append(Past(end_us, found.tested, *counts))
         self._text = ""
-        self._rescan = Rescan(look, end_us, found, changed)
+        self._rescan = Rescan(look, end_us, minutes, found, changed)
 
 
 def _clock(time_us: int) -> str:
