@@ -12,7 +12,7 @@ from scanning.multiple import SPENDINGS, calibrated_q_values, q_values, spent
 from scanning.result import FIGURE_TEXTS, Changes, Scan, changes
 from scanning.scan import scan
 from scanning.settings import DIRECTIONS, ScanSettings
-from scanning.surrogates import Noise, calibrated, noise
+from scanning.surrogates import Noise, calibrated, noise, warm_up
 from scanning.survival import LATER_TEXTS, OutOfSample, out_of_sample, persistence
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "read_prices",
     "scan",
     "spent",
+    "warm_up",
     "with_families",
 ]
 

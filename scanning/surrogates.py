@@ -16,7 +16,7 @@ from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import calibrated_q_values, q_values
 from scanning.result import Scan
-from scanning.scan import every_pair, pairs_within
+from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
 from trading.work import UNWATCHED, Watch
@@ -194,6 +194,15 @@ def noise(
         level,
         p_values,
     )
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, every kernel a scan and its noise runs use."""
+    random = np.random.default_rng(0)
+    prices = np.exp(np.cumsum(random.normal(0.0, 0.01, (60, 4)), axis=0))
+    prices[5, 3] = np.nan
+    noise(prices, ScanSettings(fewest_bars=50), 1, workers=1)
+    scan(prices, ScanSettings(fewest_bars=50), workers=1)
 
 
 def calibrated(found: Scan, by_noise: Noise) -> Scan:

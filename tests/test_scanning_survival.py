@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import analytics
+import kernels.scan
+import kernels.universe
 from benchmarks.universes import market_like, universe
 from market import Cancelled, DataError
 from scanner import (
@@ -20,6 +22,7 @@ from scanner import (
     out_of_sample,
     persistence,
     scan,
+    warm_up,
     with_families,
 )
 from scanning.columns import columns_of
@@ -154,6 +157,13 @@ def test_noise_calibrates_and_keeps_to_groups() -> None:
     assert 0.0 <= by_noise.chance_of_any <= 1.0
     with pytest.raises(DataError, match="1,000 are the most"):
         noise(prices, runs=1_001)
+
+
+def test_warming_up_compiles_every_kernel() -> None:
+    warm_up()
+    for name in ("scan_tile", "scan_one_by_one"):
+        assert getattr(kernels.scan, name).signatures
+    assert kernels.universe.rebuild_universe.signatures
 
 
 def test_all_of_it_can_be_cancelled() -> None:
