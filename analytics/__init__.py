@@ -10,7 +10,7 @@ give an answer raise `market.DataError`; bars that cannot give one are NaN.
 
 from analytics.drift import Cusum, cusum, rolling_engle_granger
 from analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
-from analytics.kalman_filter import KalmanHedge, kalman
+from analytics.kalman_filter import KalmanHedge, KalmanStates, kalman
 from analytics.kalman_fit import KalmanFit, fit_kalman
 from analytics.kalman_smoother import SmoothedHedge, smooth_kalman
 from analytics.persistence import (
@@ -45,6 +45,7 @@ __all__ = [
     "Johansen",
     "KalmanFit",
     "KalmanHedge",
+    "KalmanStates",
     "Momentum",
     "PhillipsOuliaris",
     "RollingHuber",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from analytics.inputs import (
     Floats,
     floats,
     is_real,
+    like,
     numbers,
     positive,
     two_legs,
@@ -28,6 +30,31 @@ from market import DataError
 # The default filter forgets over prefix / MEMORIES bars: slow enough to leave a spread to trade,
 # quick enough that the prefix holds several memories to measure the innovations' variance on.
 MEMORIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KalmanStates:
+    """The hedge before and after each bar was seen, with its uncertainty, in units of the data.
+
+    Attributes
+    ----------
+    prior_alpha, prior_beta : ndarray, Series or DataFrame of shape (n_bars,)
+        Forecast of the bar's hedge from the bars before it: ``innovation = y - prior_alpha -
+        prior_beta * x``. NaN at unusable bars and in the prefix.
+    prior_cov : ndarray of shape (n_bars, 2, 2)
+        Covariance of (alpha, beta) then: ``innovation_var = [1, x] prior_cov [1, x]' + noise``.
+    alpha, beta : ndarray, Series or DataFrame of shape (n_bars,)
+        The hedge that has seen the bar, as in `Hedge`.
+    cov : ndarray of shape (n_bars, 2, 2)
+        Its covariance.
+    """
+
+    prior_alpha: Any
+    prior_beta: Any
+    prior_cov: Floats = field(repr=False)
+    alpha: Any
+    beta: Any
+    cov: Floats = field(repr=False)
 
 
 class KalmanHedge(Resumable):
@@ -144,14 +171,38 @@ class KalmanHedge(Resumable):
         y, x : array of shape (n_new,)
             Prices or log prices; a bar with NaN or infinity in either leg is skipped and gets NaN.
         """
-        y, x = two_legs(y, x)
+        return self._run(*two_legs(y, x), np.empty((0, 10)))
+
+    def states(self, y: Any, x: Any) -> KalmanStates:
+        """Take in new bars as `extend` does; return the state before and after each of them.
+
+        Parameters
+        ----------
+        y, x : array, Series or one-column DataFrame of shape (n_new,)
+
+        Returns
+        -------
+        KalmanStates
+            On the index of `y`, if it has one. Takes 80 bytes per bar more than `extend`.
+        """
+        first, second = two_legs(y, x)
+        kept = np.full((len(first), 10), np.nan)
+        self._run(first, second, kept)
+        prior_alpha, prior_beta, alpha, beta = (
+            like(y, np.ascontiguousarray(kept[:, place]), name)
+            for place, name in ((0, "prior_alpha"), (1, "prior_beta"), (5, "alpha"), (6, "beta"))
+        )
+        prior_cov, cov = (kept[:, [at, at + 1, at + 1, at + 2]].reshape(-1, 2, 2) for at in (2, 7))
+        return KalmanStates(prior_alpha, prior_beta, prior_cov, alpha, beta, cov)
+
+    def _run(self, y: Floats, x: Floats, states: Floats) -> Hedge:
         out = [np.full(len(y), np.nan) for _ in range(4)]
         parts = self._parts
         if self._explicit and not parts["counts"][0]:
             self._centre(y, x)
         start = 0 if parts["counts"][1] else self._gather(y, x, *out[:2])
         parts["counts"][0] += kernels.run_kalman(
-            y[start:], x[start:], parts["filter"], *(part[start:] for part in out)
+            y[start:], x[start:], parts["filter"], *(part[start:] for part in (*out, states))
         )
         return Hedge(*out)
 
@@ -229,8 +280,9 @@ def kalman(
     Returns
     -------
     Hedge
-        With innovation and innovation_var; on the index of `y` if it is a Series. ``hedge.z`` is
-        their ratio.
+        With innovation and innovation_var; on the index of `y` if it has one. ``hedge.z`` is
+        their ratio. Its alpha and beta have seen the bar; `KalmanHedge.states` gives the state
+        before and after every bar with its covariance.
     """
     model = KalmanHedge(
         prefix,

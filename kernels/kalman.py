@@ -62,6 +62,20 @@ def _update(
 
 
 @compiled
+def _write_state(
+    states: Floats, t: int, first: int, centre: float, scale: float, offset: float, factor: float,
+    level: float, slope: float, p00: float, p01: float, p11: float,
+) -> None:  # fmt: skip
+    """Write (alpha, beta), their variances and covariance (first, last, middle) in raw units."""
+    arm = centre / scale
+    states[t, first] = offset + level - slope * arm
+    states[t, first + 1] = slope / scale
+    states[t, first + 2] = factor * (p00 - arm * (2.0 * p01 - arm * p11))
+    states[t, first + 3] = factor * (p01 - arm * p11) / scale
+    states[t, first + 4] = factor * p11 / (scale * scale)
+
+
+@compiled
 def run_kalman(
     y: Floats,
     x: Floats,
@@ -70,10 +84,12 @@ def run_kalman(
     beta: Floats,
     innovation: Floats,
     innovation_var: Floats,
+    states: Floats,
 ) -> int:
     """Follow the hedge over new bars, starting from and leaving the prior of the next bar.
 
-    Returns how many of them were usable.
+    `states`, unless empty, gets a row per bar: the state before it and after it, each as
+    `_write_state` has it. Returns how many bars were usable.
 
     (The state lives in local variables: in the array it would go through memory at every bar.)
     """
@@ -85,17 +101,27 @@ def run_kalman(
     centre_gain, factor_gain = state[CENTRE_GAIN], state[FACTOR_GAIN]
     last_alpha, last_beta = state[LAST_ALPHA], state[LAST_BETA]
     per_unit = 1.0 / scale
-    taken = 0
+    taken, kept = 0, len(states) > 0
     for t in range(len(y)):
         if not (abs(y[t]) < LIMIT and abs(x[t]) < LIMIT):
             alpha[t] = beta[t] = innovation[t] = innovation_var[t] = np.nan
+            if kept:
+                states[t] = np.nan
             continue
         taken += 1
+        if kept:
+            _write_state(
+                states, t, 0, centre, scale, offset, factor, level, slope, p00, p01, p11
+            )  # fmt: skip
         away = x[t] - centre
         e, variance, level, slope, p00, p01, p11 = _update(
             y[t] - offset, away * per_unit, level, slope, p00, p01, p11, noise
         )
         innovation[t], innovation_var[t] = e, variance * factor
+        if kept:
+            _write_state(
+                states, t, 5, centre, scale, offset, factor, level, slope, p00, p01, p11
+            )  # fmt: skip
         last_beta = slope * per_unit
         last_alpha = offset + level - last_beta * centre
         alpha[t], beta[t] = last_alpha, last_beta

@@ -34,6 +34,66 @@ def test_explicit_kalman_equals_pykalman():
     np.testing.assert_allclose(hedge.beta, means[:, 1], rtol=1e-9)
 
 
+def test_the_state_before_and_after_each_bar_is_pykalmans():
+    from pykalman import KalmanFilter
+
+    y, x = pair(6, base=100.0)
+    process, cov = np.array([[1e-3, 1e-5], [1e-5, 1e-6]]), np.diag([10.0, 1.0])
+    given = {
+        "observation_var": 2.0,
+        "process_cov": process,
+        "initial_state": (1.0, 0.1),
+        "initial_cov": cov,
+    }
+    states = analytics.KalmanHedge(**given).states(y, x)
+    peer = KalmanFilter(
+        transition_matrices=np.eye(2),
+        observation_matrices=np.column_stack([np.ones(len(x)), x])[:, None, :],
+        transition_covariance=process,
+        observation_covariance=2.0,
+        initial_state_mean=[1.0, 0.1],
+        initial_state_covariance=cov,
+    )
+    means, covariances = peer.filter(y)
+    np.testing.assert_allclose(states.alpha, means[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(states.beta, means[:, 1], rtol=1e-9)
+    np.testing.assert_allclose(states.cov, covariances, rtol=1e-7)
+    np.testing.assert_allclose(states.prior_alpha[1:], means[:-1, 0], rtol=1e-9)
+    np.testing.assert_allclose(states.prior_beta[1:], means[:-1, 1], rtol=1e-9)
+    np.testing.assert_allclose(states.prior_cov[1:], covariances[:-1] + process, rtol=1e-7)
+    np.testing.assert_allclose(states.prior_cov[0], cov, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("memory", [None, 50.0])
+def test_the_prior_state_forecasts_the_bar_and_states_change_nothing(memory):
+    y, x = (pd.Series(column) for column in pair(7, base=100.0))
+    y[[60, 61]] = np.nan
+    model, other = (analytics.KalmanHedge(40, variance_memory=memory) for _ in range(2))
+    hedge, states = model.extend(y, x), other.states(y, x)
+    for key, value in model.state().items():
+        np.testing.assert_array_equal(value, other.state()[key])
+    assert states.alpha.index.equals(y.index)
+    known = np.isfinite(hedge.innovation)
+    assert np.array_equal(np.isfinite(states.prior_beta), known)
+    assert np.array_equal(np.isfinite(states.cov).all(axis=(1, 2)), known)
+    np.testing.assert_allclose(
+        (y - states.prior_alpha - states.prior_beta * x)[known], hedge.innovation[known],
+        rtol=1e-9, atol=1e-9,
+    )  # fmt: skip
+    np.testing.assert_allclose(states.beta[known], hedge.beta[known], rtol=1e-12)
+    np.testing.assert_allclose(states.alpha[known], hedge.alpha[known], rtol=1e-9)
+    row = np.column_stack([np.ones(len(x)), x])
+    for prior, after, u, total in zip(
+        states.prior_cov[known], states.cov[known], row[known], hedge.innovation_var[known],
+        strict=True,
+    ):  # fmt: skip
+        # The update takes away the gain's share: what is left of the forecast's variance is noise.
+        noise = total - u @ prior @ u
+        assert noise > 0.0
+        gain = prior @ u / total
+        np.testing.assert_allclose(after, prior - np.outer(gain, gain) * total, rtol=1e-4)
+
+
 def test_default_kalman_is_a_textbook_filter_with_a_moving_centre():
     # The centre's moves are a known transition matrix; pykalman takes one per bar.
     from pykalman import KalmanFilter
