@@ -60,6 +60,7 @@ DEFAULT_RULES = (
     Rule("Unusual bar", "anomaly", "above", 1.0, 0.9),
     Rule("Legs apart", "divergence", "beyond", 0.5, severity="critical"),
     Rule("Liquidity shock", "liquidity_shock", "above", 1.5, 0.5, severity="critical"),
+    Rule("No trades", "trade_age", "above", 60.0, 10.0),
     Rule("Pair beyond entry", "pair_entry", "above", 0.0, -0.2, severity="info"),
     Rule("Pair at its stop", "pair_stop", "above", 0.0, -0.2, severity="critical"),
     Rule("Relation broken", "pair_broken", "above", 0.5, 0.5, severity="critical"),

@@ -196,17 +196,19 @@ class Surveillance:
                 readings += trade_readings(name, scores)
         return readings
 
-    def close(self, now_us: int) -> list[Reading]:
+    def close(self, now: int | Callable[[str], int]) -> list[Reading]:
         """Close the bars whose time is over, score them, train what is due; returns readings.
 
         Parameters
         ----------
-        now_us : int
-            This machine's time, taken before the trades observed so far were collected.
+        now : int or callable
+            The time, or what gives it for an instrument where venues differ (a replay), taken
+            before the trades observed so far were collected.
         """
         readings: list[Reading] = []
         with self._lock:
             for name, watched in self._watched.items():
+                now_us = now(name) if callable(now) else now
                 until_us = watched.builder.closed_until_us
                 bars = watched.builder.close(now_us)
                 if len(bars):
@@ -259,10 +261,13 @@ class Surveillance:
 
     # What the screen shows ---------------------------------------------------------------
 
-    def wall(self, now_us: int) -> list[WallRow]:
-        """Return a row per instrument, in the order they were added."""
+    def wall(self, now: int | Callable[[str], int]) -> list[WallRow]:
+        """Return a row per instrument, in the order they were added; `now` as in `close`."""
         with self._lock:
-            return [self._row(name, one, now_us) for name, one in self._watched.items()]
+            return [
+                self._row(name, one, now(name) if callable(now) else now)
+                for name, one in self._watched.items()
+            ]
 
     def scores(self, instrument: str) -> Array:
         """Return the last scored bars, rows of `surveillance.BAR_SCORE`; raises DataError."""

@@ -406,6 +406,19 @@ def test_the_wall_says_what_was_last_seen() -> None:
     assert surveillance.wall(0) == []
 
 
+def test_an_instrument_that_falls_silent_is_read_second_by_second() -> None:
+    surveillance, _ = batch(TRADES, SMALL)
+    last = TRADES[-1]
+    ages = []
+    for step in range(1, 200):
+        now_us = last.received_us + step * SECOND_US // 4
+        readings = surveillance.close(lambda name, now_us=now_us: now_us)
+        ages += [one.value for one in readings if one.measure == "trade_age"]
+    assert 48 <= len(ages) <= 51
+    assert ages == sorted(ages)
+    assert ages[-1] == pytest.approx(49.5, abs=1.0)
+
+
 def test_only_what_is_about_now_is_told() -> None:
     _, readings = batch(TRADES, SMALL)
     now_us = TRADES[-1].time_us
