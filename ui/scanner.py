@@ -19,7 +19,7 @@ from ui.controls import URL
 from ui.links import Choice, check_number, say_doubts
 from ui.scanner_sources import Source, choose
 from ui.scanner_study import Asked, Study
-from ui.scanner_work import follow
+from ui.scanner_work import follow, is_leaving
 from ui.state import engine, is_operator
 
 TABS = {
@@ -58,6 +58,8 @@ _STUDY = "tandem_scan"
 
 def page() -> None:
     """Draw the page."""
+    if is_leaving():
+        return
     st.subheader("Which pairs hold together, and how many would luck alone give?")
     source = choose()
     say_doubts()
@@ -66,8 +68,6 @@ def page() -> None:
     if source is None or asked is None:
         return
     study = _study(source, asked)
-    if source.is_simulated:
-        say.warning("SIMULATED: these prices are made up by Tandem, not taken from trading.")
     if not _scanned(study):
         return
     _head(study)
@@ -80,6 +80,7 @@ def page() -> None:
                     show(study)
                 except DataError as error:
                     say.problem(str(error))
+    _left_out(study)
 
 
 # What is asked --------------------------------------------------------------------------
@@ -228,11 +229,14 @@ def _head(study: Study) -> None:
     found, source, by = study.found, study.source, study.by
     first, last = int(source.times[0]), int(source.times[-1])
     step = int(pd.Series(source.times).diff().median()) if len(source.times) > 1 else 0
-    st.text(
-        f"{source.title}: {len(found.names):,} of {len(source.prices.columns):,} instruments, "
-        f"{found.bars:,} bars of {tables.interval_text(step)}, {f.day_clock(first)} to "
-        f"{f.day_clock(last)} UTC"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if source.is_simulated:
+            st.badge("SIMULATED", icon=":material/science:", color="orange")
+        st.text(
+            f"{source.title}: {len(found.names):,} of {len(source.prices.columns):,} instruments "
+            f"tested, {found.bars:,} bars of {tables.interval_text(step)}, {f.day_minute(first)} "
+            f"to {f.day_minute(last)} {f.day_clock(last)[:4]} UTC"
+        )
     level = words.rate(found.settings.level)
     noise = study.noise
     with st.container(horizontal=True):
@@ -255,7 +259,6 @@ def _head(study: Study) -> None:
         known = source.built_in
         say.note(words.known_sentence(known.pairs, known.broken, found.pairs(study.findings)))
     _pending(study)
-    _left_out(study)
 
 
 def _on_noise(study: Study) -> None:

@@ -72,8 +72,8 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
         [None if k > len(STEPS) - 1 else int(k) for k in row]
         for row in np.minimum(steps, len(STEPS)).tolist()
     ]
-    canvas = Canvas(version, [min(max(9 * side, 320), 640)])
-    canvas.values("v", cells.ravel()[:1], 0)
+    canvas = Canvas(version, [min(max(11 * side, 320), 680)])
+    canvas.values("v", np.zeros(1), 0)
     canvas.traces.append(
         {
             "type": "heatmap",

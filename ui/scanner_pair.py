@@ -14,36 +14,48 @@ from ui.components import chart
 from ui.controls import BARS
 from ui.scanner_charts import pair_chart
 from ui.scanner_study import Study
+from ui.scanner_work import leave_for
 from ui.state import engine
 
 _BAR_NAMES = {seconds * SECOND_US: name for name, seconds in BARS.items()}
 
 
+def head(study: Study, pair: int, text: str) -> None:
+    """Name the opened pair, and offer the way to the pages that go on with it."""
+    y, x = _legs(study, pair)
+    called = f"{study.source.called(y)} priced in {study.source.called(x)}"
+    left, live, back = st.columns([5, 1.2, 1.2], vertical_alignment="center")
+    with left:
+        st.markdown(f"**{say.escaped(called)}**")
+    is_asked_live = live.button(
+        "Open on Live",
+        key="scan_live",
+        icon=":material/monitoring:",
+        width="stretch",
+        disabled=not _is_live(study, y, x),
+        help="Where both legs come from a venue that this desk can record.",
+    )
+    is_asked_back = back.button(
+        "Backtest it", key="scan_backtest", icon=":material/history:", width="stretch"
+    )
+    say.note(text)
+    if is_asked_live:
+        _open_live(y, x)
+    if is_asked_back:
+        _open_backtest(study, y, x)
+
+
 def show(study: Study, pair: int) -> None:
-    """Show one pair."""
-    found, source = study.found, study.source
-    y, x = (found.names[codes[pair]] for codes in (found.y, found.x))
-    figures = {name: float(column[pair]) for name, column in found.figures.items()}
-    with st.container(border=True):
-        head, live, back = st.columns([5, 1.3, 1.5], vertical_alignment="center")
-        with head:
-            st.markdown(f"**{say.escaped(f'{source.called(y)} priced in {source.called(x)}')}**")
-        with live:
-            if _is_live(study, y, x) and st.button(
-                "Open on Live", key="scan_live", icon=":material/monitoring:", width="stretch"
-            ):
-                _open_live(y, x)
-        with back:
-            if st.button(
-                "Test in Backtest",
-                key="scan_backtest",
-                icon=":material/history:",
-                type="primary",
-                width="stretch",
-            ):
-                _open_backtest(study, y, x)
-        say.note(sentence(figures, study.asked.settings.log_prices))
-        _picture(study, pair, (source.called(y), source.called(x)))
+    """Show one pair's picture and figures."""
+    y, x = _legs(study, pair)
+    figures = {name: float(column[pair]) for name, column in study.found.figures.items()}
+    _picture(study, pair, (study.source.called(y), study.source.called(x)))
+    say.note(sentence(figures, study.asked.settings.log_prices))
+
+
+def _legs(study: Study, pair: int) -> tuple[str, str]:
+    found = study.found
+    return found.names[found.y[pair]], found.names[found.x[pair]]
 
 
 def sentence(figures: dict[str, float], log_prices: bool) -> str:
@@ -85,7 +97,7 @@ def _picture(study: Study, pair: int, names: tuple[str, str]) -> None:
 
 def _is_live(study: Study, y: str, x: str) -> bool:
     """Tell whether the live page can show both legs."""
-    if not study.source.recorded_bar_us:
+    if not (study.source.recorded_bar_us or study.source.is_watched):
         return False
     venues = {split_instrument(leg)[0] for leg in (y, x)}
     return not (SIMULATED_VENUE in venues and engine().ingest.choice().venue != SIMULATED_VENUE)
@@ -95,7 +107,7 @@ def _open_live(y: str, x: str) -> None:
     venue = split_instrument(y)[0]
     st.session_state["venue"] = venue
     st.session_state["tandem_chosen"] = y, x
-    st.switch_page(st.Page(_nothing, title="Live", url_path="live", default=True))
+    leave_for("Live")
 
 
 def _open_backtest(study: Study, y: str, x: str) -> None:
@@ -117,12 +129,8 @@ def _open_backtest(study: Study, y: str, x: str) -> None:
     else:
         memory["tandem_scanned_pair"] = source.title, source.prices[[y, x]]
         memory["from"] = "Scanner"
-    st.switch_page(st.Page(_nothing, title="Backtest", url_path="backtest"))
+    leave_for("Backtest")
 
 
 def _clock(time_us: int) -> datetime:
     return datetime.fromtimestamp(time_us // MINUTE_US * 60, UTC).replace(tzinfo=None)
-
-
-def _nothing() -> None:
-    """Stand for a page that is known by its address."""

@@ -15,7 +15,7 @@ from ui import say
 from ui.controls import URL
 from ui.links import Choice, check_number
 from ui.scanner_export import offer
-from ui.scanner_pair import show
+from ui.scanner_pair import head, show
 from ui.scanner_study import Study
 from ui.scanner_words import plural, rate
 
@@ -42,9 +42,9 @@ SHOWS = Choice("scan_show", {"all": "All pairs", "found": "Findings"}, "all", "p
 
 # Title, format, and what the tooltip says where FIGURE_TEXTS does not.
 COLUMNS: dict[str, tuple[str, str, str]] = {
-    "q_value": ("q", "%.3g", ""),
-    "q_value_noise": ("q by noise", "%.3g", "q-value calibrated by the noise runs"),
-    "p_value": ("p", "%.3g", ""),
+    "q_value": ("q", "%.2g", ""),
+    "q_value_noise": ("q by noise", "%.2g", "q-value calibrated by the noise runs"),
+    "p_value": ("p", "%.2g", ""),
     "half_life": ("half-life", "%.1f", ""),
     "break_even_z": ("break-even z", "%.2f", ""),
     "r_squared": ("R\u00b2", "%.3f", ""),
@@ -60,7 +60,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "statistic": ("t", "%.2f", ""),
     "lags": ("lags", "%d", ""),
     "bars": ("bars", "%,d", ""),
-    "q_value_any": ("q, any dependence", "%.3g", ""),
+    "q_value_any": ("q, any dependence", "%.2g", ""),
 }
 
 
@@ -117,12 +117,13 @@ def pairs(study: Study) -> None:
     places = ranked(found, kept, order)[:MOST_ROWS]
     if not len(places):
         st.info("No pair passes these filters. Loosen one, or search for something else.")
-    else:
-        _count(len(kept), found.tested)
-        _table(study, places)
-    pair = _opened(study)
-    if pair is not None:
-        show(study, pair)
+        return
+    bar = st.container()
+    _table(study, places)
+    pair = _opened(study, int(places[0]))
+    with bar:
+        head(study, pair, _count(len(kept), found.tested))
+    show(study, pair)
     offer(study)
 
 
@@ -135,11 +136,11 @@ def ranked(found: Scan, places: npt.NDArray[np.int64], order: str) -> npt.NDArra
     return places[np.argsort(keys, kind="stable")]
 
 
-def _count(kept: int, tested: int) -> None:
-    text = f"{plural(kept, 'pair')} of {tested:,}"
+def _count(kept: int, tested: int) -> str:
+    text = f"{kept:,} of {plural(tested, 'pair')}"
     if kept > MOST_ROWS:
-        text += f"; the first {MOST_ROWS:,} are listed, the file has all {tested:,}"
-    say.note(f"{text}. Click a pair to open it; a column's title sorts what is listed.")
+        text += f", the first {MOST_ROWS:,} listed"
+    return f"{text}. Click one to open it; a column's title sorts."
 
 
 # Filters --------------------------------------------------------------------------------
@@ -231,8 +232,8 @@ def _config(level: float) -> dict[str, Any]:
     text = st.column_config.TextColumn
     config: dict[str, Any] = {
         "": text(width=28, help=f"\u25cf: a finding at {rate(level)} false discovery", pinned=True),
-        "Y": text(width=130, help="the leg that is priced", pinned=True),
-        "X": text(width=130, help="the hedge", pinned=True),
+        "Y": text(help="the leg that is priced", pinned=True),
+        "X": text(help="the hedge", pinned=True),
         "spread": st.column_config.LineChartColumn(
             width=150, help="residual of the one regression tested, over time, in its deviations"
         ),
@@ -250,7 +251,7 @@ def _table(study: Study, places: npt.NDArray[np.int64]) -> None:
     shown = st.dataframe(
         frame(study, places),
         hide_index=True,
-        height=min(38 + 35 * len(places), 460),
+        height=min(38 + 35 * len(places), 388),
         column_config=_config(study.asked.settings.level),
         key="scan_table",
         on_select="rerun",
@@ -267,8 +268,8 @@ def _table(study: Study, places: npt.NDArray[np.int64]) -> None:
             st.query_params[PAIR] = pair
 
 
-def _opened(study: Study) -> int | None:
-    """Return the pair the URL names; None where it names none of these."""
-    asked = st.query_params.get(PAIR, "")
-    y, _, x = asked.partition("|")
-    return study.place_of(y, x) if x else None
+def _opened(study: Study, first: int) -> int:
+    """Return the pair the URL names, the first one listed where it names none of these."""
+    y, _, x = st.query_params.get(PAIR, "").partition("|")
+    place = study.place_of(y, x) if x else None
+    return first if place is None else place

@@ -17,7 +17,7 @@ from ui import scanner_charts as drawn
 from ui.components import chart
 from ui.links import Choice
 from ui.scanner_study import Study
-from ui.scanner_words import families_sentence, noise_sentence, plural, rate
+from ui.scanner_words import families_sentence, noise_sentence, plural, rate, rounded
 from ui.scanner_work import result_of
 
 WINDOWS = Choice("scan_windows", {str(k): str(k) for k in (3, 5, 10, 20)}, "5", "windows")
@@ -91,7 +91,7 @@ def windows(study: Study) -> None:
     say.note(
         "A pair that is real is found again and again. Each window is a third of the bars (half of "
         "them with three windows), spread evenly, the last one ending with the table; windows that "
-        "overlap tell partly the same. Half as many bars find less: a real pair may miss some."
+        "overlap tell partly the same. Fewer bars find less: a real pair may miss some."
     )
     count = int(WINDOWS.keep(st.segmented_control("Windows", **WINDOWS.widget(), required=True)))
     done = result_of(
@@ -148,7 +148,9 @@ def later_bars(study: Study) -> None:
         )
         return
     chance = (
-        "" if np.isnan(done.control) else f"; of pairs that were not found {done.control:.0%} do"
+        ""
+        if np.isnan(done.control)
+        else f"; of pairs that were not found {rounded(done.control)} do"
     )
     say.note(
         f"Of {plural(count, 'finding')} on the first {done.cut:,} bars {done.confirmed:,} "
@@ -228,7 +230,7 @@ def noise(study: Study) -> None:
         },
     )  # fmt: skip
     say.note(
-        f"In {done.chance_of_any:.0%} of the runs Benjamini and Hochberg's rule found something."
+        f"Benjamini\u2013Hochberg found something in {rounded(done.chance_of_any)} of the runs."
     )
     chart(drawn.noise_chart(found, done, f"{id(study.first)}/{id(done)}"), key="scan-noise")
 

@@ -20,6 +20,11 @@ def rate(level: float) -> str:
     return f"{100.0 * level:g} %"
 
 
+def rounded(share: float) -> str:
+    """Write a share as a whole percentage."""
+    return f"{100.0 * share:.0f} %"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """Write a count with its noun."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

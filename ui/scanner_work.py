@@ -15,7 +15,10 @@ from ui import format as f
 from ui import say
 from ui.state import engine, is_operator
 
-LOOK_S = 0.3
+LOOK_S = 0.5
+# How long leaving for another page waits for this one's clocks to have stopped.
+LEAVE_S = 0.6
+_FOLLOWED, _LEAVING, _ARMED = "tandem_scan_followed", "tandem_scan_leaving", "tandem_scan_armed"
 # A session's long work may take this long; whoever runs the desk has patience.
 VISITOR_S, OPERATOR_S = 120.0, 3_600.0
 
@@ -45,9 +48,13 @@ class Work:
             self.drop(name)
         return self._jobs[name][1] if name in self._jobs else None
 
+    def running(self, name: str) -> Job | None:
+        """Return the work of this name, whatever it was asked."""
+        return self._jobs[name][1] if name in self._jobs else None
+
     def done(self, name: str) -> Any | None:
         """Return what work of this name found, None where it is not done."""
-        job = self._jobs[name][1] if name in self._jobs else None
+        job = self.running(name)
         return job.result if job is not None and job.state == "done" else None
 
     def drop(self, name: str) -> None:
@@ -94,6 +101,7 @@ def _say_end(job: Job) -> None:
 
 def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
     """Show how far work is, beside everything else, and let it be cancelled."""
+    has_clock()
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
@@ -111,3 +119,53 @@ def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
             job.cancel()
 
     look()
+
+
+# Leaving --------------------------------------------------------------------------------
+
+
+def has_clock() -> None:
+    """Say that this run of the page draws something that asks for itself again and again."""
+    st.session_state[_FOLLOWED] = True
+
+
+def leave_for(title: str) -> None:
+    """Open another page; what it shows is in the session's state.
+
+    A clock of this page that ticks while Streamlit changes pages asks for a piece of this page
+    after the other has been drawn, which breaks both. Where one may tick, the change waits for a
+    run without clocks.
+    """
+    if not st.session_state.get(_FOLLOWED):
+        _switch(title)
+    st.session_state[_LEAVING] = title
+    st.session_state[_ARMED] = False
+    st.rerun()
+
+
+def is_leaving() -> bool:
+    """Go on with leaving, where that was begun; nothing else is then drawn."""
+    memory = st.session_state
+    memory[_FOLLOWED] = False
+    if _LEAVING not in memory:
+        return False
+    say.note(f"Opening {memory[_LEAVING]}")
+
+    @st.fragment(run_every=LEAVE_S)
+    def move() -> None:
+        if memory.get(_ARMED) and _LEAVING in memory:
+            _switch(memory.pop(_LEAVING))
+        memory[_ARMED] = True
+
+    move()
+    return True
+
+
+def _switch(title: str) -> None:
+    # Pages are told apart by their addresses alone.
+    is_first = title == "Live"
+    st.switch_page(st.Page(_nothing, title=title, url_path=title.lower(), default=is_first))
+
+
+def _nothing() -> None:
+    """Stand for a page that is known by its address."""
