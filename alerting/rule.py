@@ -26,6 +26,7 @@ MEASURES: dict[str, str] = {
     "trade_return_z": "return of a trade against the returns before it, in deviations",
     "bar_price_z": "price of a one-second bar against the bars before it, in deviations",
     "bar_return_z": "return of a one-second bar against the returns before it, in deviations",
+    "bar_volume_z": "log of a one-second bar's volume over its mean of 20 bars, in deviations",
     "anomaly": "Isolation Forest score of a one-second bar over its model's threshold",
     "divergence": "moves of a pair's two legs apart, in percent",
     "momentum_t": "slope of the price over its standard error",

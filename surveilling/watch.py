@@ -41,6 +41,9 @@ BAR_SCORE = np.dtype(
         ("volume", np.float64),
         ("trades", np.int64),
         *((name, np.float64) for name in _MEASURED[1:]),
+        ("volume_z", np.float64),
+        ("volume_z_mean", np.float64),
+        ("volume_z_deviation", np.float64),
         ("shock", np.int64),
         ("slope", np.float64),
         ("slope_t", np.float64),
@@ -112,6 +115,7 @@ class InstrumentWatch:
         self._slopes = [
             (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n)) for n in settings.momentum_bars
         ]
+        self._volume = RollingZ(settings.bar_window)
         self._liquidity = {name: RollingZ(settings.bar_window) for name in LIQUIDITY}
         self._scores = Rows(BAR_SCORE, max(settings.keep, settings.train_bars))
         self._trade_scores = Rows(TRADE_SCORE, settings.keep)
@@ -151,6 +155,9 @@ class InstrumentWatch:
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
+        volume = self._volume.extend(out["volume_change"])
+        out["volume_z"], out["volume_z_mean"] = volume.z, volume.mean
+        out["volume_z_deviation"] = volume.deviation
         self._judge_liquidity(out)
         self._judge_momentum(out)
         self._judge_forest(out)
@@ -301,6 +308,15 @@ def bar_readings(instrument: str, scores: Sequence[np.void] | Array) -> list[Rea
             readings.append(
                 Reading(f"bar_{name}_z", instrument, time_us, float(row[f"{name}_z"]), numbers)
             )
+        numbers = price | {
+            "volume": float(row["volume"]),
+            "volume_change": float(row["volume_change"]),
+            "mean": float(row["volume_z_mean"]),
+            "deviation": float(row["volume_z_deviation"]),
+        }
+        readings.append(
+            Reading("bar_volume_z", instrument, time_us, float(row["volume_z"]), numbers)
+        )
         if row["anomaly"] == row["anomaly"]:
             numbers = price | {name: float(row[name]) for name in FEATURES}
             numbers |= {"score": float(row["anomaly"]), "cut": float(row["anomaly_cut"])}
