@@ -228,6 +228,25 @@ def test_a_slot_is_looked_at_once(exchange: Exchange, monkeypatch: pytest.Monkey
     assert levels == pytest.approx([Schedule(5).look(START_US).level] * 2)
 
 
+def test_a_look_that_could_test_nothing_spends_nothing(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_us = START_US + 2 * MINUTE_US
+    monkeypatch.setattr("universe.watching.now_us", lambda: at_us)
+    prices = related(3, 300)
+    watched = universe(exchange, 3, lambda *_: None)
+    watched.start("binance-usdm")
+    wait_until(lambda: "Nothing could be tested" in watched.status().text, "the sentence")
+    board = watched._board
+    assert board is not None
+    for k, name in enumerate(board.names):
+        board.fill(name, candles(START_US - 250 * MINUTE_US, prices[:, k].tolist()), at_us)
+    at_us += MINUTE_US
+    found = wait_until(watched.rescan, "a scan in the same slot")
+    watched.stop()
+    assert found.look.number == 1
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -267,18 +267,22 @@ class Universe:
     def _look_again_and_again(
         self, board: MinuteBoard, history: History, stop: threading.Event
     ) -> None:
+        tried_us = 0
         while not stop.wait(CHECK_S):
             now = now_us() - round(GRACE_S * SECOND_US)
-            look = self._schedule.look(now)
-            # A slot is used once: what its look may spend is spent.
-            if look.key <= self._used or not history.is_over:
-                continue
             end = now // MINUTE_US * MINUTE_US
-            self._used = look.key
+            look = self._schedule.look(now)
+            if look.key <= self._used or end <= tried_us or not history.is_over:
+                continue
+            tried_us = end
             try:
                 self._scan(board, look, end, stop)
             except DataError as error:
-                self._text = f"The look at {_clock(end)} UTC found nothing to test: {error}"
+                # Nothing was tested, so nothing is spent: the slot may be tried again.
+                self._text = f"Nothing could be tested at {_clock(end)} UTC: {error}"
+            else:
+                # A slot is used once: what its look may spend is spent.
+                self._used = look.key
 
     def _scan(self, board: MinuteBoard, look: Look, end_us: int, stop: threading.Event) -> None:
         minutes = board.read(end_us)
