@@ -271,9 +271,9 @@ HEAD = (
     "were about one; the market's own clusters of volatility count as false. *Plain z*: a bar's",
     "return beyond 3 deviations of 300 bars. The z-score of returns finds jumps and is blind to",
     "volume, silence and, mostly, drift; its false alarms are most of what it says. The forest",
-    "adds little on a jump: one odd second moves RSI and volatility less than an agitated minute does.",
-    "It is trained again every hour on the last four, with the anomalies that were in them, and a",
-    "state of the market it has not seen yet is strange to it.",
+    "adds little on a jump: one odd second moves RSI and volatility less than an agitated minute",
+    "does. It is trained again every hour on the last four, with the anomalies that were in them,",
+    "and a state of the market it has not seen yet is strange to it.",
 )
 CALM = (
     "## False alarms",
