@@ -107,6 +107,8 @@ class Source:
 
     def called(self, name: str) -> str:
         """Return an instrument as the screen calls it."""
+        if self.is_watched:
+            return split_instrument(name)[1]
         return name.removeprefix(f"{SIMULATED_VENUE}:") if self.is_simulated else name
 
 

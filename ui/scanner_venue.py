@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import config
-from market import SIMULATED_VENUE
+from market import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say
 from ui.data_actions import ONLY_OPERATOR
@@ -116,12 +116,12 @@ def _told(rescan: Rescan) -> None:
     look, found, changed = rescan.look, rescan.scan, rescan.changes
     say.note(
         f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
-        f"pairs tested in {found.seconds:.1f} s at {look.level:.3%} false discovery, so that the "
+        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery, so that the "
         f"day's looks together cry wolf on at most 5 % of days. {len(changed.appeared)} appeared, "
         f"{len(changed.held)} held, {len(changed.broke)} broke."
     )
     rows = [
-        {"since the look before": word, "y": y, "x": x}
+        {"since the look before": word, **_symbols(y, x)}
         for word, pairs in (
             ("appeared", changed.appeared),
             ("held", changed.held),
@@ -135,6 +135,10 @@ def _told(rescan: Rescan) -> None:
         if len(rows) > MOST_SHOWN:
             say.note(f"The first {MOST_SHOWN} of {len(rows):,} are shown.")
     _past()
+
+
+def _symbols(y: str, x: str) -> dict[str, str]:
+    return {"Y": split_instrument(y)[1], "X": split_instrument(x)[1]}
 
 
 def _past() -> None:
