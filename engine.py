@@ -479,6 +479,7 @@ class Engine:
             notices += (self._unreadable,)
         if self._problem:
             notices += (self._problem,)
+        notices += self.problems()
         if self._ready.is_set() and not self._thread.is_alive():
             notices += (
                 "The models stopped because of an error in Tandem itself (see its log); "
@@ -511,6 +512,10 @@ class Engine:
             watch=tuple(self._watch_row(pair) for pair in watchlist),
             notices=notices,
         )
+
+    def problems(self) -> tuple[str, ...]:
+        """Return a sentence for each background thread that an unexpected error ended."""
+        return tuple(text for text in (*self.upkeep.problems(), self.exporter.problem) if text)
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return one-second bars of an instrument; none where the record cannot be read."""

@@ -34,6 +34,7 @@ class Lifeline:
 
         Its own words do not: they may hold what the work was given, an address with a key too.
         """
-        self.problem = self._said
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("%s (%s)\n%s", self._said, type(error).__name__, where)
+        # Last: who reads on screen that there is something in the log finds it there.
+        self.problem = self._said

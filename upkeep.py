@@ -32,10 +32,6 @@ CHECK_S = 1.0
 LISTING_S = 30.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
-_FILLING_DIED = (
-    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
-    "and what is recorded go on. Restart the app, which fills what is open, and please report it."
-)
 _LISTS_DIED = (
     "Renewing symbol lists stopped because of an error in Tandem itself (see its log); recording "
     "goes on with the lists at hand. Restart the app, and please report it."
@@ -123,8 +119,7 @@ class Upkeep:
 
     def problems(self) -> tuple[str, ...]:
         """Return a sentence for each of the threads that an unexpected error ended."""
-        filling = _FILLING_DIED if self._backfill.has_died else ""
-        return tuple(text for text in (filling, self._life.problem) if text)
+        return tuple(text for text in (self._backfill.problem, self._life.problem) if text)
 
     def progress(self) -> tuple[Progress, ...]:
         """Return how filling goes, per instrument."""

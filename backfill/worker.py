@@ -31,6 +31,7 @@ from backfill.warm import Pasts
 from config import Settings
 from feeds.rest import Listing, RestVenue
 from feeds.rest.base import is_by_id
+from lifeline import Lifeline
 from market import (
     MINUTE_US,
     SECOND_US,
@@ -54,6 +55,10 @@ _SHOWN_S = 600.0
 # Around a hole known only by its time, the rate of trades is taken from so much of the record.
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
+_DIED = (
+    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
+    "and what is recorded go on. Restart the app, which fills what is open, and please report it."
+)
 
 
 class Backfill:
@@ -89,7 +94,10 @@ class Backfill:
         self._started_us = now_us()
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+        self._life = Lifeline(_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="backfill", daemon=True
+        )
         self._lock = threading.Lock()
         self._ranks: dict[str, int] = {}
         self._filled: list[Filled] = []
@@ -148,13 +156,9 @@ class Backfill:
         return self._progress
 
     @property
-    def has_died(self) -> bool:
-        """Whether the thread ended without having been told to."""
-        return (
-            self._thread.ident is not None
-            and not self._thread.is_alive()
-            and not self._stop.is_set()
-        )
+    def problem(self) -> str:
+        """What an unexpected error that ended the thread means; empty while there was none."""
+        return self._life.problem
 
     def take_filled(self) -> list[Filled]:
         """Return what the record holds since the last call; it is committed."""
@@ -194,10 +198,9 @@ class Backfill:
             while not self._stop.is_set():
                 self._round()
             self._leave()
-        except BaseException:
+        finally:
+            # What has ended fills nothing, however it ended.
             self._progress = ()
-            log.exception("Filling ended by an error in Tandem itself; please report it")
-            raise
 
     def _round(self) -> None:
         try:

@@ -14,12 +14,16 @@ import pytest
 from exchange import Exchange, wait_until
 
 import engine as engine_module
+from backfill import Backfill
+from catalogue import Catalogue
 from config import Settings
 from desk import Desk
 from engine import Engine
+from exporting import Exporter
 from market import StoreError, Trade
 from pair import PairSettings
 from storage import HotBuffer, NullStore
+from ui import cards
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 Made = Callable[..., Engine]
@@ -57,6 +61,29 @@ def test_a_snapshot_answers_every_question(made: Made) -> None:
     assert shot.cost.total_bp > 0
     assert not shot.notices
     assert wait_until(lambda: running.look("a", PAIR).recorded > 1_000, "a record")
+
+
+def _break(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("https://api.example/?key=hunter2")
+
+
+@pytest.mark.parametrize(
+    ("thread", "method", "said"),
+    [
+        (Backfill, "_turn", "Filling holes stopped"),
+        (Catalogue, "due", "Renewing symbol lists stopped"),
+        (Exporter, "_run", "Exports stopped"),
+    ],
+)
+def test_a_background_thread_that_died_is_told_on_the_live_page(
+    made: Made, monkeypatch: pytest.MonkeyPatch, thread: type, method: str, said: str
+) -> None:
+    monkeypatch.setattr(thread, method, _break)
+    running = made()
+    shot = wait_until(lambda: (shot := running.look("a", PAIR)).notices and shot, "a notice")
+    (sentence,) = (one for one in cards.sentences(shot) if said in one)
+    assert "Restart the app" in sentence
+    assert "hunter2" not in sentence
 
 
 def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> None:

@@ -96,9 +96,8 @@ def test_symbol_lists_that_nobody_renews_are_told(
     upkeep.stop()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     upkeep = Upkeep(Settings(), store)
     upkeep.start()
@@ -110,4 +109,6 @@ def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
     upkeep.start()
     wait_until(upkeep.problems)
     assert "Filling holes stopped" in upkeep.problems()[0]
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
     upkeep.stop()

@@ -46,9 +46,8 @@ def page() -> None:
 
 
 def _overview(running: Engine) -> None:
-    for died in (*running.upkeep.problems(), running.exporter.problem):
-        if died:
-            say.problem(died)
+    for died in running.problems():
+        say.problem(died)
     health = running.store.health()
     strip = sheets.status(
         health,
