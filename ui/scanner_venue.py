@@ -116,9 +116,9 @@ def _told(rescan: Rescan) -> None:
     look, found, changed = rescan.look, rescan.scan, rescan.changes
     say.note(
         f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
-        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery, so that the "
-        f"day's looks together cry wolf on at most 5 % of days. {len(changed.appeared)} appeared, "
-        f"{len(changed.held)} held, {len(changed.broke)} broke."
+        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery, so "
+        "that the day's looks together cry wolf on at most 5 % of days. "
+        f"{len(changed.appeared)} appeared, {len(changed.held)} held, {len(changed.broke)} broke."
     )
     rows = [
         {"since the look before": word, **_symbols(y, x)}
