@@ -429,7 +429,7 @@ class Recorder:
                 f"{waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
             )
         garbled = (
-            f"{self._not_understood} of {self._messages} messages were not understood"
+            f"{self._not_understood:,} of {self._messages:,} messages were not understood"
             if self._not_understood
             else ""
         )
