@@ -1,11 +1,11 @@
 """The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
 
 from storage.buffer import HotBuffer
+from storage.entries import Document, Recordable, SignalRow
 from storage.keep import Policy
 from storage.null import ForeignRecord, NullStore
 from storage.readers import Held, Reader, Span
 from storage.store import Store, StoreHealth
-from storage.writer import Document, Recordable, SignalRow
 
 __all__ = [
     "Document",

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from market import Gap, StoreError, StoreUnusable, Trade
-from storage.writer import Candles, Entry, Replacement
+from storage.entries import Candles, Entry, Replacement
 
 _BATCH_ENTRIES = 20_000
 

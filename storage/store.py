@@ -17,21 +17,21 @@ import numpy.typing as npt
 
 from market import DataError, Gap, StoreError, StoreFull, StoreUnusable, now_us
 from storage.backlog import Backlog, Batch
-from storage.keep import Policy
-from storage.lock import WriterLock
-from storage.readers import Reader
-from storage.schema import check_file, check_inside, explain, make_folder, open_reader
-from storage.writer import (
+from storage.entries import (
     Candles,
     Document,
     Recordable,
     Replacement,
     SignalRow,
     Signals,
-    Writer,
     is_plain,
     storable,
 )
+from storage.keep import Policy
+from storage.lock import WriterLock
+from storage.readers import Reader
+from storage.schema import check_file, check_inside, explain, make_folder, open_reader
+from storage.writer import Writer
 
 log = logging.getLogger("tandem.storage")
 

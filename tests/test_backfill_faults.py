@@ -13,7 +13,7 @@ from backfill import plan as plan_module
 from backfill import worker
 from feeds.rest import RestVenue, create
 from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, Gap, now_us
-from storage.writer import Candles
+from storage.entries import Candles
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,

@@ -169,7 +169,7 @@ def test_bars_and_candles_go_later_and_never_before_their_trades(path):
 
 
 def store_candles(writer, rows):
-    from storage.writer import Candles
+    from storage.entries import Candles
 
     writer.write([Candles(NAME, rows)], {})
 
