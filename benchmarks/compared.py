@@ -356,7 +356,8 @@ TEXT = """\
 
 Written by `python -m benchmarks.compared`; the tests require the same rows to agree. *Worst difference*: the largest of any case, over
 the largest number in that case. The cases of the first rows: two independent walks, and a pair with a half-life of 10 bars, of
-30, 60, 300 and 1,000 bars. Certified data, printed runs and plain twins are in the tests besides.
+30, 60, 300 and 1,000 bars; of the last rows, whose names are those of the table of speeds: its pair at 320 and 600 bars (window 500:
+540 and 900). Certified data, printed runs and plain twins are in the tests besides.
 
 {differences}
 
