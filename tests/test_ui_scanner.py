@@ -424,7 +424,7 @@ def test_a_map_of_many_stays_small(study: Study, monkeypatch: pytest.MonkeyPatch
     drawn = scanner_charts.map_chart(study.found, "p_value", names, "1")
     trace = drawn["traces"][0]
     assert len(trace["z"]) == 20 and all(len(row) == 20 for row in trace["z"])
-    ticks = drawn["layout"]["xaxis"]["ticktext"]
+    ticks = drawn["layout"]["yaxis"]["ticktext"]
     assert not any(mark in name for name in ticks for mark in "<>$")
     # What no pair stands for is empty: the diagonal of a map of single cells.
     monkeypatch.setattr(scanner_charts, "MOST_CELLS", 150)

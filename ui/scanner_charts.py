@@ -21,7 +21,7 @@ MOST_NAMED = 70
 BINS = 40
 # From the most striking to none: what a cell's number stands for, and its colour.
 STEPS = (0.001, 0.01, 0.05, 0.2, 0.5, 1.0)
-STEP_TEXTS = ("below 0.001", "0.001 to 0.01", "0.01 to 0.05", "0.05 to 0.2", "0.2 to 0.5", "above")
+STEP_TEXTS = ("\u2264 .001", "\u2264 .01", "\u2264 .05", "\u2264 .2", "\u2264 .5", "\u2264 1")
 _OPACITIES = (1.0, 0.72, 0.5, 0.26, 0.13, 0.05)
 _COLOUR = "24,160,128"
 _REST = "142,150,166"
@@ -72,7 +72,7 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
         [None if k > len(STEPS) - 1 else int(k) for k in row]
         for row in np.minimum(steps, len(STEPS)).tolist()
     ]
-    canvas = Canvas(version, [min(max(11 * side, 320), 680)])
+    canvas = Canvas(version, [min(max(10 * side, 320), 620)])
     canvas.values("v", np.zeros(1), 0)
     canvas.traces.append(
         {
@@ -92,12 +92,17 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
             "xgap": 1 if side <= MOST_NAMED else 0,
             "ygap": 1 if side <= MOST_NAMED else 0,
             "colorbar": {
+                "orientation": "h",
                 "tickvals": list(range(len(STEPS))),
-                "ticktext": [*STEP_TEXTS[:-1], "above 0.5"],
-                "thickness": 12,
+                "ticktext": list(STEP_TEXTS),
+                "thickness": 8,
                 "outlinewidth": 0,
-                "tickfont": {"size": 11, "color": "@muted"},
-                "len": 0.7,
+                "tickfont": {"size": 10, "color": "@muted"},
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.0,
+                "yanchor": "bottom",
+                "len": 1.0,
             },
         }
     )
@@ -113,9 +118,10 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
         "range": [-0.5, side - 0.5],
         "automargin": True,
     }
-    figure["layout"]["xaxis"] = {**ticks, "anchor": "y", "tickangle": -60}
+    # Columns stand in the order of the rows: their names would only run into each other.
+    figure["layout"]["xaxis"] = {**ticks, "anchor": "y", "tickvals": [], "ticktext": []}
     figure["layout"]["yaxis"] |= {**ticks, "range": [side - 0.5, -0.5], "nticks": 0}
-    figure["layout"]["margin"] = {"l": 20, "r": 20, "t": 12, "b": 20}
+    figure["layout"]["margin"] = {"l": 20, "r": 12, "t": 44, "b": 12}
     return figure
 
 

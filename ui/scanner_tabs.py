@@ -37,7 +37,7 @@ def universe_map(study: Study) -> None:
     count = len(found.names)
     text = (
         "A cell for each pair, green where it is striking; instruments whose returns move together "
-        "stand side by side."
+        "stand side by side, columns in the order of the rows."
     )
     if count > drawn.MOST_CELLS:
         text += (
