@@ -21,6 +21,7 @@ DAY_US = 24 * HOUR_US
 BUY, SELL, UNKNOWN_SIDE = 1, -1, 0
 
 SIMULATED_VENUE = "sim"
+REPLAY_VENUE = "replay"
 
 TradeId = int | str
 

@@ -31,6 +31,7 @@ from feeds.binance import BinanceUsdm
 from feeds.coinbase import Coinbase
 from feeds.trade_rows import ARCHIVE_COLUMNS, OWN_COLUMNS, Layout, recognise, symbol_in
 from market import (
+    REPLAY_VENUE,
     DataError,
     Event,
     MessageError,
@@ -41,7 +42,6 @@ from market import (
     split_instrument,
 )
 
-VENUE = "replay"
 
 _BEAT_S = 0.05
 _BATCH = 2_000
@@ -71,7 +71,7 @@ class Replay:
     """
 
     generated: ClassVar[Literal[True]] = True
-    venue: ClassVar[str] = VENUE
+    venue: ClassVar[str] = REPLAY_VENUE
     title: ClassVar[str] = "Replay"
     begins_with_past: ClassVar[bool] = False
     charges_funding: ClassVar[bool] = True
@@ -102,16 +102,16 @@ class Replay:
 
     def instrument(self, text: str) -> str:
         """Return the recorded instrument meant by `text`: "btc" finds BTCUSDT or BTC-USD."""
-        asset, quote = read_symbol(text, VENUE)
+        asset, quote = read_symbol(text, REPLAY_VENUE)
         matches = [
             symbol
             for symbol in self.popular
-            if (parts := read_symbol(symbol, VENUE))[0] == asset and quote in ("", parts[1])
+            if (parts := read_symbol(symbol, REPLAY_VENUE))[0] == asset and quote in ("", parts[1])
         ]
         if not matches:
             recorded = ", ".join(self.popular[:8]) or "no trade that could be read"
             raise UnknownSymbol(f"The recording has no {text!r:.40}; it has {recorded}.")
-        return f"{VENUE}:{matches[0]}"
+        return f"{REPLAY_VENUE}:{matches[0]}"
 
     def clock_us(self) -> int:
         """Return what time it is in the recording; 0 before it begins."""
@@ -178,7 +178,7 @@ class Replay:
             raise DataError(f"{path.name} is a database, which cannot be played from here.")
         for trade in self._stored(path):
             symbol = split_instrument(trade.instrument)[1]
-            yield trade._replace(instrument=instrument(VENUE, symbol))
+            yield trade._replace(instrument=instrument(REPLAY_VENUE, symbol))
 
 
 def _chosen(trades: list[Trade], wanted: frozenset[str]) -> list[Event]:
@@ -212,7 +212,7 @@ def _from_frames(path: Path, file: io.BufferedReader) -> Iterator[Trade]:
             if isinstance(event, Trade):
                 found += 1
                 symbol = event.instrument.partition(":")[2]
-                yield event._replace(instrument=f"{VENUE}:{symbol}")
+                yield event._replace(instrument=f"{REPLAY_VENUE}:{symbol}")
     if not found:
         raise DataError(
             f"{path.name} has no trade in it; a line of a raw recording is "
@@ -249,7 +249,7 @@ def _from_rows(path: Path, rows: Iterator[list[str]]) -> Iterator[Trade]:
     for number, row in enumerate(rows, start=1 + layout.has_header):
         if row:
             try:
-                yield layout.trade(row, instrument(VENUE, symbol or _symbol(row, layout)))
+                yield layout.trade(row, instrument(REPLAY_VENUE, symbol or _symbol(row, layout)))
             except DataError as error:
                 raise _bad_line(path, number, error) from None
 

@@ -135,6 +135,20 @@ def test_the_simulation_is_called_simulated_and_why_it_was_chosen_is_said() -> N
     assert "simulated" in status["said"]
 
 
+@pytest.mark.parametrize(
+    ("venue", "label", "said"),
+    [("sim", "SIMULATED", "simulated"), ("replay", "REPLAY", "not of now")],
+)
+@pytest.mark.parametrize("leg", ["feed", "x_feed"])
+def test_what_is_no_market_of_now_is_never_called_live(
+    venue: str, label: str, said: str, leg: str
+) -> None:
+    shot = snapshot()
+    status = cards.status(replace(shot, **{leg: replace(shot.feed, venue=venue, title="Other")}))
+    assert status["label"] == label
+    assert said in status["said"]
+
+
 def test_a_masked_last_bar_is_stale() -> None:
     shot = snapshot()
     columns = dict(shot.view.columns)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine import LegNow, Snapshot, WatchRow
 from ingest import Choice, FeedStatus
-from market import SECOND_US, SIMULATED_VENUE
+from market import REPLAY_VENUE, SECOND_US, SIMULATED_VENUE
 from pair import PairSettings
 from relation import Relation
 from ui import format as f
@@ -32,6 +32,8 @@ STATES = {
     "ended": ("ENDED", "warn"),
     "stopped": ("STOPPED", "bad"),
 }
+# What must never look like a market as it is now.
+NOT_NOW = {SIMULATED_VENUE: "SIMULATED", REPLAY_VENUE: "REPLAY"}
 MODEL_NAMES = {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}
 
 
@@ -68,8 +70,9 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     feed, feeds = snapshot.feed, _feeds(snapshot)
     label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
     gaps = max(snapshot.gaps, sum(one.gaps for one in feeds))
-    if feed.venue == SIMULATED_VENUE and feed.state == "live":
-        label, tone = "SIMULATED", "warn"
+    not_now = next((NOT_NOW[one.venue] for one in feeds if one.venue in NOT_NOW), "")
+    if not_now and label == "LIVE":
+        label, tone = not_now, "warn"
     elif feed.state == "live" and _is_stale(snapshot):
         label, tone = "STALE", "bad"
     items = [
@@ -107,11 +110,13 @@ def _feeds(snapshot: Snapshot) -> list[FeedStatus]:
 def sentences(snapshot: Snapshot) -> list[str]:
     """Return what the user should be told: why this venue, what does not work, what to do."""
     said = []
-    simulated = snapshot.feed.venue == SIMULATED_VENUE
+    venues = {feed.venue for feed in _feeds(snapshot)}
     if snapshot.choice.reasons and snapshot.choice.venue == snapshot.feed.venue:
         said.append(" ".join(snapshot.choice.reasons))
-    if simulated:
+    if SIMULATED_VENUE in venues:
         said.append("These prices are simulated: nothing here can be traded.")
+    if REPLAY_VENUE in venues:
+        said.append("A recording is played back: these prices are not of now.")
     for feed in _feeds(snapshot):
         shown = feed.text if feed.state != "live" or feed.silent else ""
         said.append(shown)
