@@ -2,10 +2,11 @@
 
 from storage.buffer import HotBuffer
 from storage.entries import Document, Recordable, SignalRow
+from storage.health import StoreHealth
 from storage.keep import Policy
 from storage.null import ForeignRecord, NullStore
 from storage.readers import Held, Reader, Span
-from storage.store import Store, StoreHealth
+from storage.store import Store
 
 __all__ = [
     "Document",

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from market import BAR, Funding, Gap, Quote, Trade, steady_s
 from storage.entries import Document, Recordable, SignalRow
+from storage.files import check_readable, size_of
+from storage.health import StoreHealth
 from storage.lock import is_locked
 from storage.readers import GAP_STATES, Held, Reader, Span
-from storage.store import StoreHealth, check_readable, size_of
 
 # How often a record of another process is asked whether that process still has it.
 _ASK_S = 5.0

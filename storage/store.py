@@ -7,10 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +24,15 @@ from storage.entries import (
     is_plain,
     storable,
 )
+from storage.files import check_readable, move_aside, size_of
+from storage.health import State, StoreHealth, notes_of
 from storage.keep import Policy
 from storage.lock import WriterLock
 from storage.readers import Reader
-from storage.schema import check_file, check_inside, explain, make_folder, open_reader
+from storage.schema import check_file, explain, make_folder
 from storage.writer import Writer
 
 log = logging.getLogger("tandem.storage")
-
-State = Literal["recording", "paused", "closed", "reading"]
 
 STATE_BYTES = 8 * 2**20
 DOCUMENT_BYTES = 2**20
@@ -45,9 +42,6 @@ _KEEPING_S = 0.01
 _BUSY_S, _IDLE_S, _FAILED_S = 0.02, 1.0, 30.0
 _FIRST_RETRY_S = 0.25
 _LAST_RETRY_S = 5.0
-
-# Of the database, its write-ahead log and the index of that.
-_ENDS = ("", "-shm", "-wal")
 
 # The entry's fault, not the file's.
 _BAD_ENTRY = (
@@ -59,59 +53,6 @@ _BAD_ENTRY = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoreHealth:
-    """How the record is doing.
-
-    Attributes
-    ----------
-    state : {"recording", "paused", "closed", "reading"}
-    text : str
-        What happened, what still works and what to do, for the screen.
-    queued : int
-        Entries that wait for the writer.
-    written : int
-        New trades committed since the start.
-    oldest_waiting_s : float
-        How long the oldest of the waiting entries has waited.
-    bytes : int
-        Size of the file with its write-ahead log.
-    last_commit_us : int
-        This machine's time of the last commit; 0 before the first.
-    lost : int
-        Trades and candles that found no room while recording was paused; the trades' place is
-        recorded as a gap. What fills a gap is settled only where this has not grown meanwhile.
-    refused : int
-        Entries that no database could hold (not a number, out of range).
-    expired : int
-        Trades not taken because they are older than what is kept.
-    pruned : int
-        Trades removed since the start because they are older than what is kept.
-    kept : Policy
-        What is kept for how long.
-    renumbered : dict
-        By instrument, trades since the start that came under the number of an earlier one: the
-        venue began to count anew. They are recorded, under their number and time.
-    notes : tuple of str
-        What happened since the start that the user should know although recording goes on.
-    """
-
-    state: Literal["recording", "paused", "closed", "reading"]
-    text: str
-    queued: int = 0
-    written: int = 0
-    oldest_waiting_s: float = 0.0
-    bytes: int = 0
-    last_commit_us: int = 0
-    lost: int = 0
-    refused: int = 0
-    expired: int = 0
-    pruned: int = 0
-    kept: Policy = Policy()
-    renumbered: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 class Store(Reader):
@@ -202,7 +143,7 @@ class Store(Reader):
         path = Path(path)
         lock = WriterLock(path)
         try:
-            return _move_aside(path)
+            return move_aside(path)
         except OSError as error:
             raise StoreFull(
                 f"{path} cannot be moved aside ({error.strerror}). Move it by hand, or choose "
@@ -369,7 +310,7 @@ class Store(Reader):
             pruned=self._writer.keeper.pruned if self._writer else 0,
             kept=self._writer.keeper.policy if self._writer else Policy(),
             renumbered=self._writer.renumbered if self._writer else {},
-            notes=_notes(self._writer) if self._writer else (),
+            notes=notes_of(self._writer) if self._writer else (),
         )
 
     def _describe(self, waited_s: float) -> tuple[State, str]:
@@ -466,69 +407,7 @@ class Store(Reader):
         return None
 
 
-_SAVED = (
-    "The record's log was deleted while it was recorded into; what was in it is in the file. Leave "
-    "the files that end in -wal and -shm alone while Tandem runs."
-)
-
-
-def _notes(writer: Writer) -> tuple[str, ...]:
-    """Say what happened to the record although it goes on."""
-    notes = [_SAVED] if writer.saved_logs else []
-    if anew := writer.renumbered:
-        names = ", ".join(sorted(anew)[:3]) + (
-            f" and {len(anew) - 3} more" if len(anew) > 3 else ""
-        )
-        notes.append(
-            f"The venue counts its trades of {names} anew: {sum(anew.values())} came under numbers "
-            "recorded before and are kept under their number and time."
-        )
-    return tuple(notes)
-
-
 def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
     return StoreUnusable(
         f"Recording into {path} failed unexpectedly ({error!r}); please report it."
     )
-
-
-def _move_aside(path: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    for number in count():
-        extra = f"-{number}" if number else ""
-        aside = path.with_name(f"{path.stem}.aside-{stamp}{extra}{path.suffix}")
-        parts = [
-            (path.with_name(path.name + end), aside.with_name(aside.name + end)) for end in _ENDS
-        ]
-        if not any(target.exists() for _, target in parts):
-            break
-    # The log first: the file without it would be another record, the log without it is nothing.
-    for source, target in reversed(parts):
-        if source.exists() or not source.name.endswith(_ENDS[1:]):
-            source.rename(target)
-    return aside
-
-
-def check_readable(path: Path) -> None:
-    """Refuse what is no record, or cannot be read."""
-    if not check_file(path):
-        raise StoreUnusable(f"There is no record at {path}; record something first.")
-    connection = open_reader(path)
-    try:
-        check_inside(connection, path, read_only=True)
-    except sqlite3.Error as error:
-        raise explain(error, path) from error
-    finally:
-        connection.close()
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a record with its write-ahead log."""
-    total = 0
-    for part in (path, path.with_name(path.name + "-wal")):
-        try:
-            total += part.stat().st_size
-        except OSError:
-            # Not there (yet, or any more); health must be readable all the same.
-            continue
-    return total

@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_used_is_moved_aside_whole_and_a_new_record_begins
 
 
 def test_moving_aside_twice_at_once_overwrites_nothing(path, monkeypatch):
-    monkeypatch.setattr("storage.store.time.strftime", lambda *_: "20260101-000000")
+    monkeypatch.setattr("storage.files.time.strftime", lambda *_: "20260101-000000")
     moved = []
     for text in ("first", "second", "third"):
         path.write_text(text)
@@ -200,7 +200,7 @@ def test_moving_aside_twice_at_once_overwrites_nothing(path, monkeypatch):
 
 
 def test_a_log_left_without_its_file_is_never_taken_over(path, monkeypatch):
-    monkeypatch.setattr("storage.store.time.strftime", lambda *_: "20260101-000000")
+    monkeypatch.setattr("storage.files.time.strftime", lambda *_: "20260101-000000")
     other = path.with_name("tandem.aside-20260101-000000.sqlite-wal")
     other.write_text("of another")
     path.write_text("mine")

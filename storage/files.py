@@ -1,0 +1,57 @@
+"""The record's file: its size, whether it can be read, and moving it out of the way."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from itertools import count
+from pathlib import Path
+
+from market import StoreUnusable
+from storage.schema import check_file, check_inside, explain, open_reader
+
+# Of the database, its write-ahead log and the index of that.
+_ENDS = ("", "-shm", "-wal")
+
+
+def move_aside(path: Path) -> Path:
+    """Give a record with its log a new name in its folder; return where it is now."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    for number in count():
+        extra = f"-{number}" if number else ""
+        aside = path.with_name(f"{path.stem}.aside-{stamp}{extra}{path.suffix}")
+        parts = [
+            (path.with_name(path.name + end), aside.with_name(aside.name + end)) for end in _ENDS
+        ]
+        if not any(target.exists() for _, target in parts):
+            break
+    # The log first: the file without it would be another record, the log without it is nothing.
+    for source, target in reversed(parts):
+        if source.exists() or not source.name.endswith(_ENDS[1:]):
+            source.rename(target)
+    return aside
+
+
+def check_readable(path: Path) -> None:
+    """Refuse what is no record, or cannot be read."""
+    if not check_file(path):
+        raise StoreUnusable(f"There is no record at {path}; record something first.")
+    connection = open_reader(path)
+    try:
+        check_inside(connection, path, read_only=True)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    finally:
+        connection.close()
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a record with its write-ahead log."""
+    total = 0
+    for part in (path, path.with_name(path.name + "-wal")):
+        try:
+            total += part.stat().st_size
+        except OSError:
+            # Not there (yet, or any more); health must be readable all the same.
+            continue
+    return total
