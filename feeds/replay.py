@@ -42,7 +42,6 @@ from market import (
     split_instrument,
 )
 
-
 _BEAT_S = 0.05
 _BATCH = 2_000
 
