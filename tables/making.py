@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market import BAR, BUY, SELL, TRADE, UNKNOWN_SIDE
+from market import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
 from tables import grid
 from tables.checking import amount_of, once, once_by_id, traded, valid_prices, valid_trades
 from tables.model import Bars, Trades
@@ -93,9 +93,12 @@ def _bar_array(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> Bars:
         sheet.notes.append(f"In {odd:,} bars open or close lie outside low and high.")
     bars["volume"], bars["buy_volume"] = given("volume"), given("buy_volume")
     bars["notional"] = given("quote_volume")
-    bars["trades"] = np.clip(np.nan_to_num(given("trades")), 0, MOST_TRADES)
+    counts = np.nan_to_num(given("trades"))
+    bars["trades"] = np.clip(counts, 0, MOST_TRADES)
     if "last_trade" in part:
         bars["last_us"] = part["last_trade"]
+        # Of our own exports: bars that were a venue's candles stay marked as such.
+        bars["trades"][counts == CANDLE] = CANDLE
     return bars
 
 

@@ -161,6 +161,8 @@ def test_candles_of_a_venue_are_marked(
             rows = list(csv.DictReader(file))
         assert len(rows) == export.rows == 4
         assert {row["trades_count"] for row in rows} == {str(CANDLE)}
+        (bars,) = tables.read(path.read_bytes(), path.name).bars.values()
+        assert bars["trades"].tolist() == [CANDLE] * 4
     finally:
         exporter.stop()
 
