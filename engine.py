@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 import analytics
 import trading
-from backfill import Progress
+from backfill import PriceGates, Progress
 from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
@@ -158,8 +158,11 @@ class Engine:
         self.refusal: StoreError | None = None
         self.store: Store | NullStore = self._open_store()
         self.store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
-        self.ingest = Ingest(settings, self.buffer, self.store, recorded=self._last_recorded)
-        self.upkeep = Upkeep(settings, self.store)
+        gates = PriceGates()
+        self.ingest = Ingest(
+            settings, self.buffer, self.store, recorded=self._last_recorded, gates=gates
+        )
+        self.upkeep = Upkeep(settings, self.store, gates)
         self.universe = Universe(
             settings, self.upkeep.members, self.upkeep.fetch_candles, self.upkeep.is_busy
         )

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import config
-from backfill import Client, PriceDoor
+from backfill import Client, PriceGates
 from config import Settings
 from feeds import (
     BinanceSpot,
@@ -152,6 +152,8 @@ class Ingest:
         Handed to every recorder.
     timing, backoff, recorded
         As in `Recorder`.
+    gates : PriceGates, optional
+        The ways to polled venues, where others ask these too.
     """
 
     def __init__(
@@ -162,9 +164,11 @@ class Ingest:
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
+        gates: PriceGates | None = None,
     ) -> None:
         self._settings = settings
         self._recorded = recorded
+        self._gates = gates or PriceGates()
         self._buffer = buffer
         self._sink = sink
         self._timing = timing or Timing(
@@ -324,7 +328,7 @@ class Ingest:
             client = Client(connect_s=self._timing.connect_s)
             return Poller(
                 feed,
-                PriceDoor(feed, client),
+                self._gates.door(feed, client),
                 self._sink,
                 self._buffer,
                 self._timing,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import feeds.rest
-from backfill import Backfill, Client, Filled, PriceDoor, Progress
+from backfill import Backfill, Client, Filled, PriceGates, Progress
 from backfill.worker import Record
 from catalogue import Catalogue
 from config import Settings
@@ -57,10 +57,13 @@ class Upkeep:
     settings : Settings
     record : Kept
         Where what is fetched goes.
+    gates : PriceGates, optional
+        The ways to polled venues, where others ask these too.
     """
 
-    def __init__(self, settings: Settings, record: Kept) -> None:
+    def __init__(self, settings: Settings, record: Kept, gates: PriceGates | None = None) -> None:
         self._settings = settings
+        self._gates = gates or PriceGates()
         self._client = Client(connect_s=settings.connect_timeout_s)
         self._backfill = Backfill(settings, record, self._rest, self._client)
         self.catalogue = Catalogue(
@@ -155,7 +158,7 @@ class Upkeep:
         feed = create_feed(venue, self._settings)
         if not isinstance(feed, CoinGecko):
             return None
-        door = PriceDoor(feed, self._client)
+        door = self._gates.door(feed, self._client)
         return feed.parse_listing(door.fetch(feed.listing(), self._stop, LISTING_S))
 
     def _run(self) -> None:

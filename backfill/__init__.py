@@ -3,7 +3,7 @@
 from backfill.client import Answer, Client, Stopped
 from backfill.gate import Gate, Refused, Throttled
 from backfill.job import Filled, Progress
-from backfill.polling import PriceDoor
+from backfill.polling import PriceGates
 from backfill.worker import Backfill
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "Client",
     "Filled",
     "Gate",
-    "PriceDoor",
+    "PriceGates",
     "Progress",
     "Refused",
     "Stopped",

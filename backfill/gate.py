@@ -82,7 +82,7 @@ class Gate:
         self._slowed = Backoff(_FIRST_THROTTLED_S, _LAST_THROTTLED_S)
         self._insisted = Backoff(_LEAST_PAUSE_S, _LAST_THROTTLED_S)
         self._refusing = Backoff(_REFUSED_S, _LAST_REFUSED_S)
-        self._ahead_us = 0
+        self._ahead_us: int | None = None
         self.trouble: Trouble = ""
         self.problem = ""
         self.on_throttled: Callable[[str, float], None] = lambda problem, wait_s: None
@@ -106,10 +106,22 @@ class Gate:
 
     def now_us(self) -> int:
         """Return the venue's time, as its last answer told it to the second."""
-        return now_us() + self._ahead_us
+        return now_us() + (self._ahead_us or 0)
 
-    def ask(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
+    @property
+    def ahead_us(self) -> int | None:
+        """How far the venue's clock is ahead of this machine's; None before it told."""
+        return self._ahead_us
+
+    def ask(
+        self,
+        request: Request,
+        headers: Mapping[str, str] | None = None,
+        client: Client | None = None,
+    ) -> Answer:
         """Send a request that was admitted and return the answer: 2xx, or a 4xx about itself.
+
+        Another client than the gate's own may carry it: what it learns counts all the same.
 
         Raises
         ------
@@ -121,7 +133,7 @@ class Gate:
             No answer, or 5xx; a pause that doubles with each begins.
         """
         try:
-            answer = self._client.get(request.url, headers)
+            answer = (client or self._client).get(request.url, headers)
         except Stopped:
             raise
         except FeedError as error:

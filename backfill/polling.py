@@ -1,4 +1,8 @@
-"""The way to a price feed that is polled: a client and a gate that keeps its budget."""
+"""The way to a price feed that is polled: a client, and a gate that keeps the venue's budget.
+
+Prices and the list of assets are asked for by different threads, of one venue that counts them all:
+each has a client of its own, which it may close, and all go through the venue's one gate.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,23 @@ from feeds.rest import Request
 from market import FeedError, VenueRefused, now_us
 
 
+class PriceGates:
+    """One gate per polled venue, which outlasts those who ask through it. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gates: dict[str, Gate] = {}
+
+    def door(self, feed: PolledFeed, client: Client) -> PriceDoor:
+        """Return a new door through the venue's gate."""
+        with self._lock:
+            gate = self._gates.get(feed.venue)
+            if gate is None:
+                gate = Gate(feed.title, feed.budget, client, feed.throttled)
+                self._gates[feed.venue] = gate
+        return PriceDoor(feed, client, gate)
+
+
 class PriceDoor:
     """Fetches what a polled feed asks for. One thread asks; any may close.
 
@@ -20,12 +41,14 @@ class PriceDoor:
         Gives the budget and the headers, which are sent and never shown.
     client : Client
         Closed with the door.
+    gate : Gate
+        Of the venue, shared with everybody who asks it.
     """
 
-    def __init__(self, feed: PolledFeed, client: Client) -> None:
+    def __init__(self, feed: PolledFeed, client: Client, gate: Gate) -> None:
         self._feed = feed
         self._client = client
-        self._gate = Gate(feed.title, feed.budget, client, feed.throttled)
+        self._gate = gate
 
     @property
     def paused_for(self) -> float:
@@ -47,7 +70,7 @@ class PriceDoor:
             No answer in time, or one that is none.
         """
         self._gate.wait_turn(request.weight, stop, limit_s)
-        answer = self._gate.ask(request, self._feed.headers())
+        answer = self._gate.ask(request, self._feed.headers(), self._client)
         if answer.status == 401:
             raise VenueRefused(f"{self._feed.title} does not take the key in the settings", 401)
         if answer.status != 200:

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from backfill import Client, PriceDoor, gate
+from backfill import Client, PriceGates, gate
 from config import Settings
 from engine import Engine
 from feeds import CoinGecko
 from ingest import Ingest, create_feed, patience
-from market import SECOND_US, Gap, Trade, now_us, steady_s
+from market import SECOND_US, FeedError, Gap, Trade, now_us, steady_s
 from recorder import Poller, Timing
-from storage import HotBuffer
+from storage import HotBuffer, Store
 from tests.exchange import unused_url, wait_until
 from tests.test_ingest_recorder import MemorySink
+from upkeep import Upkeep
 
 BITCOIN, ETHEREUM = "coingecko:BITCOIN", "coingecko:ETHEREUM"
 KEY = "CG-hush-hush"
@@ -96,7 +97,7 @@ class Bench:
         feed = CoinGecko(url or self.stand.url, key)
         feed.stale_s = stale_s
         feed.every_s, feed.budget = every_s, feed.budget._replace(weight=10_000, spacing_s=0.0)
-        door = PriceDoor(feed, Client())
+        door = PriceGates().door(feed, Client())
         timing = Timing(refused_s=60.0)
         one = Poller(feed, door, self.sink, self.buffer, timing, **others)
         self.pollers.append(one)
@@ -337,6 +338,30 @@ def test_ingest_reads_it_like_any_other_venue(bench: Bench) -> None:
         assert ingest.status("coingecko").state == "stopped"
     finally:
         ingest.stop()
+
+
+def test_prices_and_the_list_of_assets_share_one_budget(bench: Bench, tmp_path: Path) -> None:
+    bench.stand.say(429, Retry_After="3600")
+    settings = Settings(coingecko_rest_url=bench.stand.url)
+    gates = PriceGates()
+    ingest = Ingest(settings, bench.buffer, bench.sink, gates=gates)
+    store = Store.open(tmp_path / "t.sqlite")
+    upkeep = Upkeep(settings, store, gates)
+    try:
+        ingest.watch("coingecko", ONE)
+        wait_until(lambda: "fewer requests" in ingest.status("coingecko").text)
+        with pytest.raises(FeedError, match="asked for fewer requests"):
+            upkeep.members("coingecko")
+        assert len(bench.stand.asked) == 1, "nothing is asked in a pause the venue asked for"
+        # Nor by the one who asks for prices next.
+        ingest.watch("coingecko", frozenset())
+        ingest.watch("coingecko", ONE)
+        wait_until(lambda: "fewer requests" in ingest.status("coingecko").text)
+        assert len(bench.stand.asked) == 1
+    finally:
+        ingest.stop()
+        upkeep.stop()
+        store.close()
 
 
 def test_polled_prices_are_given_more_time_and_others_are_not() -> None:
