@@ -133,7 +133,7 @@ def changes(before: Scan, now: Scan, by: By = "q_value", level: float | None = N
 # Every figure of a pair, in the order of the table, with what it says.
 FIGURE_TEXTS = {
     "statistic": "Engle and Granger's t; the more negative, the less a random walk",
-    "p_value": "for the bars there are, AIC's search for lags allowed for",
+    "p_value": "for the bars there are; AIC's search among the default lags is allowed for",
     "q_value": "least false-discovery rate that makes it a finding (Benjamini, Hochberg); nominal",
     "q_value_any": "the same for any dependence of the tests (Benjamini, Yekutieli); nominal",
     "lags": "lagged changes in the regression, chosen by AIC",

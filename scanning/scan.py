@@ -144,7 +144,8 @@ def p_values_of(found: Floats, settings: ScanSettings) -> Floats:
     """Return the p-value of every raw answer, for the bars it has."""
     statistics, bars = found[2 + STATISTIC], found[2 + BARS]
     p_values = np.full(found.shape[1], np.nan)
-    searched = settings.max_lags != 0
+    # The search was simulated among the default number of lags; elsewhere the plain p stands.
+    searched = settings.max_lags is None
     for count in np.unique(bars):
         same = bars == count
         p_values[same] = finite_ps(statistics[same], settings.trend, 2, int(count), searched)

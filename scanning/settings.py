@@ -30,7 +30,8 @@ class ScanSettings:
     trend : {"c", "n", "ct"}
         Terms beside x in the regression: a constant, nothing, a constant and a trend.
     max_lags : int, optional
-        Most lagged changes AIC may choose; by default ``12 (bars / 100)^(1/4)``.
+        Most lagged changes AIC may choose; by default ``12 (bars / 100)^(1/4)``, and only then are
+        p-values raised for the search.
     direction : {"name", "volatility", "order", "both"}
         Which leg is y, said before any statistic is seen: the first by name; the one whose returns
         vary more; the one whose column comes first. "both" tests both ways and doubles the smaller
