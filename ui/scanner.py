@@ -277,7 +277,8 @@ def _on_noise(study: Study) -> None:
 def _pending(study: Study) -> None:
     """Follow noise runs that were begun with the scan."""
     job = study.noise_job
-    if job is not None and job.is_going_on:
+    # The tab Noise has a bar of its own.
+    if job is not None and job.is_going_on and st.session_state.get("scan_tab") != "Noise":
         follow(job, "noise_head", "Scanning noise beside it", engine().jobs)
     if study.asked.by == "q_value_noise" and study.noise is None:
         say.note(

@@ -31,7 +31,7 @@ from ui.scanner_work import Work
 Floats = npt.NDArray[np.float64]
 
 # Noise runs that take about so many pair-bars are begun without being asked for.
-AT_ONCE = 5e8
+AT_ONCE = 1e9
 SPARK_POINTS = 60
 
 
