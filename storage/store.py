@@ -324,9 +324,9 @@ class Store(Reader):
             then = (
                 "Recording has stopped; restart Tandem after that."
                 if isinstance(problem, StoreUnusable)
-                else f"Recording waits with {queued} entries in memory and goes on by itself."
+                else f"Recording waits with {queued:,} entries in memory and goes on by itself."
             )
-            lost = f" {self._backlog.lost} trades found no room." if self._backlog.lost else ""
+            lost = f" {self._backlog.lost:,} trades found no room." if self._backlog.lost else ""
             return "paused", f"{problem} Live prices and signals go on. {then}{lost}"
         if waited_s > _SLOW_S + self._backlog.batch_s:
             return "recording", (

@@ -100,6 +100,7 @@ def test_a_live_page_is_complete_and_plain_data() -> None:
     assert page["status"]["label"] == "LIVE"
     assert page["status"]["said"] == ""
     assert page["status"]["right"] == "recorded 3.21 M · 124 MB"
+    assert page["status"]["right_tone"] == ""
     text = text_of(page)
     assert "48 ms" in text
     assert "312" in text
@@ -165,6 +166,7 @@ def test_a_paused_record_says_so() -> None:
     store = StoreHealth("paused", "The disk is full. Prices go on; recording waits.")
     status = cards.status(snapshot(store=store))
     assert status["right"] == "not recording"
+    assert status["right_tone"] == "bad"
     assert "disk is full" in status["said"]
 
 

@@ -99,6 +99,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         "tone": tone,
         "items": items,
         "right": _recorded(snapshot),
+        "right_tone": "" if snapshot.store.state == "recording" else "bad",
         "said": "\n".join(sentences(snapshot)),
     }
 

@@ -60,6 +60,7 @@ function strip(root, status) {
     mark(items[index], "data-testid", item.id || null);
   });
   set(root.querySelector(".right"), status.right);
+  mark(root.querySelector(".right"), "data-tone", status.right_tone || null);
   set(root.querySelector(".said"), status.said);
 }
 
