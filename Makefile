@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test slow browser lint types bench architecture clean
+.PHONY: run test slow browser lint types bench architecture strip clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
@@ -30,6 +30,9 @@ bench: $(VENV)/dev.stamp
 
 architecture:
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,720 --screenshot=architecture.png architecture.svg
+
+strip: $(VENV)/dev.stamp
+	$(BIN)/python tests/e2e/strip_states.py --output strip.png
 
 $(VENV)/run.stamp: requirements.txt
 	$(PYTHON) -m venv $(VENV)
