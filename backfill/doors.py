@@ -89,6 +89,8 @@ class Doors:
         if rest is None:
             return None
         gate = Gate(TITLES.get(venue, venue), rest.budget, self._client, rest.throttled)
+        # This machine's clock may be wrong by years.
+        rest.keep_time_by(gate.now_us)
         # A ban outlasts a restart, and asking during one makes it longer.
         until_us, problem = self._kept_pause(venue)
         if until_us > now_us():

@@ -10,7 +10,7 @@ from backfill.doors import Doors
 from backfill.job import Job
 from backfill.record import Record
 from feeds.rest.base import RestVenue
-from market import MINUTE_US, Gap, Trade, split_instrument, steady_s
+from market import HOUR_US, MINUTE_US, Gap, Trade, now_us, split_instrument, steady_s
 from storage import Span
 
 # Trades that are fetched for an instrument nobody recorded before.
@@ -21,6 +21,8 @@ _FIRST_TRADES = 1_000
 _MOST_GROWTH = 60
 # The stream of a fresh instrument should have given a trade by then.
 _PATIENCE_S = 300.0
+# A clock of this machine that is wrong by less costs no past worth asking for again.
+_WRONG_US = HOUR_US
 
 
 @dataclass(eq=False)
@@ -37,6 +39,8 @@ class WarmUp:
     left: int = WARM_TRADES
     stretch: Gap | None = None
     reached_us: int = 0
+    ahead_us: int = 0
+    is_dated: bool = False
 
     @classmethod
     def begin(cls, instrument: str, start_us: int) -> WarmUp:
@@ -158,12 +162,18 @@ class Pasts:
     def step(self) -> None:
         """Begin what was asked for, and go on with what is under way."""
         under_way = [one for one in self._warming.values() if one.left > 0]
-        if not self._asked and not under_way:
+        undated = [name for name, one in self._warming.items() if not one.is_dated]
+        if not self._asked and not under_way and not undated:
             return
         # Read before anything is taken: a record that cannot be read now may be later.
         spans = self._store.spans()
         with self._lock:
             asked, self._asked = self._asked, []
+        for name in filter(self._is_misdated, undated):
+            # It was asked for by a clock that has turned out wrong.
+            start_us = self._warming[name].start_us - self._warming.pop(name).ahead_us
+            asked.append((name, start_us))
+            under_way = [one for one in under_way if one.instrument != name]
         for name, start_us in asked:
             if name not in self._warming:
                 self._begin_warm_up(name, start_us, spans.get(name))
@@ -174,7 +184,10 @@ class Pasts:
                 warm_up.left = 0
 
     def _begin_warm_up(self, name: str, start_us: int, span: Span | None) -> None:
+        ahead_us = self._ahead_us(name, span)
+        start_us += ahead_us
         warm_up = self._warming[name] = WarmUp.begin(name, start_us)
+        warm_up.ahead_us = ahead_us
         door = self._doors.get(split_instrument(name)[0])
         if door is None or (span is not None and span.first_us <= start_us):
             warm_up.left = 0
@@ -188,6 +201,27 @@ class Pasts:
         if start_us < end_us:
             gap = Gap(name, -1, -1, start_us, end_us, "open")
             self._add(Job(gap, is_warm_up=True, no_trades="it was not recorded yet"))
+
+    def _is_misdated(self, name: str) -> bool:
+        """Tell whether the venue has meanwhile told another time than a past was asked by."""
+        warm_up = self._warming[name]
+        door = self._doors.get(split_instrument(name)[0])
+        warm_up.is_dated = door is None or door[1].ahead_us is not None
+        return warm_up.is_dated and self._ahead_us(name, None) != warm_up.ahead_us
+
+    def _ahead_us(self, name: str, span: Span | None) -> int:
+        """Return how far the venue's clock is ahead of this machine's; 0 where they agree.
+
+        As the venue's REST told; before it did, as the newest trade shows if it came just now.
+        """
+        door = self._doors.get(split_instrument(name)[0])
+        ahead_us = door[1].ahead_us if door else None
+        if ahead_us is None and span is not None:
+            last = self._store.trades(name, span.last_us, span.last_us + 1, 1)
+            if last and abs(last[0].received_us - now_us()) < _WRONG_US:
+                ahead_us = last[0].time_us - last[0].received_us
+        # To the hour, so that no second's difference is taken for a change.
+        return round((ahead_us or 0) / _WRONG_US) * _WRONG_US
 
     def _extend(self, warm_up: WarmUp, span: Span | None) -> bool:
         """Put the next stretch of an instrument's past into the table; False where it is done."""

@@ -1,11 +1,13 @@
 """Holes of a real record, filled from a stand-in exchange: the difference is in the table."""
 
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from market import FeedError, now_us
+from backfill.client import Answer
+from market import DAY_US, MINUTE_US, FeedError, Gap, now_us
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -108,3 +110,42 @@ def test_listings_come_through_the_same_gate(desk: Desk) -> None:
     with pytest.raises(FeedError, match="refuses this address"):
         desk.backfill.fetch_listing("binance-spot")
     assert len(desk.exchange.asked) == asked
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_clock_years_ahead_does_not_cost_a_fresh_instrument_its_past(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    made = desk.exchange.tapes["BTCUSDT"] = tape(3_000, minutes_ago=60.0, step_us=1_000_000)
+
+    def wrong_us() -> int:
+        return now_us() + 3_650 * DAY_US
+
+    for module in ("gate", "warm", "worker", "doors"):
+        monkeypatch.setattr(f"backfill.{module}.now_us", wrong_us)
+    if is_recorded:
+        desk.store.submit([made.trade(USDM, made.last_id)._replace(received_us=wrong_us())])
+        desk.store.flush(5.0)
+    desk.backfill.warm(USDM, wrong_us() - 60 * MINUTE_US)
+    desk.backfill.start()
+    wait_until(
+        lambda: len(desk.store.candles(USDM, made.start_us - MINUTE_US, now_us())) > 40,
+        "candles of the past",
+    )
+
+
+def test_a_venue_asked_by_how_long_ago_is_asked_by_its_own_clock(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap = Gap("bitstamp:BTCUSD", 1, 2, now_us() - 10 * MINUTE_US, now_us() - 5 * MINUTE_US, "open")
+    door = desk.backfill._doors.get("bitstamp")
+    assert door is not None
+    rest, gate = door
+    wrong_us = now_us() + 3_650 * DAY_US
+    monkeypatch.setattr("backfill.gate.now_us", lambda: wrong_us)
+    assert rest.trades(gap.instrument, gap) is None
+    date = formatdate((gap.end_us + 5 * MINUTE_US) / 1e6, usegmt=True)
+    gate._learn(Answer(200, {"date": date}, b""))
+    request = rest.trades(gap.instrument, gap)
+    assert request is not None
+    assert request.url.endswith("time=hour")

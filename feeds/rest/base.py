@@ -144,6 +144,10 @@ class RestVenue(ABC):
         self._url = url.rstrip("/")
         self._clock = clock
 
+    def keep_time_by(self, clock: Callable[[], int]) -> None:
+        """Take the time from this clock from now on: the venue's, where it is known."""
+        self._clock = clock
+
     @abstractmethod
     def trades(self, instrument: str, gap: Gap) -> Request | None:
         """Return the request for the first page of the trades in a hole.
