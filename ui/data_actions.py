@@ -162,6 +162,10 @@ def _import(running: Engine) -> None:
             "Archive", key="import_file", max_upload_size=running.settings.upload_mb
         )
     ready = bool(name) and file is not None
+    if file is not None and not name:
+        say.note(
+            "Choose the instrument; trades exported here belong to the one in the file's name."
+        )
     if st.button("Import", key="import", disabled=not ready, icon=":material/upload:"):
         _start_import(running, file, str(name))
     _follow_import(running)

@@ -80,3 +80,30 @@ def test_it_fits_a_phone(page: Page, simulated_app: App) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     widths = page.locator(".sheets tr").evaluate_all("rows => rows.map(row => row.scrollWidth)")
     assert max(widths) <= 390
+
+
+def test_trades_another_desk_exported_are_imported(
+    page: Page, simulated_app: App, tmp_path: Path
+) -> None:
+    opened(page, simulated_app)
+    page.get_by_role("radio", name="last hour").click()
+    page.get_by_role("button", name="Export", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_test_id("export").get_by_role("link").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    # As another desk would have exported them of its own instrument.
+    lines = file.read_text().replace("sim:BNBUSDT", "kraken:BNB/USD")
+    file.write_text(lines)
+    rows = len(lines.splitlines()) - 1
+    assert rows > 100
+    opened(page, simulated_app, "?action=Import")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("Choose the instrument;")).to_be_visible()
+    expect(page.get_by_role("button", name="Import", exact=True)).to_be_disabled()
+    name = page.get_by_role("combobox")
+    name.fill("kraken:BNB/USD")
+    name.press("Enter")
+    page.get_by_role("button", name="Import", exact=True).click()
+    imported = page.get_by_test_id("held").locator("tbody tr", has_text="kraken:BNB/USD")
+    expect(imported.locator("td").nth(3)).to_have_text(f"{rows:,}", timeout=60_000)
