@@ -199,10 +199,13 @@ def filling(studio: Studio) -> None:
             exchange.play(TRADES_A_SECOND, PRICES, PRICES)
             _wait_for_trades(page)
             expect(page.get_by_test_id("said")).to_be_empty(timeout=WAIT_MS)
+            exchange.pause()
+            page.wait_for_timeout(1_000)
             first = max(sent.trade_id for sent in exchange.sent if sent.symbol == "ETHUSDT") + 1
-            rest.tapes["ETHUSDT"] = Tape(first, 2 * MISSED, now_us(), 10)
+            rest.tapes["ETHUSDT"] = Tape(first, MISSED, now_us() - 500_000, 100)
             rest.hold(after=1)
             exchange.skip_ids("ETHUSDT", MISSED)
+            exchange.play(TRADES_A_SECOND, PRICES, PRICES)
             studio.shoot(page, "A gap is being filled", "LIVE", "Filling [1-9]")
             rest.release()
             expect(page.get_by_test_id("said")).to_be_empty(timeout=WAIT_MS)
@@ -264,8 +267,8 @@ def _wait_for_trades(page: Page) -> None:
 STATES: dict[str, Callable[[Studio], None]] = {
     work.__name__: work
     for work in (
-        *(connecting, good_and_cut, one_leg_stale, filling, refused),
-        *(paused, simulated, replay, foreign),
+        *(connecting, good_and_cut, one_leg_stale, refused),
+        *(paused, simulated, replay, foreign, filling),
     )
 }
 
@@ -284,10 +287,13 @@ def main() -> None:
             executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
         )
         studio = Studio(browser, asked.folder)
-        for name in asked.states or STATES:
-            STATES[name](studio)
-        studio.compose(asked.output)
-        browser.close()
+        try:
+            for name in asked.states or STATES:
+                STATES[name](studio)
+        finally:
+            # What was photographed before a state that did not come about.
+            studio.compose(asked.output)
+            browser.close()
 
 
 if __name__ == "__main__":
