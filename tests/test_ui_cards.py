@@ -150,6 +150,19 @@ def test_what_is_no_market_of_now_is_never_called_live(
     assert said in status["said"]
 
 
+def test_a_hole_that_was_filled_is_no_gap_any_more() -> None:
+    shot = snapshot()
+    shot = replace(shot, feed=replace(shot.feed, gaps=1))
+    assert _gaps(shot) == "none"
+    unrecorded = replace(shot, store=replace(shot.store, state="paused"))
+    assert _gaps(unrecorded) == "1"
+
+
+def _gaps(shot: Snapshot) -> str:
+    parts = [item["parts"] for item in cards.status(shot)["items"]]
+    return str(next(one[1][0] for one in parts if one[0][0] == "gaps "))
+
+
 def test_a_masked_last_bar_is_stale() -> None:
     shot = snapshot()
     columns = dict(shot.view.columns)

@@ -69,7 +69,9 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
     feed, feeds = snapshot.feed, _feeds(snapshot)
     label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
-    gaps = max(snapshot.gaps, sum(one.gaps for one in feeds))
+    # The feeds count every hole they found, the filled ones too: for want of a record only.
+    found = sum(one.gaps for one in feeds)
+    gaps = snapshot.gaps if snapshot.store.state == "recording" else max(snapshot.gaps, found)
     not_now = next((NOT_NOW[one.venue] for one in feeds if one.venue in NOT_NOW), "")
     if not_now and label == "LIVE":
         label, tone = not_now, "warn"

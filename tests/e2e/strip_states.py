@@ -120,13 +120,14 @@ def _strip(page: Page) -> bytes:
     assert top is not None
     bottom = below["y"] + below["height"] if below and below["height"] else top["y"] + top["height"]
     return page.screenshot(
+        # Without the menu that stands beside it.
+        style='[data-testid="stToolbar"] { visibility: hidden }',
         clip={
             "x": top["x"],
             "y": top["y"] - 4,
-            # Without the menu that stands beside it.
-            "width": top["width"] - 24,
+            "width": top["width"],
             "height": bottom - top["y"] + 8,
-        }
+        },
     )
 
 
