@@ -10,7 +10,6 @@ from market import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say
 from ui.data_actions import ONLY_OPERATOR
-from ui.scanner_work import has_clock
 from ui.state import engine, is_operator
 from universe import Minutes, Rescan, Status
 
@@ -58,7 +57,6 @@ def _controls(status: Status) -> None:
 
 def _follow(drawn_us: int) -> None:
     """Say how it goes, and draw the page anew when another scan is done."""
-    has_clock()
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:

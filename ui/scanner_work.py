@@ -17,8 +17,8 @@ from ui.state import engine, is_operator
 
 LOOK_S = 0.5
 # How long leaving for another page waits for this one's clocks to have stopped.
-LEAVE_S = 0.6
-_FOLLOWED, _LEAVING, _ARMED = "tandem_scan_followed", "tandem_scan_leaving", "tandem_scan_armed"
+LEAVE_S = 0.4
+_LEAVING, _ARMED = "tandem_scan_leaving", "tandem_scan_armed"
 # A session's long work may take this long; whoever runs the desk has patience.
 VISITOR_S, OPERATOR_S = 120.0, 3_600.0
 
@@ -101,7 +101,6 @@ def _say_end(job: Job) -> None:
 
 def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
     """Show how far work is, beside everything else, and let it be cancelled."""
-    has_clock()
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
@@ -124,20 +123,13 @@ def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
 # Leaving --------------------------------------------------------------------------------
 
 
-def has_clock() -> None:
-    """Say that this run of the page draws something that asks for itself again and again."""
-    st.session_state[_FOLLOWED] = True
-
-
 def leave_for(title: str) -> None:
     """Open another page; what it shows is in the session's state.
 
     A clock of this page that ticks while Streamlit changes pages asks for a piece of this page
-    after the other has been drawn, which breaks both. Where one may tick, the change waits for a
-    run without clocks.
+    after the other has been drawn, which breaks both; and Streamlit refuses to change pages while
+    a control is bound to the URL. So the change waits for a run without either.
     """
-    if not st.session_state.get(_FOLLOWED):
-        _switch(title)
     st.session_state[_LEAVING] = title
     st.session_state[_ARMED] = False
     st.rerun()
@@ -146,7 +138,6 @@ def leave_for(title: str) -> None:
 def is_leaving() -> bool:
     """Go on with leaving, where that was begun; nothing else is then drawn."""
     memory = st.session_state
-    memory[_FOLLOWED] = False
     if _LEAVING not in memory:
         return False
     say.note(f"Opening {memory[_LEAVING]}")

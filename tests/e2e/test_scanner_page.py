@@ -65,10 +65,30 @@ def test_a_click_opens_a_pair_and_backtests_it(page: Page, simulated_app: App) -
 
 
 def test_a_pair_is_opened_while_noise_is_scanned(page: Page, simulated_app: App) -> None:
-    page.goto(f"{simulated_app.url}/scanner?scan_noise=100&scan_pair=sim:CHIP00|sim:CHIP01")
+    # With a filter that is bound to the link, which must not keep the page.
+    link = "scan_noise=100&min_r=0.5&scan_pair=sim:CHIP00|sim:CHIP01"
+    page.goto(f"{simulated_app.url}/scanner?{link}")
     expect(page.get_by_text("Scanning noise beside it")).to_be_visible()
     page.get_by_role("button", name="Backtest it").click()
     expect(page.get_by_text("CHIP00 priced in sim:CHIP01: 3,000 bars")).to_be_visible()
+
+
+@pytest.mark.parametrize(("button", "there"), [("Open on Live", "/"), ("Backtest it", "/backtest")])
+def test_a_recorded_pair_is_opened(page: Page, simulated_app: App, button: str, there: str) -> None:
+    page.goto(simulated_app.url)
+    expect(page.locator(".tandem-chart .main-svg").first).to_be_visible(timeout=30_000)
+    page.goto(
+        f"{simulated_app.url}/scanner?scan_from=record&scan_bar=1s&scan_range=hour&scan_fewest=50"
+        "&scan_noise=0&scan_pair=sim:ETHUSDT|sim:BTCUSDT"
+    )
+    expect(page.get_by_text("BTCUSDT priced in ETHUSDT")).to_be_visible()
+    page.get_by_role("button", name=button).click()
+    expect(page).to_have_url(re.compile(rf"{there}\?"))
+    if there == "/":
+        expect(page.locator(".pulse")).to_contain_text("BTC")
+    else:
+        expect(page.get_by_text("sim:BTCUSDT priced in sim:ETHUSDT: ")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_long_work_is_cancelled(page: Page, simulated_app: App) -> None:
