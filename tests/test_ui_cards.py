@@ -349,6 +349,12 @@ def test_two_tickers_of_one_asset_are_not_ranked() -> None:
     assert "p " not in text_of(card["rows"])
 
 
+def test_a_spread_that_never_moves_has_no_break_even_in_figures() -> None:
+    shot = snapshot()
+    rows = cards.cost(replace(shot, cost=replace(shot.cost, break_even_z=7e12)))["rows"]
+    assert rows[3]["value"] == "beyond z 1,000"
+
+
 def test_the_cost_card_adds_up() -> None:
     shot = snapshot()
     card = cards.cost(shot)

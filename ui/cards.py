@@ -17,6 +17,7 @@ from ui import format as f
 Part = list[Any]
 Row = dict[str, Any]
 
+FARTHEST_Z = 1_000
 SIGNALS = {
     1: ("\u25b2 LONG SPREAD", "good"),
     -1: ("\u25bc SHORT SPREAD", "bad"),
@@ -453,6 +454,11 @@ def verdict(relation: Relation) -> str:
 # What would it cost? --------------------------------------------------------------------
 
 
+def _break_even(z: float) -> str:
+    # The spread of one asset with itself hardly moves: no move of it would pay for anything.
+    return f"beyond z {FARTHEST_Z:,}" if z > FARTHEST_Z else f"z {f.number(z)}"
+
+
 def cost(snapshot: Snapshot) -> dict[str, Any]:
     """Describe what a round trip costs, in basis points of the Y leg's value."""
     estimate = snapshot.cost
@@ -485,7 +491,7 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
         ),
         _row(
             "Break-even move",
-            f"z {f.number(estimate.break_even_z)}",
+            _break_even(estimate.break_even_z),
             total=True,
             hint="The move in z that pays for the round trip.",
         ),
