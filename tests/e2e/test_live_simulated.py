@@ -65,6 +65,15 @@ def test_zoom_and_hidden_lines_survive_new_bars(page: Page, simulated_app: App) 
     assert len(after[2]) == 1
 
 
+def test_no_button_sends_a_chart_to_another_machine(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app)
+    bar = page.locator('[data-testid="chart"] .modebar').first
+    expect(bar).to_be_attached()
+    titles = bar.locator("[data-title]").evaluate_all("all => all.map(one => one.dataset.title)")
+    assert titles
+    assert not [title for title in titles if "Share" in title or "cloud" in title.lower()]
+
+
 def test_prices_move_without_a_reload(page: Page, simulated_app: App) -> None:
     opened(page, simulated_app)
     price = page.get_by_test_id("price-y")

@@ -80,7 +80,7 @@ async function draw(root) {
       const traces = fill(data.traces, palette, data.columns);
       if (root.clientWidth < 640) narrow(layout, traces);
       layout.font = { ...layout.font, family: getComputedStyle(root).fontFamily };
-      await Plotly.react(root.querySelector(".figure"), traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] });
+      await Plotly.react(root.querySelector(".figure"), traces, layout, CONFIG);
       root.dataset.version = data.version;
       root.dataset.mode = mode;
     }
@@ -92,6 +92,15 @@ async function draw(root) {
     root.drawing = false;
   }
 }
+
+// No button may send a chart to another machine.
+const CONFIG = {
+  displaylogo: false,
+  responsive: true,
+  showSendToCloud: false,
+  plotlyServerURL: "",
+  modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage", "sendChartToCloud"],
+};
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".tandem-chart");
