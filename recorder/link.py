@@ -43,10 +43,12 @@ class Link:
 
     def open(self) -> None:
         """Connect and subscribe."""
+        # Before the venue can have begun to count: a renewal may be early, never late.
+        began = self._recorder.clock()
         self._wire.open(self.route.url, self._recorder.timing.connect_s)
         for frame in self.route.frames:
             self._wire.send(frame)
-        self._opened = self._recorder.clock()
+        self._opened = began
         self.renew_at = self._opened + self.route.renew_s
         now = steady_s()
         self._ping_at = now + self._recorder.timing.ping_s
