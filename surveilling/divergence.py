@@ -48,6 +48,7 @@ class Divergence:
         self._waiting: dict[str, dict[int, float]] = {y: {}, x: {}}
         self._until = {y: 0, x: 0}
         self._next = 0
+        self._traded = -math.inf
         self._now = {y: math.nan, x: math.nan}
         self._past = {y: np.full(within_s, math.nan), x: np.full(within_s, math.nan)}
 
@@ -64,11 +65,15 @@ class Divergence:
             waiting[time_us // SECOND_US] = close
         self._until[instrument] = max(self._until[instrument], closed_until_us // SECOND_US)
         until = min(self._until.values())
-        first = min((min(one) for one in self._waiting.values() if one), default=until)
-        # Before both have a price nothing is to be said, and a hole of hours is passed over.
-        self._next = max(self._next, first)
         found = []
         while self._next < until:
+            # Once nothing has come for as long as moves look back, all of them are 0: the rest
+            # of a hole, be it of hours, says nothing and changes nothing.
+            if self._next > self._traded + self._within:
+                ahead = (min(one) for one in self._waiting.values() if one)
+                self._next = max(self._next, min(ahead, default=until))
+                if self._next >= until:
+                    break
             apart = self._second(self._next)
             if apart is not None:
                 found.append(apart)
@@ -80,8 +85,9 @@ class Divergence:
         moves = {}
         for name in (self.y, self.x):
             price = self._waiting[name].pop(second, math.nan)
-            if price > 0.0:
+            if 0.0 < price < 1e50:
                 self._now[name] = price
+                self._traded = second
             before = self._past[name][slot]
             self._past[name][slot] = self._now[name]
             moves[name] = 100.0 * (self._now[name] / before - 1.0) if before > 0.0 else math.nan

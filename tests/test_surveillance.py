@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feeds.simulated_market import SimulatedMarket
@@ -63,6 +63,7 @@ BOTH = sorted(TRADES + OTHERS, key=lambda trade: trade.received_us)
 
 
 @settings(max_examples=8, deadline=None)
+@example([422, 323, 743, 1734, 198, 130, 485, 1796])
 @given(st.lists(st.integers(0, len(BOTH)), max_size=25))
 def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:
     whole, readings = batch(BOTH, SMALL, [("sim:ETHUSDT", "sim:BTCUSDT")])
@@ -273,6 +274,35 @@ def test_a_leg_that_falls_silent_is_carried_forward() -> None:
     found = pair.add("sim:Y", bars_of(np.r_[np.full(20, 50.0), np.full(20, 51.0)]), end)
     assert max(one.percent for one in found) == pytest.approx(2.0)
     assert found[-1].x == 20.0
+
+
+@pytest.mark.parametrize("hole", [1, 59, 60, 61, 62, 500])
+def test_seconds_without_a_trade_are_the_same_however_they_come(hole: int) -> None:
+    close = walk(300, 3)
+    kept = np.r_[0:100, 100 + hole : 100 + hole + 200]
+    y, x = bars_of(close), bars_of(walk(300, 4))
+    y["time_us"] = x["time_us"] = BASE_US + kept * SECOND_US
+    x = np.delete(x, slice(150, 170))
+    end = BASE_US + (kept[-1] + 1) * SECOND_US
+    whole, pieces = Divergence("sim:Y", "sim:X"), Divergence("sim:Y", "sim:X")
+    expected = whole.add("sim:Y", y, end) + whole.add("sim:X", x, end)
+    found = []
+    for until in range(BASE_US, end + 1, SECOND_US):
+        for name, bars in (("sim:Y", y), ("sim:X", x)):
+            now = (bars["time_us"] < until) & (bars["time_us"] >= until - SECOND_US)
+            found += pieces.add(name, bars[now], until)
+    assert found == expected
+    # The last 60 s after a trade are said, and the rest of a longer hole is not.
+    assert len(found) == 240 + min(hole, 60)
+
+
+def test_a_hole_of_years_takes_no_time() -> None:
+    pair = Divergence("sim:Y", "sim:X")
+    bars = bars_of(np.full(2, 50.0))
+    bars["time_us"][1] += 10**15
+    end = int(bars["time_us"][1]) + SECOND_US
+    found = pair.add("sim:Y", bars, end) + pair.add("sim:X", bars, end)
+    assert len(found) == 2
 
 
 def test_a_pair_of_one_instrument_is_refused() -> None:
