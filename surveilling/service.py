@@ -19,7 +19,7 @@ from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason
 from surveilling.settings import WatchSettings
 from surveilling.volatility import Forecast, garch_forecast
-from surveilling.watch import InstrumentWatch, bar_readings, trade_readings
+from surveilling.watch import InstrumentWatch, Momentum, bar_readings, trade_readings
 
 log = logging.getLogger("tandem.surveillance")
 
@@ -147,6 +147,12 @@ class Surveillance:
                 if instrument not in (pair.y, pair.x)
             }
 
+    def keep_pairs(self, scopes: Iterable[str]) -> None:
+        """Forget all pairs but these (as ``Y~X``); their legs are watched on."""
+        kept = set(scopes)
+        with self._lock:
+            self._pairs = {scope: pair for scope, pair in self._pairs.items() if scope in kept}
+
     def instruments(self) -> tuple[str, ...]:
         """Return what is watched."""
         with self._lock:
@@ -160,13 +166,15 @@ class Surveillance:
     def warm(self, instrument: str, bars: Array) -> Array:
         """Take an instrument's recorded one-second bars before its first trade; returns scores.
 
-        Its windows are then full, and its model trained, when the first trade comes. No readings:
-        nobody is told of the past.
+        Its windows are then full when the first trade comes, and its model trained, or with an
+        executor on its way. No readings: nobody is told of the past.
         """
         with self._lock:
             watched = self._watched[instrument]
             scores = watched.watch.bars(bars)
-            if watched.watch.is_training_due:
+            if self._executor is not None:
+                self._train_aside(instrument, watched)
+            elif watched.watch.is_training_due:
                 self._adopt(instrument, watched, watched.watch.train())
             return scores
 
@@ -276,6 +284,10 @@ class Surveillance:
     def trade_scores(self, instrument: str) -> Array:
         """Return the last scored trades, rows of `surveillance.TRADE_SCORE`; raises DataError."""
         return self._found(instrument).watch.trade_scores
+
+    def momentum(self, instrument: str) -> tuple[Momentum, ...]:
+        """Return where the price points by horizon, the shortest first; raises DataError."""
+        return self._found(instrument).watch.momentum()
 
     def model(self, instrument: str) -> Forest | None:
         """Return the model in force; raises DataError."""
