@@ -19,11 +19,14 @@ class Rows:
     kind : dtype
     keep : int
         Rows a view holds at most.
+    spare : int, optional
+        Rows of memory beyond those; the kept ones are copied each time they are used up. As many
+        again by default.
     """
 
-    def __init__(self, kind: npt.DTypeLike, keep: int) -> None:
+    def __init__(self, kind: npt.DTypeLike, keep: int, spare: int | None = None) -> None:
         self._keep = keep
-        self._array = np.empty(2 * keep, kind)
+        self._array = np.empty(keep + max(1, keep if spare is None else spare), kind)
         self._stop = 0
 
     def __len__(self) -> int:
@@ -34,6 +37,7 @@ class Rows:
         rows = rows[-self._keep :]
         if self._stop + len(rows) > len(self._array):
             kept = self.view()
+            kept = kept[max(0, len(kept) + len(rows) - len(self._array)) :]
             self._array = np.empty_like(self._array)
             self._array[: len(kept)] = kept
             self._stop = len(kept)

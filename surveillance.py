@@ -32,6 +32,7 @@ from surveilling.watch import (
     MOMENTUM_LIMIT,
     TRADE_SCORE,
     InstrumentWatch,
+    Momentum,
     bar_readings,
     trade_readings,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Forest",
     "Headless",
     "InstrumentWatch",
+    "Momentum",
     "Reason",
     "Surveillance",
     "VolumeProfile",

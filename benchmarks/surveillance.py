@@ -133,14 +133,14 @@ def recorded(settings: WatchSettings, rules) -> list[str]:
             f"| Binance {symbol.upper()}, 2024-08-08: alerts in {seconds} s, not per day | "
             f"{seconds / 3_600:.2f} | {' | '.join(map(str, counts))} |"
         )
-    found, readings = batch(trades["btcusdt"] + trades["ethusdt"], settings)
+    together = trades["btcusdt"] + trades["ethusdt"]
+    _, readings = batch(together, settings)
     rule = Rule("t", "trade_return_z", "beyond", 3.0, 2.0, cooldown_s=10.0)
     alerts = Judge([rule]).observe(readings, 0)
-    count = sum(len(found.trade_scores(name)) for name in found.instruments())
     lines += [
         "",
         "Trade by trade in the same recording, 300 trades back, |z of return| > 3, at most one per "
-        f"10 s and instrument: {len(alerts)} alerts in {count:,} trades.",
+        f"10 s and instrument: {len(alerts)} alerts in {len(together):,} trades.",
     ]
     return lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,9 @@ TRADE_SCORE = np.dtype(
 FEATURES = ("rsi", "volatility", "volume_change", "imbalance", "intensity")
 LIQUIDITY = ("amihud", "kyle", "roll", "intensity", "imbalance")
 _MEASURED = ("return_", *FEATURES, "amihud", "kyle", "roll", "ewma")
-# `shock` counts the measures of liquidity that are far out; `reason` is a place in FEATURES or -1.
+# `shock` counts the measures of liquidity that are far out; `slope` and `slope_t` are of the
+# longest horizon, which `slope_bars` says; `momentum` is 1 or -1 where every horizon points that
+# way; `reason` is a place in FEATURES or -1; `model` is the version of the model, as ASCII.
 BAR_SCORE = np.dtype(
     [
         *TRADE_SCORE.descr,
@@ -45,6 +48,7 @@ BAR_SCORE = np.dtype(
         ("volume_z_mean", np.float64),
         ("volume_z_deviation", np.float64),
         ("shock", np.int64),
+        ("slope_bars", np.int32),
         ("slope", np.float64),
         ("slope_t", np.float64),
         ("momentum", np.int8),
@@ -52,13 +56,35 @@ BAR_SCORE = np.dtype(
         ("anomaly_cut", np.float64),
         ("reason", np.int8),
         ("reason_deviations", np.float64),
-        ("model", "U16"),
+        ("model", "S14"),
     ]
 )
 SHOCK_Z = 3.0
 # On a random walk the slope's t grows with the root of the window (Durlauf and Phillips, 1988):
 # 95 percent of windows stay within this many roots, where |t| > 2 would call 85 to 96 percent.
 MOMENTUM_LIMIT = 2.82
+
+
+class Momentum(NamedTuple):
+    """Where the price points over one horizon, at the newest bar.
+
+    Attributes
+    ----------
+    bars : int
+        The horizon.
+    slope : float
+        Of least squares, in price per bar; NaN until there are `bars` prices.
+    statistic : float
+        The slope over its standard error; NaN also where the prices lie on one line.
+    direction : int
+        1 bullish, -1 bearish, 0 where a random walk would do the same: `statistic` within
+        ``MOMENTUM_LIMIT * sqrt(bars)``.
+    """
+
+    bars: int
+    slope: float
+    statistic: float
+    direction: int
 
 
 class _Z:
@@ -112,13 +138,19 @@ class InstrumentWatch:
         self._bars = _Z(settings.bar_window)
         self._state = np.zeros(kernels.BAR_STATE)
         self._ring = np.zeros((kernels.BAR_RING, settings.window))
-        self._slopes = [
-            (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n)) for n in settings.momentum_bars
-        ]
+        self._slopes = {
+            n: (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n))
+            for n in sorted(set(settings.momentum_bars))
+        }
+        self._momentum = tuple(Momentum(n, np.nan, np.nan, 0) for n in self._slopes)
         self._volume = RollingZ(settings.bar_window)
         self._liquidity = {name: RollingZ(settings.bar_window) for name in LIQUIDITY}
-        self._scores = Rows(BAR_SCORE, max(settings.keep, settings.train_bars))
-        self._trade_scores = Rows(TRADE_SCORE, settings.keep)
+        # What the screen shows, and, longer, only what a model learns from.
+        spare = settings.keep // 4
+        self._scores = Rows(BAR_SCORE, settings.keep, spare)
+        self._trade_scores = Rows(TRADE_SCORE, settings.keep, spare)
+        learned = [("time_us", np.int64), *((name, np.float64) for name in settings.features)]
+        self._learned = Rows(learned, settings.train_bars, settings.train_bars // 8)
         self._untrained = 0
 
     # Trades -----------------------------------------------------------------------------
@@ -162,6 +194,10 @@ class InstrumentWatch:
         self._judge_momentum(out)
         self._judge_forest(out)
         self._scores.append(out)
+        learned = np.empty(len(out), self._learned.view().dtype)
+        for name in learned.dtype.names:
+            learned[name] = out[name]
+        self._learned.append(learned)
         self._untrained += len(out)
         return out
 
@@ -180,19 +216,26 @@ class InstrumentWatch:
         """Fill the slope of the longest horizon, and where all horizons point."""
         if not len(out):
             return
-        points = []
-        for bars, (state, ring) in zip(self.settings.momentum_bars, self._slopes, strict=True):
+        points, newest = [], []
+        price = np.ascontiguousarray(out["price"])
+        for bars, (state, ring) in self._slopes.items():
             slope, statistic = np.empty(len(out)), np.empty(len(out))
-            kernels.watch_momentum(
-                np.ascontiguousarray(out["price"]), state, ring, slope, statistic
-            )
+            kernels.watch_momentum(price, state, ring, slope, statistic)
             limit = MOMENTUM_LIMIT * np.sqrt(bars)
             points.append(
                 (statistic > limit).astype(np.int8) - (statistic < -limit).astype(np.int8)
             )
-            out["slope"], out["slope_t"] = slope, statistic
+            out["slope_bars"], out["slope"], out["slope_t"] = bars, slope, statistic
+            newest.append(
+                Momentum(bars, float(slope[-1]), float(statistic[-1]), int(points[-1][-1]))
+            )
         low, high = np.min(points, axis=0), np.max(points, axis=0)
         out["momentum"] = np.where(low > 0, 1, np.where(high < 0, -1, 0))
+        self._momentum = tuple(newest)
+
+    def momentum(self) -> tuple[Momentum, ...]:
+        """Return where the price points at the newest bar, by horizon, the shortest first."""
+        return self._momentum
 
     def _judge_forest(self, out: Array) -> None:
         out["anomaly"] = out["anomaly_cut"] = out["reason_deviations"] = np.nan
@@ -202,7 +245,7 @@ class InstrumentWatch:
             return
         rows = np.stack([out[name] for name in forest.features], axis=1)
         out["anomaly"], out["anomaly_cut"] = forest.score(rows), forest.cut
-        out["model"] = forest.version
+        out["model"] = forest.version.encode()
         for at in np.flatnonzero(out["anomaly"] > forest.cut):
             reason = forest.explain(rows[at])
             out["reason"][at] = FEATURES.index(reason.feature)
@@ -230,11 +273,11 @@ class InstrumentWatch:
         May run on another thread than the one that hands in bars.
         """
         self._untrained = 0
-        scores = self._scores.view()[-self.settings.train_bars :]
+        learned = self._learned.view()
         try:
-            rows = np.stack([scores[name] for name in self.settings.features], axis=1)
+            rows = np.stack([learned[name] for name in self.settings.features], axis=1)
             forest = train(
-                rows, self.settings.features, scores["time_us"], self.settings.contamination,
+                rows, self.settings.features, learned["time_us"], self.settings.contamination,
                 self.settings.trees, self.settings.least_bars,
             )  # fmt: skip
         except DataError as error:
@@ -326,7 +369,11 @@ def bar_readings(instrument: str, scores: Sequence[np.void] | Array) -> list[Rea
         readings.append(
             Reading("liquidity_shock", instrument, time_us, float(row["shock"]), numbers)
         )
-        numbers = price | {"slope": float(row["slope"]), "direction": float(row["momentum"])}
+        numbers = price | {
+            "horizon_s": float(row["slope_bars"]),
+            "slope": float(row["slope"]),
+            "direction": float(row["momentum"]),
+        }
         readings.append(Reading("momentum_t", instrument, time_us, float(row["slope_t"]), numbers))
         if row["ewma"] == row["ewma"]:
             value = float(row["ewma"]) * 100.0 * (365.0 * 86_400.0) ** 0.5

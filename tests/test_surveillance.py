@@ -1,6 +1,7 @@
 """Surveillance: stream equals batch, formulas against TA and libraries, and bad input."""
 
 import math
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from feeds.simulated_market import SimulatedMarket
 from market import BAR, SECOND_US, DataError, Trade
 from surveillance import (
-    BAR_SCORE,
     FEATURES,
     MOMENTUM_LIMIT,
     Divergence,
@@ -188,6 +188,46 @@ def test_the_slope_and_its_statistic_are_those_of_least_squares() -> None:
         assert scores["slope_t"][at] == pytest.approx(fit.tvalues[1], rel=1e-6)
 
 
+def test_momentum_is_that_of_least_squares_on_every_horizon() -> None:
+    import statsmodels.api as sm
+
+    horizons = (60, 10, 25)
+    close = 100.0 + np.arange(90) * 0.1 + np.random.default_rng(2).normal(size=90) * 0.01
+    close[-10:] -= np.arange(10) * 0.2
+    bars = bars_of(close)
+    surveillance = Surveillance(WatchSettings(momentum_bars=horizons))
+    surveillance.add("sim:A")
+    for start in range(0, 90, 7):
+        surveillance.warm("sim:A", bars[start : start + 7])
+    found = surveillance.momentum("sim:A")
+    assert [one.bars for one in found] == [10, 25, 60]
+    for one in found:
+        fit = sm.OLS(close[-one.bars :], sm.add_constant(np.arange(float(one.bars)))).fit()
+        assert one.slope == pytest.approx(fit.params[1], rel=1e-7)
+        assert one.statistic == pytest.approx(fit.tvalues[1], rel=1e-6)
+        limit = MOMENTUM_LIMIT * math.sqrt(one.bars)
+        assert one.direction == (abs(fit.tvalues[1]) > limit) * np.sign(fit.tvalues[1])
+    assert (found[0].direction, found[-1].direction) == (-1, 1)
+    scores = surveillance.scores("sim:A")[-1]
+    assert (scores["slope_bars"], scores["slope"]) == (60, found[-1].slope)
+    (reading,) = (o for o in bar_readings("sim:A", [scores]) if o.measure == "momentum_t")
+    assert reading.numbers["horizon_s"] == 60.0
+    assert reading.value == found[-1].statistic
+
+
+def test_momentum_is_unknown_before_there_are_prices() -> None:
+    surveillance = Surveillance(SMALL)
+    surveillance.add("sim:A")
+    for bars in (0, 4):
+        surveillance.warm("sim:A", bars_of(walk(bars)))
+        assert [(one.bars, one.direction) for one in surveillance.momentum("sim:A")] == [
+            (5, 0), (15, 0),
+        ]  # fmt: skip
+        assert all(math.isnan(one.statistic) for one in surveillance.momentum("sim:A"))
+    with pytest.raises(DataError, match="not watched"):
+        surveillance.momentum("sim:B")
+
+
 def test_a_trend_is_bullish_and_a_walk_seldom_is() -> None:
     random = np.random.default_rng(1)
     trend = 100.0 + np.arange(400) * 0.01 + random.normal(size=400) * 0.001
@@ -216,7 +256,7 @@ def test_a_jump_is_flagged_and_explained() -> None:
     reason = watch.reason(score[0])
     assert reason.feature == "volume_change"
     assert reason.deviations > 4
-    assert score["model"][0] == watch.forest.version
+    assert score["model"][0].decode() == watch.forest.version
 
 
 def test_models_are_trained_again_and_each_score_says_by_which() -> None:
@@ -225,7 +265,7 @@ def test_models_are_trained_again_and_each_score_says_by_which() -> None:
     for start in range(0, 300, 60):
         surveillance.warm("sim:A", bars_of(walk(300))[start : start + 60])
     versions = list(dict.fromkeys(surveillance.scores("sim:A")["model"].tolist()))
-    assert versions[0] == ""
+    assert versions[0] == b""
     # The first try comes before 60 bars are complete.
     assert len(versions) == 4
 
@@ -467,6 +507,7 @@ def test_only_what_is_about_now_is_told() -> None:
         ({"anomaly_z": math.nan}, "anomaly_z"),
         ({"contamination": 0.9}, "contamination"),
         ({"momentum_bars": (1,)}, "momentum_bars"),
+        ({"momentum_bars": ()}, "momentum_bars"),
     ],
 )
 def test_wrong_settings_are_said(wrong, hint) -> None:
@@ -482,4 +523,21 @@ def test_polled_prices_are_watched_as_trades() -> None:
     ]
     surveillance, readings = batch(trades, WatchSettings(trade_window=20))
     assert {one.measure for one in readings} >= {"trade_price_z", "trade_return_z", "trade_age"}
-    assert BAR_SCORE["model"].itemsize >= 4 * len("1-0123456789ab")
+
+
+def test_an_instrument_takes_two_and_a_half_megabytes() -> None:
+    bars = bars_of(walk(20_000))
+    watch = InstrumentWatch("sim:A", WatchSettings())
+    tracemalloc.start()
+    try:
+        watch = InstrumentWatch("sim:A", WatchSettings())
+        watch.bars(bars)
+        watch.trades(np.arange(20_000), walk(20_000))
+        watch.use(watch.train())
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3e6
+    assert len(watch.scores) == len(watch.trade_scores) == 3_600
+    assert watch.forest.bars == 14_400
+    assert watch.forest.from_us == bars["time_us"][-14_400]
