@@ -92,10 +92,13 @@ class Mail:
             raise self._not_sent("refused the mail", error.smtp_code, is_final) from None
         except smtplib.SMTPNotSupportedError:
             raise NotSent(
-                f"{self.title} offers no encryption; it was told nothing.", True
+                f"{self.title} takes no password; leave TANDEM_MAIL_USER empty.", True
             ) from None
-        except ssl.SSLCertVerificationError:
-            raise NotSent(f"{self.title}'s certificate could not be verified.") from None
+        except ssl.SSLCertVerificationError as error:
+            raise NotSent(
+                f"{self.title}'s certificate could not be verified ({error.verify_message}); it "
+                "was told nothing. Check TANDEM_MAIL_HOST, or let SSL_CERT_FILE name the authority."
+            ) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise NotSent(f"{self.title} could not be used ({type(error).__name__}).") from None
 
@@ -121,6 +124,10 @@ class Mail:
             line.connect(server.host, server.port)
             line.ehlo_or_helo_if_needed()
             if server.security == "starttls":
+                if not line.has_extn("starttls"):
+                    raise NotSent(
+                        f"{self.title} offers no encryption (STARTTLS); it was told nothing.", True
+                    )
                 line.starttls(context=self._context)
                 line.ehlo()
             if server.user:

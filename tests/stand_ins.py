@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 
 class PostServer:
@@ -90,10 +91,18 @@ class PostServer:
 class MailServer:
     """Takes mail on a port of this machine; `plan` holds answers to DATA, ``"hang"`` or ``"drop"``.
 
-    It knows no encryption. With `password` it asks for it (AUTH PLAIN).
+    With `tls` it encrypts from the first byte, or, where `starttls` is set, once asked to;
+    ``starttls="refused"`` offers that and then does not do it.
     """
 
-    def __init__(self, refuses_password: bool = False) -> None:
+    def __init__(
+        self,
+        refuses_password: bool = False,
+        tls: ssl.SSLContext | None = None,
+        starttls: str = "",
+        offers: str = "AUTH PLAIN LOGIN",
+    ) -> None:
+        self._tls, self._starttls, self._offers = tls, starttls, offers
         self.plan: deque[str] = deque()
         self.mails: list[str] = []
         self.heard: list[str] = []
@@ -131,18 +140,33 @@ class MailServer:
                     continue
 
     def _talk(self, connection: socket.socket) -> None:
-        lines = connection.makefile("rb")
+        if self._tls is not None and not self._starttls:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        self._converse(connection, "220 stand-in")
 
+    def _converse(self, connection: socket.socket, greeting: str = "") -> None:
+        with connection, connection.makefile("rb") as lines:
+            self._answer(connection, lines, greeting)
+
+    def _answer(self, connection: socket.socket, lines: BinaryIO, greeting: str) -> None:
         def say(text: str) -> None:
             connection.sendall(text.encode() + b"\r\n")
 
-        say("220 stand-in")
+        if greeting:
+            say(greeting)
         while line := lines.readline():
-            command = line.decode().strip()
+            command = line.decode(errors="replace").strip()
             self.heard.append(command)
             word = command.split()[0].upper() if command else ""
             if word in ("EHLO", "HELO"):
-                say("250-stand-in\r\n250 AUTH PLAIN LOGIN")
+                is_open = self._starttls and not isinstance(connection, ssl.SSLSocket)
+                say(f"250-stand-in\r\n250 {'STARTTLS' if is_open else self._offers}")
+            elif word == "STARTTLS" and self._starttls == "refused":
+                say("454 not now")
+            elif word == "STARTTLS" and self._tls is not None:
+                say("220 go on")
+                self._converse(self._tls.wrap_socket(connection, server_side=True))
+                return
             elif word == "AUTH":
                 say(f"535 no, {command}" if self._refuses else "235 yes")
             elif word == "DATA":
