@@ -217,6 +217,13 @@ class Desk:
         live = self._pairs.get(settings)
         return live.view if live else None
 
+    def views(self) -> list[tuple[PairSettings, PairView]]:
+        """Return every pair that has been opened, pinned ones first."""
+        pinned = self._pinned
+        opened = [(pair, live.view) for pair, live in list(self._pairs.items())]
+        opened.sort(key=lambda one: one[0] not in pinned)
+        return [(pair, view) for pair, view in opened if view is not None]
+
     def provisional(self, settings: PairSettings, y: float, x: float) -> Provisional | None:
         """Return what the running bar says at these prices."""
         live = self._pairs.get(settings)

@@ -31,6 +31,7 @@ from exporting import Exporter
 from holdings import Holdings, Inventory
 from importing import Importer
 from ingest import Choice, FeedStatus, Ingest, Patience, create_feed, patience
+from lookout import Desks, Lookout, PairNow
 from market import (
     BAR,
     DAY_US,
@@ -60,6 +61,7 @@ STEP_S = 0.05
 SESSION_S = 20.0
 LINGER_S = 90.0
 ASSESS_S = 2.0
+UNWATCHED_S = 60.0
 # How long compiling waits for the first price to be asked for, and then for its page to be drawn.
 PRICE_FIRST_S = 2.0
 PAGE_S = 1.0
@@ -200,6 +202,19 @@ class Engine:
         self._gaps: dict[str, tuple[float, int]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy")
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self.lookout = Lookout(
+            settings,
+            self.store,
+            self.buffer,
+            Desks(
+                is_ready=self._ready.is_set,
+                clock=self.ingest.now_us,
+                grace_us=lambda instrument: self._limits(instrument).grace_us,
+                feeds=self.ingest.statuses,
+                choosing=lambda: self.ingest.choice().venue is None,
+                pairs=self.pairs_now,
+            ),
+        )
 
     # Life -------------------------------------------------------------------------------
 
@@ -212,6 +227,7 @@ class Engine:
             self.universe.start(self.settings.universe)
         self._pool.submit(self._warm_up)
         self._thread.start()
+        self.lookout.start()
 
     def stop(self) -> None:
         """Stop reading, keep what must survive, close the record; stopping twice is harmless."""
@@ -228,6 +244,7 @@ class Engine:
         self.reading.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
+        self.lookout.stop()
         self.desk.save()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.store.close()
@@ -424,10 +441,11 @@ class Engine:
             active = {pair for one in self._sessions.values() for pair in one.pairs}
             self._released = {leg: at for leg, at in self._released.items() if now - at < LINGER_S}
             lingering = list(self._released)
-            for pair in self._assessments.keys() - active:
-                del self._assessments[pair]
         pinned = self.pair_defaults()
         wanted = active | set(pinned)
+        with self._lock:
+            for pair in self._assessments.keys() - wanted:
+                del self._assessments[pair]
         self.desk.want(wanted, pinned)
         # On screen before what merely runs along.
         ranked = list(dict.fromkeys(leg for pair in (*active, *pinned) for leg in (pair.y, pair.x)))
@@ -516,9 +534,20 @@ class Engine:
             notices=notices,
         )
 
+    def pairs_now(self) -> list[PairNow]:
+        """Return every pair that is computed, pinned ones first; their relation tested at leisure.
+
+        For whoever watches without a screen.
+        """
+        found = []
+        for pair, view in self.desk.views():
+            found.append(PairNow(pair, view, self._relation(pair, view, UNWATCHED_S)))
+        return found
+
     def problems(self) -> tuple[str, ...]:
         """Return a sentence for each background thread that an unexpected error ended."""
-        return tuple(text for text in (*self.upkeep.problems(), self.exporter.problem) if text)
+        found = (*self.upkeep.problems(), self.exporter.problem, *self.lookout.problems)
+        return tuple(text for text in found if text)
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
         """Return one-second bars of an instrument; none where the record cannot be read."""
@@ -614,12 +643,15 @@ class Engine:
             int(columns["position"][-1]),
         )
 
-    def _relation(self, settings: PairSettings, view: PairView | None) -> Relation | None:
+    def _relation(
+        self, settings: PairSettings, view: PairView | None, every_s: float = ASSESS_S
+    ) -> Relation | None:
         """Return the last test of the relation and start a new one when bars have closed since."""
         if view is None:
             return None
-        last = self._assessments.setdefault(settings, _Assessment())
-        due = last.bars != view.bars and time.monotonic() - last.at > ASSESS_S
+        with self._lock:
+            last = self._assessments.setdefault(settings, _Assessment())
+        due = last.bars != view.bars and time.monotonic() - last.at > every_s
         if due and not last.running and not self._stop.is_set():
             last.running = True
             self._pool.submit(self._assess, settings, view, last)

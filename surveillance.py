@@ -23,7 +23,7 @@ from surveilling.headless import run, say, unreachable
 from surveilling.history import download_candles, download_funding
 from surveilling.liquidity import VolumeProfile, volume_profile
 from surveilling.service import Surveillance, WallRow, batch, fresh
-from surveilling.settings import WatchSettings
+from surveilling.settings import WatchSettings, settings_from
 from surveilling.volatility import Forecast, garch_forecast
 from surveilling.watch import (
     BAR_SCORE,
@@ -64,6 +64,7 @@ __all__ = [
     "load",
     "main",
     "read",
+    "settings_from",
     "trade_readings",
     "train",
     "volume_profile",

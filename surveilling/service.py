@@ -277,6 +277,15 @@ class Surveillance:
                 for name, one in self._watched.items()
             ]
 
+    def clock_us(self, instrument: str, now_us: int) -> int:
+        """Return an instrument's exchange's time at this machine's `now_us`, as trades tell it.
+
+        Before its first trade, and where it is not watched, that is `now_us`.
+        """
+        with self._lock:
+            watched = self._watched.get(instrument)
+            return watched.builder.clock_us(now_us) if watched else now_us
+
     def scores(self, instrument: str) -> Array:
         """Return the last scored bars, rows of `surveillance.BAR_SCORE`; raises DataError."""
         return self._found(instrument).watch.scores

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from market import DataError
 
@@ -91,3 +93,19 @@ class WatchSettings:
         value = getattr(self, name)
         if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
             raise DataError(f"{name} is {value!r:.40}; it must be from {low:g} to {high:g}.")
+
+
+def settings_from(given: Mapping[str, Any]) -> WatchSettings:
+    """Return settings from what JSON makes of `dataclasses.asdict` of them; raises DataError."""
+    if not isinstance(given, Mapping):
+        raise DataError("The settings of the watch are of another kind; set them anew.")
+    known = {one.name for one in fields(WatchSettings)}
+    kept: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if name in known
+    }
+    try:
+        return WatchSettings(**kept)
+    except TypeError:
+        raise DataError("The settings of the watch are of another kind; set them anew.") from None

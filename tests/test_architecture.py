@@ -16,6 +16,7 @@ LAYERS = [
     {"ingest", "pair", "backfill"},
     {"alerting", "alerts", "surveilling", "surveillance"},
     {"desk", "universe", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
+    {"lookout"},
     {"engine"},
     {"ui"},
     {"app"},
