@@ -127,12 +127,12 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
 
 def _cell_name(called: Sequence[str], order: Ints, starts: Ints, cell: int) -> str:
     first = int(starts[cell])
-    name = _plain(called[order[first]])
+    name = plain(called[order[first]])
     last = int(starts[cell + 1]) if cell + 1 < len(starts) else len(order)
     return name if last - first <= 1 else f"{name} \u2026"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Keep a name from outside from being read as Plotly's markup, a column or a colour."""
     short = name if len(name) <= 24 else f"{name[:23]}\u2026"
     return short.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")

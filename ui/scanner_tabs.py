@@ -16,6 +16,7 @@ from ui import say
 from ui import scanner_charts as drawn
 from ui.components import chart
 from ui.links import Choice
+from ui.scanner_network import MOST_EDGES, network_chart
 from ui.scanner_study import Study
 from ui.scanner_words import families_sentence, noise_sentence, plural, rate, rounded
 from ui.scanner_work import result_of
@@ -53,7 +54,7 @@ def universe_map(study: Study) -> None:
 
 
 def families(study: Study) -> None:
-    """List which findings hang together."""
+    """Show which findings hang together."""
     found = study.families
     if not found:
         st.info("Nothing was found, so there are no families.")
@@ -62,22 +63,58 @@ def families(study: Study) -> None:
         f"{families_sentence(found)} Where one holds with a second, and that with a third, the "
         "first holds with the third: such findings tell the same twice."
     )
+    picture, listed = st.columns([1, 1])
+    with picture:
+        _network(study)
+    with listed:
+        _family_table(study)
+
+
+def _network(study: Study) -> None:
+    findings = study.findings
+    chart(
+        network_chart(
+            study.found,
+            findings,
+            [study.source.called(name) for name in study.found.names],
+            f"{id(study.first)}/{study.by}/{study.asked.settings.level}/{id(study.noise)}",
+        ),
+        key="scan-network",
+    )
+    text = (
+        "A line is a finding, wider the stronger, dotted where it follows from others; its number "
+        "is the family's. Every instrument tested is on the circle, those that move together side "
+        "by side and of one colour."
+    )
+    more = int(np.count_nonzero(findings)) - MOST_EDGES
+    if more > 0:
+        text += f" The strongest {MOST_EDGES} are drawn; {plural(more, 'finding')} more are not."
+    say.note(text)
+
+
+def _family_table(study: Study) -> None:
+    found = study.families
     rows = {
         "family": [k + 1 for k in range(len(found))],
-        "instruments": [len(one.instruments) for one in found],
-        "findings": [one.findings for one in found],
-        "do not follow from others": [one.independent for one in found],
         "members": [_members(study, one.instruments) for one in found],
+        "findings": [one.findings for one in found],
+        "independent": [one.independent for one in found],
     }
-    if len(found) > MOST_FAMILIES:
-        say.note(f"The largest {MOST_FAMILIES} of {len(found):,} are listed.")
+    hints = {
+        "family": None,
+        "findings": "pairs among the members that were found",
+        "independent": "findings that do not follow from more striking ones",
+    }
     st.dataframe(
         pd.DataFrame(rows).head(MOST_FAMILIES),
         hide_index=True,
         column_config={
-            name: st.column_config.NumberColumn(width="small") for name in list(rows)[:4]
+            name: st.column_config.NumberColumn(width="small", help=hint)
+            for name, hint in hints.items()
         },
     )
+    if len(found) > MOST_FAMILIES:
+        say.note(f"The largest {MOST_FAMILIES} of {len(found):,} are listed.")
 
 
 def _members(study: Study, names: tuple[str, ...]) -> str:

@@ -35,6 +35,8 @@ def test_the_universe_is_scanned_and_every_tab_answers(page: Page, simulated_app
     expect(page.locator(".heatmaplayer image")).to_have_count(1)
     page.get_by_role("tab", name="Families").click()
     expect(page.get_by_text("do not follow from others").first).to_be_visible()
+    expect(page.locator(".tandem-chart .scatterlayer .js-line")).not_to_have_count(0)
+    expect(page.locator(".annotation-text", has_text="BANK01")).to_have_count(1)
     page.get_by_role("tab", name="Windows").click()
     page.get_by_role("button", name="Scan the windows").click()
     expect(page.get_by_text("windows on average")).to_be_visible()
