@@ -20,9 +20,12 @@ from kernels.watching import (
     BAR_RING,
     BAR_STATE,
     MOMENTUM_STATE,
+    PRICE_OUTPUTS,
     score_forest,
     watch_bars,
+    watch_columns,
     watch_momentum,
+    watch_prices,
 )
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
@@ -37,6 +40,7 @@ __all__ = [
     "MOMENTUM_STATE",
     "OLS_COUNTS",
     "OLS_SUMS",
+    "PRICE_OUTPUTS",
     "Z_COUNTS",
     "Z_SUMS",
     "ewm_z",
@@ -61,5 +65,7 @@ __all__ = [
     "take_out",
     "variance_ratio_parts",
     "watch_bars",
+    "watch_columns",
     "watch_momentum",
+    "watch_prices",
 ]

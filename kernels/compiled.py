@@ -25,11 +25,28 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     `fastmath` stays off: it would let the compiler assume that there are no NaN. Where no folder
     can be written to, the kernel is compiled anew in every process.
     """
+    return _compile(function, nogil=True)
+
+
+def held(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile as `compiled`, but keep the GIL: for calls that take microseconds.
+
+    Whoever lets it go beside a busy thread waits up to 5 ms to get it back, each time.
+    """
+    return _compile(function, nogil=False)
+
+
+def _compile(function: Callable[P, R], nogil: bool) -> Callable[P, R]:
     try:
-        kernel: Callable[P, R] = njit(cache=True, nogil=True)(function)
+        kernel: Callable[P, R] = njit(cache=True, nogil=nogil)(function)
     except RuntimeError:
-        kernel = njit(nogil=True)(function)
+        kernel = njit(nogil=nogil)(function)
     return kernel
+
+
+def held_over(*modules: ModuleType) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return `held` for kernels that call into these modules, as `compiled_over` does."""
+    return _over(held, modules)
 
 
 def compiled_over(*modules: ModuleType) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -38,12 +55,18 @@ def compiled_over(*modules: ModuleType) -> Callable[[Callable[P, R]], Callable[P
     The cache goes by a kernel's name, which gets a digest of the modules' text: once that changes,
     nothing is found under the new name and the kernel is compiled anew.
     """
+    return _over(compiled, modules)
+
+
+def _over(
+    compiling: Callable[[Callable[P, R]], Callable[P, R]], modules: tuple[ModuleType, ...]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     text = "".join(inspect.getsource(module) for module in modules)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def over(function: Callable[P, R]) -> Callable[P, R]:
         function.__qualname__ = f"{function.__qualname__}_{digest}"
-        return compiled(function)
+        return compiling(function)
 
     return over
 

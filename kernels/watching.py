@@ -2,6 +2,9 @@
 
 Windows are summed afresh for every bar: they are short, nothing drifts, and any cutting of the same
 bars into calls gives the same bits.
+
+They keep the GIL: a call is about one bar or a few trades and takes microseconds. Callers cut long
+arrays into pieces.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import compiled
+from kernels import zscore
+from kernels.compiled import held, held_over
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -31,8 +35,56 @@ BAR_STATE = 6
 
 MOMENTUM_STATE = 1
 
+# Columns of what is filled in for each price; the first is the caller's. After the price and after
+# the return come its z, and the mean and deviation that is of.
+PRICE, MOVED = 1, 5
+PRICE_OUTPUTS = 9
 
-@compiled
+
+@held_over(zscore)
+def watch_prices(
+    price: Floats, last: Floats, rings: Floats, sums: Floats, counts: Whole, out: Floats
+) -> None:
+    """Fill the z-score of each price and of its log return, and what they were computed from.
+
+    `last` holds the last price's log; the first row of the other states is the price's, the second
+    the return's. A price that is none changes nothing.
+    """
+    many = len(price)
+    parts = np.empty((2, many))
+    z, mean, deviation = np.empty(many), np.empty(many), np.empty(many)
+    for t in range(many):
+        out[t, PRICE] = price[t]
+        parts[:, t] = np.nan
+        if price[t] > 0.0 and price[t] < 1e50:
+            log = math.log(price[t])
+            parts[0, t], parts[1, t] = price[t], log - last[0]
+            last[0] = log
+        out[t, MOVED] = parts[1, t]
+    for i in range(2):
+        zscore.roll_z(parts[i], 1, rings[i], sums[i], counts[i], z, mean, deviation)
+        for t in range(many):
+            first = PRICE if i == 0 else MOVED
+            out[t, first + 1], out[t, first + 2] = z[t], mean[t]
+            out[t, first + 3] = deviation[t]
+
+
+@held_over(zscore)
+def watch_columns(
+    columns: Floats,
+    rings: Floats,
+    sums: Floats,
+    counts: Whole,
+    z: Floats,
+    mean: Floats,
+    deviation: Floats,
+) -> None:
+    """Fill the z-scores of several columns, each a row of every array."""
+    for i in range(len(columns)):
+        zscore.roll_z(columns[i], 1, rings[i], sums[i], counts[i], z[i], mean[i], deviation[i])
+
+
+@held
 def watch_bars(
     bars: Floats, rsi_window: int, decay: float, state: Floats, ring: Floats, out: Floats
 ) -> None:
@@ -100,7 +152,7 @@ def watch_bars(
         _liquidity(ring, head, out[t])
 
 
-@compiled
+@held
 def _liquidity(ring: Floats, head: int, out: Floats) -> None:
     """Fill Amihud, Kyle's lambda and Roll's spread over the ring."""
     window = ring.shape[1]
@@ -130,7 +182,7 @@ def _liquidity(ring: Floats, head: int, out: Floats) -> None:
         out[ROLL] = 2.0 * math.sqrt(-serial / (window - 1))
 
 
-@compiled
+@held
 def watch_momentum(
     price: Floats, state: Floats, ring: Floats, slope: Floats, statistic: Floats
 ) -> None:
@@ -164,7 +216,7 @@ def watch_momentum(
             statistic[t] = rising / math.sqrt(error / (window - 2) / weight)
 
 
-@compiled
+@held
 def score_forest(
     rows: npt.NDArray[np.float32],
     starts: Whole,

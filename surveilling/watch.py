@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 import kernels
 from alerting.rule import Reading
-from analytics import RollingZ
 from market import SECOND_US, DataError
 from rows import Rows
 from surveilling.forest import Forest, Reason, train
@@ -60,6 +59,7 @@ BAR_SCORE = np.dtype(
     ]
 )
 SHOCK_Z = 3.0
+_MOST_BARS = 1_000
 # On a random walk the slope's t grows with the root of the window (Durlauf and Phillips, 1988):
 # 95 percent of windows stay within this many roots, where |t| > 2 would call 85 to 96 percent.
 MOMENTUM_LIMIT = 2.82
@@ -87,28 +87,43 @@ class Momentum(NamedTuple):
     direction: int
 
 
-class _Z:
+class _Prices:
     """z-scores of prices and of returns, with all they were computed from."""
 
     def __init__(self, window: int) -> None:
-        self._price = RollingZ(window)
-        self._return = RollingZ(window)
-        self._last = np.nan
+        self._last = np.full(1, np.nan)
+        self._rings, self._sums, self._counts = _z_state(2, window)
 
-    def extend(self, price: Floats, out: Array) -> None:
-        """Fill the columns of TRADE_SCORE that follow from the price."""
-        sound = np.where((price > 0.0) & (price < 1e50), price, np.nan)
-        moved = np.full(len(sound), np.nan)
-        known = np.flatnonzero(~np.isnan(sound))
-        if len(known):
-            logs = np.log(sound[known])
-            moved[known] = np.diff(logs, prepend=self._last)
-            self._last = float(logs[-1])
-        out["price"], out["return_"] = price, moved
-        for name, score in (("price", self._price), ("return", self._return)):
-            found = score.extend(sound if name == "price" else moved)
-            out[f"{name}_z"], out[f"{name}_mean"] = found.z, found.mean
-            out[f"{name}_deviation"] = found.deviation
+    def extend(self, time_us: npt.NDArray[np.int64], price: Floats) -> Array:
+        """Return rows of TRADE_SCORE."""
+        out = np.zeros(len(price), TRADE_SCORE)
+        # Besides the time all is float64: the kernel fills the rows in place.
+        numbers = out.view(np.float64).reshape(len(out), kernels.PRICE_OUTPUTS)
+        kernels.watch_prices(price, self._last, self._rings, self._sums, self._counts, numbers)
+        out["time_us"] = time_us
+        return out
+
+
+class _Columns:
+    """z-scores of several numbers of each bar."""
+
+    def __init__(self, count: int, window: int) -> None:
+        self._rings, self._sums, self._counts = _z_state(count, window)
+
+    def extend(self, columns: Floats) -> Floats:
+        """Return z, mean and deviation of arrays of shape (count, n_bars), in that shape each."""
+        out = np.empty((3, *columns.shape))
+        kernels.watch_columns(columns, self._rings, self._sums, self._counts, *out)
+        return out
+
+
+def _z_state(count: int, window: int) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Return what `RollingZ` begins with, a row for each of several."""
+    return (
+        np.zeros((count, window)),
+        np.full((count, kernels.Z_SUMS), np.nan),
+        np.zeros((count, kernels.Z_COUNTS), np.int64),
+    )
 
 
 class InstrumentWatch:
@@ -134,8 +149,8 @@ class InstrumentWatch:
         self.settings = settings
         self.forest: Forest | None = None
         self.problem = "The Isolation Forest waits for its first bars."
-        self._trades = _Z(settings.trade_window)
-        self._bars = _Z(settings.bar_window)
+        self._trades = _Prices(settings.trade_window)
+        self._bars = _Prices(settings.bar_window)
         self._state = np.zeros(kernels.BAR_STATE)
         self._ring = np.zeros((kernels.BAR_RING, settings.window))
         self._slopes = {
@@ -143,8 +158,8 @@ class InstrumentWatch:
             for n in sorted(set(settings.momentum_bars))
         }
         self._momentum = tuple(Momentum(n, np.nan, np.nan, 0) for n in self._slopes)
-        self._volume = RollingZ(settings.bar_window)
-        self._liquidity = {name: RollingZ(settings.bar_window) for name in LIQUIDITY}
+        # Of the volume's change first, then of each measure of liquidity.
+        self._columns = _Columns(1 + len(LIQUIDITY), settings.bar_window)
         # What the screen shows, and, longer, only what a model learns from.
         spare = settings.keep // 4
         self._scores = Rows(BAR_SCORE, settings.keep, spare)
@@ -157,9 +172,7 @@ class InstrumentWatch:
 
     def trades(self, time_us: npt.NDArray[np.int64], price: Floats) -> Array:
         """Score trades in the order they arrived; returns rows of dtype TRADE_SCORE."""
-        out = np.zeros(len(price), TRADE_SCORE)
-        out["time_us"] = time_us
-        self._trades.extend(np.asarray(price, np.float64), out)
+        out = self._trades.extend(time_us, np.ascontiguousarray(price, np.float64))
         self._trade_scores.append(out)
         return out
 
@@ -172,25 +185,28 @@ class InstrumentWatch:
 
     def bars(self, bars: Array) -> Array:
         """Score closed one-second bars (dtype BAR), ascending; returns rows of dtype BAR_SCORE."""
+        # In pieces, so that no other thread waits long for what is computed of a long record.
+        starts = range(0, max(len(bars), 1), _MOST_BARS)
+        pieces = [self._score(bars[start : start + _MOST_BARS]) for start in starts]
+        return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+    def _score(self, bars: Array) -> Array:
         out = np.zeros(len(bars), BAR_SCORE)
-        out["time_us"], out["volume"], out["trades"] = (
-            bars["time_us"],
-            bars["volume"],
-            bars["trades"],
-        )
-        self._bars.extend(bars["close"], out)
-        columns = ("close", "volume", "buy_volume", "notional", "trades")
-        given = np.stack([np.asarray(bars[name], np.float64) for name in columns], axis=1)
+        out["volume"], out["trades"] = bars["volume"], bars["trades"]
+        close = np.ascontiguousarray(bars["close"], np.float64)
+        prices = self._bars.extend(bars["time_us"], close)
+        for name in prices.dtype.names or ():
+            out[name] = prices[name]
+        given = np.empty((len(bars), kernels.BAR_INPUTS))
+        for at, name in enumerate(("close", "volume", "buy_volume", "notional", "trades")):
+            given[:, at] = bars[name]
         measured = np.empty((len(bars), kernels.BAR_OUTPUTS))
         windows = (self.settings.rsi_window, self.settings.ewma_decay)
         kernels.watch_bars(given, *windows, self._state, self._ring, measured)
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
-        volume = self._volume.extend(out["volume_change"])
-        out["volume_z"], out["volume_z_mean"] = volume.z, volume.mean
-        out["volume_z_deviation"] = volume.deviation
-        self._judge_liquidity(out)
+        self._judge_volume(out)
         self._judge_momentum(out)
         self._judge_forest(out)
         self._scores.append(out)
@@ -201,16 +217,23 @@ class InstrumentWatch:
         self._untrained += len(out)
         return out
 
-    def _judge_liquidity(self, out: Array) -> None:
-        for name, score in self._liquidity.items():
-            values = out[name].copy()
+    def _judge_volume(self, out: Array) -> None:
+        """Fill the z-score of the volume, and how many measures of liquidity are far out."""
+        columns = np.empty((1 + len(LIQUIDITY), len(out)))
+        for at, name in enumerate(("volume_change", *LIQUIDITY)):
+            columns[at] = out[name]
             if name in ("amihud", "roll"):
+                values = columns[at]
                 values[~(values > 0.0)] = np.nan
-                values = np.log(values)
-            z = score.extend(values).z
-            out["shock"] += np.where(
-                np.isnan(z), False, (np.abs(z) if name == "imbalance" else z) > SHOCK_Z
-            )
+                np.log(values, out=values)
+        z, mean, deviation = self._columns.extend(columns)
+        for name, found in (("", z), ("_mean", mean), ("_deviation", deviation)):
+            out[f"volume_z{name}"] = found[0]
+        sizes = z[1:]
+        flow = LIQUIDITY.index("imbalance")
+        sizes[flow] = np.abs(sizes[flow])
+        # Where a z is NaN nothing is out.
+        out["shock"] = np.count_nonzero(sizes > SHOCK_Z, axis=0)
 
     def _judge_momentum(self, out: Array) -> None:
         """Fill the slope of the longest horizon, and where all horizons point."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import analytics
 from feeds.simulated_market import SimulatedMarket
 from market import BAR, SECOND_US, DataError, Trade
 from surveillance import (
@@ -108,6 +109,34 @@ def test_trade_scores_are_the_plain_formula() -> None:
         assert scores["return_z"][at] == pytest.approx(expected, rel=1e-9)
     assert np.isnan(scores["price_z"][:20]).all()
     assert np.isnan(scores["return_z"][:21]).all()
+
+
+@pytest.mark.parametrize("piece", [1, 3, 5_000])
+def test_scores_are_those_of_the_rolling_z(piece: int) -> None:
+    prices = walk(2_500, 11)
+    prices[[7, 800]] = np.nan, -1.0
+    bars = bars_of(prices)
+    watch, settings = InstrumentWatch("sim:A", WatchSettings()), WatchSettings()
+    starts = range(0, len(bars), piece)
+    scores = np.concatenate([watch.bars(bars[at : at + piece]) for at in starts])
+    usable = np.where(prices > 0.0, prices, np.nan)
+    volume = scores["volume_change"]
+    columns = {"price": usable, "return": scores["return_"], "volume": volume}
+    for name, values in columns.items():
+        found = analytics.RollingZ(settings.bar_window).extend(values)
+        np.testing.assert_array_equal(scores[f"{name}_z"], found.z)
+        prefix = "volume_z" if name == "volume" else name
+        np.testing.assert_array_equal(scores[f"{prefix}_mean"], found.mean)
+        np.testing.assert_array_equal(scores[f"{prefix}_deviation"], found.deviation)
+    far = np.zeros(len(bars), int)
+    for name in ("amihud", "kyle", "roll", "intensity", "imbalance"):
+        values = scores[name].copy()
+        if name in ("amihud", "roll"):
+            values[~(values > 0.0)] = np.nan
+            values = np.log(values)
+        z = analytics.RollingZ(settings.bar_window).extend(values).z
+        far += (np.abs(z) if name == "imbalance" else z) > 3.0
+    np.testing.assert_array_equal(scores["shock"], far)
 
 
 def test_an_alerts_numbers_give_its_value_again() -> None:
