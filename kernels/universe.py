@@ -19,8 +19,13 @@ def rebuild_universe(
     market: Floats,
     signs: Floats,
     out: Floats,
+    markets: Floats,
+    start: int,
+    stop: int,
 ) -> None:
-    """Fill `out` with the differences that the regressions give under other signs.
+    """Fill bars of `out` with the differences that the regressions give under other signs.
+
+    Bars before `start` must have been filled by calls before.
 
     Parameters
     ----------
@@ -34,15 +39,20 @@ def rebuild_universe(
         What the instrument's own differences 1, 2, ... bars before add, and what the market's do.
     signs : ndarray of shape (bars,)
         +1 or -1 for each bar, one for all instruments.
+    out : ndarray of shape (instruments, bars)
+    markets : ndarray of shape (2, bars)
+        The market's differences, real and drawn, which are filled too.
+    start, stop : int
+        Bars to fill.
     """
-    instruments, bars = changes.shape
+    instruments = changes.shape[0]
     own_lags, market_lags = own.shape[1], market.shape[1]
     most = max(own_lags, market_lags)
-    real, drawn = np.zeros(bars), np.zeros(bars)
-    for t in range(bars):
+    real, drawn = markets[0], markets[1]
+    for t in range(start, stop):
+        real[t] = drawn[t] = 0.0
         for i in range(instruments):
             real[t] += weights[i] * changes[i, t]
-    for t in range(bars):
         for i in range(instruments):
             if t < most:
                 out[i, t] = changes[i, t]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from analytics.inputs import LIMIT, is_frame, same_index
 from market import DataError
 from scanning.settings import ScanSettings
+from trading.work import UNWATCHED, Watch
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,7 +52,9 @@ class Columns:
     left_out: tuple[LeftOut, ...]
 
 
-def columns_of(prices: Any, settings: ScanSettings, names: Any = None) -> Columns:
+def columns_of(
+    prices: Any, settings: ScanSettings, names: Any = None, watch: Watch = UNWATCHED
+) -> Columns:
     """Check a table and order its instruments.
 
     Parameters
@@ -61,19 +64,24 @@ def columns_of(prices: Any, settings: ScanSettings, names: Any = None) -> Column
     settings : ScanSettings
     names : sequence of str, optional
         Of an array's columns; "0", "1", ... if not given.
+    watch : Watch
+        Asked about cancelling at every column.
 
     Raises
     ------
+    Cancelled
+        When the watch says so.
     DataError
         Fewer than two instruments that can be tested, a name given twice, times that repeat or run
         backwards, or a table too large.
     """
-    table, labels, texts = _table(prices, names)
+    table, labels, texts = _table(prices, names, watch)
     if len(set(labels)) < len(labels):
         twice = next(name for place, name in enumerate(labels) if name in labels[:place])
         raise DataError(f"{twice!r:.{SHOWN}} names two columns; give each a name of its own.")
     left_out, kept = [], []
     for place, name in enumerate(labels):
+        watch.check()
         reason = texts.get(place) or _unusable(table[place], settings)
         if reason:
             left_out.append(LeftOut(name, reason))
@@ -100,7 +108,7 @@ def columns_of(prices: Any, settings: ScanSettings, names: Any = None) -> Column
     )
 
 
-def _table(prices: Any, names: Any) -> tuple[Floats, list[str], dict[int, str]]:
+def _table(prices: Any, names: Any, watch: Watch) -> tuple[Floats, list[str], dict[int, str]]:
     """Return prices by instrument, with NaN where there is none, their names, and what is text."""
     if is_frame(prices):
         same_index(prices)
@@ -108,6 +116,7 @@ def _table(prices: Any, names: Any) -> tuple[Floats, list[str], dict[int, str]]:
         labels = [str(name) for name in prices.columns]
         table, texts = np.empty((len(labels), len(prices))), {}
         for place in range(len(labels)):
+            watch.check()
             table[place], reason = _numbers(prices.iloc[:, place])
             if reason:
                 texts[place] = reason

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> None:
-    prices = read_prices(options.file, options.file.name)
+    prices = read_prices(options.file, options.file.name, _watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}

@@ -13,6 +13,7 @@ import tables
 from market import DataError
 from scanning.columns import MOST_INSTRUMENTS
 from tables.cells import times
+from trading.work import UNWATCHED, Watch
 
 LARGEST_FILE = 400 * 2**20
 # A wide table's first column is one of these or has no name; others are left to `tables`.
@@ -37,7 +38,25 @@ PARTS = frozenset(
 SHOWN = 60
 
 
-def read_prices(data: bytes | Path, name: str) -> pd.DataFrame:
+class _Watched(io.BytesIO):
+    """A file's bytes whose reader shows how far it is and may be told to stop."""
+
+    def __init__(self, raw: bytes, watch: Watch) -> None:
+        super().__init__(raw)
+        self._size, self._watch = len(raw), watch
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self._watch.check()
+        self._watch.progress(self.tell(), self._size)
+        return super().read1(-1 if size is None else size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._watch.check()
+        self._watch.progress(self.tell(), self._size)
+        return super().read(size)
+
+
+def read_prices(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> pd.DataFrame:
     """Read a universe: a column of times and one of prices per instrument, or a list of bars.
 
     Parameters
@@ -45,6 +64,8 @@ def read_prices(data: bytes | Path, name: str) -> pd.DataFrame:
     data : bytes or Path
     name : str
         What the file is called.
+    watch : Watch
+        Shown progress and asked whether to go on, at every piece of the file.
 
     Returns
     -------
@@ -56,6 +77,8 @@ def read_prices(data: bytes | Path, name: str) -> pd.DataFrame:
     ------
     DataError
         A file too large, without times, or with fewer than two instruments.
+    Cancelled
+        When the watch says so.
     """
     size = len(data) if isinstance(data, bytes) else data.stat().st_size
     if size > LARGEST_FILE:
@@ -65,7 +88,7 @@ def read_prices(data: bytes | Path, name: str) -> pd.DataFrame:
         )
     raw = data if isinstance(data, bytes) else data.read_bytes()
     header = _wide_header(raw)
-    return _wide(raw, name, header) if header else _from_tables(raw, name)
+    return _wide(raw, name, header, watch) if header else _from_tables(raw, name, watch)
 
 
 def _wide_header(raw: bytes) -> list[str]:
@@ -90,7 +113,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
+def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> pd.DataFrame:
     if len(header) - 1 > MOST_INSTRUMENTS:
         raise DataError(
             f"{name:.{SHOWN}} has {len(header) - 1:,} instruments; {MOST_INSTRUMENTS:,} are the "
@@ -106,7 +129,7 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
         raise DataError(f"{name:.{SHOWN}} has more cells in a row than names; name every column.")
     try:
         table = pd.read_csv(
-            io.BytesIO(raw),
+            _Watched(raw, watch.part(0.0, 0.8)),
             header=None,
             skiprows=1,
             names=header,
@@ -118,11 +141,13 @@ def _wide(raw: bytes, name: str, header: list[str]) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:
         text = str(error).splitlines()[0] if str(error) else "it is no table"
         raise DataError(f"{name:.{SHOWN}} cannot be read: {text:.120}") from None
+    watch.check()
     found = times(table.iloc[:, 0], header[0] or "time")
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
     table = table.iloc[np.flatnonzero(found.valid), 1:]
     table.index = _index(found.time_us[found.valid])
+    watch.check()
     table = table[~table.index.duplicated(keep="last")]
     return table.sort_index()
 
@@ -131,9 +156,10 @@ def _index(time_us: object) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.asarray(time_us).astype("datetime64[us]"), tz="UTC", name="time")
 
 
-def _from_tables(raw: bytes, name: str) -> pd.DataFrame:
+def _from_tables(raw: bytes, name: str, watch: Watch) -> pd.DataFrame:
     """Put the closes of a list of bars side by side."""
-    found = tables.read(raw, name, LARGEST_FILE)
+    found = tables.read(raw, name, LARGEST_FILE, watch=watch)
+    watch.check()
     if not found.bars:
         raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")
     closes = {

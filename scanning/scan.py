@@ -95,7 +95,7 @@ def scan(
     """
     start = time.perf_counter()
     settings = settings or ScanSettings()
-    columns = columns_of(prices, settings, names)
+    columns = columns_of(prices, settings, names, watch)
     allowed = pairs_within(columns, groups)
     found, too_few = every_pair(
         columns, settings, allowed=allowed, watch=watch, workers=workers, client=client
@@ -127,7 +127,7 @@ def every_pair(
             answers = run_here(made, columns, method, part, workers)
         else:
             answers = run_on_cluster(made, columns, method, client, part)
-        answers[-1] = p_values_of(answers, settings)
+        answers[-1] = p_values_of(answers, settings, watch)
         found = answers if k == 0 else _better(found, answers)
     return found, made.too_few
 
@@ -140,13 +140,14 @@ def _better(one: Floats, other: Floats) -> Floats:
     return one
 
 
-def p_values_of(found: Floats, settings: ScanSettings) -> Floats:
+def p_values_of(found: Floats, settings: ScanSettings, watch: Watch = UNWATCHED) -> Floats:
     """Return the p-value of every raw answer, for the bars it has."""
     statistics, bars = found[2 + STATISTIC], found[2 + BARS]
     p_values = np.full(found.shape[1], np.nan)
     # The search was simulated among the default number of lags; elsewhere the plain p stands.
     searched = settings.max_lags is None
     for count in np.unique(bars):
+        watch.check()
         same = bars == count
         p_values[same] = finite_ps(statistics[same], settings.trend, 2, int(count), searched)
     return p_values

@@ -23,6 +23,8 @@ from trading.work import UNWATCHED, Watch
 
 MARKET_LAGS = 5
 MOST_RUNS = 1_000
+# Prices put together between two questions of the watch.
+CELLS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,13 @@ class UniverseSurrogates:
     Parameters
     ----------
     columns : Columns
+    watch : Watch
+        Asked about cancelling while the regressions are fitted and universes drawn.
     """
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, watch: Watch = UNWATCHED) -> None:
         self._columns = columns
+        self._watch = watch
         known = ~np.isnan(columns.levels)
         self._first = np.argmax(known, axis=1)
         filled = _filled(columns.levels, known, self._first)
@@ -92,6 +97,7 @@ class UniverseSurrogates:
         for k in range(market_lags):
             design[1 + k] = market[own_lags - 1 - k : bars - 1 - k]
         for i, own in enumerate(changes):
+            self._watch.check()
             for k in range(own_lags):
                 design[1 + market_lags + k] = own[own_lags - 1 - k : bars - 1 - k]
             design[-1] = own[own_lags:]
@@ -103,16 +109,22 @@ class UniverseSurrogates:
         """Return one surrogate: the same instruments and gaps, other prices."""
         random = np.random.default_rng(seed)
         signs = np.where(random.random(self._changes.shape[1]) < 0.5, -1.0, 1.0)
-        drawn = np.empty_like(self._changes)
-        rebuild_universe(
-            self._changes,
-            self._weights,
-            self._constant,
-            self._own,
-            self._market,
-            signs,
-            drawn,
-        )
+        drawn, bars = np.empty_like(self._changes), self._changes.shape[1]
+        markets, step = np.empty((2, bars)), max(CELLS_AT_ONCE // len(drawn), 1)
+        for start in range(0, bars, step):
+            self._watch.check()
+            rebuild_universe(
+                self._changes,
+                self._weights,
+                self._constant,
+                self._own,
+                self._market,
+                signs,
+                drawn,
+                markets,
+                start,
+                min(start + step, bars),
+            )
         levels = np.empty_like(self._columns.levels)
         levels[:, 0] = self._start
         np.cumsum(drawn, axis=1, out=levels[:, 1:])
@@ -173,27 +185,19 @@ def noise(
     runs = whole(runs, "runs", 1)
     if runs > MOST_RUNS:
         raise DataError(f"{runs:,} noise runs were asked for; {MOST_RUNS:,} are the most.")
-    columns = columns_of(prices, settings, names)
-    made, allowed = UniverseSurrogates(columns), pairs_within(columns, groups)
-    p_values = []
+    columns = columns_of(prices, settings, names, watch)
+    made, allowed = UniverseSurrogates(columns, watch), pairs_within(columns, groups)
+    level, p_values, counts = settings.level, [], []
     for run in range(runs):
         part = watch.part(run / runs, (run + 1) / runs)
         drawn = made.draw(seed * MOST_RUNS + run)
         found, _ = every_pair(drawn, settings, False, allowed, part, workers, client)
-        p_values.append(found[-1][found[2 + STATUS] == TESTED])
-    level = settings.level
-
-    def counts(q: Any) -> Ints:
-        return np.array([int(np.count_nonzero(q(values) <= level)) for values in p_values])
-
-    return Noise(
-        runs,
-        counts(lambda values: values),
-        counts(q_values),
-        counts(lambda values: q_values(values, any_dependence=True)),
-        level,
-        p_values,
-    )
+        values = found[-1][found[2 + STATUS] == TESTED]
+        p_values.append(values)
+        by = (values, q_values(values), q_values(values, any_dependence=True))
+        counts.append([int(np.count_nonzero(one <= level)) for one in by])
+    by_p, by_q, by_q_any = np.array(counts).T
+    return Noise(runs, by_p, by_q, by_q_any, level, p_values)
 
 
 def warm_up() -> None:

@@ -65,7 +65,7 @@ def persistence(
     if windows > MOST_WINDOWS:
         raise DataError(f"{windows} windows were asked for; {MOST_WINDOWS} are the most.")
     settings = found.settings
-    columns = _same_columns(prices, found, names)
+    columns = _same_columns(prices, found, names, watch)
     allowed, bars = pairs_within(columns, groups), columns.levels.shape[1]
     window_bars = window_bars or bars // (2 if windows <= 3 else 3)
     window_bars = whole(window_bars, "window_bars", settings.fewest_bars)
@@ -85,8 +85,8 @@ def persistence(
     return dataclasses.replace(found, figures=found.figures | extra)
 
 
-def _same_columns(prices: Any, found: Scan, names: Any) -> Columns:
-    columns = columns_of(prices, found.settings, names)
+def _same_columns(prices: Any, found: Scan, names: Any, watch: Watch) -> Columns:
+    columns = columns_of(prices, found.settings, names, watch)
     if columns.names != found.names:
         raise DataError("These are not the prices of the scan; give the table it was made from.")
     return columns
@@ -184,7 +184,7 @@ def out_of_sample(
         workers=workers,
         client=client,
     )
-    levels = _levels_like(prices, names, first)
+    levels = _levels_like(prices, names, first, watch)
     chosen = first.found(by)
     places = np.flatnonzero(chosen)[:most]
     others = np.flatnonzero(~chosen)
@@ -204,10 +204,10 @@ def out_of_sample(
     return OutOfSample(first, cut, table, int(stationary[: len(places)].sum()), control)
 
 
-def _levels_like(prices: Any, names: Any, first: Scan) -> Floats:
+def _levels_like(prices: Any, names: Any, first: Scan, watch: Watch) -> Floats:
     """Return levels of all bars, of the instruments the first part's scan tested."""
     lenient = dataclasses.replace(first.settings, stale_bars=len(prices), most_unchanged=1.0)
-    columns = columns_of(prices, lenient, names)
+    columns = columns_of(prices, lenient, names, watch)
     place = {name: k for k, name in enumerate(columns.names)}
     gone = [name for name in first.names if name not in place]
     levels = np.full((len(first.names), len(prices)), np.nan)

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.universes import market_like, universe
-from market import DataError
+from market import Cancelled, DataError
 from scanner import read_prices, scan
 from scanning import command, files
+from trading.work import Watch
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +74,38 @@ def test_a_list_of_bars_is_put_side_by_side() -> None:
 def test_a_file_that_is_no_universe_is_refused(raw: bytes, said: str) -> None:
     with pytest.raises(DataError, match=said):
         read_prices(raw, "prices.csv")
+
+
+@pytest.mark.parametrize("shape", ["wide", "long"])
+def test_reading_shows_how_far_it_is_and_stops(shape: str) -> None:
+    prices = market_like(40, 3_000, seed=1)
+    raw = as_csv(prices)
+    if shape == "long":
+        named = prices.iloc[:, :3].rename_axis("time").reset_index()
+        raw = named.melt("time", var_name="symbol", value_name="close").to_csv(index=False).encode()
+    asked, told = [0], []
+
+    def ask() -> bool:
+        asked[0] += 1
+        return False
+
+    watch = Watch(lambda done, total: told.append(done / total), ask)
+    whole = read_prices(raw, "prices.csv", watch)
+    assert len(whole) == 3_000
+    assert asked[0] >= 2
+    if shape == "wide":
+        # A question for every piece of some hundred thousand bytes at the least.
+        assert asked[0] >= len(raw) // 300_000 > 3
+        assert told == sorted(told) and 0.5 < told[-1] <= 1.0
+    count = [0]
+
+    def stop() -> bool:
+        count[0] += 1
+        return count[0] >= 2
+
+    with pytest.raises(Cancelled):
+        read_prices(raw, "prices.csv", Watch(is_cancelled=stop))
+    assert count == [2]
 
 
 def test_a_file_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:

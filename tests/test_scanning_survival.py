@@ -25,8 +25,11 @@ from scanner import (
     warm_up,
     with_families,
 )
+from scanning import surrogates
 from scanning.columns import columns_of
+from scanning.scan import every_pair, p_values_of
 from scanning.surrogates import UniverseSurrogates
+from scanning.tiles import BARS
 from trading.work import Watch
 
 
@@ -177,6 +180,66 @@ def test_all_of_it_can_be_cancelled() -> None:
     ):
         with pytest.raises(Cancelled):
             work()
+
+
+def counting(most: int | None = None) -> tuple[list[int], Watch]:
+    """Return a watch, and a list of one that counts how often it was asked; it stops at `most`."""
+    asked = [0]
+
+    def is_cancelled() -> bool:
+        asked[0] += 1
+        return most is not None and asked[0] >= most
+
+    return asked, Watch(is_cancelled=is_cancelled)
+
+
+def test_surrogates_ask_at_every_instrument_and_every_piece_of_bars(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns = columns_of(market_like(12, 601, seed=2), ScanSettings())
+    whole = UniverseSurrogates(columns).draw(3).levels
+    asked, watch = counting()
+    made = UniverseSurrogates(columns, watch)
+    assert asked == [12]
+    # 600 changes in pieces of 25 bars; what is put together does not depend on the pieces.
+    monkeypatch.setattr(surrogates, "CELLS_AT_ONCE", 12 * 25)
+    assert made.draw(3).levels.tobytes() == whole.tobytes()
+    assert asked == [12 + 600 // 25]
+
+
+@pytest.mark.parametrize("stage", ["columns", "regressions", "universe", "tiles"])
+def test_a_noise_run_stops_where_it_is_cancelled(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = market_like(12, 601, seed=2)
+    monkeypatch.setattr(surrogates, "CELLS_AT_ONCE", 12 * 25)
+    # Columns are asked about twice, when read and when judged; then an instrument's regression,
+    # then 24 pieces of bars, then the tiles.
+    at = {"columns": 20, "regressions": 30, "universe": 50, "tiles": 62}[stage]
+    asked, watch = counting(at)
+    drawn: list[int] = []
+    draw = UniverseSurrogates.draw
+    monkeypatch.setattr(
+        UniverseSurrogates, "draw", lambda made, seed: drawn.append(seed) or draw(made, seed)
+    )
+    with pytest.raises(Cancelled):
+        noise(prices, runs=50, watch=watch)
+    # Not asked again: what was under way stopped at once.
+    assert asked == [at]
+    assert len(drawn) == (0 if stage in ("columns", "regressions") else 1)
+
+
+def test_a_scan_asks_at_every_column_and_every_length() -> None:
+    prices = market_like(12, 300, seed=2)
+    for place in range(12):
+        prices.iloc[: 5 * place, place] = np.nan
+    asked, watch = counting()
+    columns_of(prices, ScanSettings(), watch=watch)
+    assert asked == [24]
+    found, _ = every_pair(columns_of(prices, ScanSettings()), ScanSettings())
+    asked, watch = counting()
+    p_values_of(found, ScanSettings(), watch)
+    assert asked == [len(set(found[2 + BARS]))] == [12 - 1]
 
 
 def test_what_appeared_held_and_broke() -> None:

@@ -213,7 +213,7 @@ def _begun(given: Any, last: _File | None) -> _File | None:
 
 
 def _read(raw: bytes, name: str, watch: Watch) -> pd.DataFrame:
-    table = read_prices(raw, name)
+    table = read_prices(raw, name, watch)
     watch.check()
     return table
 
