@@ -1,17 +1,23 @@
 """What surveillance finds, how often it cries wolf, and how fast: writes SURVEILLANCE.md.
 
-python -m benchmarks.surveillance [--hours 4] [--seconds 10] [--dry]
+python -m benchmarks.surveillance [--hours 4] [--seconds 10] [--latency] [--dry]
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import gc
 import gzip
 import math
 import os
 import sys
+import threading
 import time
-from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +39,7 @@ from benchmarks.planted import (
 from feeds.simulated_market import SimulatedMarket
 from market import DAY_US, SECOND_US, Trade, now_us
 from storage import NullStore
-from surveillance import Surveillance, WatchSettings, batch
+from surveillance import Forest, Surveillance, WatchSettings, batch
 
 PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared" / "data"))
@@ -163,31 +169,50 @@ def _recording(symbol: str) -> list[Trade]:
     return [trade for trade in trades if trade.price > 0.0]
 
 
-def latency(seconds: float) -> list[str]:
-    """Return from trade to judged flag, and from a bar's close, at full rate and in real time."""
-    random = np.random.default_rng(0)
-    names = [f"sim:A{number:02d}" for number in range(INSTRUMENTS)]
-    surveillance = Surveillance(WatchSettings(), grace_us=0)
-    for name in names:
-        surveillance.add(name)
-    warm = simulated("ETHUSDT", 900)
-    warm["time_us"] += now_us() // SECOND_US * SECOND_US - 1_000 * SECOND_US - warm["time_us"][0]
-    for name in names:
-        surveillance.warm(name, warm)
+@dataclass
+class Run:
+    """What was measured in one run at full rate."""
+
+    waits: list[int] = field(default_factory=list)
+    closes: list[int] = field(default_factory=list)
+    trades: int = 0
+    trained: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+def watched(names: list[str], settings: WatchSettings, executor: Executor | None, run: Run):
+    """Return instruments with full windows and pairs, and their last price."""
+
+    def trained(instrument: str, forest: Forest) -> None:
+        run.trained += 1
+
+    surveillance = Surveillance(settings, 0, executor, trained)
     for y, x in zip(names[::2], names[1::2], strict=True):
         surveillance.add_pair(y, x)
-    rules = [rule for group in detectors(WatchSettings()).values() for rule in group]
-    rules = list({rule.name: rule for rule in rules}.values())
-    rules += [Rule("t", "trade_price_z", "beyond", 3.0), Rule("r", "trade_return_z", "beyond", 3.0)]
-    alerts = Alerts(NullStore("none"), {}, defaults=tuple(rules))
+    warm = np.concatenate([simulated("ETHUSDT", 1_800)] * (settings.train_bars // 1_800))
+    warm["time_us"] = (now_us() // SECOND_US - len(warm) - 30 + np.arange(len(warm))) * SECOND_US
+    for name in names:
+        surveillance.warm(name, warm)
+    return surveillance, float(warm["close"][-1])
+
+
+def at_full_rate(seconds: float, settings: WatchSettings, executor: Executor | None) -> Run:
+    """Watch trades in real time; what is measured starts after 3 s."""
+    random, run = np.random.default_rng(0), Run()
+    names = [f"sim:A{number:02d}" for number in range(INSTRUMENTS)]
+    surveillance, price = watched(names, settings, executor, run)
+    rules = judged()
+    alerts = Alerts(NullStore("none"), {}, defaults=rules)
     alerts.start()
-    prices = dict.fromkeys(names, float(warm["close"][-1]))
-    waits, closes, number, work = [], [], 0, 0.0
-    measures: Counter[str] = Counter()
-    begin_us = now_us()
+    prices = dict.fromkeys(names, price)
+    # As the application does: what is there at the start is not looked through again and again.
+    gc.collect()
+    gc.freeze()
+    begin_us, number = now_us(), 0
     warm_us = begin_us + 3 * SECOND_US
     end_us = warm_us + int(seconds * SECOND_US)
-    due_us = float(begin_us)
+    due_us, cpu_s, trained = float(begin_us), 0.0, 0
     while (clock_us := now_us()) < end_us:
         trades = []
         while due_us <= clock_us:
@@ -197,41 +222,91 @@ def latency(seconds: float) -> list[str]:
             side = 1 if random.random() < 0.5 else -1
             trades.append(Trade(name, number, int(due_us), prices[name], 1.0, side, int(due_us)))
             due_us += SECOND_US / RATE
-        started = time.perf_counter()
-        readings = surveillance.observe(trades)
-        alerts.observe(readings)
+        alerts.observe(surveillance.observe(trades))
         done_us = now_us()
         # Here every flag of these trades has been raised.
         closed = surveillance.close(clock_us)
         alerts.observe(closed)
         closed_us = now_us()
-        work += time.perf_counter() - started
         if clock_us > warm_us:
-            waits += [done_us - trade.received_us for trade in trades]
-            closes += [closed_us - one.time_us for one in closed if one.measure == "bar_return_z"]
-            measures.update(one.measure for one in readings)
+            run.waits += [done_us - trade.received_us for trade in trades]
+            run.closes += [
+                closed_us - one.time_us for one in closed if one.measure == "bar_return_z"
+            ]
+        else:
+            cpu_s, trained = time.process_time(), run.trained
         pause = STEP_S - (now_us() - clock_us) / SECOND_US
         if pause > 0.0:
             time.sleep(pause)
+    run.cpu_s, run.wall_s = time.process_time() - cpu_s, seconds
+    run.trades, run.trained = len(run.waits), run.trained - trained
     alerts.stop()
-    taken = now_us() - begin_us
+    gc.unfreeze()
+    return run
 
-    def row(what: str, values: list[float]) -> str:
-        spread = np.percentile(np.asarray(values) / 1_000.0, (50, 95, 99, 100))
-        return (
-            f"| {what} | {len(values):,} | " + " | ".join(f"{one:.1f} ms" for one in spread) + " |"
-        )
 
+def judged() -> tuple[Rule, ...]:
+    """Return the rules of the latency runs: those of all detectors, and two over each trade."""
+    rules = [rule for group in detectors(WatchSettings()).values() for rule in group]
+    rules = list({rule.name: rule for rule in rules}.values())
+    rules += [Rule("t", "trade_price_z", "beyond", 3.0), Rule("r", "trade_return_z", "beyond", 3.0)]
+    return tuple(rules)
+
+
+@contextmanager
+def busy(is_busy: bool) -> Iterator[None]:
+    """Keep a thread of this process in plain Python without a pause, as a page that is drawn."""
+    stop = threading.Event()
+
+    def turn() -> None:
+        while not stop.is_set():
+            sum(number * number for number in range(1_000))
+
+    thread = threading.Thread(target=turn, daemon=True)
+    if is_busy:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if is_busy:
+            thread.join()
+
+
+def latency(seconds: float) -> list[str]:
+    """Return from trade to judged flag, and from a bar's close, at full rate and in real time."""
+    lines = [
+        "| beside it | what | measured | median | 95 % | 99 % | longest | cores | trained |",
+        "|" + "---|" * 9,
+    ]
+    calm = WatchSettings()
+    often = dataclasses.replace(calm, retrain_bars=5)
+    for title, settings, is_busy in (
+        ("nothing", calm, False),
+        ("models trained without a pause", often, False),
+        ("a thread that never pauses", calm, True),
+    ):
+        with ThreadPoolExecutor(1) as executor, busy(is_busy):
+            run = at_full_rate(seconds, settings, executor)
+        use = f"{run.cpu_s / run.wall_s:.2f} | {run.trained}"
+        for what, values in (("trade", run.waits), ("bar's close", run.closes)):
+            spread = np.percentile(np.asarray(values) / 1_000.0, (50, 95, 99, 100))
+            cells = " | ".join(f"{one:.1f} ms" for one in spread)
+            lines.append(f"| {title} | {what} | {len(values):,} | {cells} | {use} |")
+        rate = run.trades / run.wall_s
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return [
-        "| what | measured | median | 95 % | 99 % | longest |",
-        "|---|---|---|---|---|---|",
-        row("trade to judged flag", waits),
-        row("bar's close to judged flag", closes),
+        *lines,
         "",
-        f"{number / taken * SECOND_US:,.0f} trades/s for {INSTRUMENTS} instruments and "
-        f"{INSTRUMENTS // 2} pairs, {len(rules)} rules, looked at every {STEP_S * 1_000:.0f} ms; "
-        f"{100 * work / taken * SECOND_US:.0f} % of one core. Grace for late trades (0.5 s by "
-        "default) is 0 here.",
+        f"From a trade, and from a bar's close, to its judged flag: {rate:,.0f} trades/s for",
+        f"{INSTRUMENTS} instruments and {INSTRUMENTS // 2} pairs, {len(judged())} rules, looked at "
+        f"every {STEP_S * 1_000:.0f} ms. Models learn from",
+        f"{calm.train_bars:,} bars on another thread of the same process. The processor's time is "
+        "that of the whole",
+        "process, making the trades too. Grace for late trades (0.5 s by default) is 0 here.",
+        "",
+        f"{describe('numpy', 'numba', 'scikit-learn')}; load average {load}.",
+        "",
     ]
 
 
@@ -240,13 +315,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--latency", action="store_true", help="measure and replace that alone")
     parser.add_argument("--dry", action="store_true", help="leave SURVEILLANCE.md as it is")
     options = parser.parse_args()
-    lines = [*HEAD, *table(options.hours), "", *CALM, *calm(options.hours), "", *FAST]
-    lines += [*latency(options.seconds), ""]
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    lines += [f"{describe('numpy', 'numba', 'scikit-learn')}; load average {load}.", ""]
-    text = "\n".join(lines)
+    if options.latency:
+        kept = PAGE.read_text(encoding="utf-8").partition(FAST[0])[0]
+    else:
+        found = [*HEAD, *table(options.hours), "", *CALM, *calm(options.hours), ""]
+        kept = "\n".join([*found, f"{describe('numpy', 'numba', 'scikit-learn')}.", "", ""])
+    text = kept + "\n".join([*FAST, *latency(options.seconds)])
     sys.stdout.write(text)
     if not options.dry:
         PAGE.write_text(text, encoding="utf-8")
