@@ -128,7 +128,7 @@ class Lookout:
 
     def __init__(self, settings: Settings, record: Record, buffer: HotBuffer, desks: Desks) -> None:
         self.alerts: Alerts = open_alerts(settings, record)
-        self._folder = Path(settings.database).absolute().parent
+        self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer
         self._desks = desks
@@ -187,8 +187,9 @@ class Lookout:
         return tuple(text for text in found if text)
 
     def wall(self) -> list[WallRow]:
-        """Return a row per instrument."""
-        return self._surveillance.wall(self._clock)
+        """Return a row per instrument, once its recorded past has been taken in."""
+        rows = self._surveillance.wall(self._clock)
+        return [row for row in rows if row.instrument in self._cursors]
 
     def scopes(self) -> tuple[str, ...]:
         """Return everything a rule may name."""
@@ -386,7 +387,9 @@ class Lookout:
     def _record_now(self, now: int) -> list[Reading]:
         age_s = (now - self._oldest_gap_us) / SECOND_US if self._oldest_gap_us else 0.0
         try:
-            free = shutil.disk_usage(self._folder).free
+            # Before anything was recorded its folder need not be there.
+            folder = next(one for one in self._database.parents if one.exists())
+            free = shutil.disk_usage(folder).free
         except OSError as error:
             log.warning("The free space beside the record is unknown: %s", error)
             return []

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from alerting.rule import Reading
 from bars import BarBuilder
-from market import SECOND_US, DataError, Trade
+from market import BAR, SECOND_US, DataError, Trade
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason
 from surveilling.settings import WatchSettings
@@ -135,7 +135,18 @@ class Surveillance:
         with self._lock:
             self.add(y)
             self.add(x)
-            self._pairs.setdefault(pair.scope, pair)
+            if pair.scope not in self._pairs:
+                self._pairs[pair.scope] = pair
+                for leg in (y, x):
+                    self._look_back(pair, leg)
+
+    def _look_back(self, pair: Divergence, leg: str) -> None:
+        """Hand a new pair the bars of a leg that moves are measured against."""
+        scores = self._watched[leg].watch.scores[-2 * self.settings.divergence_s :]
+        if len(scores):
+            past = np.zeros(len(scores), BAR)
+            past["time_us"], past["close"] = scores["time_us"], scores["price"]
+            pair.add(leg, past, int(scores["time_us"][-1]) + SECOND_US)
 
     def remove(self, instrument: str) -> None:
         """Forget an instrument and its pairs."""
@@ -221,15 +232,16 @@ class Surveillance:
                 bars = watched.builder.close(now_us)
                 if len(bars):
                     readings += bar_readings(name, self._score(name, watched, bars))
+                elif watched.training is not None:
+                    self._train_aside(name, watched)
                 # Once a second is often enough for all that follows.
                 if watched.builder.closed_until_us == until_us:
                     continue
                 if watched.last_us:
-                    age_s = max(
-                        0.0, (watched.builder.clock_us(now_us) - watched.last_us) / SECOND_US
-                    )
+                    clock_us = watched.builder.clock_us(now_us)
+                    age_s = max(0.0, (clock_us - watched.last_us) / SECOND_US)
                     numbers = {"age_s": age_s, "price": watched.price}
-                    readings.append(Reading("trade_age", name, now_us, age_s, numbers))
+                    readings.append(Reading("trade_age", name, clock_us, age_s, numbers))
                 for pair in self._pairs.values():
                     if name in (pair.y, pair.x):
                         found = pair.add(name, bars, watched.builder.closed_until_us)

@@ -14,12 +14,14 @@ import pytest
 from exchange import Exchange, wait_until
 
 import engine as engine_module
+from alerts import Rule
 from backfill import Backfill
 from catalogue import Catalogue
 from config import Settings
 from desk import Desk
 from engine import Engine
 from exporting import Exporter
+from lookout import Lookout
 from market import StoreError, Trade
 from pair import PairSettings
 from storage import HotBuffer, NullStore
@@ -73,6 +75,7 @@ def _break(*_: Any, **__: Any) -> Any:
         (Backfill, "_turn", "Filling holes stopped"),
         (Catalogue, "due", "Renewing symbol lists stopped"),
         (Exporter, "_run", "Exports stopped"),
+        (Lookout, "_step", "Surveillance stopped"),
     ],
 )
 def test_a_background_thread_that_died_is_told_on_the_live_page(
@@ -84,6 +87,18 @@ def test_a_background_thread_that_died_is_told_on_the_live_page(
     (sentence,) = (one for one in cards.sentences(shot) if said in one)
     assert "Restart the app" in sentence
     assert "hunter2" not in sentence
+
+
+def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
+    running = made()
+    scope = f"{PAIR.y}~{PAIR.x}"
+    wait_until(lambda: scope in running.lookout.scopes(), "the pair")
+    running.lookout.alerts.put_rule(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
+    running.lookout.alerts.put_rule(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
+    for rule in ("Any z", "Any p"):
+        found = wait_until(lambda r=rule: running.lookout.alerts.recent(rule=r), rule)
+        assert found[0].alert.scope == scope
+    assert {row.instrument for row in running.lookout.wall()} >= {PAIR.y, PAIR.x}
 
 
 def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> None:
