@@ -184,6 +184,16 @@ def _combine(rows: Bars, interval_us: int) -> Bars:
 # Live -----------------------------------------------------------------------------------
 
 
+def _joined(pieces: list[Trades]) -> Trades:
+    """Concatenate; numpy's own compares the kinds of records piece by piece, which is slow."""
+    whole = np.empty(sum(map(len, pieces)), pieces[0].dtype)
+    stop = 0
+    for piece in pieces:
+        stop += len(piece)
+        whole[stop - len(piece) : stop] = piece
+    return whole
+
+
 class BarBuilder:
     """One instrument's one-second bars as they close, from trades in arrival order.
 
@@ -277,7 +287,7 @@ class BarBuilder:
         self._closed_until_us = max(self._closed_until_us, closed_us)
         if self._oldest_us >= self._closed_until_us:
             return np.empty(0, BAR)
-        waiting = np.concatenate(self._open)
+        waiting = _joined(self._open)
         over = waiting["time_us"] < self._closed_until_us
         left = waiting[~over]
         self._open = [left] if len(left) else []
