@@ -651,7 +651,9 @@ class Engine:
             return None
         with self._lock:
             last = self._assessments.setdefault(settings, _Assessment())
-        due = last.bars != view.bars and time.monotonic() - last.at > every_s
+        # What was tried on too few bars is tried again soon, whoever asks.
+        pause_s = every_s if last.relation else ASSESS_S
+        due = last.bars != view.bars and time.monotonic() - last.at > pause_s
         if due and not last.running and not self._stop.is_set():
             last.running = True
             self._pool.submit(self._assess, settings, view, last)
