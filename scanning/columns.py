@@ -93,16 +93,17 @@ def columns_of(
             f"{len(kept)} of {len(labels)} instruments can be tested; a pair needs two."
             + (f" {told}." if told else " Give a table with a column per instrument.")
         )
-    own = table[kept]
-    returns = _returns(own)
-    order = _order([labels[place] for place in kept], returns, settings)
-    levels = own[order]
+    order = _ordered(kept, labels, table, settings)
+    levels = table[order]
+    # The table may be as large as everything that is made of it.
+    del table
+    returns = _returns(levels)
     if settings.log_prices:
         np.log(levels, out=levels)
     return Columns(
-        tuple(labels[kept[place]] for place in order),
+        tuple(labels[place] for place in order),
         levels,
-        returns[order],
+        returns,
         settings.bar_seconds or _step(prices),
         tuple(left_out),
     )
@@ -191,21 +192,28 @@ def _unusable(price: Floats, settings: ScanSettings) -> str:
 
 def _returns(prices: Floats) -> Floats:
     """Return each instrument's log returns, or its changes where a price is 0 or less."""
-    values = prices.copy()
-    positive = ~(prices <= 0.0).any(axis=1)
-    values[positive] = np.log(values[positive])
-    return np.diff(values, axis=1)
+    returns = np.empty((len(prices), prices.shape[1] - 1))
+    # One by one: a copy of the whole table would double what a scan takes.
+    for own, price in zip(returns, prices, strict=True):
+        np.subtract(*_neighbours(price if (price <= 0.0).any() else np.log(price)), out=own)
+    return returns
 
 
-def _order(names: list[str], returns: Floats, settings: ScanSettings) -> list[int]:
-    """Return the instruments' order: of a pair the one that comes first is y."""
-    places = list(range(len(names)))
+def _neighbours(values: Floats) -> tuple[Floats, Floats]:
+    """Return every value but the first, and the one before each."""
+    return values[1:], values[:-1]
+
+
+def _ordered(
+    kept: list[int], labels: list[str], table: Floats, settings: ScanSettings
+) -> list[int]:
+    """Return the instruments in their order: of a pair the one that comes first is y."""
     if settings.direction in ("order", "both"):
-        return places
+        return kept
     if settings.direction == "volatility":
-        spread = np.nanstd(returns, axis=1)
-        return sorted(places, key=lambda place: (-float(spread[place]), names[place]))
-    return sorted(places, key=lambda place: names[place])
+        spread = {place: np.nanstd(_returns(table[place : place + 1])) for place in kept}
+        return sorted(kept, key=lambda place: (-float(spread[place]), labels[place]))
+    return sorted(kept, key=lambda place: labels[place])
 
 
 def _step(prices: Any) -> float:

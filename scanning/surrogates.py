@@ -73,13 +73,15 @@ class UniverseSurrogates:
     """
 
     def __init__(self, columns: Columns, watch: Watch = UNWATCHED) -> None:
-        self._columns = columns
+        nothing = np.empty((0, 0))
+        # All but the prices themselves, of which the changes are kept alone.
+        self._like = dataclasses.replace(columns, levels=nothing, returns=nothing)
         self._watch = watch
-        known = ~np.isnan(columns.levels)
-        self._first = np.argmax(known, axis=1)
-        filled = _filled(columns.levels, known, self._first)
-        self._start = filled[:, 0]
+        self._missing = np.isnan(columns.levels)
+        filled = _filled(columns.levels, ~self._missing)
+        self._start = filled[:, 0].copy()
         self._changes = np.diff(filled, axis=1)
+        del filled
         deviation = np.sqrt(np.mean(self._changes**2, axis=1))
         self._weights = 1.0 / (deviation * len(deviation))
         bars = self._changes.shape[1]
@@ -125,16 +127,21 @@ class UniverseSurrogates:
                 start,
                 min(start + step, bars),
             )
-        levels = np.empty_like(self._columns.levels)
+        levels = np.empty((len(drawn), bars + 1))
         levels[:, 0] = self._start
         np.cumsum(drawn, axis=1, out=levels[:, 1:])
+        # Room for the returns.
+        del drawn
         levels[:, 1:] += self._start[:, None]
-        levels[np.isnan(self._columns.levels)] = np.nan
-        return dataclasses.replace(self._columns, levels=levels, returns=np.diff(levels, axis=1))
+        levels[self._missing] = np.nan
+        return dataclasses.replace(self._like, levels=levels, returns=np.diff(levels, axis=1))
 
 
-def _filled(levels: Floats, known: Any, first: Ints) -> Floats:
+def _filled(levels: Floats, known: Any) -> Floats:
     """Carry the last level through gaps, and the first one back to the start."""
+    if known.all():
+        return levels
+    first = np.argmax(known, axis=1)
     bar = np.arange(levels.shape[1])
     last = np.maximum.accumulate(np.where(known, bar, 0), axis=1)
     last = np.maximum(last, first[:, None])
@@ -187,11 +194,14 @@ def noise(
         raise DataError(f"{runs:,} noise runs were asked for; {MOST_RUNS:,} are the most.")
     columns = columns_of(prices, settings, names, watch)
     made, allowed = UniverseSurrogates(columns, watch), pairs_within(columns, groups)
+    del columns
     level, p_values, counts = settings.level, [], []
     for run in range(runs):
         part = watch.part(run / runs, (run + 1) / runs)
         drawn = made.draw(seed * MOST_RUNS + run)
         found, _ = every_pair(drawn, settings, False, allowed, part, workers, client)
+        # Before the next universe is drawn beside this one.
+        del drawn
         values = found[-1][found[2 + STATUS] == TESTED]
         p_values.append(values)
         by = (values, q_values(values), q_values(values, any_dependence=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from scanner import (
     with_families,
 )
 from scanning import surrogates
-from scanning.columns import columns_of
+from scanning.columns import Columns, columns_of
 from scanning.scan import every_pair, p_values_of
 from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import BARS
@@ -134,6 +135,24 @@ def test_surrogates_keep_how_all_move_together_and_lose_the_pull() -> None:
     assert by_noise.by_q.mean() < 1.5
     # Of 190 unrelated pairs about one in twenty has a p of 5 %.
     assert 3 < by_noise.by_p.mean() < 30
+
+
+def test_one_universe_is_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = market_like(12, 601, seed=2)
+    alive: list[weakref.ref[np.ndarray]] = []
+    left: list[int] = []
+    draw = UniverseSurrogates.draw
+
+    def drawn(made: UniverseSurrogates, seed: int) -> Columns:
+        left.append(sum(one() is not None for one in alive))
+        told = draw(made, seed)
+        # A table of slots cannot be watched; its levels can.
+        alive.append(weakref.ref(told.levels))
+        return told
+
+    monkeypatch.setattr(UniverseSurrogates, "draw", drawn)
+    noise(prices, runs=4)
+    assert left == [0, 0, 0, 0]
 
 
 def test_a_surrogate_with_every_sign_kept_is_the_real_one() -> None:

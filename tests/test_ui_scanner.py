@@ -22,7 +22,7 @@ from storage import Held
 from trading.jobs import Job
 from trading.work import UNWATCHED, Watch
 from ui import scanner_charts, scanner_sources, scanner_table, scanner_words, state
-from ui.scanner_export import rows
+from ui.scanner_export import rows, whole
 from ui.scanner_pair import sentence
 from ui.scanner_sources import Source, recorded_closes
 from ui.scanner_study import Asked, Study
@@ -485,7 +485,8 @@ def test_a_pair_that_does_not_come_back_is_said_so() -> None:
 def test_the_file_has_every_pair_and_figure_with_units(study: Study, universe: Source) -> None:
     found = persistence(universe.prices, study.found, 3)
     found = calibrated(found, noise(universe.prices, runs=1))
-    text = b"".join(rows(found)).decode()
+    text = whole(found).decode()
+    assert text.encode() == b"".join(rows(found))
     table = list(csv.DictReader(io.StringIO(text)))
     assert len(table) == found.tested
     assert len(table[0]) == 2 + len(found.figures)

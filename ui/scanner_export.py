@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,11 +22,18 @@ def offer(study: Study) -> None:
     found = study.found
     downloads.button(
         f"All {found.tested:,} pairs as CSV",
-        lambda: b"".join(rows(found)),
+        lambda: whole(found),
         "tandem-scan.csv",
         "text/csv",
         key="scan_csv",
     )
+
+
+def whole(found: Scan) -> bytes:
+    """Return the file; the pieces it is made of are not held beside it."""
+    out = io.BytesIO()
+    out.writelines(rows(found))
+    return out.getvalue()
 
 
 def rows(found: Scan) -> Iterator[bytes]:
