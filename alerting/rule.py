@@ -48,6 +48,10 @@ MEASURES: dict[str, str] = {
 
 _NAME = re.compile(r"[A-Za-z0-9][\w .()%-]{0,59}")
 _SCOPE = re.compile(r"[\w.:/*?~ -]{1,120}")
+_MOST = 1e300
+_LONGEST, _MOST_NUMBERS = 300, 100
+# In the year 2255; dates of any day before can be written down.
+_LATEST_US = 9 * 10**15
 _WEEK_S = 7 * 86_400.0
 
 
@@ -117,6 +121,8 @@ class Rule:
         self._choose("severity", self.severity, get_args(Severity))
         for channel in self.channels:
             self._choose("channel", channel, CHANNELS)
+        if len(set(self.channels)) != len(self.channels):
+            raise DataError(f"The rule {self.name} names a channel twice; name each once.")
         if not isinstance(self.scope, str) or not _SCOPE.fullmatch(self.scope):
             raise DataError(
                 f"The rule {self.name} names {self.scope!r:.60}; write an instrument as "
@@ -165,9 +171,12 @@ class Rule:
             )
 
     def _check_numbers(self) -> None:
-        numbers = [self.threshold, self.release_at, self.cooldown_s]
-        if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers):
-            raise DataError(f"The rule {self.name} has a number that is none; give finite ones.")
+        given = [self.threshold, self.cooldown_s, 0.0 if self.release is None else self.release]
+        # Within a range first: a whole number can be too large to become a float.
+        if not all(_is_number(one) and abs(one) <= _MOST for one in given):
+            raise DataError(
+                f"The rule {self.name} has a number that is none; give finite ones up to 1e300."
+            )
         if not 0.0 <= self.cooldown_s <= _WEEK_S:
             raise DataError(f"The rule {self.name} needs a cool-down from 0 s to a week.")
         if self.comparison == "beyond" and self.threshold < 0.0:
@@ -273,9 +282,27 @@ def decode_alert(text: bytes | str) -> Alert:
             name: math.nan if number is None else float(number)
             for name, number in given["numbers"].items()
         }
-        return Alert(**given)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        alert = Alert(**given)
+        _check_alert(alert)
+        return alert
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(f"A kept alert is not understood ({type(error).__name__}).") from None
+
+
+def _check_alert(alert: Alert) -> None:
+    """Refuse what would stop whoever shows or sends it; raises ValueError."""
+    texts = (alert.id, alert.rule, alert.measure, alert.scope)
+    whole = (alert.time_us, alert.raised_us, alert.held_back)
+    is_sound = (
+        all(isinstance(one, str) and 0 < len(one) <= _LONGEST for one in texts)
+        and all(type(one) is int and abs(one) <= _LATEST_US for one in whole)
+        and alert.severity in get_args(Severity)
+        and alert.comparison in get_args(Comparison)
+        and set(alert.channels) <= set(CHANNELS)
+        and len(alert.numbers) <= _MOST_NUMBERS
+    )
+    if not is_sound:
+        raise ValueError("no alert")
 
 
 def _document(text: bytes | str, what: str) -> dict[str, Any]:
@@ -286,6 +313,10 @@ def _document(text: bytes | str, what: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise DataError(f"A kept {what} is not understood; it is left out.")
     return given
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
 
 
 def _nearest(value: str, options: tuple[str, ...]) -> str:

@@ -9,12 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 import orjson
 
 from alerting.judge import Judge
-from alerting.lane import Delivery, Lane, pauses
+from alerting.lane import Delivery, Fate, Lane, pauses
 from alerting.rule import CHANNELS, Alert, Reading, Rule, decode_alert, decode_rule, encode
 from alerting.wire import Channel, NotSent, Secret, redacted
 from market import DataError, StoreError, now_us
@@ -100,6 +100,7 @@ class Alerts:
         self._deliveries: dict[str, dict[str, Delivery]] = {}
         self._toasts: deque[Alert] = deque(maxlen=200)
         self._problem = ""
+        self._said: dict[str, str] = {}
         self._dropped = 0
         self._tests: dict[str, threading.Lock] = {name: threading.Lock() for name in channels}
         self._queue: queue.Queue[Alert | list[Delivery] | None] = queue.Queue()
@@ -299,13 +300,7 @@ class Alerts:
     def _load(self) -> None:
         kept = self._record.documents("rules")
         if "all" in kept:
-            rules = []
-            for text in orjson.loads(kept["all"]):
-                try:
-                    rules.append(decode_rule(text))
-                except DataError as error:
-                    log.error("A kept rule is left out: %s", error)
-            self._judge.use(tuple(rules))
+            self._judge.use(_rules_from(kept["all"], self._judge.rules))
         for body in self._record.documents("alert", KEPT_ALERTS).values():
             try:
                 alert = decode_alert(body)
@@ -314,7 +309,9 @@ class Alerts:
                 continue
             self._alerts[alert.id] = alert
         seen = self._record.documents("alert-seen", KEPT_ALERTS)
-        self._acknowledged = {one: int(at) for one, at in seen.items() if one in self._alerts}
+        self._acknowledged = {
+            one: int(at) for one, at in seen.items() if one in self._alerts and at.isdigit()
+        }
         self._reload_outbox()
 
     def _reload_outbox(self) -> None:
@@ -325,6 +322,8 @@ class Alerts:
                 continue
             try:
                 delivery = Delivery(alert_id, channel, **orjson.loads(body))
+                if delivery.fate not in get_args(Fate) or not isinstance(delivery.text, str):
+                    raise TypeError(delivery.fate)
             except (TypeError, orjson.JSONDecodeError):
                 log.error("An entry of the outbox is not understood; it is left out.")
                 continue
@@ -393,7 +392,19 @@ class Alerts:
             deliveries = [one for one in deliveries if one.alert_id in self._alerts]
             for one in deliveries:
                 self._deliveries.setdefault(one.alert_id, {})[one.channel] = one
+        for one in deliveries:
+            self._log_fate(one)
         self._keep([_entry(one) for one in deliveries])
+
+    def _log_fate(self, one: Delivery) -> None:
+        """Say once what keeps a channel from sending, and once that it sends again."""
+        if one.text == self._said.get(one.channel, ""):
+            return
+        self._said[one.channel] = one.text
+        if one.text:
+            log.warning("Alerts by %s: %s", one.channel, one.text)
+        else:
+            log.info("Alerts by %s are sent again.", one.channel)
 
     def _outdated(self, before_id: str) -> list[Document]:
         """Forget the oldest alerts beyond what is kept; returns what to remove of them.
@@ -421,6 +432,26 @@ class Alerts:
             if not self._problem:
                 log.error("Alerts are sent but not kept: %s", error)
             self._problem = f"Alerts are sent but not kept: {error}"
+
+
+def _rules_from(body: bytes, otherwise: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return kept rules without those that are none; others where there is no list of them."""
+    try:
+        texts = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        texts = None
+    if not isinstance(texts, list):
+        log.error("The kept rules are not understood; the rules of a new record hold.")
+        return otherwise
+    rules: dict[str, Rule] = {}
+    for text in texts[:MOST_RULES]:
+        try:
+            rule = decode_rule(text if isinstance(text, str) else b"")
+        except DataError as error:
+            log.error("A kept rule is left out: %s", error)
+        else:
+            rules[rule.name] = rule
+    return tuple(rules.values())
 
 
 def _entry(one: Delivery) -> Document:

@@ -85,10 +85,10 @@ class Divergence:
         moves = {}
         for name in (self.y, self.x):
             price = self._waiting[name].pop(second, math.nan)
-            if 0.0 < price < 1e50:
+            if 1e-50 < price < 1e50:
                 self._now[name] = price
                 self._traded = second
-            before = self._past[name][slot]
+            before = float(self._past[name][slot])
             self._past[name][slot] = self._now[name]
             moves[name] = 100.0 * (self._now[name] / before - 1.0) if before > 0.0 else math.nan
         percent = moves[self.y] - moves[self.x]

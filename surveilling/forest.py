@@ -6,7 +6,10 @@ import hashlib
 import io
 import json
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +25,12 @@ Floats = npt.NDArray[np.float64]
 # Raised when the meaning of a feature or of the arrays changes: an older file is then refused.
 FORMAT = 1
 MOST_BYTES = 64 * 2**20
+# What reading a file of arrays raises where its bytes were cut, changed or made up.
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, SyntaxError, MemoryError),
+    *(NotImplementedError, RuntimeError, OverflowError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 _ARRAYS = {
     "starts": np.int64,
     "feature": np.int64,
@@ -204,7 +213,7 @@ def load(source: Path | bytes) -> Forest:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             told = json.loads(bytes(file["told"]))
             arrays = {name: file[name] for name in _ARRAYS} if told.get("format") == FORMAT else {}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"This is no model of Tandem ({type(error).__name__}); train it again."
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
@@ -13,11 +14,12 @@ import orjson
 from backfill import Client, Gate
 from config import Settings
 from feeds import rest
-from feeds.rest import Request
+from feeds.rest import Request, RestVenue
 from market import (
     BAR,
     DAY_US,
     MINUTE_US,
+    SECOND_US,
     Cancelled,
     DataError,
     FeedError,
@@ -67,27 +69,40 @@ def download_candles(
     Cancelled
         `stop` was set.
     """
+    venue = _venue(instrument, settings)
     first, last = _range(start_us, end_us)
-    venue_name, _ = split_instrument(instrument)
-    url = getattr(settings, f"{venue_name.replace('-', '_')}_rest_url", "")
-    venue = rest.create(venue_name, url) if url else None
-    if venue is None:
-        raise DataError(f"{venue_name} has no candles to download; record it, or name a venue.")
-    own = client or Client()
-    try:
-        gate = Gate(venue_name, venue.budget, own, venue.throttled)
-        pieces: list[Array] = []
-        page_us = venue.candles_per_page * MINUTE_US
-        for at in range(first, last, page_us):
-            until = min(at + page_us, last)
-            body = _fetch(gate, venue.candles(instrument, at, until), stop)
-            bars = venue.parse_candles(body, instrument)
-            pieces.append(bars[(bars["time_us"] >= at) & (bars["time_us"] < until)])
-            progress((until - first) / (last - first))
-        return np.concatenate(pieces) if pieces else np.empty(0, BAR)
-    finally:
-        if client is None:
-            own.close()
+    span = _Span(instrument, first, last, MINUTE_US)
+    return _pages(span, venue, venue.candles, venue.parse_candles, stop, progress, client)
+
+
+def download_seconds(
+    instrument: str,
+    start_us: int,
+    end_us: int,
+    settings: Settings,
+    stop: threading.Event,
+    progress: Progress = lambda share: None,
+    client: Client | None = None,
+) -> Array:
+    """Return an instrument's one-second bars from its venue: what the forest learns from.
+
+    Parameters, and errors, are those of `download_candles`, over at most a day; few venues have
+    them (`has_seconds`). Bars carry their number of trades.
+    """
+    venue = _venue(instrument, settings)
+    if not venue.has_seconds:
+        raise DataError(f"{venue.venue} gives candles of a minute and no shorter ones.")
+    first, last = start_us // SECOND_US * SECOND_US, -(-end_us // SECOND_US) * SECOND_US
+    if not 0 <= first < last or last - first > DAY_US:
+        raise DataError("Seconds are downloaded of up to a day, which ends after it begins.")
+    span = _Span(instrument, first, last, SECOND_US)
+    return _pages(span, venue, venue.seconds, venue.parse_seconds, stop, progress, client)
+
+
+def has_seconds(instrument: str, settings: Settings) -> bool:
+    """Tell whether the venue of an instrument gives candles of a second."""
+    venue = _rest(instrument, settings)
+    return venue is not None and venue.has_seconds
 
 
 def download_funding(
@@ -133,6 +148,56 @@ def download_funding(
             at = last if len(page) < _FUNDING_PAGE or newest < at else newest + 1
             progress((min(at, last) - first) / (last - first))
         return [found[key] for key in sorted(found) if first <= key < last]
+    finally:
+        if client is None:
+            own.close()
+
+
+class _Span(NamedTuple):
+    """Bars of an instrument from one time to another, both whole bars."""
+
+    instrument: str
+    first: int
+    last: int
+    bar_us: int
+
+
+def _rest(instrument: str, settings: Settings) -> RestVenue | None:
+    venue_name, _ = split_instrument(instrument)
+    url = getattr(settings, f"{venue_name.replace('-', '_')}_rest_url", "")
+    return rest.create(venue_name, url) if url else None
+
+
+def _venue(instrument: str, settings: Settings) -> RestVenue:
+    venue = _rest(instrument, settings)
+    if venue is None:
+        name, _ = split_instrument(instrument)
+        raise DataError(f"{name} has no candles to download; record it, or name a venue.")
+    return venue
+
+
+def _pages(
+    span: _Span,
+    venue: RestVenue,
+    request: Callable[[str, int, int], Request | None],
+    parse: Callable[[bytes, str], Array],
+    stop: threading.Event,
+    progress: Progress,
+    client: Client | None,
+) -> Array:
+    own = client or Client()
+    try:
+        gate = Gate(venue.venue, venue.budget, own, venue.throttled)
+        pieces: list[Array] = []
+        page_us = venue.candles_per_page * span.bar_us
+        for at in range(span.first, span.last, page_us):
+            until = min(at + page_us, span.last)
+            asked = request(span.instrument, at, until)
+            assert asked is not None
+            bars = parse(_fetch(gate, asked, stop), span.instrument)
+            pieces.append(bars[(bars["time_us"] >= at) & (bars["time_us"] < until)])
+            progress((until - span.first) / (span.last - span.first))
+        return np.concatenate(pieces) if pieces else np.empty(0, BAR)
     finally:
         if client is None:
             own.close()

@@ -12,6 +12,7 @@ from market import DataError
 
 Floats = npt.NDArray[np.float64]
 MOST_BUCKETS = 10_000
+_MOST = 1e50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,14 @@ def volume_profile(
     if not 1 <= buckets <= MOST_BUCKETS or not 0.0 < share <= 1.0:
         raise DataError("A volume profile takes 1 to 10,000 buckets and a share from 0 to 1.")
     prices, volumes = np.asarray(price, np.float64), np.asarray(quantity, np.float64)
-    usable = (prices > 0.0) & np.isfinite(prices) & (volumes >= 0.0) & np.isfinite(volumes)
+    usable = (prices > 0.0) & (prices < _MOST) & (volumes >= 0.0) & (volumes < _MOST)
     prices, volumes = prices[usable], volumes[usable]
     if not volumes.sum() > 0.0:
         raise DataError("There is no volume: nothing traded, or the source tells prices only.")
     low, high = float(prices.min()), float(prices.max())
-    if not high > low:
-        high = math.nextafter(low, math.inf)
+    if not high - low > 2.0 * buckets * math.ulp(high):
+        # One price, or so close that there are no numbers between.
+        high = max(high, math.nextafter(low, math.inf))
         buckets = 1
     volume, edges = np.histogram(prices, buckets, (low, high), weights=volumes)
     best = int(np.argmax(volume))

@@ -27,6 +27,10 @@ Array = npt.NDArray[np.void]
 
 SPARK_POINTS = 60
 SECONDS_PER_YEAR = 365.0 * 86_400.0
+# Far beyond what feeds let through: products of such numbers are still numbers.
+_LEAST, _MOST = 1e-50, 1e50
+_LATEST_US = 2**53
+_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,18 @@ class Surveillance:
     # What is watched ---------------------------------------------------------------------
 
     def add(self, instrument: str, grace_us: int | None = None) -> InstrumentWatch:
-        """Watch an instrument; one that is watched already goes on."""
+        """Watch an instrument; one that is watched already goes on.
+
+        Raises
+        ------
+        DataError
+            The name is none.
+        """
+        if not (0 < len(instrument) <= _LONGEST_NAME and instrument.isprintable()):
+            raise DataError(
+                f"{instrument!r:.60} is no name of an instrument; give 1 to {_LONGEST_NAME} "
+                "printable characters."
+            )
         with self._lock:
             if instrument not in self._watched:
                 grace = self._grace_us if grace_us is None else grace_us
@@ -194,11 +209,14 @@ class Surveillance:
     def observe(self, trades: Sequence[Trade]) -> list[Reading]:
         """Take trades in the order they arrived; returns readings of each, by instrument.
 
-        Trades of instruments that are not watched are passed over.
+        Trades of instruments that are not watched are passed over, and so are those whose price or
+        time is none; a quantity that is none counts as not known.
         """
         groups: dict[str, list[Trade]] = {}
         for trade in trades:
-            groups.setdefault(trade.instrument, []).append(trade)
+            sound = _sound(trade)
+            if sound is not None:
+                groups.setdefault(trade.instrument, []).append(sound)
         readings: list[Reading] = []
         with self._lock:
             for name, group in groups.items():
@@ -385,6 +403,14 @@ class Surveillance:
             spark=closes,
             text=watch.problem,
         )
+
+
+def _sound(trade: Trade) -> Trade | None:
+    """Return a trade that can be computed with; None where there is no price or time to it."""
+    is_dated = 0 <= trade.time_us < _LATEST_US and 0 <= trade.received_us < _LATEST_US
+    if not is_dated or not _LEAST < trade.price < _MOST:
+        return None
+    return trade if 0.0 <= trade.quantity < _MOST else trade._replace(quantity=math.nan)
 
 
 def fresh(readings: Iterable[Reading], now_us: int, within_s: float = 30.0) -> list[Reading]:

@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_RETURNS = 200
 MOST_RETURNS = 20_000
+# Log returns beyond are no market's, and their squares would overflow.
+MOST_MOVE = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def garch_forecast(returns: npt.ArrayLike, horizon: int) -> Forecast:
     Parameters
     ----------
     returns : array of shape (n_bars,)
-        NaN are left out; of more than 20,000 the last are used.
+        NaN and infinities are left out; of more than 20,000 the last are used.
     horizon : int
         Bars, 1 to 10,000.
 
@@ -61,7 +63,7 @@ def garch_forecast(returns: npt.ArrayLike, horizon: int) -> Forecast:
     if not (isinstance(horizon, int) and 1 <= horizon <= 10_000):
         raise DataError(f"The horizon is {horizon!r:.40}; it must be from 1 to 10,000 bars.")
     values = np.asarray(returns, np.float64)
-    values = values[np.isfinite(values)][-MOST_RETURNS:]
+    values = values[np.abs(values) < MOST_MOVE][-MOST_RETURNS:]
     if len(values) < LEAST_RETURNS:
         raise DataError(
             f"GARCH has {len(values)} returns and needs {LEAST_RETURNS}; wait for more bars, or "

@@ -7,7 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 
 import pytest
@@ -541,6 +541,29 @@ def test_an_alert_for_a_channel_that_is_not_set_up_says_so() -> None:
     alert = raise_one(alerts)
     wait_until(lambda: fate(alerts, alert, "slack") == "failed")
     alerts.stop()
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "token is wrong"), (None, "Telegram: ")])
+def test_what_keeps_a_channel_from_sending_is_logged_once(tmp_path, caplog, status, hint) -> None:
+    caplog.set_level(logging.INFO, logger="tandem.alerts")
+    file = tmp_path / "alerts.csv"
+    with PostServer() as server:
+        server.plan.extend([status or "drop"] * 3)
+        alerts = alerts_of(settings(server, alerts_file=file), None, "telegram", "csv")
+        alerts.start()
+        for number in range(3):
+            alert = raise_one(alerts, number)
+            wait_until(lambda alert=alert: fate(alerts, alert) in ("failed", "sent"))
+            wait_until(lambda alert=alert: fate(alerts, alert, "csv") == "sent")
+        last = raise_one(alerts, 3)
+        wait_until(lambda: fate(alerts, last) == "sent")
+        alerts.stop()
+    said = [one.getMessage() for one in caplog.records if "Alerts by" in one.getMessage()]
+    assert hint in said[0]
+    assert all(one != other for one, other in pairwise(said))
+    assert said[-1] == "Alerts by telegram are sent again."
+    assert TOKEN not in caplog.text
+    assert len(file.read_text().splitlines()) == 5
 
 
 def test_an_unreachable_host_is_said() -> None:
