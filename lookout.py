@@ -26,6 +26,8 @@ from alerts import Alerts, Reading, feed_reading, open_alerts, pair_readings, re
 from bars import NEVER_US
 from config import Settings
 from desk import PairView
+from learning import Learning
+from learning import Record as LearningRecord
 from lifeline import Lifeline
 from market import BAR, DAY_US, SECOND_US, DataError, Gap, StoreError, now_us
 from pair import PairSettings
@@ -63,7 +65,7 @@ _DIED = (
 )
 
 
-class Record(AlertRecord, Protocol):
+class Record(AlertRecord, LearningRecord, Protocol):
     """What is needed of the store; `NullStore` will do."""
 
     def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
@@ -124,10 +126,13 @@ class Lookout:
     ----------
     alerts : Alerts
         Rules, what they raised, and the channels.
+    learning : Learning
+        Pasts downloaded on demand.
     """
 
     def __init__(self, settings: Settings, record: Record, buffer: HotBuffer, desks: Desks) -> None:
         self.alerts: Alerts = open_alerts(settings, record)
+        self.learning = Learning(settings, record, self._take_model)
         self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer
@@ -164,6 +169,7 @@ class Lookout:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(2.0)
+        self.learning.stop()
         for pool in (self._reading, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
         self.alerts.stop()
@@ -183,7 +189,7 @@ class Lookout:
     @property
     def problems(self) -> tuple[str, ...]:
         """What keeps the watch, or its alerts, from being whole; a sentence each."""
-        found = (self._life.problem, self._text, self.alerts.problem)
+        found = (self._life.problem, self.learning.problem, self._text, self.alerts.problem)
         return tuple(text for text in found if text)
 
     def wall(self) -> list[WallRow]:
@@ -329,6 +335,11 @@ class Lookout:
                     watched.use_model(name, forest)
         except (DataError, StoreError) as error:
             log.warning("The kept model of %s is not used: %s", name, error)
+
+    def _take_model(self, name: str, forest: Forest) -> None:
+        """Use a model that was learned from a downloaded past, and keep it."""
+        self._surveillance.use_model(name, forest)
+        self._keep_model(name, forest)
 
     def _keep_model(self, name: str, forest: Forest) -> None:
         try:

@@ -20,7 +20,7 @@ from surveilling.configuration import Headless, read
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason, load, train
 from surveilling.headless import run, say, unreachable
-from surveilling.history import download_candles, download_funding
+from surveilling.history import download_candles, download_funding, download_seconds, has_seconds
 from surveilling.liquidity import VolumeProfile, volume_profile
 from surveilling.service import Surveillance, WallRow, batch, fresh
 from surveilling.settings import WatchSettings, settings_from
@@ -59,8 +59,10 @@ __all__ = [
     "batch",
     "download_candles",
     "download_funding",
+    "download_seconds",
     "fresh",
     "garch_forecast",
+    "has_seconds",
     "load",
     "main",
     "read",

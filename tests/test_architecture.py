@@ -16,7 +16,7 @@ LAYERS = [
     {"ingest", "pair", "backfill"},
     {"alerting", "alerts", "surveilling", "surveillance"},
     {"desk", "universe", "upkeep", "relation", "cost", "exporting", "importing", "holdings"},
-    {"lookout"},
+    {"learning", "lookout"},
     {"engine"},
     {"ui"},
     {"app"},

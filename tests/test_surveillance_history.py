@@ -1,6 +1,7 @@
 """Candles and funding of the past: whole, in order, with progress, stopped, refused."""
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,11 +11,26 @@ import numpy as np
 import pytest
 
 from config import Settings
-from market import DAY_US, MINUTE_US, Cancelled, DataError, FeedError
-from surveilling.history import download_candles, download_funding
+from market import (
+    DAY_US,
+    HOUR_US,
+    MINUTE_US,
+    SECOND_US,
+    Cancelled,
+    DataError,
+    FeedError,
+    MessageError,
+)
+from surveilling.history import (
+    download_candles,
+    download_funding,
+    download_seconds,
+    has_seconds,
+)
 
 START_US = 1_789_999_980 * 1_000_000
 NAME = "binance-usdm:BTCUSDT"
+SPOT = "binance-spot:BTCUSDT"
 
 
 class Venue:
@@ -24,6 +40,9 @@ class Venue:
         self.asked: list[str] = []
         self.status = 200
         self.body: bytes | None = None
+        # Closed, it keeps answers back.
+        self.gate = threading.Event()
+        self.gate.set()
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,6 +50,7 @@ class Venue:
 
             def do_GET(self) -> None:
                 stand_in.asked.append(self.path)
+                stand_in.gate.wait(30)
                 body = stand_in.answer(self.path) if stand_in.body is None else stand_in.body
                 self.send_response(stand_in.status)
                 self.send_header("Content-Length", str(len(body)))
@@ -42,9 +62,8 @@ class Venue:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.settings = Settings(
-            binance_usdm_rest_url=f"http://127.0.0.1:{self._server.server_port}"
-        )
+        url = f"http://127.0.0.1:{self._server.server_port}"
+        self.settings = Settings(binance_usdm_rest_url=url, binance_spot_rest_url=url)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> "Venue":
@@ -61,16 +80,23 @@ class Venue:
         parts = urlsplit(path)
         asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
         start, end, limit = (int(asked[key]) for key in ("startTime", "endTime", "limit"))
-        step = 60_000 if parts.path.endswith("klines") else 8 * 3_600_000
+        step = {"1s": 1_000, "1m": 60_000}.get(asked.get("interval", ""), 8 * 3_600_000)
         first = -(-start // step) * step
         times = list(range(first, end + 1, step))[:limit]
         if parts.path.endswith("klines"):
-            prices = ["1", "3", "0.5", "2", "10"]
-            rows = [[at, *prices, at + 59_999, "20", 5, "4", "8", "0"] for at in times]
+            rows = [candle(at, step) for at in times]
         else:
             rows = [{"symbol": "BTCUSDT", "fundingTime": at, "fundingRate": "0.0001",
                      "markPrice": "" if at % 2 else "61000.5"} for at in times]  # fmt: skip
         return json.dumps(rows).encode()
+
+
+def candle(at: int, step: int) -> list[object]:
+    """Return a candle whose prices and volumes change with time."""
+    close = 2.0 + 0.3 * math.sin(at / step / 7.0)
+    volume = 10.0 + 5.0 * math.cos(at / step / 3.0)
+    prices = [f"{one:.6f}" for one in (close, close + 1.0, close - 1.0, close, volume)]
+    return [at, *prices, at + step - 1, f"{close * volume:.6f}", 5, f"{volume / 2:.6f}", "8", "0"]
 
 
 @pytest.fixture
@@ -89,6 +115,38 @@ def test_candles_come_whole_page_by_page_with_progress(venue: Venue) -> None:
     assert len(venue.asked) == len(shares) >= 2
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_seconds_come_whole_with_their_number_of_trades(venue: Venue) -> None:
+    end_us = START_US + 2_500 * SECOND_US
+    shares: list[float] = []
+    bars = download_seconds(
+        SPOT, START_US, end_us, venue.settings, threading.Event(), shares.append
+    )
+    np.testing.assert_array_equal(bars["time_us"], np.arange(START_US, end_us, SECOND_US))
+    assert (bars["trades"] == 5).all()
+    assert len(venue.asked) == len(shares) == 3
+    assert all("interval=1s" in path for path in venue.asked)
+
+
+def test_seconds_are_refused_where_there_are_none(venue: Venue) -> None:
+    stop = threading.Event()
+    with pytest.raises(DataError, match="no shorter ones"):
+        download_seconds(NAME, START_US, START_US + HOUR_US, venue.settings, stop)
+    with pytest.raises(DataError, match="up to a day"):
+        download_seconds(SPOT, START_US, START_US + 2 * DAY_US, venue.settings, stop)
+    assert has_seconds(SPOT, venue.settings)
+    assert not has_seconds(NAME, venue.settings)
+    assert not has_seconds("sim:BTCUSDT", venue.settings)
+
+
+@pytest.mark.parametrize("count", ["5", -1, 2.5, True, None, 2**40])
+def test_a_number_of_trades_that_is_none_is_refused(venue: Venue, count: object) -> None:
+    row = candle(START_US // 1_000, 1_000)
+    row[8] = count
+    venue.body = json.dumps([row]).encode()
+    with pytest.raises(MessageError, match="number of trades"):
+        download_seconds(SPOT, START_US, START_US + HOUR_US, venue.settings, threading.Event())
 
 
 def test_funding_comes_whole_and_in_order(venue: Venue) -> None:

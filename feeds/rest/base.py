@@ -128,6 +128,8 @@ class RestVenue(ABC):
         Most minutes one answer holds.
     candle_reach_us : int or None
         How far back from now candles go; None where no limit is known.
+    has_seconds : bool
+        Whether there are candles of one second, too.
     """
 
     venue: ClassVar[str]
@@ -139,6 +141,7 @@ class RestVenue(ABC):
     time_step_us: ClassVar[int] = 1
     candles_per_page: ClassVar[int]
     candle_reach_us: ClassVar[int | None] = None
+    has_seconds: ClassVar[bool] = False
 
     def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
         self._url = url.rstrip("/")
@@ -197,6 +200,14 @@ class RestVenue(ABC):
             ``buy_volume`` and ``notional`` are NaN where the venue does not say. The minute still
             going on may be among them.
         """
+
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request | None:
+        """Return the request for one-second candles, as `candles`; None where there are none."""
+        return None
+
+    def parse_seconds(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return one-second candles as bars, with their number of trades, ascending."""
+        raise MessageError("candles of a second, which were not asked for")
 
     @abstractmethod
     def listing(self) -> Request:
@@ -304,7 +315,7 @@ def _json(body: bytes) -> Any:
 
 
 class Candle(NamedTuple):
-    """One minute as venues tell it. `buy_volume` and `notional` are NaN where unknown."""
+    """A candle as venues tell it. `buy_volume` and `notional` are NaN where unknown."""
 
     time_us: int
     open: float
@@ -314,29 +325,31 @@ class Candle(NamedTuple):
     volume: float
     buy_volume: float
     notional: float
+    trades: int = -1
 
 
-def candle_bars(candles: Sequence[Candle]) -> npt.NDArray[np.void]:
+def candle_bars(candles: Sequence[Candle], interval_us: int = MINUTE_US) -> npt.NDArray[np.void]:
     """Check candles and return them as bars, ascending, without those in which nothing traded.
 
-    Of two candles of one minute the last counts.
+    Of two candles of one time the last counts.
     """
     bars = np.zeros(len(candles), BAR)
     if not len(candles):
         return bars
     columns = np.array(candles, np.float64).T
     times = np.array([candle.time_us for candle in candles], np.int64)
-    _, open_, high, low, close, volume, buy_volume, notional = columns
-    if np.any(times % MINUTE_US):
-        raise MessageError("a candle that does not begin with a minute")
+    _, open_, high, low, close, volume, buy_volume, notional, _ = columns
+    if np.any(times % interval_us):
+        unit = "minute" if interval_us == MINUTE_US else "second"
+        raise MessageError(f"a candle that does not begin with a {unit}")
     if not np.all((low <= np.minimum(open_, close)) & (np.maximum(open_, close) <= high)):
         raise MessageError("a candle whose high or low is inside")
     if np.any(buy_volume > volume * (1 + 1e-9)):
         raise MessageError("a candle that bought more than it traded")
-    bars["time_us"], bars["last_us"] = times, times + MINUTE_US - 1
+    bars["time_us"], bars["last_us"] = times, times + interval_us - 1
     bars["open"], bars["high"], bars["low"], bars["close"] = open_, high, low, close
     bars["volume"], bars["buy_volume"], bars["notional"] = volume, buy_volume, notional
-    bars["trades"] = -1
+    bars["trades"] = [candle.trades for candle in candles]
     latest = {int(time_us): row for row, time_us in enumerate(times)}
     bars = bars[[latest[time_us] for time_us in sorted(latest)]]
     return bars[bars["volume"] > 0.0]

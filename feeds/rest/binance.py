@@ -59,11 +59,13 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, HOUR_US, MINUTE_US, SELL, Gap, MessageError, Trade
+from market import BUY, HOUR_US, MINUTE_US, SECOND_US, SELL, Gap, MessageError, Trade
 
 _PAGE = 1000
 _USED_HEADER = "X-MBX-USED-WEIGHT-1M"
 _TOO_FAR_BACK = -4166
+# Far beyond any; a larger one is no number of trades.
+MOST_TRADES_OF_CANDLE = 2**31
 
 
 class _BinanceRest(RestVenue):
@@ -108,22 +110,27 @@ class _BinanceRest(RestVenue):
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a thousand minutes; few are cheaper on USD-M."""
-        minutes = -(-(end_us - start_us) // MINUTE_US)
-        limit = min(max(minutes, 1), self.candles_per_page)
+        return self._klines(instrument, start_us, end_us, "1m", MINUTE_US)
+
+    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return candles with what takers bought and the exact notional."""
+        with reading("a candle"):
+            return candle_bars([_candle(row) for row in json_list(body, MOST_CANDLES)])
+
+    def _klines(
+        self, instrument: str, start_us: int, end_us: int, interval: str, interval_us: int
+    ) -> Request:
+        count = -(-(end_us - start_us) // interval_us)
+        limit = min(max(count, 1), self.candles_per_page)
         query = {
             "symbol": symbol_of(instrument),
-            "interval": "1m",
+            "interval": interval,
             "startTime": start_us // 1000,
             "endTime": end_us // 1000 - 1,
             "limit": limit,
         }
         url = f"{self._url}{self._path}/klines?{urlencode(query)}"
         return Request(url, self._candles_weight(limit))
-
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles with what takers bought and the exact notional."""
-        with reading("a candle"):
-            return candle_bars([_candle(row) for row in json_list(body, MOST_CANDLES)])
 
     def listing(self) -> Request:
         """Return the request for all symbols."""
@@ -184,12 +191,23 @@ class BinanceSpotRest(_BinanceRest):
 
     venue: ClassVar[str] = "binance-spot"
     budget: ClassVar[Budget] = Budget(6_000, 60.0, 0.0, _USED_HEADER)
+    has_seconds: ClassVar[bool] = True
 
     _path: ClassVar[str] = "/api/v3"
     _trades_weight: ClassVar[int] = 4
     _listing_weight: ClassVar[int] = 20
     # Without these the list is several times as long.
     _listing_query: ClassVar[str] = "?symbolStatus=TRADING&showPermissionSets=false"
+
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request | None:
+        """Return the request for up to a thousand seconds; futures have none."""
+        return self._klines(instrument, start_us, end_us, "1s", SECOND_US)
+
+    def parse_seconds(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return one-second candles with their number of trades."""
+        with reading("a candle"):
+            rows = json_list(body, MOST_CANDLES)
+            return candle_bars([_second(row) for row in rows], SECOND_US)
 
 
 class BinanceUsRest(BinanceSpotRest):
@@ -229,6 +247,13 @@ def _candle(row: Any) -> Candle:
         amount(row[9]),
         amount(row[7]),
     )
+
+
+def _second(row: Any) -> Candle:
+    count = row[8]
+    if type(count) is not int or not 0 <= count <= MOST_TRADES_OF_CANDLE:
+        raise MessageError("a number of trades that is none")
+    return _candle(row)._replace(trades=count)
 
 
 _KINDS: dict[str, Literal["spot", "perpetual", "future"]] = {
