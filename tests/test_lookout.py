@@ -89,7 +89,7 @@ def told(watch: Lookout, rule: str) -> Any:
 def test_a_jump_is_told_with_the_numbers_it_follows_from(made: Made) -> None:
     buffer = HotBuffer(50_000)
     watch = made(nothing(), buffer, Rule("Jump", "trade_return_z", "beyond", 40.0))
-    past = trades_until(now_us(), 120)
+    past = trades_until(now_us(), 300)
     buffer.append(past)
     wait_until(lambda: len(watch.wall()) == 1, "the instrument")
     last = past[-1]
@@ -125,7 +125,7 @@ def test_a_machine_whose_clock_is_wrong_is_told_all_the_same(
     def arrived(trade: Trade) -> Trade:
         return trade._replace(received_us=trade.time_us + around.offset_us + 50_000)
 
-    past = [arrived(trade) for trade in trades_until(now_us(), 120)]
+    past = [arrived(trade) for trade in trades_until(now_us(), 300)]
     buffer.append(past)
     wait_until(lambda: len(watch.wall()) == 1, "the instrument")
     last = past[-1]
@@ -211,7 +211,7 @@ def test_a_record_that_cannot_be_read_is_said_and_the_watch_goes_on(
     monkeypatch.setattr(record, "gaps", broken)
     buffer = HotBuffer(50_000)
     watch = made(record, buffer, Rule("Any", "trade_return_z", "beyond", 0.5))
-    buffer.append(trades_until(now_us(), 60))
+    buffer.append(trades_until(now_us(), 300))
     assert told(watch, "Any").scope == NAME
     (said,) = watch.problems
     assert said == (
