@@ -23,7 +23,7 @@ SHOWN = 40
 
 
 class LeftOut(NamedTuple):
-    """An instrument that is not tested, and why."""
+    """An instrument that is not tested, or some prices of one, and why."""
 
     name: str
     reason: str
@@ -43,6 +43,8 @@ class Columns:
     bar_seconds : float
         NaN where it is not known.
     left_out : tuple of LeftOut
+    remarks : tuple of LeftOut
+        Instruments that are tested though some of their prices count as missing.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,12 @@ class Columns:
     returns: Floats
     bar_seconds: float
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[LeftOut, ...] = ()
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def columns_of(
@@ -79,14 +87,17 @@ def columns_of(
     if len(set(labels)) < len(labels):
         twice = next(name for place, name in enumerate(labels) if name in labels[:place])
         raise DataError(f"{twice!r:.{SHOWN}} names two columns; give each a name of its own.")
-    left_out, kept = [], []
+    left_out, kept, remarks = [], [], []
     for place, name in enumerate(labels):
         watch.check()
+        strange = _without_strange(table[place])
         reason = texts.get(place) or _unusable(table[place], settings)
         if reason:
-            left_out.append(LeftOut(name, reason))
-        else:
-            kept.append(place)
+            left_out.append(LeftOut(name, "; ".join(filter(None, (reason, strange)))))
+            continue
+        kept.append(place)
+        if strange:
+            remarks.append(LeftOut(name, strange))
     if len(kept) < 2:
         told = "; ".join(f"{name:.{SHOWN}}: {reason}" for name, reason in left_out[:5])
         raise DataError(
@@ -106,6 +117,7 @@ def columns_of(
         returns,
         settings.bar_seconds or _step(prices),
         tuple(left_out),
+        tuple(remarks),
     )
 
 
@@ -132,8 +144,21 @@ def _table(prices: Any, names: Any, watch: Watch) -> tuple[Floats, list[str], di
         if cells.dtype.kind not in "fiub":
             raise DataError("prices is not a table of numbers; give numbers or a DataFrame.")
         table, texts = np.array(cells.T, dtype=np.float64, order="C"), {}
-    table[~(np.abs(table) < LIMIT)] = np.nan
     return table, labels, texts
+
+
+def _without_strange(price: Floats) -> str:
+    """Take prices that can be none out of a column, and say how many they were."""
+    is_strange = np.abs(price) >= LIMIT
+    count = int(np.count_nonzero(is_strange))
+    if not count:
+        return ""
+    first = int(np.argmax(is_strange)) + 1
+    price[is_strange] = np.nan
+    return (
+        f"{counted(count, 'price')} infinite or beyond {LIMIT:.0e}, first in bar {first}, "
+        "taken as missing"
+    )
 
 
 def _check_size(shape: tuple[int, ...]) -> None:
@@ -171,15 +196,15 @@ def _unusable(price: Floats, settings: ScanSettings) -> str:
     if len(known) == 0:
         return "no prices at all"
     if len(known) < settings.fewest_bars:
-        return f"{len(known):,} bars with a price, {settings.fewest_bars:,} are needed"
+        return f"{counted(len(known), 'bar')} with a price, {settings.fewest_bars:,} are needed"
     values = price[known]
     if np.ptp(values) <= 1e-14 * np.abs(values).max():
         return f"constant: {values[0]:.6g} in all {len(values):,} bars"
     bad = int(np.count_nonzero(values <= 0.0))
     if settings.log_prices and bad:
         return (
-            f"{bad:,} prices of 0 or less, first in bar {known[np.argmax(values <= 0.0)] + 1}: "
-            "no logarithm; raw prices can be tested"
+            f"{counted(bad, 'price')} of 0 or less, first in bar "
+            f"{known[np.argmax(values <= 0.0)] + 1}: no logarithm; raw prices can be tested"
         )
     silent = len(price) - 1 - int(known[-1])
     if silent >= settings.stale_bars:

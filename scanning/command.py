@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, TextIO
 import pandas as pd
 
 from market import DataError, TandemError
+from scanning.columns import counted
 from scanning.families import Family, with_families
-from scanning.files import read_prices
+from scanning.files import read_universe
 from scanning.result import Scan
 from scanning.scan import scan
 from scanning.settings import DIRECTIONS, ScanSettings
@@ -28,7 +30,7 @@ SHOWN = (
     *("spread_volatility", "break_even_z", "family", "leads"),
 )
 LEFT_OUT_SHOWN = 10
-LONGEST_NAME = 24
+LONGEST_NAME, LONGEST_FILE = 24, 60
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> None:
-    prices = read_prices(options.file, options.file.name, _watch("reading"))
+    prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}
@@ -113,6 +115,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> None:
                 watch=_watch("later bars"),
                 **shared,
             )
+    out.writelines(f"{options.file.name:.{LONGEST_FILE}}: {note}\n" for note in notes)
     _print(found, families, by_noise, later, options.top, out)
     if options.out:
         found.table().to_csv(options.out, index=False)
@@ -169,9 +172,9 @@ def _print(
 ) -> None:
     level = found.settings.level
     lines = [
-        f"{len(found.names):,} instruments, {found.bars:,} bars: {found.tested:,} pairs tested in "
-        f"{found.seconds:.2f} s.",
-        f"p at most {level:g}: {found.count('p_value'):,} pairs; "
+        f"{len(found.names):,} instruments, {found.bars:,} bars: "
+        f"{counted(found.tested, 'pair')} tested in {found.seconds:.2f} s.",
+        f"p at most {level:g}: {counted(found.count('p_value'), 'pair')}; "
         f"{found.expected_by_chance:,.0f} would be by chance alone.",
         f"Findings at a false-discovery rate of {level:g}, nominal: {found.count():,} "
         f"(Benjamini-Hochberg), {found.count('q_value_any'):,} (Benjamini-Yekutieli).",
@@ -190,16 +193,27 @@ def _print(
         )
     if later is not None:
         lines.append(
-            f"Of {len(later.table):,} findings of the first {later.cut:,} bars {later.confirmed:,} "
-            f"hold on the rest; of pairs not found {later.control:.0%} do."
+            f"Of {counted(len(later.table), 'finding')} of the first {later.cut:,} bars "
+            f"{later.confirmed:,} hold on the rest"
+            + (
+                "."
+                if math.isnan(later.control)
+                else f"; of pairs not found {later.control:.0%} do."
+            )
         )
     for reason, count in found.pairs_left_out.items():
-        lines.append(f"{count:,} pairs without a result: {reason}.")
+        lines.append(f"{counted(count, 'pair')} without a result: {reason}.")
+    for y, x in found.same_asset[:LEFT_OUT_SHOWN]:
+        lines.append(f"one asset twice: {y:.{LONGEST_NAME}} and {x:.{LONGEST_NAME}}")
     for name, reason in found.left_out[:LEFT_OUT_SHOWN]:
         lines.append(f"left out: {name:.{LONGEST_NAME}}: {reason}")
     if len(found.left_out) > LEFT_OUT_SHOWN:
         lines.append(f"and {len(found.left_out) - LEFT_OUT_SHOWN:,} more instruments left out.")
-    out.write("\n".join(lines) + "\n\n" + _shown(found, top) + "\n")
+    lines += [
+        f"{name:.{LONGEST_NAME}}: {reason}" for name, reason in found.remarks[:LEFT_OUT_SHOWN]
+    ]
+    table = _shown(found, top) if found.tested else "No pair could be tested."
+    out.write("\n".join(lines) + "\n\n" + table + "\n")
 
 
 def _span(counts: Any) -> str:

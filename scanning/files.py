@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 import tables
 from market import DataError
-from scanning.columns import MOST_INSTRUMENTS
+from scanning.columns import MOST_INSTRUMENTS, counted
 from tables.cells import times
 from trading.work import UNWATCHED, Watch
 
@@ -38,6 +40,20 @@ PARTS = frozenset(
 SHOWN = 60
 
 
+class Universe(NamedTuple):
+    """A universe out of a file.
+
+    Attributes
+    ----------
+    prices : DataFrame of shape (bars, instruments)
+    notes : tuple of str
+        What was done to the file's rows, in sentences.
+    """
+
+    prices: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
 class _Watched(io.BytesIO):
     """A file's bytes whose reader shows how far it is and may be told to stop."""
 
@@ -57,6 +73,11 @@ class _Watched(io.BytesIO):
 
 
 def read_prices(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> pd.DataFrame:
+    """Read a universe's prices; see `read_universe`, which also says what was done to the rows."""
+    return read_universe(data, name, watch).prices
+
+
+def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Universe:
     """Read a universe: a column of times and one of prices per instrument, or a list of bars.
 
     Parameters
@@ -69,9 +90,10 @@ def read_prices(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> pd.D
 
     Returns
     -------
-    DataFrame of shape (bars, instruments)
+    Universe
         On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
-        that `scan` can say which column has some. Of rows of one time the last one counts.
+        that `scan` can say which column has some. Of rows of one time the last one counts; a row
+        without a time is left out; a column without a name gets that of its place.
 
     Raises
     ------
@@ -98,7 +120,9 @@ def _wide_header(raw: bytes) -> list[str]:
         cells = next(csv.reader([line.decode("utf-8-sig").strip("\r")]), [])
     except (UnicodeDecodeError, csv.Error):
         return []
-    names = [cell.strip() for cell in cells]
+    names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
+    if cells and not cells[0].strip():
+        names[0] = ""
     lower = [cell.lower() for cell in names]
     is_wide = len(names) > 2 and lower[0] in TIME_NAMES and not PARTS.intersection(lower)
     # A first row of numbers is data.
@@ -113,7 +137,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> pd.DataFrame:
+def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> Universe:
     if len(header) - 1 > MOST_INSTRUMENTS:
         raise DataError(
             f"{name:.{SHOWN}} has {len(header) - 1:,} instruments; {MOST_INSTRUMENTS:,} are the "
@@ -139,8 +163,9 @@ def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> pd.DataFram
             skipinitialspace=True,
         )
     except (ValueError, UnicodeDecodeError) as error:
-        text = str(error).splitlines()[0] if str(error) else "it is no table"
-        raise DataError(f"{name:.{SHOWN}} cannot be read: {text:.120}") from None
+        raise DataError(f"{name:.{SHOWN}} cannot be read: {_told(error)}") from None
+    if not len(table):
+        raise DataError(f"{name:.{SHOWN}} has names of columns but no rows; give prices below.")
     watch.check()
     found = times(table.iloc[:, 0], header[0] or "time")
     if not found.valid.any():
@@ -148,15 +173,39 @@ def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> pd.DataFram
     table = table.iloc[np.flatnonzero(found.valid), 1:]
     table.index = _index(found.time_us[found.valid])
     watch.check()
-    table = table[~table.index.duplicated(keep="last")]
-    return table.sort_index()
+    notes = []
+    if not found.valid.all():
+        notes.append(f"{_rows(~found.valid)} left out: no time can be read in it.")
+    if not table.index.is_monotonic_increasing:
+        notes.append("The rows did not stand in the order of their times; they were sorted.")
+        # Of rows of one time the one that stands last in the file comes last.
+        table = table.sort_index(kind="stable")
+    is_earlier = table.index.duplicated(keep="last")
+    if is_earlier.any():
+        notes.append(
+            f"{_rows(is_earlier)} left out: another row has the same time, and the last one counts."
+        )
+        table = table[~is_earlier]
+    return Universe(table, tuple(notes))
+
+
+def _rows(which: npt.NDArray[np.bool_]) -> str:
+    return counted(int(np.count_nonzero(which)), "row")
+
+
+def _told(error: Exception) -> str:
+    """Say what the reader of tables met, in words for somebody who has only the file."""
+    text = str(error).splitlines()[0] if str(error) else "it is no table"
+    if "EOF inside string" in text:
+        return "a quotation mark is opened and never closed."
+    return f"{text:.120}"
 
 
 def _index(time_us: object) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.asarray(time_us).astype("datetime64[us]"), tz="UTC", name="time")
 
 
-def _from_tables(raw: bytes, name: str, watch: Watch) -> pd.DataFrame:
+def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
     """Put the closes of a list of bars side by side."""
     found = tables.read(raw, name, LARGEST_FILE, watch=watch)
     watch.check()
@@ -168,4 +217,4 @@ def _from_tables(raw: bytes, name: str, watch: Watch) -> pd.DataFrame:
         )
         for instrument, bars in found.bars.items()
     }
-    return pd.DataFrame(closes).sort_index()
+    return Universe(pd.DataFrame(closes).sort_index())

@@ -41,6 +41,8 @@ class Scan:
         Pairs that are one asset to within rounding, a thousand at most.
     seconds : float
         What the scan took.
+    remarks : tuple of LeftOut
+        Instruments that were tested though some of their prices count as missing, and why.
     """
 
     names: tuple[str, ...]
@@ -53,6 +55,7 @@ class Scan:
     pairs_left_out: dict[str, int]
     same_asset: tuple[tuple[str, str], ...]
     seconds: float
+    remarks: tuple[LeftOut, ...] = ()
 
     @property
     def tested(self) -> int:

@@ -195,6 +195,7 @@ def _result(
         {REASONS[code]: count for code, count in counts.items() if count},
         tuple((columns.names[y], columns.names[x]) for y, x in alike),
         time.perf_counter() - start,
+        columns.remarks,
     )
 
 

@@ -68,7 +68,10 @@ def test_a_list_of_bars_is_put_side_by_side() -> None:
         (b"\x00\xff\xfe" * 50, "prices.csv"),
         (b"", "prices.csv"),
         (b"time,A,B\n1,2,3,4\n2,2,3,4\n", "more cells in a row"),
-        (b'time,A,B\n1,2,3\n1,2\n"', "cannot be read"),
+        (b'time,A,B\n1,2,3\n1,2\n"', "a quotation mark is opened and never closed"),
+        (b"time,A,B\n", "no rows"),
+        (b"a,b", "no rows of data"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "not text"),
     ],
 )
 def test_a_file_that_is_no_universe_is_refused(raw: bytes, said: str) -> None:
@@ -162,6 +165,80 @@ def test_without_distributed_the_rest_works(
     assert "6 pairs tested" in run(path)
     assert command.main([str(path), "--dask", "tcp://127.0.0.1:1"]) == 1
     assert "pip install distributed" in capsys.readouterr().err
+
+
+def walk(seed: int, bars: int = 300) -> np.ndarray:
+    return 100.0 + np.cumsum(np.random.default_rng(seed).standard_normal(bars))
+
+
+def table_of(columns: dict[str, object], bars: int = 300) -> pd.DataFrame:
+    return pd.DataFrame(columns, pd.date_range("2026-01-01", periods=bars, freq="1h", tz="UTC"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"BAD": 5.0}, "left out: BAD: constant: 5 in all 300 bars"),
+        ({"BAD": 3.0 * walk(1)}, "one asset twice: A and BAD"),
+        ({"BAD": np.nan}, "left out: BAD: no prices at all"),
+        (
+            {"BAD": np.where(np.arange(300) == 7, 0.0, walk(5))},
+            "BAD: 1 price of 0 or less, first in",
+        ),
+        ({"BAD": -walk(5)}, "left out: BAD: 300 prices of 0 or less, first in bar 1: no logarithm"),
+        (
+            {"BAD": np.where(np.arange(300) == 7, np.inf, walk(5))},
+            "BAD: 1 price infinite or beyond",
+        ),
+        ({"BAD": np.inf}, "left out: BAD: no prices at all; 300 prices infinite or beyond"),
+        ({"BAD": ["1"] * 299 + ["soon"]}, "BAD: text in 1 of 300 cells, first 'soon' in bar 300"),
+        ({"BAD": True}, "left out: BAD: bool instead of prices"),
+    ],
+)
+def test_the_command_names_each_bad_column(
+    columns: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(table_of({"A": walk(1), "B": walk(2)} | columns)))
+    text = run(path)
+    assert said in text
+    assert "2 instruments, 300 bars: 1 pair tested" in text or "3 instruments" in text
+
+
+def test_a_table_of_one_asset_twice_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(table_of({"A": walk(1), "TWIN": walk(1)})))
+    text = run(path, "--noise", 2, "--windows", 3, "--split", 0.6)
+    assert "one asset twice: A and TWIN" in text
+    assert text.endswith("No pair could be tested.\n") and "nan" not in text
+
+
+def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
+    prices = table_of({"A": walk(1), "B": walk(2)})
+    lines = as_csv(prices).decode().splitlines()
+    later = lines[7].split(",")
+    path = tmp_path / "prices.csv"
+    path.write_text("\n".join([*lines, f"{later[0]},1.5,2.5", "soon,1,2", ""]), encoding="utf-8")
+    found = files.read_universe(path, "prices.csv")
+    assert list(found.notes) == [
+        "1 row left out: no time can be read in it.",
+        "The rows did not stand in the order of their times; they were sorted.",
+        "1 row left out: another row has the same time, and the last one counts.",
+    ]
+    # Of two rows of one time the last one counts.
+    assert found.prices.iloc[6].tolist() == [1.5, 2.5]
+    pd.testing.assert_frame_equal(
+        found.prices.drop(found.prices.index[6]),
+        read_prices(as_csv(prices), "prices.csv").drop(found.prices.index[6]),
+    )
+    text = run(path)
+    assert all(f"prices.csv: {note}" in text for note in found.notes)
+    assert files.read_universe(as_csv(prices), "prices.csv").notes == ()
+
+
+def test_a_column_without_a_name_is_called_by_its_place() -> None:
+    got = read_prices(b"time,A,,C\n2026-01-01,1,2,3\n2026-01-02,2,3,4\n", "prices.csv")
+    assert list(got) == ["A", "column 3", "C"]
 
 
 def test_it_runs_as_a_program(tmp_path: Path) -> None:

@@ -264,16 +264,23 @@ def walk(seed: int, bars: int = 300) -> Any:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", ""),
-        (b"time,A,B\n", ""),
+        (b"", "is empty"),
+        (b"time,A,B\n", "no rows"),
         (wide({"A": walk(1), "B": 5.0}), "constant"),
         (wide({"A": walk(1), "B": np.nan}), "no prices at all"),
         (wide({"A": walk(1), "B": "text"}), "text in 300 of 300 cells"),
         (wide({"A": walk(1, 10), "B": walk(2, 10)}, 10), "100 are needed"),
         (wide({"A": walk(1), "B": walk(2) * 0.0}), "constant: 0"),
         (wide({"A": walk(1), "B": np.where(np.arange(300) == 7, 0, walk(2))}), "0 or less"),
-        (bytes(range(256)) * 20, ""),
-        (wide({"A": walk(1)}), ""),
+        (bytes(range(256)) * 20, "not text"),
+        (b"a,b", "no rows of data"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "not text"),
+        (wide({"A": walk(1), "B": np.inf}), "B: no prices at all; 300 prices infinite"),
+        (wide({"A": walk(1), "B": -walk(2)}), "B: 300 prices of 0 or less"),
+        (b"time,A,A\n2026-01-01,1,2\n", "names two columns 'A'"),
+        (b"time," + b",".join(b"S%d" % k for k in range(5_001)) + b"\n", "5,000 are the most"),
+        (b"time,A,B\n" + b"2026-01-01,1,2\n" * 300, "1 bar with a price, 100 are needed"),
+        (wide({"A": walk(1)}), "a pair needs two"),
     ],
 )
 def test_bad_files_are_sentences(app: AppTest, content: bytes, told: str) -> None:
@@ -312,6 +319,30 @@ def test_a_file_is_scanned_and_kept(app: AppTest) -> None:
     app.run()
     shown = [one.value for one in app.markdown if "priced in" in one.value]
     assert shown == ["**\\<b\\>\\*D\\*\\<\\/b\\> priced in C**"]
+
+
+def test_a_table_of_one_asset_twice_says_so_instead_of_tabs(app: AppTest) -> None:
+    x = walk(1)
+    sound(dropped(app, wide({"A": x, "B": 2.0 * x})))
+    assert "No pair could be tested" in said(app) and not app.tabs
+    told = next(one for one in app.expander if one.label.startswith("Not tested"))
+    assert told.proto.expanded
+    assert list(app.dataframe[-1].value["instrument or pair"]) == ["A \u00b7 B"]
+
+
+def test_what_was_done_to_rows_and_prices_is_said(app: AppTest) -> None:
+    lines = wide({"A": walk(1), "B": walk(2), "C": walk(3)}).decode().splitlines()
+    lines[8] = lines[8].rsplit(",", 1)[0] + ",inf"
+    lines += [lines[5], "soon,1,2,3"]
+    sound(dropped(app, "\n".join(lines).encode()))
+    text = said(app)
+    assert "1 row left out: no time can be read in it." in text
+    assert "they were sorted" in text
+    assert "1 row left out: another row has the same time" in text
+    assert metric(app, "Pairs tested") == "3"
+    assert app.dataframe[-1].value.to_numpy().tolist() == [
+        ["C", "1 price infinite or beyond 1e+50, first in bar 8, taken as missing"]
+    ]
 
 
 def test_duplicated_columns_are_named_as_one_asset(app: AppTest) -> None:

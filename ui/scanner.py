@@ -71,6 +71,14 @@ def page() -> None:
     if not _scanned(study):
         return
     _head(study)
+    if study.found.tested:
+        _tabs(study)
+    else:
+        say.warning("No pair could be tested; the reasons stand below.")
+    _left_out(study)
+
+
+def _tabs(study: Study) -> None:
     # Only the open tab is worked out.
     tabs = st.tabs(list(TABS), key="scan_tab", on_change="rerun", bind=URL)
     for tab, show in zip(tabs, TABS.values(), strict=True):
@@ -80,7 +88,6 @@ def page() -> None:
                     show(study)
                 except DataError as error:
                     say.problem(str(error))
-    _left_out(study)
 
 
 # What is asked --------------------------------------------------------------------------
@@ -237,6 +244,8 @@ def _head(study: Study) -> None:
             f"tested, {found.bars:,} bars of {tables.interval_text(step)}, {f.day_minute(first)} "
             f"to {f.day_minute(last)} {f.day_clock(last)[:4]} UTC"
         )
+    if source.notes:
+        say.note(" ".join(source.notes))
     level = words.rate(found.settings.level)
     noise = study.noise
     with st.container(horizontal=True):
@@ -289,13 +298,16 @@ def _pending(study: Study) -> None:
 def _left_out(study: Study) -> None:
     found = study.found
     title = words.left_out_title(found)
-    if not title and not found.same_asset:
+    if not (title or found.same_asset or found.remarks):
         return
     called = study.source.called
-    with st.expander(title or "One asset twice", icon=":material/block:"):
+    with st.expander(
+        title or "Prices that were left out", icon=":material/block:", expanded=not found.tested
+    ):
         for reason, count in found.pairs_left_out.items():
             say.note(f"{words.plural(count, 'pair')}: {reason}.")
         rows = [(called(one.name), one.reason) for one in found.left_out]
+        rows += [(called(one.name), one.reason) for one in found.remarks]
         rows += [
             (f"{called(y)} \u00b7 {called(x)}", "one asset twice") for y, x in found.same_asset
         ]

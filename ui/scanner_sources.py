@@ -28,7 +28,7 @@ from market import (
     now_us,
     split_instrument,
 )
-from scanner import read_prices
+from scanning.files import Universe, read_universe
 from scanning.simulated import Simulated, simulated
 from storage import Held
 from trading.jobs import Job
@@ -85,6 +85,8 @@ class Source:
         Prices of a venue that is watched whole: any of its instruments can be opened on Live.
     built_in : Simulated, optional
         What is known of a simulated universe.
+    notes : tuple of str
+        What was done to a file's rows, in sentences.
     """
 
     title: str
@@ -93,6 +95,7 @@ class Source:
     recorded_bar_us: int = 0
     is_watched: bool = False
     built_in: Simulated | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def times(self) -> npt.NDArray[np.int64]:
@@ -189,7 +192,8 @@ def _from_file() -> Source | None:
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
         return None
     if last.source is None:
-        last.source = Source(last.name, _checked(last.job.result))
+        prices, notes = last.job.result
+        last.source = Source(last.name, _checked(prices), notes=notes)
     if given is None:
         say.note(f"Kept from before: {last.name}. Drop another file to replace it.")
     return last.source
@@ -212,10 +216,10 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     return begun
 
 
-def _read(raw: bytes, name: str, watch: Watch) -> pd.DataFrame:
-    table = read_prices(raw, name, watch)
+def _read(raw: bytes, name: str, watch: Watch) -> Universe:
+    found = read_universe(raw, name, watch)
     watch.check()
-    return table
+    return found
 
 
 def _checked(prices: pd.DataFrame) -> pd.DataFrame:
