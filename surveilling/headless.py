@@ -16,13 +16,22 @@ from typing import IO, Any, Protocol
 import orjson
 
 from alerting.local import CsvFile
-from alerting.rule import Alert, Reading, Rule
+from alerting.rule import Reading, Rule
 from alerting.service import Alerts, Record
 from alerting.setup import channels_from, secrets_of
 from backfill import Client
 from config import Settings
+from feeds.base import read_symbol
 from ingest import Ingest, create_feed
-from market import SECOND_US, FeedError, SettingError, StoreError, Trade, now_us
+from market import (
+    SECOND_US,
+    FeedError,
+    SettingError,
+    StoreError,
+    Trade,
+    UnknownSymbol,
+    now_us,
+)
 from storage import HotBuffer, NullStore
 from surveilling.configuration import Headless
 from surveilling.service import Surveillance, WallRow, fresh
@@ -40,6 +49,9 @@ class Source(Protocol):
 
     def names(self) -> dict[str, str]:
         """Return each instrument's name in the files."""
+
+    def currency(self, instrument: str) -> str:
+        """Return what its price is in; empty where its name does not say."""
 
     def take(self) -> tuple[list[Trade], list[Reading], str]:
         """Return what is new: trades, readings of a feed's health, and what is wrong."""
@@ -74,6 +86,10 @@ class Polled:
     def names(self) -> dict[str, str]:
         """Return each instrument's name in the files."""
         return {f"coingecko:{name.upper()}": name for name in self._ids}
+
+    def currency(self, instrument: str) -> str:
+        """Return what its price is in."""
+        return self._base
 
     def take(self) -> tuple[list[Trade], list[Reading], str]:
         """Ask once; returns the prices, and what is wrong."""
@@ -129,6 +145,13 @@ class Streamed:
     def names(self) -> dict[str, str]:
         """Return each instrument's name in the files."""
         return dict(self._names)
+
+    def currency(self, instrument: str) -> str:
+        """Return what its price is in; empty where its name does not say."""
+        try:
+            return read_symbol(instrument.partition(":")[2], self._venue)[1].lower()
+        except UnknownSymbol:
+            return ""
 
     def now_us(self) -> int:
         """Return what time it is for this venue's trades."""
@@ -197,9 +220,10 @@ def _watch(
     CsvFile(alerts_file).send([])
     if isinstance(source, Polled):
         _recall(watched, names, prices, given.base_currency)
-    alerts = _alerts(given, dataclasses.replace(settings, alerts_file=alerts_file), record)
+    kept = dataclasses.replace(settings, alerts_file=alerts_file)
+    alerts = _alerts(given, kept, record, _scopes(names))
     alerts.start()
-    for line in alerts.unmatched(names):
+    for line in alerts.unmatched(_scopes(names).values()):
         say(f"surveillance: {line}")
     written = 0
     try:
@@ -221,6 +245,8 @@ def _cycles(
 ) -> int:
     writer = csv.writer(file, lineterminator="\n")
     names = source.names()
+    scopes = _scopes(names)
+    began_us = source.now_us() if isinstance(source, Streamed) else now_us()
     steps = max(1, round(given.interval_seconds / _STEP_S)) if isinstance(source, Streamed) else 1
     written = cycle = 0
     told = ""
@@ -232,8 +258,14 @@ def _cycles(
             readings = readings + watched.observe(trades)
             if isinstance(source, Streamed):
                 readings += watched.close(clock_us)
-            for alert in alerts.observe(fresh(readings, clock_us)):
-                say(_named(alert, names).text)
+            # A stream begins with the minutes before: they fill the windows, and nobody is told.
+            now = [
+                one._replace(scope=scopes.get(one.scope, one.scope))
+                for one in fresh(readings, clock_us)
+                if one.time_us >= began_us
+            ]
+            for alert in alerts.observe(now):
+                say(alert.text)
             if step < steps - 1 and stop.wait(_STEP_S):
                 break
         priced = {trade.instrument for trade in trades}
@@ -242,7 +274,7 @@ def _cycles(
             for row in watched.wall(clock_us)
             if row.instrument in priced or (isinstance(source, Streamed) and row.price > 0.0)
         ]
-        rows = [_price_row(row, names, given.base_currency, clock_us, source) for row in shown]
+        rows = [_price_row(row, names, clock_us, source) for row in shown]
         writer.writerows(rows)
         file.flush()
         written += len(rows)
@@ -256,7 +288,18 @@ def _cycles(
     return written
 
 
-def _alerts(given: Headless, settings: Settings, record: Record) -> Alerts:
+def _scopes(names: dict[str, str]) -> dict[str, str]:
+    """Return what alerts call each instrument: as the configuration does, and what is simulated so.
+
+    That they are simulated is written nowhere else in an alert.
+    """
+    return {
+        instrument: f"sim:{name}" if instrument.startswith("sim:") else name
+        for instrument, name in names.items()
+    }
+
+
+def _alerts(given: Headless, settings: Settings, record: Record, scopes: dict[str, str]) -> Alerts:
     channels = tuple(dict.fromkeys(("csv", *given.channels)))
     missing = channels_from(settings)[1]
     for name in given.channels:
@@ -273,18 +316,18 @@ def _alerts(given: Headless, settings: Settings, record: Record) -> Alerts:
         ]
     made, missing = channels_from(settings)
     # Rules of the file hold for this run only: those kept in a record belong to the screen.
-    return Alerts(record, made, missing, secrets_of(settings), (*rules, *given.rules))
+    # A rule names an asset as the configuration does, or an instrument.
+    known = {scope.removeprefix("sim:"): scope for scope in scopes.values()} | scopes
+    named = [dataclasses.replace(one, scope=known.get(one.scope, one.scope)) for one in given.rules]
+    return Alerts(record, made, missing, secrets_of(settings), (*rules, *named))
 
 
 def _price_row(
-    row: WallRow, names: dict[str, str], base: str, clock_us: int, source: Source
+    row: WallRow, names: dict[str, str], clock_us: int, source: Source
 ) -> tuple[str, ...]:
     z = "" if math.isnan(row.z) else f"{row.z:.4f}"
-    return _clock(clock_us), names[row.instrument], base, repr(row.price), z, source.title
-
-
-def _named(alert: Alert, names: dict[str, str]) -> Alert:
-    return dataclasses.replace(alert, scope=names.get(alert.scope, alert.scope))
+    base, name = source.currency(row.instrument), names[row.instrument]
+    return _clock(clock_us), name, base, repr(row.price), z, source.title
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_prices_are_polled_written_and_alerts_printed(tmp_path: Path) -> None:
     assert len(said) == 1
     assert re.match(r"\[ALERT\] bitcoin z=\d+\.\d\d price=150\.0 ", said[0])
     (alert,) = rows(tmp_path / "alerts.csv")
-    assert alert["measure"] == "trade_price_z"
+    assert (alert["scope"], alert["measure"]) == ("bitcoin", "trade_price_z")
     assert "price=150.0" in alert["numbers"]
 
 
@@ -128,7 +129,38 @@ def test_prices_of_earlier_runs_are_taken_up(tmp_path: Path) -> None:
 def test_the_simulation_streams(tmp_path: Path) -> None:
     config = given(tmp_path, venue="sim", assets=["BTC", "ETH"], cycles=2, interval_seconds=1.5)
     assert run(config, Settings(), threading.Event(), lambda text: None) >= 2
-    assert {row["asset"] for row in rows(tmp_path / "prices.csv")} == {"BTC", "ETH"}
+    prices = rows(tmp_path / "prices.csv")
+    assert {(row["asset"], row["base_currency"], row["source"]) for row in prices} == {
+        ("BTC", "usdt", "Simulated market"), ("ETH", "usdt", "Simulated market"),
+    }  # fmt: skip
+
+
+def test_alerts_call_assets_as_the_configuration_does_and_what_is_simulated_so(tmp_path) -> None:
+    said: list[str] = []
+    always = {"measure": "trade_age", "comparison": "above", "threshold": -1.0, "cooldown_s": 0.0,
+              "channels": ["csv"]}  # fmt: skip
+    config = given(
+        tmp_path, venue="sim", assets=["BTC", "ETH"], cycles=2, interval_seconds=1.5,
+        rules=[
+            always | {"name": "By asset", "scope": "BTC"},
+            always | {"name": "By instrument", "scope": "sim:ETHUSDT"},
+            always | {"name": "Of nothing", "scope": "DOGE"},
+            always | {"name": "Trades", "measure": "trade_price_z", "comparison": "beyond",
+                      "threshold": 0.0},
+        ],
+    )  # fmt: skip
+    began = datetime.now(UTC)
+    run(config, Settings(), threading.Event(), said.append)
+    missing = "surveillance: The rule Of nothing names DOGE, which is not watched; it stays silent."
+    assert said[0] == missing
+    alerts = rows(tmp_path / "alerts.csv")
+    by_rule = {row["rule"]: row["scope"] for row in alerts}
+    assert by_rule["By asset"] == "sim:BTC"
+    assert by_rule["By instrument"] == "sim:ETH"
+    assert any(line.startswith("[ALERT] sim:BTC trade_age=") for line in said)
+    # Nobody is told of the minutes that a stream begins with.
+    assert "Trades" in by_rule
+    assert all(datetime.fromisoformat(row["time_utc"]) >= began for row in alerts)
 
 
 def test_ctrl_c_ends_with_everything_written(tmp_path: Path) -> None:
