@@ -16,7 +16,8 @@ from market import SettingError
 from ui import live, say, state
 
 HERE = Path(__file__).parent
-ICONS = {"Live": "monitoring", "Scanner": "grid_view", "Backtest": "history", "Data": "database"}
+ICONS = {"Live": "monitoring", "Surveillance": "radar", "Scanner": "grid_view"}
+ICONS |= {"Backtest": "history", "Data": "database"}
 
 
 def later(name: str) -> Callable[[], None]:

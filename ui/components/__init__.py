@@ -1,4 +1,4 @@
-"""What Streamlit does not have: a steady chart, the status strip with its cards, steady tables.
+"""What Streamlit does not have: a steady chart, status strip, cards, tables, and a wall of prices.
 
 They are Streamlit components (version 2): their JavaScript is called again with new data and
 changes what is there instead of replacing it. Their HTML, CSS and JavaScript are files of this
@@ -61,3 +61,25 @@ def chart(figure: Mapping[str, Any], *, key: str) -> None:
 def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:
     """Show tables from `ui.sheets`; on a narrow screen each row becomes a card."""
     _mount("sheet")(data={"sheets": [dict(table) for table in tables]}, key=key)
+
+
+def wall(data: Mapping[str, Any], *, key: str) -> str | None:
+    """Show the wall from `ui.surveillance_wall`; returns the instrument just chosen, if any."""
+    result = _mount("wall")(data=dict(data), key=key, on_instrument_change=lambda: None)
+    return result.instrument
+
+
+def ledger(data: Mapping[str, Any], *, key: str) -> tuple[str, str] | None:
+    """Show a list from `ui.alert_words`; returns what was just asked of which row, if anything.
+
+    It comes from a browser: whoever uses it asks whether that row and that right are there.
+    """
+    act = _mount("ledger")(data=dict(data), key=key, on_act_change=lambda: None).act
+    if not isinstance(act, list) or len(act) != 2 or not all(isinstance(one, str) for one in act):
+        return None
+    return act[0], act[1]
+
+
+def toasts(data: Mapping[str, Any], *, key: str) -> None:
+    """Show messages from `ui.alert_words` in a corner of whatever page is open."""
+    _mount("toasts")(data=dict(data), key=key)

@@ -1,0 +1,172 @@
+"""The Surveillance page: what is unusual now, in which instrument, why, and who was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import streamlit as st
+
+from config import Settings
+from engine import Engine
+from ingest import patience
+from market import DataError, now_us, split_instrument
+from ui import format as f
+from ui import say, surveillance_settings, surveillance_wall
+from ui.components import pulse, wall
+from ui.links import Choice, say_doubts
+from ui.state import engine, offer_operator, shown
+from ui.surveillance_detail import detail
+from ui.surveillance_wall import Look
+
+REFRESH_S = 1.0
+TAB = Choice(
+    "watch",
+    {
+        "instrument": "Instruments",
+        "settings": "Settings",
+    },
+    "instrument",
+    "tab",
+)
+ORDER = Choice("watch_order", {"steady": "steady", "flagged": "flagged first"}, "steady", "order")
+_CHOSEN = "instrument"
+_KEPT = "tandem_instrument"
+_MOST_ALERTS = 200
+_LONGEST_NAME = 120
+
+
+def page() -> None:
+    """Draw the page."""
+    running = engine()
+    tab = TAB.keep(
+        st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
+    )
+    with st.sidebar:
+        st.caption("Everything that is recorded is watched, whether or not anybody looks.")
+        order = ORDER.keep(
+            st.segmented_control("Order", **ORDER.widget(), required=True, width="stretch")
+        )
+        offer_operator()
+    say_doubts()
+    if tab == "instrument":
+        _instruments(running, order == "flagged")
+        return
+    _strip(running)
+    TABS[tab](running)
+
+
+TABS: dict[str, Callable[[Engine], None]] = {
+    "settings": surveillance_settings.draw,
+}
+
+
+# The wall and the detail ----------------------------------------------------------------
+
+
+def _instruments(running: Engine, is_flagged_first: bool) -> None:
+    names = [row.instrument for row in running.lookout.wall()]
+    chosen = _chosen(names)
+
+    @st.fragment(run_every=REFRESH_S)
+    def refresh() -> None:
+        look = look_at(running)
+        if _is_other(names, [row.instrument for row in look.rows], chosen):
+            st.rerun()
+        drawn = surveillance_wall.wall(look, chosen, is_flagged_first)
+        _say_state(running, look, drawn["rows"])
+        if not look.rows:
+            said = surveillance_wall.nothing_yet(running.ingest.statuses())
+            say.note(shown(said))
+            return
+        picked = wall(drawn, key="wall")
+        if picked and picked != chosen:
+            st.session_state[_KEPT] = picked
+            st.rerun()
+
+    refresh()
+    if not names:
+        return
+    with st.container(key="watch-detail"):
+        if chosen in names:
+            detail(chosen)
+        else:
+            say.warning(
+                f"The link asks for {chosen[:_LONGEST_NAME]}, which is not watched. Choose one of "
+                "the wall; an instrument that is opened on Live is watched from then on."
+            )
+
+
+def _is_other(before: list[str], now: list[str], chosen: str) -> bool:
+    """Tell whether the detail must be drawn anew: its instrument came or went, or the first did."""
+    return bool(before) != bool(now) or (chosen in before) != (chosen in now)
+
+
+def _chosen(names: list[str]) -> str:
+    """Return the instrument this session looks at, and put it into the URL.
+
+    A link may name one that is not watched (yet); it may leave the venue out.
+    """
+    asked = st.session_state.get(_KEPT) or st.query_params.get(_CHOSEN, "")
+    if not asked:
+        return names[0] if names else ""
+    found = asked
+    if asked not in names:
+        symbols = {f.symbol_of(name).casefold(): name for name in reversed(names)}
+        found = symbols.get(asked.casefold(), asked)
+    if found in names:
+        st.session_state[_KEPT] = found
+        st.query_params[_CHOSEN] = found
+    return found
+
+
+# What is looked at ----------------------------------------------------------------------
+
+
+def look_at(running: Engine) -> Look:
+    """Return everything the wall is made of, as of now."""
+    lookout = running.lookout
+    watched, rows = lookout.surveillance, lookout.wall()
+    flags = {}
+    for row in rows:
+        try:
+            scores = watched.scores(row.instrument)
+        except DataError:
+            # It has just left, or the settings have just changed.
+            continue
+        if reason := surveillance_wall.recent_flag(scores, watched.settings):
+            flags[row.instrument] = reason
+    told = lookout.alerts.recent(_MOST_ALERTS, unacknowledged=True)
+    return Look(
+        rows=rows,
+        settings=watched.settings,
+        flags=flags,
+        apart=watched.divergences(),
+        alerts=[one.alert for one in told],
+        stale_s={
+            row.instrument: _stale_s(split_instrument(row.instrument)[0], running.settings)
+            for row in rows
+        },
+        now_us=now_us(),
+    )
+
+
+@lru_cache(maxsize=64)
+def _stale_s(venue: str, settings: Settings) -> float:
+    return patience(venue, settings).stale_s
+
+
+def _strip(running: Engine) -> None:
+    @st.fragment(run_every=REFRESH_S)
+    def refresh() -> None:
+        look = look_at(running)
+        _say_state(running, look, surveillance_wall.wall(look, "")["rows"])
+
+    refresh()
+
+
+def _say_state(running: Engine, look: Look, rows: list[surveillance_wall.Row]) -> None:
+    for died in running.lookout.problems:
+        say.problem(shown(died))
+    strip = surveillance_wall.status(look, rows, running.ingest.statuses())
+    pulse({"status": shown(strip), "watch": []}, key="watch-strip")
