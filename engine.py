@@ -50,6 +50,7 @@ from market import (
 )
 from pair import PairSettings, Provisional
 from relation import Relation, assess
+from standing import Standing
 from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
 from trading.jobs import Jobs
 from universe import Universe
@@ -169,6 +170,7 @@ class Engine:
             settings, self.upkeep.members, self.upkeep.fetch_candles, self.upkeep.is_busy
         )
         self._patience: dict[str, Patience] = {}
+        self.standing = Standing(self.store)
         self.exporter = Exporter(EXPORTS, self.store)
         self.importer = Importer(self.store)
         self.jobs = Jobs()
@@ -441,7 +443,7 @@ class Engine:
             active = {pair for one in self._sessions.values() for pair in one.pairs}
             self._released = {leg: at for leg, at in self._released.items() if now - at < LINGER_S}
             lingering = list(self._released)
-        pinned = self.pair_defaults()
+        pinned = tuple(dict.fromkeys((*self.pair_defaults(), *self.standing.pairs())))
         wanted = active | set(pinned)
         with self._lock:
             for pair in self._assessments.keys() - wanted:

@@ -101,6 +101,21 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     assert {row.instrument for row in running.lookout.wall()} >= {PAIR.y, PAIR.x}
 
 
+def test_a_standing_pair_runs_when_its_session_is_gone(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
+    running = made()
+    other = replace(PAIR, lookback=60)
+    passing = replace(PAIR, lookback=61)
+    running.standing.add(other)
+    wait_until(lambda: running.look("a", passing).view, "the session's pair")
+    wait_until(lambda: running.desk.view(passing) is None, "the session to be forgotten")
+    assert running.desk.view(other) is not None
+    running.standing.remove(other)
+    wait_until(lambda: running.desk.view(other) is None, "the pair to be let go")
+
+
 def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> None:
     running = made()
     other = replace(PAIR, lookback=60)

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -43,6 +44,37 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
     app.selectbox(key="z").set_value("robust").run()
     assert not app.exception
     assert not app.error
+
+
+def standing(app: AppTest) -> Any:
+    return next(one for one in app.sidebar.toggle if one.label == "Watch with no one here")
+
+
+def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
+    app.run()
+    assert standing(app).value and standing(app).disabled, "the desk's own pair always runs"
+    app.slider(key="lookback").set_value(500).run()
+    assert not standing(app).value
+    standing(app).set_value(True).run()
+    (pair,) = state.engine().standing.pairs()
+    assert pair.lookback == 500
+    assert standing(app).value and not standing(app).disabled
+    app.slider(key="lookback").set_value(510).run()
+    assert not standing(app).value
+    app.slider(key="lookback").set_value(500).run()
+    standing(app).set_value(False).run()
+    assert not state.engine().standing.pairs()
+    assert not app.exception
+
+
+def test_too_many_standing_pairs_are_refused_in_a_sentence(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("standing.MOST", 0)
+    app.run()
+    app.slider(key="lookback").set_value(500).run()
+    standing(app).set_value(True).run()
+    assert "let one go first" in app.warning[0].value.replace("\\", "")
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ from streamlit.delta_generator import DeltaGenerator
 from backtest import Costs, Rules
 from config import VENUES
 from engine import Engine
-from market import MINUTE_US, SECOND_US, DataError, FeedError, split_instrument
+from market import MINUTE_US, SECOND_US, DataError, FeedError, StoreError, split_instrument
 from pair import DEFAULT_COSTS, PairSettings
 from trading.rules import Sizing
 from trading.signals import Model as ModelKey
 from trading.signals import ZKind
 from ui import format as f
+from ui import say
 from ui.links import Choice, check_number
+from ui.state import is_operator
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
 SHOWN = {"300": 300, "900": 900, "all": 0}
@@ -140,8 +142,39 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | Re
             f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
             "asked for now and then, and shorter bars would repeat it."
         )
+    with pair_place:
+        _stand(engine, settings)
     shown, refresh = (st.session_state.get(one.name) or one.default for one in (SHOW, REFRESH))
     return View(settings, watchlist, SHOWN[shown], float(refresh))
+
+
+def _stand(engine: Engine, settings: PairSettings) -> None:
+    """Let the operator keep a pair running, as it is set now, when this page is closed."""
+    if not is_operator():
+        return
+    own = settings in engine.pair_defaults()
+    is_on = own or settings in engine.standing.pairs()
+    # A name of its own for each pair and state: the widget shows what is, whoever changed it.
+    wanted = st.toggle(
+        "Watch with no one here",
+        is_on,
+        key=f"stand_{settings.key}_{is_on}",
+        disabled=own,
+        help="This pair, with these settings, is computed and its alerts go on after the page is "
+        "closed and over a restart."
+        + (" It is one of the desk's own pairs, which always are." if own else ""),
+    )
+    if wanted == is_on:
+        return
+    try:
+        if wanted:
+            engine.standing.add(settings)
+        else:
+            engine.standing.remove(settings)
+    except (DataError, StoreError) as error:
+        say.warning(str(error))
+    else:
+        st.rerun()
 
 
 def _offered(engine: Engine, venue: str) -> list[str]:

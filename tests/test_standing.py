@@ -1,0 +1,79 @@
+"""Pairs that stand: kept over a restart, bounded, and never run from damaged text."""
+
+import math
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backtest import Costs, Rules
+from market import SECOND_US, DataError
+from pair import PairSettings
+from standing import MOST, Standing, decode, encode
+from storage import Document, NullStore, Store
+
+PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
+ODD = PairSettings(
+    "coinbase:ETH-USD",
+    "sim:BTCUSDT",
+    60 * SECOND_US,
+    "ols",
+    50,
+    20,
+    "robust",
+    Rules(entry=1.5, stop=math.inf, log_prices=True),
+    Costs(fee_bp=1.25),
+)
+
+
+@pytest.mark.parametrize("pair", [PAIR, ODD])
+def test_a_pair_survives_its_own_text(pair: PairSettings) -> None:
+    again = decode(encode(pair))
+    assert again == pair
+    assert again.key == pair.key
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"3",
+        b"{}",
+        encode(PAIR).replace(b'"y"', b'"why"'),
+        encode(PAIR).replace(b"sim:ETHUSDT", b"../../etc"),
+        encode(PAIR).replace(b'"lookback": 200', b'"lookback": "x"'),
+        encode(PAIR).replace(b'"entry": 2.0', b'"entry": -2.0'),
+        encode(PAIR).replace(b"sim:ETHUSDT", b"sim:BTCUSDT"),
+    ],
+)
+def test_text_that_is_no_pair_is_refused(body: bytes) -> None:
+    with pytest.raises(DataError):
+        decode(body)
+
+
+def test_what_stands_holds_over_a_restart(tmp_path: Path) -> None:
+    with closing(Store.open(tmp_path / "t.sqlite")) as store:
+        one = Standing(store)
+        one.add(PAIR)
+        one.add(ODD)
+        one.add(PAIR)
+        one.remove(replace(PAIR, lookback=77))
+        store.save_documents([Document("standing-pair", "damaged", b"{")])
+    with closing(Store.open(tmp_path / "t.sqlite")) as store:
+        again = Standing(store)
+        assert set(again.pairs()) == {PAIR, ODD}
+        again.remove(PAIR)
+        assert again.pairs() == (ODD,)
+
+
+def test_there_is_a_limit() -> None:
+    one = Standing(NullStore("Nothing is kept."))
+    for lookback in range(20, 20 + MOST):
+        one.add(replace(PAIR, lookback=lookback))
+    with pytest.raises(DataError, match="let one go"):
+        one.add(replace(PAIR, lookback=500))
+    one.add(replace(PAIR, lookback=20))
+    assert len(one.pairs()) == MOST
