@@ -65,8 +65,9 @@ class Polled:
 
     title = "CoinGecko"
 
-    def __init__(self, given: Headless, settings: Settings) -> None:
+    def __init__(self, given: Headless, settings: Settings, stop: threading.Event) -> None:
         self._client = Client()
+        self._stop = stop
         self._base = given.base_currency
         self._ids = tuple(name.lower() for name in given.assets)
         for name in self._ids:
@@ -98,8 +99,11 @@ class Polled:
             wait_s = (self._wait_until_us - time_us) / SECOND_US
             return [], [], f"CoinGecko asked to be left alone for {wait_s:.0f} s more."
         try:
-            answer = self._client.get(self._url, self._headers)
+            with self._cut_on_stop():
+                answer = self._client.get(self._url, self._headers)
         except FeedError as error:
+            if self._stop.is_set():
+                return [], [], ""
             return [], [], f"CoinGecko: {error}."
         if answer.status != 200:
             self._wait_until_us = time_us + int(_patience_s(answer.headers) * SECOND_US)
@@ -125,6 +129,25 @@ class Polled:
     def close(self) -> None:
         """Stop."""
         self._client.close()
+
+    @contextmanager
+    def _cut_on_stop(self) -> Iterator[None]:
+        """End the request that is under way when Ctrl-C comes, however long the answer takes."""
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(_STEP_S):
+                if self._stop.is_set():
+                    self._client.close()
+                    return
+
+        thread = threading.Thread(target=watch, name="cut-on-stop", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
 
 class Streamed:
@@ -191,7 +214,7 @@ def run(
     Everything said is on disk when this returns.
     """
     source: Source = (
-        Polled(given, settings) if given.venue == "coingecko" else Streamed(given, settings)
+        Polled(given, settings, stop) if given.venue == "coingecko" else Streamed(given, settings)
     )
     try:
         return _watch(given, settings, source, stop, say, record or NullStore("no record"))

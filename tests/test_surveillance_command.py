@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -187,6 +188,30 @@ def test_ctrl_c_ends_with_everything_written(tmp_path: Path) -> None:
     assert "Traceback" not in errors
     assert out.splitlines()[-1] == f"{len(rows(prices))} prices in {prices}"
     assert prices.read_text().endswith("\n")
+
+
+def test_ctrl_c_cuts_a_service_that_does_not_answer(tmp_path: Path) -> None:
+    said: list[str] = []
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings = Settings(coingecko_rest_url=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        ended = threading.Event()
+
+        def watch() -> None:
+            run(given(tmp_path), settings, stop, said.append)
+            ended.set()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        connection, _ = deaf.accept()
+        with connection:
+            assert connection.recv(100)
+            stop.set()
+            # The request itself would wait for 10 s and then go on to say that nothing came.
+            assert ended.wait(30)
+        thread.join()
+    assert said == []
+    assert rows(tmp_path / "prices.csv") == []
 
 
 # The configuration ---------------------------------------------------------------------------
