@@ -1,0 +1,62 @@
+// Shows what rules have just raised, in a corner that moves nothing. Text is placed as text.
+
+// Over pages and remounts: what was put away stays away.
+const away = new Set();
+
+function modeOf(element) {
+  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
+  const hex = /^#([0-9a-f]{6})/i.exec(colour);
+  if (!hex) return "dark";
+  const value = parseInt(hex[1], 16);
+  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
+  return light > 128 ? "light" : "dark";
+}
+
+function set(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function node(tag, className) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  return made;
+}
+
+function made(id) {
+  const toast = node("div", "toast");
+  toast.dataset.id = id;
+  const said = node("div", "said");
+  said.append(node("b"), node("small"));
+  const close = node("button");
+  close.type = "button";
+  close.textContent = "\u00d7";
+  close.setAttribute("aria-label", "Put away");
+  close.addEventListener("click", () => {
+    away.add(id);
+    toast.remove();
+  });
+  toast.append(node("span", "icon"), said, close);
+  return toast;
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".toasts");
+  const mode = modeOf(root);
+  if (root.dataset.mode !== mode) root.dataset.mode = mode;
+  const wanted = data.toasts.filter((one) => !away.has(one.id));
+  const ids = new Set(wanted.map((one) => one.id));
+  const there = new Map();
+  for (const toast of [...root.children]) {
+    if (ids.has(toast.dataset.id)) there.set(toast.dataset.id, toast);
+    else toast.remove();
+  }
+  for (const one of wanted) {
+    let toast = there.get(one.id);
+    if (!toast) root.append((toast = made(one.id)));
+    if (toast.dataset.tone !== one.tone) toast.dataset.tone = one.tone;
+    const [icon, said] = toast.children;
+    set(icon, one.icon);
+    set(said.firstElementChild, one.title);
+    set(said.lastElementChild, one.text);
+  }
+}
