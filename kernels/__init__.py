@@ -14,18 +14,16 @@ from kernels.series import (
     slope_against_time,
 )
 from kernels.steps import mean_squared_steps, variance_ratio_parts
+from kernels.watched_scores import PRICE_OUTPUTS, watch_columns, watch_prices
 from kernels.watching import (
     BAR_INPUTS,
     BAR_OUTPUTS,
     BAR_RING,
     BAR_STATE,
     MOMENTUM_STATE,
-    PRICE_OUTPUTS,
     score_forest,
     watch_bars,
-    watch_columns,
     watch_momentum,
-    watch_prices,
 )
 from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
