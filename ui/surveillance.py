@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 
 import streamlit as st
 
@@ -24,6 +25,9 @@ TAB = Choice(
     "watch",
     {
         "instrument": "Instruments",
+        "alerts": "Alerts",
+        "rules": "Rules",
+        "channels": "Channels",
         "settings": "Settings",
     },
     "instrument",
@@ -56,7 +60,15 @@ def page() -> None:
     TABS[tab](running)
 
 
+def _later(name: str) -> Callable[[Engine], None]:
+    """Return a tab that is imported when it is chosen."""
+    return lambda _: import_module(f"ui.{name}").draw()
+
+
 TABS: dict[str, Callable[[Engine], None]] = {
+    "alerts": _later("alert_list"),
+    "rules": _later("alert_rules"),
+    "channels": _later("alert_channels"),
     "settings": surveillance_settings.draw,
 }
 

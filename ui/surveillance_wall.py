@@ -137,7 +137,7 @@ def tile(row: WallRow, look: Look, is_chosen: bool = False) -> Row:
         for text in (look.flags.get(row.instrument, ""), apart_of(row.instrument, look))
         if text
     )
-    alert = next((one for one in urgent(look) if row.instrument in one.scope.split("~")), None)
+    alert = next((one for one in urgent(look) if row.instrument in _blamed(one)), None)
     # What was unusual when trades still came is not what is wrong now.
     state = "alert" if alert else "stale" if is_stale else "flagged" if reason else ""
     ratio = row.anomaly / row.anomaly_cut if row.anomaly_cut > 0.0 else math.nan
@@ -165,7 +165,8 @@ def tile(row: WallRow, look: Look, is_chosen: bool = False) -> Row:
         "state": state,
         "chosen": is_chosen,
     }
-    shown["reason"] = alert.rule if alert and not reason else reason
+    shown["rule"] = alert.rule if alert else ""
+    shown["reason"] = reason or shown["rule"]
     shown["said"] = _said(row, shown, direction)
     return shown
 
@@ -219,6 +220,17 @@ def urgent(look: Look) -> list[Alert]:
     ]
 
 
+def _blamed(alert: Alert) -> tuple[str, ...]:
+    """Return the instruments an alert is about: of legs apart, the one that moved more."""
+    y, _, x = alert.scope.partition("~")
+    # A pair that runs twice is told apart by what stands behind its legs.
+    x = x.partition(" ")[0]
+    moves = [abs(alert.numbers.get(name, math.nan)) for name in ("y_move", "x_move")]
+    if not x or math.isnan(sum(moves)):
+        return y, x
+    return (y,) if moves[0] >= moves[1] else (x,)
+
+
 def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
     """Return what is wrong now, the worst first, cut to what can be read at a glance."""
     found = []
@@ -227,14 +239,13 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
         key = (alert.rule, alert.scope)
         if key not in seen:
             seen.add(key)
-            found.append(
-                {"tone": "bad", "name": short(alert.scope), "text": alert.rule, "strong": "1"}
-            )
+            text = f"{alert.rule}, {age((look.now_us - alert.raised_us) / SECOND_US)} ago"
+            found.append({"tone": "bad", "name": short(alert.scope), "text": text, "strong": "1"})
     for state, tone in (("alert", "bad"), ("flagged", "bad"), ("stale", "muted")):
         for row in rows:
             if row["state"] != state or (state != "stale" and not row["reason"]):
                 continue
-            if state == "alert" and row["reason"] in {one["text"] for one in found}:
+            if state == "alert" and row["reason"] == row["rule"]:
                 continue
             text = f"no trade for {row['age']}" if state == "stale" else row["reason"]
             found.append({"tone": tone, "name": row["name"], "text": text, "strong": ""})
