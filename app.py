@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from market import SettingError
-from ui import live, say, state
+from ui import live, say, state, toasts
 
 HERE = Path(__file__).parent
 ICONS = {"Live": "monitoring", "Surveillance": "radar", "Scanner": "grid_view"}
@@ -47,6 +47,7 @@ def main() -> None:
     chosen = st.navigation(pages)
     if chosen.title != "Backtest":
         state.leave_backtest()
+    toasts.follow()
     chosen.run()
 
 

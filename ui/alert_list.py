@@ -38,8 +38,8 @@ def _filters(alerts: Alerts) -> Filters:
     kept = alerts.recent(_EVERY_ALERT)
     scopes = sorted({one.alert.scope for one in kept})
     rules = sorted({one.alert.rule for one in kept} | {rule.name for rule in alerts.rules()})
-    left, middle, right = st.columns([1.5, 1.2, 1.2], vertical_alignment="bottom")
-    with left:
+    columns = st.columns([1.45, 1.2, 1.2, 1.1], vertical_alignment="bottom")
+    with columns[0]:
         severity = st.segmented_control(
             "Severity",
             [ALL, "critical", "warning", "info"],
@@ -47,11 +47,12 @@ def _filters(alerts: Alerts) -> Filters:
             key="alerts_severity",
             required=True,
         )
-    with middle:
+    with columns[1]:
         scope = _choice("Instrument, pair or venue", scopes, "alerts_scope")
-    with right:
+    with columns[2]:
         rule = _choice("Rule", rules, "alerts_rule")
-    is_open = st.toggle("Only what nobody acknowledged", key="alerts_open")
+    with columns[3]:
+        is_open = st.toggle("Not acknowledged only", key="alerts_open")
     return Filters(None if severity in (ALL, None) else severity, scope, rule, is_open)
 
 

@@ -129,7 +129,7 @@ def _fields(lookout: Lookout) -> None:
         rule, problem = None, str(error)
     if rule:
         told = words.would_have_told(rule, alerts.recent(_EVERY_ALERT))
-        say.note(f"It fires when the {words.condition(rule)}. {told}")
+        say.note(f"In words: {words.condition(rule)}. {told}")
     with st.container(horizontal=True):
         wanted = st.button("Keep this rule", key="rule_keep", type="primary")
         if st.button("Leave it", key="rule_leave"):
@@ -164,16 +164,20 @@ def _draft(lookout: Lookout) -> Draft:
             help="Beyond looks at the size alone: far up or far down.",
         )
     with columns[1]:
-        threshold = _number(f"Threshold, {unit}" if unit else "Threshold", "rule_threshold")
+        threshold = _number(f"Threshold, {unit}" if unit else "Threshold", "rule_threshold", 0.1)
     with columns[2]:
         release = _number(
             "Back at",
             "rule_release",
+            0.1,
             "It must come back past this before it fires again; empty: 20 % of the threshold back.",
         )
     with columns[3]:
         minutes = _number(
-            "Cool-down, minutes", "rule_minutes", "Least time between two alerts of one instrument."
+            "Cool-down, minutes",
+            "rule_minutes",
+            1.0,
+            "Least time between two alerts of one instrument.",
         )
     left, right = st.columns([2, 1])
     with left:
@@ -188,9 +192,9 @@ def _draft(lookout: Lookout) -> Draft:
     )
 
 
-def _number(label: str, key: str, hint: str = "") -> float | None:
+def _number(label: str, key: str, step: float, hint: str = "") -> float | None:
     value: float | None = st.number_input(
-        label, value=None, step=None, key=key, format="%g", help=hint or None
+        label, value=None, step=step, key=key, format="%g", help=hint or None
     )
     return value
 
@@ -226,9 +230,9 @@ def _channels(states: tuple[ChannelState, ...]) -> list[str]:
             words.CHANNEL_NAMES[name] + ("" if name in ready else " (not set up)")
         ),
     )
-    for one in states:
-        if not one.is_ready:
-            say.note(f"{words.CHANNEL_NAMES[one.name]}: {one.text}")
+    missing = [f"{words.CHANNEL_NAMES[one.name]}: {one.text}" for one in states if not one.is_ready]
+    if missing:
+        say.note(" ".join(missing))
     return list(chosen)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from alerts import Alerts
-from market import DataError
+from market import DataError, now_us
+from ui import format as f
 
 
 class Tests:
@@ -44,5 +45,5 @@ class Tests:
             said = str(error)
         finally:
             with self._lock:
-                self._said[name] = said
+                self._said[name] = f"at {f.clock(now_us())} UTC: {said}"
                 self._going.discard(name)

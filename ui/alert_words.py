@@ -50,22 +50,22 @@ WORDS: dict[str, Measure] = {
     "bar_price_z": _z("price of a one-second bar"),
     "bar_return_z": _z("return of a one-second bar"),
     "bar_volume_z": _z("volume of a one-second bar"),
-    "anomaly": Measure("Isolation Forest score of a one-second bar", "of its cut", "instrument"),
-    "divergence": Measure("moves of its legs apart by", "%", "pair"),
+    "anomaly": Measure("Isolation Forest score of a one-second bar", "times its cut", "instrument"),
+    "divergence": Measure("difference of the legs' moves", "%", "pair"),
     "momentum_t": Measure("slope of the price", "standard errors", "instrument"),
     "volatility": Measure("realised volatility", "% a year", "instrument"),
     "volatility_forecast": Measure("forecast volatility", "% a year", "instrument"),
-    "liquidity_shock": Measure("measures of liquidity far out at once:", "", "instrument"),
-    "trade_age": Measure("no trade for", "s", "instrument"),
+    "liquidity_shock": Measure("number of liquidity measures far out at once", "", "instrument"),
+    "trade_age": Measure("age of the last trade", "s", "instrument"),
     "pair_z": Measure("z of the spread", "", "pair"),
-    "pair_entry": Measure("z past its entry threshold by", "", "pair"),
-    "pair_exit": Measure("z inside its exit threshold by", "", "pair"),
-    "pair_stop": Measure("z past its stop by", "", "pair"),
+    "pair_entry": Measure("distance of z past its entry", "", "pair"),
+    "pair_exit": Measure("distance of z inside its exit", "", "pair"),
+    "pair_stop": Measure("distance of z past its stop", "", "pair"),
     "pair_p": Measure("p-value of no cointegration", "", "pair"),
-    "pair_broken": Measure("a test says its relation has broken:", "", "pair"),
-    "leg_age": Measure("older leg without a trade for", "s", "pair"),
-    "feed_down": Measure("no working feed for", "s", "venue"),
-    "gap_open": Measure("oldest gap not filled for", "s", "record"),
+    "pair_broken": Measure("sign of a broken relation", "", "pair"),
+    "leg_age": Measure("age of the older leg's last trade", "s", "pair"),
+    "feed_down": Measure("time without a working feed", "s", "venue"),
+    "gap_open": Measure("age of the oldest gap not filled", "s", "record"),
     "disk_free": Measure("free space for the record", "GB", "record"),
 }
 
@@ -114,6 +114,8 @@ def what(alert: Alert) -> str:
     if alert.is_test:
         return "A test message."
     measure = WORDS[alert.measure]
+    if alert.measure == "pair_broken" and alert.value == 1.0:
+        return f"{name_of(alert.scope)}: a test says that the relation has broken"
     amount = _amount(alert.value, measure.unit)
     return (
         f"{name_of(alert.scope)}: {measure.noun} {amount}, "
@@ -291,7 +293,7 @@ def csv_file(alerts: Iterable[Alert]) -> bytes:
 
 # Toasts ---------------------------------------------------------------------------------
 
-TOASTS = 4
+TOASTS = 3
 _ICONS = {"info": "i", "warning": "!", "critical": "!!"}
 
 
@@ -308,10 +310,10 @@ def toast(alert: Alert) -> Row:
     }
 
 
-def more_toast(count: int, last_id: str) -> Row:
+def more_toast(count: int, first_id: str) -> Row:
     """Return the message that stands for those that found no room."""
     return {
-        "id": f"more-{last_id}",
+        "id": f"more-{first_id}",
         "tone": "",
         "icon": "",
         "title": f"and {count:,} more",
@@ -327,10 +329,11 @@ _COMPARED = {"above": "is above", "below": "is below", "beyond": "is beyond \u00
 def condition(rule: Rule) -> str:
     """Say when a rule fires: ``return of a one-second bar is beyond ±6 deviations``."""
     measure = WORDS[rule.measure]
+    if rule.measure == "pair_broken" and rule.holds(1.0) and not rule.holds(0.0):
+        return "a test says that the relation has broken"
     compared = _COMPARED[rule.comparison]
     space = "" if rule.comparison == "beyond" else " "
-    noun = measure.noun.rstrip(":").removesuffix(" by")
-    return f"{noun} {compared}{space}{_amount(rule.threshold, measure.unit)}"
+    return f"{measure.noun} {compared}{space}{_amount(rule.threshold, measure.unit)}"
 
 
 def whereof(scope: str) -> str:
@@ -354,8 +357,9 @@ def rule_row(rule: Rule, raised: int, problem: str, not_ready: Iterable[str], ma
             _tag(name, "bad" if name in missing else "good", "not set up" * (name in missing))
             for name in rule.channels
         ),
-        _tag(f"{_plural(raised, 'alert')} kept"),
     ]
+    if raised:
+        tags.append(_tag(f"raised {_plural(raised, 'alert')}", hint="of those that are kept"))
     if not rule.channels:
         tags.insert(3, _tag("only listed"))
     return {
@@ -432,9 +436,10 @@ def fitting(scope: str, measure: str, scopes: Iterable[str]) -> str:
         if scope == EVERY or (scope and fnmatchcase(one, scope))
     ]
     if not fits:
+        of = WORDS[measure].of
         return (
-            f"Nothing that is watched now is named so and has this measure, which is read of "
-            f"a {WORDS[measure].of}; the rule stays silent until there is."
+            "Nothing that is watched now is named so and has this measure, which is read of "
+            f"{'an' if of[0] in 'aeiou' else 'a'} {of}; the rule stays silent until there is."
         )
     more = f" and {len(fits) - 3} more" if len(fits) > 3 else ""
     return f"Now it judges {', '.join(fits[:3])}{more}."
@@ -536,7 +541,7 @@ def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> 
     if is_testing:
         said.append("A test message is on its way.")
     elif test and may:
-        said.append(test)
+        said.append(f"Tested {test}")
     test_it = {"id": "test", "label": "Test", "disabled": is_testing}
     return {
         "id": state.name,

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from alerts import Alerts
+from alerts import Alert, Alerts
 from market import now_us
 from ui import alert_words as words
 from ui.components import toasts
@@ -34,21 +34,28 @@ class Shown:
     """
 
     after_id: str
-    lines: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    _lines: list[tuple[float, Alert]] = field(default_factory=list)
+    _more: int = 0
+    _more_id: str = ""
+    _more_s: float = 0.0
 
     def look(self, alerts: Alerts, now_s: float) -> list[dict[str, Any]]:
         """Return what is to be shown now: what is new, and what is not old yet."""
-        self.lines = [line for line in self.lines if now_s - line[0] < SHOWN_S]
+        self._lines = [line for line in self._lines if now_s - line[0] < SHOWN_S]
+        if now_s - self._more_s >= SHOWN_S:
+            self._more = 0
         new = alerts.toasts(self.after_id)
         if new:
             self.after_id = new[-1].id
-            room = words.TOASTS - len(self.lines)
-            told = new[: max(room, 1)]
-            self.lines += [(now_s, words.toast(one)) for one in told]
-            if len(new) > len(told):
-                more = words.more_toast(len(new) - len(told), self.after_id)
-                self.lines.append((now_s, more))
-        return [line for _, line in self.lines]
+            room = words.TOASTS - len(self._lines)
+            self._lines += [(now_s, one) for one in new[:room]]
+            if new[room:]:
+                self._more_id = self._more_id if self._more else new[room].id
+                self._more, self._more_s = self._more + len(new[room:]), now_s
+        shown = [words.toast(one) for _, one in self._lines]
+        if self._more:
+            shown.append(words.more_toast(self._more, self._more_id))
+        return shown
 
 
 def follow() -> None:

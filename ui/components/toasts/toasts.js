@@ -50,13 +50,13 @@ export default function ({ data, parentElement }) {
     if (ids.has(toast.dataset.id)) there.set(toast.dataset.id, toast);
     else toast.remove();
   }
-  for (const one of wanted) {
-    let toast = there.get(one.id);
-    if (!toast) root.append((toast = made(one.id)));
+  wanted.forEach((one, index) => {
+    const toast = there.get(one.id) ?? made(one.id);
+    if (root.children[index] !== toast) root.insertBefore(toast, root.children[index] ?? null);
     if (toast.dataset.tone !== one.tone) toast.dataset.tone = one.tone;
     const [icon, said] = toast.children;
     set(icon, one.icon);
     set(said.firstElementChild, one.title);
     set(said.lastElementChild, one.text);
-  }
+  });
 }
