@@ -11,6 +11,7 @@ import gc
 import gzip
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -273,11 +274,36 @@ def busy(is_busy: bool) -> Iterator[None]:
             thread.join()
 
 
+SLEEPER = """
+import sys, time
+late, end = [], time.monotonic() + float(sys.argv[1])
+while (start := time.monotonic()) < end:
+    time.sleep(0.005)
+    late.append(1e3 * (time.monotonic() - start) - 5.0)
+late.sort()
+print(late[len(late) * 99 // 100], late[-1])
+"""
+
+
+@contextmanager
+def sleeper(seconds: float) -> Iterator[list[float]]:
+    """Run a process that only sleeps; fills in by how many ms it woke late: 99 percent, longest.
+
+    It says what of a delay is the machine's, with all that runs on it.
+    """
+    found: list[float] = []
+    command = [sys.executable, "-c", SLEEPER, str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield found
+        found += map(float, process.communicate(timeout=60)[0].split())
+
+
 def latency(seconds: float) -> list[str]:
     """Return from trade to judged flag, and from a bar's close, at full rate and in real time."""
     lines = [
-        "| beside it | what | measured | median | 95 % | 99 % | longest | cores | trained |",
-        "|" + "---|" * 9,
+        "| beside it | what | measured | median | 95 % | 99 % | longest | cores | trained "
+        "| sleeper |",
+        "|" + "---|" * 10,
     ]
     calm = WatchSettings()
     often = dataclasses.replace(calm, retrain_bars=5)
@@ -286,9 +312,13 @@ def latency(seconds: float) -> list[str]:
         ("models trained without a pause", often, False),
         ("a thread that never pauses", calm, True),
     ):
-        with ThreadPoolExecutor(1) as executor, busy(is_busy):
+        with (
+            ThreadPoolExecutor(1) as executor,
+            busy(is_busy),
+            sleeper(seconds + 3.0) as late,
+        ):
             run = at_full_rate(seconds, settings, executor)
-        use = f"{run.cpu_s / run.wall_s:.2f} | {run.trained}"
+        use = f"{run.cpu_s / run.wall_s:.2f} | {run.trained} | {late[0]:.1f}, {late[1]:.1f} ms"
         for what, values in (("trade", run.waits), ("bar's close", run.closes)):
             spread = np.percentile(np.asarray(values) / 1_000.0, (50, 95, 99, 100))
             cells = " | ".join(f"{one:.1f} ms" for one in spread)
@@ -304,6 +334,8 @@ def latency(seconds: float) -> list[str]:
         f"{calm.train_bars:,} bars on another thread of the same process. The processor's time is "
         "that of the whole",
         "process, making the trades too. Grace for late trades (0.5 s by default) is 0 here.",
+        "*Sleeper*: how late a process that only sleeps for 5 ms woke meanwhile, 99 % and longest;",
+        "that much of a delay is the machine's.",
         "",
         f"{describe('numpy', 'numba', 'scikit-learn')}; load average {load}.",
         "",
