@@ -14,6 +14,7 @@ import pandas as pd
 import tables
 from market import DataError
 from scanning.columns import MOST_INSTRUMENTS, counted
+from scanning.memory import give_back_large_arrays
 from tables.cells import times
 from trading.work import UNWATCHED, Watch
 
@@ -102,6 +103,7 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
     Cancelled
         When the watch says so.
     """
+    give_back_large_arrays()
     size = len(data) if isinstance(data, bytes) else data.stat().st_size
     if size > LARGEST_FILE:
         raise DataError(

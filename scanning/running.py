@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from market import DataError
 from scanning.columns import Columns
+from scanning.memory import give_back_large_arrays
 from scanning.plan import Plan, cut
 from scanning.tiles import (
     FIGURES,
@@ -74,6 +75,7 @@ def run_here(
     Cancelled
         When the watch says so.
     """
+    give_back_large_arrays()
     found, starts = _room(plan)
     keeps = sum(len(part.members) for part in plan.parts) * columns.levels.shape[1]
     prepare = partial(_prepare, plan, columns, method)

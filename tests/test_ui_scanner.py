@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import threading
 from collections.abc import Iterator
@@ -447,6 +448,25 @@ def test_the_map_orders_by_cluster_and_shrinks_to_the_most_striking() -> None:
     assert cells.tolist() == [[1.0, 2.0, 4.0], [12.0, 14.0, 16.0], [24.0, 26.0, 28.0]]
     same, _ = scanner_charts.shrunk(values, 6)
     np.testing.assert_array_equal(same, values)
+
+
+def test_a_cell_of_many_pairs_is_not_striking_by_their_number_alone(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner_charts, "MOST_CELLS", 10)
+    found = study.found
+    values = scanner_charts.map_values(found, "p_value", scanner_charts.map_order(found))
+    starts = scanner_charts.shrunk(values, 10)[1]
+    counts = scanner_charts.pairs_in_cells(values, starts)
+    # Every pair is in one cell of the upper half.
+    assert np.triu(counts).sum() == found.tested
+    unrelated = np.random.default_rng(0).permutation(found.tested) + 1.0
+    drawn = dataclasses.replace(
+        found, figures=found.figures | {"p_value": unrelated / (found.tested + 1.0)}
+    )
+    cells = np.array(scanner_charts.map_chart(drawn, "p_value", found.names, "1")["traces"][0]["z"])
+    # p at most 5 %: the third step and better. Of 55 cells about three, not nearly all.
+    assert np.triu(cells <= 2).sum() < 10
 
 
 def test_a_map_of_many_stays_small(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

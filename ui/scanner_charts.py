@@ -52,6 +52,14 @@ def shrunk(values: Floats, most: int) -> tuple[Floats, Ints]:
     return np.where(np.isinf(cells), np.nan, cells), starts
 
 
+def pairs_in_cells(values: Floats, starts: Ints) -> Ints:
+    """Return how many pairs each cell stands for; a pair within one block stands there twice."""
+    known = (~np.isnan(values)).astype(np.int64)
+    counts: Ints = np.add.reduceat(np.add.reduceat(known, starts, axis=0), starts, axis=1)
+    counts[np.diag_indices(len(counts))] //= 2
+    return counts
+
+
 def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Figure:
     """Draw the universe: a cell for each pair, dark where it is striking, ordered by clusters.
 
@@ -64,7 +72,11 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
         Names of the instruments, as the screen calls them; text from outside.
     """
     order = map_order(found)
-    cells, starts = shrunk(map_values(found, name, order), MOST_CELLS)
+    values = map_values(found, name, order)
+    cells, starts = shrunk(values, MOST_CELLS)
+    if name == "p_value":
+        # Of several p-values the least is small by itself.
+        cells = np.minimum(cells * np.maximum(pairs_in_cells(values, starts), 1), 1.0)
     side = len(cells)
     names = [_cell_name(called, order, starts, k) for k in range(side)]
     steps = np.searchsorted(STEPS, np.nan_to_num(cells, nan=2.0))

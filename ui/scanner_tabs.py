@@ -43,7 +43,7 @@ def universe_map(study: Study) -> None:
     if count > drawn.MOST_CELLS:
         text += (
             f" With {count:,} instruments a cell stands for several pairs and shows the most "
-            "striking."
+            "striking" + (", its p-value times their number." if name == "p_value" else ".")
         )
     say.note(text)
     called = [study.source.called(one) for one in found.names]
@@ -159,6 +159,10 @@ def windows(study: Study) -> None:
         pd.DataFrame(rows, columns=["windows held", "findings", "other pairs"]),
         hide_index=True,
         width=420,
+        column_config={
+            name: st.column_config.NumberColumn(format="localized")
+            for name in ("findings", "other pairs")
+        },
     )
 
 
