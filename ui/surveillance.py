@@ -14,6 +14,7 @@ from ingest import patience
 from market import DataError, now_us, split_instrument
 from ui import format as f
 from ui import say, surveillance_settings, surveillance_wall
+from ui import surveillance_words as words
 from ui.components import pulse, wall
 from ui.links import Choice, say_doubts
 from ui.state import engine, offer_operator, shown
@@ -99,6 +100,16 @@ def _instruments(running: Engine, is_flagged_first: bool) -> None:
     refresh()
     if not names:
         return
+    settings = running.lookout.settings
+    say.note(
+        words.WALL_HELP.format(
+            trades=settings.trade_window,
+            bars=settings.bar_window,
+            limit=settings.anomaly_z,
+            hold=surveillance_wall.HOLD_S,
+            alert=surveillance_wall.ALERT_S // 60,
+        )
+    )
     with st.container(key="watch-detail"):
         if chosen in names:
             detail(chosen)

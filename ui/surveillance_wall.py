@@ -36,7 +36,7 @@ FEATURE_NAMES = {
     "imbalance": "order-flow imbalance",
     "intensity": "trade intensity",
 }
-DIRECTIONS = {1: ("\u25b2", "bullish"), -1: ("\u25bc", "bearish"), 0: ("", "none")}
+DIRECTIONS = {1: ("\u25b2", "bullish"), -1: ("\u25bc", "bearish"), 0: (f.NONE, "neither")}
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def why(score: np.void, settings: WatchSettings) -> str:
     if abs(score["return_z"]) > settings.anomaly_z:
         found.append(f"return z {f.signed(float(score['return_z']), 1)}")
     if score["anomaly"] > score["anomaly_cut"]:
-        text = f"unusual bar, score {score['anomaly']:.2f} over {score['anomaly_cut']:.2f}"
+        text = "unusual bar: "
         if score["reason"] >= 0:
             away = f.signed(float(score["reason_deviations"]), 1)
-            text += f": {FEATURE_NAMES[FEATURES[score['reason']]]} {away} deviations"
-        found.append(text)
+            text += f"{FEATURE_NAMES[FEATURES[score['reason']]]} {away} deviations, "
+        found.append(f"{text}score {score['anomaly']:.2f} over {score['anomaly_cut']:.2f}")
     if score["shock"] >= SHOCK:
         found.append(f"liquidity shock, {score['shock']} measures far out")
     return "; ".join(found)
@@ -157,6 +157,7 @@ def tile(row: WallRow, look: Look, is_chosen: bool = False) -> Row:
         "score_ratio": round(ratio, 3) if math.isfinite(ratio) else None,
         "score_bad": ratio > 1.0,
         "arrow": arrow,
+        "points": bool(row.momentum),
         "volatility": f"{f.number(row.volatility, 0)} %"
         if math.isfinite(row.volatility)
         else f.NONE,
@@ -221,14 +222,17 @@ def urgent(look: Look) -> list[Alert]:
 
 
 def _blamed(alert: Alert) -> tuple[str, ...]:
-    """Return the instruments an alert is about: of legs apart, the one that moved more."""
+    """Return the instrument an alert is about: of legs apart, the one that moved more.
+
+    What else is told of a pair is about neither leg.
+    """
     y, _, x = alert.scope.partition("~")
-    # A pair that runs twice is told apart by what stands behind its legs.
-    x = x.partition(" ")[0]
-    moves = [abs(alert.numbers.get(name, math.nan)) for name in ("y_move", "x_move")]
-    if not x or math.isnan(sum(moves)):
-        return y, x
-    return (y,) if moves[0] >= moves[1] else (x,)
+    if not x:
+        return (y,)
+    y_move, x_move = (abs(alert.numbers.get(name, math.nan)) for name in ("y_move", "x_move"))
+    if math.isnan(y_move + x_move):
+        return ()
+    return (y,) if y_move >= x_move else (x,)
 
 
 def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
@@ -249,10 +253,10 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
                 continue
             text = f"no trade for {row['age']}" if state == "stale" else row["reason"]
             found.append({"tone": tone, "name": row["name"], "text": text, "strong": ""})
-    more = len(found) - _MOST_TOLD
-    if more > 0:
-        found[_MOST_TOLD:] = [
-            {"tone": "muted", "name": f"{more} more", "text": "are marked below", "strong": ""}
+    if len(found) > _MOST_TOLD:
+        more = f"{len(found) - _MOST_TOLD + 1} more"
+        found[_MOST_TOLD - 1 :] = [
+            {"tone": "muted", "name": more, "text": "are marked below", "strong": ""}
         ]
     return found
 

@@ -18,6 +18,13 @@ Sheet = dict[str, Any]
 REALISED_S = 300
 _YEAR_S = 365.0 * 86_400.0
 
+WALL_HELP = (
+    "z: the last trade's price in deviations from the {trades} trades before it. Return z: the "
+    "last second's return against the {bars} before it. Both are red beyond \u00b1{limit:g}. "
+    "Anomaly: score of an Isolation Forest, red beyond its mark. Trend: \u25b2 bullish or \u25bc "
+    "bearish where every horizon of momentum says so. Red edge: flagged in the last {hold} s; red "
+    "row: a critical alert of the last {alert} min that nobody acknowledged; grey: stale."
+)
 SCORES_HELP = (
     "Red marks are flagged seconds; hover to read why. z of the return: how many deviations this "
     "second's return is from the mean of the {window} bars before it, flagged beyond "
@@ -126,7 +133,7 @@ def momentum_sheet(found: Sequence[Momentum], price: float) -> Sheet:
                 {"text": f"{f.signed(per_minute)} bp a minute"},
                 {"text": f.signed(one.statistic, 1)},
                 {"text": f"\u00b1{MOMENTUM_LIMIT * math.sqrt(one.bars):.1f}"},
-                {"text": f"{arrow} {word}".strip() if one.direction else "neither"},
+                {"text": f"{arrow} {word}" if one.direction else word},
             ]
         )
     columns = [

@@ -8,7 +8,7 @@ const HEADS = [
   ["price", "move in 60 s", "end"],
   ["z", "return z", "end"],
   ["anomaly", "", "end"],
-  ["", "", ""],
+  ["trend", "", "middle"],
   ["% a year", "age", "end"],
 ];
 
@@ -101,6 +101,7 @@ function draw(tile, row) {
   const share = row.score_ratio == null ? 0 : Math.max(0, Math.min(1, (row.score_ratio - 0.5) / 0.8));
   parts.rail.firstElementChild.style.width = `${(100 * share).toFixed(1)}%`;
   set(parts.arrow, row.arrow);
+  mark(parts.arrow, "data-points", row.points);
   set(parts.volatility, row.volatility);
   set(parts.age, row.age);
   spark(tile.line, row.spark);
@@ -132,6 +133,7 @@ function tell(list, told) {
   shown.forEach((one, at) => {
     mark(items[at], "data-tone", one.tone);
     mark(items[at], "data-strong", one.strong);
+    mark(items[at], "title", one.text);
     set(items[at].children[0], one.name);
     items[at].children[0].hidden = !one.name;
     set(items[at].children[1], one.text);
