@@ -38,4 +38,4 @@ def _list(alerts: Alerts, running: Tests) -> None:
     asked = ledger(words.channel_list(rows), key="channel-list")
     if asked and asked[0] == "test" and asked[1] in CHANNELS and may:
         running.begin(alerts, asked[1])
-        st.rerun(scope="fragment")
+        st.rerun()

@@ -99,7 +99,7 @@ def _list(alerts: Alerts, filters: Filters) -> None:
     asked = ledger(shown, key="alert-list")
     if asked and asked[0] == "acknowledge" and may:
         _acknowledge(alerts, [asked[1]])
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def _acknowledge(alerts: Alerts, ids: list[str]) -> None:

@@ -70,7 +70,7 @@ def _do(alerts: Alerts, act: str, rule: Rule) -> None:
     elif act in ("on", "off"):
         changed = dataclasses.replace(rule, enabled=act == "on")
         _keep(lambda: alerts.put_rule(changed), "")
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 # The form -------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ def follow() -> None:
     @st.fragment(run_every=REFRESH_S)
     def look() -> None:
         lines = shown.look(engine().lookout.alerts, time.monotonic())
-        toasts({"toasts": lines}, key="alert-toasts")
+        # Nothing at all is sent to a browser that has nothing to show.
+        if lines:
+            toasts({"toasts": lines}, key="alert-toasts")
 
     look()

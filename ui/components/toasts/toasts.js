@@ -1,7 +1,7 @@
 // Shows what rules have just raised, in a corner that moves nothing. Text is placed as text.
 
-// Over pages and remounts: what was put away stays away.
-const away = new Set();
+// What was put away stays away, also where this is loaded again.
+const away = (globalThis.tandemPutAway ??= new Set());
 
 function modeOf(element) {
   const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
