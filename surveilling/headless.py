@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import sys
 import threading
@@ -39,7 +40,8 @@ from surveilling.settings import WatchSettings
 
 COLUMNS = ("time_utc", "asset", "base_currency", "price", "z", "source")
 _STEP_S = 0.05
-_MOST_BACK = 100_000
+# Bytes of earlier prices: some hundred thousand rows.
+_MOST_BACK = 8 * 2**20
 
 
 class Source(Protocol):
@@ -360,6 +362,10 @@ def _appending(path: Path) -> Iterator[IO[str]]:
         with path.open("a", newline="", encoding="utf-8") as file:
             if file.tell() == 0:
                 csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+            elif _last_lines(path).partition("\n")[0].strip() != ",".join(COLUMNS):
+                raise StoreError(
+                    f"{path} holds something else than prices written here; name another folder."
+                )
             yield file
     except OSError as error:
         raise StoreError(
@@ -369,25 +375,43 @@ def _appending(path: Path) -> Iterator[IO[str]]:
 
 def _recall(watched: Surveillance, names: dict[str, str], path: Path, base: str) -> None:
     """Take the prices of earlier runs, so that z-scores begin with the first new price."""
-    if not path.is_file():
-        return
     instruments = {name: instrument for instrument, name in names.items()}
     trades = []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in csv.DictReader(file):
-            instrument = instruments.get(row.get("asset") or "")
-            if instrument is None or row.get("base_currency") != base:
-                continue
-            try:
-                price = float(row["price"])
-                moment = datetime.fromisoformat(row["time_utc"].replace("Z", "+00:00"))
-            except (KeyError, TypeError, ValueError):
-                continue
-            if math.isfinite(price) and price > 0.0:
-                time_us = int(moment.timestamp() * SECOND_US)
-                trades.append(Trade(instrument, time_us, time_us, price, 0.0, 0, time_us))
-            trades = trades[-_MOST_BACK:]
+    reader = csv.DictReader(io.StringIO(_last_lines(path)))
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            continue
+        instrument = instruments.get(row.get("asset") or "")
+        if instrument is None or row.get("base_currency") != base:
+            continue
+        try:
+            price = float(row["price"])
+            moment = datetime.fromisoformat(row["time_utc"].replace("Z", "+00:00"))
+            time_us = int(moment.timestamp() * SECOND_US)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+            continue
+        if math.isfinite(price) and price > 0.0:
+            trades.append(Trade(instrument, time_us, time_us, price, 0.0, 0, time_us))
     watched.observe(trades)
+
+
+def _last_lines(path: Path) -> str:
+    """Return a file's header and last lines; nothing where there is no file."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline(_MOST_BACK)
+            start = max(file.tell(), path.stat().st_size - _MOST_BACK)
+            if start > file.tell():
+                # One byte before: a line that begins right there is whole.
+                file.seek(start - 1)
+                file.readline(_MOST_BACK)
+            return (header + file.read(_MOST_BACK)).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _clock(time_us: int) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from config import Settings
-from market import SettingError
+from market import SettingError, StoreError
 from surveillance import main, read
 from surveilling.configuration import from_mapping
 from surveilling.headless import run
@@ -125,6 +125,26 @@ def test_prices_of_earlier_runs_are_taken_up(tmp_path: Path) -> None:
             file.write("nonsense,bitcoin,eur,x,,\n2026,bitcoin,usd,9,,\n,,\n")
         run(given(tmp_path, cycles=1), prices.settings, threading.Event(), said.append)
     assert said[0].startswith("[ALERT] bitcoin")
+
+
+def test_a_long_file_of_earlier_prices_is_read_from_its_end(tmp_path: Path) -> None:
+    said: list[str] = []
+    head = "time_utc,asset,base_currency,price,z,source\n"
+    row = "2026-01-01T00:00:{:02d}.000Z,bitcoin,eur,{},,CoinGecko\n"
+    old = row.format(0, 9_000.0) * 200_000
+    strange = '"' + "x" * 200_000 + '"\n\x00,bitcoin,eur,1,,\n99999-01-01,bitcoin,eur,1,,\n'
+    new = "".join(row.format(at, 100.0 + at % 3) for at in range(6))
+    (tmp_path / "prices.csv").write_text(head + old + strange + new)
+    with Prices([answer(bitcoin=150.0)]) as prices:
+        run(given(tmp_path, cycles=1), prices.settings, threading.Event(), said.append)
+    assert re.match(r"\[ALERT\] bitcoin z=\d+\.\d\d price=150\.0 ", said[0])
+
+
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("Date,Close\n2026-01-01,5\n")
+    with Prices([]) as prices, pytest.raises(StoreError, match="something else"):
+        run(given(tmp_path, cycles=1), prices.settings, threading.Event(), print)
+    assert (tmp_path / "prices.csv").read_text() == "Date,Close\n2026-01-01,5\n"
 
 
 def test_the_simulation_streams(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Numbers, names, models, rules and records that are none: one sentence, and the rest goes on."""
 
+import io
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -111,6 +113,21 @@ def test_models_with_any_bytes_changed_or_cut_are_refused_or_sound() -> None:
         else:
             assert np.isfinite(found.score(np.zeros((1, len(found.features))))).all()
     assert refused > 300
+
+
+def test_a_model_that_claims_to_be_gigantic_is_refused() -> None:
+    with zipfile.ZipFile(io.BytesIO(model())) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    start, _, rest = parts["length.npy"].partition(b"'shape': (")
+    claim = start + b"'shape': (" + b"9" * 12 + b",), }"
+    size = len(parts["length.npy"].partition(b"\n")[0])
+    parts["length.npy"] = claim.ljust(size) + b"\n" + rest.partition(b"\n")[2]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(DataError, match="train it again"):
+        load(file.getvalue())
 
 
 def test_a_model_of_unknown_features_is_not_used() -> None:
