@@ -33,7 +33,7 @@ from surveillance import (
     download_candles,
     download_funding,
     download_seconds,
-    has_seconds,
+    shortest_candle,
 )
 
 log = logging.getLogger("tandem.learning")
@@ -142,7 +142,7 @@ class Learning:
     ) -> None:
         text = "It ended by an error in Tandem itself; the log has the details."
         try:
-            if has_seconds(name, self._settings):
+            if shortest_candle(name, self._settings) == SECOND_US:
                 text = self._learn(name, min(hours, SECONDS_HOURS), watching, stop)
             else:
                 text = self._fetch(name, hours, stop)

@@ -20,7 +20,12 @@ from surveilling.configuration import Headless, read
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason, load, train
 from surveilling.headless import run, say, unreachable
-from surveilling.history import download_candles, download_funding, download_seconds, has_seconds
+from surveilling.history import (
+    download_candles,
+    download_funding,
+    download_seconds,
+    shortest_candle,
+)
 from surveilling.liquidity import VolumeProfile, volume_profile
 from surveilling.service import Surveillance, WallRow, batch, fresh
 from surveilling.settings import WatchSettings, settings_from
@@ -62,11 +67,11 @@ __all__ = [
     "download_seconds",
     "fresh",
     "garch_forecast",
-    "has_seconds",
     "load",
     "main",
     "read",
     "settings_from",
+    "shortest_candle",
     "trade_readings",
     "train",
     "volume_profile",

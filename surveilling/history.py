@@ -87,7 +87,7 @@ def download_seconds(
     """Return an instrument's one-second bars from its venue: what the forest learns from.
 
     Parameters, and errors, are those of `download_candles`, over at most a day; few venues have
-    them (`has_seconds`). Bars carry their number of trades.
+    them (`shortest_candle`). Bars carry their number of trades.
     """
     venue = _venue(instrument, settings)
     if not venue.has_seconds:
@@ -99,10 +99,12 @@ def download_seconds(
     return _pages(span, venue, venue.seconds, venue.parse_seconds, stop, progress, client)
 
 
-def has_seconds(instrument: str, settings: Settings) -> bool:
-    """Tell whether the venue of an instrument gives candles of a second."""
+def shortest_candle(instrument: str, settings: Settings) -> int:
+    """Return how long the shortest candles are that a venue gives, in microseconds; 0: none."""
     venue = _rest(instrument, settings)
-    return venue is not None and venue.has_seconds
+    if venue is None:
+        return 0
+    return SECOND_US if venue.has_seconds else MINUTE_US
 
 
 def download_funding(

@@ -25,7 +25,7 @@ from surveilling.history import (
     download_candles,
     download_funding,
     download_seconds,
-    has_seconds,
+    shortest_candle,
 )
 
 START_US = 1_789_999_980 * 1_000_000
@@ -135,9 +135,9 @@ def test_seconds_are_refused_where_there_are_none(venue: Venue) -> None:
         download_seconds(NAME, START_US, START_US + HOUR_US, venue.settings, stop)
     with pytest.raises(DataError, match="up to a day"):
         download_seconds(SPOT, START_US, START_US + 2 * DAY_US, venue.settings, stop)
-    assert has_seconds(SPOT, venue.settings)
-    assert not has_seconds(NAME, venue.settings)
-    assert not has_seconds("sim:BTCUSDT", venue.settings)
+    assert shortest_candle(SPOT, venue.settings) == SECOND_US
+    assert shortest_candle(NAME, venue.settings) == MINUTE_US
+    assert shortest_candle("sim:BTCUSDT", venue.settings) == 0
 
 
 @pytest.mark.parametrize("count", ["5", -1, 2.5, True, None, 2**40])

@@ -11,7 +11,7 @@ from engine import Engine
 from market import SECOND_US, DataError, now_us
 from surveillance import Forecast, volume_profile
 from ui import format as f
-from ui import say
+from ui import say, surveillance_learning
 from ui import surveillance_charts as charts
 from ui import surveillance_words as words
 from ui.components import chart, sheets
@@ -67,6 +67,7 @@ def detail(instrument: str) -> None:
         numbers()
     with right:
         profile()
+    surveillance_learning.draw(instrument)
 
 
 def _shown(running: Engine, instrument: str, seconds: int) -> Scores | None:
