@@ -237,6 +237,13 @@ def test_what_is_wrong_is_told_worst_first() -> None:
     assert walls.wall(look_of(), "")["told"] == []
 
 
+def test_a_feed_that_died_is_one_line_and_not_one_per_instrument() -> None:
+    rows = [replace(ROW, instrument=f"sim:S{at}", age_s=45.0) for at in range(20)]
+    look = look_of(*rows, stale_s={row.instrument: 30.0 for row in rows})
+    (told,) = walls.wall(look, "")["told"]
+    assert (told["name"], told["text"]) == ("20 instruments", "are stale")
+
+
 def test_more_than_can_be_read_is_counted() -> None:
     rows = [replace(ROW, instrument=f"sim:S{at}") for at in range(20)]
     look = look_of(*rows, flags={row.instrument: "return z +4.0" for row in rows})

@@ -28,6 +28,7 @@ ALERT_S = 600
 SHOCK = 2
 _SPARK_HEIGHT = 20
 _MOST_TOLD = 6
+_MOST_STALE = 2
 
 FEATURE_NAMES = {
     "rsi": "RSI",
@@ -235,7 +236,7 @@ def _blamed(alert: Alert) -> tuple[str, ...]:
     return (y,) if y_move >= x_move else (x,)
 
 
-def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
+def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
     """Return what is wrong now, the worst first, cut to what can be read at a glance."""
     found = []
     seen = set()
@@ -244,21 +245,25 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, str]]:
         if key not in seen:
             seen.add(key)
             text = f"{alert.rule}, {age((look.now_us - alert.raised_us) / SECOND_US)} ago"
-            found.append({"tone": "bad", "name": short(alert.scope), "text": text, "strong": "1"})
-    for state, tone in (("alert", "bad"), ("flagged", "bad"), ("stale", "muted")):
+            found.append(_line("bad", short(alert.scope), text, strong=True))
+    for state in ("alert", "flagged"):
         for row in rows:
-            if row["state"] != state or (state != "stale" and not row["reason"]):
-                continue
-            if state == "alert" and row["reason"] == row["rule"]:
-                continue
-            text = f"no trade for {row['age']}" if state == "stale" else row["reason"]
-            found.append({"tone": tone, "name": row["name"], "text": text, "strong": ""})
+            # What the row is red for has been told.
+            if row["state"] == state and row["reason"] not in ("", row["rule"]):
+                found.append(_line("bad", row["name"], row["reason"]))
+    stale = [row for row in rows if row["state"] == "stale"]
+    if len(stale) > _MOST_STALE:
+        found.append(_line("muted", f"{len(stale)} instruments", "are stale"))
+    else:
+        found += [_line("muted", row["name"], f"no trade for {row['age']}") for row in stale]
     if len(found) > _MOST_TOLD:
         more = f"{len(found) - _MOST_TOLD + 1} more"
-        found[_MOST_TOLD - 1 :] = [
-            {"tone": "muted", "name": more, "text": "are marked below", "strong": ""}
-        ]
+        found[_MOST_TOLD - 1 :] = [_line("muted", more, "are marked below")]
     return found
+
+
+def _line(tone: str, name: str, text: str, strong: bool = False) -> dict[str, Any]:
+    return {"tone": tone, "name": name, "text": text, "strong": strong}
 
 
 def short(scope: str) -> str:
