@@ -8,7 +8,7 @@ import sys
 
 # glibc's name for the size from which on an array is the system's own (malloc.h).
 M_MMAP_THRESHOLD = -3
-LARGE_BYTES = 2**20
+LARGE_BYTES = 4 * 2**20
 
 
 @functools.cache
