@@ -441,5 +441,10 @@ def batch(
         surveillance.add_pair(y, x)
     readings = surveillance.observe(found)
     if found:
-        readings += surveillance.close(max(trade.received_us for trade in found))
+        arrived = {trade.instrument: trade.received_us for trade in found}
+        end_us = max(arrived.values())
+        # One that fell silent is closed at its own last trade first: by the end of all alone it
+        # would be taken for a backlog that more trades follow.
+        readings += surveillance.close(lambda name: arrived.get(name, end_us))
+        readings += surveillance.close(end_us)
     return surveillance, readings

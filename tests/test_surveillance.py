@@ -95,6 +95,18 @@ def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:
     assert kept(readings) == kept(told)
 
 
+@pytest.mark.parametrize("seconds", range(95, 103))
+def test_one_that_falls_silent_is_scored_to_its_end(seconds: int) -> None:
+    until_us = BASE_US + seconds * SECOND_US
+    silent = [trade for trade in OTHERS if trade.time_us < until_us]
+    surveillance, _ = batch(sorted(TRADES + silent, key=lambda one: one.received_us), SMALL)
+    last_us = max(trade.time_us for trade in silent) // SECOND_US * SECOND_US
+    assert surveillance.scores("sim:BTCUSDT")["time_us"][-1] == last_us
+    alone, _ = batch(silent, SMALL)
+    alone.close(TRADES[-1].received_us)
+    same(surveillance.scores("sim:BTCUSDT"), alone.scores("sim:BTCUSDT"))
+
+
 def test_trade_scores_are_the_plain_formula() -> None:
     prices = walk(200, 5)
     scores = InstrumentWatch("sim:A", SMALL).trades(np.arange(200), prices)
