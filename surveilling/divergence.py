@@ -13,6 +13,9 @@ from market import SECOND_US, DataError
 
 Array = npt.NDArray[np.void]
 
+# Seconds of one leg that wait for the other: a day.
+MOST_WAITING = 86_400
+
 
 class Apart(NamedTuple):
     """Both legs' moves over the time before a moment, in percent, and the prices they are of."""
@@ -63,6 +66,9 @@ class Divergence:
         waiting = self._waiting[instrument]
         for time_us, close in zip(bars["time_us"].tolist(), bars["close"].tolist(), strict=True):
             waiting[time_us // SECOND_US] = close
+            # The other leg may never trade.
+            if len(waiting) > MOST_WAITING:
+                del waiting[next(iter(waiting))]
         self._until[instrument] = max(self._until[instrument], closed_until_us // SECOND_US)
         until = min(self._until.values())
         found = []
@@ -71,7 +77,8 @@ class Divergence:
             # of a hole, be it of hours, says nothing and changes nothing.
             if self._next > self._traded + self._within:
                 ahead = (min(one) for one in self._waiting.values() if one)
-                self._next = max(self._next, min(ahead, default=until))
+                # Never past what both legs are known until: the other may still trade before.
+                self._next = max(self._next, min((*ahead, until)))
                 if self._next >= until:
                     break
             apart = self._second(self._next)

@@ -1,5 +1,6 @@
 """Surveillance: stream equals batch, formulas against TA and libraries, and bad input."""
 
+import dataclasses
 import math
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -84,15 +85,43 @@ def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:
         same(whole.scores(name), stream.scores(name))
         same(whole.trade_scores(name), stream.trade_scores(name))
         assert whole.model(name).version == stream.model(name).version
-
-    def kept(found):
-        return sorted(
-            (one.measure, one.scope, one.time_us, one.value)
-            for one in found
-            if one.measure != "trade_age"
-        )
-
     assert kept(readings) == kept(told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_sparse_trades_holes_and_silence_come_out_the_same(seed: int, rate: float) -> None:
+    random = np.random.default_rng(seed)
+    both = []
+    for name, seconds in (("sim:ETHUSDT", 240), ("sim:BTCUSDT", int(random.choice([100, 240])))):
+        end_us = BASE_US + seconds * SECOND_US
+        both += SimulatedMarket(seed, rate).history(name, BASE_US, end_us)
+    begin_us = BASE_US + int(random.integers(30, 150)) * SECOND_US
+    hole = range(begin_us, begin_us + int(random.choice([0, 30, 70, 90])) * SECOND_US)
+    both = sorted((t for t in both if t.received_us not in hole), key=lambda t: t.received_us)
+    given = dataclasses.replace(SMALL, retrain_bars=7, least_bars=30, keep=50)
+    whole, readings = batch(both, given, [("sim:ETHUSDT", "sim:BTCUSDT")])
+    stream, told, at = Surveillance(given), [], 0
+    stream.add_pair("sim:ETHUSDT", "sim:BTCUSDT")
+    while at < len(both):
+        piece = both[at : at + int(random.choice([1, 2, 10, 300]))]
+        at += len(piece)
+        told += stream.observe(piece) + stream.close(piece[-1].received_us)
+    # Until every second has closed, also where the last piece came late.
+    later_us = both[-1].received_us + 10 * SECOND_US
+    readings, told = readings + whole.close(later_us), told + stream.close(later_us)
+    for name in whole.instruments():
+        same(whole.scores(name), stream.scores(name))
+        same(whole.trade_scores(name), stream.trade_scores(name))
+        assert repr(whole.momentum(name)) == repr(stream.momentum(name))
+    assert kept(readings) == kept(told)
+
+
+def kept(found):
+    """Return readings in an order of their own, without ages, which go by when one looks."""
+    rest = (one for one in found if one.measure != "trade_age")
+    return sorted((*one[:4], repr(one.numbers)) for one in rest)
 
 
 @pytest.mark.parametrize("seconds", range(95, 103))
@@ -375,6 +404,20 @@ def test_seconds_without_a_trade_are_the_same_however_they_come(hole: int) -> No
     assert found == expected
     # The last 60 s after a trade are said, and the rest of a longer hole is not.
     assert len(found) == 240 + min(hole, 60)
+
+
+def test_a_leg_that_never_trades_fills_no_memory(monkeypatch) -> None:
+    monkeypatch.setattr("surveilling.divergence.MOST_WAITING", 100)
+    pair, close = Divergence("sim:Y", "sim:X", 10), walk(500)
+    bars = bars_of(close)
+    for at in range(0, 500, 7):
+        assert pair.add("sim:Y", bars[at : at + 7], int(bars["time_us"][at]) + SECOND_US) == []
+    assert len(pair._waiting["sim:Y"]) == 100
+    end = int(bars["time_us"][-1]) + SECOND_US
+    pair.add("sim:Y", bars[:0], end)
+    found = pair.add("sim:X", bars[480:], end)
+    assert [one.time_us for one in found] == (bars["time_us"][490:] + SECOND_US).tolist()
+    assert max(abs(one.percent) for one in found) == 0.0
 
 
 def test_a_hole_of_years_takes_no_time() -> None:
