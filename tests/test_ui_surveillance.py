@@ -244,6 +244,16 @@ def test_a_feed_that_died_is_one_line_and_not_one_per_instrument() -> None:
     assert (told["name"], told["text"]) == ("20 instruments", "are stale")
 
 
+def test_alerts_of_one_rule_are_told_together() -> None:
+    alerts = [
+        alert_of("Relation broken", f"sim:{name}~sim:B", age_s=10.0 + at)
+        for at, name in enumerate("CDE")
+    ]
+    (told,) = walls.wall(look_of(alerts=alerts), "")["told"]
+    assert (told["name"], told["text"]) == ("C~B and 2 more", "Relation broken, 10 s ago at last")
+    assert len(walls.wall(look_of(alerts=alerts[:2]), "")["told"]) == 2
+
+
 def test_more_than_can_be_read_is_counted() -> None:
     rows = [replace(ROW, instrument=f"sim:S{at}") for at in range(20)]
     look = look_of(*rows, flags={row.instrument: "return z +4.0" for row in rows})

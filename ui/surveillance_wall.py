@@ -28,7 +28,7 @@ ALERT_S = 600
 SHOCK = 2
 _SPARK_HEIGHT = 20
 _MOST_TOLD = 6
-_MOST_STALE = 2
+_MOST_ALIKE = 2
 
 FEATURE_NAMES = {
     "rsi": "RSI",
@@ -239,20 +239,26 @@ def _blamed(alert: Alert) -> tuple[str, ...]:
 def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
     """Return what is wrong now, the worst first, cut to what can be read at a glance."""
     found = []
-    seen = set()
+    by_rule: dict[str, dict[str, Alert]] = {}
     for alert in urgent(look):
-        key = (alert.rule, alert.scope)
-        if key not in seen:
-            seen.add(key)
-            text = f"{alert.rule}, {age((look.now_us - alert.raised_us) / SECOND_US)} ago"
-            found.append(_line("bad", short(alert.scope), text, strong=True))
+        by_rule.setdefault(alert.rule, {}).setdefault(alert.scope, alert)
+    for rule, alerts in by_rule.items():
+        ages = [age((look.now_us - one.raised_us) / SECOND_US) for one in alerts.values()]
+        if len(alerts) > _MOST_ALIKE:
+            name = f"{short(next(iter(alerts)))} and {len(alerts) - 1} more"
+            found.append(_line("bad", name, f"{rule}, {ages[0]} ago at last", strong=True))
+        else:
+            found += [
+                _line("bad", short(scope), f"{rule}, {ago} ago", strong=True)
+                for scope, ago in zip(alerts, ages, strict=True)
+            ]
     for state in ("alert", "flagged"):
         for row in rows:
             # What the row is red for has been told.
             if row["state"] == state and row["reason"] not in ("", row["rule"]):
                 found.append(_line("bad", row["name"], row["reason"]))
     stale = [row for row in rows if row["state"] == "stale"]
-    if len(stale) > _MOST_STALE:
+    if len(stale) > _MOST_ALIKE:
         found.append(_line("muted", f"{len(stale)} instruments", "are stale"))
     else:
         found += [_line("muted", row["name"], f"no trade for {row['age']}") for row in stale]

@@ -4,7 +4,7 @@
 
 const HEADS = [
   ["instrument", "", ""],
-  ["last minute", "", ""],
+  ["1 min", "", ""],
   ["price", "move in 60 s", "end"],
   ["z", "return z", "end"],
   ["anomaly", "", "end"],
