@@ -23,24 +23,21 @@ import numpy.typing as npt
 
 import analytics
 import trading
-from backfill import PriceGates, Progress
+from backfill import PriceGates
 from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
 from exporting import Exporter
 from holdings import Holdings, Inventory
 from importing import Importer
-from ingest import Choice, FeedStatus, Ingest, Patience, create_feed, patience
+from ingest import FeedStatus, Ingest, Patience, create_feed, patience
 from lookout import Desks, Lookout, PairNow
 from market import (
     BAR,
     DAY_US,
-    HOUR_US,
     SECOND_US,
     DataError,
     FeedError,
-    Funding,
-    Quote,
     SettingError,
     StoreError,
     StoreInUse,
@@ -50,8 +47,10 @@ from market import (
 )
 from pair import PairSettings, Provisional
 from relation import Relation, assess
+from sessions import Sessions
+from snapshot import LegNow, Snapshot, WatchRow, holding_hours, kept
 from standing import Standing
-from storage import ForeignRecord, HotBuffer, NullStore, Store, StoreHealth
+from storage import ForeignRecord, HotBuffer, NullStore, Store
 from trading.jobs import Jobs
 from universe import Universe
 from upkeep import Upkeep
@@ -69,77 +68,8 @@ PAGE_S = 1.0
 GAPS_S = 3.0
 READ_TRIES = 5
 READ_WAIT_S = 0.2
-LAST_TRADES = 20
 # Streamlit serves what lies in `static` beside the app.
 EXPORTS = Path(__file__).parent / "static" / "exports"
-
-
-@dataclass(frozen=True, slots=True)
-class LegNow:
-    """One leg at this moment; its price says nothing about now once it is `stale_s` old."""
-
-    instrument: str
-    trade: Trade | None
-    quote: Quote | None
-    funding: Funding | None
-    stale_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class WatchRow:
-    """One pair of the watchlist: what it says now."""
-
-    settings: PairSettings
-    z: float
-    signal: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the paper account's last round trips kept, in basis points of the Y leg's value."""
-
-    trades: int
-    net_bp: float
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything the live page shows, taken at one moment.
-
-    `feed` is the status of Y's venue, `x_feed` that of X's where it is another; `filling` tells of
-    holes in these legs that are being filled.
-    """
-
-    settings: PairSettings
-    now_us: int
-    feed: FeedStatus
-    x_feed: FeedStatus | None
-    choice: Choice
-    store: StoreHealth
-    recorded: int
-    gaps: int
-    filling: tuple[Progress, ...]
-    y: LegNow
-    x: LegNow
-    view: PairView | None
-    provisional: Provisional | None
-    relation: Relation | None
-    cost: TradeCost | None
-    paper: float
-    paper_since_us: int
-    paper_trades: int
-    kept: Kept
-    watch: tuple[WatchRow, ...]
-    notices: tuple[str, ...]
-
-
-@dataclass
-class _Session:
-    """What one browser session looks at, and when it last asked."""
-
-    pairs: tuple[PairSettings, ...] = ()
-    seen: float = 0.0
 
 
 @dataclass
@@ -186,8 +116,7 @@ class Engine:
             arriving=self.upkeep.is_arriving,
             limits=self._limits,
         )
-        self._sessions: dict[str, _Session] = {}
-        self._released: dict[str, float] = {}
+        self.sessions = Sessions(settings)
         self._assessments: dict[PairSettings, _Assessment] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -401,48 +330,10 @@ class Engine:
             venue, text = named.lower(), symbol
         return self.upkeep.catalogue.resolve(venue, text)
 
-    def watch(self, session: str, pairs: Iterable[PairSettings]) -> tuple[str, ...]:
-        """Say what a session looks at now; returns sentences about what was refused."""
-        wanted = tuple(dict.fromkeys(pairs))
-        refused = []
-        limit = self.settings.sessions_pairs
-        if len(wanted) > limit:
-            refused.append(f"A session may run {limit} pairs; the last {len(wanted) - limit} wait.")
-            wanted = wanted[:limit]
-        with self._lock:
-            running = {pair for one in self._sessions.values() for pair in one.pairs}
-            fits = tuple(
-                pair for pair in wanted if pair in running or self._has_room(running, pair)
-            )
-            if len(fits) < len(wanted):
-                refused.append(
-                    f"This deployment is at its limit of {self.settings.max_pairs} pairs or "
-                    f"{self.settings.max_instruments} instruments; choose one that others watch, "
-                    "or try again later."
-                )
-            now = time.monotonic()
-            self._release(self._sessions.get(session, _Session()).pairs, now)
-            self._sessions[session] = _Session(fits, now)
-        return tuple(refused)
-
-    def _has_room(self, running: set[PairSettings], pair: PairSettings) -> bool:
-        """Tell whether one more pair may run, and note it as running if so."""
-        legs = {leg for one in running for leg in (one.y, one.x)}
-        legs |= {pair.y, pair.x}
-        if len(running) >= self.settings.max_pairs or len(legs) > self.settings.max_instruments:
-            return False
-        running.add(pair)
-        return True
-
     def _subscribe(self) -> None:
         """Turn what sessions look at into subscriptions, and forget sessions that went away."""
         now = time.monotonic()
-        with self._lock:
-            for name in [n for n, one in self._sessions.items() if now - one.seen > SESSION_S]:
-                self._release(self._sessions.pop(name).pairs, now)
-            active = {pair for one in self._sessions.values() for pair in one.pairs}
-            self._released = {leg: at for leg, at in self._released.items() if now - at < LINGER_S}
-            lingering = list(self._released)
+        active, lingering = self.sessions.attention(SESSION_S, LINGER_S)
         pinned = tuple(dict.fromkeys((*self.pair_defaults(), *self.standing.pairs())))
         wanted = active | set(pinned)
         with self._lock:
@@ -475,13 +366,6 @@ class Engine:
             self.buffer.forget(name)
             self.desk.forget(name)
 
-    def _release(self, pairs: Iterable[PairSettings], now: float) -> None:
-        """Let the feeds of pairs nobody looks at any more run on for a while; models do not."""
-        for pair in pairs:
-            for leg in (pair.y, pair.x):
-                self._released.pop(leg, None)
-                self._released[leg] = now
-
     # What the screen asks ---------------------------------------------------------------
 
     def look(
@@ -489,7 +373,7 @@ class Engine:
     ) -> Snapshot:
         """Return what a session sees now, and keep its pairs running."""
         watchlist = tuple(watchlist)
-        notices = self.watch(session, (settings, *watchlist))
+        notices = self.sessions.watch(session, (settings, *watchlist))
         now = self.ingest.now_us(split_instrument(settings.y)[0])
         y, x = self._leg(settings.y), self._leg(settings.x)
         if y.trade is not None and x.trade is not None:
@@ -531,7 +415,7 @@ class Engine:
             paper=self._paper(settings, y, x),
             paper_since_us=view.first_us if view else 0,
             paper_trades=len(closed),
-            kept=_kept(closed, settings),
+            kept=kept(closed, settings),
             watch=tuple(self._watch_row(pair) for pair in watchlist),
             notices=notices,
         )
@@ -695,7 +579,7 @@ class Engine:
                 self._half_spread(x, settings.costs.x_half_spread_bp),
             ),
             (self._funding_per_hour(settings.y), self._funding_per_hour(settings.x)),
-            _holding_hours(settings, provisional.z, relation),
+            holding_hours(settings, provisional.z, relation),
         )
 
     def _funding_per_hour(self, instrument: str) -> float:
@@ -720,22 +604,3 @@ class Engine:
             return LegQuote(0.0, True)
         spread = analytics.roll_spread(prices)
         return LegQuote(spread / 2.0 / prices[-1] * 1e4 if np.isfinite(spread) else 0.0, True)
-
-
-def _kept(closed: npt.NDArray[np.void], settings: PairSettings) -> Kept:
-    last = closed["net"][-LAST_TRADES:]
-    if not len(last):
-        return Kept(0, float("nan"))
-    return Kept(len(last), float(last.mean() / settings.rules.notional * 1e4))
-
-
-def _holding_hours(settings: PairSettings, z: float, relation: Relation | None) -> float:
-    """Expect the time a spread at z needs to decay to the exit threshold at its half-life.
-
-    NaN where that is unknown: no half-life, or an exit at zero, which decay alone never reaches.
-    """
-    half_life = relation.quality.half_life.median if relation else float("nan")
-    if not np.isfinite(half_life) or settings.rules.exit <= 0.0:
-        return float("nan")
-    halvings = max(np.log2(abs(z) / settings.rules.exit), 0.0) if z else 0.0
-    return float(half_life * halvings * settings.bar_us / HOUR_US)

@@ -143,7 +143,11 @@ def measure(alerts: int) -> tuple[list[list[float]], float, str]:
 def page(alerts: int) -> list[str]:
     """Return the lines of the table."""
     lives, late, text = measure(alerts)
-    steps = ("its flag is judged", "it is handed to the record (committed within 0.1 s)", "the message is taken")
+    steps = (
+        "its flag is judged",
+        "it is handed to the record (committed within 0.1 s)",
+        "the message is taken",
+    )
     rows = [
         f"| {step} | "
         + " | ".join(f"{one:.0f} ms" for one in np.percentile(values, (50, 95, 100)))

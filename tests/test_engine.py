@@ -111,7 +111,7 @@ def test_a_standing_pair_runs_when_its_session_is_gone(
     running.standing.add(other)
     wait_until(lambda: running.look("a", passing).view, "the session's pair")
     wait_until(lambda: running.desk.view(passing) is None, "the session to be forgotten")
-    assert running.desk.view(other) is not None
+    wait_until(lambda: running.desk.view(other) is not None, "the standing pair")
     running.standing.remove(other)
     wait_until(lambda: running.desk.view(other) is None, "the pair to be let go")
 
@@ -178,17 +178,18 @@ def test_what_nobody_reads_is_dropped_from_memory_and_stays_in_the_record(
 def test_a_session_may_run_so_many_pairs(made: Made) -> None:
     running = made(sessions_pairs=2)
     pairs = [replace(PAIR, lookback=20 + n) for n in range(4)]
-    assert "A session may run 2 pairs" in running.watch("a", pairs)[0]
+    assert "A session may run 2 pairs" in running.sessions.watch("a", pairs)[0]
 
 
 def test_a_deployment_may_run_so_many_pairs_and_instruments(made: Made) -> None:
     running = made(max_pairs=2, max_instruments=3)
-    assert not running.watch("a", [PAIR])
+    assert not running.sessions.watch("a", [PAIR])
     assert (
-        "limit of 2 pairs" in running.watch("b", [replace(PAIR, lookback=n) for n in (30, 40)])[0]
+        "limit of 2 pairs"
+        in running.sessions.watch("b", [replace(PAIR, lookback=n) for n in (30, 40)])[0]
     )
-    assert not running.watch("c", [PAIR]), "a pair others watch costs nothing"
-    assert running.watch("d", [PairSettings("sim:SOLUSDT", "sim:BNBUSDT")])
+    assert not running.sessions.watch("c", [PAIR]), "a pair others watch costs nothing"
+    assert running.sessions.watch("d", [PairSettings("sim:SOLUSDT", "sim:BNBUSDT")])
 
 
 def test_assets_a_venue_does_not_list_are_left_out(made: Made) -> None:

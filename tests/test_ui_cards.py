@@ -15,11 +15,11 @@ from backfill import Progress
 from backtest import Rules
 from cost import LegQuote, trade_cost
 from desk import PairView
-from engine import Kept, LegNow, Snapshot, WatchRow
 from ingest import Choice, FeedStatus
 from market import SECOND_US, Quote, Trade
 from pair import PairSettings, PairStream
 from relation import Relation, assess
+from snapshot import Kept, LegNow, Snapshot, WatchRow
 from storage import StoreHealth
 from ui import cards
 from ui import format as f

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from engine import LegNow, Snapshot, WatchRow
 from ingest import Choice, FeedStatus
 from market import REPLAY_VENUE, SECOND_US, SIMULATED_VENUE
 from pair import PairSettings
 from relation import Relation
+from snapshot import LegNow, Snapshot, WatchRow
 from ui import format as f
 
 Part = list[Any]

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import streamlit as st
 
 from backtest import ClosedTrade
-from engine import Engine, Snapshot
+from engine import Engine
 from pair import PairSettings
+from snapshot import Snapshot
 from ui import downloads
 from ui import format as f
 from ui.tables_view import resampled

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine import Engine, Snapshot
+from engine import Engine
+from snapshot import Snapshot
 from ui import cards, charts, exports, say, tables_view
 from ui import format as f
 from ui.canvas import POINTS

@@ -11,8 +11,8 @@ import streamlit as st
 
 from backtest import ClosedTrade
 from bars import resample
-from engine import Snapshot
 from market import SECOND_US, Trade
+from snapshot import Snapshot
 from ui import format as f
 
 SIDES = {1: "\u25b2 bought", -1: "\u25bc sold", 0: f.NONE}
