@@ -23,6 +23,7 @@ from surveillance import (
     FEATURES,
     MOMENTUM_LIMIT,
     Apart,
+    Forecast,
     Momentum,
     WallRow,
     WatchSettings,
@@ -358,13 +359,14 @@ def test_realised_volatility_counts_time_and_not_bars() -> None:
 
 
 def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
-    forecast, reading = watched.forecast(NAME, 300)
+    forecast = Forecast(1e-9, 0.1, 0.8, np.full(300, 1e-4), 1e-4 * math.sqrt(300), 1_000)
     scores = watched.scores(NAME)
     rows = words.volatility_sheet(scores, SETTINGS, forecast, 12.0)["rows"]
     assert [row[0]["text"] for row in rows] == ["Realised, 5 min", "EWMA", "GARCH, next 5 min"]
-    assert rows[2][1]["text"] == f"{reading.value:,.1f}"
-    assert f"{words.realised(scores):,.1f}" == rows[0][1]["text"]
-    assert "fitted 12 s ago" in rows[2][3]["text"]
+    assert rows[0][1]["text"] == f"{words.realised(scores):,.1f}"
+    assert rows[2][1]["text"] == f"{100.0 * 1e-4 * math.sqrt(365.0 * 86_400.0):,.1f}"
+    assert rows[2][2]["text"] == "17.3 bp in 5 min"
+    assert "fitted 12 s ago on 1,000 returns" in rows[2][3]["text"]
     assert len(words.volatility_sheet(scores_of(0), SETTINGS, None)["rows"]) == 2
 
 
@@ -559,16 +561,28 @@ def test_the_public_reads_the_settings_only(app: AppTest, monkeypatch: pytest.Mo
 # The forecast ---------------------------------------------------------------------------
 
 
-def test_a_forecast_is_fitted_beside_the_page(app: AppTest) -> None:
+def test_a_forecast_is_fitted_beside_the_page(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened(app)
+    found: Future[Forecast] = Future()
+    asked: list[tuple[str, int]] = []
+
+    def forecast(lookout: Any, instrument: str, horizon: int) -> Future[Forecast]:
+        asked.append((instrument, horizon))
+        return found
+
+    monkeypatch.setattr(type(state.engine().lookout), "forecast", forecast)
     next(one for one in app.button if one.key == "forecast").click()
     sound(app.run())
-    kept = app.session_state["tandem_forecast"]
-    wait_until(kept[1].done, "the forecast")
     sound(app.run())
-    name = state.engine().lookout.wall()[0].instrument
-    assert kept[0] == name
-    assert len(kept[1].result().deviation) == 300
+    assert asked == [(state.engine().lookout.wall()[0].instrument, 300)]
+    assert "being fitted" in said(app)
+    assert next(one for one in app.button if one.key == "forecast").disabled
+    found.set_result(Forecast(1e-9, 0.1, 0.8, np.full(300, 1e-4), 1e-4 * math.sqrt(300), 1_000))
+    sound(app.run())
+    assert "being fitted" not in said(app)
+    assert not next(one for one in app.button if one.key == "forecast").disabled
 
 
 @pytest.mark.parametrize(
