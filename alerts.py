@@ -58,7 +58,17 @@ __all__ = [
 DEFAULT_RULES = (
     Rule("Bar far out", "bar_return_z", "beyond", 6.0, 3.0),
     Rule("Volume far out", "bar_volume_z", "above", 5.0, 2.5),
-    Rule("Unusual bar", "anomaly", "above", 1.0, 0.9),
+    # Two to three hundred a day on a calm market (SURVEILLANCE.md): listed, and no more than that.
+    Rule(
+        "Unusual bar",
+        "anomaly",
+        "above",
+        1.0,
+        0.9,
+        cooldown_s=1_800.0,
+        severity="info",
+        channels=("log",),
+    ),
     Rule("Legs apart", "divergence", "beyond", 0.5, severity="critical"),
     Rule("Liquidity shock", "liquidity_shock", "above", 1.5, 0.5, severity="critical"),
     Rule("No trades", "trade_age", "above", 60.0, 10.0),

@@ -1,6 +1,6 @@
 """What surveillance finds, how often it cries wolf, and how fast: writes SURVEILLANCE.md.
 
-python -m benchmarks.surveillance [--hours 4] [--seconds 10] [--latency] [--dry]
+python -m benchmarks.surveillance [--only found|latency|life] [--hours 4] [--seconds 10] [--dry]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import orjson
 
 from alerts import Alerts, Judge, Rule
 from bars import aggregate, trade_array
+from benchmarks import alert_life
 from benchmarks.machine import describe
 from benchmarks.planted import (
     KINDS,
@@ -324,7 +325,6 @@ def latency(seconds: float) -> list[str]:
             cells = " | ".join(f"{one:.1f} ms" for one in spread)
             lines.append(f"| {title} | {what} | {len(values):,} | {cells} | {use} |")
         rate = run.trades / run.wall_s
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     return [
         *lines,
         "",
@@ -337,7 +337,7 @@ def latency(seconds: float) -> list[str]:
         "*Sleeper*: how late a process that only sleeps for 5 ms woke meanwhile, 99 % and longest;",
         "that much of a delay is the machine's.",
         "",
-        f"{describe('numpy', 'numba', 'scikit-learn')}; load average {load}.",
+        *machine(),
         "",
     ]
 
@@ -347,18 +347,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--latency", action="store_true", help="measure and replace that alone")
+    parser.add_argument("--alerts", type=int, default=20)
+    parser.add_argument("--only", choices=("found", "latency", "life"), help="one part of the page")
     parser.add_argument("--dry", action="store_true", help="leave SURVEILLANCE.md as it is")
     options = parser.parse_args()
-    if options.latency:
-        kept = PAGE.read_text(encoding="utf-8").partition(FAST[0])[0]
-    else:
-        found = [*HEAD, *table(options.hours), "", *CALM, *calm(options.hours), ""]
-        kept = "\n".join([*found, f"{describe('numpy', 'numba', 'scikit-learn')}.", "", ""])
-    text = kept + "\n".join([*FAST, *latency(options.seconds)])
-    sys.stdout.write(text)
-    if not options.dry:
-        PAGE.write_text(text, encoding="utf-8")
+    parts = {
+        "found": lambda: found(options.hours),
+        "latency": lambda: [*FAST, *latency(options.seconds)],
+        "life": lambda: [*LIFE, *alert_life.page(options.alerts), "", *machine()],
+    }
+    page = split(PAGE.read_text(encoding="utf-8"))
+    for name, measure in parts.items():
+        if options.only in (None, name):
+            page[name] = "\n".join(measure()).rstrip() + "\n"
+            sys.stdout.write(page[name])
+            if not options.dry:
+                PAGE.write_text("\n".join(page[one] for one in parts), encoding="utf-8")
+
+
+def split(page: str) -> dict[str, str]:
+    """Return the parts of the page as it stands; empty where there is none yet."""
+    before, _, after = page.partition(FAST[0])
+    fast, _, life = after.partition(LIFE[0])
+    texts = {"found": before, "latency": FAST[0] + fast, "life": LIFE[0] + life}
+    return {name: text.rstrip() + "\n" for name, text in texts.items()}
+
+
+def found(hours: float) -> list[str]:
+    """Return the lines on what is found, and found where nothing is."""
+    lines = [*HEAD, *table(hours), "", *CALM, *calm(hours), ""]
+    return [*lines, f"{describe('numpy', 'numba', 'scikit-learn')}."]
+
+
+def machine() -> list[str]:
+    """Return what was measured on."""
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return [f"{describe('numpy', 'numba', 'scikit-learn')}; load average {load}."]
 
 
 HEAD = (
@@ -391,6 +415,7 @@ CALM = (
     "",
 )
 FAST = ("## Latency", "")
+LIFE = ("## An alert's life", "")
 
 
 if __name__ == "__main__":
