@@ -46,13 +46,14 @@ def _filters(alerts: Alerts) -> Filters:
             default=ALL,
             key="alerts_severity",
             required=True,
+            persist_state="session",
         )
     with columns[1]:
         scope = _choice("Instrument, pair or venue", scopes, "alerts_scope")
     with columns[2]:
         rule = _choice("Rule", rules, "alerts_rule")
     with columns[3]:
-        is_open = st.toggle("Not acknowledged only", key="alerts_open")
+        is_open = st.toggle("Not acknowledged only", key="alerts_open", persist_state="session")
     return Filters(None if severity in (ALL, None) else severity, scope, rule, is_open)
 
 
@@ -61,7 +62,7 @@ def _choice(label: str, options: list[str], key: str) -> str | None:
     # What is chosen stays, also once the last alert of it has gone.
     if chosen and chosen != ALL and chosen not in options:
         options = [*options, chosen]
-    value = st.selectbox(label, [ALL, *options], key=key)
+    value = st.selectbox(label, [ALL, *options], key=key, persist_state="session")
     return None if value in (ALL, None) else str(value)
 
 

@@ -148,10 +148,20 @@ def _is_enabled(alerts: Alerts, name: str) -> bool:
 def _draft(lookout: Lookout) -> Draft:
     left, right = st.columns([1, 2])
     with left:
-        name = st.text_input("Name", key="rule_name", max_chars=60, placeholder="Flash crash")
+        name = st.text_input(
+            "Name",
+            key="rule_name",
+            persist_state="session",
+            max_chars=60,
+            placeholder="Flash crash",
+        )
     with right:
         measure = st.selectbox(
-            "What is measured", list(MEASURES), key="rule_measure", format_func=MEASURES.__getitem__
+            "What is measured",
+            list(MEASURES),
+            key="rule_measure",
+            persist_state="session",
+            format_func=MEASURES.__getitem__,
         )
     unit = words.WORDS[measure].unit
     columns = st.columns([1.2, 1, 1, 1])
@@ -160,6 +170,7 @@ def _draft(lookout: Lookout) -> Draft:
             "Fires when it is",
             list(get_args(Comparison)),
             key="rule_comparison",
+            persist_state="session",
             required=True,
             help="Beyond looks at the size alone: far up or far down.",
         )
@@ -184,7 +195,11 @@ def _draft(lookout: Lookout) -> Draft:
         scope = _scope(lookout, measure)
     with right:
         severity = st.segmented_control(
-            "Severity", list(get_args(Severity)), key="rule_severity", required=True
+            "Severity",
+            list(get_args(Severity)),
+            key="rule_severity",
+            persist_state="session",
+            required=True,
         )
     channels = _channels(lookout.alerts.channels())
     return Draft(
@@ -194,7 +209,13 @@ def _draft(lookout: Lookout) -> Draft:
 
 def _number(label: str, key: str, step: float, hint: str = "") -> float | None:
     value: float | None = st.number_input(
-        label, value=None, step=step, key=key, format="%g", help=hint or None
+        label,
+        value=None,
+        step=step,
+        key=key,
+        persist_state="session",
+        format="%g",
+        help=hint or None,
     )
     return value
 
@@ -209,7 +230,10 @@ def _scope(lookout: Lookout, measure: str) -> str | None:
         "What it is about",
         options,
         key="rule_scope",
+        persist_state="session",
         accept_new_options=True,
+        # Not a bare *: the box would take it off the end of whatever is typed over it.
+        format_func=words.whereof,
         help="* stands for any text and ? for any character, as in sim:* or *:ETHUSDT.",
     )
     if scope:
@@ -226,6 +250,7 @@ def _channels(states: tuple[ChannelState, ...]) -> list[str]:
         [one.name for one in states if one.is_ready or one.name in named],
         selection_mode="multi",
         key=_CHANNELS,
+        persist_state="session",
         format_func=lambda name: (
             words.CHANNEL_NAMES[name] + ("" if name in ready else " (not set up)")
         ),
