@@ -331,7 +331,12 @@ class Lookout:
             kept = self._record.load_state(f"forest/{name}")
             if kept is not None:
                 forest = load(kept)
-                if forest.features == watched.settings.features:
+                wanted = watched.settings
+                # One trained for something else is not used until the next is trained.
+                if (forest.features, forest.contamination) == (
+                    wanted.features,
+                    wanted.contamination,
+                ):
                     watched.use_model(name, forest)
         except (DataError, StoreError) as error:
             log.warning("The kept model of %s is not used: %s", name, error)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +170,17 @@ def test_the_recorded_past_fills_the_windows_and_trains_the_model(
         model = wait_until(lambda: again.wall() and again.surveillance.model(NAME), "the model")
         assert model.version == forest.version
         again.stop()
+
+        # One that was trained for another share of flagged bars is not used.
+        store.save_state(
+            "watch-settings", json.dumps(asdict(WatchSettings(contamination=0.05))).encode()
+        )
+        buffer = HotBuffer(10)
+        other = made(store, buffer)
+        buffer.append([late])
+        wait_until(lambda: other.wall() and len(other.surveillance.trade_scores(NAME)), "a trade")
+        assert other.surveillance.model(NAME) is None
+        other.stop()
 
         # Somebody else's bytes are never run: the watch waits for bars to learn from.
         store.save_state(f"forest/{NAME}", kept[: len(kept) // 2])
