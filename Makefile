@@ -29,7 +29,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
 architecture:
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,720 --screenshot=architecture.png architecture.svg
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,830 --screenshot=architecture.png architecture.svg
 
 strip: $(VENV)/dev.stamp
 	$(BIN)/python tests/e2e/strip_states.py --output strip.png
