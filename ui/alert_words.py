@@ -273,6 +273,7 @@ def alert_list(
     return {
         "name": "alerts",
         "live": True,
+        "view": repr(filters),
         "note": note,
         "items": [told_row(one, **may) for one in shown],
     }

@@ -2,37 +2,6 @@
 // become markup. Rows are known by their ids: they move, change and stay open, none is made anew.
 // While the pointer is over a live list nothing moves under it; what came is drawn once it leaves.
 
-function modeOf(element) {
-  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
-  const hex = /^#([0-9a-f]{6})/i.exec(colour);
-  if (!hex) return "dark";
-  const value = parseInt(hex[1], 16);
-  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
-  return light > 128 ? "light" : "dark";
-}
-
-function set(node, text) {
-  const wanted = text == null ? "" : String(text);
-  if (node.textContent !== wanted) node.textContent = wanted;
-}
-
-function mark(node, name, value) {
-  if (value == null || value === "" || value === false) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
-}
-
-function node(tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  return made;
-}
-
-function children(parent, count, make) {
-  while (parent.children.length > count) parent.lastElementChild.remove();
-  while (parent.children.length < count) parent.appendChild(make());
-  return parent.children;
-}
-
 function made(root, id) {
   const item = node("li");
   const row = node("div", "row");
@@ -176,6 +145,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.act = (what, id) => setTriggerValue("act", [what, id]);
   root.given = data;
   mark(root, "data-name", data.name);
-  const list = root.querySelector(".list");
-  draw(root, data.live && root.items.size > 0 && list.matches(":hover") && matchMedia("(hover: hover)").matches);
+  // Other filters are another list: that is drawn at once, wherever the pointer is.
+  const isSame = root.view === data.view;
+  root.view = data.view;
+  const isOver = root.querySelector(".list").matches(":hover") && matchMedia("(hover: hover)").matches;
+  draw(root, data.live && isSame && root.items.size > 0 && isOver);
 }
