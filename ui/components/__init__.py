@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 HERE = Path(__file__).parent
+_NODES = HERE / "nodes.js"
 
 
 def _part(name: str, kind: str) -> str:
@@ -29,7 +30,7 @@ def _mount(name: str) -> Callable[..., Any]:
         f"tandem_{name}",
         html=_part(name, "html"),
         css=_part(name, "css"),
-        js=_part(name, "js"),
+        js=_NODES.read_text(encoding="utf-8") + _part(name, "js"),
         isolate_styles=False,
     )
 

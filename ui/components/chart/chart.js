@@ -15,15 +15,6 @@ const PALETTES = {
   },
 };
 
-function modeOf(element) {
-  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
-  const hex = /^#([0-9a-f]{6})/i.exec(colour);
-  if (!hex) return "dark";
-  const value = parseInt(hex[1], 16);
-  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
-  return light > 128 ? "light" : "dark";
-}
-
 // Plotly is 4.8 MB: it is fetched once per page, relative to where the app is mounted.
 function plotly() {
   if (window.Plotly) return Promise.resolve(window.Plotly);

@@ -2,39 +2,6 @@
 // outside is placed with textContent: it can never become markup. Nodes are reused and written to only
 // when their text changed, so nothing moves when nothing changed.
 
-function modeOf(element) {
-  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
-  const hex = /^#([0-9a-f]{6})/i.exec(colour);
-  if (!hex) return "dark";
-  const value = parseInt(hex[1], 16);
-  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
-  return light > 128 ? "light" : "dark";
-}
-
-function set(node, text) {
-  const wanted = text == null ? "" : String(text);
-  if (node.textContent !== wanted) node.textContent = wanted;
-}
-
-function mark(node, name, value) {
-  const wanted = value == null ? null : String(value);
-  if (wanted === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== wanted) node.setAttribute(name, wanted);
-}
-
-// Gives `parent` exactly `count` children, made by `make` when missing.
-function children(parent, count, make) {
-  while (parent.children.length > count) parent.lastElementChild.remove();
-  while (parent.children.length < count) parent.appendChild(make(parent.children.length));
-  return parent.children;
-}
-
-function node(tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  return made;
-}
-
 // A line is a list of [text, tone, strong, width]: spans, bold where strong, at least `width` digits wide,
 // so that what stands behind a number does not move with it.
 function line(target, parts) {

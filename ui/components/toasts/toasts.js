@@ -3,25 +3,6 @@
 // What was put away stays away, also where this is loaded again.
 const away = (globalThis.tandemPutAway ??= new Set());
 
-function modeOf(element) {
-  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
-  const hex = /^#([0-9a-f]{6})/i.exec(colour);
-  if (!hex) return "dark";
-  const value = parseInt(hex[1], 16);
-  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
-  return light > 128 ? "light" : "dark";
-}
-
-function set(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function node(tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  return made;
-}
-
 function made(id) {
   const toast = node("div", "toast");
   toast.dataset.id = id;

@@ -12,38 +12,6 @@ const HEADS = [
   ["% a year", "age", "end"],
 ];
 
-function modeOf(element) {
-  const colour = getComputedStyle(element).getPropertyValue("--st-background-color").trim();
-  const hex = /^#([0-9a-f]{6})/i.exec(colour);
-  if (!hex) return "dark";
-  const value = parseInt(hex[1], 16);
-  const light = 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255);
-  return light > 128 ? "light" : "dark";
-}
-
-function set(node, text) {
-  const wanted = text == null ? "" : String(text);
-  if (node.textContent !== wanted) node.textContent = wanted;
-}
-
-function mark(node, name, value) {
-  const wanted = value == null || value === false || value === "" ? null : String(value);
-  if (wanted === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== wanted) node.setAttribute(name, wanted);
-}
-
-function node(tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  return made;
-}
-
-function children(parent, count, make) {
-  while (parent.children.length > count) parent.lastElementChild.remove();
-  while (parent.children.length < count) parent.appendChild(make());
-  return parent.children;
-}
-
 function cell(className, ...names) {
   const made = node("span", `cell ${className}`);
   for (const name of names) made.append(node("span", name));
