@@ -29,7 +29,6 @@ TONES = {"info": "info", "warning": "warn", "critical": "bad"}
 _FATES = {"sent": "good", "waiting": "warn", "failed": "bad"}
 # On this machine nothing is sent: it is written.
 _WRITTEN = ("log", "csv")
-_TRIES = 4
 
 
 class Measure(NamedTuple):
