@@ -125,7 +125,7 @@ def _follow_export(running: Engine) -> None:
         draw([table], key="export-files")
         if now.is_going_on and st.button("End it", key="export_end", icon=":material/close:"):
             running.exporter.drop(session_id())
-            st.rerun(scope="fragment")
+            st.rerun()
 
     follow()
 
