@@ -73,16 +73,21 @@ def row(alert: Alert) -> tuple[str, ...]:
         _clock(alert.time_us),
         _clock(alert.raised_us),
         alert.severity,
-        f"'{alert.scope}" if alert.scope[:1] in "=+-@" else alert.scope,
+        _cell(alert.scope),
         alert.measure,
         repr(alert.value),
         alert.comparison,
         repr(alert.threshold),
-        alert.rule,
+        _cell(alert.rule),
         str(alert.held_back),
-        numbers,
-        alert.id,
+        _cell(numbers),
+        _cell(alert.id),
     )
+
+
+def _cell(text: str) -> str:
+    """Return text that no program takes for a formula; a record may hold what no rule is named."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _clock(time_us: int) -> str:

@@ -298,6 +298,7 @@ def _check_alert(alert: Alert) -> None:
         and all(type(one) is int and abs(one) <= _LATEST_US for one in whole)
         and alert.severity in get_args(Severity)
         and alert.comparison in get_args(Comparison)
+        and alert.measure in MEASURES
         and set(alert.channels) <= set(CHANNELS)
         and len(alert.numbers) <= _MOST_NUMBERS
     )

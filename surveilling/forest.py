@@ -44,6 +44,8 @@ _ARRAYS = {
 # Scored in one go, about 3 ms, in which no other thread runs.
 _MOST_ROWS = 500
 _EULER = 0.5772156649015329
+# In the year 2255; dates of any day before can be written down.
+_MOST_TOLD = 9 * 10**15
 _MAD_TO_DEVIATION = 1.482602218505602
 
 
@@ -221,7 +223,8 @@ def load(source: Path | bytes) -> Forest:
         raise DataError("The model is of another version of Tandem; train it again.")
     try:
         _check(arrays, len(told["features"]))
-        told["features"] = tuple(map(str, told["features"]))
+        _check_told(told)
+        told["features"] = tuple(told["features"])
         return Forest(arrays=arrays, **told)
     except (TypeError, KeyError, ValueError) as error:
         raise DataError(f"The model is damaged ({error}); train it again.") from None
@@ -251,6 +254,20 @@ def _check(arrays: dict[str, npt.NDArray[Any]], features: int) -> None:
         sound = sound and (arrays[side][inner] > own).all() and (arrays[side][inner] < nodes).all()
     if not sound or not all(np.isfinite(arrays[name]).all() for name in ("length", "threshold")):
         raise ValueError("its trees lead nowhere")
+
+
+def _check_told(told: dict[str, Any]) -> None:
+    """Refuse what would stop whoever scores with the model or shows it."""
+    if not all(isinstance(name, str) for name in told["features"]):
+        raise ValueError("its features are no names")
+    for name in ("from_us", "to_us", "bars", "samples"):
+        if type(told[name]) is not int or not 0 <= told[name] <= _MOST_TOLD:
+            raise ValueError(f"{name} is no whole number")
+    if told["samples"] < 2:
+        raise ValueError("it has learned from nothing")
+    for name in ("contamination", "cut"):
+        if type(told[name]) is not float or not 0.0 < told[name] <= 1.0:
+            raise ValueError(f"{name} is no share")
 
 
 def _arrays(model: Any) -> dict[str, npt.NDArray[Any]]:

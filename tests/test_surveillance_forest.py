@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pickle
 import zipfile
 
@@ -105,9 +106,18 @@ def loops() -> np.ndarray:
         altered(threshold=np.array([np.nan])),
         altered(middle=np.zeros(1)),
         altered(length=np.array(["x"], object)),
+        altered(say={"cut": "x"}),
+        altered(say={"cut": None}),
+        altered(say={"cut": math.nan}),
+        altered(say={"samples": "9"}),
+        altered(say={"samples": 0}),
+        altered(say={"bars": "x"}),
+        altered(say={"from_us": 2**62}),
+        altered(say={"features": [["rsi"], 2, 3]}),
     ],
     ids=["empty", "no zip", "a pickle", "newer", "no format", "unknown key", "a loop", "far start",
-         "negative start", "short", "not a number", "features", "objects"],
+         "negative start", "short", "not a number", "features", "objects", "cut text", "no cut",
+         "cut none", "samples text", "no samples", "bars text", "far date", "features no names"],
 )  # fmt: skip
 def test_what_is_no_model_is_refused_and_never_run(content: bytes) -> None:
     with pytest.raises(DataError, match="train it again"):

@@ -3,11 +3,13 @@
 import io
 import math
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_surveillance import BASE_US, BOTH, SMALL, same
 
+from alerting.local import row
 from alerts import (
     DEFAULT_RULES,
     MEASURES,
@@ -187,9 +189,9 @@ def test_what_is_no_text_of_a_rule_is_refused(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"severity": "x"}, {"scope": 3}, {"scope": "x" * 10_000}, {"time_us": "now"},
-     {"time_us": 2**62}, {"channels": ["pigeon"]}, {"comparison": "?"}, {"held_back": 1.5},
-     {"numbers": {"a": "b"}}, {"numbers": {str(at): 1.0 for at in range(1_000)}}],
+    [{"severity": "x"}, {"measure": "of_another_version"}, {"scope": 3}, {"scope": "x" * 10_000},
+     {"time_us": "now"}, {"time_us": 2**62}, {"channels": ["pigeon"]}, {"comparison": "?"},
+     {"held_back": 1.5}, {"numbers": {"a": "b"}}, {"numbers": {str(at): 1.0 for at in range(1_000)}}],
 )  # fmt: skip
 def test_what_is_no_alert_is_not_shown_nor_sent(wrong) -> None:
     import orjson
@@ -200,6 +202,14 @@ def test_what_is_no_alert_is_not_shown_nor_sent(wrong) -> None:
     assert decode_alert(orjson.dumps(sound)) == alert
     with pytest.raises(DataError, match="not understood"):
         decode_alert(orjson.dumps(sound | wrong))
+
+
+def test_an_alert_of_a_record_is_no_formula_in_a_file() -> None:
+    alerts = Alerts(NullStore("none"), {}, defaults=(Rule(**RULE),))
+    (alert,) = alerts.observe([Reading("trade_price_z", GOOD, BASE_US, 9.0, {"price": 1.0})])
+    call = "=HYPERLINK(1)"
+    wrong = replace(alert, scope=call, rule=call, id=call, numbers={call: 1.0})
+    assert not [cell for cell in row(wrong) if cell.startswith("=")]
 
 
 @pytest.mark.parametrize(
