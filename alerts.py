@@ -28,6 +28,7 @@ from alerting.service import Alerts, ChannelState, Record, Told
 from alerting.setup import channels_from, secrets_of
 from alerting.wire import NotSent, Secret
 from config import Settings
+from storage import ForeignRecord
 
 __all__ = [
     "CHANNELS",
@@ -85,4 +86,7 @@ DEFAULT_RULES = (
 def open_alerts(settings: Settings, store: Record) -> Alerts:
     """Return the alerts of a process, with the channels its settings allow; not started."""
     channels, missing = channels_from(settings)
-    return Alerts(store, channels, missing, secrets_of(settings), DEFAULT_RULES)
+    is_foreign = isinstance(store, ForeignRecord)
+    return Alerts(
+        store, channels, missing, secrets_of(settings), DEFAULT_RULES, is_foreign=is_foreign
+    )

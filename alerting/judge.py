@@ -53,6 +53,14 @@ class Judge:
                 by_measure.setdefault(rule.measure, []).append(rule)
         self._rules, self._by_measure = tuple(rules), by_measure
 
+    def resume(self, alerts: Iterable[Alert]) -> None:
+        """Let the cool-downs of what an earlier process raised, oldest first, go on."""
+        known = {rule.name for rule in self._rules}
+        for alert in alerts:
+            if alert.rule in known:
+                state = self._states.setdefault((alert.rule, alert.scope), _State())
+                state.last_us = alert.time_us
+
     def observe(self, readings: Iterable[Reading], now_us: int) -> list[Alert]:
         """Return the alerts these readings raise, in their order."""
         raised = []

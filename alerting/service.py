@@ -78,6 +78,8 @@ class Alerts:
         Rules of a record that has none yet.
     pauses : callable
         Seconds between tries.
+    is_foreign : bool
+        Whether the record is another process's: what waits in its outbox is not sent from here.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class Alerts:
         secrets: tuple[Secret, ...] = (),
         defaults: tuple[Rule, ...] = (),
         pauses: Callable[[], Iterator[float]] = pauses,
+        is_foreign: bool = False,
     ) -> None:
         self._record = record
+        self._is_foreign = is_foreign
         self._channels = dict(channels)
         self._missing = dict(missing or {})
         self._secrets = secrets
@@ -308,6 +312,7 @@ class Alerts:
                 log.error("%s", error)
                 continue
             self._alerts[alert.id] = alert
+        self._judge.resume(self._alerts.values())
         seen = self._record.documents("alert-seen", KEPT_ALERTS)
         self._acknowledged = {
             one: int(at) for one, at in seen.items() if one in self._alerts and at.isdigit()
@@ -328,7 +333,8 @@ class Alerts:
                 log.error("An entry of the outbox is not understood; it is left out.")
                 continue
             self._deliveries.setdefault(alert_id, {})[channel] = delivery
-            if delivery.fate == "waiting" and channel in self._lanes:
+            is_ours = delivery.fate == "waiting" and not self._is_foreign
+            if is_ours and channel in self._lanes:
                 self._lanes[channel].put(alert)
 
     def _keep_rules(self) -> None:

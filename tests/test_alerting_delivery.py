@@ -21,7 +21,7 @@ from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_ale
 from backfill import Client
 from config import Settings
 from market import DataError, SettingError
-from storage import NullStore, Store
+from storage import ForeignRecord, NullStore, Store
 
 TOKEN = "987654321:AAHfakeTokenThatMustNeverShow_0123"
 SECRETS = {
@@ -260,6 +260,36 @@ def test_what_was_not_sent_is_sent_after_a_restart(server: PostServer, tmp_path:
         alerts.stop()
         assert [one.alert.id for one in alerts.recent(unacknowledged=True)] == [second.id]
     assert len(server.accepted) in (1, 2)
+
+
+def test_what_another_process_has_to_send_is_not_sent_beside_it(
+    server: PostServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.sqlite"
+    with closing(Store.open(path)) as store:
+        owner = alerts_of(settings(), store)  # nothing answers there
+        owner.start()
+        alert = raise_one(owner)
+        wait_until(lambda: owner.channels()[4].text != "Ready." and store.documents("outbox"))
+        beside = open_alerts(settings(server), ForeignRecord(path, "Another process records."))
+        beside.start()
+        assert [one.alert for one in beside.recent()] == [alert]
+        beside.stop()
+        owner.stop(0.2)
+    assert not server.texts()
+
+
+def test_a_cool_down_goes_on_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    slow = Rule("Far", "bar_return_z", "beyond", 3.0, cooldown_s=300.0, channels=("log",))
+    raised = []
+    for time_us in (0, 299 * 10**6, 300 * 10**6):
+        with closing(Store.open(path)) as store:
+            alerts = Alerts(store, {}, defaults=(slow,))
+            alerts.start()
+            raised.append(len(alerts.observe([Reading("bar_return_z", "sim:A", time_us, 5.0)])))
+            alerts.stop()
+    assert raised == [1, 0, 1]
 
 
 def test_rules_are_kept_in_the_record(tmp_path: Path) -> None:
