@@ -240,6 +240,8 @@ class Lookout:
         times = {name: self._clock(name) for name in instruments}
         for name in [name for name in self._cursors if name not in times]:
             self._leave(name)
+        # A past that ends before a hole is not the one of whoever comes back after it.
+        self._pasts = {name: past for name, past in self._pasts.items() if name in times}
         for name in instruments:
             if name not in self._cursors:
                 self._join(name)

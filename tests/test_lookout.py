@@ -333,6 +333,18 @@ def test_legs_of_a_computed_pair_are_watched_for_moves_apart(made: Made, around:
     assert len(watch.wall()) == 2
 
 
+def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around: Around) -> None:
+    buffer = HotBuffer(50_000)
+    watch = Lookout(Settings(), nothing(), buffer, around.asks)
+    buffer.append(trades_until(now_us(), 5))
+    watch._step()
+    assert NAME in watch._pasts
+    buffer.forget(NAME)
+    watch._step()
+    assert not watch._pasts
+    watch.stop()
+
+
 def test_an_instrument_nobody_records_any_more_leaves_the_wall(made: Made) -> None:
     buffer = HotBuffer(50_000)
     watch = made(nothing(), buffer)
