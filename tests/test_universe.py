@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from market import BAR, DAY_US, MINUTE_US, SECOND_US, FeedError, Trade, VenueRefused, now_us
 from scanner import ScanSettings, scan
-from universe import MinuteBoard, Schedule, Universe
+from universe import Look, MinuteBoard, Schedule, Universe
 
 Bars = npt.NDArray[np.void]
 START_US = 20_000 * DAY_US
@@ -245,6 +245,22 @@ def test_a_look_that_could_test_nothing_spends_nothing(
     found = wait_until(watched.rescan, "a scan in the same slot")
     watched.stop()
     assert found.look.number == 1
+
+
+def test_a_look_finds_by_the_rule_that_holds_for_any_dependence(exchange: Exchange) -> None:
+    prices = related(3, 300)
+    board, end_us = MinuteBoard(["a:A", "a:B", "a:C"], 300), START_US + 300 * MINUTE_US
+    for k, name in enumerate(board.names):
+        board.fill(name, candles(START_US, prices[:, k].tolist()), end_us)
+    figures = scan(prices, names=board.names).figures
+    least, safe = figures["q_value"].min(), figures["q_value_any"].min()
+    assert least < safe
+    watched = universe(exchange, 3, lambda *_: None)
+    for level, count in (((least + safe) / 2.0, 0), (1.01 * safe, 1)):
+        watched._scan(board, Look(20_000, 1, 96, level), end_us, threading.Event())
+        found = watched.rescan()
+        assert found is not None
+        assert len(found.changes.appeared) == count
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,10 @@ def _told(rescan: Rescan) -> None:
     look, found, changed = rescan.look, rescan.scan, rescan.changes
     say.note(
         f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
-        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery, so "
-        "that the day's looks together cry wolf on at most 5 % of days. "
+        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery "
+        "(Benjamini\u2013Yekutieli). The day's looks add up to 5 %: on prices of even volatility "
+        "they cry wolf on at most so many quiet days; where calm and wild hours alternate, on far "
+        "more. "
         f"{len(changed.appeared)} appeared, {len(changed.held)} held, {len(changed.broke)} broke."
     )
     rows = [

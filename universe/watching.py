@@ -21,7 +21,7 @@ from market import (
     now_us,
 )
 from recorder import FeedStatus, Recorder
-from scanning.result import Changes, Scan, changes
+from scanning.result import By, Changes, Scan, changes
 from scanning.scan import scan
 from scanning.settings import ScanSettings
 from storage import HotBuffer
@@ -40,6 +40,8 @@ CHECK_S = 0.5
 STOP_S = 2.0
 # A day of the shortest slots.
 MOST_PAST = 288
+# What a look calls a pair found by: pairs that share a leg depend on each other.
+RULE: By = "q_value_any"
 
 
 class Rescan(NamedTuple):
@@ -301,9 +303,9 @@ class Universe:
             self._scanning = False
         before = self._rescan
         changed = (
-            changes(before.scan, found)
+            changes(before.scan, found, RULE)
             if before is not None
-            else Changes(tuple(found.pairs(found.found())), (), ())
+            else Changes(tuple(found.pairs(found.found(RULE))), (), ())
         )
         counts = (len(part) for part in changed)
         self.past.append(Past(end_us, found.tested, *counts))
