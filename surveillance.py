@@ -40,6 +40,7 @@ from surveilling.watch import (
     Momentum,
     bar_readings,
     trade_readings,
+    yearly,
 )
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "trade_readings",
     "train",
     "volume_profile",
+    "yearly",
 ]
 
 

@@ -19,14 +19,20 @@ from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason
 from surveilling.settings import WatchSettings
 from surveilling.volatility import Forecast, garch_forecast
-from surveilling.watch import InstrumentWatch, Momentum, bar_readings, trade_readings
+from surveilling.watch import (
+    SECONDS_PER_YEAR,
+    InstrumentWatch,
+    Momentum,
+    bar_readings,
+    trade_readings,
+    yearly,
+)
 
 log = logging.getLogger("tandem.surveillance")
 
 Array = npt.NDArray[np.void]
 
 SPARK_POINTS = 60
-SECONDS_PER_YEAR = 365.0 * 86_400.0
 # Far beyond what feeds let through: products of such numbers are still numbers.
 _LEAST, _MOST = 1e-50, 1e50
 _LATEST_US = 2**53
@@ -352,15 +358,18 @@ class Surveillance:
         """
         scores = self.scores(instrument)
         found = garch_forecast(scores["return_"], horizon)
-        yearly = 100.0 * found.total * math.sqrt(SECONDS_PER_YEAR / horizon)
+        elapsed_s = float(scores["time_us"][-1] - scores["time_us"][0]) / SECOND_US
+        spacing_s = elapsed_s / (len(scores) - 1)
+        value = 100.0 * found.total * math.sqrt(SECONDS_PER_YEAR / (horizon * spacing_s))
         numbers = {
             "omega": found.omega,
             "alpha": found.alpha,
             "beta": found.beta,
-            "horizon_s": horizon,
+            "bars": horizon,
+            "spacing_s": spacing_s,
         }
         time_us = int(scores["time_us"][-1]) + SECOND_US
-        return found, Reading("volatility_forecast", instrument, time_us, yearly, numbers)
+        return found, Reading("volatility_forecast", instrument, time_us, value, numbers)
 
     def _found(self, instrument: str) -> _Watched:
         with self._lock:
@@ -396,7 +405,7 @@ class Surveillance:
             anomaly_cut=number("anomaly_cut"),
             reason=None if last is None else watch.reason(last),
             momentum=0 if last is None else int(last["momentum"]),
-            volatility=number("ewma") * 100.0 * math.sqrt(SECONDS_PER_YEAR),
+            volatility=math.nan if last is None else yearly(last),
             shock=0 if last is None else int(last["shock"]),
             age_s=max(0.0, age_s) if watched.last_us else math.nan,
             is_simulated=name.startswith("sim:"),

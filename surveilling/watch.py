@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,15 +35,18 @@ TRADE_SCORE = np.dtype(
 FEATURES = ("rsi", "volatility", "volume_change", "imbalance", "intensity")
 LIQUIDITY = ("amihud", "kyle", "roll", "intensity", "imbalance")
 _MEASURED = ("return_", *FEATURES, "amihud", "kyle", "roll", "ewma")
-# `shock` counts the measures of liquidity that are far out; `slope` and `slope_t` are of the
-# longest horizon, which `slope_bars` says; `momentum` is 1 or -1 where every horizon points that
-# way; `reason` is a place in FEATURES or -1; `model` is the version of the model, as ASCII.
+# `spacing_s` is the time between bars, weighted as `ewma` is: where seconds pass without a trade, a
+# bar's return is of more than one. `shock` counts the measures of liquidity that are far out;
+# `slope` and `slope_t` are of the longest horizon, which `slope_bars` says; `momentum` is 1 or -1
+# where every horizon points that way; `reason` is a place in FEATURES or -1; `model` is the version
+# of the model, as ASCII.
 BAR_SCORE = np.dtype(
     [
         *TRADE_SCORE.descr,
         ("volume", np.float64),
         ("trades", np.int64),
         *((name, np.float64) for name in _MEASURED[1:]),
+        ("spacing_s", np.float64),
         ("volume_z", np.float64),
         ("volume_z_mean", np.float64),
         ("volume_z_deviation", np.float64),
@@ -59,6 +63,7 @@ BAR_SCORE = np.dtype(
     ]
 )
 SHOCK_Z = 3.0
+SECONDS_PER_YEAR = 365.0 * 86_400.0
 _MOST_BARS = 1_000
 # On a random walk the slope's t grows with the root of the window (Durlauf and Phillips, 1988):
 # 95 percent of windows stay within this many roots, where |t| > 2 would call 85 to 96 percent.
@@ -152,6 +157,8 @@ class InstrumentWatch:
         self._trades = _Prices(settings.trade_window)
         self._bars = _Prices(settings.bar_window)
         self._state = np.zeros(kernels.BAR_STATE)
+        # The last bar's time, and the weighted sum of the times between bars with its weights.
+        self._spacing = (math.nan, 0.0, 0.0)
         self._ring = np.zeros((kernels.BAR_RING, settings.window))
         self._slopes = {
             n: (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n))
@@ -206,6 +213,7 @@ class InstrumentWatch:
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
+        out["spacing_s"] = self._space(out["time_us"])
         self._judge_volume(out)
         self._judge_momentum(out)
         self._judge_forest(out)
@@ -216,6 +224,20 @@ class InstrumentWatch:
         self._learned.append(learned)
         self._untrained += len(out)
         return out
+
+    def _space(self, time_us: npt.NDArray[np.int64]) -> list[float]:
+        """Return the time between bars up to each, weighted as the volatility; NaN at the first."""
+        decay = self.settings.ewma_decay
+        last_s, total, weight = self._spacing
+        found = []
+        for now_s in (time_us / SECOND_US).tolist():
+            if last_s == last_s:
+                total = decay * total + (1.0 - decay) * (now_s - last_s)
+                weight = decay * weight + (1.0 - decay)
+            last_s = now_s
+            found.append(total / weight if weight else math.nan)
+        self._spacing = (last_s, total, weight)
+        return found
 
     def _judge_volume(self, out: Array) -> None:
         """Fill the z-score of the volume, and how many measures of liquidity are far out."""
@@ -336,6 +358,14 @@ class InstrumentWatch:
         return self._trade_scores.view()
 
 
+def yearly(score: np.void) -> float:
+    """Return a scored bar's weighted volatility in percent per year; NaN where there is none."""
+    spacing_s = float(score["spacing_s"])
+    if not spacing_s > 0.0:
+        return math.nan
+    return 100.0 * float(score["ewma"]) * math.sqrt(SECONDS_PER_YEAR / spacing_s)
+
+
 # Readings -------------------------------------------------------------------------------
 
 
@@ -398,7 +428,6 @@ def bar_readings(instrument: str, scores: Sequence[np.void] | Array) -> list[Rea
             "direction": float(row["momentum"]),
         }
         readings.append(Reading("momentum_t", instrument, time_us, float(row["slope_t"]), numbers))
-        if row["ewma"] == row["ewma"]:
-            value = float(row["ewma"]) * 100.0 * (365.0 * 86_400.0) ** 0.5
-            readings.append(Reading("volatility", instrument, time_us, value, price))
+        numbers = price | {"deviation": float(row["ewma"]), "spacing_s": float(row["spacing_s"])}
+        readings.append(Reading("volatility", instrument, time_us, yearly(row), numbers))
     return [one for one in readings if one.value == one.value]

@@ -386,7 +386,7 @@ def test_a_forecast_comes_aside(made: Made, monkeypatch: pytest.MonkeyPatch) -> 
     wait_until(lambda: watch.wall() and len(watch.surveillance.scores(NAME)) > 500, "bars")
     found = watch.forecast(NAME, 60).result(30)
     assert len(found.deviation) == 60
-    assert told(watch, "Forecast").numbers["horizon_s"] == 300
+    assert told(watch, "Forecast").numbers["bars"] == 300
 
 
 def test_a_watch_that_died_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from surveillance import (
     garch_forecast,
     trade_readings,
     volume_profile,
+    yearly,
 )  # fmt: skip
 
 BASE_US = 1_790_000_000 * SECOND_US
@@ -225,6 +226,24 @@ def test_features_are_those_of_technical_analysis() -> None:
     np.testing.assert_allclose(scores["intensity"][21:], expected[21:], rtol=1e-9, atol=1e-12)
     ewma = np.sqrt((returns**2).ewm(alpha=0.06).mean())
     np.testing.assert_allclose(scores["ewma"][1:], ewma[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("every_s", [1, 10, 60])
+def test_volatility_a_year_is_the_same_however_often_a_price_comes(every_s: int) -> None:
+    count, deviation = 2_000, 1e-4
+    moves = np.random.default_rng(3).normal(0.0, deviation * math.sqrt(every_s), count)
+    bars = np.zeros(count, BAR)
+    bars["time_us"] = BASE_US + np.arange(count) * every_s * SECOND_US
+    bars["close"] = 100.0 * np.exp(np.cumsum(moves))
+    watch = InstrumentWatch("sim:A", WatchSettings(ewma_decay=0.995))
+    scores = watch.bars(bars)
+    assert math.isnan(yearly(scores[0]))
+    true = 100.0 * deviation * math.sqrt(365.0 * 86_400.0)
+    assert yearly(scores[-1]) == pytest.approx(true, rel=0.1)
+    surveillance = Surveillance(WatchSettings())
+    surveillance.add("sim:A")
+    surveillance.warm("sim:A", bars)
+    assert surveillance.forecast("sim:A", 300)[1].value == pytest.approx(true, rel=0.1)
 
 
 def test_liquidity_is_the_plain_formula() -> None:

@@ -191,7 +191,8 @@ def test_what_is_no_text_of_a_rule_is_refused(text: bytes) -> None:
     "wrong",
     [{"severity": "x"}, {"measure": "of_another_version"}, {"scope": 3}, {"scope": "x" * 10_000},
      {"time_us": "now"}, {"time_us": 2**62}, {"channels": ["pigeon"]}, {"comparison": "?"},
-     {"held_back": 1.5}, {"numbers": {"a": "b"}}, {"numbers": {str(at): 1.0 for at in range(1_000)}}],
+     {"held_back": 1.5}, {"numbers": {"a": "b"}},
+     {"numbers": {str(at): 1.0 for at in range(1_000)}}],
 )  # fmt: skip
 def test_what_is_no_alert_is_not_shown_nor_sent(wrong) -> None:
     import orjson

@@ -361,6 +361,9 @@ def test_realised_volatility_counts_time_and_not_bars() -> None:
 def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
     forecast = Forecast(1e-9, 0.1, 0.8, np.full(300, 1e-4), 1e-4 * math.sqrt(300), 1_000)
     scores = watched.scores(NAME)
+    # As if every second had traded.
+    scores = scores.copy()
+    scores["time_us"] = np.arange(len(scores)) * SECOND_US
     rows = words.volatility_sheet(scores, SETTINGS, forecast, 12.0)["rows"]
     assert [row[0]["text"] for row in rows] == ["Realised, 5 min", "EWMA", "GARCH, next 5 min"]
     assert rows[0][1]["text"] == f"{words.realised(scores):,.1f}"

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from market import SECOND_US
-from surveillance import MOMENTUM_LIMIT, Apart, Forecast, Forest, Momentum, WatchSettings
+from surveillance import (
+    MOMENTUM_LIMIT,
+    Apart,
+    Forecast,
+    Forest,
+    Momentum,
+    WatchSettings,
+    yearly,
+)
 from ui import format as f
 from ui.surveillance_wall import DIRECTIONS, FEATURE_NAMES, Scores
 
@@ -161,21 +169,22 @@ def volatility_sheet(
     scores: Scores, settings: WatchSettings, forecast: Forecast | None, age_s: float = math.nan
 ) -> Sheet:
     """Return realised, weighted and forecast volatility."""
-    weighted = float(scores["ewma"][-1]) if len(scores) else math.nan
-    weighted *= 100.0 * math.sqrt(_YEAR_S)
+    weighted = yearly(scores[-1]) if len(scores) else math.nan
     decay = f"decay {settings.ewma_decay:g} a bar"
     rows = [
         _volatility("Realised, 5 min", realised(scores), REALISED_S, "squared returns"),
         _volatility("EWMA", weighted, 60, decay),
     ]
-    if forecast is not None:
+    if forecast is not None and len(scores) > 1:
         horizon = len(forecast.deviation)
-        yearly = 100.0 * forecast.total * math.sqrt(_YEAR_S / horizon)
+        # It was fitted to bars, and a second without a trade has none.
+        spacing_s = float(np.mean(np.diff(scores["time_us"]))) / SECOND_US
+        expected = 100.0 * forecast.total * math.sqrt(_YEAR_S / (horizon * spacing_s))
         fitted = (
             f"fitted {f.age(age_s)} ago on {forecast.returns:,} returns: \u03b1 "
             f"{forecast.alpha:.3f}, \u03b2 {forecast.beta:.3f}"
         )
-        rows.append(_volatility(f"GARCH, next {f.duration(horizon)}", yearly, horizon, fitted))
+        rows.append(_volatility(f"GARCH, next {f.duration(horizon)}", expected, horizon, fitted))
     columns = [
         ("Volatility", "", ""),
         ("% a year", "end", "As if it stayed so all year."),
