@@ -217,10 +217,14 @@ class Desk:
         live = self._pairs.get(settings)
         return live.view if live else None
 
-    def views(self) -> list[tuple[PairSettings, PairView]]:
-        """Return every pair that has been opened, pinned ones first."""
+    def views(self, pinned_only: bool = False) -> list[tuple[PairSettings, PairView]]:
+        """Return every pair that has been opened, pinned ones first, or those alone."""
         pinned = self._pinned
-        opened = [(pair, live.view) for pair, live in list(self._pairs.items())]
+        opened = [
+            (pair, live.view)
+            for pair, live in list(self._pairs.items())
+            if pair in pinned or not pinned_only
+        ]
         opened.sort(key=lambda one: one[0] not in pinned)
         return [(pair, view) for pair, view in opened if view is not None]
 

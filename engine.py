@@ -423,10 +423,11 @@ class Engine:
     def pairs_now(self) -> list[PairNow]:
         """Return every pair that is computed, pinned ones first; their relation tested at leisure.
 
-        For whoever watches without a screen.
+        For whoever watches without a screen. What visitors of a public desk open is left out: they
+        choose thresholds, and nobody is to be told by rules of what a stranger typed.
         """
         found = []
-        for pair, view in self.desk.views():
+        for pair, view in self.desk.views(pinned_only=self.settings.is_public):
             found.append(PairNow(pair, view, self._relation(pair, view, UNWATCHED_S)))
         return found
 

@@ -101,6 +101,17 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     assert {row.instrument for row in running.lookout.wall()} >= {PAIR.y, PAIR.x}
 
 
+def test_pairs_of_visitors_of_a_public_desk_raise_nothing(made: Made) -> None:
+    running = made(public="on")
+    visitors = replace(PAIR, rules=replace(PAIR.rules, entry=0.01, exit=0.0))
+    ready(running, visitors)
+    assert visitors not in [pair.settings for pair in running.pairs_now()]
+    running.standing.add(visitors)
+    wait_until(
+        lambda: visitors in [pair.settings for pair in running.pairs_now()], "the pair that stands"
+    )
+
+
 def test_a_standing_pair_runs_when_its_session_is_gone(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -393,6 +393,18 @@ def test_a_visitor_looks_and_the_operator_acts(
     assert app.get("file_uploader") or not any(field.disabled for field in app.number_input)
 
 
+def test_a_visitor_learns_no_folder_from_what_ended(
+    app: AppTest, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_PUBLIC", "on")
+    app.run()
+    died = f"Alerts are sent but not kept: {database.absolute()} cannot be written."
+    monkeypatch.setattr(type(state.engine().lookout), "problems", (died,))
+    app.run()
+    assert "not kept" in said(app)
+    assert database.parent.name not in said(app)
+
+
 def test_another_process_is_named_and_its_record_shown(app: AppTest, database: Path) -> None:
     other = Store.open(database)
     try:

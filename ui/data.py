@@ -47,7 +47,7 @@ def page() -> None:
 
 def _overview(running: Engine) -> None:
     for died in running.problems():
-        say.problem(died)
+        say.problem(shown(died))
     health = running.store.health()
     strip = sheets.status(
         health,
