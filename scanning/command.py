@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
 
+from analytics.inputs import whole
 from market import DataError, TandemError
 from scanning.columns import counted
 from scanning.families import Family, with_families
@@ -21,6 +24,7 @@ from scanning.scan import scan
 from scanning.settings import DIRECTIONS, ScanSettings
 from scanning.surrogates import Noise, calibrated, noise
 from scanning.survival import OutOfSample, out_of_sample, persistence
+from tables.writing import defused
 from trading.rules import Costs
 from trading.work import UNWATCHED, Watch
 
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
         sys.stderr.write("\nscanner: stopped.\n")
         return 1
     except TandemError as error:
-        sys.stderr.write(f"scanner: {error}\n")
+        sys.stderr.write(_printable(f"scanner: {error}\n"))
         return 1
     except OSError as error:
         told = f"{error.filename or options.dask or 'A file'}: {error.strerror or error}"
@@ -86,6 +90,9 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> None:
+    for name, least in (("top", 0), ("seed", 0), ("workers", 1)):
+        if getattr(options, name) is not None:
+            whole(getattr(options, name), name, least)
     prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
@@ -115,10 +122,13 @@ def _answer(options: argparse.Namespace, out: TextIO) -> None:
                 watch=_watch("later bars"),
                 **shared,
             )
-    out.writelines(f"{options.file.name:.{LONGEST_FILE}}: {note}\n" for note in notes)
+    out.writelines(_printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
     _print(found, families, by_noise, later, options.top, out)
     if options.out:
-        found.table().to_csv(options.out, index=False)
+        table = found.table()
+        names = np.array([defused(name) for name in found.names], object)
+        table["y"], table["x"] = names[found.y], names[found.x]
+        table.to_csv(options.out, index=False)
 
 
 def _settings(options: argparse.Namespace) -> ScanSettings:
@@ -145,6 +155,8 @@ def _cluster(address: str | None) -> Iterator[Any]:
         raise DataError(
             "--dask needs the package distributed, which is not installed: pip install distributed."
         ) from None
+    if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}", address):
+        raise DataError(f"{address!r:.60} is no scheduler's address; give one as tcp://host:port.")
     with Client(address, timeout="10s", set_as_default=False) as client:  # type: ignore[no-untyped-call]
         yield client
 
@@ -213,7 +225,12 @@ def _print(
         f"{name:.{LONGEST_NAME}}: {reason}" for name, reason in found.remarks[:LEFT_OUT_SHOWN]
     ]
     table = _shown(found, top) if found.tested else "No pair could be tested."
-    out.write("\n".join(lines) + "\n\n" + table + "\n")
+    out.write(_printable("\n".join(lines) + "\n\n" + table + "\n"))
+
+
+def _printable(text: str) -> str:
+    """Put a sign for what would steer a terminal: names and cells are from outside."""
+    return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
 
 
 def _span(counts: Any) -> str:

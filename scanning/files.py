@@ -16,9 +16,12 @@ from market import DataError
 from scanning.columns import MOST_INSTRUMENTS, counted
 from scanning.memory import give_back_large_arrays
 from tables.cells import times
+from tables.containers import contents
 from trading.work import UNWATCHED, Watch
 
 LARGEST_FILE = 400 * 2**20
+# What cuts a wide table's cells.
+SEPARATORS = ",;\t"
 # A wide table's first column is one of these or has no name; others are left to `tables`.
 TIME_NAMES = frozenset(
     ("", "time", "date", "datetime", "timestamp", "time_us", "open_time", "unnamed: 0", "index")
@@ -111,15 +114,24 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
             "Take fewer bars or instruments."
         )
     raw = data if isinstance(data, bytes) else data.read_bytes()
-    header = _wide_header(raw)
-    return _wide(raw, name, header, watch) if header else _from_tables(raw, name, watch)
+    inside = contents(raw, name, LARGEST_FILE)
+    if len(inside) > 1:
+        return _from_tables(raw, name, watch)
+    text = inside[0].raw
+    row = text[:1_000_000].split(b"\n", 2)[1:2]
+    for separator in SEPARATORS:
+        header = _wide_header(text, separator)
+        # Beside another separator a comma is a decimal one, which `tables` reads.
+        if header and (separator == "," or b"," not in b"".join(row)):
+            return _wide(text, name, header, separator, watch)
+    return _from_tables(raw, name, watch)
 
 
-def _wide_header(raw: bytes) -> list[str]:
-    """Return the names of a wide comma-separated table's columns; empty if this is none."""
+def _wide_header(raw: bytes, separator: str) -> list[str]:
+    """Return the names of a wide table's columns; empty if this is none, cut by this separator."""
     line = raw[:1_000_000].partition(b"\n")[0]
     try:
-        cells = next(csv.reader([line.decode("utf-8-sig").strip("\r")]), [])
+        cells = next(csv.reader([line.decode("utf-8-sig").strip("\r")], delimiter=separator), [])
     except (UnicodeDecodeError, csv.Error):
         return []
     names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
@@ -139,7 +151,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> Universe:
+def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> Universe:
     if len(header) - 1 > MOST_INSTRUMENTS:
         raise DataError(
             f"{name:.{SHOWN}} has {len(header) - 1:,} instruments; {MOST_INSTRUMENTS:,} are the "
@@ -151,7 +163,9 @@ def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> Universe:
             f"{name:.{SHOWN}} names two columns {twice!r:.{SHOWN}}; give each a name of its own."
         )
     first = raw[:1_000_000].split(b"\n", 2)[1:2]
-    if first and first[0].count(b",") >= len(header):
+    # What stands between quotation marks is no separator.
+    outside = b"".join(first[0].split(b'"')[::2]) if first else b""
+    if outside.count(separator.encode()) >= len(header):
         raise DataError(f"{name:.{SHOWN}} has more cells in a row than names; name every column.")
     try:
         table = pd.read_csv(
@@ -159,6 +173,7 @@ def _wide(raw: bytes, name: str, header: list[str], watch: Watch) -> Universe:
             header=None,
             skiprows=1,
             names=header,
+            sep=separator,
             index_col=False,
             low_memory=False,
             encoding="utf-8",
@@ -219,4 +234,10 @@ def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
         )
         for instrument, bars in found.bars.items()
     }
+    if len(closes) < 2:
+        raise DataError(
+            f"{name:.{SHOWN}} was read as the bars of one instrument; a pair needs two. Give a "
+            "table whose first column is called time and holds times, with a column of prices for "
+            "each instrument, as UTF-8 text."
+        )
     return Universe(pd.DataFrame(closes).sort_index())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,32 @@ def test_a_wide_table_is_read_as_it_is() -> None:
     pd.testing.assert_frame_equal(read_prices(shuffled, "prices.csv"), got)
     epochs = prices.set_axis(prices.index.as_unit("ms").asi8, axis=0)
     pd.testing.assert_frame_equal(read_prices(as_csv(epochs), "prices.csv"), got)
+
+
+def test_a_wide_table_may_be_packed_or_cut_by_other_signs() -> None:
+    # C is a company here; elsewhere it stands for a close.
+    prices = market_like(4, 200, seed=2).set_axis(list("ABCD"), axis=1)
+    plain = as_csv(prices)
+    got = read_prices(plain, "prices.csv")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("prices.csv", plain)
+    parquet = io.BytesIO()
+    prices.rename_axis("time").reset_index().to_parquet(parquet)
+    for raw in (gzip.compress(plain), zipped.getvalue(), plain.replace(b",", b"\t"),
+                plain.replace(b",", b";"), parquet.getvalue()):  # fmt: skip
+        pd.testing.assert_frame_equal(read_prices(raw, "prices"), got, check_index_type=False)
+
+
+def test_decimal_commas_are_read() -> None:
+    prices = market_like(3, 200, seed=2).set_axis(["BTC", "ETH", "SOL"], axis=1)
+    got = read_prices(as_csv(prices, sep=";", decimal=","), "prices.csv")
+    np.testing.assert_allclose(got, prices)
+
+
+def test_a_comma_within_quotation_marks_is_no_cell_too_many() -> None:
+    raw = b"time,A,B\n" + b'2026-01-01,"1,234.5","2,345.6"\n2026-01-02,"1,235.5","2,345.7"\n'
+    assert read_prices(raw, "prices.csv").shape == (2, 2)
 
 
 def test_text_in_a_wide_table_is_kept_for_the_scan_to_name() -> None:
@@ -239,6 +267,40 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
 def test_a_column_without_a_name_is_called_by_its_place() -> None:
     got = read_prices(b"time,A,,C\n2026-01-01,1,2,3\n2026-01-02,2,3,4\n", "prices.csv")
     assert list(got) == ["A", "column 3", "C"]
+
+
+def test_foreign_names_steer_neither_a_terminal_nor_a_spreadsheet(tmp_path: Path) -> None:
+    path, out = tmp_path / "prices.csv", tmp_path / "pairs.csv"
+    names = {"\x1b[31mRED": walk(1), "=1+1": walk(2), "\x9b2J": 5.0, "\u202eright": walk(3)}
+    path.write_bytes(as_csv(table_of(names)))
+    text = run(path, "--out", out)
+    assert all(one == "\n" or one.isprintable() for one in text)
+    assert "[31mRED" in text and "left out: " in text
+    legs = pd.read_csv(out)[["y", "x"]].to_numpy().ravel()
+    assert "'=1+1" in legs and "=1+1" not in legs
+
+
+@pytest.mark.parametrize("wrong", [("--seed", -1, "--noise", 1), ("--top", -3), ("--workers", 0)])
+def test_a_number_that_cannot_be_is_a_sentence(
+    wrong: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(table_of({"A": walk(1), "B": walk(2)})))
+    assert command.main([str(path), *map(str, wrong)], io.StringIO()) == 1
+    assert f"scanner: {str(wrong[0])[2:]} is {wrong[1]}; it must be at least" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("address", ["nonsense", "foo://x:1", "tcp://127.0.0.1:port"])
+def test_an_address_that_is_none_is_a_sentence(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(table_of({"A": walk(1), "B": walk(2)})))
+    assert command.main([str(path), "--dask", address], io.StringIO()) == 1
+    assert "is no scheduler's address" in capsys.readouterr().err
 
 
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
