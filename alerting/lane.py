@@ -133,8 +133,11 @@ class Lane:
             self._thread.join(max(0.1, end - steady_s()))
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while True:
+            # Cleared before it is asked for, so that a stop just now is not slept through.
             self._stir.clear()
+            if self._stopping.is_set():
+                return
             with self._lock:
                 batch = list(islice(self._waiting, self.channel.most))
             if not batch:

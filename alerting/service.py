@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import queue
@@ -358,10 +359,12 @@ class Alerts:
 
     def _drain(self) -> None:
         items: list[Alert | list[Delivery]] = []
-        while not self._queue.empty():
-            item = self._queue.get_nowait()
-            if item is not None:
-                items.append(item)
+        # Not asked whether it is empty first: where the record is slow, its thread still takes.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if item is not None:
+                    items.append(item)
         if items:
             self._take(items)
 

@@ -14,7 +14,8 @@ import pytest
 from stand_ins import MailServer, PostServer, wait_until
 
 from alerting.address import Reach, check_url
-from alerting.lane import Meter, pauses
+from alerting.lane import Lane, Meter, pauses
+from alerting.local import Log
 from alerting.posts import lines, signature
 from alerting.wire import Pace
 from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
@@ -290,6 +291,29 @@ def test_a_cool_down_goes_on_over_a_restart(tmp_path: Path) -> None:
             raised.append(len(alerts.observe([Reading("bar_return_z", "sim:A", time_us, 5.0)])))
             alerts.stop()
     assert raised == [1, 0, 1]
+
+
+def test_a_stop_while_the_record_is_slow_ends_without_an_error(monkeypatch) -> None:
+    alerts = alerts_of(settings())
+    alerts.start()
+    # As another thread sees it that takes the last one just now.
+    monkeypatch.setattr(alerts._queue, "empty", lambda: False)
+    alerts.stop()
+
+
+def test_a_lane_that_is_stopped_just_before_it_waits_ends() -> None:
+    lane = Lane(Log(), lambda deliveries: None)
+
+    class Stir(threading.Event):
+        def clear(self) -> None:
+            lane._stopping.set()
+            self.set()
+            super().clear()
+
+    lane._stir = Stir()
+    lane.start()
+    lane._thread.join(5.0)
+    assert not lane._thread.is_alive()
 
 
 def test_rules_are_kept_in_the_record(tmp_path: Path) -> None:
