@@ -12,10 +12,16 @@ from typing import Literal
 
 from alerting.rule import Alert
 from alerting.wire import Channel, NotSent, Pace, Secret, redacted
+from lifeline import Lifeline
 from market import DAY_US, now_us, steady_s
 
 MOST_WAITING = 5_000
 LATEST_US = DAY_US
+
+_DIED = (
+    "Sending stopped because of an error in Tandem itself (see its log); what waits is kept. "
+    "Restart the app, and please report it."
+)
 
 Fate = Literal["waiting", "sent", "failed"]
 
@@ -100,7 +106,7 @@ class Lane:
         self._stopping = threading.Event()
         self._meter = Meter(channel.pace)
         self._thread = threading.Thread(
-            target=self._run, name=f"alerts-{channel.name}", daemon=True
+            target=self._life, name=f"alerts-{channel.name}", daemon=True
         )
 
     def start(self) -> None:
@@ -131,6 +137,12 @@ class Lane:
         self.channel.close()
         if self._thread.ident is not None:
             self._thread.join(max(0.1, end - steady_s()))
+
+    def _life(self) -> None:
+        """Send until stopped; an unexpected error ends it and becomes the channel's trouble."""
+        life = Lifeline(_DIED)
+        life.watch(self._run)
+        self.problem = life.problem or self.problem
 
     def _run(self) -> None:
         while True:

@@ -316,6 +316,20 @@ def test_a_lane_that_is_stopped_just_before_it_waits_ends() -> None:
     assert not lane._thread.is_alive()
 
 
+def test_a_channel_that_breaks_says_so_without_the_words_of_its_error(caplog) -> None:
+    class Broken(Log):
+        def send(self, alerts) -> None:
+            raise RuntimeError(TOKEN)
+
+    alerts = Alerts(NullStore("none"), {"log": Broken()}, defaults=(rule("log"),))
+    alerts.start()
+    raise_one(alerts)
+    wait_until(lambda: "stopped" in alerts.channels()[1].text)
+    assert alerts.channels()[1].waiting == 1
+    assert TOKEN not in caplog.text
+    alerts.stop()
+
+
 def test_rules_are_kept_in_the_record(tmp_path: Path) -> None:
     path = tmp_path / "record.sqlite"
     with closing(Store.open(path)) as store:
