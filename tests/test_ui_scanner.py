@@ -243,8 +243,9 @@ def test_no_file_yet_says_what_a_file_holds(app: AppTest) -> None:
     assert "The first column holds times" in said(sound(app.run()))
 
 
-def test_lags_that_are_no_number_are_a_sentence(app: AppTest) -> None:
-    app.query_params["scan_lags"] = "abc"
+@pytest.mark.parametrize("lags", ["abc", "\u00b2", "1000", "-1"])
+def test_lags_that_cannot_be_are_a_sentence(app: AppTest, lags: str) -> None:
+    app.query_params["scan_lags"] = lags
     app.run()
     assert not app.exception
     assert "give a whole number" in said(app)

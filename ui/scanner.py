@@ -35,6 +35,8 @@ RULE = Choice[By]("scan_rule", dict(words.RULES), "q_value", "rule")
 LEVEL = Choice("scan_level", {"1": "1 %", "5": "5 %", "10": "10 %"}, "5", "level")
 RUNS = Choice("scan_noise", {"0": "none", "5": "5", "20": "20", "100": "100"}, "20", "noise runs")
 VISITOR_RUNS = 20
+# A pair's time grows with the third power of its lags, and a tile of pairs is not broken off.
+MOST_LAGS = 200
 TREND = Choice(
     "scan_trend",
     {"c": "a constant", "ct": "a constant and a trend", "n": "nothing"},
@@ -168,9 +170,10 @@ def _advanced() -> dict[str, Any]:
 def _lags(text: str) -> int | None:
     if not text.strip():
         return None
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal() or int(text) > MOST_LAGS:
         raise DataError(
-            f"Most lags is {text!r}; give a whole number, or leave it empty for the usual."
+            f"Most lags is {text!r}; give a whole number up to {MOST_LAGS}, or leave it empty for "
+            "the usual."
         )
     return int(text)
 
