@@ -54,8 +54,6 @@ PAIRS_S = 0.1
 GAPS_S = 5.0
 FORECAST_S = 60.0
 FORECAST_BARS = 300
-# Prices from before a longer hole say nothing about how large a second's move is.
-HOLE_S = 60.0
 _AGE_S = 30.0
 _SETTINGS = "watch-settings"
 _DOWN = ("connecting", "reconnecting", "silent", "refused")
@@ -300,20 +298,14 @@ class Lookout:
         del self._cursors[name]
 
     def _past(self, name: str, until_us: int) -> npt.NDArray[np.void]:
-        """Return an instrument's last recorded bars, none if they end long before the first trade.
-
-        A hole breaks them, too: a return over it is no return of a second.
-        """
+        """Return an instrument's last recorded bars before its first trade."""
         start_us = until_us - 2 * self.settings.train_bars * SECOND_US
         try:
-            bars = self._record.bars(name, start_us, until_us)
+            return self._record.bars(name, start_us, until_us)
         except StoreError as error:
             self._text = f"The past of {name} cannot be read: {error} It is watched from now on."
             log.error("%s", self._text)
             return np.empty(0, BAR)
-        times = np.append(bars["time_us"], until_us)
-        holes = np.flatnonzero(np.diff(times) > HOLE_S * SECOND_US)
-        return bars[holes[-1] + 1 :] if len(holes) else bars
 
     # Models -----------------------------------------------------------------------------
 

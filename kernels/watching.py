@@ -20,8 +20,8 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 # Columns of what is given for each bar.
-CLOSE, VOLUME, BUY, NOTIONAL, TRADES = range(5)
-BAR_INPUTS = 5
+CLOSE, VOLUME, BUY, NOTIONAL, TRADES, HOLE = range(6)
+BAR_INPUTS = 6
 # Columns of what is filled in for each bar.
 RETURN, RSI, VOLATILITY, VOLUME_CHANGE, IMBALANCE, INTENSITY, AMIHUD, KYLE, ROLL, EWMA = range(10)
 BAR_OUTPUTS = 10
@@ -41,7 +41,8 @@ def watch_bars(
 ) -> None:
     """Fill the features of each bar from it and the last ``ring.shape[1]`` bars.
 
-    A bar without a price above 0 gets NaN and changes nothing. A feature that needs a volume is
+    A bar without a price above 0 gets NaN and changes nothing. One after a hole (above 0) gets NaN,
+    too, and is the price the next one moves from. A feature that needs a volume is
     NaN while a volume of its window is unknown (NaN) or all are 0.
     """
     window = ring.shape[1]
@@ -51,8 +52,8 @@ def watch_bars(
         if not (close > 0.0 and close < 1e50):
             continue
         seen = int(state[_SEEN])
-        if seen == 0:
-            state[_SEEN], state[_LAST] = 1.0, close
+        if seen == 0 or bars[t, HOLE] > 0.0:
+            state[_SEEN], state[_LAST] = max(seen, 1.0), close
             continue
         change = close - state[_LAST]
         log_return = math.log(close / state[_LAST])
@@ -135,9 +136,17 @@ def _liquidity(ring: Floats, head: int, out: Floats) -> None:
 
 @held
 def watch_momentum(
-    price: Floats, state: Floats, ring: Floats, slope: Floats, statistic: Floats
+    price: Floats,
+    holes: npt.NDArray[np.bool_],
+    state: Floats,
+    ring: Floats,
+    slope: Floats,
+    statistic: Floats,
 ) -> None:
-    """Fill the slope of the last ``len(ring)`` prices against their number, and its t-statistic."""
+    """Fill the slope of the last ``len(ring)`` prices against their number, and its t-statistic.
+
+    It begins anew after a hole.
+    """
     window = len(ring)
     middle = (window - 1) / 2.0
     weight = window * (float(window) * window - 1.0) / 12.0
@@ -146,7 +155,7 @@ def watch_momentum(
         now = price[t]
         if not (now > 0.0 and now < 1e50):
             continue
-        seen = int(state[0])
+        seen = 0 if holes[t] else int(state[0])
         ring[seen % window] = now
         seen += 1
         state[0] = seen

@@ -31,6 +31,8 @@ class Apart(NamedTuple):
 class Divergence:
     """Follows two legs second by second, each carried forward from its last bar.
 
+    A move is unknown where its leg had not traded for `within_s` when it begins.
+
     Parameters
     ----------
     y, x : str
@@ -51,7 +53,7 @@ class Divergence:
         self._waiting: dict[str, dict[int, float]] = {y: {}, x: {}}
         self._until = {y: 0, x: 0}
         self._next = 0
-        self._traded = -math.inf
+        self._traded = {y: -math.inf, x: -math.inf}
         self._now = {y: math.nan, x: math.nan}
         self._past = {y: np.full(within_s, math.nan), x: np.full(within_s, math.nan)}
 
@@ -75,10 +77,10 @@ class Divergence:
         while self._next < until:
             # Once nothing has come for as long as moves look back, all of them are 0: the rest
             # of a hole, be it of hours, says nothing and changes nothing.
-            if self._next > self._traded + self._within:
+            if self._next > max(self._traded.values()) + self._within:
                 ahead = (min(one) for one in self._waiting.values() if one)
                 # Never past what both legs are known until: the other may still trade before.
-                self._next = max(self._next, min((*ahead, until)))
+                self._pass_over(max(self._next, min((*ahead, until))))
                 if self._next >= until:
                     break
             apart = self._second(self._next)
@@ -87,6 +89,13 @@ class Divergence:
             self._next += 1
         return found
 
+    def _pass_over(self, until: int) -> None:
+        """Step over seconds that nothing is known of."""
+        for second in range(self._next, min(until, self._next + self._within)):
+            for past in self._past.values():
+                past[second % self._within] = math.nan
+        self._next = until
+
     def _second(self, second: int) -> Apart | None:
         slot = second % self._within
         moves = {}
@@ -94,9 +103,11 @@ class Divergence:
             price = self._waiting[name].pop(second, math.nan)
             if 1e-50 < price < 1e50:
                 self._now[name] = price
-                self._traded = second
+                self._traded[name] = second
             before = float(self._past[name][slot])
-            self._past[name][slot] = self._now[name]
+            # A price from before a hole is not what was paid a moment ago.
+            is_known = second - self._traded[name] <= self._within
+            self._past[name][slot] = self._now[name] if is_known else math.nan
             moves[name] = 100.0 * (self._now[name] / before - 1.0) if before > 0.0 else math.nan
         percent = moves[self.y] - moves[self.x]
         if math.isnan(percent):

@@ -96,17 +96,23 @@ class _Prices:
     """z-scores of prices and of returns, with all they were computed from."""
 
     def __init__(self, window: int) -> None:
-        self._last = np.full(1, np.nan)
+        self._last = np.zeros(kernels.LAST_STATE)
+        self._last[0] = np.nan
         self._rings, self._sums, self._counts = _z_state(2, window)
 
-    def extend(self, time_us: npt.NDArray[np.int64], price: Floats) -> Array:
-        """Return rows of TRADE_SCORE."""
+    def extend(
+        self, time_us: npt.NDArray[np.int64], price: Floats
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Return rows of TRADE_SCORE, and which of them come after a hole."""
         out = np.zeros(len(price), TRADE_SCORE)
         # Besides the time all is float64: the kernel fills the rows in place.
         numbers = out.view(np.float64).reshape(len(out), kernels.PRICE_OUTPUTS)
-        kernels.watch_prices(price, self._last, self._rings, self._sums, self._counts, numbers)
+        holes = np.empty(len(price), np.bool_)
+        times = np.ascontiguousarray(time_us, np.int64)
+        states = (self._last, self._rings, self._sums, self._counts)
+        kernels.watch_prices(times, price, *states, holes, numbers)
         out["time_us"] = time_us
-        return out
+        return out, holes
 
 
 class _Columns:
@@ -179,7 +185,7 @@ class InstrumentWatch:
 
     def trades(self, time_us: npt.NDArray[np.int64], price: Floats) -> Array:
         """Score trades in the order they arrived; returns rows of dtype TRADE_SCORE."""
-        out = self._trades.extend(time_us, np.ascontiguousarray(price, np.float64))
+        out, _ = self._trades.extend(time_us, np.ascontiguousarray(price, np.float64))
         self._trade_scores.append(out)
         return out
 
@@ -201,21 +207,22 @@ class InstrumentWatch:
         out = np.zeros(len(bars), BAR_SCORE)
         out["volume"], out["trades"] = bars["volume"], bars["trades"]
         close = np.ascontiguousarray(bars["close"], np.float64)
-        prices = self._bars.extend(bars["time_us"], close)
+        prices, holes = self._bars.extend(bars["time_us"], close)
         for name in prices.dtype.names or ():
             out[name] = prices[name]
         given = np.empty((len(bars), kernels.BAR_INPUTS))
         for at, name in enumerate(("close", "volume", "buy_volume", "notional", "trades")):
             given[:, at] = bars[name]
+        given[:, -1] = holes
         measured = np.empty((len(bars), kernels.BAR_OUTPUTS))
         windows = (self.settings.rsi_window, self.settings.ewma_decay)
         kernels.watch_bars(given, *windows, self._state, self._ring, measured)
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
-        out["spacing_s"] = self._space(out["time_us"])
+        out["spacing_s"] = self._space(out["time_us"], holes)
         self._judge_volume(out)
-        self._judge_momentum(out)
+        self._judge_momentum(out, holes)
         self._judge_forest(out)
         self._scores.append(out)
         learned = np.empty(len(out), self._learned.view().dtype)
@@ -225,13 +232,13 @@ class InstrumentWatch:
         self._untrained += len(out)
         return out
 
-    def _space(self, time_us: npt.NDArray[np.int64]) -> list[float]:
+    def _space(self, time_us: npt.NDArray[np.int64], holes: npt.NDArray[np.bool_]) -> list[float]:
         """Return the time between bars up to each, weighted as the volatility; NaN at the first."""
         decay = self.settings.ewma_decay
         last_s, total, weight = self._spacing
         found = []
-        for now_s in (time_us / SECOND_US).tolist():
-            if last_s == last_s:
+        for now_s, is_hole in zip((time_us / SECOND_US).tolist(), holes.tolist(), strict=True):
+            if last_s == last_s and not is_hole:
                 total = decay * total + (1.0 - decay) * (now_s - last_s)
                 weight = decay * weight + (1.0 - decay)
             last_s = now_s
@@ -257,7 +264,7 @@ class InstrumentWatch:
         # Where a z is NaN nothing is out.
         out["shock"] = np.count_nonzero(sizes > SHOCK_Z, axis=0)
 
-    def _judge_momentum(self, out: Array) -> None:
+    def _judge_momentum(self, out: Array, holes: npt.NDArray[np.bool_]) -> None:
         """Fill the slope of the longest horizon, and where all horizons point."""
         if not len(out):
             return
@@ -265,7 +272,7 @@ class InstrumentWatch:
         price = np.ascontiguousarray(out["price"])
         for bars, (state, ring) in self._slopes.items():
             slope, statistic = np.empty(len(out)), np.empty(len(out))
-            kernels.watch_momentum(price, state, ring, slope, statistic)
+            kernels.watch_momentum(price, holes, state, ring, slope, statistic)
             limit = MOMENTUM_LIMIT * np.sqrt(bars)
             points.append(
                 (statistic > limit).astype(np.int8) - (statistic < -limit).astype(np.int8)

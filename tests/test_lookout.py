@@ -192,7 +192,7 @@ def test_the_recorded_past_fills_the_windows_and_trains_the_model(
         assert "is not used: This is no model of Tandem" in caplog.text
 
 
-def test_a_hole_in_the_record_breaks_the_past(made: Made, tmp_path: Path) -> None:
+def test_a_return_over_a_hole_in_the_record_is_none(made: Made, tmp_path: Path) -> None:
     """A return over an hour is no return of a second."""
     now = now_us()
     with closing(Store.open(tmp_path / "t.sqlite")) as store:
@@ -208,7 +208,7 @@ def test_a_hole_in_the_record_breaks_the_past(made: Made, tmp_path: Path) -> Non
         buffer.append([fresh[-1]._replace(time_us=now_us(), received_us=now_us())])
         wait_until(watch.wall, "the instrument")
         scores = watch.surveillance.scores(NAME)
-        assert 50 < len(scores) <= 121
+        assert len(scores) > 800, "what came before is learned from"
         assert np.nanmax(np.abs(scores["return_"])) < 0.1
 
 

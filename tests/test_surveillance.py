@@ -421,8 +421,9 @@ def test_seconds_without_a_trade_are_the_same_however_they_come(hole: int) -> No
             now = (bars["time_us"] < until) & (bars["time_us"] >= until - SECOND_US)
             found += pieces.add(name, bars[now], until)
     assert found == expected
-    # The last 60 s after a trade are said, and the rest of a longer hole is not.
-    assert len(found) == 240 + min(hole, 60)
+    # The last 60 s after a trade are said, and the rest of a longer hole is not; nor is a move
+    # since one of those seconds.
+    assert len(found) == 240 + min(hole, 60) - min(max(hole - 60, 0), 60)
 
 
 def test_a_leg_that_never_trades_fills_no_memory(monkeypatch) -> None:
@@ -445,7 +446,61 @@ def test_a_hole_of_years_takes_no_time() -> None:
     bars["time_us"][1] += 10**15
     end = int(bars["time_us"][1]) + SECOND_US
     found = pair.add("sim:Y", bars, end) + pair.add("sim:X", bars, end)
-    assert len(found) == 2
+    assert [one.time_us for one in found] == [BASE_US + 61 * SECOND_US]
+
+
+def holed(trades: list[Trade], hole_s: float) -> list[Trade]:
+    """Return trades with a hole in their middle, over which the price moves by 2 percent."""
+    half = len(trades) // 2
+    after = [
+        one._replace(
+            time_us=one.time_us + int(hole_s * SECOND_US),
+            received_us=one.received_us + int(hole_s * SECOND_US),
+            price=one.price * 1.02,
+        )
+        for one in trades[half:]
+    ]
+    return trades[:half] + after
+
+
+def test_a_return_over_a_hole_is_none_and_alarms_nobody() -> None:
+    trades = holed(TRADES, 600.0)
+    surveillance, _ = batch(trades, SMALL)
+    at = len(trades) // 2
+    scores = surveillance.trade_scores("sim:ETHUSDT")[-len(trades) :]
+    row = scores[scores["time_us"] == trades[at].time_us][0]
+    assert np.isnan(row["return_"]) and np.isnan(row["return_z"])
+    assert np.nanmax(np.abs(scores["return_"])) < 0.019
+    bars = surveillance.scores("sim:ETHUSDT")
+    first = np.flatnonzero(bars["time_us"] >= trades[at].time_us // SECOND_US * SECOND_US)[0]
+    for name in ("return_", "return_z", "rsi", "volatility", "volume_change", "anomaly", "ewma"):
+        assert np.isnan(bars[name][first]), name
+    # What is remembered of the time before goes on with the next bar.
+    assert np.isfinite(bars["volatility"][first + 1])
+    assert np.nanmax(bars["volatility"]) < 0.01
+    assert np.isnan(bars["slope"][first + 1])
+
+
+@pytest.mark.parametrize(("spacing_s", "hole_s", "is_hole"), [
+    (1.0, 59.0, False), (1.0, 61.0, True), (0.01, 61.0, True), (30.0, 300.0, False),
+    (30.0, 700.0, True), (300.0, 3_000.0, False), (300.0, 7_000.0, True),
+])  # fmt: skip
+def test_what_a_hole_is_follows_from_how_often_prices_come(
+    spacing_s: float, hole_s: float, is_hole: bool
+) -> None:
+    times = np.arange(200) * spacing_s
+    times[150:] += hole_s
+    watch = InstrumentWatch("sim:A", SMALL)
+    scores = watch.trades((BASE_US + times * SECOND_US).astype(np.int64), walk(200))
+    found = np.flatnonzero(np.isnan(scores["return_"]))
+    assert found.tolist() == ([0, 150] if is_hole else [0])
+
+
+def test_a_source_that_grows_slow_is_heard_again() -> None:
+    times = np.cumsum(np.r_[np.ones(100), np.full(100, 600.0)])
+    watch = InstrumentWatch("sim:A", SMALL)
+    scores = watch.trades((BASE_US + times * SECOND_US).astype(np.int64), walk(200))
+    assert np.isfinite(scores["return_"][-50:]).all()
 
 
 def test_a_pair_of_one_instrument_is_refused() -> None:
