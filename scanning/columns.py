@@ -81,9 +81,10 @@ def columns_of(
         When the watch says so.
     DataError
         Fewer than two instruments that can be tested, a name given twice, times that repeat or run
-        backwards, or a table too large.
+        backwards, or a table too large, or too short for the lags asked for.
     """
     table, labels, texts = _table(prices, names, watch)
+    settings.check_bars(table.shape[1])
     if len(set(labels)) < len(labels):
         twice = next(name for place, name in enumerate(labels) if name in labels[:place])
         raise DataError(f"{twice!r:.{SHOWN}} names two columns; give each a name of its own.")
@@ -195,8 +196,10 @@ def _unusable(price: Floats, settings: ScanSettings) -> str:
     known = np.flatnonzero(~np.isnan(price))
     if len(known) == 0:
         return "no prices at all"
-    if len(known) < settings.fewest_bars:
-        return f"{counted(len(known), 'bar')} with a price, {settings.fewest_bars:,} are needed"
+    needed = settings.bars_needed
+    if len(known) < needed:
+        lags = f" for {settings.max_lags} lags" if needed > settings.fewest_bars else ""
+        return f"{counted(len(known), 'bar')} with a price, {needed:,} are needed{lags}"
     values = price[known]
     if np.ptp(values) <= 1e-14 * np.abs(values).max():
         return f"constant: {values[0]:.6g} in all {len(values):,} bars"

@@ -47,7 +47,6 @@ from trading.work import UNWATCHED, Watch
 SECONDS_PER_DAY = 86_400.0
 MOST_NAMED = 1_000
 REASONS = {
-    TOO_FEW: "too few bars in common",
     CONSTANT: "a leg is constant over the bars both have",
     SAME_ASSET: "one asset to within rounding (R2 above 0.9999985)",
     SINGULAR: "the residual follows itself exactly",
@@ -89,7 +88,7 @@ def scan(
     ------
     DataError
         Fewer than two instruments that can be tested, a group that names an unknown one, a table
-        too large.
+        too large, or too short for the lags asked for.
     Cancelled
         When the watch says so.
     """
@@ -115,13 +114,19 @@ def every_pair(
     """Run the tests; return the raw answers (see `run_here`) with a last row of p-values.
 
     The number beside them is of the pairs left out beforehand for too few common bars.
+
+    Raises
+    ------
+    DataError
+        There are fewer bars than the lags asked for need.
     """
+    settings.check_bars(columns.levels.shape[1])
     lags = -1 if settings.max_lags is None else settings.max_lags
-    method = Method(settings.terms, lags, settings.fewest_bars, figures)
+    method = Method(settings.terms, lags, settings.bars_needed, figures)
     ways = (False, True) if settings.direction == "both" else (False,)
     found = np.empty((0, 0))
     for k, swap in enumerate(ways):
-        made = plan(columns, settings.fewest_bars, allowed, swap)
+        made = plan(columns, settings.bars_needed, allowed, swap)
         part = watch.part(k / len(ways), (k + 1) / len(ways))
         if client is None:
             answers = run_here(made, columns, method, part, workers)
@@ -175,7 +180,8 @@ def _result(
     columns: Columns, settings: ScanSettings, found: Floats, too_few: int, start: float
 ) -> Scan:
     status = found[2 + STATUS]
-    counts = {code: int(np.count_nonzero(status == code)) for code in REASONS}
+    reasons = {TOO_FEW: _too_few(settings)} | REASONS
+    counts = {code: int(np.count_nonzero(status == code)) for code in reasons}
     counts[TOO_FEW] += too_few
     alike = found[:2, status == SAME_ASSET][:, :MOST_NAMED].astype(np.int64).T
     p_values = found[-1]
@@ -192,11 +198,19 @@ def _result(
         settings,
         columns.levels.shape[1],
         columns.left_out,
-        {REASONS[code]: count for code, count in counts.items() if count},
+        {reasons[code]: count for code, count in counts.items() if count},
         tuple((columns.names[y], columns.names[x]) for y, x in alike),
         time.perf_counter() - start,
         columns.remarks,
     )
+
+
+def _too_few(settings: ScanSettings) -> str:
+    """Return why a pair with few common bars is not tested: the lags may need more than asked."""
+    needed = settings.bars_needed
+    if needed > settings.fewest_bars:
+        return f"too few bars in common for {settings.max_lags} lags, which need {needed:,}"
+    return "too few bars in common"
 
 
 def _figures(

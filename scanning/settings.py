@@ -80,6 +80,30 @@ class ScanSettings:
             positive(self.bar_seconds, "bar_seconds")
 
     @property
+    def bars_needed(self) -> int:
+        """Bars a pair needs: those asked for, and enough for the regression with the most lags."""
+        if self.max_lags is None:
+            return self.fewest_bars
+        # With k lags there are bars - 1 - k rows for k + 1 coefficients and something left over.
+        return max(self.fewest_bars, 2 * self.max_lags + 3)
+
+    def check_bars(self, bars: int) -> None:
+        """Refuse lags that so many bars have no rows for.
+
+        Raises
+        ------
+        DataError
+            It names the lags, the bars there are and the lags that fit.
+        """
+        needed = 2 * (self.max_lags or 0) + 3
+        if self.max_lags and bars < needed:
+            fit = max((bars - 3) // 2, 0)
+            raise DataError(
+                f"max_lags is {self.max_lags:,}, for which {needed:,} bars are needed, and there "
+                f"are {bars:,}; give {fit:,} lags at most, or more bars."
+            )
+
+    @property
     def terms(self) -> int:
         """Deterministic terms of the regression."""
         return 0 if self.trend == "n" else len(self.trend)

@@ -181,7 +181,7 @@ def noise(
     runs : int
         Surrogate universes, each scanned whole.
     seed : int
-        The same seed gives the same surrogates.
+        0 or more; the same seed gives the same surrogates.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def noise(
         As `scan`.
     """
     settings = settings or ScanSettings()
-    runs = whole(runs, "runs", 1)
+    runs, seed = whole(runs, "runs", 1), whole(seed, "seed", 0)
     if runs > MOST_RUNS:
         raise DataError(f"{runs:,} noise runs were asked for; {MOST_RUNS:,} are the most.")
     columns = columns_of(prices, settings, names, watch)

@@ -12,7 +12,7 @@ from statsmodels.tsa.stattools import adfuller, coint
 import analytics
 from benchmarks.universes import market_like
 from market import Cancelled, DataError
-from scanner import Scan, ScanSettings, scan
+from scanner import Scan, ScanSettings, noise, persistence, scan
 from scanning.moments import cross_products, own_products, spectra, transform_length
 from trading.rules import Costs
 from trading.work import Watch
@@ -172,6 +172,42 @@ def test_what_cannot_be_scanned_is_refused_with_the_reason(prices: object, said:
 def test_a_setting_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(DataError):
         ScanSettings(**wrong)
+
+
+@pytest.mark.parametrize(("bars", "lags", "fit"), [(200, 99, 98), (201, 100, 99), (120, 500, 58)])
+def test_lags_that_the_bars_have_no_rows_for_are_refused(bars: int, lags: int, fit: int) -> None:
+    prices = market_like(4, bars, seed=1)
+    said = f"max_lags is {lags}, for which {2 * lags + 3:,} bars .* there are {bars}; give {fit}"
+    for work in (scan, noise):
+        with pytest.raises(DataError, match=said):
+            work(prices, ScanSettings(max_lags=lags))
+    # As many as fit are tested, every pair of them.
+    assert scan(prices, ScanSettings(max_lags=fit)).tested == 6
+
+
+@pytest.mark.parametrize("alike", [1, 10])
+def test_pairs_too_short_for_the_lags_say_so(alike: int) -> None:
+    prices = market_like(20, 400, seed=3)
+    prices.iloc[:150, :alike] = np.nan
+    prices.iloc[345:, 10 : 10 + alike] = np.nan
+    found = scan(prices, ScanSettings(max_lags=100))
+    reason = "too few bars in common for 100 lags, which need 203"
+    assert found.pairs_left_out == {reason: alike * alike}
+    prices.iloc[:250, 0] = np.nan
+    (left,) = scan(prices, ScanSettings(max_lags=100)).left_out
+    assert left == ("C0000", "150 bars with a price, 203 are needed for 100 lags")
+
+
+def test_a_window_too_short_for_the_lags_is_refused() -> None:
+    prices = market_like(4, 300, seed=1)
+    found = scan(prices, ScanSettings(max_lags=80))
+    with pytest.raises(DataError, match="max_lags is 80, for which 163 bars .* there are 100"):
+        persistence(prices, found, 5)
+
+
+def test_a_seed_that_cannot_be_is_refused() -> None:
+    with pytest.raises(DataError, match="seed is -1; it must be at least 0"):
+        noise(market_like(3, 200, seed=1), seed=-1)
 
 
 def test_missing_prices_are_never_filled() -> None:
