@@ -83,10 +83,18 @@ DEFAULT_RULES = (
 )
 
 
+_ELSEWHERE = "The process that has the record sends alerts; this one shows them only."
+
+
 def open_alerts(settings: Settings, store: Record) -> Alerts:
     """Return the alerts of a process, with the channels its settings allow; not started."""
     channels, missing = channels_from(settings)
     is_foreign = isinstance(store, ForeignRecord)
+    if is_foreign:
+        # It judges the same prices by the same rules: nobody wants to be told twice.
+        here = {name: channel for name, channel in channels.items() if name == "log"}
+        missing |= dict.fromkeys(channels.keys() - here.keys(), _ELSEWHERE)
+        channels = here
     return Alerts(
         store, channels, missing, secrets_of(settings), DEFAULT_RULES, is_foreign=is_foreign
     )

@@ -70,8 +70,8 @@ def row(alert: Alert) -> tuple[str, ...]:
     """Return an alert as text, in the order of `COLUMNS`; no cell begins a formula."""
     numbers = " ".join(f"{name}={value!r}" for name, value in alert.numbers.items())
     return (
-        _clock(alert.time_us),
-        _clock(alert.raised_us),
+        clock(alert.time_us),
+        clock(alert.raised_us),
         alert.severity,
         _cell(alert.scope),
         alert.measure,
@@ -90,6 +90,7 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _clock(time_us: int) -> str:
+def clock(time_us: int) -> str:
+    """Return a time in UTC, as text."""
     moment = datetime.fromtimestamp(time_us / 1e6, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from alerting.address import check_url
+from alerting.local import clock
 from alerting.rule import Alert, encode
 from alerting.wire import NotSent, Pace, Secret
 from backfill import Answer, Client
@@ -179,7 +180,8 @@ def lines(alerts: Sequence[Alert], most: int) -> str:
     shown: list[str] = []
     used = 0
     for number, alert in enumerate(alerts):
-        line = f"{alert.severity.upper()} {alert.text}"
+        # With its time: what waited for a service must not look new.
+        line = f"{alert.severity.upper()} {alert.text} at {clock(alert.time_us)}"
         left = f"and {len(alerts) - number} more"
         if used + len(line) + len(left) + 2 > most:
             shown.append(left)

@@ -14,7 +14,7 @@ from kernels.series import (
     slope_against_time,
 )
 from kernels.steps import mean_squared_steps, variance_ratio_parts
-from kernels.watched_scores import HOLE_S, LAST_STATE, PRICE_OUTPUTS, watch_columns, watch_prices
+from kernels.watched_scores import LAST_STATE, PRICE_OUTPUTS, watch_columns, watch_prices
 from kernels.watching import (
     BAR_INPUTS,
     BAR_OUTPUTS,
@@ -38,7 +38,6 @@ __all__ = [
     "MOMENTUM_STATE",
     "OLS_COUNTS",
     "OLS_SUMS",
-    "HOLE_S",
     "LAST_STATE",
     "PRICE_OUTPUTS",
     "Z_COUNTS",

@@ -103,7 +103,9 @@ def test_an_alert_reaches_telegram(server: PostServer) -> None:
     message = json.loads(body)
     assert message["chat_id"] == "42"
     assert "parse_mode" not in message
-    assert message["text"] == "WARNING [ALERT] sim:A0 z=9.00 price=100.0 rule=Far"
+    assert message["text"] == (
+        "WARNING [ALERT] sim:A0 z=9.00 price=100.0 rule=Far at 1970-01-01T00:00:00.000Z"
+    )
 
 
 @pytest.mark.parametrize("faults", [[500], [502, 503], ["drop"], ["drop", 500, 429]])
@@ -681,3 +683,15 @@ def test_a_message_is_cut_to_length_and_says_so() -> None:
     assert len(text) <= 4_096
     shown = text.count("[ALERT]")
     assert text.endswith(f"and {500 - shown} more")
+
+
+def test_a_process_beside_the_one_that_records_sends_nothing(tmp_path: Path) -> None:
+    with closing(Store.open(tmp_path / "t.sqlite")):
+        settings = Settings(
+            telegram_token="123456:fake-token", telegram_chat="7", alerts_file=tmp_path / "a.csv"
+        )
+        beside = open_alerts(settings, ForeignRecord(tmp_path / "t.sqlite", "It is another's."))
+        states = {one.name: one for one in beside.channels()}
+        assert [name for name, one in states.items() if one.is_ready] == ["screen", "log"]
+        assert "sends alerts" in states["telegram"].text
+        beside.stop()
