@@ -18,6 +18,7 @@ from alerting.judge import Judge
 from alerting.lane import Delivery, Fate, Lane, pauses
 from alerting.rule import CHANNELS, Alert, Reading, Rule, decode_alert, decode_rule, encode
 from alerting.wire import Channel, NotSent, Secret, redacted
+from lifeline import Lifeline
 from market import DataError, StoreError, now_us
 from storage import Document
 
@@ -26,6 +27,10 @@ log = logging.getLogger("tandem.alerts")
 MOST_RULES = 200
 KEPT_ALERTS = 5_000
 _MOST_QUEUED = 20_000
+_DIED = (
+    "Sending alerts stopped because of an error in Tandem itself (see its log); they are still "
+    "raised on the screen. Restart the app, and please report it."
+)
 
 
 class Record(Protocol):
@@ -113,7 +118,10 @@ class Alerts:
             name: Lane(channel, self._queue.put, secrets, pauses)
             for name, channel in channels.items()
         }
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._life = Lifeline(_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="alerts", daemon=True
+        )
 
     # Life -------------------------------------------------------------------------------
 
@@ -285,7 +293,9 @@ class Alerts:
 
     @property
     def problem(self) -> str:
-        """What keeps alerts from being kept, as a sentence; empty where nothing does."""
+        """What keeps alerts from being kept or sent, as a sentence; empty where nothing does."""
+        if self._life.problem:
+            return self._life.problem
         lost = f" {self._dropped} alerts found no room." if self._dropped else ""
         return self._problem + lost
 

@@ -695,3 +695,19 @@ def test_a_process_beside_the_one_that_records_sends_nothing(tmp_path: Path) -> 
         assert [name for name, one in states.items() if one.is_ready] == ["screen", "log"]
         assert "sends alerts" in states["telegram"].text
         beside.stop()
+
+
+def test_a_thread_that_died_is_said_and_the_screen_goes_on(monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(Alerts, "_hand_on", broken)
+    alerts = Alerts(NullStore("none"), {"log": Log()}, defaults=(rule("screen", "log"),))
+    alerts.start()
+    raise_one(alerts)
+    wait_until(lambda: alerts.problem)
+    said = alerts.problem
+    assert said.startswith("Sending alerts stopped") and "hunter2" not in said
+    raise_one(alerts, 1)
+    assert len(alerts.toasts()) == 2
+    alerts.stop()
