@@ -28,6 +28,7 @@ from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
 from exporting import Exporter
+from heap import share_heaps
 from holdings import Holdings, Inventory
 from importing import Importer
 from ingest import FeedStatus, Ingest, Patience, create_feed, patience
@@ -86,6 +87,8 @@ class Engine:
     """Start with `start`, read with `look`, end with `stop`."""
 
     def __init__(self, settings: Settings) -> None:
+        # Before there are threads: each would have a heap of its own.
+        share_heaps()
         self.settings = settings
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.refusal: StoreError | None = None

@@ -35,6 +35,7 @@ from recorder import FeedStatus
 from relation import Relation
 from storage import HotBuffer
 from surveillance import (
+    FRESH_S,
     Forecast,
     Forest,
     Surveillance,
@@ -54,7 +55,6 @@ PAIRS_S = 0.1
 GAPS_S = 5.0
 FORECAST_S = 60.0
 FORECAST_BARS = 300
-_AGE_S = 30.0
 _SETTINGS = "watch-settings"
 _DOWN = ("connecting", "reconnecting", "silent", "refused")
 _DIED = (
@@ -250,11 +250,11 @@ class Lookout:
                 trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
                 if not trades:
                     break
-                self._tell(watched.observe(trades), times)
-        self._tell(watched.close(lambda name: times.get(name, 0)), times)
+                self._tell(watched.observe(trades, times.__getitem__), times)
+        self._tell(watched.close(lambda name: times.get(name, 0), only_fresh=True), times)
         self._look_at_states(watched)
 
-    def _tell(self, readings: list[Reading], times: dict[str, int], age_s: float = _AGE_S) -> None:
+    def _tell(self, readings: list[Reading], times: dict[str, int], age_s: float = FRESH_S) -> None:
         """Judge what is about now: nobody is told of a past that was just filled in.
 
         Now is what it is at the exchange: this machine's clock may be wrong. A pair has the clock
@@ -359,7 +359,7 @@ class Lookout:
             self._watch_pairs(watched, pairs)
             for scope, pair in self._scoped(pairs):
                 times = {pair.settings.y: self._clock(pair.settings.y)}
-                age_s = _AGE_S + 2.0 * pair.settings.bar_us / SECOND_US
+                age_s = FRESH_S + 2.0 * pair.settings.bar_us / SECOND_US
                 self._tell(self._pair_now(scope, pair), times, age_s)
         if self._is_due("forecast", FORECAST_S) and self._wants_forecasts():
             self._forecasting = self._aside.submit(self._forecast_all, watched)

@@ -27,7 +27,7 @@ from surveilling.history import (
     shortest_candle,
 )
 from surveilling.liquidity import VolumeProfile, volume_profile
-from surveilling.service import Surveillance, WallRow, batch, fresh
+from surveilling.service import FRESH_S, Surveillance, WallRow, batch, fresh
 from surveilling.settings import WatchSettings, settings_from
 from surveilling.volatility import Forecast, garch_forecast
 from surveilling.watch import (
@@ -46,6 +46,7 @@ from surveilling.watch import (
 __all__ = [
     "BAR_SCORE",
     "FEATURES",
+    "FRESH_S",
     "LIQUIDITY",
     "MOMENTUM_LIMIT",
     "TRADE_SCORE",

@@ -14,7 +14,7 @@ import pandas as pd
 import tables
 from market import DataError
 from scanning.columns import MOST_INSTRUMENTS, counted
-from scanning.memory import give_back_large_arrays
+from heap import give_back_large_arrays
 from tables.cells import times
 from tables.containers import contents
 from trading.work import UNWATCHED, Watch

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from market import DataError
 from scanning.columns import Columns
-from scanning.memory import give_back_large_arrays
+from heap import give_back_large_arrays
 from scanning.plan import Plan, cut
 from scanning.tiles import (
     FIGURES,

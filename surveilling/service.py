@@ -33,6 +33,8 @@ log = logging.getLogger("tandem.surveillance")
 Array = npt.NDArray[np.void]
 
 SPARK_POINTS = 60
+# How old something may be and still be told of.
+FRESH_S = 30.0
 # Far beyond what feeds let through: products of such numbers are still numbers.
 _LEAST, _MOST = 1e-50, 1e50
 _LATEST_US = 2**53
@@ -212,11 +214,15 @@ class Surveillance:
 
     # The stream --------------------------------------------------------------------------
 
-    def observe(self, trades: Sequence[Trade]) -> list[Reading]:
+    def observe(
+        self, trades: Sequence[Trade], now: Callable[[str], int] | None = None
+    ) -> list[Reading]:
         """Take trades in the order they arrived; returns readings of each, by instrument.
 
         Trades of instruments that are not watched are passed over, and so are those whose price or
-        time is none; a quantity that is none counts as not known.
+        time is none; a quantity that is none counts as not known. Where the time is given there
+        are no readings of trades that are older than `FRESH_S` by their exchange's clock: nobody
+        is to be told of a past that was just filled in, which may be long.
         """
         groups: dict[str, list[Trade]] = {}
         for trade in trades:
@@ -236,10 +242,11 @@ class Surveillance:
                 watched.last_us = max(watched.last_us, int(times.max()))
                 watched.price = float(prices[-1])
                 watched.z = float(scores["price_z"][-1])
-                readings += trade_readings(name, scores)
+                since_us = _since(watched.builder, now(name) if now else None)
+                readings += trade_readings(name, scores[scores["time_us"] >= since_us])
         return readings
 
-    def close(self, now: int | Callable[[str], int]) -> list[Reading]:
+    def close(self, now: int | Callable[[str], int], only_fresh: bool = False) -> list[Reading]:
         """Close the bars whose time is over, score them, train what is due; returns readings.
 
         Parameters
@@ -247,15 +254,20 @@ class Surveillance:
         now : int or callable
             The time, or what gives it for an instrument where venues differ (a replay), taken
             before the trades observed so far were collected.
+        only_fresh : bool
+            No readings of what is older than `FRESH_S`, as in `observe`.
         """
         readings: list[Reading] = []
         with self._lock:
             for name, watched in self._watched.items():
                 now_us = now(name) if callable(now) else now
+                since_us = _since(watched.builder, now_us if only_fresh else None)
                 until_us = watched.builder.closed_until_us
                 bars = watched.builder.close(now_us)
                 if len(bars):
-                    readings += bar_readings(name, self._score(name, watched, bars))
+                    scores = self._score(name, watched, bars)
+                    scores = scores[scores["time_us"] >= since_us - SECOND_US]
+                    readings += bar_readings(name, scores)
                 elif watched.training is not None:
                     self._train_aside(name, watched)
                 # Once a second is often enough for all that follows.
@@ -269,7 +281,7 @@ class Surveillance:
                 for pair in self._pairs.values():
                     if name in (pair.y, pair.x):
                         found = pair.add(name, bars, watched.builder.closed_until_us)
-                        readings += pair.readings(found)
+                        readings += pair.readings([one for one in found if one.time_us >= since_us])
         return readings
 
     def _score(self, name: str, watched: _Watched, bars: Array) -> Array:
@@ -422,7 +434,12 @@ def _sound(trade: Trade) -> Trade | None:
     return trade if 0.0 <= trade.quantity < _MOST else trade._replace(quantity=math.nan)
 
 
-def fresh(readings: Iterable[Reading], now_us: int, within_s: float = 30.0) -> list[Reading]:
+def _since(builder: BarBuilder, now_us: int | None) -> int:
+    """Return the exchange's time from which on something is about now; 0 where all is wanted."""
+    return 0 if now_us is None else builder.clock_us(now_us) - int(FRESH_S * SECOND_US)
+
+
+def fresh(readings: Iterable[Reading], now_us: int, within_s: float = FRESH_S) -> list[Reading]:
     """Return the readings that are about now: nobody is told of a past that was just filled in."""
     oldest_us = now_us - int(within_s * SECOND_US)
     return [reading for reading in readings if reading.time_us >= oldest_us]

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"market", "rows", "lifeline"},
+    {"market", "rows", "lifeline", "heap"},
     {"config", "bars", "funding", "kernels", "backtest_kernel", "feeds"},
     {"analytics", "storage", "recorder", "catalogue"},
     {"trading", "tables"},

@@ -496,6 +496,27 @@ def test_what_a_hole_is_follows_from_how_often_prices_come(
     assert found.tolist() == ([0, 150] if is_hole else [0])
 
 
+def test_a_past_that_is_filled_in_is_scored_and_not_told() -> None:
+    surveillance = Surveillance(SMALL)
+    surveillance.add_pair("sim:ETHUSDT", "sim:BTCUSDT")
+    now = BOTH[-1].received_us
+    told = surveillance.observe(BOTH, lambda name: now) + surveillance.close(now, only_fresh=True)
+    whole = Surveillance(SMALL)
+    whole.add_pair("sim:ETHUSDT", "sim:BTCUSDT")
+    everything = whole.observe(BOTH) + whole.close(now)
+    scores, expected = (
+        (one.trade_scores("sim:ETHUSDT"), one.scores("sim:ETHUSDT"))
+        for one in (surveillance, whole)
+    )
+    assert [one.tobytes() for one in scores] == [one.tobytes() for one in expected]
+    assert {one.measure for one in told} == {one.measure for one in everything}
+    assert len(told) < len(everything) / 3
+    assert min(one.time_us for one in told) >= now - 31 * SECOND_US
+    assert [one for one in everything if one.time_us > now - 29 * SECOND_US] == [
+        one for one in told if one.time_us > now - 29 * SECOND_US
+    ]
+
+
 def test_a_source_that_grows_slow_is_heard_again() -> None:
     times = np.cumsum(np.r_[np.ones(100), np.full(100, 600.0)])
     watch = InstrumentWatch("sim:A", SMALL)
