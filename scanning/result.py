@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -124,7 +125,11 @@ def changes(before: Scan, now: Scan, by: By = "q_value", level: float | None = N
     by, level
         What a finding is, as in `Scan.found`; with repeated scans the level `spent` allows.
     """
-    old, new = before.pairs(before.found(by)), now.pairs(now.found(by, level))
+    return compared(before.pairs(before.found(by)), now.pairs(now.found(by, level)))
+
+
+def compared(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> Changes:
+    """Compare two lists of pairs of names, as `changes` those of two scans."""
     was, is_now = set(old), set(new)
     return Changes(
         tuple(pair for pair in new if pair not in was),

@@ -81,22 +81,13 @@ def day_has_an_alarm(seed: int, looks: int, spending: str) -> tuple[bool, bool]:
     return paid, unpaid
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("spending", SPENDINGS)
-def test_a_day_of_looks_gives_a_false_alarm_on_one_day_in_twenty_at_most(spending: str) -> None:
-    days = 300
-    alarms = np.array([day_has_an_alarm(seed, 12, spending) for seed in range(days)])
-    paid, unpaid = alarms.mean(axis=0)
-    # Three standard errors of a rate of 5 %.
-    assert paid <= 0.05 + 3.0 * np.sqrt(0.05 * 0.95 / days)
-    # Without paying, nearly every day has one: the test could fail.
-    assert unpaid > 0.5
-
-
 def test_a_few_days_of_looks_are_quiet() -> None:
-    alarms = [day_has_an_alarm(seed, 4, "even")[0] for seed in range(12)]
-    # Chance of more than 4 where each has 5 %: one in four thousand.
-    assert sum(alarms) <= 4
+    paid, unpaid = zip(*(day_has_an_alarm(seed, 4, "even") for seed in range(12)), strict=True)
+    # Chance of more than 4 where each has 5 %: one in four thousand. All kinds of noise, and the
+    # rule of a watched venue: tests/test_universe_calibration.py.
+    assert sum(paid) <= 4
+    # Without paying, most days have one: the test could fail.
+    assert sum(unpaid) > 6
 
 
 # False discoveries and power, by kind of noise --------------------------------------------

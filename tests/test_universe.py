@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from market import BAR, DAY_US, MINUTE_US, SECOND_US, FeedError, Trade, VenueRefused, now_us
 from scanner import ScanSettings, scan
-from universe import Look, MinuteBoard, Schedule, Universe
+from scanning.tail import FEWEST_MINIMA
+from universe import Look, MinuteBoard, Schedule, Told, Universe
 
 Bars = npt.NDArray[np.void]
 START_US = 20_000 * DAY_US
@@ -146,7 +147,7 @@ def related(count: int, bars: int) -> npt.NDArray[np.float64]:
     logs = np.cumsum(dice.normal(0.0, 1e-3, (bars, count)), axis=0)
     wobble = np.zeros(bars)
     for k in range(1, bars):
-        wobble[k] = 0.8 * wobble[k - 1] + dice.normal(0.0, 5e-4)
+        wobble[k] = 0.3 * wobble[k - 1] + dice.normal(0.0, 5e-4)
     logs[:, 1] = logs[:, 0] + wobble
     return 100.0 * np.exp(logs)
 
@@ -157,7 +158,11 @@ def universe(exchange: Exchange, count: int, fetch: Any, **others: Any) -> Unive
     return Universe(settings, lambda venue: names, fetch)
 
 
-def test_a_venue_is_listened_to_given_a_past_and_scanned(exchange: Exchange) -> None:
+def test_a_venue_is_listened_to_given_a_past_and_scanned(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As few as a law can be fitted to.
+    monkeypatch.setattr("universe.calibration.FIRST_SURROGATES", FEWEST_MINIMA)
     count, bars = 120, 600
     end_us = now_us() // MINUTE_US * MINUTE_US
     prices = related(count, bars)
@@ -191,7 +196,9 @@ def test_a_venue_is_listened_to_given_a_past_and_scanned(exchange: Exchange) -> 
             names=read.names,
         )
         assert found.scan.table().equals(alone.table())
-        assert ("binance-usdm:S000USDT", "binance-usdm:S001USDT") in found.changes.appeared
+        assert found.told.surrogates == found.told.pooled == FEWEST_MINIMA
+        assert found.found == (("binance-usdm:S000USDT", "binance-usdm:S001USDT"),)
+        assert found.changes.appeared == found.found
         assert not found.changes.held and not found.changes.broke
         assert [past.tested for past in watched.past] == [alone.tested]
     finally:
@@ -247,20 +254,40 @@ def test_a_look_that_could_test_nothing_spends_nothing(
     assert found.look.number == 1
 
 
-def test_a_look_finds_by_the_rule_that_holds_for_any_dependence(exchange: Exchange) -> None:
+def test_a_look_finds_by_the_surrogates_and_never_more_than_the_nominal_rule(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prices = related(3, 300)
     board, end_us = MinuteBoard(["a:A", "a:B", "a:C"], 300), START_US + 300 * MINUTE_US
     for k, name in enumerate(board.names):
         board.fill(name, candles(START_US, prices[:, k].tolist()), end_us)
     figures = scan(prices, names=board.names).figures
     least, safe = figures["q_value"].min(), figures["q_value_any"].min()
+    p = figures["p_value"].min()
     assert least < safe
     watched = universe(exchange, 3, lambda *_: None)
-    for level, count in (((least + safe) / 2.0, 0), (1.01 * safe, 1)):
+    for level, threshold, count in (
+        ((least + safe) / 2.0, 1.0, 0),
+        (1.01 * safe, 1.0, 1),
+        (1.01 * safe, p, 1),
+        (1.01 * safe, 0.99 * p, 0),
+        (1.01 * safe, 0.0, 0),
+    ):
+        told = Told(20, 60, threshold)
+        monkeypatch.setattr("universe.watching.Calibration.look", lambda *_, told=told: told)
         watched._scan(board, Look(20_000, 1, 96, level), end_us, threading.Event())
         found = watched.rescan()
         assert found is not None
-        assert len(found.changes.appeared) == count
+        assert len(found.found) == count
+        assert found.told == told
+    # Each was compared with the one before.
+    assert [(one.appeared, one.held, one.broke) for one in watched.past] == [
+        (0, 0, 0),
+        (1, 0, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+        (0, 0, 0),
+    ]
 
 
 @pytest.mark.parametrize(

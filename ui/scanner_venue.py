@@ -114,11 +114,8 @@ def _told(rescan: Rescan) -> None:
     look, found, changed = rescan.look, rescan.scan, rescan.changes
     say.note(
         f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
-        f"pairs tested in {found.seconds:.1f} s at {look.level * 100:.3f} % false discovery "
-        "(Benjamini\u2013Yekutieli). The day's looks add up to 5 %: on prices of even volatility "
-        "they cry wolf on at most so many quiet days; where calm and wild hours alternate, on far "
-        "more. "
-        f"{len(changed.appeared)} appeared, {len(changed.held)} held, {len(changed.broke)} broke."
+        f"pairs tested in {found.seconds:.1f} s. {rule(rescan)} {len(changed.appeared)} appeared, "
+        f"{len(changed.held)} held, {len(changed.broke)} broke."
     )
     rows = [
         {"since the look before": word, **_symbols(y, x)}
@@ -135,6 +132,23 @@ def _told(rescan: Rescan) -> None:
         if len(rows) > MOST_SHOWN:
             say.note(f"The first {MOST_SHOWN} of {len(rows):,} are shown.")
     _past()
+
+
+def rule(rescan: Rescan) -> str:
+    """Say what a look calls found, and how far that can be trusted."""
+    told, level = rescan.told, rescan.look.level
+    if told.threshold <= 0.0:
+        return (
+            f"{told.pooled:,} surrogates of this window without cointegration were scanned: too "
+            "few to say how small a p luck gives, so no pair is told; the next look adds to them."
+        )
+    return (
+        f"{told.surrogates:,} surrogates of this window without cointegration were scanned "
+        f"({told.pooled:,} with the looks before): a pair is told below p = {told.threshold:.1g}, "
+        f"which luck should reach at {level * 100:.3f} % of such looks, so that one quiet day in "
+        "twenty cries wolf at most. That is an extrapolation; SCANNER.md has the days counted on "
+        "simulated noise, and how many true pairs so strict a rule misses."
+    )
 
 
 def _symbols(y: str, x: str) -> dict[str, str]:

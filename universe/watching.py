@@ -21,12 +21,13 @@ from market import (
     now_us,
 )
 from recorder import FeedStatus, Recorder
-from scanning.result import By, Changes, Scan, changes
+from scanning.result import Changes, Scan, compared
 from scanning.scan import scan
 from scanning.settings import ScanSettings
 from storage import HotBuffer
 from trading.work import Watch
 from universe.board import MinuteBoard, Minutes
+from universe.calibration import MOST_S, SLOT_SHARE, Calibration, Told
 from universe.history import Candles, History
 from universe.schedule import Look, Schedule
 
@@ -40,8 +41,6 @@ CHECK_S = 0.5
 STOP_S = 2.0
 # A day of the shortest slots.
 MOST_PAST = 288
-# What a look calls a pair found by: pairs that share a leg depend on each other.
-RULE: By = "q_value_any"
 
 
 class Rescan(NamedTuple):
@@ -50,12 +49,16 @@ class Rescan(NamedTuple):
     Attributes
     ----------
     look : Look
-        Its place in the day, and the level at which it calls a pair found.
+        Its place in the day, and the chance of a false alarm it may spend.
     at_us : int
         End of its last minute.
     minutes : Minutes
         What was scanned.
     scan : Scan
+    told : Told
+        What is called a finding, by surrogates of this window.
+    found : tuple of (str, str)
+        Pairs told of, y first, the most striking first.
     changes : Changes
         Against the scan before; all that was found appeared where there was none.
     """
@@ -64,6 +67,8 @@ class Rescan(NamedTuple):
     at_us: int
     minutes: Minutes
     scan: Scan
+    told: Told
+    found: tuple[tuple[str, str], ...]
     changes: Changes
 
 
@@ -151,6 +156,7 @@ class Universe:
         self._text = ""
         self._scanning = False
         self._used: tuple[int, int] = (-1, -1)
+        self._calibration = Calibration()
         self._rescan: Rescan | None = None
         self.past: deque[Past] = deque(maxlen=MOST_PAST)
 
@@ -162,6 +168,7 @@ class Universe:
             self._status = Status("listing", venue)
             self._text = ""
             self._rescan = None
+            self._calibration = Calibration()
             self.past.clear()
             self._thread = threading.Thread(
                 target=self._run, args=(venue, self._stop), name="universe", daemon=True
@@ -289,28 +296,22 @@ class Universe:
     def _scan(self, board: MinuteBoard, look: Look, end_us: int, stop: threading.Event) -> None:
         minutes = board.read(end_us)
         settings = ScanSettings(level=look.level, bar_seconds=60.0)
+        most_s = min(MOST_S, SLOT_SHARE * 60.0 * self._settings.scan_minutes)
+        watch, calibration = Watch(is_cancelled=stop.is_set), self._calibration
         self._scanning = True
         try:
             # One thread: the other processors are the market's and the page's.
-            found = scan(
-                minutes.prices,
-                settings,
-                names=minutes.names,
-                watch=Watch(is_cancelled=stop.is_set),
-                workers=1,
-            )
+            scanned = scan(minutes.prices, settings, names=minutes.names, watch=watch, workers=1)
+            told = calibration.look(minutes, settings, end_us, watch, most_s)
         finally:
             self._scanning = False
+        found = tuple(scanned.pairs(told.found(scanned)))
         before = self._rescan
-        changed = (
-            changes(before.scan, found, RULE)
-            if before is not None
-            else Changes(tuple(found.pairs(found.found(RULE))), (), ())
-        )
+        changed = compared(before.found if before is not None else (), found)
         counts = (len(part) for part in changed)
-        self.past.append(Past(end_us, found.tested, *counts))
+        self.past.append(Past(end_us, scanned.tested, *counts))
         self._text = ""
-        self._rescan = Rescan(look, end_us, minutes, found, changed)
+        self._rescan = Rescan(look, end_us, minutes, scanned, told, found, changed)
 
 
 def _clock(time_us: int) -> str:
