@@ -42,6 +42,8 @@ class Columns:
         Log returns; plain changes of an instrument with a price of 0 or less; NaN over a gap.
     bar_seconds : float
         NaN where it is not known.
+    activity : ndarray of shape (instruments,)
+        See `activity_of`.
     left_out : tuple of LeftOut
     remarks : tuple of LeftOut
         Instruments that are tested though some of their prices count as missing.
@@ -51,6 +53,7 @@ class Columns:
     levels: Floats
     returns: Floats
     bar_seconds: float
+    activity: Floats
     left_out: tuple[LeftOut, ...]
     remarks: tuple[LeftOut, ...] = ()
 
@@ -110,6 +113,7 @@ def columns_of(
     # The table may be as large as everything that is made of it.
     del table
     returns = _returns(levels)
+    activity = np.array([activity_of(price) for price in levels])
     if settings.log_prices:
         np.log(levels, out=levels)
     return Columns(
@@ -117,6 +121,7 @@ def columns_of(
         levels,
         returns,
         settings.bar_seconds or _step(prices),
+        activity,
         tuple(left_out),
         tuple(remarks),
     )
@@ -216,6 +221,29 @@ def _unusable(price: Floats, settings: ScanSettings) -> str:
     if same > settings.most_unchanged:
         return f"stale: the price repeats in {same:.1%} of the bars"
     return ""
+
+
+def activity_of(price: Floats) -> float:
+    """Return the share of an instrument's bars in which its price moved.
+
+    Its bars are those after its first price, up to its last. A bar without a price is one in which
+    it did not move: a repeated price and a missing one say the same.
+
+    Parameters
+    ----------
+    price : ndarray of shape (bars,)
+        NaN where there is none.
+
+    Returns
+    -------
+    float
+        From 0 to 1; NaN with fewer than two prices. One less the share of zero returns (Lesmond,
+        Ogden and Trzcinka 1999, "A new estimate of transaction costs").
+    """
+    known = np.flatnonzero(~np.isnan(price))
+    if len(known) < 2:
+        return math.nan
+    return float(np.count_nonzero(np.diff(price[known])) / (known[-1] - known[0]))
 
 
 def _returns(prices: Floats) -> Floats:

@@ -19,6 +19,7 @@ from market import DataError, TandemError
 from scanning.columns import counted
 from scanning.families import Family, with_families
 from scanning.files import read_universe
+from scanning.plan import Bools
 from scanning.result import Scan
 from scanning.scan import scan
 from scanning.settings import DIRECTIONS, ScanSettings
@@ -31,7 +32,7 @@ from trading.work import UNWATCHED, Watch
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),
     *("beta", "r_squared", "half_life", "hurst", "correlation", "crossings_per_day"),
-    *("spread_volatility", "break_even_z", "family", "leads"),
+    *("spread_volatility", "break_even_z", "activity", "family", "leads"),
 )
 LEFT_OUT_SHOWN = 10
 LONGEST_NAME, LONGEST_FILE = 24, 60
@@ -53,6 +54,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--fewest-bars", type=int, default=100, help="bars both legs need")
     command.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
     command.add_argument("--half-spread", type=float, default=0.0, help="basis points")
+    command.add_argument(
+        "--least-activity",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="show only pairs whose legs' prices both moved in this share of their bars",
+    )
     survive = command.add_argument_group("does it survive?")
     survive.add_argument("--noise", type=int, default=0, metavar="RUNS", help="scans of surrogates")
     survive.add_argument("--windows", type=int, default=0, help="in how many of so many it holds")
@@ -93,6 +101,10 @@ def _answer(options: argparse.Namespace, out: TextIO) -> None:
     for name, least in (("top", 0), ("seed", 0), ("workers", 1)):
         if getattr(options, name) is not None:
             whole(getattr(options, name), name, least)
+    if not 0.0 <= options.least_activity <= 1.0:
+        raise DataError(
+            f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
+        )
     prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
@@ -123,7 +135,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> None:
                 **shared,
             )
     out.writelines(_printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
-    _print(found, families, by_noise, later, options.top, out)
+    _print(found, families, by_noise, later, options, out)
     if options.out:
         table = found.table()
         names = np.array([defused(name) for name in found.names], object)
@@ -179,7 +191,7 @@ def _print(
     families: tuple[Family, ...],
     by_noise: Noise | None,
     later: OutOfSample | None,
-    top: int,
+    options: argparse.Namespace,
     out: TextIO,
 ) -> None:
     level = found.settings.level
@@ -224,7 +236,13 @@ def _print(
     lines += [
         f"{name:.{LONGEST_NAME}}: {reason}" for name, reason in found.remarks[:LEFT_OUT_SHOWN]
     ]
-    table = _shown(found, top) if found.tested else "No pair could be tested."
+    is_active = found.figures["activity"] >= options.least_activity
+    if not is_active.all():
+        lines.append(
+            f"{np.count_nonzero(is_active):,} of {counted(found.tested, 'pair')} have an activity "
+            f"of {options.least_activity:g} or more and are listed; all were tested and count."
+        )
+    table = _shown(found, options.top, is_active) if found.tested else "No pair could be tested."
     out.write(_printable("\n".join(lines) + "\n\n" + table + "\n"))
 
 
@@ -237,8 +255,10 @@ def _span(counts: Any) -> str:
     return f"{counts.mean():,.1f} findings ({counts.min():,} to {counts.max():,})"
 
 
-def _shown(found: Scan, top: int) -> str:
-    table = found.table(top)
+def _shown(found: Scan, top: int, chosen: Bools) -> str:
+    if not chosen.any():
+        return "No pair is that active."
+    table = found.table(top, chosen)
     table = table[[name for name in SHOWN if name in table]]
     for leg in ("y", "x"):
         table[leg] = [str(name)[:LONGEST_NAME] for name in table[leg]]

@@ -158,4 +158,5 @@ FIGURE_TEXTS = {
     "spread_volatility": "standard deviation of the residual, basis points of the Y leg's value",
     "cost_bp": "a round trip's cost in basis points of the Y leg's value",
     "break_even_z": "move of the spread that pays for a round trip, in its deviations",
+    "activity": "share of bars in which the price moved, of the leg that moves less often",
 }  # fmt: skip

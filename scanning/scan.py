@@ -190,10 +190,12 @@ def _result(
     keys = found[1, tested], found[0, tested], found[2 + STATISTIC, tested], p_values[tested]
     order = tested[np.lexsort(keys)]
     figures = _figures(found[2:-1], p_values, order, columns, settings)
+    y, x = (found[leg, order].astype(np.int32) for leg in (0, 1))
+    figures["activity"] = np.minimum(columns.activity[y], columns.activity[x])
     return Scan(
         columns.names,
-        found[0, order].astype(np.int32),
-        found[1, order].astype(np.int32),
+        y,
+        x,
         figures,
         settings,
         columns.levels.shape[1],

@@ -205,6 +205,38 @@ def test_a_window_too_short_for_the_lags_is_refused() -> None:
         persistence(prices, found, 5)
 
 
+def moved_share(price: pd.Series) -> float:
+    """Count, bar by bar, how often a price moved between its first and its last."""
+    known = [k for k, value in enumerate(price) if value == value]
+    last, moved = price.iloc[known[0]], 0
+    for value in price.iloc[known[0] + 1 : known[-1] + 1]:
+        if value == value and value != last:
+            moved, last = moved + 1, value
+    return moved / (known[-1] - known[0])
+
+
+@pytest.mark.parametrize("log_prices", [True, False])
+def test_activity_is_that_of_the_leg_that_moves_less_often(log_prices: bool) -> None:
+    random = np.random.default_rng(4)
+    prices = market_like(5, 400, seed=4)
+    prices["LATE"] = prices["C0001"].where(np.arange(400) >= 150)
+    prices["ENDS"] = prices["C0002"].where(np.arange(400) < 380)
+    # Where nothing traded one table repeats the price and another has none: both say the same.
+    prices["HOLES"] = prices["C0003"].where(random.random(400) < 0.6)
+    prices["REPEATS"] = prices["HOLES"].ffill().bfill() * 2.0
+    prices["ROUNDED"] = prices["C0004"].round(1)
+    found = scan(prices, ScanSettings(log_prices=log_prices, fewest_bars=50))
+    table = by_pair(found)
+    for y, x in itertools.combinations(sorted(prices.columns), 2):
+        if (y, x) in table.index:
+            want = min(moved_share(prices[y]), moved_share(prices[x]))
+            assert table.loc[(y, x), "activity"] == want
+    assert table.loc[("C0000", "LATE"), "activity"] > 0.9
+    assert table.loc[("C0000", "HOLES"), "activity"] == pytest.approx(0.57, abs=0.06)
+    assert table.loc[("C0000", "REPEATS"), "activity"] == pytest.approx(0.57, abs=0.06)
+    assert table.loc[("LATE", "ROUNDED"), "activity"] < 0.99
+
+
 def test_a_seed_that_cannot_be_is_refused() -> None:
     with pytest.raises(DataError, match="seed is -1; it must be at least 0"):
         noise(market_like(3, 200, seed=1), seed=-1)

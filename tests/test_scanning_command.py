@@ -175,6 +175,33 @@ def test_every_option_reaches_the_scan(tmp_path: Path) -> None:
     assert "6 pairs tested" in run(path, *options)
 
 
+def test_only_pairs_of_active_legs_are_listed(tmp_path: Path) -> None:
+    path, out = tmp_path / "prices.csv", tmp_path / "pairs.csv"
+    prices = market_like(5, 400, seed=1)
+    prices["C0004"] = prices["C0004"].where(np.arange(400) % 4 == 0).ffill()
+    path.write_bytes(as_csv(prices))
+    assert "C0004" in run(path)
+    text = run(path, "--least-activity", 0.5, "--out", out)
+    assert "10 pairs tested" in text and "C0003" in text and "C0004" not in text
+    assert "6 of 10 pairs have an activity of 0.5 or more and are listed" in text
+    # The file has every pair, as q-values count every test.
+    written = pd.read_csv(out)
+    assert len(written) == 10
+    assert written["activity"].lt(0.5).tolist() == written["x"].eq("C0004").tolist()
+    assert "No pair is that active" in run(path, "--least-activity", 1)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, "nan"])
+def test_an_activity_that_is_no_share_is_a_sentence(
+    share: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(as_csv(market_like(2, 200)))
+    assert command.main([str(path), "--least-activity", str(share)], io.StringIO()) == 1
+    said = capsys.readouterr().err
+    assert f"scanner: least-activity is {share}; give a share of the bars from 0 to 1" in said
+
+
 def test_what_goes_wrong_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(tmp_path / "none.csv")]) == 1
     path = tmp_path / "one.csv"

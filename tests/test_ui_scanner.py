@@ -323,6 +323,23 @@ def test_a_file_is_scanned_and_kept(app: AppTest) -> None:
     assert shown == ["**\\<b\\>\\*D\\*\\<\\/b\\> priced in C**"]
 
 
+def test_a_link_holds_the_least_activity_and_the_slider_changes_it(app: AppTest) -> None:
+    # Three trade in every hour and one in every fourth.
+    thin = np.where(np.arange(300) % 4 == 0, walk(6), np.nan)
+    prices = wide(
+        {"A": walk(1), "B": walk(2), "C": walk(3), "THIN": pd.Series(thin).ffill().to_numpy()}
+    )
+    app.query_params["min_active"] = "0.9"
+    sound(dropped(app, prices))
+    table = app.dataframe[0].value
+    assert len(table) == 3 and "THIN" not in set(table["Y"]) | set(table["X"])
+    app.slider(key="min_active").set_value(0.2).run()
+    table = sound(app).dataframe[0].value.set_index("X")
+    assert len(table) == 6 and table.loc["THIN", "activity"].round(2).eq(0.25).all()
+    app.slider(key="min_active").set_value(1.0).run()
+    assert set(sound(app).dataframe[0].value["activity"]) == {1.0}
+
+
 def test_a_table_of_one_asset_twice_says_so_instead_of_tabs(app: AppTest) -> None:
     x = walk(1)
     sound(dropped(app, wide({"A": x, "B": 2.0 * x})))
@@ -408,12 +425,14 @@ def test_filters_keep_what_they_say(study: Study) -> None:
     for given, name, low in (
         (Filter(least_r=0.5), "r_squared", True),
         (Filter(least_corr=0.2), "correlation", True),
+        (Filter(least_active=0.99), "activity", True),
         (Filter(most_even=0.4), "break_even_z", False),
         (Filter(most_life=30.0), "half_life", False),
         (Filter(least_life=20.0), "half_life", True),
         (Filter(most_q=0.3), "q_value", False),
     ):
         bound = {"r_squared": 0.5, "correlation": 0.2, "break_even_z": 0.4, "q_value": 0.3}
+        bound["activity"] = 0.99
         limit = bound.get(name, 20.0 if low else 30.0)
         values = found.figures[name]
         expected = values >= limit if low else values <= limit

@@ -32,12 +32,13 @@ ORDER = Choice(
         "r_squared": "R\u00b2",
         "correlation": "correlation",
         "crossings": "crossings",
+        "activity": "activity",
         "held": "windows held",
     },
     "p_value",
     "order",
 )
-_DESCENDING = ("r_squared", "correlation", "crossings", "held")
+_DESCENDING = ("r_squared", "correlation", "crossings", "activity", "held")
 SHOWS = Choice("scan_show", {"all": "All pairs", "found": "Findings"}, "all", "pairs shown")
 
 # Title, format, and what the tooltip says where FIGURE_TEXTS does not.
@@ -56,6 +57,13 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "beta": ("beta", "%.4g", ""),
     "spread_volatility": ("spread, bp", "%.1f", ""),
     "cost_bp": ("cost, bp", "%.1f", ""),
+    "activity": (
+        "activity",
+        "%.2f",
+        "liquidity as far as prices tell it: share of bars in which the price moved, of the leg "
+        "that moves less often; a bar without a price counts as one without a move. Volume is not "
+        "in a table of prices",
+    ),
     "hurst": ("Hurst", "%.2f", ""),
     "statistic": ("t", "%.2f", ""),
     "lags": ("lags", "%d", ""),
@@ -73,8 +81,8 @@ class Filter:
     text : str
         What a leg's name must hold, words in any order.
     only_found, only_leads : bool
-    most_q, least_life, most_life, most_even, least_r, least_corr, least_held : float
-        Bounds of q, half-life, break-even z, R2, correlation and windows held.
+    most_q, least_life, most_life, most_even, least_active, least_r, least_corr, least_held : float
+        Bounds of q, half-life, break-even z, activity, R2, correlation and windows held.
     """
 
     text: str = ""
@@ -84,6 +92,7 @@ class Filter:
     least_life: float = 0.0
     most_life: float = np.inf
     most_even: float = np.inf
+    least_active: float = 0.0
     least_r: float = 0.0
     least_corr: float = -1.0
     least_held: float = 0.0
@@ -95,6 +104,7 @@ class Filter:
         keeps &= ~(figures["half_life"] < self.least_life)
         keeps &= ~(figures["half_life"] > self.most_life)
         keeps &= ~(figures["break_even_z"] > self.most_even)
+        keeps &= ~(figures["activity"] < self.least_active)
         keeps &= ~(figures["r_squared"] < self.least_r)
         keeps &= ~(figures["correlation"] < self.least_corr)
         if "held" in figures:
@@ -160,12 +170,15 @@ def _ask(study: Study) -> tuple[Filter, str]:
         which = SHOWS.keep(st.segmented_control("Show", **SHOWS.widget(), required=True))
     with order:
         ranked_by = ORDER.keep(st.selectbox("Rank by", **ORDER.widget()))
-    with st.expander("Filter by half-life, cost, fit and persistence", icon=":material/tune:"):
-        first, second = st.columns(4), st.columns(4)
+    with st.expander(
+        "Filter by half-life, cost, liquidity, fit and persistence", icon=":material/tune:"
+    ):
+        first, second = st.columns(5), st.columns(5)
         most_q = _bound(first[0], "Most q", "max_q", 0.0, 1.0, 1.0, 0.01)
         least = _bound(first[1], "Half-life from, bars", "min_life", 0.0, 1e6, 0.0, 1.0)
         most = _bound(first[2], "Half-life to, bars", "max_life", 0.0, 1e6, None, 1.0)
         even = _bound(first[3], "Most break-even z", "max_even", 0.0, 1e6, None, 0.1)
+        active = _activity(first[4])
         least_r = _bound(second[0], "Least R\u00b2", "min_r", 0.0, 1.0, 0.0, 0.05)
         corr = _bound(second[1], "Least correlation", "min_corr", -1.0, 1.0, -1.0, 0.05)
         held = _bound(second[2], "Least windows held", "min_held", 0.0, 100.0, 0.0, 1.0)
@@ -186,11 +199,28 @@ def _ask(study: Study) -> tuple[Filter, str]:
         least_life=least or 0.0,
         most_life=np.inf if most is None else most,
         most_even=np.inf if even is None else even,
+        least_active=active,
         least_r=least_r or 0.0,
         least_corr=-1.0 if corr is None else corr,
         least_held=held or 0.0,
     )
     return chosen, ranked_by
+
+
+def _activity(place: Any) -> float:
+    check_number("min_active", "least activity", 0.0, 1.0)
+    given: float = place.slider(
+        "Least activity",
+        0.0,
+        1.0,
+        0.0,
+        0.01,
+        key="min_active",
+        bind=URL,
+        help="Liquidity: leaves out pairs of which a leg's price moved in a smaller share of its "
+        "bars. Volume is not in a table of prices.",
+    )
+    return given
 
 
 def _bound(

@@ -123,6 +123,7 @@ EXPORTED = {
     "spread_volatility": "spread_volatility_bp_of_y",
     "cost_bp": "round_trip_cost_bp_of_y",
     "break_even_z": "break_even_deviations",
+    "activity": "activity_share_of_bars",
     "held": "held_windows",
     "windows": "tested_windows",
     "family": "family_number",
