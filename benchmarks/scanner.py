@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 from statsmodels.tsa.stattools import adfuller, coint
 from threadpoolctl import threadpool_limits
 
+from benchmarks.days import Plan, day
 from benchmarks.machine import describe
 from benchmarks.universes import KINDS, market_like, universe
 from scanner import (
@@ -36,6 +38,8 @@ from scanner import (
     scan,
     with_families,
 )
+from scanning.least import least_p_values
+from universe.calibration import FIRST_SURROGATES, SURROGATES
 
 PAGE = Path(__file__).parents[1] / "SCANNER.md"
 PACKAGES = ("numpy", "numba", "scipy", "pandas", "statsmodels")
@@ -51,6 +55,8 @@ ROUNDS = 3
 # Universes per kind of noise, instruments, bars, pairs that hold, half-life, noise runs of each.
 UNIVERSES, INSTRUMENTS, BARS, RELATED, HALF_LIFE, RUNS = 40, 30, 1_000, 5, 8.0, 20
 LEVEL = 0.05
+# Days of looks by kind of noise: more where volatility is clustered. Looks with pairs that hold.
+DAYS, CLUSTERED_DAYS, POWER_LOOKS, TOLD_LOOKS = 25, 40, 20, 8
 
 
 def mark(name: str) -> tuple[str, str]:
@@ -230,6 +236,75 @@ def beside() -> str:
     return "\n".join(rows)
 
 
+# Days of looks ---------------------------------------------------------------------------
+
+
+def days() -> str:
+    """Count the days on which a look finds something where nothing is, and what it misses."""
+    rows, plan = [], Plan()
+    for kind in KINDS:
+        count = CLUSTERED_DAYS if "GARCH" in kind else DAYS
+        quiet = [day(kind, 1_000 + seed, plan) for seed in range(count)]
+        told, nominal = (
+            sum(bool(getattr(one, name)[:, 0].any()) for one in quiet)
+            for name in ("told", "nominal")
+        )
+        looks = np.mean([one.told[:, 0] > 0 for one in quiet])
+        far = np.median([one.thresholds for one in quiet])
+        held = [day(kind, seed, plan, RELATED, looks=1) for seed in range(POWER_LOOKS)]
+        true, by_word = (
+            np.mean([getattr(one, name)[0, 1] for one in held]) / RELATED
+            for name in ("told", "nominal")
+        )
+        rows.append(
+            f"| {kind} | {told} of {count} | {nominal} of {count} | {looks:.2%} | {far:.0e} | "
+            f"{true:.0%} | {by_word:.0%} |"
+        )
+    return "\n".join(rows)
+
+
+def told() -> str:
+    """Count the true pairs that a first look at a day of minutes tells of, by half-life."""
+    rows, plan = [], Plan(window=1_440)
+    for kind in KINDS:
+        cells = []
+        for half_life in (2.0, 4.0, 8.0):
+            held = [day(kind, seed, plan, RELATED, 1, half_life) for seed in range(TOLD_LOOKS)]
+            true, by_word = (
+                np.mean([getattr(one, name)[0, 1] for one in held]) / RELATED
+                for name in ("told", "nominal")
+            )
+            cells.append(f"{true:.0%} / {by_word:.0%}")
+        rows.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+# What a look costs ------------------------------------------------------------------------
+
+
+def look_costs() -> str:
+    """Time the surrogates of a look at 400 instruments of 1,440 minutes on one thread."""
+    rows = []
+    for label, share in (("none missing", 0.0), ("2 % of the prices missing", 0.02)):
+        prices = market_like(400, 1_440, seed=1, related=8).to_numpy(copy=True)
+        prices[np.random.default_rng(0).random(prices.shape) < share] = np.nan
+        spent = []
+        for work in (
+            partial(scan, prices, workers=1),
+            partial(least_p_values, prices, runs=1, workers=1),
+            partial(least_p_values, prices, runs=4, workers=1),
+        ):
+            start = time.perf_counter()
+            work()
+            spent.append(time.perf_counter() - start)
+        each = (spent[2] - spent[1]) / 3.0
+        first, later = (spent[1] + (runs - 1) * each for runs in (FIRST_SURROGATES, SURROGATES))
+        rows.append(
+            f"| {label} | {spent[0]:.2f} s | {each:.2f} s | {first:.0f} s | {later:.0f} s |"
+        )
+    return "\n".join(rows)
+
+
 # Dask ------------------------------------------------------------------------------------
 
 
@@ -274,6 +349,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "truth": truth,
     "noise": beside,
+    "day": days,
+    "told": told,
+    "look": look_costs,
     "dask": cluster,
 }
 

@@ -36,7 +36,7 @@ class Tail:
     is normal, with a thinner tail, so that the law errs to the strict side there; so it does where
     the p-value's tail is a power of the right one. Under clustered volatility the statistic is a
     mixture over variances, and about exponential. The score is taken rather than -log p because
-    that one's tail is too heavy then: its Gumbel law let four times its level through on GARCH.
+    that one's tail is too heavy then, so that its Gumbel law lets more than its level through.
     The least scale is that of right p-values: a tail thinner than theirs is not believed.
 
     Notes

@@ -18,8 +18,7 @@ class Look(NamedTuple):
     number, of : int
         Which of the day's looks it is, from 1.
     level : float
-        False-discovery rate (Benjamini and Yekutieli) at which it calls a pair found. The levels
-        of a day add up to `alpha`.
+        Chance that it tells of any pair where none holds. The levels of a day add up to `alpha`.
     """
 
     day: int
@@ -41,9 +40,8 @@ class Schedule:
     every_minutes : int
         Length of a slot; a divisor of a day is best, the last slot is else shorter.
     alpha : float
-        Chance, at most, that a day without any relation shows one at all, as far as the p-values
-        can be taken at their word: Benjamini and Yekutieli's rule then finds anything with at most
-        its level, and the levels add up. Where calm and wild hours alternate they cannot.
+        Chance, at most, that a day without any relation shows one at all, as far as each look
+        keeps to its level (see `Calibration`): the levels add up.
     """
 
     def __init__(self, every_minutes: int, alpha: float = 0.05) -> None:
