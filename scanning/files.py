@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 import tables
+from heap import give_back_large_arrays
 from market import DataError
 from scanning.columns import MOST_INSTRUMENTS, counted
-from heap import give_back_large_arrays
 from tables.cells import times
 from tables.containers import contents
 from trading.work import UNWATCHED, Watch

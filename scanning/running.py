@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from heap import give_back_large_arrays
 from market import DataError
 from scanning.columns import Columns
-from heap import give_back_large_arrays
 from scanning.plan import Plan, cut
 from scanning.tiles import (
     FIGURES,
