@@ -170,6 +170,7 @@ def out_of_sample(
     settings = settings or ScanSettings()
     if not 0.0 < split < 1.0:
         raise DataError(f"split is {split!r:.20}; give a share of the bars between 0 and 1.")
+    most, seed = whole(most, "most", 1), whole(seed, "seed", 0)
     bars = len(prices)
     cut = int(split * bars)
     if bars - cut < FEWEST_LATER:

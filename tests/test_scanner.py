@@ -12,7 +12,7 @@ from statsmodels.tsa.stattools import adfuller, coint
 import analytics
 from benchmarks.universes import market_like
 from market import Cancelled, DataError
-from scanner import Scan, ScanSettings, noise, persistence, scan
+from scanner import Scan, ScanSettings, noise, out_of_sample, persistence, scan
 from scanning.moments import cross_products, own_products, spectra, transform_length
 from trading.rules import Costs
 from trading.work import Watch
@@ -240,6 +240,8 @@ def test_activity_is_that_of_the_leg_that_moves_less_often(log_prices: bool) -> 
 def test_a_seed_that_cannot_be_is_refused() -> None:
     with pytest.raises(DataError, match="seed is -1; it must be at least 0"):
         noise(market_like(3, 200, seed=1), seed=-1)
+    with pytest.raises(DataError, match="seed is -1; it must be at least 0"):
+        out_of_sample(market_like(3, 200, seed=1), seed=-1)
 
 
 def test_missing_prices_are_never_filled() -> None:
