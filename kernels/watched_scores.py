@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import zscore
-from kernels.compiled import held, held_over
+from kernels.compiled import held_over
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ def watch_prices(
             out[t, first + 3] = deviation[t]
 
 
-@held
+@held_over(zscore)
 def _follow(now_s: float, last: Floats) -> bool:
     """Learn from a price's time how far apart prices are; tell whether it is after a hole."""
     is_hole = False

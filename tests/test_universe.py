@@ -189,7 +189,8 @@ def test_a_venue_is_listened_to_given_a_past_and_scanned(
         assert set(asked) == {f"binance-usdm:S{k:03d}USDT" for k in range(count)}
         read = found.minutes
         assert read.times_us[-1] == found.at_us - MINUTE_US
-        assert len(read.times_us) == bars
+        # A minute may have ended between asking for the past and the look.
+        assert bars - 1 <= len(read.times_us) <= bars
         alone = scan(
             read.prices,
             ScanSettings(level=found.look.level, bar_seconds=60.0),
