@@ -250,22 +250,17 @@ class Lookout:
                 trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
                 if not trades:
                     break
-                self._tell(watched.observe(trades, times.__getitem__), times)
-        self._tell(watched.close(lambda name: times.get(name, 0), only_fresh=True), times)
+                self.alerts.observe(watched.observe(trades, times.__getitem__))
+        self.alerts.observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
         self._look_at_states(watched)
 
-    def _tell(self, readings: list[Reading], times: dict[str, int], age_s: float = FRESH_S) -> None:
-        """Judge what is about now: nobody is told of a past that was just filled in.
+    def _tell(self, readings: list[Reading], instrument: str, age_s: float = FRESH_S) -> None:
+        """Judge readings by an instrument's clock, if they are about now.
 
-        Now is what it is at the exchange: this machine's clock may be wrong. A pair has the clock
-        of its first leg.
+        Now is what it is at the exchange: this machine's clock may be wrong.
         """
-        by_clock: dict[str, list[Reading]] = {}
-        for reading in readings:
-            by_clock.setdefault(reading.scope.partition("~")[0], []).append(reading)
-        for name, group in by_clock.items():
-            now = self._surveillance.clock_us(name, times[name])
-            self.alerts.observe(fresh(group, now, age_s))
+        now = self._surveillance.clock_us(instrument, self._clock(instrument))
+        self.alerts.observe(fresh(readings, now, age_s))
 
     def _clock(self, instrument: str) -> int:
         return self._desks.clock(instrument.partition(":")[0])
@@ -358,9 +353,8 @@ class Lookout:
             pairs = self._desks.pairs()
             self._watch_pairs(watched, pairs)
             for scope, pair in self._scoped(pairs):
-                times = {pair.settings.y: self._clock(pair.settings.y)}
                 age_s = FRESH_S + 2.0 * pair.settings.bar_us / SECOND_US
-                self._tell(self._pair_now(scope, pair), times, age_s)
+                self._tell(self._pair_now(scope, pair), pair.settings.y, age_s)
         if self._is_due("forecast", FORECAST_S) and self._wants_forecasts():
             self._forecasting = self._aside.submit(self._forecast_all, watched)
 
@@ -466,4 +460,4 @@ class Lookout:
             except DataError as error:
                 log.info("No forecast of %s: %s", name, error)
                 continue
-            self._tell([reading], {name: self._clock(name)})
+            self._tell([reading], name)
