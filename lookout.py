@@ -138,6 +138,8 @@ class Lookout:
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="watch-aside")
         # Beside it: an instrument that has just come does not wait for others' models.
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="watch-past")
+        # What could not be read -> a sentence, while that is so.
+        self._unread: dict[str, str] = {}
         self._surveillance = self._begin(self._kept_settings())
         self._lock = threading.Lock()
         # Instrument -> trades read of it; and those whose past is on its way.
@@ -148,7 +150,6 @@ class Lookout:
         self._oldest_gap_us = 0
         self._due = dict.fromkeys(("states", "pairs", "gaps", "forecast"), 0.0)
         self._forecasting: Future[None] | None = None
-        self._text = ""
         self._stop = threading.Event()
         self._life = Lifeline(_DIED)
         self._thread = threading.Thread(
@@ -187,7 +188,8 @@ class Lookout:
     @property
     def problems(self) -> tuple[str, ...]:
         """What keeps the watch, or its alerts, from being whole; a sentence each."""
-        found = (self._life.problem, self.learning.problem, self._text, self.alerts.problem)
+        unread = tuple(self._unread.values())
+        found = (self._life.problem, self.learning.problem, *unread, self.alerts.problem)
         return tuple(text for text in found if text)
 
     def wall(self) -> list[WallRow]:
@@ -219,6 +221,7 @@ class Lookout:
             self._surveillance = watched
             self._cursors.clear()
             self._pasts.clear()
+            self._unread = {}
         kept = json.dumps(asdict(settings)).encode()
         self._record.save_state(_SETTINGS, kept)
 
@@ -291,6 +294,7 @@ class Lookout:
         """Forget an instrument nobody records any more."""
         self._surveillance.remove(name)
         del self._cursors[name]
+        self._unread.pop(name, None)
 
     def _past(self, name: str, until_us: int) -> npt.NDArray[np.void]:
         """Return an instrument's last recorded bars before its first trade."""
@@ -298,8 +302,9 @@ class Lookout:
         try:
             return self._record.bars(name, start_us, until_us)
         except StoreError as error:
-            self._text = f"The past of {name} cannot be read: {error} It is watched from now on."
-            log.error("%s", self._text)
+            said = f"The past of {name} cannot be read: {error} It is watched from now on."
+            self._unread[name] = said
+            log.error("%s", said)
             return np.empty(0, BAR)
 
     # Models -----------------------------------------------------------------------------
@@ -312,7 +317,9 @@ class Lookout:
             kept = self._record.load_state(_SETTINGS)
             return settings_from(json.loads(kept)) if kept else WatchSettings()
         except (DataError, StoreError, ValueError) as error:
-            log.error("The kept settings of the watch are not used: %s", error)
+            said = f"The kept settings of the watch are not used: {error} Set them anew."
+            self._unread[_SETTINGS] = said
+            log.error("%s", said)
             return WatchSettings()
 
     def _use_kept_model(self, watched: Surveillance, name: str) -> None:

@@ -374,7 +374,11 @@ def test_kept_settings_that_are_damaged_are_not_used(
 ) -> None:
     record = nothing()
     monkeypatch.setattr(record, "load_state", lambda key: kept if "settings" in key else None)
-    assert made(record, HotBuffer(10)).settings == WatchSettings()
+    watch = made(record, HotBuffer(10))
+    assert watch.settings == WatchSettings()
+    assert "The kept settings of the watch are not used" in watch.problems[0]
+    watch.use(WatchSettings(anomaly_z=4.0))
+    assert not watch.problems
     assert "The kept settings of the watch are not used" in caplog.text
 
 

@@ -22,6 +22,11 @@ from ui.surveillance_detail import detail
 from ui.surveillance_wall import Look
 
 REFRESH_S = 1.0
+# The strip above says what is wrong with a feed.
+NOTHING_YET = (
+    "Nothing is watched yet: an instrument appears with its first trade, once its recorded past "
+    "has been read."
+)
 TAB = Choice(
     "watch",
     {
@@ -89,8 +94,7 @@ def _instruments(running: Engine, is_flagged_first: bool) -> None:
         drawn = surveillance_wall.wall(look, chosen, is_flagged_first)
         _say_state(running, look, drawn["rows"])
         if not look.rows:
-            said = surveillance_wall.nothing_yet(running.ingest.statuses())
-            say.note(shown(said))
+            say.note(NOTHING_YET)
             return
         picked = wall(drawn, key="wall")
         if picked and picked != chosen:

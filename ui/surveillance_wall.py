@@ -329,13 +329,3 @@ def status(
 def _item(name: str, value: str, tone: str = "", hint: str = "") -> dict[str, Any]:
     parts = [[name, "", False]] if name else []
     return {"parts": [*parts, [value, tone, True]], "hint": hint or None}
-
-
-def nothing_yet(feeds: Iterable[FeedStatus], choosing: str = "") -> str:
-    """Say why the wall is empty."""
-    states = [one.text for one in feeds if one.state != "live" and one.text]
-    because = " ".join([choosing, *states]).strip()
-    return (
-        "Nothing is watched yet: an instrument appears with its first trade, once its recorded "
-        f"past has been read. {because}"
-    ).strip()
