@@ -436,7 +436,12 @@ class Engine:
 
     def problems(self) -> tuple[str, ...]:
         """Return a sentence for each background thread that an unexpected error ended."""
-        found = (*self.upkeep.problems(), self.exporter.problem, *self.lookout.problems)
+        found = (
+            *self.upkeep.problems(),
+            self.exporter.problem,
+            self.standing.problem,
+            *self.lookout.problems,
+        )
         return tuple(text for text in found if text)
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:

@@ -30,24 +30,33 @@ class Record(Protocol):
 
 
 class Standing:
-    """The pairs of a desk that stand, kept in the record. Any thread may ask."""
+    """The pairs of a desk that stand, kept in the record. Any thread may ask.
+
+    Attributes
+    ----------
+    problem : str
+        Why some that were kept do not stand, as a sentence; empty where all do.
+    """
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._pairs: dict[str, PairSettings] = {}
+        self.problem = ""
         try:
             kept = record.documents(_KIND, MOST)
         except StoreError as error:
-            log.error("Pairs watched without a screen cannot be read: %s", error)
+            self.problem = f"Pairs watched without a screen cannot be read: {error}"
             kept = {}
         for body in kept.values():
             try:
                 pair = decode(body)
             except DataError as error:
-                log.error("%s", error)
+                self.problem = str(error)
             else:
                 self._pairs[pair.key] = pair
+        if self.problem:
+            log.error("%s", self.problem)
 
     def pairs(self) -> tuple[PairSettings, ...]:
         """Return them, in the order they were added."""

@@ -65,6 +65,7 @@ def test_what_stands_holds_over_a_restart(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path / "t.sqlite")) as store:
         again = Standing(store)
         assert set(again.pairs()) == {PAIR, ODD}
+        assert "not understood" in again.problem
         again.remove(PAIR)
         assert again.pairs() == (ODD,)
 
