@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from market import SettingError
+from tandem.core.errors import SettingError
 from ui import live, say, state, toasts
 
 HERE = Path(__file__).parent

@@ -22,17 +22,9 @@ import orjson
 from feeds.base import plain_text, read_symbol
 from feeds.coingecko import IDS
 from feeds.rest import Listing
-from market import (
-    DAY_US,
-    MINUTE_US,
-    SECOND_US,
-    MessageError,
-    StoreError,
-    UnknownSymbol,
-    instrument,
-    now_us,
-    split_instrument,
-)
+from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import MessageError, StoreError, UnknownSymbol
+from tandem.core.instruments import instrument, split_instrument
 
 log = logging.getLogger("tandem.catalogue")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from market import SettingError
+from tandem.core.errors import SettingError
 
 PREFIX = "TANDEM_"
 VENUES = (

@@ -23,12 +23,14 @@ import numpy.typing as npt
 import backtest
 from backtest import ClosedTrade, Position
 from backtest_kernel import CLOSED
-from bars import BarBuilder, align, with_candles
 from funding import FundingSchedule
-from market import BAR, HOUR_US, MINUTE_US, SECOND_US, DataError, Funding
 from pair import PairSettings, PairStream, Progress, Provisional
-from rows import Rows
 from storage import HotBuffer, SignalRow
+from tandem.core.bars import BarBuilder, align, with_candles
+from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, Funding
+from tandem.core.ring import Rows
 
 log = logging.getLogger("tandem.desk")
 

@@ -28,31 +28,29 @@ from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
 from exporting import Exporter
-from heap import share_heaps
 from holdings import Holdings, Inventory
 from importing import Importer
 from ingest import FeedStatus, Ingest, Patience, create_feed, patience
 from lookout import Desks, Lookout, PairNow
-from market import (
-    BAR,
-    DAY_US,
-    SECOND_US,
-    DataError,
-    FeedError,
-    SettingError,
-    StoreError,
-    StoreInUse,
-    Trade,
-    UnknownSymbol,
-    split_instrument,
-)
 from pair import PairSettings, Provisional
 from relation import Relation, assess
 from sessions import Sessions
 from snapshot import LegNow, Snapshot, WatchRow, holding_hours, kept
 from standing import Standing
 from storage import ForeignRecord, HotBuffer, NullStore, Store
-from trading.jobs import Jobs
+from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.errors import (
+    DataError,
+    FeedError,
+    SettingError,
+    StoreError,
+    StoreInUse,
+    UnknownSymbol,
+)
+from tandem.core.events import BAR, Trade
+from tandem.core.instruments import split_instrument
+from tandem.core.jobs import Jobs
+from tandem.core.memory import share_heaps
 from universe import Universe
 from upkeep import Upkeep
 

@@ -23,19 +23,12 @@ from typing import IO, Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-import bars
-from lifeline import Lifeline
-from market import (
-    BAR,
-    DAY_US,
-    SECOND_US,
-    Cancelled,
-    DataError,
-    StoreError,
-    Trade,
-    split_instrument,
-    steady_s,
-)
+from tandem.core.bars import resample
+from tandem.core.clock import DAY_US, SECOND_US, steady_s
+from tandem.core.errors import Cancelled, DataError, StoreError
+from tandem.core.events import BAR, Trade
+from tandem.core.instruments import split_instrument
+from tandem.core.threads import Lifeline
 
 log = logging.getLogger("tandem.exporting")
 
@@ -459,10 +452,10 @@ def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArr
             whole = len(seconds)
         waiting = seconds[whole:]
         if whole:
-            combined = bars.resample(seconds[:whole], length)
+            combined = resample(seconds[:whole], length)
             yield int(combined["time_us"][-1]) + length, combined
     if len(waiting):
-        yield stop_us, bars.resample(waiting, length)
+        yield stop_us, resample(waiting, length)
 
 
 def _candle_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from market import HOUR_US, Funding
+from tandem.core.clock import HOUR_US
+from tandem.core.events import Funding
 
 LONGEST_HOURS = 8
 

@@ -41,18 +41,12 @@ from feeds import (
     Simulated,
     WebsocketFeed,
 )
-from market import (
-    HOUR_US,
-    DataError,
-    SettingError,
-    TandemError,
-    Trade,
-    UnknownSymbol,
-    now_us,
-    split_instrument,
-)
 from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
 from storage import HotBuffer, Store
+from tandem.core.clock import HOUR_US, now_us
+from tandem.core.errors import DataError, SettingError, TandemError, UnknownSymbol
+from tandem.core.events import Trade
+from tandem.core.instruments import split_instrument
 
 __all__ = [
     "Choice",

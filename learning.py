@@ -14,18 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from config import Settings
-from lifeline import Lifeline
-from market import (
-    HOUR_US,
-    SECOND_US,
-    Cancelled,
-    DataError,
-    FeedError,
-    Funding,
-    MessageError,
-    StoreError,
-    now_us,
-)
 from surveillance import (
     Forest,
     InstrumentWatch,
@@ -35,6 +23,10 @@ from surveillance import (
     download_seconds,
     shortest_candle,
 )
+from tandem.core.clock import HOUR_US, SECOND_US, now_us
+from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
+from tandem.core.events import Funding
+from tandem.core.threads import Lifeline
 
 log = logging.getLogger("tandem.learning")
 

@@ -23,13 +23,10 @@ import numpy.typing as npt
 
 from alerting.service import Record as AlertRecord
 from alerts import Alerts, Reading, feed_reading, open_alerts, pair_readings, record_readings
-from bars import NEVER_US
 from config import Settings
 from desk import PairView
 from learning import Learning
 from learning import Record as LearningRecord
-from lifeline import Lifeline
-from market import BAR, DAY_US, SECOND_US, DataError, Gap, StoreError, now_us
 from pair import PairSettings
 from recorder import FeedStatus
 from relation import Relation
@@ -45,6 +42,11 @@ from surveillance import (
     load,
     settings_from,
 )
+from tandem.core.bars import NEVER_US
+from tandem.core.clock import DAY_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import BAR, Gap
+from tandem.core.threads import Lifeline
 
 log = logging.getLogger("tandem.lookout")
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 import analytics
 from backtest import BarsIn, Costs, Rules, Trader
-from bars import AlignedBars
-from market import SECOND_US, DataError
-from rows import Rows
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.ring import Rows
 from trading.signals import MODELS, Hedging, Model, ZKind, hedging, zscoring
 
 Floats = npt.NDArray[np.float64]

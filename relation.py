@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 import analytics
-from market import SECOND_US
 from pair import PairSettings, levels
+from tandem.core.clock import SECOND_US
 
 FEWEST = 50
 MOST = 2_000

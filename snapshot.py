@@ -11,10 +11,11 @@ from backfill import Progress
 from cost import TradeCost
 from desk import PairView
 from ingest import Choice, FeedStatus
-from market import HOUR_US, Funding, Quote, Trade
 from pair import PairSettings, Provisional
 from relation import Relation
 from storage import StoreHealth
+from tandem.core.clock import HOUR_US
+from tandem.core.events import Funding, Quote, Trade
 
 LAST_TRADES = 20
 

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from backtest import Costs, Rules
-from market import DataError, StoreError, split_instrument
 from pair import PairSettings
 from storage import Document
+from tandem.core.errors import DataError, StoreError
+from tandem.core.instruments import split_instrument
 
 log = logging.getLogger("tandem.standing")
 

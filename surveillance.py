@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import config
-from market import TandemError
 from surveilling.configuration import Headless, read
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason, load, train
@@ -42,6 +41,7 @@ from surveilling.watch import (
     trade_readings,
     yearly,
 )
+from tandem.core.errors import TandemError
 
 __all__ = [
     "BAR_SCORE",

@@ -23,8 +23,10 @@ from config import Settings
 from feeds import CoinGecko
 from feeds.rest import Listing, RestVenue
 from ingest import create_feed
-from lifeline import Lifeline
-from market import MINUTE_US, FeedError, MessageError, now_us, split_instrument
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.errors import FeedError, MessageError
+from tandem.core.instruments import split_instrument
+from tandem.core.threads import Lifeline
 
 log = logging.getLogger("tandem.upkeep")
 

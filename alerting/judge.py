@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from alerting.rule import Alert, Reading, Rule
-from market import SECOND_US
+from tandem.core.clock import SECOND_US
 
 # Scopes are named by venues and users: without a bound a stream of new names would fill memory.
 MOST_STATES = 20_000

@@ -12,8 +12,8 @@ from typing import Literal
 
 from alerting.rule import Alert
 from alerting.wire import Channel, NotSent, Pace, Secret, redacted
-from lifeline import Lifeline
-from market import DAY_US, now_us, steady_s
+from tandem.core.clock import DAY_US, now_us, steady_s
+from tandem.core.threads import Lifeline
 
 MOST_WAITING = 5_000
 LATEST_US = DAY_US

@@ -16,7 +16,7 @@ from alerting.address import Reach
 from alerting.posts import lines
 from alerting.rule import Alert
 from alerting.wire import NotSent, Pace, Secret
-from market import SettingError
+from tandem.core.errors import SettingError
 
 _CHARACTERS = 20_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

@@ -15,7 +15,8 @@ from alerting.local import clock
 from alerting.rule import Alert, encode
 from alerting.wire import NotSent, Pace, Secret
 from backfill import Answer, Client
-from market import FeedError, SettingError, now_us
+from tandem.core.clock import now_us
+from tandem.core.errors import FeedError, SettingError
 
 # Answers of a service that will be the same however often it is asked.
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 413, 422})

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import orjson
 
-from market import DataError
+from tandem.core.errors import DataError
 
 Comparison = Literal["above", "below", "beyond"]
 Severity = Literal["info", "warning", "critical"]

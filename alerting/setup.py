@@ -11,7 +11,7 @@ from alerting.posts import Discord, Slack, Telegram, Webhook
 from alerting.wire import Channel, Secret
 from backfill import Client
 from config import Settings
-from market import SettingError
+from tandem.core.errors import SettingError
 
 
 def reach_of(settings: Settings) -> Reach:

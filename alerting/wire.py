@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alerting.rule import Alert
-from market import TandemError
+from tandem.core.errors import TandemError
 
 MOST_WAIT_S = 3_600.0
 _TELEGRAM_TOKEN = re.compile(r"\d{3,}:[A-Za-z0-9_-]{8,}")

@@ -12,7 +12,7 @@ import kernels
 from analytics.inputs import Floats, like, two_legs, usable, whole
 from analytics.mackinnon import LEVELS, Trend
 from analytics.relation import engle_granger
-from market import DataError
+from tandem.core.errors import DataError
 
 FEWEST = 50
 # How far the residual's root lies below 1, times the bars; and the 1, 5 and 10 % critical values of

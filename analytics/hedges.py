@@ -10,7 +10,7 @@ import numpy as np
 import kernels
 from analytics.inputs import Floats, floats, like, positive, two_legs, whole
 from analytics.resumable import Resumable
-from market import DataError
+from tandem.core.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from analytics.inputs import (
 )
 from analytics.resumable import Resumable
 from kernels import kalman as places
-from market import DataError
+from tandem.core.errors import DataError
 
 # The default filter forgets over prefix / MEMORIES bars: slow enough to leave a spread to trade,
 # quick enough that the prefix holds several memories to measure the innovations' variance on.

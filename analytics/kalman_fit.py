@@ -12,7 +12,7 @@ import kernels
 from analytics.inputs import Floats, one_of, two_legs, usable, whole
 from analytics.kalman_filter import KalmanHedge
 from kernels import kalman as places
-from market import DataError
+from tandem.core.errors import DataError
 
 # Ratios searched: from a hedge that stands still over any sample to one that is new at every bar.
 LEAST, MOST = 1e-10, 1e4

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from analytics.inputs import Floats, like, positive, two_legs, usable
 from analytics.kalman_filter import KalmanHedge
 from kernels import kalman as places
-from market import DataError
+from tandem.core.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

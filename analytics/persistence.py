@@ -18,7 +18,7 @@ from analytics.inputs import Floats, flag, floats, usable, whole
 from analytics.mackinnon import Trend
 from analytics.near_unit_root import root_table
 from analytics.relation import dickey_fuller
-from market import DataError
+from tandem.core.errors import DataError
 
 FEWEST = 20
 

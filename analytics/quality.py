@@ -11,7 +11,7 @@ import numpy as np
 from analytics.inputs import Floats, flag, floats, like, positive, two_legs, usable, whole
 from analytics.persistence import HalfLife, half_life, hurst, zero_crossings
 from analytics.relation import EngleGranger, engle_granger
-from market import DataError
+from tandem.core.errors import DataError
 
 FEWEST = 50
 SECONDS_PER_DAY = 86_400.0

@@ -23,7 +23,7 @@ from analytics.inputs import (
     whole,
 )
 from analytics.mackinnon import Trend, asymptotic_p, critical_values
-from market import DataError
+from tandem.core.errors import DataError
 
 FEWEST = 20
 # Squares of smaller changes lose digits, and of much smaller ones are 0.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from market import DataError
+from tandem.core.errors import DataError
 
 
 class Resumable:

@@ -10,7 +10,7 @@ import numpy as np
 from analytics.inputs import Floats, flag, numbers, same_index, two_legs, usable, whole
 from analytics.mackinnon import Trend
 from analytics.relation import SMALLEST, check_trend
-from market import DataError
+from tandem.core.errors import DataError
 
 # Critical values at 10, 5 and 1 % for 1, 2, ... prices left without a relation that have no drift,
 # by `tests/simulate.py` (1,000 bars, 100,000 repeats; standard error of the 5 % column below

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from market import FeedError, steady_s
+from tandem.core.clock import steady_s
+from tandem.core.errors import FeedError
 
 MOST_BYTES = 16 * 2**20
 _PIECE_BYTES = 64 * 1024

@@ -14,7 +14,9 @@ from backfill.client import Client
 from backfill.gate import Gate
 from backfill.record import Record
 from feeds.rest import Listing, Request, RestVenue
-from market import SECOND_US, FeedError, StoreError, now_us, split_instrument
+from tandem.core.clock import SECOND_US, now_us
+from tandem.core.errors import FeedError, StoreError
+from tandem.core.instruments import split_instrument
 
 log = logging.getLogger("tandem.backfill")
 

@@ -18,7 +18,8 @@ from backfill.budget import (
 from backfill.client import Answer, Client, Stopped
 from feeds.base import EARLIEST_US, LATEST_US
 from feeds.rest.base import Budget, Request
-from market import SECOND_US, FeedError, VenueRefused, now_us, steady_s
+from tandem.core.clock import SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, VenueRefused
 
 log = logging.getLogger("tandem.backfill")
 

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from backfill.budget import Backoff
 from backfill.plan import Plan
 from backfill.walk import CandlesWalk, TradesWalk
-from market import Gap, split_instrument
+from tandem.core.events import Gap
+from tandem.core.instruments import split_instrument
 
 # A hole whose pages fail is given up after so many tries: the first waits seconds, the last
 # minutes, together about ten minutes. Trouble of the venue as a whole is not counted.

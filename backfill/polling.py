@@ -12,7 +12,8 @@ from backfill.client import Client
 from backfill.gate import Gate
 from feeds.polled import PolledFeed
 from feeds.rest import Request
-from market import FeedError, VenueRefused, now_us
+from tandem.core.clock import now_us
+from tandem.core.errors import FeedError, VenueRefused
 
 
 class PriceGates:

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from market import Gap, Trade
 from storage import Span, StoreHealth
+from tandem.core.events import Gap, Trade
 
 
 class Record(Protocol):

@@ -10,8 +10,10 @@ from backfill.doors import Doors
 from backfill.job import Job
 from backfill.record import Record
 from feeds.rest.base import RestVenue
-from market import HOUR_US, MINUTE_US, Gap, Trade, now_us, split_instrument, steady_s
 from storage import Span
+from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
+from tandem.core.events import Gap, Trade
+from tandem.core.instruments import split_instrument
 
 # Trades that are fetched for an instrument nobody recorded before.
 WARM_TRADES = 20_000

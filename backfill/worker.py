@@ -31,18 +31,11 @@ from backfill.warm import Pasts
 from config import Settings
 from feeds.rest import Listing, RestVenue
 from feeds.rest.base import is_by_id
-from lifeline import Lifeline
-from market import (
-    MINUTE_US,
-    SECOND_US,
-    FeedError,
-    Gap,
-    MessageError,
-    StoreError,
-    now_us,
-    split_instrument,
-    steady_s,
-)
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, MessageError, StoreError
+from tandem.core.events import Gap
+from tandem.core.instruments import split_instrument
+from tandem.core.threads import Lifeline
 
 log = logging.getLogger("tandem.backfill")
 

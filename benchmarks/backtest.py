@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bars import AlignedBars
 from benchmarks.machine import describe
 from benchmarks.memory import extra_mb
-from market import HOUR_US
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import HOUR_US
 from trading.grid import Grid
 from trading.null import null_test
 from trading.pace import pace_of

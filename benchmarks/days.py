@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.universes import universe
-from market import MINUTE_US
 from scanner import Scan, ScanSettings, scan, spent
+from tandem.core.clock import MINUTE_US
 from universe.board import Minutes
 from universe.calibration import Calibration
 

@@ -32,13 +32,14 @@ import psutil
 from benchmarks.machine import describe
 from config import Settings
 from feeds import BinanceUsdm
-from market import MINUTE_US, Trade, now_us, steady_s
 from recorder import Recorder, Timing
 from recorder.clock import VenueClock
 from recorder.line import Line
 from recorder.track import Track, sift
 from recorder.wire import Wire
 from storage import HotBuffer, Store
+from tandem.core.clock import MINUTE_US, now_us, steady_s
+from tandem.core.events import Trade
 
 FULL_RATE, DELAY_RATE = 50_000, 5_000
 _TICK_S = 0.002

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bars import AlignedBars
 from benchmarks.machine import describe
-from market import DAY_US, HOUR_US
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import DAY_US, HOUR_US
 from trading.grid import Grid
 from trading.null import NULLS, Null, null_test
 from trading.rules import Costs, Rules

@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from alerting.judge import Judge
 from alerting.rule import Reading, Rule
-from market import BAR, SECOND_US, DataError
 from surveilling.divergence import Divergence
 from surveilling.settings import WatchSettings
 from surveilling.watch import MOMENTUM_LIMIT, InstrumentWatch, bar_readings
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR
 
 Array = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]

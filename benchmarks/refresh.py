@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bars import AlignedBars
 from benchmarks.machine import describe
 from config import Settings
 from engine import Engine
-from market import SECOND_US, now_us
 from pair import PairSettings, PairStream
 from relation import assess
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import SECOND_US, now_us
 from ui import cards, charts
 
 BARS = 5_000

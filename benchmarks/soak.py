@@ -22,8 +22,8 @@ from exchange import Exchange
 from benchmarks.machine import describe
 from config import Settings
 from engine import Engine
-from market import SECOND_US
 from pair import PairSettings
+from tandem.core.clock import SECOND_US
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
-from market import DAY_US, SECOND_US, Trade
 from storage import Policy, Reader, Store
 from storage.keep import Keeper
 from storage.writer import Writer
+from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.events import Trade
 
 LEGS = ("sim:AUSDT", "sim:BUSDT", "sim:CUSDT", "sim:DUSDT")
 START_US = 1_790_000_000 * SECOND_US

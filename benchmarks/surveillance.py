@@ -25,7 +25,6 @@ import numpy as np
 import orjson
 
 from alerts import Alerts, Judge, Rule
-from bars import aggregate, trade_array
 from benchmarks import alert_life
 from benchmarks.machine import describe
 from benchmarks.planted import (
@@ -39,9 +38,11 @@ from benchmarks.planted import (
     weigh,
 )  # fmt: skip
 from feeds.simulated_market import SimulatedMarket
-from market import DAY_US, SECOND_US, Trade, now_us
 from storage import NullStore
 from surveillance import Forest, Surveillance, WatchSettings, batch
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import DAY_US, SECOND_US, now_us
+from tandem.core.events import Trade
 
 PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared" / "data"))

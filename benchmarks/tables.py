@@ -25,9 +25,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 import tables
-from bars import align
 from benchmarks.machine import describe
-from market import SECOND_US, DataError
+from tandem.core.bars import align
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 PAGE = Path(__file__).parents[1] / "FORMATS.md"

@@ -19,10 +19,11 @@ import numpy as np
 from benchmarks.machine import describe
 from config import Settings
 from engine import Engine
-from market import MINUTE_US, Trade, now_us
 from pair import PairSettings
 from scanner import ScanSettings, scan
 from scanning.least import least_p_values
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.events import Trade
 from ui import cards
 from universe import MinuteBoard
 

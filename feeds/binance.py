@@ -35,7 +35,9 @@ import orjson
 
 from feeds.base import MOST_ID, MOST_PRICE, Names, Route, plain_text, read_symbol
 from feeds.fields import amount, json_object, milliseconds, moment, number, positive
-from market import BUY, SELL, Event, Funding, MessageError, Notice, Quote, Trade, instrument
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Funding, Notice, Quote, Trade
+from tandem.core.instruments import instrument
 
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50

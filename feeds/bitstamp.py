@@ -31,7 +31,9 @@ import orjson
 
 from feeds.base import Keepalive, Names, Route, plain_text, read_symbol
 from feeds.fields import json_object, moment, positive, trade_number, whole
-from market import BUY, SELL, Event, MessageError, Notice, Trade, instrument
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Notice, Trade
+from tandem.core.instruments import instrument
 
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}

@@ -22,7 +22,9 @@ import orjson
 
 from feeds.base import Names, Route, plain_text, read_symbol
 from feeds.fields import amount, iso_time, json_object, positive, trade_number
-from market import BUY, SELL, Event, MessageError, Notice, Quote, Trade, instrument
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
+from tandem.core.instruments import instrument
 
 _TAKER = {"sell": BUY, "buy": SELL}
 _CHANNELS = {"trades": ["matches", "heartbeat"], "quotes": ["ticker", "heartbeat"]}

@@ -40,8 +40,10 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import SECOND_US, UNKNOWN_SIDE, MessageError, Trade, UnknownSymbol
-from market import instrument as market_instrument
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import UNKNOWN_SIDE, Trade
+from tandem.core.instruments import instrument as market_instrument
 
 _IDS_IN_REQUEST = 100
 _MOST_LISTINGS = 60_000

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from feeds.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
-from market import MessageError
+from tandem.core.errors import MessageError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -29,7 +29,9 @@ import orjson
 
 from feeds.base import MOST_PRICE, Names, Route, plain_text, read_symbol
 from feeds.fields import iso_time, json_object, trade_number
-from market import BUY, SELL, Event, MessageError, Notice, Quote, Trade, TradeId, instrument
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade, TradeId
+from tandem.core.instruments import instrument
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS: dict[str, dict[str, Any]] = {

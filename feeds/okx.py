@@ -30,7 +30,9 @@ import orjson
 
 from feeds.base import Keepalive, Names, Route, plain_text, read_symbol
 from feeds.fields import amount, json_object, moment, positive, whole
-from market import BUY, SELL, Event, MessageError, Notice, Quote, Trade, instrument
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
+from tandem.core.instruments import instrument
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS = {"trades": "trades", "quotes": "bbo-tbt"}

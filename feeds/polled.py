@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, Protocol
 
 from feeds.rest.base import Budget, Request
-from market import Trade
+from tandem.core.events import Trade
 
 
 class PolledFeed(Protocol):

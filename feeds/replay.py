@@ -30,17 +30,9 @@ from feeds.base import read_symbol
 from feeds.binance import BinanceUsdm
 from feeds.coinbase import Coinbase
 from feeds.trade_rows import ARCHIVE_COLUMNS, OWN_COLUMNS, Layout, recognise, symbol_in
-from market import (
-    REPLAY_VENUE,
-    DataError,
-    Event,
-    MessageError,
-    TandemError,
-    Trade,
-    UnknownSymbol,
-    instrument,
-    split_instrument,
-)
+from tandem.core.errors import DataError, MessageError, TandemError, UnknownSymbol
+from tandem.core.events import Event, Trade
+from tandem.core.instruments import REPLAY_VENUE, instrument, split_instrument
 
 _BEAT_S = 0.05
 _BATCH = 2_000

@@ -9,16 +9,10 @@ from typing import ClassVar, Literal
 
 from feeds.base import read_symbol
 from feeds.simulated_market import ASSETS, SimulatedMarket
-from market import (
-    MINUTE_US,
-    SECOND_US,
-    SIMULATED_VENUE,
-    Event,
-    Notice,
-    Trade,
-    UnknownSymbol,
-    now_us,
-)
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import UnknownSymbol
+from tandem.core.events import Event, Notice, Trade
+from tandem.core.instruments import SIMULATED_VENUE
 
 _MOST_HISTORY_TRADES = 60_000
 _BEHIND_US = MINUTE_US

@@ -33,16 +33,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market import (
-    HOUR_US,
-    SECOND_US,
-    SIMULATED_VENUE,
-    Funding,
-    Quote,
-    Trade,
-    UnknownSymbol,
-    split_instrument,
-)
+from tandem.core.clock import HOUR_US, SECOND_US
+from tandem.core.errors import UnknownSymbol
+from tandem.core.events import Funding, Quote, Trade
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feeds.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
-from market import DataError, Trade, TradeId
+from tandem.core.errors import DataError
+from tandem.core.events import Trade, TradeId
 
 MOST_ID_TEXT = 64
 

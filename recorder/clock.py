@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from market import SECOND_US, Trade
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Trade
 
 # A trade may be so far ahead of the fastest ones before it: twice what lies between these and the
 # median on this line, within limits. The least is below the half second that bars wait for late

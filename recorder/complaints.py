@@ -7,7 +7,7 @@ import math
 import threading
 from collections import deque
 
-from market import steady_s
+from tandem.core.clock import steady_s
 
 log = logging.getLogger("tandem.recorder")
 

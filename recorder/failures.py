@@ -17,7 +17,7 @@ from websocket import (
     WebSocketTimeoutException,
 )
 
-from market import FeedError, VenueRefused
+from tandem.core.errors import FeedError, VenueRefused
 
 
 def backoff(first_s: float = 0.5, most_s: float = 30.0) -> Iterator[float]:

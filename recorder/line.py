@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from websocket import WebSocketException
 
-from market import Event, FeedError, Notice, VenueRefused, steady_s
 from recorder.failures import explain
 from recorder.link import Link
 from recorder.renewal import Successor
+from tandem.core.clock import steady_s
+from tandem.core.errors import FeedError, VenueRefused
+from tandem.core.events import Event, Notice
 
 if TYPE_CHECKING:
     from recorder.recorder import Recorder

@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from feeds import Route
-from market import Event, FeedError, steady_s
 from recorder.wire import Wire
+from tandem.core.clock import steady_s
+from tandem.core.errors import FeedError
+from tandem.core.events import Event
 
 if TYPE_CHECKING:
     from recorder.recorder import Recorder

@@ -11,22 +11,14 @@ from typing import Protocol
 
 from feeds import PolledFeed
 from feeds.rest import Request
-from market import (
-    SECOND_US,
-    FeedError,
-    Gap,
-    MessageError,
-    StoreError,
-    Trade,
-    VenueRefused,
-    now_us,
-    steady_s,
-)
 from recorder.complaints import Complaints
 from recorder.line import Timing
 from recorder.recorder import Sink, listed
 from recorder.status import FeedStatus, Rate, State
 from storage import HotBuffer
+from tandem.core.clock import SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
+from tandem.core.events import Gap, Trade
 
 # A price dated later than this beyond the feed's own clock would run its bars' clock ahead.
 _AHEAD_US = 5 * SECOND_US

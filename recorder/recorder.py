@@ -10,23 +10,6 @@ from typing import Literal, Protocol
 
 from config import Settings
 from feeds import GeneratedFeed, Route, WebsocketFeed
-from market import (
-    SECOND_US,
-    Event,
-    FeedError,
-    Funding,
-    Gap,
-    MessageError,
-    Notice,
-    Quote,
-    StoreError,
-    TandemError,
-    Trade,
-    VenueRefused,
-    now_us,
-    split_instrument,
-    steady_s,
-)
 from recorder.clock import VenueClock
 from recorder.complaints import Complaints
 from recorder.failures import backoff
@@ -34,6 +17,10 @@ from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State, clock_hint
 from recorder.track import REMEMBERED, Track, sift
 from storage import HotBuffer
+from tandem.core.clock import SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
+from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
+from tandem.core.instruments import split_instrument
 
 log = logging.getLogger("tandem.recorder")
 

@@ -15,8 +15,9 @@ from typing import Literal
 
 from websocket import WebSocketException
 
-from market import Event, FeedError, Notice, Trade, TradeId
 from recorder.link import Link
+from tandem.core.errors import FeedError
+from tandem.core.events import Event, Notice, Trade, TradeId
 
 log = logging.getLogger("tandem.recorder")
 

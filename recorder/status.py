@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from market import SECOND_US, Trade, steady_s
+from tandem.core.clock import SECOND_US, steady_s
+from tandem.core.events import Trade
 
 State = Literal["connecting", "live", "reconnecting", "silent", "refused", "ended", "stopped"]
 

@@ -6,7 +6,8 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from market import SECOND_US, Gap, Trade, TradeId, steady_s, venue_id
+from tandem.core.clock import SECOND_US, steady_s
+from tandem.core.events import Gap, Trade, TradeId, venue_id
 
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.

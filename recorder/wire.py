@@ -17,7 +17,7 @@ from websocket import (
     WebSocketTimeoutException,
 )
 
-from market import now_us, steady_s
+from tandem.core.clock import now_us, steady_s
 
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_MESSAGES = 500

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.inputs import LIMIT, is_frame, same_index
-from market import DataError
 from scanning.settings import ScanSettings
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 Floats = npt.NDArray[np.float64]
 

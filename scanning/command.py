@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from analytics.inputs import whole
-from market import DataError, TandemError
 from scanning.columns import counted
 from scanning.families import Family, with_families
 from scanning.files import read_universe
@@ -26,8 +25,9 @@ from scanning.settings import DIRECTIONS, ScanSettings
 from scanning.surrogates import Noise, calibrated, noise
 from scanning.survival import OutOfSample, out_of_sample, persistence
 from tables.writing import defused
+from tandem.core.errors import DataError, TandemError
+from tandem.core.parallel import UNWATCHED, Watch
 from trading.rules import Costs
-from trading.work import UNWATCHED, Watch
 
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),

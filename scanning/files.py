@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 import tables
-from heap import give_back_large_arrays
-from market import DataError
 from scanning.columns import MOST_INSTRUMENTS, counted
 from tables.cells import times
 from tables.containers import contents
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.memory import give_back_large_arrays
+from tandem.core.parallel import UNWATCHED, Watch
 
 LARGEST_FILE = 400 * 2**20
 # What cuts a wide table's cells.

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from analytics.inputs import whole
-from market import DataError
 from scanning.columns import columns_of
 from scanning.scan import every_pair
 from scanning.settings import ScanSettings
 from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import STATUS, TESTED, Floats
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 # Seeds of one call's surrogates are apart from those of the next seed's.
 MOST_RUNS = 1_000

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.inputs import whole
-from market import DataError
+from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Spending = Literal["even", "early", "late"]

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market import DataError
 from scanning.columns import LeftOut
 from scanning.settings import ScanSettings
 from scanning.tiles import Floats, Ints
+from tandem.core.errors import DataError
 
 By = Literal["q_value", "q_value_any", "p_value", "q_value_noise"]
 BYS: tuple[By, ...] = ("q_value", "q_value_any", "p_value", "q_value_noise")

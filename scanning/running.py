@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from heap import give_back_large_arrays
-from market import DataError
 from scanning.columns import Columns
 from scanning.plan import Plan, cut
 from scanning.tiles import (
@@ -25,7 +23,9 @@ from scanning.tiles import (
     scan_blocks,
     scan_own_bars,
 )
-from trading.work import UNWATCHED, Watch, each
+from tandem.core.errors import DataError
+from tandem.core.memory import give_back_large_arrays
+from tandem.core.parallel import UNWATCHED, Watch, each
 
 # How often a cluster is asked for what is done, in seconds.
 LOOK_S = 0.02

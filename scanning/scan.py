@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.finite_sample import finite_ps
-from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import q_values
 from scanning.plan import Bools, plan
@@ -42,7 +41,8 @@ from scanning.tiles import (
     Ints,
     Method,
 )
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 SECONDS_PER_DAY = 86_400.0
 MOST_NAMED = 1_000

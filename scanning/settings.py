@@ -9,7 +9,7 @@ from typing import Literal
 from analytics.inputs import positive, whole
 from analytics.mackinnon import Trend
 from analytics.relation import check_trend
-from market import DataError
+from tandem.core.errors import DataError
 from trading.rules import Costs
 
 Direction = Literal["name", "volatility", "order", "both"]

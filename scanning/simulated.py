@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market import SIMULATED_VENUE
+from tandem.core.instruments import SIMULATED_VENUE
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[str, str]

@@ -12,14 +12,14 @@ import numpy as np
 
 from analytics.inputs import whole
 from kernels.universe import rebuild_universe
-from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import calibrated_q_values, q_values
 from scanning.result import Scan
 from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 MARKET_LAGS = 5
 MOST_RUNS = 1_000

@@ -13,14 +13,14 @@ import pandas as pd
 
 import analytics
 from analytics.inputs import whole
-from market import DataError
 from scanning.columns import Columns, columns_of
 from scanning.multiple import q_values
 from scanning.result import By, Scan
 from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import Floats
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 MOST_WINDOWS = 100
 # Bars of the second part a spread needs to be tested.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from market import DataError
+from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 

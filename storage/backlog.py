@@ -7,8 +7,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from market import Gap, StoreError, StoreUnusable, Trade
 from storage.entries import Candles, Entry, Replacement
+from tandem.core.errors import StoreError, StoreUnusable
+from tandem.core.events import Gap, Trade
 
 _BATCH_ENTRIES = 20_000
 

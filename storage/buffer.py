@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 
-from market import Funding, Quote, Trade
+from tandem.core.events import Funding, Quote, Trade
 
 _instrument = itemgetter(0)
 

@@ -7,8 +7,8 @@ import time
 from itertools import count
 from pathlib import Path
 
-from market import StoreUnusable
 from storage.schema import check_file, check_inside, explain, open_reader
+from tandem.core.errors import StoreUnusable
 
 # Of the database, its write-ahead log and the index of that.
 _ENDS = ("", "-shm", "-wal")

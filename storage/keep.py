@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from storage.packing import SECOND_BYTES, unpack
 from storage.schema import LAST_MINUTE, TRADES_BETWEEN, slot, transaction
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 
 LOG_BYTES = 64 * 2**20
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from market import StoreFull, StoreInUse
+from tandem.core.errors import StoreFull, StoreInUse
 
 if sys.platform == "win32":
     import msvcrt

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bars import aggregate, extend
-from market import BAR, MINUTE_US, SECOND_US
+from tandem.core.bars import aggregate, extend
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.events import BAR
 
 Array = npt.NDArray[np.void]
 Integers = npt.NDArray[np.int64]

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from market import DataError, Gap, StoreError, StoreFull, StoreUnusable, now_us
 from storage.backlog import Backlog, Batch
 from storage.entries import (
     Candles,
@@ -31,6 +30,9 @@ from storage.lock import WriterLock
 from storage.readers import Reader
 from storage.schema import check_file, explain, make_folder
 from storage.writer import Writer
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
+from tandem.core.events import Gap
 
 log = logging.getLogger("tandem.storage")
 

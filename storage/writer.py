@@ -10,21 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bars import trade_array
-from market import (
-    MINUTE_US,
-    SECOND_US,
-    TRADE,
-    Funding,
-    Gap,
-    Quote,
-    StoreInUse,
-    StoreUnusable,
-    Trade,
-    TradeId,
-    now_us,
-    renumbered,
-)
 from storage.entries import (
     CANDLE_COLUMNS,
     END_US,
@@ -38,6 +23,10 @@ from storage.entries import (
 from storage.keep import Keeper
 from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
 from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
+from tandem.core.bars import trade_array
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import StoreInUse, StoreUnusable
+from tandem.core.events import TRADE, Funding, Gap, Quote, Trade, TradeId, renumbered
 
 STATE_ROWS = 500
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import config
 from alerting.rule import CHANNELS, Rule, rule_from
-from market import DataError, SettingError
+from tandem.core.errors import DataError, SettingError
 
 MOST_BYTES = 256 * 1024
 MOST_ASSETS = 200

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rule import Reading
-from market import SECOND_US, DataError
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 
 Array = npt.NDArray[np.void]
 

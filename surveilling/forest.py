@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import kernels
-from market import DataError
+from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 

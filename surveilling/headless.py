@@ -24,19 +24,13 @@ from backfill import Client
 from config import Settings
 from feeds.base import read_symbol
 from ingest import Ingest, create_feed
-from market import (
-    SECOND_US,
-    FeedError,
-    SettingError,
-    StoreError,
-    Trade,
-    UnknownSymbol,
-    now_us,
-)
 from storage import HotBuffer, NullStore
 from surveilling.configuration import Headless
 from surveilling.service import Surveillance, WallRow, fresh
 from surveilling.settings import WatchSettings
+from tandem.core.clock import SECOND_US, now_us
+from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
+from tandem.core.events import Trade
 
 COLUMNS = ("time_utc", "asset", "base_currency", "price", "z", "source")
 _STEP_S = 0.05

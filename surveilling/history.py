@@ -15,17 +15,10 @@ from backfill import Client, Gate
 from config import Settings
 from feeds import rest
 from feeds.rest import Request, RestVenue
-from market import (
-    BAR,
-    DAY_US,
-    MINUTE_US,
-    SECOND_US,
-    Cancelled,
-    DataError,
-    FeedError,
-    Funding,
-    split_instrument,
-)
+from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
+from tandem.core.errors import Cancelled, DataError, FeedError
+from tandem.core.events import BAR, Funding
+from tandem.core.instruments import split_instrument
 
 Array = npt.NDArray[np.void]
 Progress = Callable[[float], None]

@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rule import Reading
-from bars import BarBuilder
-from market import BAR, SECOND_US, DataError, Trade
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason
 from surveilling.settings import WatchSettings
@@ -27,6 +25,10 @@ from surveilling.watch import (
     trade_readings,
     yearly,
 )
+from tandem.core.bars import BarBuilder
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, Trade
 
 log = logging.getLogger("tandem.surveillance")
 

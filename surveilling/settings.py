@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from market import DataError
+from tandem.core.errors import DataError
 
 BASE_FEATURES = ("rsi", "volatility", "volume_change")
 MORE_FEATURES = ("imbalance", "intensity")

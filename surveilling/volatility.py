@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from market import DataError
+from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 

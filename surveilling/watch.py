@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 import kernels
 from alerting.rule import Reading
-from market import SECOND_US, DataError
-from rows import Rows
 from surveilling.forest import Forest, Reason, train
 from surveilling.settings import WatchSettings
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.ring import Rows
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[np.void]

@@ -23,11 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feeds.trade_rows import Layout, checked, recognise, symbol_in
-from market import DAY_US, DataError, StoreError, Trade, now_us, split_instrument
 from tables.lines import Aside, shown
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report
 from tables.naming import FILE_VENUE
 from tables.writing import BAR_COLUMNS, write_bars, write_trades
+from tandem.core.clock import DAY_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import Trade
+from tandem.core.instruments import split_instrument
 
 Form = Literal["csv", "parquet"]
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market import DAY_US, DataError
 from tables.model import Corrections, zone
+from tandem.core.clock import DAY_US
+from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]

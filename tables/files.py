@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from market import DataError
 from tables import containers, lines
 from tables.containers import Content
 from tables.model import Corrections, Table
 from tables.quick import read_quick
 from tables.reading import read_text
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 LIMIT_BYTES = 400_000_000
 _GUESS = Corrections()

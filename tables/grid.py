@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from kernels.ticks import count_bars, fill_bars
-from market import BAR, DAY_US, SECOND_US
 from tables.model import Bars, Trades
+from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.events import BAR
 
 
 def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import DataError
 
 Bars = npt.NDArray[np.void]
 Trades = npt.NDArray[np.void]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from market import DataError, instrument, split_instrument
 from tables.model import ROLES
 from tables.roles import Column
+from tandem.core.errors import DataError
+from tandem.core.instruments import instrument, split_instrument
 
 FILE_VENUE = "file"
 

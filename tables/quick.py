@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from kernels import ticks
-from market import TRADE, DataError
 from tables import lines, roles
 from tables.cells import EPOCHS, LATEST_US, Epoch
 from tables.checking import valid_trades
@@ -27,7 +26,9 @@ from tables.parsing import data, frame
 from tables.reading import report
 from tables.roles import Column
 from tables.sheet import AGAIN, Sheet, sorted_note
-from trading.work import UNWATCHED, Watch, each
+from tandem.core.errors import DataError
+from tandem.core.events import TRADE
+from tandem.core.parallel import UNWATCHED, Watch, each
 
 LEAST_BYTES = 4_000_000
 HEAD_BYTES = 65_536

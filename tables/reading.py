@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from market import DataError
 from tables import grid, lines, roles
 from tables.finding import find, unclear
 from tables.lines import shown
@@ -14,7 +13,8 @@ from tables.naming import taken
 from tables.parsing import data, frame, in_order
 from tables.roles import Column
 from tables.sheet import AGAIN, Sheet
-from trading.work import UNWATCHED, Watch
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch
 
 
 def read_text(

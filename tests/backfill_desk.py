@@ -13,8 +13,9 @@ from config import Settings
 from feeds.rest import Budget, RestVenue, create
 from feeds.rest.coinbase import CoinbaseRest
 from feeds.rest.kraken import KrakenRest
-from market import DAY_US, MINUTE_US, Gap, now_us
 from storage import Store
+from tandem.core.clock import DAY_US, MINUTE_US, now_us
+from tandem.core.events import Gap
 from tests.exchange import wait_until
 from tests.rest_exchange import RestExchange, Tape
 

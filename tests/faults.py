@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-import market
 import recorder.link
 import recorder.wire
 import tests.dialects
 import tests.exchange
 from feeds import BinanceUsdm, Bitstamp, Bybit, Coinbase, Kraken, Okx, WebsocketFeed
-from market import DAY_US, HOUR_US, SECOND_US
 from recorder import Recorder, Timing
 from storage import HotBuffer, Store
+from tandem.core import clock
+from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
+from tandem.core.events import Gap
 from tests.exchange import Exchange, Sent, wait_until
 from tests.proxy import Proxy
 
@@ -104,7 +105,7 @@ class Bench:
 
     def now_us(self) -> int:
         """Return the time at the exchange and at the recorder, with what was added."""
-        return market.now_us() + self.added_us
+        return clock.now_us() + self.added_us
 
     def watch(self, names: list[str]) -> None:
         self.recorder.watch(frozenset(names), frozenset())
@@ -187,7 +188,7 @@ class Bench:
         assert stopped, "a recorder's thread did not end"
 
 
-def _covers(gap: market.Gap, sent: Sent) -> bool:
+def _covers(gap: Gap, sent: Sent) -> bool:
     if gap.first_id >= 0:
         return gap.first_id <= sent.trade_id <= gap.last_id
     return gap.start_us <= sent.time_us <= gap.end_us
@@ -372,7 +373,7 @@ def _clock_steps(bench: Bench) -> None:
 def _asleep(bench: Bench) -> None:
     bench.exchange.freeze()
     bench.let_trade()
-    slept = mock.patch.object(recorder.link, "steady_s", lambda: market.steady_s() + 3_600.0)
+    slept = mock.patch.object(recorder.link, "steady_s", lambda: clock.steady_s() + 3_600.0)
     with slept:
         wait_until(lambda: bench.recorder.status().reconnects or bench.recorder.failure())
 

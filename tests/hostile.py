@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from feeds import WebsocketFeed
 from feeds.base import LATEST_US
-from market import Funding, MessageError, Notice, Quote, Trade
+from tandem.core.errors import MessageError
+from tandem.core.events import Funding, Notice, Quote, Trade
 
 RECEIVED_US = 1_795_000_000_000_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars
-from market import SECOND_US
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import SECOND_US
 
 START_US = 1_780_000_000 * SECOND_US
 

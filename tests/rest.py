@@ -9,7 +9,9 @@ import pytest
 from hypothesis import strategies as st
 
 from feeds.rest import Listing, Request, RestVenue
-from market import BAR, DAY_US, MINUTE_US, Gap, MessageError, Trade
+from tandem.core.clock import DAY_US, MINUTE_US
+from tandem.core.errors import MessageError
+from tandem.core.events import BAR, Gap, Trade
 
 NOW_US = 1_795_000_000_000_000
 

@@ -27,7 +27,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from market import HOUR_US, MINUTE_US, SECOND_US, Trade, now_us
+from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.events import Trade
 
 __all__ = ["RestExchange", "Tape"]
 

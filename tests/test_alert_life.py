@@ -8,9 +8,9 @@ from stand_ins import PostServer, wait_until
 from alerts import Alerts, Rule, channels_from, decode_alert, secrets_of
 from config import Settings
 from feeds.simulated_market import SimulatedMarket
-from market import SECOND_US
 from storage import Reader, Store
 from surveillance import Surveillance, WatchSettings, batch
+from tandem.core.clock import SECOND_US
 
 BASE_US = 1_790_000_000 * SECOND_US
 NAME = "sim:ETHUSDT"

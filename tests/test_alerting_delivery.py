@@ -21,8 +21,8 @@ from alerting.wire import Pace
 from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
 from backfill import Client
 from config import Settings
-from market import DataError, SettingError
 from storage import ForeignRecord, NullStore, Store
+from tandem.core.errors import DataError, SettingError
 
 TOKEN = "987654321:AAHfakeTokenThatMustNeverShow_0123"
 SECRETS = {

@@ -17,7 +17,7 @@ from alerts import (
     pair_readings,
     rule_from,
 )  # fmt: skip
-from market import DataError
+from tandem.core.errors import DataError
 
 SECOND = 1_000_000
 

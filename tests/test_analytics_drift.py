@@ -11,7 +11,7 @@ import simulate
 
 import analytics
 from analytics import drift
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def pair(seed, bars=1_000, root=0.9, jump=0.0):

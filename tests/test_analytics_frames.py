@@ -11,7 +11,7 @@ import pytest
 from legs import pair
 
 import analytics
-from market import DataError
+from tandem.core.errors import DataError
 
 # A column for a column: a DataFrame of several is worked through column by column.
 COLUMNS = {

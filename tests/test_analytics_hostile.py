@@ -8,7 +8,7 @@ import pytest
 from legs import pair
 
 import analytics
-from market import DataError
+from tandem.core.errors import DataError
 
 
 @pytest.mark.parametrize("wrong", ["a", 1j, [1, 2], np.array([1.0, 2.0]), {}, 10**400])

@@ -10,7 +10,7 @@ import pytest
 from legs import BATCH, KINDS, pair
 
 import analytics
-from market import DataError
+from tandem.core.errors import DataError
 
 
 @pytest.mark.parametrize("name", BATCH)

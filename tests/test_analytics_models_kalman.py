@@ -10,7 +10,7 @@ from legs import pair, wandering
 
 import analytics
 from kernels import kalman as places
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def test_explicit_kalman_equals_pykalman():

@@ -11,7 +11,7 @@ import simulate
 import analytics
 from analytics import near_unit_root
 from analytics.relation import dickey_fuller
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def autoregression(seed, bars, half_life):

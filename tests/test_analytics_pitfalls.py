@@ -14,7 +14,7 @@ import pytest
 import twins
 
 import analytics
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def walks(seed, bars=1_000):

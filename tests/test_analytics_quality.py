@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import analytics
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def pair(seed, bars=600, root=0.9):

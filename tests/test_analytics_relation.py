@@ -16,7 +16,7 @@ from statsmodels.tsa.stattools import adfuller, coint
 import analytics
 from analytics.finite_sample import SURFACES, finite_p
 from analytics.mackinnon import asymptotic_p, critical_values
-from market import DataError
+from tandem.core.errors import DataError
 
 
 def walks(seed, bars, legs=2):

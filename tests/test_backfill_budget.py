@@ -19,7 +19,7 @@ from backfill.budget import (
 from backfill.client import Answer
 from backfill.gate import Gate, Refused, Throttled
 from feeds.rest import Budget, Request
-from market import FeedError
+from tandem.core.errors import FeedError
 
 
 class Clock:

@@ -12,7 +12,8 @@ import pytest
 
 from backfill import Client
 from backfill import client as client_module
-from market import FeedError, now_us
+from tandem.core.clock import now_us
+from tandem.core.errors import FeedError
 from tests.exchange import DeafServer, unused_url, wait_until
 from tests.rest_exchange import RestExchange, Tape
 

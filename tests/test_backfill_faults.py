@@ -12,8 +12,10 @@ from backfill import job as job_module
 from backfill import plan as plan_module
 from backfill import worker
 from feeds.rest import RestVenue, create
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, FeedError, Gap, now_us
 from storage.entries import Candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import FeedError
+from tandem.core.events import Gap
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,

@@ -17,7 +17,8 @@ from backfill.plan import (
     split,
 )
 from feeds.rest import Budget, RestVenue, create
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Gap, Trade, now_us
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.events import Gap, Trade
 
 NOW_US = now_us()
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from backfill.walk import CandlesWalk, TradesWalk
 from feeds.rest import Budget, Listing, Request, RestVenue, create
 from feeds.rest.base import is_by_id
-from market import DAY_US, MINUTE_US, Gap, MessageError, Trade, TradeId, now_us
+from tandem.core.clock import DAY_US, MINUTE_US, now_us
+from tandem.core.errors import MessageError
+from tandem.core.events import Gap, Trade, TradeId
 
 NAME = "venue:BTC"
 

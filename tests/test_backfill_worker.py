@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from backfill.client import Answer
-from market import DAY_US, MINUTE_US, FeedError, Gap, now_us
+from tandem.core.clock import DAY_US, MINUTE_US, now_us
+from tandem.core.errors import FeedError
+from tandem.core.events import Gap
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,

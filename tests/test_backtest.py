@@ -15,7 +15,7 @@ from trader_bars import COSTS, FREE, cut, events, plain_bars, random_bars
 
 import backtest
 from backtest import BarsIn, Costs, Limits, Rules, Trader
-from market import DataError
+from tandem.core.errors import DataError
 
 # Against the twin -------------------------------------------------------------------------
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from exchange import wait_until
 
-from market import DataError
-from trading import jobs as module
-from trading.jobs import Job, Jobs
-from trading.work import Watch, each
+from tandem.core import jobs as module
+from tandem.core.errors import DataError
+from tandem.core.jobs import Job, Jobs
+from tandem.core.parallel import Watch, each
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bars import aggregate, align, trade_array
 from desk import Desk
-from market import SECOND_US, Trade
 from pair import PairSettings
 from storage import HotBuffer, NullStore
+from tandem.core.bars import aggregate, align, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Trade
 from trading import Costs, Rules, Setup, run
 
 START_US = 1_780_000_000 * SECOND_US

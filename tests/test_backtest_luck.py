@@ -12,7 +12,8 @@ import pytest
 from scipy.stats import norm
 
 from backtest import Costs, Rules
-from market import HOUR_US, DataError
+from tandem.core.clock import HOUR_US
+from tandem.core.errors import DataError
 from trading.grid import Grid
 from trading.ledger import (
     MOST_TRIALS,

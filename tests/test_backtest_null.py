@@ -12,13 +12,14 @@ import reference
 
 import analytics
 from backtest import Costs, Rules
-from bars import AlignedBars
-from market import DAY_US, HOUR_US, Cancelled, DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import DAY_US, HOUR_US
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 from trading.grid import Grid
 from trading.null import NULLS, Surrogates, null_test
 from trading.signals import Setup
 from trading.walk import walk_forward
-from trading.work import Watch
 
 BASE = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0))
 GRID = Grid(BASE, entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5])

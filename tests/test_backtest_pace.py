@@ -8,10 +8,11 @@ import pairs
 import pytest
 
 from benchmarks import luck
-from market import HOUR_US
-from trading import jobs, pace
+from tandem.core import jobs
+from tandem.core.clock import HOUR_US
+from tandem.core.jobs import Job
+from trading import pace
 from trading.grid import Grid
-from trading.jobs import Job
 from trading.null import NULLS
 from trading.pace import Pace, pace_of
 from trading.signals import Setup

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import backtest_kernel as kernel
 from backtest import Costs, Limits, Rules
-from market import DAY_US, HOUR_US, DataError
 from pair import PairSettings, PairStream
+from tandem.core.clock import DAY_US, HOUR_US
+from tandem.core.errors import DataError
 from trading.lean import Lean
 from trading.metrics import DEFINITIONS, Metrics, periods, sharpe_error
 from trading.rules import YEAR_US

@@ -11,14 +11,15 @@ import pairs
 import pytest
 
 from backtest import Costs, Rules
-from market import HOUR_US, Cancelled, DataError
+from tandem.core.clock import HOUR_US
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch, each
 from trading.grid import Grid, by_signals
 from trading.metrics import periods
 from trading.running import run
 from trading.signals import Setup, signals
 from trading.sweep import Heat, Sweep, sweep
 from trading.walk import walk_forward
-from trading.work import Watch, each
 
 BASE = Setup(model="ols", lookback=60, z_window=40, rules=Rules(stop=9.0), costs=Costs(1.0))
 GRID = Grid(BASE, lookbacks=[40, 80], entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5])

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bars import NEVER_US, aggregate, align, extend, merge, resample, trade_array
-from market import BAR, SECOND_US, TRADE, DataError, Trade
+from tandem.core.bars import NEVER_US, aggregate, align, extend, merge, resample, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, TRADE, Trade
 
 BASE_US = 1_700_000_000 * SECOND_US
 COLUMNS = ("time_us", "y", "x", "y_open", "x_open", "y_age_us", "x_age_us", "usable")

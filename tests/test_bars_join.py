@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from bars import join
-from market import BAR, DAY_US, DataError
+from tandem.core.bars import join
+from tandem.core.clock import DAY_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR
 
 
 def bars(days: list[int], closes: list[float]) -> np.ndarray:

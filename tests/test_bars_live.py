@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bars import BACKLOG_US, BarBuilder, aggregate, trade_array
-from market import BAR, SECOND_US, Trade
+from tandem.core.bars import BACKLOG_US, BarBuilder, aggregate, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.events import BAR, Trade
 
 BASE_US = 1_700_000_010 * SECOND_US
 GRACE_US = 500_000

@@ -12,7 +12,8 @@ from catalogue import REFRESH_US, RETRY_US, Catalogue, NamedFeed
 from feeds import BinanceUsdm, Bitstamp, Bybit, Coinbase, Kraken, Okx, Simulated
 from feeds.coingecko import CoinGecko
 from feeds.rest import Listing
-from market import DAY_US, FeedError, StoreFull, UnknownSymbol, VenueRefused
+from tandem.core.clock import DAY_US
+from tandem.core.errors import FeedError, StoreFull, UnknownSymbol, VenueRefused
 from tests.rest import NOW_US
 
 FEEDS: dict[str, NamedFeed] = {

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from config import Settings, load
-from market import SettingError
+from tandem.core.errors import SettingError
 
 
 def build(

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bars import aggregate, trade_array
 from desk import Desk, Limits
-from market import BAR, CANDLE, MINUTE_US, SECOND_US, Funding, Trade
 from pair import COLUMNS, PairSettings
 from storage import HotBuffer
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.events import BAR, CANDLE, Funding, Trade
 
 PAIR = PairSettings(
     "sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US, model="ols", lookback=20, z_window=10

@@ -22,9 +22,10 @@ from desk import Desk
 from engine import Engine
 from exporting import Exporter
 from lookout import Lookout
-from market import StoreError, Trade
 from pair import PairSettings
 from storage import HotBuffer, NullStore
+from tandem.core.errors import StoreError
+from tandem.core.events import Trade
 from ui import cards
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")

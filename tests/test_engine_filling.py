@@ -12,8 +12,8 @@ from rest_exchange import RestExchange, Tape
 
 import engine as engine_module
 from engine import Engine
-from market import HOUR_US, MINUTE_US, SECOND_US, now_us
 from pair import PairSettings
+from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
 
 PAIR = PairSettings("binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", lookback=20, z_window=10)
 SYMBOLS = ("ETHUSDT", "BTCUSDT")

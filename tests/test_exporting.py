@@ -19,19 +19,11 @@ from exchange import wait_until
 import exporting
 import tables
 from exporting import Export, Exporter, Wanted
-from market import (
-    BAR,
-    CANDLE,
-    DAY_US,
-    HOUR_US,
-    MINUTE_US,
-    SECOND_US,
-    DataError,
-    StoreUnusable,
-    Trade,
-)
 from storage import NullStore, Store
 from tables.archive import TradeArchive
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import DataError, StoreUnusable
+from tandem.core.events import BAR, CANDLE, Trade
 
 NAME = "sim:ETHUSDT"
 START_US = 1_750_032_000 * SECOND_US

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from feeds.base import Route
 from feeds.binance import BinanceSpot, BinanceUs, BinanceUsdm
-from market import Funding, MessageError, Notice, Quote, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Funding, Notice, Quote, Trade
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"

@@ -10,7 +10,8 @@ from hypothesis import given
 
 from feeds.base import Keepalive
 from feeds.bitstamp import Bitstamp
-from market import MessageError, Notice, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Notice, Trade
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

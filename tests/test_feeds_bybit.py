@@ -8,7 +8,8 @@ from hypothesis import given
 
 from feeds.base import Keepalive
 from feeds.bybit import Bybit
-from market import MessageError, Notice, Quote, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Notice, Quote, Trade
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.coinbase import Coinbase
-from market import MessageError, Notice, Quote, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Notice, Quote, Trade
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 CAPTURE = SHARED / "data" / "ticks" / "coinbase_2021.ws.txt"

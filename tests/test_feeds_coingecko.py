@@ -8,7 +8,8 @@ from hypothesis import given
 
 from feeds.coingecko import IDS, CoinGecko
 from feeds.rest import Listing
-from market import MessageError, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Trade
 from tests.rest import NOW_US, RAW, mutations, refuses
 
 PRICES = {

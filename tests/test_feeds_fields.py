@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from feeds import fields
 from feeds.base import EARLIEST_US, LATEST_US
-from market import DAY_US, MessageError
+from tandem.core.clock import DAY_US
+from tandem.core.errors import MessageError
 
 RECEIVED_US = 1_795_000_000_000_000
 

@@ -20,9 +20,10 @@ from feeds import (
     Okx,
     WebsocketFeed,
 )
-from market import MessageError, Trade
 from recorder import Recorder
 from storage import HotBuffer, Store
+from tandem.core.errors import MessageError
+from tandem.core.events import Trade
 from tests import hostile
 from tests.dialects import DIALECTS, Dialect, Sent
 from tests.hostile import RECEIVED_US

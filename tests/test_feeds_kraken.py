@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 
 from feeds.kraken import Kraken
-from market import MessageError, Notice, Quote, Trade, UnknownSymbol
+from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.events import Notice, Quote, Trade
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from feeds.replay import Replay
-from market import DataError, Trade, UnknownSymbol
 from tables.writing import write_trades
+from tandem.core.errors import DataError, UnknownSymbol
+from tandem.core.events import Trade
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"

@@ -13,7 +13,9 @@ import pytest
 from config import VENUES, Settings
 from feeds.rest import RestVenue, create
 from feeds.rest.base import Candle, candle_bars, json_list, listings, reading
-from market import MINUTE_US, SECOND_US, Gap, MessageError, Trade
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import MessageError
+from tandem.core.events import Gap, Trade
 from tests.rest import NOW_US, hole, refuses
 
 URLS = {

@@ -13,7 +13,8 @@ from hypothesis import given
 from feeds.binance import BinanceUsdm
 from feeds.rest import Listing, RestVenue, create
 from feeds.rest.binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
-from market import MINUTE_US, SECOND_US, Trade
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.events import Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

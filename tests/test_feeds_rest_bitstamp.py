@@ -9,7 +9,8 @@ from hypothesis import given
 
 from feeds.rest import Listing, create
 from feeds.rest.bitstamp import BitstampRest
-from market import DAY_US, HOUR_US, MINUTE_US, Trade
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
+from tandem.core.events import Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bitstamp:BTCUSD"

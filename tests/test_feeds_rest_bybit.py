@@ -11,7 +11,8 @@ from feeds.bybit import Bybit
 from feeds.rest import Listing, create
 from feeds.rest.bitstamp import BitstampRest
 from feeds.rest.bybit import BybitRest
-from market import MINUTE_US, Gap, Trade
+from tandem.core.clock import MINUTE_US
+from tandem.core.events import Gap, Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bybit:BTCUSDT"

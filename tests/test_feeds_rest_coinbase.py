@@ -10,7 +10,8 @@ from hypothesis import given
 from feeds.coinbase import Coinbase
 from feeds.rest import Listing, create
 from feeds.rest.coinbase import CoinbaseRest
-from market import MINUTE_US, Trade
+from tandem.core.clock import MINUTE_US
+from tandem.core.events import Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "coinbase:BTC-USD"

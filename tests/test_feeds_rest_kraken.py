@@ -12,7 +12,7 @@ from hypothesis import given
 from feeds.kraken import Kraken
 from feeds.rest import Listing, create
 from feeds.rest.kraken import KrakenRest
-from market import Trade
+from tandem.core.events import Trade
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

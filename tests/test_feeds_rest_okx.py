@@ -9,7 +9,7 @@ from hypothesis import given
 
 from feeds.rest import Listing, create
 from feeds.rest.okx import OkxRest
-from market import DAY_US, HOUR_US, MINUTE_US
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives
 
 NAME = "okx:BTC-USDT"

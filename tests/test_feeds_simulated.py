@@ -11,7 +11,9 @@ from statsmodels.tsa.stattools import coint
 
 from feeds.simulated import Simulated
 from feeds.simulated_market import ASSETS, IDS_PER_SECOND, SLOT_S
-from market import DAY_US, HOUR_US, SECOND_US, Funding, Notice, Quote, Trade, UnknownSymbol
+from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
+from tandem.core.errors import UnknownSymbol
+from tandem.core.events import Funding, Notice, Quote, Trade
 
 ETH, BTC, DOGE = "sim:ETHUSDT", "sim:BTCUSDT", "sim:DOGEUSDT"
 START_US = 1_795_000_000 * SECOND_US

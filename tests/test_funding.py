@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from funding import FundingSchedule
-from market import HOUR_US, MINUTE_US, Funding
+from tandem.core.clock import HOUR_US, MINUTE_US
+from tandem.core.events import Funding
 
 MIDNIGHT_US = 1_760_000_000_000_000 // (24 * HOUR_US) * 24 * HOUR_US
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from heap import give_back_large_arrays, share_heaps
+from tandem.core.memory import give_back_large_arrays, share_heaps
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = """
 import sys
 import numpy as np
-from heap import give_back_large_arrays
+from tandem.core.memory import give_back_large_arrays
 
 def resident():
     with open("/proc/self/statm", encoding="ascii") as file:
@@ -38,7 +38,7 @@ print((full - resident()) / (20 * 8_000_000))
 HEAPS = """
 import sys
 import threading
-from heap import share_heaps
+from tandem.core.memory import share_heaps
 
 if sys.argv[1] == "told":
     assert share_heaps()

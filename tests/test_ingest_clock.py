@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import market
-from bars import BarBuilder
 from config import Settings
 from feeds import BinanceUsdm, Bybit, WebsocketFeed
-from market import DAY_US, HOUR_US, SECOND_US, Funding, Gap, Quote, Trade
 from recorder import Recorder
 from recorder.clock import VenueClock
 from storage import HotBuffer, Store
+from tandem.core import clock
+from tandem.core.bars import BarBuilder
+from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
+from tandem.core.events import Funding, Gap, Quote, Trade
 
 BTC = "binance-usdm:BTCUSDT"
 START_US = 1_795_000_000_000_000
@@ -262,10 +263,10 @@ def test_a_clock_wrong_by_days_at_the_start_costs_no_message_and_is_told(
 def test_a_step_of_this_machines_clock_is_not_seen_at_all(
     monkeypatch: pytest.MonkeyPatch, step_s: int
 ) -> None:
-    real, before = time.time_ns, market.now_us()
+    real, before = time.time_ns, clock.now_us()
     monkeypatch.setattr(time, "time_ns", lambda: real() + step_s * 1_000_000_000)
     monkeypatch.setattr(time, "time", lambda: real() / 1e9 + step_s)
-    assert 0 <= market.now_us() - before < 60 * SECOND_US
+    assert 0 <= clock.now_us() - before < 60 * SECOND_US
 
 
 def test_time_counts_while_the_machine_sleeps() -> None:
@@ -273,7 +274,7 @@ def test_time_counts_while_the_machine_sleeps() -> None:
         pytest.skip("this system has no clock that is known to run while it sleeps")
     before, now, after = (
         time.clock_gettime(time.CLOCK_BOOTTIME),
-        market.steady_s(),
+        clock.steady_s(),
         time.clock_gettime(time.CLOCK_BOOTTIME),
     )
     assert before <= now <= after

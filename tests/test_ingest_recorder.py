@@ -25,10 +25,12 @@ from feeds import (
     Route,
     Simulated,
 )
-from market import Event, Funding, Gap, Quote, StoreFull, Trade, steady_s
 from recorder import Recorder, Timing
 from recorder.track import Recent
 from storage import HotBuffer
+from tandem.core.clock import steady_s
+from tandem.core.errors import StoreFull
+from tandem.core.events import Event, Funding, Gap, Quote, Trade
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"

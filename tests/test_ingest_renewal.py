@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from config import Settings
 from feeds import BinanceUsdm, Bybit, Route
-from market import Funding, Gap, Notice, Quote, Trade
 from recorder import Recorder, Timing
 from recorder.renewal import Handover
 from storage import HotBuffer
+from tandem.core.events import Funding, Gap, Notice, Quote, Trade
 from tests.exchange import Exchange, wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"

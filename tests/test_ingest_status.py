@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from market import Trade
 from recorder.status import Delays, Rate, clock_hint
+from tandem.core.events import Trade
 
 START_US = 1_795_000_000_000_000
 

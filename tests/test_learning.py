@@ -12,8 +12,9 @@ from exchange import wait_until
 from test_surveillance_history import NAME, SPOT, Venue
 
 from learning import Learning, Lesson
-from market import DataError, Funding
 from surveillance import Forest, WatchSettings
+from tandem.core.errors import DataError
+from tandem.core.events import Funding
 
 WATCHING = WatchSettings(trees=10)
 

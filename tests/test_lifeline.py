@@ -16,9 +16,9 @@ from catalogue import Catalogue
 from config import Settings
 from exporting import Exporter, Wanted
 from importing import Importer
-from lifeline import Lifeline
 from storage import Store
 from tables import archive
+from tandem.core.threads import Lifeline
 from upkeep import Upkeep
 
 SECRET = "https://api.example/?key=hunter2"

@@ -18,15 +18,17 @@ from exchange import wait_until
 
 import lookout as lookout_module
 from alerts import Rule
-from bars import aggregate, trade_array
 from config import Settings
 from feeds.simulated_market import SimulatedMarket
 from lookout import Desks, Lookout, PairNow
-from market import DAY_US, SECOND_US, Gap, StoreError, Trade, now_us
 from pair import PairSettings
 from recorder import FeedStatus
 from storage import HotBuffer, NullStore, Store
 from surveillance import WatchSettings
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import DAY_US, SECOND_US, now_us
+from tandem.core.errors import StoreError
+from tandem.core.events import Gap, Trade
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 Made = Callable[..., Lookout]

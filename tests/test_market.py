@@ -1,6 +1,7 @@
 import pytest
 
-from market import DataError, instrument, split_instrument
+from tandem.core.errors import DataError
+from tandem.core.instruments import instrument, split_instrument
 
 
 def test_an_instrument_is_a_venue_and_an_upper_case_symbol() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pairs import aligned, cointegrated, part
 
 from backtest import Rules
-from market import DataError
 from pair import COLUMNS, PairSettings, PairStream, known_before
+from tandem.core.errors import DataError
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)
 ALL = [

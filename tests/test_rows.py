@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rows import Rows
+from tandem.core.ring import Rows
 
 
 @pytest.mark.parametrize("spare", [None, 0, 1, 3, 50])

@@ -11,11 +11,11 @@ from statsmodels.tsa.stattools import adfuller, coint
 
 import analytics
 from benchmarks.universes import market_like
-from market import Cancelled, DataError
 from scanner import Scan, ScanSettings, noise, out_of_sample, persistence, scan
 from scanning.moments import cross_products, own_products, spectra, transform_length
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 from trading.rules import Costs
-from trading.work import Watch
 
 
 def by_pair(found: Scan) -> pd.DataFrame:

@@ -14,10 +14,10 @@ import pytest
 
 import scanning.command
 from benchmarks.universes import market_like
-from market import Cancelled, DataError
 from scanner import Scan, noise, scan
 from scanning import running
-from trading.work import Watch
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 
 distributed = pytest.importorskip("distributed")
 

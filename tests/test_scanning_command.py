@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.universes import market_like, universe
-from market import Cancelled, DataError
 from scanner import read_prices, scan
 from scanning import command, files
-from trading.work import Watch
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,8 +8,8 @@ from statsmodels.stats.multitest import multipletests
 
 from analytics.finite_sample import finite_p, finite_ps
 from benchmarks.universes import KINDS, universe
-from market import DataError
 from scanner import SPENDINGS, ScanSettings, calibrated_q_values, noise, q_values, scan, spent
+from tandem.core.errors import DataError
 
 
 @pytest.mark.parametrize(("any_dependence", "method"), [(False, "fdr_bh"), (True, "fdr_by")])

@@ -13,7 +13,6 @@ import analytics
 import kernels.scan
 import kernels.universe
 from benchmarks.universes import market_like, universe
-from market import Cancelled, DataError
 from scanner import (
     ScanSettings,
     calibrated,
@@ -31,7 +30,8 @@ from scanning.columns import Columns, columns_of
 from scanning.scan import every_pair, p_values_of
 from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import BARS
-from trading.work import Watch
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 
 
 def test_held_counts_the_windows_a_pair_is_found_in() -> None:

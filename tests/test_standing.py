@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from backtest import Costs, Rules
-from market import SECOND_US, DataError
 from pair import PairSettings
 from standing import MOST, Standing, decode, encode
 from storage import Document, NullStore, Store
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 ODD = PairSettings(

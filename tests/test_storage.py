@@ -16,10 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bars import aggregate, trade_array
-from market import BAR, DAY_US, SECOND_US, DataError, Funding, Gap, Quote, StoreError, Trade
 from storage import NullStore, Reader, SignalRow, Span, Store
 from storage.schema import MIGRATIONS, TRADES_BETWEEN
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import BAR, Funding, Gap, Quote, Trade
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)

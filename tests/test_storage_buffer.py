@@ -7,8 +7,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market import Funding, Quote, Trade
 from storage import HotBuffer
+from tandem.core.events import Funding, Quote, Trade
 
 
 def trade(number, instrument="sim:AUSDT"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from market import DataError, StoreError
 from storage import Document, NullStore, Reader, Store
+from tandem.core.errors import DataError, StoreError
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from bars import aggregate, trade_array
-from market import SECOND_US, Gap, StoreFull, StoreInUse, StoreUnusable, Trade
 from storage import Reader, Store
 from storage.backlog import Backlog
 from storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
 from storage.writer import Writer
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
+from tandem.core.events import Gap, Trade
 
 ROOT = Path(__file__).parents[1]
 BASE_US = 1_700_000_040 * SECOND_US

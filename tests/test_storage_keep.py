@@ -10,11 +10,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from bars import aggregate, trade_array
-from market import BAR, DAY_US, MINUTE_US, SECOND_US, DataError, Funding, Gap, Quote, Trade
 from storage import Policy, Reader, Store
 from storage.keep import Keeper
 from storage.writer import Writer
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, Funding, Gap, Quote, Trade
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)

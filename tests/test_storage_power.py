@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from test_storage_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch, wait_for
 
-from market import Gap, StoreFull, StoreInUse, StoreUnusable
 from recorder.track import Track, sift
 from storage import Reader, Store
+from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
+from tandem.core.events import Gap
 
 LEG = LEGS[0]
 # Of a write-ahead log: its own header, then for each page a header and the page.

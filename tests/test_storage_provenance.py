@@ -8,9 +8,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from market import BAR, CANDLE, MINUTE_US, SECOND_US, Gap, StoreUnusable, Trade
 from storage import ForeignRecord, Held, NullStore, Store
 from storage.schema import MIGRATIONS
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import StoreUnusable
+from tandem.core.events import BAR, CANDLE, Gap, Trade
 
 START_US = 1_780_000_000 * SECOND_US // MINUTE_US * MINUTE_US
 NAME = "sim:AUSDT"

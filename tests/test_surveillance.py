@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import analytics
 from feeds.simulated_market import SimulatedMarket
-from market import BAR, SECOND_US, DataError, Trade
 from surveillance import (
     FEATURES,
     MOMENTUM_LIMIT,
@@ -29,6 +28,9 @@ from surveillance import (
     volume_profile,
     yearly,
 )  # fmt: skip
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, Trade
 
 BASE_US = 1_790_000_000 * SECOND_US
 SMALL = WatchSettings(

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from config import Settings
-from market import SettingError, StoreError
 from surveillance import main, read
 from surveilling.configuration import from_mapping
 from surveilling.headless import run
+from tandem.core.errors import SettingError, StoreError
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from market import DataError
 from surveillance import load, train
+from tandem.core.errors import DataError
 
 NAMES = ("rsi", "volatility", "volume_change")
 

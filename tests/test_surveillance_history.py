@@ -11,22 +11,14 @@ import numpy as np
 import pytest
 
 from config import Settings
-from market import (
-    DAY_US,
-    HOUR_US,
-    MINUTE_US,
-    SECOND_US,
-    Cancelled,
-    DataError,
-    FeedError,
-    MessageError,
-)
 from surveilling.history import (
     download_candles,
     download_funding,
     download_seconds,
     shortest_candle,
 )
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import Cancelled, DataError, FeedError, MessageError
 
 START_US = 1_789_999_980 * 1_000_000
 NAME = "binance-usdm:BTCUSDT"

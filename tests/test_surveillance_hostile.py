@@ -21,9 +21,10 @@ from alerts import (
     encode,
     rule_from,
 )
-from market import SECOND_US, DataError
 from storage import Document, NullStore, Store
 from surveillance import Surveillance, WatchSettings, garch_forecast, load, train, volume_profile
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 
 BAD, GOOD = "sim:ETHUSDT", "sim:BTCUSDT"
 NAMES = ("rsi", "volatility", "volume_change")

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bars import aggregate, trade_array
 from benchmarks.planted import KINDS, detectors, filled, judge, plant, readings_of, weigh
 from feeds.simulated_market import SimulatedMarket
-from market import SECOND_US, DataError
 from surveillance import WatchSettings
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 
 START_US = 1_790_000_000 * SECOND_US
 TRAIN_S = 900

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tables
-from market import DAY_US, HOUR_US, MINUTE_US, SECOND_US, DataError, Trade
 from tables import cells
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import Trade
 
 START = 1_704_067_200_000_000  # 2024-01-01
 

@@ -20,12 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tables
-from bars import aggregate, trade_array
 from feeds.replay import Replay
-from market import BAR, CANDLE, MINUTE_US, SECOND_US, DataError, StoreError, Trade
 from storage import Store
 from tables import archive
 from tables.archive import TradeArchive, import_trades, save_bars, save_trades
+from tandem.core.bars import aggregate, trade_array
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import BAR, CANDLE, Trade
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"

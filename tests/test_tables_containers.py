@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tables
-from market import DataError
 from tables import containers
+from tandem.core.errors import DataError
 
 PLAIN = b"time,close\n" + b"".join(
     f"2024-01-01 {hour:02}:00:00,{100 + hour}\n".encode() for hour in range(20)

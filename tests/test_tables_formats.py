@@ -7,8 +7,9 @@ import pytest
 
 import tables
 from benchmarks.tables import PAGE, ROWS, START_S, made, shown
-from market import DAY_US, HOUR_US, DataError
 from tables import Corrections, Unclear
+from tandem.core.clock import DAY_US, HOUR_US
+from tandem.core.errors import DataError
 
 START = START_S * 1_000_000
 MADE = dict(made())

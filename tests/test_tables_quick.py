@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bars
-from market import TRADE, Cancelled, DataError
 from tables import grid, quick
 from tables.model import Corrections, Table
 from tables.reading import read_text
-from trading.work import Watch
+from tandem.core.bars import aggregate
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.events import TRADE
+from tandem.core.parallel import Watch
 
 TOP = 60
 GUESS = Corrections()
@@ -149,7 +150,7 @@ def test_bars_of_trades_are_those_of_the_plain_twin(found, interval_us):
     trades = np.zeros(len(found), TRADE)
     for i, (time_us, price, quantity, side) in enumerate(sorted(found, key=lambda one: one[0])):
         trades[i] = (time_us, price, quantity, side, time_us)
-    ours, twin = grid.bars_of(trades, interval_us), bars.aggregate(trades, interval_us)
+    ours, twin = grid.bars_of(trades, interval_us), aggregate(trades, interval_us)
     np.testing.assert_array_equal(ours, twin)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tables
-from market import DAY_US, HOUR_US, MINUTE_US, DataError
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
+from tandem.core.errors import DataError
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 BARS, TICKS, PAIRS = SHARED / "bars", SHARED / "ticks", SHARED / "pairs"

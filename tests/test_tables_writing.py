@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as hnp
 
 import tables
 from backtest import BarsIn, Costs, Rules, Trader
-from bars import aggregate, align, trade_array
-from market import SECOND_US, Trade
 from tables import writing
+from tandem.core.bars import aggregate, align, trade_array
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Trade
 
 START = 1_704_067_200_000_000
 Y, X = "binance-usdm:ETHUSDT", "sim:BTCUSDT"

@@ -31,10 +31,11 @@ from alerts import (
     pair_readings,
 )
 from feeds.simulated_market import SimulatedMarket
-from market import DataError, StoreError, now_us
 from storage import NullStore
 from surveillance import WatchSettings, batch
 from surveilling.watch import bar_readings, trade_readings
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError, StoreError
 from ui import alert_rules, state
 from ui import alert_words as words
 from ui.alert_tests import Tests

@@ -22,10 +22,12 @@ from streamlit.testing.v1 import AppTest
 import tables
 import trading
 from engine import Engine
-from market import SECOND_US, DataError, Trade, now_us
 from storage import Store
+from tandem.core.clock import SECOND_US, now_us
+from tandem.core.errors import DataError
+from tandem.core.events import Trade
+from tandem.core.jobs import Job
 from trading import Grid, Setup
-from trading.jobs import Job
 from ui import backtest_charts, backtest_report, backtest_words, state
 from ui.backtest import PREPARING
 from ui.backtest_controls import Asked, values

@@ -16,11 +16,12 @@ from backtest import Rules
 from cost import LegQuote, trade_cost
 from desk import PairView
 from ingest import Choice, FeedStatus
-from market import SECOND_US, Quote, Trade
 from pair import PairSettings, PairStream
 from relation import Relation, assess
 from snapshot import Kept, LegNow, Snapshot, WatchRow
 from storage import StoreHealth
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Quote, Trade
 from ui import cards
 from ui import format as f
 

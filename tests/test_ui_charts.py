@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pairs import aligned, cointegrated
 
-from market import BAR
 from pair import PairSettings, PairStream
+from tandem.core.events import BAR
 from ui import charts
 from ui.canvas import keep_extremes
 

@@ -18,9 +18,11 @@ from exporting import Export, Part, Wanted
 from holdings import FRESH_S, Holdings, Inventory
 from importing import Import, Importer
 from ingest import FeedStatus
-from market import DAY_US, SECOND_US, DataError, Gap, StoreError, StoreUnusable, Trade
 from storage import Held, NullStore, Store, StoreHealth
 from tables import write_trades
+from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.errors import DataError, StoreError, StoreUnusable
+from tandem.core.events import Gap, Trade
 from ui import sheets, state
 
 APP = str(Path(__file__).parents[1] / "app.py")

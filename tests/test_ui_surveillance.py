@@ -16,7 +16,6 @@ from streamlit.testing.v1 import AppTest
 
 from alerts import Alert
 from feeds.simulated_market import SimulatedMarket
-from market import SECOND_US, DataError
 from recorder import FeedStatus
 from surveillance import (
     BAR_SCORE,
@@ -30,6 +29,8 @@ from surveillance import (
     batch,
     volume_profile,
 )
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 from ui import state, surveillance_charts, surveillance_detail
 from ui import surveillance_wall as walls
 from ui import surveillance_words as words

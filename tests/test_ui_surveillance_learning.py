@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from test_surveillance_history import NAME, SPOT, Venue
 
 from feeds.simulated_market import SimulatedMarket
-from market import now_us
+from tandem.core.clock import now_us
 from ui import state
 
 PAGE = "from ui import surveillance_learning\nsurveillance_learning.draw({name!r})\n"

@@ -13,9 +13,11 @@ from exchange import Exchange, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market import BAR, DAY_US, MINUTE_US, SECOND_US, FeedError, Trade, VenueRefused, now_us
 from scanner import ScanSettings, scan
 from scanning.tail import FEWEST_MINIMA
+from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import FeedError, VenueRefused
+from tandem.core.events import BAR, Trade
 from universe import Look, MinuteBoard, Schedule, Told, Universe
 
 Bars = npt.NDArray[np.void]

@@ -7,11 +7,12 @@ import pytest
 
 from benchmarks.days import Plan, day
 from benchmarks.universes import KINDS, universe
-from market import HOUR_US, MINUTE_US, Cancelled, DataError
 from scanner import ScanSettings, noise
 from scanning.least import least_p_values
 from scanning.tail import Tail
-from trading.work import Watch
+from tandem.core.clock import HOUR_US, MINUTE_US
+from tandem.core.errors import Cancelled, DataError
+from tandem.core.parallel import Watch
 from universe import Calibration, Minutes
 from universe.calibration import FIRST_SURROGATES, LOOKS, SURROGATES
 

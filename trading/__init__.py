@@ -7,6 +7,7 @@ which there is nothing to find. `judge` says what a Sharpe ratio is worth after 
 beside anything. `Trader` is the state machine below it all, the live paper account's too.
 """
 
+from tandem.core.parallel import Watch
 from trading.examples import crude
 from trading.files import aligned
 from trading.grid import AXES, Grid
@@ -27,7 +28,6 @@ from trading.sweep import Cell, Heat, Sweep, sweep
 from trading.trader import BarsIn, ClosedTrade, Fill, Position, Trader, TraderBars
 from trading.walk import Fold, WalkForward, walk_forward
 from trading.warm import warm_up
-from trading.work import Watch
 
 __all__ = [
     "AXES",

@@ -15,8 +15,9 @@ import numpy as np
 
 import analytics
 import tables
-from bars import AlignedBars
-from market import DataError, TandemError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError, TandemError
+from tandem.core.parallel import UNWATCHED, Watch
 from trading.examples import crude
 from trading.files import aligned
 from trading.grid import Grid
@@ -28,7 +29,6 @@ from trading.running import Result, run
 from trading.signals import MODELS, Z_KINDS, Setup, constant_funding
 from trading.sweep import Sweep, sweep
 from trading.walk import WalkForward, walk_forward
-from trading.work import UNWATCHED, Watch
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"

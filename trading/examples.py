@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars, join
-from market import BAR
+from tandem.core.bars import AlignedBars, join
+from tandem.core.events import BAR
 
 # Monthly averages: bars of about this length, named by the day the source gives.
 MONTH_US = 30 * 86_400_000_000

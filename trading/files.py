@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars, align, join
-from market import DAY_US, DataError
+from tandem.core.bars import AlignedBars, align, join
+from tandem.core.clock import DAY_US
+from tandem.core.errors import DataError
 
 Bars = npt.NDArray[np.void]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from market import DataError
+from tandem.core.errors import DataError
 from trading.signals import Model, Setup, ZKind
 
 MOST_VARIANTS = 20_000

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest_kernel as kernel
-from bars import AlignedBars
 from kernels import performance
+from tandem.core.bars import AlignedBars
 from trading.metrics import Metrics, Periods, metrics
 from trading.rules import rules_record
 from trading.signals import Setup, Signals, bars_in

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars
-from market import DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError
 from trading.metrics import Metrics
 from trading.signals import Setup
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import backtest_kernel as counted
 from kernels import performance as places
-from market import DAY_US
+from tandem.core.clock import DAY_US
 from trading.rules import YEAR_US
 
 Floats = npt.NDArray[np.float64]

@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars
 from kernels.surrogates import rebuild
-from market import DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch, each
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial
@@ -24,7 +25,6 @@ from trading.metrics import Metrics, Period, Periods, periods
 from trading.running import bar_length
 from trading.signals import Setup, signals
 from trading.sweep import start_of
-from trading.work import UNWATCHED, Watch, each
 
 Floats = npt.NDArray[np.float64]
 Null = Literal["no correction", "independent"]

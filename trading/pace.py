@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bars import AlignedBars
-from market import DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError
+from tandem.core.parallel import workers_for
 from trading.grid import Grid, by_signals
 from trading.lean import Lean
 from trading.metrics import periods
 from trading.null import Null, Surrogates
 from trading.running import bar_length
 from trading.signals import Setup, Signals, signals
-from trading.work import workers_for
 
 Floats = npt.NDArray[np.float64]
 

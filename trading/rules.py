@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest_kernel as kernel
-from market import DAY_US, DataError
+from tandem.core.clock import DAY_US
+from tandem.core.errors import DataError
 
 Sizing = Literal["hedge", "dollar", "unit"]
 Fill = Literal["open", "close"]

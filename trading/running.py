@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest_kernel as kernel
-from bars import AlignedBars
 from kernels import performance
-from market import DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError
 from trading.metrics import Metrics, Period, Periods, metrics, periods
 from trading.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
 from trading.trader import ClosedTrade, Fill, Position, Trader, TraderBars

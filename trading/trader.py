@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest_kernel as kernel
-from market import DataError
+from tandem.core.errors import DataError
 from trading.rules import Costs, Limits, Rules, rules_record
 
 Floats = npt.NDArray[np.float64]

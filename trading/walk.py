@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest_kernel as kernel
-from bars import AlignedBars
 from kernels import performance
-from market import DataError
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch, each
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial
@@ -21,7 +22,6 @@ from trading.running import bar_length, period_returns
 from trading.signals import Setup, Signals, bars_in, signals
 from trading.sweep import start_of
 from trading.trader import BarsIn, ClosedTrade, Trader
-from trading.work import UNWATCHED, Watch, each
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bars import AlignedBars
-from market import HOUR_US
+from tandem.core.bars import AlignedBars
+from tandem.core.clock import HOUR_US
 from trading.grid import Grid
 from trading.null import NULLS, null_test
 from trading.rules import Rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from alerts import Alerts
-from market import StoreError
+from tandem.core.errors import StoreError
 from ui import alert_words as words
 from ui import downloads, say
 from ui.alert_words import Filters

@@ -12,7 +12,7 @@ import streamlit as st
 from alerting.rule import Comparison, Severity
 from alerts import MEASURES, Alerts, ChannelState, Rule
 from lookout import Lookout
-from market import DataError, StoreError
+from tandem.core.errors import DataError, StoreError
 from ui import alert_words as words
 from ui import say
 from ui.alert_words import EVERY, Draft

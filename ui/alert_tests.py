@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from alerts import Alerts
-from market import DataError, now_us
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError
 from ui import format as f
 
 

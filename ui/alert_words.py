@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from alerting.local import COLUMNS, row
 from alerts import CHANNELS, Alert, ChannelState, Delivery, Rule, Told
-from market import DataError
+from tandem.core.errors import DataError
 from ui import format as f
 from ui.cards import NOT_NOW
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 import tables
-from market import SECOND_US, DataError
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 from trading.metrics import LEAST_YEARS
 from trading.rules import YEAR_US
 from ui import backtest_luck, backtest_tabs, backtest_words, cards, say

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 import trading
-from market import DataError
+from tandem.core.errors import DataError
 from trading import Grid, Limits, Setup
 from ui import say
 from ui.controls import MODELS, URL, Model, model_controls

@@ -11,9 +11,10 @@ import numpy as np
 import streamlit as st
 
 import trading
-from market import DataError
-from trading import NULLS, Grid, NullTest, Setup, Sweep, WalkForward, Watch
-from trading.jobs import Job
+from tandem.core.errors import DataError
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
+from trading import NULLS, Grid, NullTest, Setup, Sweep, WalkForward
 from ui import backtest_charts as drawn
 from ui import backtest_words as words
 from ui import format as f

@@ -12,20 +12,12 @@ import streamlit as st
 
 import tables
 import trading
-from bars import AlignedBars, align, resample, with_candles
 from ingest import patience
-from market import (
-    DAY_US,
-    HOUR_US,
-    MINUTE_US,
-    SECOND_US,
-    SIMULATED_VENUE,
-    DataError,
-    StoreError,
-    now_us,
-    split_instrument,
-)
 from storage import Held
+from tandem.core.bars import AlignedBars, align, resample, with_candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say
 from ui.backtest_files import asked_for, called, read_files

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import streamlit as st
 
 import trading
-from market import DataError, StoreError
 from pair import PairSettings
 from relation import Relation, assess
-from trading import Grid, Ledger, Luck, Result, Watch
-from trading.jobs import Job
+from tandem.core.errors import DataError, StoreError
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
+from trading import Grid, Ledger, Luck, Result
 from trading.pace import Pace, pace_of
 from ui import say
 from ui.backtest_controls import Asked

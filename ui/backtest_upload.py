@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 import tables
-from market import DataError
 from tables import Corrections, Table, Unclear
-from trading.jobs import Job
-from trading.work import Watch
+from tandem.core.errors import DataError
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
 from ui.state import engine
 
 Columns = tuple[tuple[str, str], ...]

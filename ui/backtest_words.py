@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from market import SECOND_US
+from tandem.core.clock import SECOND_US
 from trading import DEFINITIONS, Metrics, Result, Setup
 from trading.grid import value_of
 from ui import format as f

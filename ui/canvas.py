@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from market import DAY_US
+from tandem.core.clock import DAY_US
 
 Figure = dict[str, Any]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ingest import Choice, FeedStatus
-from market import REPLAY_VENUE, SECOND_US, SIMULATED_VENUE
 from pair import PairSettings
 from relation import Relation
 from snapshot import LegNow, Snapshot, WatchRow
+from tandem.core.clock import SECOND_US
+from tandem.core.instruments import REPLAY_VENUE, SIMULATED_VENUE
 from ui import format as f
 
 Part = list[Any]

@@ -11,8 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from backtest import Costs, Rules
 from config import VENUES
 from engine import Engine
-from market import MINUTE_US, SECOND_US, DataError, FeedError, StoreError, split_instrument
 from pair import DEFAULT_COSTS, PairSettings
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import DataError, FeedError, StoreError
+from tandem.core.instruments import split_instrument
 from trading.rules import Sizing
 from trading.signals import Model as ModelKey
 from trading.signals import ZKind

@@ -10,18 +10,11 @@ import streamlit as st
 
 from engine import Engine
 from exporting import Form, Kind, Wanted
-from market import (
-    DAY_US,
-    HOUR_US,
-    MINUTE_US,
-    SECOND_US,
-    DataError,
-    Gap,
-    StoreError,
-    now_us,
-    split_instrument,
-)
 from storage import Held
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import Gap
+from tandem.core.instruments import split_instrument
 from ui import format as f
 from ui import say, sheets
 from ui.components import sheets as draw

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 import tables
-from market import DataError, SettingError
 from scanner import DIRECTIONS, ScanSettings
 from scanning.result import By
+from tandem.core.errors import DataError, SettingError
 from trading.rules import Costs
 from ui import format as f
 from ui import say, scanner_table, scanner_tabs

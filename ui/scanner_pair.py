@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import streamlit as st
 
-from market import MINUTE_US, SECOND_US, SIMULATED_VENUE, split_instrument
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say
 from ui.components import chart

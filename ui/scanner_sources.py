@@ -16,23 +16,15 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from bars import resample, with_candles
-from market import (
-    DAY_US,
-    HOUR_US,
-    MINUTE_US,
-    SECOND_US,
-    SIMULATED_VENUE,
-    DataError,
-    StoreError,
-    now_us,
-    split_instrument,
-)
 from scanning.files import Universe, read_universe
 from scanning.simulated import Simulated, simulated
 from storage import Held
-from trading.jobs import Job
-from trading.work import Watch
+from tandem.core.bars import resample, with_candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
 from ui import format as f
 from ui import say
 from ui.controls import BARS

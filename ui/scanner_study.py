@@ -23,8 +23,8 @@ from scanner import (
     with_families,
 )
 from scanning.result import By
-from trading.jobs import Job
-from trading.work import Watch
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
 from ui.scanner_sources import Source
 from ui.scanner_work import Work
 

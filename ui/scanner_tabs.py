@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from scanner import LATER_TEXTS, OutOfSample, out_of_sample
-from trading.work import Watch
+from tandem.core.parallel import Watch
 from ui import format as f
 from ui import say
 from ui import scanner_charts as drawn

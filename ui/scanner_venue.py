@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import config
-from market import SIMULATED_VENUE, split_instrument
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say
 from ui.data_actions import ONLY_OPERATOR

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from market import DataError
-from trading.jobs import Job, Jobs
-from trading.work import Watch
+from tandem.core.errors import DataError
+from tandem.core.jobs import Job, Jobs
+from tandem.core.parallel import Watch
 from ui import format as f
 from ui import say
 from ui.state import engine, is_operator

@@ -11,8 +11,10 @@ from exporting import Export
 from holdings import Holdings
 from importing import Import
 from ingest import FeedStatus
-from market import SECOND_US, SIMULATED_VENUE, Gap, split_instrument
 from storage import Held, StoreHealth
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Gap
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui.cards import STATES
 

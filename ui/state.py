@@ -23,7 +23,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import config
 from engine import Engine
-from market import SettingError
+from tandem.core.errors import SettingError
 from ui import say
 from ui.guesses import Guesses
 from ui.uploads import Uploads

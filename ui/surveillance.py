@@ -11,7 +11,9 @@ import streamlit as st
 from config import Settings
 from engine import Engine
 from ingest import patience
-from market import DataError, now_us, split_instrument
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError
+from tandem.core.instruments import split_instrument
 from ui import format as f
 from ui import say, surveillance_settings, surveillance_wall
 from ui import surveillance_words as words

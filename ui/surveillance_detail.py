@@ -8,8 +8,9 @@ from concurrent.futures import CancelledError, Future
 import streamlit as st
 
 from engine import Engine
-from market import SECOND_US, DataError, now_us
 from surveillance import Forecast, volume_profile
+from tandem.core.clock import SECOND_US, now_us
+from tandem.core.errors import DataError
 from ui import format as f
 from ui import say, surveillance_learning
 from ui import surveillance_charts as charts

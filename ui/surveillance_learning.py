@@ -6,8 +6,9 @@ import streamlit as st
 
 from engine import Engine
 from learning import MOST_HOURS, SECONDS_HOURS, Lesson
-from market import SECOND_US, DataError
 from surveillance import shortest_candle
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
 from ui import say
 from ui.state import engine, is_operator
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from engine import Engine
-from market import DataError, StoreError
 from surveillance import FEATURES, WatchSettings
+from tandem.core.errors import DataError, StoreError
 from ui import say
 from ui import surveillance_words as words
 from ui.components import sheets

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from alerts import Alert
 from ingest import FeedStatus
-from market import SECOND_US, split_instrument
 from surveillance import FEATURES, Apart, WallRow, WatchSettings
+from tandem.core.clock import SECOND_US
+from tandem.core.instruments import split_instrument
 from ui import format as f
 from ui.cards import NOT_NOW, STATES
 

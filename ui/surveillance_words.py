@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from market import SECOND_US
 from surveillance import (
     MOMENTUM_LIMIT,
     Apart,
@@ -18,6 +17,7 @@ from surveillance import (
     WatchSettings,
     yearly,
 )
+from tandem.core.clock import SECOND_US
 from ui import format as f
 from ui.surveillance_wall import DIRECTIONS, FEATURE_NAMES, Scores
 

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from alerts import Alert, Alerts
-from market import now_us
+from tandem.core.clock import now_us
 from ui import alert_words as words
 from ui.components import toasts
 from ui.state import engine

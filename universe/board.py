@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market import MINUTE_US, Funding, Gap, Quote, Trade
+from tandem.core.clock import MINUTE_US
+from tandem.core.events import Funding, Gap, Quote, Trade
 
 
 class Minutes(NamedTuple):

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from market import HOUR_US, MINUTE_US
 from scanning.least import least_p_values
 from scanning.result import Scan
 from scanning.settings import ScanSettings
 from scanning.tail import Tail
-from trading.work import UNWATCHED, Watch
+from tandem.core.clock import HOUR_US, MINUTE_US
+from tandem.core.parallel import UNWATCHED, Watch
 from universe.board import Minutes
 
 # Surrogates of a look, and how many are to be pooled at the least.

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from market import MINUTE_US, FeedError, MessageError, VenueRefused, now_us
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.errors import FeedError, MessageError, VenueRefused
 from universe.board import MinuteBoard
 
 log = logging.getLogger("tandem.universe")

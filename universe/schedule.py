@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from market import DAY_US, MINUTE_US
 from scanning.multiple import spent
+from tandem.core.clock import DAY_US, MINUTE_US
 
 
 class Look(NamedTuple):

@@ -12,20 +12,14 @@ from typing import Literal, NamedTuple
 from config import Settings
 from feeds import CoinGecko
 from ingest import create_feed
-from market import (
-    MINUTE_US,
-    SECOND_US,
-    DataError,
-    FeedError,
-    TandemError,
-    now_us,
-)
 from recorder import FeedStatus, Recorder
 from scanning.result import Changes, Scan, compared
 from scanning.scan import scan
 from scanning.settings import ScanSettings
 from storage import HotBuffer
-from trading.work import Watch
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, FeedError, TandemError
+from tandem.core.parallel import Watch
 from universe.board import MinuteBoard, Minutes
 from universe.calibration import MOST_S, SLOT_SHARE, Calibration, Told
 from universe.history import Candles, History

@@ -25,17 +25,11 @@ import numpy.typing as npt
 import orjson
 
 from feeds.base import MOST_PRICE
-from market import (
-    BAR,
-    MINUTE_US,
-    Gap,
-    MessageError,
-    Trade,
-    TradeId,
-    now_us,
-    split_instrument,
-)
-from market import instrument as market_instrument
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.errors import MessageError
+from tandem.core.events import BAR, Gap, Trade, TradeId
+from tandem.core.instruments import instrument as market_instrument
+from tandem.core.instruments import split_instrument
 
 # No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
 # trades, which one venue sends whole.

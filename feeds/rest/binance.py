@@ -59,7 +59,9 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, HOUR_US, MINUTE_US, SECOND_US, SELL, Gap, MessageError, Trade
+from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Gap, Trade
 
 _PAGE = 1000
 _USED_HEADER = "X-MBX-USED-WEIGHT-1M"

@@ -51,7 +51,9 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, DAY_US, HOUR_US, MINUTE_US, SECOND_US, SELL, Gap, MessageError, Trade
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Gap, Trade
 
 _TAKER = {"0": BUY, "1": SELL}
 # Room between what is asked for and the edge of the span the venue gives.

@@ -52,7 +52,8 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, SELL, Gap, MessageError, Trade
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Gap, Trade
 
 _TAKER = {"Buy": BUY, "Sell": SELL}
 _PAGE = 1000

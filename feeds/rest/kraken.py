@@ -53,7 +53,9 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import BUY, MINUTE_US, SECOND_US, SELL, Gap, MessageError, Trade
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Gap, Trade
 
 _TAKER = {"b": BUY, "s": SELL}
 _PAGE = 1000

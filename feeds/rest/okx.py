@@ -47,7 +47,8 @@ from feeds.rest.base import (
     reading,
     symbol_of,
 )
-from market import HOUR_US, MINUTE_US, MessageError
+from tandem.core.clock import HOUR_US, MINUTE_US
+from tandem.core.errors import MessageError
 
 # The latest 1,440 minutes are served by another address; some room is left to the edge.
 _LATEST_US = 23 * HOUR_US

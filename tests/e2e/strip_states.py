@@ -26,7 +26,7 @@ from exchange import Exchange  # noqa: E402
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 from rest_exchange import RestExchange, Tape  # noqa: E402
 
-from market import MINUTE_US, now_us  # noqa: E402
+from tandem.core.clock import MINUTE_US, now_us  # noqa: E402
 
 PRICES = {"ETHUSDT": 3_000.0, "BTCUSDT": 60_000.0}
 WIDE, PHONE = (1440, 420), (390, 520)

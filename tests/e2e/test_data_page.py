@@ -11,8 +11,9 @@ from app_process import App
 from playwright.sync_api import Page, expect
 
 import tables
-from market import BAR, SECOND_US
 from storage import Reader
+from tandem.core.clock import SECOND_US
+from tandem.core.events import BAR
 
 pytestmark = pytest.mark.browser
 

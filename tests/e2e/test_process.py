@@ -9,8 +9,8 @@ import pytest
 from app_process import running_app
 from playwright.sync_api import Page, expect
 
-from market import StoreError
 from storage import Reader
+from tandem.core.errors import StoreError
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ from exchange import Exchange
 from playwright.sync_api import Page, expect
 from rest_exchange import RestExchange, Tape
 
-from market import HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
-from market import Cancelled
+from tandem.core.errors import Cancelled
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")

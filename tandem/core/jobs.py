@@ -14,8 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
-from market import Cancelled, DataError, TandemError
-from trading.work import Watch
+from tandem.core.errors import Cancelled, DataError, TandemError
+from tandem.core.parallel import Watch
 
 log = logging.getLogger("tandem.jobs")
 

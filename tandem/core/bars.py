@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from market import BAR, CANDLE, MINUTE_US, SECOND_US, TRADE, DataError, Trade
+from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.events import BAR, CANDLE, TRADE, Trade
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]

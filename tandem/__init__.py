@@ -1,0 +1,1 @@
+"""Tandem: a live pairs-trading workbench."""

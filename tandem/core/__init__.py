@@ -1,0 +1,1 @@
+"""What every part of Tandem shares: errors, instruments, events, time, bars, threads."""

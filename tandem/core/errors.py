@@ -1,0 +1,68 @@
+"""Every failure Tandem raises on purpose; its text is for the user."""
+
+from __future__ import annotations
+
+# TandemError             every failure Tandem raises on purpose; its text is for the user
+# ├── DataError           the input cannot give the answer asked for (also a ValueError)
+# ├── SettingError        a setting is wrong; names the setting and what it accepts
+# ├── FeedError           a venue cannot be read
+# │   ├── VenueRefused    it answered no (region, ban); retrying at once is pointless
+# │   ├── UnknownSymbol   it does not list the instrument
+# │   └── MessageError    one message was not understood; counted and skipped
+# ├── Cancelled           long work was told to stop, and did
+# └── StoreError          the record cannot be written or read
+#     ├── StoreInUse      another process is recording into the same file
+#     ├── StoreUnusable   the file is damaged or is not a Tandem database
+#     └── StoreFull       no space, or no permission to write; recording pauses
+
+
+class TandemError(Exception):
+    """A failure whose text tells the user what happened and what to do."""
+
+
+class DataError(TandemError, ValueError):
+    """Input that cannot give the answer: says what was there, what was needed, what to do."""
+
+
+class Cancelled(TandemError):
+    """Long work that was told to stop, and did."""
+
+
+class SettingError(TandemError):
+    """A setting with a value that cannot be used."""
+
+
+class FeedError(TandemError):
+    """A venue that cannot be read."""
+
+
+class VenueRefused(FeedError):
+    """A venue that answered no, with the HTTP status it gave (0 if none)."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class UnknownSymbol(FeedError):
+    """A symbol the venue does not list."""
+
+
+class MessageError(FeedError):
+    """One message that was not understood."""
+
+
+class StoreError(TandemError):
+    """The record cannot be written or read."""
+
+
+class StoreInUse(StoreError):
+    """Another process holds the database for writing."""
+
+
+class StoreUnusable(StoreError):
+    """The file is damaged, or it is not a Tandem database."""
+
+
+class StoreFull(StoreError):
+    """There is no space left, or no permission to write."""
