@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 import backtest
 from backtest import ClosedTrade, Position
-from backtest_kernel import CLOSED
 from funding import FundingSchedule
 from pair import PairSettings, PairStream, Progress, Provisional
 from storage import HotBuffer, SignalRow
@@ -31,6 +30,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Funding
 from tandem.core.ring import Rows
+from tandem.kernels.trading.records import CLOSED
 
 log = logging.getLogger("tandem.desk")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-import kernels
 from analytics.inputs import Floats, like, two_legs, usable, whole
 from analytics.mackinnon import LEVELS, Trend
 from analytics.relation import engle_granger
+from tandem import kernels
 from tandem.core.errors import DataError
 
 FEWEST = 50

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-import kernels
 from analytics.inputs import Floats, floats, like, positive, two_legs, whole
 from analytics.resumable import Resumable
+from tandem import kernels
 from tandem.core.errors import DataError
 
 

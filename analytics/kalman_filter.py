@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import kernels
 from analytics.hedges import Hedge, hedge_like
 from analytics.inputs import (
     LIMIT,
@@ -24,8 +23,9 @@ from analytics.inputs import (
     whole,
 )
 from analytics.resumable import Resumable
-from kernels import kalman as places
+from tandem import kernels
 from tandem.core.errors import DataError
+from tandem.kernels import kalman as places
 
 # The default filter forgets over prefix / MEMORIES bars: slow enough to leave a spread to trade,
 # quick enough that the prefix holds several memories to measure the innovations' variance on.

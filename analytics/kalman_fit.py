@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-import kernels
 from analytics.inputs import Floats, one_of, two_legs, usable, whole
 from analytics.kalman_filter import KalmanHedge
-from kernels import kalman as places
+from tandem import kernels
 from tandem.core.errors import DataError
+from tandem.kernels import kalman as places
 
 # Ratios searched: from a hedge that stands still over any sample to one that is new at every bar.
 LEAST, MOST = 1e-10, 1e4

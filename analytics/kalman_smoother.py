@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from analytics.inputs import Floats, like, positive, two_legs, usable
 from analytics.kalman_filter import KalmanHedge
-from kernels import kalman as places
 from tandem.core.errors import DataError
+from tandem.kernels import kalman as places
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-import kernels
 from analytics.inputs import Floats, flag, floats, usable, whole
 from analytics.mackinnon import Trend
 from analytics.near_unit_root import root_table
 from analytics.relation import dickey_fuller
+from tandem import kernels
 from tandem.core.errors import DataError
 
 FEWEST = 20

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import kernels
 from analytics.finite_sample import finite_p
 from analytics.hedges import Hedge
 from analytics.inputs import (
@@ -23,6 +22,7 @@ from analytics.inputs import (
     whole,
 )
 from analytics.mackinnon import Trend, asymptotic_p, critical_values
+from tandem import kernels
 from tandem.core.errors import DataError
 
 FEWEST = 20

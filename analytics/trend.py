@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-import kernels
 from analytics.inputs import (
     PIECE,
     by_column,
@@ -20,6 +19,7 @@ from analytics.inputs import (
     usable,
     whole,
 )
+from tandem import kernels
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-import kernels
 from analytics.hedges import check_lag
 from analytics.inputs import by_column, floats, is_frame, like, one_of, whole
 from analytics.resumable import Resumable
+from tandem import kernels
 
 ZKind = Literal["rolling", "ewm", "robust"]
 Z_KINDS: tuple[ZKind, ...] = ("rolling", "ewm", "robust")

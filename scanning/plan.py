@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernels.scan import BACKWARD, FORWARD
 from scanning.columns import Columns
 from scanning.tiles import Codes, Floats, Ints
+from tandem.kernels.scan import BACKWARD, FORWARD
 
 Bools = npt.NDArray[np.bool_]
 

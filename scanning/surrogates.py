@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from analytics.inputs import whole
-from kernels.universe import rebuild_universe
 from scanning.columns import Columns, columns_of
 from scanning.multiple import calibrated_q_values, q_values
 from scanning.result import Scan
@@ -20,6 +19,7 @@ from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.kernels.universe import rebuild_universe
 
 MARKET_LAGS = 5
 MOST_RUNS = 1_000

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.relation import SAME_ASSET_R2
-from kernels import scan as kernel
 from scanning.moments import Spectra, cross_products, own_products, spectra
+from tandem.kernels import scan as kernel
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import kernels
+from tandem import kernels
 from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import kernels
 from alerting.rule import Reading
 from surveilling.forest import Forest, Reason, train
 from surveilling.settings import WatchSettings
+from tandem import kernels
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kernels.ticks import count_bars, fill_bars
 from tables.model import Bars, Trades
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.events import BAR
+from tandem.kernels.ticks import count_bars, fill_bars
 
 
 def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:

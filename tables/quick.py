@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from kernels import ticks
 from tables import lines, roles
 from tables.cells import EPOCHS, LATEST_US, Epoch
 from tables.checking import valid_trades
@@ -29,6 +28,7 @@ from tables.sheet import AGAIN, Sheet, sorted_note
 from tandem.core.errors import DataError
 from tandem.core.events import TRADE
 from tandem.core.parallel import UNWATCHED, Watch, each
+from tandem.kernels import ticks
 
 LEAST_BYTES = 4_000_000
 HEAD_BYTES = 65_536

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernels.text import scan_lines
+from tandem.kernels.text import scan_lines
 
 
 class Scan(NamedTuple):

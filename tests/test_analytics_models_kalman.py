@@ -9,8 +9,8 @@ import reference
 from legs import pair, wandering
 
 import analytics
-from kernels import kalman as places
 from tandem.core.errors import DataError
+from tandem.kernels import kalman as places
 
 
 def test_explicit_kalman_equals_pykalman():

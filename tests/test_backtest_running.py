@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import backtest_kernel as kernel
 from backtest import Costs, Limits, Rules
 from pair import PairSettings, PairStream
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
+from tandem.kernels import trading as kernel
 from trading.lean import Lean
 from trading.metrics import DEFINITIONS, Metrics, periods, sharpe_error
 from trading.rules import YEAR_US
@@ -141,7 +141,7 @@ def test_drawdown_lengths_by_hand():
 
 
 def _measure(equity: np.ndarray, time_us: np.ndarray) -> Metrics:
-    from kernels import performance
+    from tandem.kernels import performance
     from trading.metrics import metrics
 
     cut, figures = periods(time_us, DAY_US), np.empty(performance.FIGURES)

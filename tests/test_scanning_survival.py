@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 
 import analytics
-import kernels.scan
-import kernels.universe
 from benchmarks.universes import market_like, universe
 from scanner import (
     ScanSettings,
@@ -32,6 +30,8 @@ from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import BARS
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.kernels import scan as scan_kernels
+from tandem.kernels.universe import rebuild_universe
 
 
 def test_held_counts_the_windows_a_pair_is_found_in() -> None:
@@ -184,8 +184,8 @@ def test_noise_calibrates_and_keeps_to_groups() -> None:
 def test_warming_up_compiles_every_kernel() -> None:
     warm_up()
     for name in ("scan_tile", "scan_one_by_one"):
-        assert getattr(kernels.scan, name).signatures
-    assert kernels.universe.rebuild_universe.signatures
+        assert getattr(scan_kernels, name).signatures
+    assert rebuild_universe.signatures
 
 
 def test_all_of_it_can_be_cancelled() -> None:

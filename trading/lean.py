@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as kernel
-from kernels import performance
 from tandem.core.bars import AlignedBars
+from tandem.kernels import performance
+from tandem.kernels import trading as kernel
 from trading.metrics import Metrics, Periods, metrics
 from trading.rules import rules_record
 from trading.signals import Setup, Signals, bars_in

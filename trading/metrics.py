@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as counted
-from kernels import performance as places
 from tandem.core.clock import DAY_US
+from tandem.kernels import performance as places
+from tandem.kernels import trading as counted
 from trading.rules import YEAR_US
 
 Floats = npt.NDArray[np.float64]

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from kernels.surrogates import rebuild
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
+from tandem.kernels.surrogates import rebuild
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial

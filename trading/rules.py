@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as kernel
 from tandem.core.clock import DAY_US
 from tandem.core.errors import DataError
+from tandem.kernels import trading as kernel
 
 Sizing = Literal["hedge", "dollar", "unit"]
 Fill = Literal["open", "close"]

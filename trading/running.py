@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as kernel
-from kernels import performance
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
+from tandem.kernels import performance
+from tandem.kernels import trading as kernel
 from trading.metrics import Metrics, Period, Periods, metrics, periods
 from trading.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
 from trading.trader import ClosedTrade, Fill, Position, Trader, TraderBars

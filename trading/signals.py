@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 import analytics
-from kernels.series import hold_before
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import DataError
+from tandem.kernels.series import hold_before
 from trading.rules import Costs, Limits, Rules
 from trading.trader import BarsIn
 

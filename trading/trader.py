@@ -37,8 +37,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as kernel
 from tandem.core.errors import DataError
+from tandem.kernels import trading as kernel
 from trading.rules import Costs, Limits, Rules, rules_record
 
 Floats = npt.NDArray[np.float64]

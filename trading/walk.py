@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import backtest_kernel as kernel
-from kernels import performance
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
+from tandem.kernels import performance
+from tandem.kernels import trading as kernel
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial

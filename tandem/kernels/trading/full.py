@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest_kernel import machine
-from backtest_kernel.machine import EXIT, NONE, REHEDGE, TIME_STOP, close_position, spread_at, step
-from kernels.compiled import compiled_over
+from tandem.kernels.compiled import compiled_over
+from tandem.kernels.trading import machine
+from tandem.kernels.trading.machine import (
+    EXIT,
+    NONE,
+    REHEDGE,
+    TIME_STOP,
+    close_position,
+    spread_at,
+    step,
+)
 
 compiled = compiled_over(machine)
 

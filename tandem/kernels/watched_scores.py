@@ -11,8 +11,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kernels import zscore
-from kernels.compiled import held_over
+from tandem.kernels import zscore
+from tandem.kernels.compiled import held_over
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import held
+from tandem.kernels.compiled import held
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

@@ -1,21 +1,20 @@
 """Compiled loops: arrays in, arrays out. No checks here; `analytics` is the door."""
 
-from kernels.adf import lag_sums, level_statistic, roll_adf
-from kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
-from kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
-from kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
-from kernels.regression import take_out
-from kernels.roots import roots_inside
-from kernels.series import (
+from tandem.kernels.adf import lag_sums, level_statistic, roll_adf
+from tandem.kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
+from tandem.kernels.kalman import KALMAN_STATE, kalman_likelihood, run_kalman, start_kalman
+from tandem.kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
+from tandem.kernels.regression import take_out
+from tandem.kernels.roots import roots_inside
+from tandem.kernels.series import (
     less_hedge,
     relative_changes,
     relative_strength,
     root_mean_square_return,
     slope_against_time,
 )
-from kernels.steps import mean_squared_steps, variance_ratio_parts
-from kernels.watched_scores import LAST_STATE, PRICE_OUTPUTS, watch_columns, watch_prices
-from kernels.watching import (
+from tandem.kernels.steps import mean_squared_steps, variance_ratio_parts
+from tandem.kernels.surveillance import (
     BAR_INPUTS,
     BAR_OUTPUTS,
     BAR_RING,
@@ -25,7 +24,8 @@ from kernels.watching import (
     watch_bars,
     watch_momentum,
 )
-from kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
+from tandem.kernels.watched_scores import LAST_STATE, PRICE_OUTPUTS, watch_columns, watch_prices
+from tandem.kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 __all__ = [
     "BAR_INPUTS",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import compiled
+from tandem.kernels.compiled import compiled
 
 SKIP, TIME, PRICE, QUANTITY, MAKER, SIDE, ID = range(7)
 

@@ -18,7 +18,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import compiled
+from tandem.kernels.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest_kernel import machine
-from backtest_kernel.machine import EXIT, NONE, TIME_STOP, step
-from kernels.compiled import compiled_over
+from tandem.kernels.compiled import compiled_over
+from tandem.kernels.trading import machine
+from tandem.kernels.trading.machine import EXIT, NONE, TIME_STOP, step
 
 compiled = compiled_over(machine)
 

@@ -4,7 +4,7 @@ Arrays in, arrays out. What must survive from one call to the next lives in one 
 `NOW`, so that any chunking of the same bars gives the same numbers to the last bit.
 """
 
-from backtest_kernel.lean import (
+from tandem.kernels.trading.batch import (
     BARS_IN,
     BORROW,
     CONVERGENCE,
@@ -24,9 +24,9 @@ from backtest_kernel.lean import (
     count_trades,
     run_lean,
 )
-from backtest_kernel.machine import slip_cost, x_per_y
-from backtest_kernel.records import ADJUSTED, CLOSED, NOW, OUT, RULES
-from backtest_kernel.whole import leave, run
+from tandem.kernels.trading.full import leave, run
+from tandem.kernels.trading.machine import slip_cost, x_per_y
+from tandem.kernels.trading.records import ADJUSTED, CLOSED, NOW, OUT, RULES
 
 __all__ = [
     "ADJUSTED",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.compiled import compiled
+from tandem.kernels.compiled import compiled
 
 NONE, ENTER_LONG, ENTER_SHORT, EXIT, STOP, TIME_STOP, WITHDRAWN, REHEDGE = range(8)
 HEDGE, DOLLAR, UNIT = range(3)

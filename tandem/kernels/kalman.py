@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import compiled
+from tandem.kernels.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

@@ -18,7 +18,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import summing
+from tandem.kernels.compiled import summing
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kernels.compiled import compiled
+from tandem.kernels.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 
