@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import analytics
 import trading
 from backfill import PriceGates
 from config import VENUES, Settings
@@ -38,6 +37,8 @@ from sessions import Sessions
 from snapshot import LegNow, Snapshot, WatchRow, holding_hours, kept
 from standing import Standing
 from storage import ForeignRecord, HotBuffer, NullStore, Store
+from tandem.analytics.trend import roll_spread
+from tandem.analytics.warmup import warm_up
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import (
     DataError,
@@ -244,7 +245,7 @@ class Engine:
         gc.freeze()
         if self._priced.wait(PRICE_FIRST_S):
             self._stop.wait(PAGE_S)
-        analytics.warm_up()
+        warm_up()
         gc.collect()
         gc.freeze()
         self._ready.set()
@@ -609,5 +610,5 @@ class Engine:
         prices = np.array([trade.price for trade in self.buffer.tail(leg.instrument, 500)])
         if len(prices) < 20:
             return LegQuote(0.0, True)
-        spread = analytics.roll_spread(prices)
+        spread = roll_spread(prices)
         return LegQuote(spread / 2.0 / prices[-1] * 1e4 if np.isfinite(spread) else 0.0, True)

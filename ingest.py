@@ -27,26 +27,22 @@ from urllib.request import getproxies
 import config
 from backfill import Client, PriceGates
 from config import Settings
-from feeds import (
-    BinanceSpot,
-    BinanceUs,
-    BinanceUsdm,
-    Bitstamp,
-    Bybit,
-    Coinbase,
-    CoinGecko,
-    Kraken,
-    Okx,
-    Replay,
-    Simulated,
-    WebsocketFeed,
-)
 from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
 from storage import HotBuffer, Store
 from tandem.core.clock import HOUR_US, now_us
 from tandem.core.errors import DataError, SettingError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.coingecko import CoinGecko
+from tandem.venues.kraken import Kraken
+from tandem.venues.okx import Okx
+from tandem.venues.replay import Replay
+from tandem.venues.simulated import Simulated
 
 __all__ = [
     "Choice",

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import analytics
 from backtest import BarsIn, Costs, Rules, Trader
+from tandem.analytics.hedges import Hedge
+from tandem.analytics.kalman_filter import KalmanHedge
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
@@ -233,7 +234,7 @@ class PairStream:
         hedge = self.hedge
         y, x = levels(np.array([y_price, x_price]), self.settings.log_prices).tolist()
         spread = y - (hedge.last_alpha + hedge.last_beta * x)
-        if isinstance(hedge, analytics.KalmanHedge) and self.settings.uses_innovation:
+        if isinstance(hedge, KalmanHedge) and self.settings.uses_innovation:
             return Provisional(spread, _ratio(spread, float(np.sqrt(hedge.next_innovation_var(x)))))
         return Provisional(
             spread, _ratio(spread - self._zscore.next_mean, self._zscore.next_deviation)
@@ -273,7 +274,7 @@ class PairStream:
         # Beyond this no double is left to hold the price.
         return np.exp(values, where=values < 700.0, out=np.full(len(values), np.nan))
 
-    def _score(self, hedge: analytics.Hedge, spread: Floats) -> tuple[Floats, Floats, Floats]:
+    def _score(self, hedge: Hedge, spread: Floats) -> tuple[Floats, Floats, Floats]:
         """Return mean, deviation and z of the spread."""
         if self.settings.uses_innovation:
             deviation = np.sqrt(hedge.innovation_var)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import analytics
 from pair import PairSettings, levels
+from tandem.analytics import verdict
+from tandem.analytics.quality import SpreadQuality, spread_quality
 from tandem.core.clock import SECOND_US
 
 FEWEST = 50
@@ -32,8 +33,8 @@ class Relation:
         Whether what was found still holds.
     """
 
-    quality: analytics.SpreadQuality
-    soundness: analytics.Soundness
+    quality: SpreadQuality
+    soundness: verdict.Soundness
 
     @property
     def p_value(self) -> float:
@@ -65,7 +66,7 @@ def assess(
     legs = [levels(leg, settings.log_prices) for leg in (y, x)]
     if np.isfinite(legs).all(axis=0).sum() < FEWEST:
         return None
-    quality = analytics.spread_quality(
+    quality = spread_quality(
         y,
         x,
         settings.bar_us / SECOND_US,
@@ -73,4 +74,4 @@ def assess(
         beta=view["beta"],
         drift_bars=settings.lookback,
     )
-    return Relation(quality, analytics.soundness(*legs))
+    return Relation(quality, verdict.soundness(*legs))

@@ -15,18 +15,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-import feeds.rest
+import tandem.venues.rest_venues
 from backfill import Backfill, Client, Filled, PriceGates, Progress
 from backfill.worker import Record
-from catalogue import Catalogue
 from config import Settings
-from feeds import CoinGecko
-from feeds.rest import Listing, RestVenue
 from ingest import create_feed
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.venues.coingecko import CoinGecko
+from tandem.venues.listings import Catalogue
+from tandem.venues.rest import Listing, RestVenue
 
 log = logging.getLogger("tandem.upkeep")
 
@@ -152,7 +152,7 @@ class Upkeep:
 
     def _rest(self, venue: str) -> RestVenue | None:
         url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")
-        return feeds.rest.create(venue, url) if url else None
+        return tandem.venues.rest_venues.create(venue, url) if url else None
 
     def _listings(self, venue: str) -> list[Listing] | None:
         if self._rest(venue) is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from feeds.rest.base import Budget
+from tandem.venues.rest import Budget
 
 # What is left unused, for others at the same address and for the venue counting a little earlier
 # or later than we do.

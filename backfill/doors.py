@@ -13,10 +13,10 @@ import numpy.typing as npt
 from backfill.client import Client
 from backfill.gate import Gate
 from backfill.record import Record
-from feeds.rest import Listing, Request, RestVenue
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, StoreError
 from tandem.core.instruments import split_instrument
+from tandem.venues.rest import Listing, Request, RestVenue
 
 log = logging.getLogger("tandem.backfill")
 

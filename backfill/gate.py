@@ -16,10 +16,10 @@ from backfill.budget import (
     used_weight,
 )
 from backfill.client import Answer, Client, Stopped
-from feeds.base import EARLIEST_US, LATEST_US
-from feeds.rest.base import Budget, Request
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.venues.base import EARLIEST_US, LATEST_US
+from tandem.venues.rest import Budget, Request
 
 log = logging.getLogger("tandem.backfill")
 

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from backfill.budget import SHARE
-from feeds.rest.base import Budget, RestVenue, is_by_id
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Gap, Trade
+from tandem.venues.rest import Budget, RestVenue, is_by_id
 
 TRADES_PER_PAGE = 1_000
 # One request at a time is under way; this is a plain round trip with its parsing.

@@ -10,10 +10,10 @@ import threading
 
 from backfill.client import Client
 from backfill.gate import Gate
-from feeds.polled import PolledFeed
-from feeds.rest import Request
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.venues.polled import PolledFeed
+from tandem.venues.rest import Request
 
 
 class PriceGates:

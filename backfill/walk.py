@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from backfill.plan import TRADES_PER_PAGE, missing_ids, pieces_by_id, pieces_by_time
-from feeds.rest.base import Request, RestVenue, is_by_id
 from tandem.core.clock import DAY_US, MINUTE_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade
+from tandem.venues.rest import Request, RestVenue, is_by_id
 
 # The minute is over at the venue and its candle is out.
 _SETTLED_US = 3_000_000

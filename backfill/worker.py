@@ -29,13 +29,12 @@ from backfill.record import Record as Record
 from backfill.walk import CandlesWalk, TradesWalk, pieces_ahead
 from backfill.warm import Pasts
 from config import Settings
-from feeds.rest import Listing, RestVenue
-from feeds.rest.base import is_by_id
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.venues.rest import Listing, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-import analytics
 from benchmarks.machine import describe
 from benchmarks.memory import extra_mb
 from benchmarks.peers import COMPARISONS, Comparison, difference
+from tandem import analytics
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"

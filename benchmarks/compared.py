@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-import analytics
-from analytics.mackinnon import Trend
 from benchmarks.machine import describe
 from benchmarks.peers import COMPARISONS, Floats, difference
 from benchmarks.size import cell
 from benchmarks.worlds import INDEPENDENT, related, unrelated
+from tandem import analytics
+from tandem.analytics.critical_values import Trend
 
 PAGE = Path(__file__).parents[1] / "COMPARED.md"
 TRENDS: tuple[Trend, ...] = ("n", "c", "ct")

@@ -31,7 +31,6 @@ import psutil
 
 from benchmarks.machine import describe
 from config import Settings
-from feeds import BinanceUsdm
 from recorder import Recorder, Timing
 from recorder.clock import VenueClock
 from recorder.line import Line
@@ -40,6 +39,7 @@ from recorder.wire import Wire
 from storage import HotBuffer, Store
 from tandem.core.clock import MINUTE_US, now_us, steady_s
 from tandem.core.events import Trade
+from tandem.venues.binance import BinanceUsdm
 
 FULL_RATE, DELAY_RATE = 50_000, 5_000
 _TICK_S = 0.002

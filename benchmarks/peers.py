@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-import analytics
-from analytics.zscores import Z_KINDS, ZKind
+from tandem import analytics
+from tandem.analytics.zscores import Z_KINDS, ZKind
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Floats, Floats]

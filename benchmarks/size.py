@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import analytics
 from benchmarks.machine import describe
 from benchmarks.worlds import BETA, INDEPENDENT, KINDS, Floats, broken, related, sound, unrelated
+from tandem import analytics
 
 PAGE = Path(__file__).parents[1] / "SIZE.md"
 LENGTHS = (50, 100, 250, 1_000, 5_000)

@@ -37,12 +37,12 @@ from benchmarks.planted import (
     readings_of,
     weigh,
 )  # fmt: skip
-from feeds.simulated_market import SimulatedMarket
 from storage import NullStore
 from surveillance import Forest, Surveillance, WatchSettings, batch
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.events import Trade
+from tandem.venues.simulated_market import SimulatedMarket
 
 PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared" / "data"))

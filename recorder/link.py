@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from feeds import Route
 from recorder.wire import Wire
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Event
+from tandem.venues.base import Route
 
 if TYPE_CHECKING:
     from recorder.recorder import Recorder

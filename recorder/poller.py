@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from feeds import PolledFeed
-from feeds.rest import Request
 from recorder.complaints import Complaints
 from recorder.line import Timing
 from recorder.recorder import Sink, listed
@@ -19,6 +17,8 @@ from storage import HotBuffer
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
+from tandem.venues.polled import PolledFeed
+from tandem.venues.rest import Request
 
 # A price dated later than this beyond the feed's own clock would run its bars' clock ahead.
 _AHEAD_US = 5 * SECOND_US

@@ -9,7 +9,6 @@ from operator import itemgetter
 from typing import Literal, Protocol
 
 from config import Settings
-from feeds import GeneratedFeed, Route, WebsocketFeed
 from recorder.clock import VenueClock
 from recorder.complaints import Complaints
 from recorder.failures import backoff
@@ -21,6 +20,7 @@ from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import split_instrument
+from tandem.venues.base import GeneratedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analytics.inputs import LIMIT, is_frame, same_index
 from scanning.settings import ScanSettings
+from tandem.analytics.inputs import LIMIT, is_frame, same_index
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 

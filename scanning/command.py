@@ -14,7 +14,6 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
-from analytics.inputs import whole
 from scanning.columns import counted
 from scanning.families import Family, with_families
 from scanning.files import read_universe
@@ -25,6 +24,7 @@ from scanning.settings import DIRECTIONS, ScanSettings
 from scanning.surrogates import Noise, calibrated, noise
 from scanning.survival import OutOfSample, out_of_sample, persistence
 from tables.writing import defused
+from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
 from trading.rules import Costs

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import whole
 from scanning.columns import columns_of
 from scanning.scan import every_pair
 from scanning.settings import ScanSettings
 from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import STATUS, TESTED, Floats
+from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 

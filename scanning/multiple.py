@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from analytics.inputs import whole
+from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analytics.finite_sample import finite_ps
 from scanning.columns import Columns, columns_of
 from scanning.multiple import q_values
 from scanning.plan import Bools, plan
@@ -41,6 +40,7 @@ from scanning.tiles import (
     Ints,
     Method,
 )
+from tandem.analytics.finite_sample import finite_ps
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from analytics.inputs import positive, whole
-from analytics.mackinnon import Trend
-from analytics.relation import check_trend
+from tandem.analytics.critical_values import Trend
+from tandem.analytics.engle_granger import check_trend
+from tandem.analytics.inputs import positive, whole
 from tandem.core.errors import DataError
 from trading.rules import Costs
 

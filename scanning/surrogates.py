@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from analytics.inputs import whole
 from scanning.columns import Columns, columns_of
 from scanning.multiple import calibrated_q_values, q_values
 from scanning.result import Scan
 from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import STATUS, TESTED, Floats, Ints
+from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.kernels.universe import rebuild_universe

@@ -11,14 +11,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-import analytics
-from analytics.inputs import whole
 from scanning.columns import Columns, columns_of
 from scanning.multiple import q_values
 from scanning.result import By, Scan
 from scanning.scan import every_pair, pairs_within, scan
 from scanning.settings import ScanSettings
 from scanning.tiles import Floats
+from tandem.analytics.engle_granger import adf
+from tandem.analytics.inputs import whole
+from tandem.analytics.persistence import half_life, zero_crossings
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 
@@ -232,9 +233,9 @@ def _later(first: Scan, levels: Floats, place: int, cut: int) -> list[float]:
     if len(after) < FEWEST_LATER or not np.ptp(after) > 0.0 or not deviation > 0.0:
         return [math.nan] * len(LATER_TEXTS)
     return [
-        analytics.adf(after).p_value_searched,
-        analytics.half_life(after, estimated=False).half_life,
+        adf(after).p_value_searched,
+        half_life(after, estimated=False).half_life,
         float(after.std()) / deviation,
         float(after.mean()) / deviation,
-        float(analytics.zero_crossings(after - after.mean())),
+        float(zero_crossings(after - after.mean())),
     ]

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analytics.relation import SAME_ASSET_R2
 from scanning.moments import Spectra, cross_products, own_products, spectra
+from tandem.analytics.engle_granger import SAME_ASSET_R2
 from tandem.kernels import scan as kernel
 
 Floats = npt.NDArray[np.float64]

@@ -22,7 +22,6 @@ from alerting.service import Alerts, Record
 from alerting.setup import channels_from, secrets_of
 from backfill import Client
 from config import Settings
-from feeds.base import read_symbol
 from ingest import Ingest, create_feed
 from storage import HotBuffer, NullStore
 from surveilling.configuration import Headless
@@ -31,6 +30,7 @@ from surveilling.settings import WatchSettings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.venues.base import read_symbol
 
 COLUMNS = ("time_utc", "asset", "base_currency", "price", "z", "source")
 _STEP_S = 0.05

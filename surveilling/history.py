@@ -13,12 +13,12 @@ import orjson
 
 from backfill import Client, Gate
 from config import Settings
-from feeds import rest
-from feeds.rest import Request, RestVenue
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.errors import Cancelled, DataError, FeedError
 from tandem.core.events import BAR, Funding
 from tandem.core.instruments import split_instrument
+from tandem.venues import rest_venues as rest
+from tandem.venues.rest import Request, RestVenue
 
 Array = npt.NDArray[np.void]
 Progress = Callable[[float], None]

@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feeds.trade_rows import Layout, checked, recognise, symbol_in
 from tables.lines import Aside, shown
 from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report
 from tables.naming import FILE_VENUE
@@ -31,6 +30,7 @@ from tandem.core.clock import DAY_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
+from tandem.venues.replay_rows import Layout, checked, recognise, symbol_in
 
 Form = Literal["csv", "parquet"]
 

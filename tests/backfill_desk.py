@@ -10,12 +10,13 @@ import pytest
 
 from backfill import Backfill, Client, Progress, gate, job, worker
 from config import Settings
-from feeds.rest import Budget, RestVenue, create
-from feeds.rest.coinbase import CoinbaseRest
-from feeds.rest.kraken import KrakenRest
 from storage import Store
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap
+from tandem.venues.rest import Budget, RestVenue
+from tandem.venues.rest_coinbase import CoinbaseRest
+from tandem.venues.rest_kraken import KrakenRest
+from tandem.venues.rest_venues import create
 from tests.exchange import wait_until
 from tests.rest_exchange import RestExchange, Tape
 

@@ -25,12 +25,18 @@ import recorder.link
 import recorder.wire
 import tests.dialects
 import tests.exchange
-from feeds import BinanceUsdm, Bitstamp, Bybit, Coinbase, Kraken, Okx, WebsocketFeed
 from recorder import Recorder, Timing
 from storage import HotBuffer, Store
 from tandem.core import clock
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Gap
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.binance import BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.kraken import Kraken
+from tandem.venues.okx import Okx
 from tests.exchange import Exchange, Sent, wait_until
 from tests.proxy import Proxy
 

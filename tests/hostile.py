@@ -5,10 +5,9 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from feeds import WebsocketFeed
-from feeds.base import LATEST_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Funding, Notice, Quote, Trade
+from tandem.venues.base import LATEST_US, WebsocketFeed
 
 RECEIVED_US = 1_795_000_000_000_000
 

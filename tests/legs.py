@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-import analytics
+from tandem import analytics
 
 BATCH = {
     "ols": lambda y, x: analytics.rolling_ols(y, x, 30),

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from hypothesis import strategies as st
 
-from feeds.rest import Listing, Request, RestVenue
 from tandem.core.clock import DAY_US, MINUTE_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BAR, Gap, Trade
+from tandem.venues.rest import Listing, Request, RestVenue
 
 NOW_US = 1_795_000_000_000_000
 

@@ -14,10 +14,9 @@ import sys
 import numpy as np
 from numba import njit
 
-import analytics
-from analytics.finite_sample_search import shortness
 from benchmarks import worlds
-from tandem import kernels
+from tandem import analytics, kernels
+from tandem.analytics.finite_sample_search import shortness
 
 DECAYS = (
     0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0, 25.0, 32.0, 40.0, 50.0,

@@ -7,10 +7,10 @@ from stand_ins import PostServer, wait_until
 
 from alerts import Alerts, Rule, channels_from, decode_alert, secrets_of
 from config import Settings
-from feeds.simulated_market import SimulatedMarket
 from storage import Reader, Store
 from surveillance import Surveillance, WatchSettings, batch
 from tandem.core.clock import SECOND_US
+from tandem.venues.simulated_market import SimulatedMarket
 
 BASE_US = 1_790_000_000 * SECOND_US
 NAME = "sim:ETHUSDT"

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import simulate
 
-import analytics
-from analytics import drift
+from tandem import analytics
+from tandem.analytics import drift
 from tandem.core.errors import DataError
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from legs import pair
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 
 # A column for a column: a DataFrame of several is worked through column by column.

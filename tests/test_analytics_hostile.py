@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from legs import pair
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 
 

@@ -10,7 +10,7 @@ import reference
 import twins
 from legs import pair
 
-import analytics
+from tandem import analytics
 
 
 def test_rolling_ols_equals_statsmodels():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from legs import BATCH, KINDS, pair
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 import reference
 from legs import pair, wandering
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 from tandem.kernels import kalman as places
 

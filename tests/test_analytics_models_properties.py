@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from legs import BATCH, pair
 
-import analytics
+from tandem import analytics
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from legs import KINDS, pair
 
-import analytics
-from analytics import inputs
+from tandem import analytics
+from tandem.analytics import inputs
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,7 +83,7 @@ def test_correlation_does_not_depend_on_the_pieces_it_is_worked_in(monkeypatch):
     y[[3, 70, 71, 300]] = [np.nan, np.inf, 0.0, np.nan]
     whole = analytics.correlation(y, x, 20)
     monkeypatch.setattr(inputs, "PIECE", 7)
-    monkeypatch.setattr("analytics.trend.PIECE", 7)
+    monkeypatch.setattr("tandem.analytics.trend.PIECE", 7)
     assert np.array_equal(analytics.correlation(y, x, 20), whole, equal_nan=True)
     kept = np.isfinite(y)
     returns = pd.DataFrame({"y": y[kept], "x": x[kept]}).pct_change()

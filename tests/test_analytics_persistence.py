@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import simulate
 
-import analytics
-from analytics import near_unit_root
-from analytics.relation import dickey_fuller
+from tandem import analytics
+from tandem.analytics import near_unit_root
+from tandem.analytics.engle_granger import dickey_fuller
 from tandem.core.errors import DataError
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import twins
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analytics
+from tandem import analytics
 from tandem.core.errors import DataError
 
 

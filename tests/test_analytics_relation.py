@@ -13,9 +13,9 @@ import simulate
 from statsmodels.tsa.adfvalues import mackinnoncrit, mackinnonp
 from statsmodels.tsa.stattools import adfuller, coint
 
-import analytics
-from analytics.finite_sample import SURFACES, finite_p
-from analytics.mackinnon import asymptotic_p, critical_values
+from tandem import analytics
+from tandem.analytics.critical_values import asymptotic_p, critical_values
+from tandem.analytics.finite_sample import SURFACES, finite_p
 from tandem.core.errors import DataError
 
 

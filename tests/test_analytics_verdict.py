@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analytics
 from benchmarks import worlds
+from tandem import analytics
 
 BARS = 1_000
 

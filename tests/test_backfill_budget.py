@@ -18,8 +18,8 @@ from backfill.budget import (
 )
 from backfill.client import Answer
 from backfill.gate import Gate, Refused, Throttled
-from feeds.rest import Budget, Request
 from tandem.core.errors import FeedError
+from tandem.venues.rest import Budget, Request
 
 
 class Clock:

@@ -3,7 +3,7 @@
 import contextlib
 
 from backfill import Client, Gate, Throttled
-from feeds.rest import Budget, Request
+from tandem.venues.rest import Budget, Request
 from tests.rest_exchange import RestExchange, Tape
 
 YEARS = Tape(1, 10, 1_700_000_000_000_000, 1_000_000)

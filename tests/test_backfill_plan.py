@@ -16,9 +16,10 @@ from backfill.plan import (
     seconds_for,
     split,
 )
-from feeds.rest import Budget, RestVenue, create
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.events import Gap, Trade
+from tandem.venues.rest import Budget, RestVenue
+from tandem.venues.rest_venues import create
 
 NOW_US = now_us()
 

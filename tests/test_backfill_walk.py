@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill.walk import CandlesWalk, TradesWalk
-from feeds.rest import Budget, Listing, Request, RestVenue, create
-from feeds.rest.base import is_by_id
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId
+from tandem.venues.rest import Budget, Listing, Request, RestVenue, is_by_id
+from tandem.venues.rest_venues import create
 
 NAME = "venue:BTC"
 

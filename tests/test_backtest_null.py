@@ -10,8 +10,8 @@ import pairs
 import pytest
 import reference
 
-import analytics
 from backtest import Costs, Rules
+from tandem import analytics
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import Cancelled, DataError

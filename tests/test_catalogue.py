@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue import REFRESH_US, RETRY_US, Catalogue, NamedFeed
-from feeds import BinanceUsdm, Bitstamp, Bybit, Coinbase, Kraken, Okx, Simulated
-from feeds.coingecko import CoinGecko
-from feeds.rest import Listing
 from tandem.core.clock import DAY_US
 from tandem.core.errors import FeedError, StoreFull, UnknownSymbol, VenueRefused
+from tandem.venues.binance import BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.coingecko import CoinGecko
+from tandem.venues.kraken import Kraken
+from tandem.venues.listings import REFRESH_US, RETRY_US, Catalogue, NamedFeed
+from tandem.venues.okx import Okx
+from tandem.venues.rest import Listing
+from tandem.venues.simulated import Simulated
 from tests.rest import NOW_US
 
 FEEDS: dict[str, NamedFeed] = {
@@ -232,7 +238,7 @@ def test_a_list_too_long_to_be_kept_is_used_and_says_so(monkeypatch: pytest.Monk
     catalogue = shelf.catalogue()
     catalogue.refresh("coinbase")
     kept = dict(shelf.kept)
-    monkeypatch.setattr("catalogue._MOST_BYTES", 300)
+    monkeypatch.setattr("tandem.venues.listings._MOST_BYTES", 300)
     shelf.lists["coinbase"] = [*LISTS["coinbase"], listing("NEW-USD", "NEW", "USD")]
     catalogue.refresh("coinbase")
     assert shelf.kept == kept

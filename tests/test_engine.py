@@ -16,7 +16,6 @@ from exchange import Exchange, wait_until
 import engine as engine_module
 from alerts import Rule
 from backfill import Backfill
-from catalogue import Catalogue
 from config import Settings
 from desk import Desk
 from engine import Engine
@@ -26,6 +25,7 @@ from pair import PairSettings
 from storage import HotBuffer, NullStore
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
+from tandem.venues.listings import Catalogue
 from ui import cards
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feeds.base import Route
-from feeds.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Funding, Notice, Quote, Trade
+from tandem.venues.base import Route
+from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.base import Keepalive
-from feeds.bitstamp import Bitstamp
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Notice, Trade
+from tandem.venues.base import Keepalive
+from tandem.venues.bitstamp import Bitstamp
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

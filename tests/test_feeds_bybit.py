@@ -6,10 +6,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.base import Keepalive
-from feeds.bybit import Bybit
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Notice, Quote, Trade
+from tandem.venues.base import Keepalive
+from tandem.venues.bybit import Bybit
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.coinbase import Coinbase
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Notice, Quote, Trade
+from tandem.venues.coinbase import Coinbase
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 CAPTURE = SHARED / "data" / "ticks" / "coinbase_2021.ws.txt"

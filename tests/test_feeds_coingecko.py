@@ -6,10 +6,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.coingecko import IDS, CoinGecko
-from feeds.rest import Listing
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.venues.coingecko import IDS, CoinGecko
+from tandem.venues.rest import Listing
 from tests.rest import NOW_US, RAW, mutations, refuses
 
 PRICES = {

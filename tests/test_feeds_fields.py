@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds import fields
-from feeds.base import EARLIEST_US, LATEST_US
 from tandem.core.clock import DAY_US
 from tandem.core.errors import MessageError
+from tandem.venues import fields
+from tandem.venues.base import EARLIEST_US, LATEST_US
 
 RECEIVED_US = 1_795_000_000_000_000
 

@@ -9,21 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import Settings
-from feeds import (
-    BinanceSpot,
-    BinanceUs,
-    BinanceUsdm,
-    Bitstamp,
-    Bybit,
-    Coinbase,
-    Kraken,
-    Okx,
-    WebsocketFeed,
-)
 from recorder import Recorder
 from storage import HotBuffer, Store
 from tandem.core.errors import MessageError
 from tandem.core.events import Trade
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.kraken import Kraken
+from tandem.venues.okx import Okx
 from tests import hostile
 from tests.dialects import DIALECTS, Dialect, Sent
 from tests.hostile import RECEIVED_US

@@ -6,9 +6,9 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.kraken import Kraken
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Notice, Quote, Trade
+from tandem.venues.kraken import Kraken
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

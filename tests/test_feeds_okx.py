@@ -6,10 +6,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.base import Keepalive
-from feeds.okx import Okx
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Notice, Quote, Trade
+from tandem.venues.base import Keepalive
+from tandem.venues.okx import Okx
 from tests import hostile
 from tests.hostile import RECEIVED_US
 

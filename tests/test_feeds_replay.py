@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from feeds.replay import Replay
 from tables.writing import write_trades
 from tandem.core.errors import DataError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.venues.replay import Replay
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"
@@ -127,7 +127,7 @@ class _Time:
         self.now = 1_000.0
         self.stop = threading.Event()
         self.stop.wait = self._wait  # type: ignore[method-assign, assignment]
-        monkeypatch.setattr("feeds.replay.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("tandem.venues.replay.time.monotonic", lambda: self.now)
 
     def _wait(self, timeout: float | None = None) -> bool:
         self.now += timeout or 0.0

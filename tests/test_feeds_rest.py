@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from config import VENUES, Settings
-from feeds.rest import RestVenue, create
-from feeds.rest.base import Candle, candle_bars, json_list, listings, reading
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade
+from tandem.venues.rest import Candle, RestVenue, candle_bars, json_list, listings, reading
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, hole, refuses
 
 URLS = {

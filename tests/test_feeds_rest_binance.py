@@ -10,11 +10,12 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.binance import BinanceUsdm
-from feeds.rest import Listing, RestVenue, create
-from feeds.rest.binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Trade
+from tandem.venues.binance import BinanceUsdm
+from tandem.venues.rest import Listing, RestVenue
+from tandem.venues.rest_binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

@@ -7,10 +7,11 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.rest import Listing, create
-from feeds.rest.bitstamp import BitstampRest
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
 from tandem.core.events import Trade
+from tandem.venues.rest import Listing
+from tandem.venues.rest_bitstamp import BitstampRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bitstamp:BTCUSD"

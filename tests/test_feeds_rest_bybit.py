@@ -7,12 +7,13 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.bybit import Bybit
-from feeds.rest import Listing, create
-from feeds.rest.bitstamp import BitstampRest
-from feeds.rest.bybit import BybitRest
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Gap, Trade
+from tandem.venues.bybit import Bybit
+from tandem.venues.rest import Listing
+from tandem.venues.rest_bitstamp import BitstampRest
+from tandem.venues.rest_bybit import BybitRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bybit:BTCUSDT"

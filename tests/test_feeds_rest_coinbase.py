@@ -7,11 +7,12 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.coinbase import Coinbase
-from feeds.rest import Listing, create
-from feeds.rest.coinbase import CoinbaseRest
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Trade
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.rest import Listing
+from tandem.venues.rest_coinbase import CoinbaseRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "coinbase:BTC-USD"

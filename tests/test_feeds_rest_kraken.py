@@ -9,10 +9,11 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.kraken import Kraken
-from feeds.rest import Listing, create
-from feeds.rest.kraken import KrakenRest
 from tandem.core.events import Trade
+from tandem.venues.kraken import Kraken
+from tandem.venues.rest import Listing
+from tandem.venues.rest_kraken import KrakenRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

@@ -7,9 +7,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from feeds.rest import Listing, create
-from feeds.rest.okx import OkxRest
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
+from tandem.venues.rest import Listing
+from tandem.venues.rest_okx import OkxRest
+from tandem.venues.rest_venues import create
 from tests.rest import NOW_US, RAW, clock, hole, mutations, refuses, survives
 
 NAME = "okx:BTC-USDT"

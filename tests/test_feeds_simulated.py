@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.tsa.stattools import coint
 
-from feeds.simulated import Simulated
-from feeds.simulated_market import ASSETS, IDS_PER_SECOND, SLOT_S
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.errors import UnknownSymbol
 from tandem.core.events import Funding, Notice, Quote, Trade
+from tandem.venues.simulated import Simulated
+from tandem.venues.simulated_market import ASSETS, IDS_PER_SECOND, SLOT_S
 
 ETH, BTC, DOGE = "sim:ETHUSDT", "sim:BTCUSDT", "sim:DOGEUSDT"
 START_US = 1_795_000_000 * SECOND_US

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from funding import FundingSchedule
 from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.events import Funding
+from tandem.venues.funding import FundingSchedule
 
 MIDNIGHT_US = 1_760_000_000_000_000 // (24 * HOUR_US) * 24 * HOUR_US
 

@@ -16,12 +16,12 @@ import pytest
 
 import ingest
 from config import VENUES, Settings
-from feeds import Simulated
 from ingest import Choice, Ingest, create_feed
 from recorder import Timing, backoff, explain
 from storage import HotBuffer, Store
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
+from tandem.venues.simulated import Simulated
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 
 QUICK = Timing(connect_s=5.0, silence_s=0.5, reach_s=1.0, poll_s=0.05)

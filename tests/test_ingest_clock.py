@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Settings
-from feeds import BinanceUsdm, Bybit, WebsocketFeed
 from recorder import Recorder
 from recorder.clock import VenueClock
 from storage import HotBuffer, Store
@@ -20,6 +19,9 @@ from tandem.core import clock
 from tandem.core.bars import BarBuilder
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.binance import BinanceUsdm
+from tandem.venues.bybit import Bybit
 
 BTC = "binance-usdm:BTCUSDT"
 START_US = 1_795_000_000_000_000

@@ -13,13 +13,13 @@ import pytest
 from backfill import Client, PriceGates, gate
 from config import Settings
 from engine import Engine
-from feeds import CoinGecko
 from ingest import Ingest, create_feed, patience
 from recorder import Poller, Timing
 from storage import HotBuffer, Store
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap, Trade
+from tandem.venues.coingecko import CoinGecko
 from tests.exchange import unused_url, wait_until
 from tests.test_ingest_recorder import MemorySink
 from upkeep import Upkeep

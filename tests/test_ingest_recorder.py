@@ -12,25 +12,20 @@ import psutil
 import pytest
 
 from config import Settings
-from feeds import (
-    BinanceSpot,
-    BinanceUs,
-    BinanceUsdm,
-    Bitstamp,
-    Bybit,
-    Coinbase,
-    Keepalive,
-    Kraken,
-    Okx,
-    Route,
-    Simulated,
-)
 from recorder import Recorder, Timing
 from recorder.track import Recent
 from storage import HotBuffer
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreFull
 from tandem.core.events import Event, Funding, Gap, Quote, Trade
+from tandem.venues.base import Keepalive, Route
+from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.kraken import Kraken
+from tandem.venues.okx import Okx
+from tandem.venues.simulated import Simulated
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"

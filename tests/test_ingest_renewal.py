@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import Settings
-from feeds import BinanceUsdm, Bybit, Route
 from recorder import Recorder, Timing
 from recorder.renewal import Handover
 from storage import HotBuffer
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
+from tandem.venues.base import Route
+from tandem.venues.binance import BinanceUsdm
+from tandem.venues.bybit import Bybit
 from tests.exchange import Exchange, wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"

@@ -15,9 +15,8 @@ import twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import analytics
-from analytics.near_unit_root import root_table
-from tandem import kernels
+from tandem import analytics, kernels
+from tandem.analytics.near_unit_root import root_table
 
 PLAIN = settings(max_examples=60, deadline=None)
 

@@ -12,13 +12,13 @@ from exchange import wait_until
 
 import exporting
 from backfill.worker import Backfill
-from catalogue import Catalogue
 from config import Settings
 from exporting import Exporter, Wanted
 from importing import Importer
 from storage import Store
 from tables import archive
 from tandem.core.threads import Lifeline
+from tandem.venues.listings import Catalogue
 from upkeep import Upkeep
 
 SECRET = "https://api.example/?key=hunter2"

@@ -19,7 +19,6 @@ from exchange import wait_until
 import lookout as lookout_module
 from alerts import Rule
 from config import Settings
-from feeds.simulated_market import SimulatedMarket
 from lookout import Desks, Lookout, PairNow
 from pair import PairSettings
 from recorder import FeedStatus
@@ -29,6 +28,7 @@ from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
+from tandem.venues.simulated_market import SimulatedMarket
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 Made = Callable[..., Lookout]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from statsmodels.tsa.stattools import adfuller, coint
 
-import analytics
 from benchmarks.universes import market_like
 from scanner import Scan, ScanSettings, noise, out_of_sample, persistence, scan
 from scanning.moments import cross_products, own_products, spectra, transform_length
+from tandem import analytics
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
 from trading.rules import Costs

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from analytics.finite_sample import finite_p, finite_ps
 from benchmarks.universes import KINDS, universe
 from scanner import SPENDINGS, ScanSettings, calibrated_q_values, noise, q_values, scan, spent
+from tandem.analytics.finite_sample import finite_p, finite_ps
 from tandem.core.errors import DataError
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analytics
 from benchmarks.universes import market_like, universe
 from scanner import (
     ScanSettings,
@@ -28,6 +27,7 @@ from scanning.columns import Columns, columns_of
 from scanning.scan import every_pair, p_values_of
 from scanning.surrogates import UniverseSurrogates
 from scanning.tiles import BARS
+from tandem import analytics
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
 from tandem.kernels import scan as scan_kernels

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import analytics
-from feeds.simulated_market import SimulatedMarket
 from surveillance import (
     FEATURES,
     MOMENTUM_LIMIT,
@@ -28,9 +26,11 @@ from surveillance import (
     volume_profile,
     yearly,
 )  # fmt: skip
+from tandem import analytics
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
+from tandem.venues.simulated_market import SimulatedMarket
 
 BASE_US = 1_790_000_000 * SECOND_US
 SMALL = WatchSettings(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.planted import KINDS, detectors, filled, judge, plant, readings_of, weigh
-from feeds.simulated_market import SimulatedMarket
 from surveillance import WatchSettings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.venues.simulated_market import SimulatedMarket
 
 START_US = 1_790_000_000 * SECOND_US
 TRAIN_S = 900

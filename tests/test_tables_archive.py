@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tables
-from feeds.replay import Replay
 from storage import Store
 from tables import archive
 from tables.archive import TradeArchive, import_trades, save_bars, save_trades
@@ -28,6 +27,7 @@ from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, CANDLE, Trade
+from tandem.venues.replay import Replay
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
 TICKS = SHARED / "data" / "ticks"

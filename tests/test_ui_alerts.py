@@ -30,12 +30,12 @@ from alerts import (
     Told,
     pair_readings,
 )
-from feeds.simulated_market import SimulatedMarket
 from storage import NullStore
 from surveillance import WatchSettings, batch
 from surveilling.watch import bar_readings, trade_readings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
+from tandem.venues.simulated_market import SimulatedMarket
 from ui import alert_rules, state
 from ui import alert_words as words
 from ui.alert_tests import Tests

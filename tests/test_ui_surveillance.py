@@ -15,7 +15,6 @@ from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 
 from alerts import Alert
-from feeds.simulated_market import SimulatedMarket
 from recorder import FeedStatus
 from surveillance import (
     BAR_SCORE,
@@ -31,6 +30,7 @@ from surveillance import (
 )
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.venues.simulated_market import SimulatedMarket
 from ui import state, surveillance_charts, surveillance_detail
 from ui import surveillance_wall as walls
 from ui import surveillance_words as words

@@ -10,8 +10,8 @@ from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 from test_surveillance_history import NAME, SPOT, Venue
 
-from feeds.simulated_market import SimulatedMarket
 from tandem.core.clock import now_us
+from tandem.venues.simulated_market import SimulatedMarket
 from ui import state
 
 PAGE = "from ui import surveillance_learning\nsurveillance_learning.draw({name!r})\n"

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-import analytics
 import tables
+from tandem.analytics.engle_granger import engle_granger
+from tandem.analytics.persistence import half_life
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
@@ -279,8 +280,8 @@ def _cointegration(bars: AlignedBars, setup: Setup) -> dict[str, Any]:
     y, x = bars.y[bars.usable], bars.x[bars.usable]
     if setup.rules.log_prices:
         y, x = np.log(y), np.log(x)
-    test = analytics.engle_granger(y, x)
-    life = analytics.half_life(test.residual)
+    test = engle_granger(y, x)
+    life = half_life(test.residual)
     return {
         "statistic": test.statistic,
         "p_value": test.p_value,

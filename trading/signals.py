@@ -11,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-import analytics
+from tandem.analytics.hedges import RollingHuber, RollingOls
+from tandem.analytics.kalman_filter import KalmanHedge
+from tandem.analytics.zscores import RollingZ
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import DataError
@@ -22,7 +24,7 @@ from trading.trader import BarsIn
 Floats = npt.NDArray[np.float64]
 Model = Literal["ols", "kalman", "huber"]
 ZKind = Literal["model", "rolling", "ewm", "robust"]
-Hedging = analytics.RollingOls | analytics.RollingHuber | analytics.KalmanHedge
+Hedging = RollingOls | RollingHuber | KalmanHedge
 
 MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
@@ -156,16 +158,16 @@ def _log(price: Floats) -> Floats:
 def hedging(model: Model, lookback: int) -> Hedging:
     """Return a model that has seen no bar yet, set up as everything here trades it."""
     if model == "ols":
-        return analytics.RollingOls(lookback)
+        return RollingOls(lookback)
     if model == "huber":
-        return analytics.RollingHuber(lookback)
+        return RollingHuber(lookback)
     # Its sense of how loud the noise is follows the market, over ten lookbacks.
-    return analytics.KalmanHedge(prefix=lookback, variance_memory=10 * lookback)
+    return KalmanHedge(prefix=lookback, variance_memory=10 * lookback)
 
 
-def zscoring(z_kind: ZKind, z_window: int) -> analytics.RollingZ:
+def zscoring(z_kind: ZKind, z_window: int) -> RollingZ:
     """Return the z-score of a spread, which the model's own is but for Kalman's innovation."""
-    return analytics.RollingZ(z_window, "rolling" if z_kind == "model" else z_kind)
+    return RollingZ(z_window, "rolling" if z_kind == "model" else z_kind)
 
 
 def scored(hedge: Hedged, setup: Setup) -> Signals:

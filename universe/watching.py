@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from config import Settings
-from feeds import CoinGecko
 from ingest import create_feed
 from recorder import FeedStatus, Recorder
 from scanning.result import Changes, Scan, compared
@@ -20,6 +19,7 @@ from storage import HotBuffer
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, FeedError, TandemError
 from tandem.core.parallel import Watch
+from tandem.venues.coingecko import CoinGecko
 from universe.board import MinuteBoard, Minutes
 from universe.calibration import MOST_S, SLOT_SHARE, Calibration, Told
 from universe.history import Candles, History

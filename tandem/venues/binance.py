@@ -1,0 +1,278 @@
+"""Binance: USD-M futures and spot, and Binance.US.
+
+Both send combined-stream frames; these are real ones::
+
+    {"stream":"akrousdt@aggTrade","data":{"e":"aggTrade","E":1626992742291,"a":14888302,
+     "s":"AKROUSDT","p":"0.01731","q":"312","f":27931348,"l":27931348,"T":1626992742134,"m":true}}
+    {"stream":"sushiusdt@bookTicker","data":{"e":"bookTicker","u":600859600576,"s":"SUSHIUSDT",
+     "b":"7.6110","B":"2","a":"7.6120","A":"297","T":1626992741012,"E":1626992741017}}
+    {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256322,
+     "s":"BTCUSDT","t":5266583935,"p":"61800.30","q":"0.006","X":"MARKET","m":false}}
+
+Trade ids: ``a`` counts up by one per symbol, so a jump is a gap. Side: ``m`` is true where the
+buyer was the maker, so the taker sold. Liveness: the server pings every 3 minutes (USD-M) or
+20 seconds (spot). Limits: 1,024 streams a connection, 10 messages a second from us, and the
+connection ends after 24 hours, so a new one takes over after 23.
+
+A misspelt symbol is acknowledged like any other and stays silent for ever.
+
+Binance.US is spot only and speaks like spot (pings every 3 minutes, 5 messages a second from us).
+Where it serves, the other two answer HTTP 451, sometimes 403.
+
+USD-M futures are served by route: trades and mark prices on ``/market``, best bid and ask on
+``/public``. The address without a route still connects and acknowledges, and delivers nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote as url_quote
+
+import orjson
+
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Funding, Notice, Quote, Trade
+from tandem.core.instruments import instrument
+from tandem.venues.base import MOST_ID, MOST_PRICE, Names, Route, plain_text, read_symbol
+from tandem.venues.fields import amount, json_object, milliseconds, moment, number, positive
+
+# Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
+_STREAMS_IN_URL = 50
+_STREAMS_IN_FRAME = 200
+# An hour before the venue's own cut, so that there is time to try again.
+_RENEW_S = 23 * 3_600.0
+
+# Half of what calling the type costs.
+_new_trade = tuple.__new__
+
+_DATED = re.compile(r"[A-Z0-9]{2,20}_[0-9]{6}")
+
+
+class _Binance:
+    """What USD-M futures and spot have in common."""
+
+    generated: ClassVar[Literal[False]] = False
+    venue: ClassVar[str]
+    title: ClassVar[str]
+    consecutive_ids: ClassVar[bool] = True
+    quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
+    popular: ClassVar[tuple[str, ...]]
+    max_instruments: ClassVar[int]
+
+    _trade_path: ClassVar[str]
+    _quote_path: ClassVar[str]
+    _trade_streams: ClassVar[tuple[str, ...]]
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._names = Names(self.venue)
+        self._request = itertools.count(1)
+        self._parsers: dict[str, Callable[[dict[str, Any], int], Event]] = {
+            "trade": self._single_trade,
+            "bookTicker": self._quote,
+            "markPriceUpdate": self._funding,
+            "serverShutdown": _closing,
+        }
+
+    def instrument(self, text: str) -> str:
+        """Return the instrument meant by `text`: quoted in USDT unless it says otherwise."""
+        asset, quote = read_symbol(text, self.venue)
+        return instrument(self.venue, asset + ("USDT" if quote in ("", "USD") else quote))
+
+    def trade_route(self, instruments: Iterable[str]) -> Route:
+        """Return the connection that brings trades, and funding on futures."""
+        wanted = sorted(instruments)
+        return self._route("trades", self._trade_path, wanted, self._trade_streams)
+
+    def quote_route(self, instruments: Iterable[str]) -> Route | None:
+        """Return the connection that brings the best bid and ask."""
+        return self._route("quotes", self._quote_path, sorted(instruments), ("@bookTicker",))
+
+    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
+        """Return the frames that add and remove instruments on an open connection."""
+        kinds = self._trade_streams if route.kind == "trades" else ("@bookTicker",)
+        return (
+            *self._frames("UNSUBSCRIBE", _streams(sorted(removed), kinds)),
+            *self._frames("SUBSCRIBE", _streams(sorted(added), kinds)),
+        )
+
+    def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
+        """Turn one message into events; raises MessageError if it is not understood."""
+        message = json_object(raw)
+        data = message.get("data", message)
+        if type(data) is not dict:
+            raise MessageError("data is not an object")
+        kind = data.get("e")
+        try:
+            if kind == "aggTrade":
+                return (self._trade(data, data["a"], received_us),)
+            if kind is None:
+                return self._without_kind(message, data, received_us)
+            parser = self._parsers.get(kind)
+            if parser is None:
+                raise MessageError("an event of a kind not asked for")
+            return (parser(data, received_us),)
+        except KeyError as missing:
+            raise MessageError(f"a message without {missing}") from None
+        except TypeError:
+            raise MessageError("a field of the wrong type") from None
+
+    def _single_trade(self, data: dict[str, Any], received_us: int) -> Event:
+        return self._trade(data, data["t"], received_us)
+
+    def _trade(self, data: dict[str, Any], trade_id: Any, received_us: int) -> Event:
+        # The checks are written out: a helper per field would double the cost of a trade.
+        price_text, quantity_text = data["p"], data["q"]
+        time_ms, buyer_made = data["T"], data["m"]
+        if type(price_text) is not str or type(quantity_text) is not str:
+            raise MessageError("price or quantity is not text")
+        try:
+            price, quantity = float(price_text), float(quantity_text)
+        except ValueError:
+            raise MessageError("price or quantity is not a number") from None
+        if not (0.0 < price < MOST_PRICE and 0.0 < quantity < MOST_PRICE):
+            raise MessageError("price or quantity is not positive and finite")
+        if type(trade_id) is not int or not 0 <= trade_id <= MOST_ID:
+            raise MessageError("the trade id is not a whole number")
+        if type(time_ms) is not int:
+            raise MessageError("the trade time is not a whole number")
+        if buyer_made is not True and buyer_made is not False:
+            raise MessageError("the side is not true or false")
+        time_us = moment(time_ms * 1000)
+        side = SELL if buyer_made else BUY
+        name = self._names[data["s"]]
+        return _new_trade(Trade, (name, trade_id, time_us, price, quantity, side, received_us))
+
+    def _quote(self, data: dict[str, Any], received_us: int) -> Event:
+        bid, ask = positive(data["b"]), positive(data["a"])
+        if bid > ask:
+            raise MessageError("the bid is above the ask")
+        # Spot quotes carry no time of their own.
+        time_us = milliseconds(data["T"]) if "T" in data else received_us
+        name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))
+        return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
+
+    def _funding(self, data: dict[str, Any], received_us: int) -> Event:
+        # Delivery contracts pay no funding: their rate is empty and the next time 0.
+        rate = number(data["r"]) if data["r"] != "" else 0.0
+        if not -1.0 < rate < 1.0:
+            raise MessageError("the funding rate is not plausible")
+        next_us = milliseconds(data["T"]) if data["T"] != 0 else 0
+        mark = positive(data["p"])
+        name, time_us = self._names[data["s"]], milliseconds(data["E"])
+        return Funding(name, time_us, rate, next_us, mark, received_us)
+
+    def _without_kind(
+        self, message: dict[str, Any], data: dict[str, Any], received_us: int
+    ) -> Sequence[Event]:
+        error = message.get("error")
+        if error is not None or "code" in message:
+            said = error if type(error) is dict else message
+            return (Notice("error", f"{self.title}: {plain_text(said.get('msg', 'an error'))}"),)
+        if "result" in message and "id" in message:
+            return ()
+        if "b" in data and "a" in data and "u" in data:
+            return (self._quote(data, received_us),)
+        raise MessageError("a message of no known kind")
+
+    def _route(self, kind: Any, path: str, wanted: list[str], streams: tuple[str, ...]) -> Route:
+        names = _streams(wanted, streams)
+        first = "/".join(url_quote(name, safe="@") for name in names[:_STREAMS_IN_URL])
+        return Route(
+            kind,
+            f"{self._url}{path}?streams={first}",
+            self._frames("SUBSCRIBE", names[_STREAMS_IN_URL:]),
+            frozenset(wanted) if kind == "trades" else frozenset(),
+            renew_s=_RENEW_S,
+        )
+
+    def _frames(self, method: str, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(
+            orjson.dumps(
+                {
+                    "method": method,
+                    "params": names[start : start + _STREAMS_IN_FRAME],
+                    "id": next(self._request),
+                }
+            ).decode()
+            for start in range(0, len(names), _STREAMS_IN_FRAME)
+        )
+
+
+class BinanceUsdm(_Binance):
+    """Binance USD-M perpetual futures."""
+
+    venue: ClassVar[str] = "binance-usdm"
+    title: ClassVar[str] = "Binance USD-M"
+    charges_funding: ClassVar[bool] = True
+    popular: ClassVar[tuple[str, ...]] = (
+        *("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT"),
+        *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),
+    )
+    max_instruments: ClassVar[int] = 500
+
+    _trade_path: ClassVar[str] = "/market/stream"
+    _quote_path: ClassVar[str] = "/public/stream"
+    _trade_streams: ClassVar[tuple[str, ...]] = ("@aggTrade", "@markPrice")
+
+    # Listed by the thousand.
+    _thousands = frozenset({"PEPE", "SHIB", "BONK", "FLOKI"})
+
+    def instrument(self, text: str) -> str:
+        """Return the perpetual meant by `text`; "BTCUSDT_261225" names a dated future."""
+        symbol = text.strip().upper().removeprefix(self.venue.upper() + ":")
+        if _DATED.fullmatch(symbol):
+            return instrument(self.venue, symbol)
+        name = super().instrument(text)
+        asset = name.partition(":")[2].removesuffix("USDT")
+        return f"{self.venue}:1000{asset}USDT" if asset in self._thousands else name
+
+
+class BinanceSpot(_Binance):
+    """Binance spot. Quotes bring no time of their own and there is no funding."""
+
+    venue: ClassVar[str] = "binance-spot"
+    title: ClassVar[str] = "Binance spot"
+    popular: ClassVar[tuple[str, ...]] = (
+        *("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT"),
+        *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "ETHBTC", "SOLBTC"),
+    )
+    max_instruments: ClassVar[int] = 1000
+
+    _trade_path: ClassVar[str] = "/stream"
+    _quote_path: ClassVar[str] = "/stream"
+    _trade_streams: ClassVar[tuple[str, ...]] = ("@aggTrade",)
+
+
+class BinanceUs(BinanceSpot):
+    """Binance.US: spot for the United States."""
+
+    venue: ClassVar[str] = "binance-us"
+    title: ClassVar[str] = "Binance.US"
+    popular: ClassVar[tuple[str, ...]] = (
+        *("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT"),
+        *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "ETHBTC"),
+    )
+    # Two frames beside the address: five a second are allowed, and a change may need twice two.
+    max_instruments: ClassVar[int] = 400
+
+    def instrument(self, text: str) -> str:
+        """Return the pair meant by `text`: in USDT unless it says otherwise.
+
+        Dollar pairs exist beside those in USDT here, so "BTCUSD" is taken literally.
+        """
+        asset, quote = read_symbol(text, self.venue)
+        return instrument(self.venue, asset + (quote or "USDT"))
+
+
+def _streams(instruments: Sequence[str], kinds: tuple[str, ...]) -> list[str]:
+    symbols = [name.partition(":")[2].lower() for name in instruments]
+    return [symbol + kind for symbol in symbols for kind in kinds]
+
+
+def _closing(data: dict[str, Any], received_us: int) -> Event:
+    return Notice("closing", "Binance is restarting this server; reconnecting to another.")

@@ -1,0 +1,98 @@
+"""The fields of venues' messages, each checked as it is taken out; MessageError if it is not one.
+
+Causes are short and quote nothing: what a venue sent is hostile until it is understood.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from tandem.core.errors import MessageError
+from tandem.venues.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def json_object(raw: bytes | str) -> dict[str, Any]:
+    """Return a message as the JSON object it must be."""
+    try:
+        message = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise MessageError("not JSON") from None
+    if type(message) is not dict:
+        raise MessageError("not an object")
+    return message
+
+
+def moment(time_us: int) -> int:
+    """Return a time in microseconds if anything traded can have it.
+
+    Every time of every venue passes here. This machine's clock is not asked: it may be wrong by
+    years. What is dated ahead of its venue's clock is told by the other trades, of a stream in
+    `recorder.clock.VenueClock`, of a page in `backfill.walk`.
+    """
+    if EARLIEST_US <= time_us <= LATEST_US:
+        return time_us
+    raise MessageError("a time is not plausible")
+
+
+def milliseconds(value: Any) -> int:
+    """Return a time given as a number of milliseconds, in microseconds."""
+    if type(value) is not int:
+        raise MessageError("a time is not a whole number")
+    return moment(value * 1000)
+
+
+def iso_time(text: Any) -> int:
+    """Return a time given as ISO 8601 text in UTC, in microseconds."""
+    if type(text) is not str or not text.endswith("Z"):
+        raise MessageError("a time is not a UTC time")
+    try:
+        time_us = (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
+    except ValueError:
+        raise MessageError("a time is not a UTC time") from None
+    return moment(time_us)
+
+
+def number(text: Any) -> float:
+    """Return the number written in a text, whatever its sign; it may be infinite."""
+    if type(text) is not str:
+        raise MessageError("a number is not text")
+    try:
+        return float(text)
+    except ValueError:
+        raise MessageError("a number is not one") from None
+
+
+def amount(text: Any) -> float:
+    """Return the number written in a text, which must not be negative."""
+    value = number(text)
+    if not 0.0 <= value < MOST_PRICE:
+        raise MessageError("a number is negative or not finite")
+    return value
+
+
+def positive(text: Any) -> float:
+    """Return the number written in a text, which must be above zero."""
+    value = number(text)
+    if not 0.0 < value < MOST_PRICE:
+        raise MessageError("a price or quantity is not positive and finite")
+    return value
+
+
+def whole(text: Any) -> int:
+    """Return the whole number written in a text, digits only."""
+    if type(text) is not str or not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise MessageError("a whole number is not one")
+    return int(text)
+
+
+def trade_number(value: Any) -> int:
+    """Return a trade id that is a number."""
+    if type(value) is not int or not 0 <= value <= MOST_ID:
+        raise MessageError("the trade id is not a whole number")
+    return value

@@ -1,0 +1,160 @@
+"""OKX, websocket v5: spot trades and quotes without a key.
+
+The documented messages::
+
+    {"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",
+     "tradeId":"130639474","px":"42219.9","sz":"0.12060306","side":"buy","ts":"1630048897897",
+     "count":"3"}]}
+    {"arg":{"channel":"bbo-tbt","instId":"BTC-USDT"},"data":[{"asks":[["105252.6","0.16271274",
+     "0","5"]],"bids":[["105252.5","1.1133491","0","19"]],"ts":"1749044565306","seqId":55729075884}]}
+    {"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"},"connId":"a4d3ae55"}
+    {"event":"error","code":"60018","msg":"...","connId":"a4d3ae55"}
+    {"event":"notice","code":"64008","msg":"The connection will soon be closed for a service
+     upgrade. Please reconnect.","connId":"a4d3ae55"}
+    pong
+
+Trade ids are numbers written as text. One message stands for all that one order took at one price
+(``count`` of them) and has the last one's id, so ids rise with jumps that are no gaps. Side: the
+taker's. Liveness: a client from which nothing came for 30 seconds is cut off, so the text ``ping``
+is sent every 20; the answer is the text ``pong``, which is not JSON. Limits: 3 connections a second
+from one address, 480 requests an hour on a connection, 4,096 bytes a request. Spot only: on swaps
+``sz`` counts contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+from tandem.core.errors import MessageError
+from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
+from tandem.core.instruments import instrument
+from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
+from tandem.venues.fields import amount, json_object, moment, positive, whole
+
+_TAKER = {"buy": BUY, "sell": SELL}
+_CHANNELS = {"trades": "trades", "quotes": "bbo-tbt"}
+_KEEPALIVE = Keepalive("ping", 20.0)
+_PONG = (b"pong", "pong")
+# A name takes up to 55 bytes of a request's 4,096.
+_NAMES_IN_FRAME = 60
+
+
+class Okx:
+    """OKX spot."""
+
+    generated: ClassVar[Literal[False]] = False
+    venue: ClassVar[str] = "okx"
+    title: ClassVar[str] = "OKX"
+    consecutive_ids: ClassVar[bool] = False
+    quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
+    popular: ClassVar[tuple[str, ...]] = (
+        *("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LINK-USDT"),
+        *("AVAX-USDT", "LTC-USDT", "BCH-USDT", "DOT-USDT", "ETH-BTC"),
+    )
+    max_instruments: ClassVar[int] = 300
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._names = Names(self.venue)
+
+    def instrument(self, text: str) -> str:
+        """Return the pair meant by `text`: in USDT unless it says otherwise.
+
+        Dollar pairs are thin here, so "BTCUSD" means BTC-USDT; "BTC-USD" is taken literally.
+        """
+        asset, quote = read_symbol(text, self.venue)
+        if quote == "" or (quote == "USD" and "-" not in text):
+            quote = "USDT"
+        return instrument(self.venue, f"{asset}-{quote}")
+
+    def trade_route(self, instruments: Iterable[str]) -> Route:
+        """Return the connection that brings trades."""
+        wanted = sorted(instruments)
+        frames = self._frames("subscribe", "trades", wanted)
+        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE)
+
+    def quote_route(self, instruments: Iterable[str]) -> Route | None:
+        """Return the connection that brings the best bid and ask, at every change."""
+        frames = self._frames("subscribe", "quotes", sorted(instruments))
+        return Route("quotes", self._url, frames, frozenset(), _KEEPALIVE)
+
+    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
+        """Return the frames that add and remove pairs on an open connection."""
+        return (
+            *self._frames("unsubscribe", route.kind, sorted(removed)),
+            *self._frames("subscribe", route.kind, sorted(added)),
+        )
+
+    def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
+        """Turn one message into events; raises MessageError if it is not understood."""
+        if raw in _PONG:
+            return (Notice("alive", ""),)
+        message = json_object(raw)
+        try:
+            if "event" in message:
+                return self._event(message)
+            arg, items = message["arg"], message["data"]
+            if type(items) is not list:
+                raise MessageError("data is not a list")
+            if arg["channel"] == "trades":
+                return [self._trade(data, received_us) for data in items]
+            if arg["channel"] == "bbo-tbt":
+                name = self._names[arg["instId"]]
+                quotes = (_quote(name, data, received_us) for data in items)
+                return [quote for quote in quotes if quote]
+        except KeyError as missing:
+            raise MessageError(f"a message without {missing}") from None
+        except (TypeError, IndexError):
+            raise MessageError("a field of the wrong type") from None
+        raise MessageError("a channel not asked for")
+
+    def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
+        side = data["side"]
+        if type(side) is not str or side not in _TAKER:
+            raise MessageError("the side is not buy or sell")
+        return Trade(
+            self._names[data["instId"]],
+            whole(data["tradeId"]),
+            moment(whole(data["ts"]) * 1000),
+            positive(data["px"]),
+            positive(data["sz"]),
+            _TAKER[side],
+            received_us,
+        )
+
+    def _event(self, message: dict[str, Any]) -> Sequence[Event]:
+        event = message["event"]
+        if event in ("subscribe", "unsubscribe", "channel-conn-count"):
+            return ()
+        said = plain_text(message.get("msg", "an error"))
+        if event == "error" or event == "channel-conn-count-error":
+            return (Notice("error", f"{self.title}: {said}"),)
+        if event == "notice":
+            return (Notice("closing", f"{self.title}: {said}"),)
+        raise MessageError("an event of a kind not asked for")
+
+    def _frames(
+        self, what: str, kind: Literal["trades", "quotes"], names: list[str]
+    ) -> tuple[str, ...]:
+        args = [{"channel": _CHANNELS[kind], "instId": name.partition(":")[2]} for name in names]
+        return tuple(
+            orjson.dumps({"op": what, "args": args[start : start + _NAMES_IN_FRAME]}).decode()
+            for start in range(0, len(args), _NAMES_IN_FRAME)
+        )
+
+
+def _quote(name: str, data: dict[str, Any], received_us: int) -> Quote | None:
+    """Return the quote of one push; None while one side of the book is empty."""
+    bids, asks = data["bids"], data["asks"]
+    if bids == [] or asks == []:
+        return None
+    bid, ask = positive(bids[0][0]), positive(asks[0][0])
+    if bid > ask:
+        raise MessageError("the bid is above the ask")
+    time_us = moment(whole(data["ts"]) * 1000)
+    sizes = amount(bids[0][1]), amount(asks[0][1])
+    return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)

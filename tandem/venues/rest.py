@@ -1,0 +1,417 @@
+"""What a venue's REST interface is: requests and pure parsers. No sockets live here.
+
+A hole in the record is filled page by page::
+
+    request = venue.trades(instrument, gap)
+    while request is not None:
+        page = venue.parse_trades(fetch(request), instrument, received_us)
+        request = venue.more(instrument, gap, page)
+
+Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
+hold trades from outside the hole, or from the page before; the caller drops them, and stops when a
+page brought nothing new.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.errors import MessageError
+from tandem.core.events import BAR, Gap, Trade, TradeId
+from tandem.core.instruments import instrument as market_instrument
+from tandem.core.instruments import split_instrument
+from tandem.venues.base import MOST_PRICE
+
+# No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
+# trades, which one venue sends whole.
+MOST_TRADES = 200_000
+MOST_CANDLES = 5_000
+MOST_LISTINGS = 20_000
+
+_ASSET = re.compile(r"[^\W_][\w.-]{0,29}")
+
+
+class Request(NamedTuple):
+    """One GET without a key: its complete address, and what it costs of the venue's budget."""
+
+    url: str
+    weight: int = 1
+
+
+class Budget(NamedTuple):
+    """How much one address may ask of a venue.
+
+    Attributes
+    ----------
+    weight : int
+        The sum of `Request.weight` that the venue allows in any `window_s`: its own limit, so
+        whoever spends it leaves room below it.
+    window_s : float
+        Seconds.
+    spacing_s : float
+        Least time between two requests.
+    used_header : str or None
+        Name of the header in which the venue says what was used of the current window.
+    """
+
+    weight: int
+    window_s: float
+    spacing_s: float
+    used_header: str | None = None
+
+
+class Listing(NamedTuple):
+    """One instrument that trades now.
+
+    ``symbol`` is as in the instrument's name. ``tick`` is the step of prices, ``lot`` that of
+    quantities, ``minimum_notional`` the least order in the quote currency; 0.0 where the venue
+    does not say. A ``future`` is one with a date of delivery.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    kind: Literal["spot", "perpetual", "future"]
+    tick: float
+    lot: float
+    minimum_notional: float
+
+
+class RestVenue(ABC):
+    """One venue's REST interface: what to ask, and what the answers mean.
+
+    Every parser takes what may come from anyone and raises MessageError, with a short cause that
+    quotes nothing, where it is not what the venue documents.
+
+    Parameters
+    ----------
+    url : str
+        Address without a path, as ``https://fapi.binance.com``.
+    clock : callable, optional
+        Gives this machine's time in microseconds; a few venues are asked by how long ago.
+
+    Attributes
+    ----------
+    venue : str
+        Name in instruments.
+    budget : Budget
+        What one address may ask.
+    has_trades : bool
+        False where the venue's REST does not give the trades of its stream under the same ids:
+        `trades` answers None for every hole, and candles are all there is.
+    reach_us : int or None
+        How far back from now trades can be asked for; None where no limit is known, 0 where there
+        is only the most recent page.
+    backwards : bool
+        True where pages go from the newest trades of a hole to its oldest.
+    consecutive_ids : bool
+        True where ids count up by one, so that a page can be checked for being complete.
+    time_step_us : int
+        How coarse the times of trades are here where the stream's are finer: a trade from within
+        a hole may bear a time up to this much before its start.
+    candles_per_page : int
+        Most minutes one answer holds.
+    candle_reach_us : int or None
+        How far back from now candles go; None where no limit is known.
+    has_seconds : bool
+        Whether there are candles of one second, too.
+    """
+
+    venue: ClassVar[str]
+    budget: ClassVar[Budget]
+    has_trades: ClassVar[bool] = True
+    reach_us: ClassVar[int | None] = None
+    backwards: ClassVar[bool] = False
+    consecutive_ids: ClassVar[bool]
+    time_step_us: ClassVar[int] = 1
+    candles_per_page: ClassVar[int]
+    candle_reach_us: ClassVar[int | None] = None
+    has_seconds: ClassVar[bool] = False
+
+    def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
+        self._url = url.rstrip("/")
+        self._clock = clock
+
+    def keep_time_by(self, clock: Callable[[], int]) -> None:
+        """Take the time from this clock from now on: the venue's, where it is known."""
+        self._clock = clock
+
+    @abstractmethod
+    def trades(self, instrument: str, gap: Gap) -> Request | None:
+        """Return the request for the first page of the trades in a hole.
+
+        By id where the hole and the venue have them, else by time. None where the venue cannot be
+        asked for it.
+        """
+
+    @abstractmethod
+    def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
+        """Return the request for the page after `page`, which is all that `parse_trades` gave.
+
+        None when the hole is covered or the venue gives no more.
+        """
+
+    @abstractmethod
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Return the trades of an answer, ascending, with the ids of the venue's stream.
+
+        One trade that is not understood spoils its page: a page with a hole in it would be taken
+        for the whole.
+        """
+
+    def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
+        """Return the time since which a walk that ended with `page` left no trade of a hole out.
+
+        The hole's start, except where a venue gives only its latest trades (`reached_by`).
+        """
+        return gap.start_us
+
+    @abstractmethod
+    def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for one-minute candles that begin in [start_us, end_us).
+
+        At most `candles_per_page` minutes are asked for; a longer span is cut at its end.
+        """
+
+    @abstractmethod
+    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return candles as one-minute bars.
+
+        Returns
+        -------
+        ndarray of dtype BAR
+            Ascending, one row per minute that had a trade: venues repeat the last price through
+            quiet minutes, and that is no price. ``trades`` is -1: these are candles.
+            ``buy_volume`` and ``notional`` are NaN where the venue does not say. The minute still
+            going on may be among them.
+        """
+
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request | None:
+        """Return the request for one-second candles, as `candles`; None where there are none."""
+        return None
+
+    def parse_seconds(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return one-second candles as bars, with their number of trades, ascending."""
+        raise MessageError("candles of a second, which were not asked for")
+
+    @abstractmethod
+    def listing(self) -> Request:
+        """Return the request for the list of what the venue trades."""
+
+    @abstractmethod
+    def parse_listing(self, body: bytes) -> list[Listing]:
+        """Return what trades now, in the venue's order; entries not understood are left out.
+
+        Raises
+        ------
+        MessageError
+            If the answer as a whole is not understood, or nothing in it is.
+        """
+
+    def more_listing(self, body: bytes) -> Request | None:
+        """Return the request for the rest of a list of symbols; None where there is none."""
+        return None
+
+    def beyond_reach(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that what was asked for lies too far back."""
+        return False
+
+    def throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too much was asked; some venues say so in the body."""
+        return status in (418, 429)
+
+
+def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:
+    """Return since when a page of a venue's latest trades, ascending, leaves none out.
+
+    The record has the trade at a hole's start, so a page that goes back so far has it too; any
+    other is believed as far as its first trade, and an empty one not at all.
+
+    Parameters
+    ----------
+    step_us : int
+        The step of the venue's times.
+    """
+    if not page:
+        return gap.end_us + 1
+    first_us = page[0].time_us
+    return gap.start_us if first_us <= gap.start_us + step_us else first_us + step_us
+
+
+class CandlesOnly(RestVenue):
+    """A venue whose REST does not give the trades of its stream under the same ids."""
+
+    has_trades: ClassVar[bool] = False
+    reach_us: ClassVar[int | None] = 0
+
+    def trades(self, instrument: str, gap: Gap) -> Request | None:
+        """Return None: trades are not asked for."""
+        return None
+
+    def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
+        """Return None: trades are not asked for."""
+        return None
+
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Refuse whatever it is: trades are not asked for."""
+        raise MessageError("trades were not asked for")
+
+
+def symbol_of(instrument: str) -> str:
+    """Return the venue's symbol within an instrument name."""
+    return split_instrument(instrument)[1]
+
+
+def json_list(body: bytes, most: int) -> list[Any]:
+    """Return an answer as the list it must be, of at most so many items."""
+    return listed(_json(body), most)
+
+
+def json_dict(body: bytes) -> dict[str, Any]:
+    """Return an answer as the object it must be."""
+    value = _json(body)
+    if type(value) is not dict:
+        raise MessageError("not an object")
+    return value
+
+
+def listed(value: Any, most: int) -> list[Any]:
+    """Return a value as the list it must be, of at most so many items."""
+    if type(value) is not list:
+        raise MessageError("not a list")
+    if len(value) > most:
+        raise MessageError("a list that is too long")
+    return value
+
+
+def json_or_empty(body: bytes) -> dict[str, Any]:
+    """Return an answer as the object it should be; an empty one where it is something else."""
+    try:
+        return json_dict(body)
+    except MessageError:
+        return {}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MessageError("not JSON") from None
+
+
+class Candle(NamedTuple):
+    """A candle as venues tell it. `buy_volume` and `notional` are NaN where unknown."""
+
+    time_us: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    buy_volume: float
+    notional: float
+    trades: int = -1
+
+
+def candle_bars(candles: Sequence[Candle], interval_us: int = MINUTE_US) -> npt.NDArray[np.void]:
+    """Check candles and return them as bars, ascending, without those in which nothing traded.
+
+    Of two candles of one time the last counts.
+    """
+    bars = np.zeros(len(candles), BAR)
+    if not len(candles):
+        return bars
+    columns = np.array(candles, np.float64).T
+    times = np.array([candle.time_us for candle in candles], np.int64)
+    _, open_, high, low, close, volume, buy_volume, notional, _ = columns
+    if np.any(times % interval_us):
+        unit = "minute" if interval_us == MINUTE_US else "second"
+        raise MessageError(f"a candle that does not begin with a {unit}")
+    if not np.all((low <= np.minimum(open_, close)) & (np.maximum(open_, close) <= high)):
+        raise MessageError("a candle whose high or low is inside")
+    if np.any(buy_volume > volume * (1 + 1e-9)):
+        raise MessageError("a candle that bought more than it traded")
+    bars["time_us"], bars["last_us"] = times, times + interval_us - 1
+    bars["open"], bars["high"], bars["low"], bars["close"] = open_, high, low, close
+    bars["volume"], bars["buy_volume"], bars["notional"] = volume, buy_volume, notional
+    bars["trades"] = [candle.trades for candle in candles]
+    latest = {int(time_us): row for row, time_us in enumerate(times)}
+    bars = bars[[latest[time_us] for time_us in sorted(latest)]]
+    return bars[bars["volume"] > 0.0]
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what goes wrong on taking an answer apart into MessageError.
+
+    A symbol that cannot be an instrument is a DataError, and so a ValueError.
+    """
+    try:
+        yield
+    except KeyError as missing:
+        raise MessageError(f"{what} without {missing}") from None
+    except IndexError:
+        raise MessageError(f"{what} with too few fields") from None
+    except (TypeError, AttributeError, ValueError):
+        raise MessageError(f"{what} with a field of the wrong type") from None
+
+
+def listings(
+    venue: str, entries: Sequence[Any], read: Callable[[Any], Listing | None]
+) -> list[Listing]:
+    """Return what `read` makes of each entry, without those it refuses or cannot read."""
+    found: dict[str, Listing] = {}
+    for entry in entries:
+        try:
+            with reading("a symbol"):
+                listing = read(entry)
+                if listing is not None:
+                    instrument = market_instrument(venue, listing.symbol)
+                    found.setdefault(instrument, listing._replace(symbol=symbol_of(instrument)))
+        except MessageError:
+            continue
+    if not found:
+        raise MessageError(f"none of {len(entries)} symbols was understood as trading")
+    return list(found.values())
+
+
+def asset(value: Any) -> str:
+    """Return the name of an asset, in capitals."""
+    if type(value) is not str or not _ASSET.fullmatch(value):
+        raise MessageError("an asset is not one")
+    return value.upper()
+
+
+def decimal_step(decimals: Any) -> float:
+    """Return the step of numbers with so many decimals."""
+    if type(decimals) is not int or not 0 <= decimals <= 18:
+        raise MessageError("the decimals are not a small number")
+    return float(f"1e-{decimals}")
+
+
+def plain_number(value: Any) -> float:
+    """Return a number that is not text, finite and not negative."""
+    if type(value) is not float and type(value) is not int:
+        raise MessageError("a number is not one")
+    if not 0.0 <= value < MOST_PRICE:
+        raise MessageError("a number is negative or not finite")
+    return float(value)
+
+
+def is_by_id(gap: Gap) -> bool:
+    """Tell whether a hole says which ids are missing."""
+    return 0 <= gap.first_id <= gap.last_id
+
+
+def by_id(trade: Trade) -> TradeId:
+    """Sort key of trades with ids that are all numbers."""
+    return trade.trade_id
