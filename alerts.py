@@ -27,8 +27,8 @@ from alerting.rule import (
 from alerting.service import Alerts, ChannelState, Record, Told
 from alerting.setup import channels_from, secrets_of
 from alerting.wire import NotSent, Secret
-from config import Settings
 from storage import ForeignRecord
+from tandem.config import Settings
 
 __all__ = [
     "CHANNELS",

@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 import trading
 from backfill import PriceGates
-from config import VENUES, Settings
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
 from exporting import Exporter
@@ -39,6 +38,7 @@ from standing import Standing
 from storage import ForeignRecord, HotBuffer, NullStore, Store
 from tandem.analytics.trend import roll_spread
 from tandem.analytics.warmup import warm_up
+from tandem.config import VENUES, Settings
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import (
     DataError,

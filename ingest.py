@@ -24,11 +24,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import config
 from backfill import Client, PriceGates
-from config import Settings
 from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
 from storage import HotBuffer, Store
+from tandem import config
+from tandem.config import Settings
 from tandem.core.clock import HOUR_US, now_us
 from tandem.core.errors import DataError, SettingError, TandemError, UnknownSymbol
 from tandem.core.events import Trade

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from config import Settings
 from surveillance import (
     Forest,
     InstrumentWatch,
@@ -23,6 +22,7 @@ from surveillance import (
     download_seconds,
     shortest_candle,
 )
+from tandem.config import Settings
 from tandem.core.clock import HOUR_US, SECOND_US, now_us
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
 from tandem.core.events import Funding

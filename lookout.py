@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from alerting.service import Record as AlertRecord
 from alerts import Alerts, Reading, feed_reading, open_alerts, pair_readings, record_readings
-from config import Settings
 from desk import PairView
 from learning import Learning
 from learning import Record as LearningRecord
@@ -42,6 +41,7 @@ from surveillance import (
     load,
     settings_from,
 )
+from tandem.config import Settings
 from tandem.core.bars import NEVER_US
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError

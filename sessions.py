@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from config import Settings
 from pair import PairSettings
+from tandem.config import Settings
 
 
 class Attention(NamedTuple):

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import config
 from surveilling.configuration import Headless, read
 from surveilling.divergence import Apart, Divergence
 from surveilling.forest import Forest, Reason, load, train
@@ -41,6 +40,7 @@ from surveilling.watch import (
     trade_readings,
     yearly,
 )
+from tandem import config
 from tandem.core.errors import TandemError
 
 __all__ = [

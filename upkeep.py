@@ -18,8 +18,8 @@ import numpy.typing as npt
 import tandem.venues.rest_venues
 from backfill import Backfill, Client, Filled, PriceGates, Progress
 from backfill.worker import Record
-from config import Settings
 from ingest import create_feed
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.instruments import split_instrument

@@ -10,7 +10,7 @@ from alerting.mail import Mail, MailServer
 from alerting.posts import Discord, Slack, Telegram, Webhook
 from alerting.wire import Channel, Secret
 from backfill import Client
-from config import Settings
+from tandem.config import Settings
 from tandem.core.errors import SettingError
 
 

@@ -28,7 +28,7 @@ from backfill.plan import TRADES_PER_PAGE, expected_trades, newest, outside, pla
 from backfill.record import Record as Record
 from backfill.walk import CandlesWalk, TradesWalk, pieces_ahead
 from backfill.warm import Pasts
-from config import Settings
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Gap

@@ -30,13 +30,13 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import describe
-from config import Settings
 from recorder import Recorder, Timing
 from recorder.clock import VenueClock
 from recorder.line import Line
 from recorder.track import Track, sift
 from recorder.wire import Wire
 from storage import HotBuffer, Store
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us, steady_s
 from tandem.core.events import Trade
 from tandem.venues.binance import BinanceUsdm

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from config import Settings
 from engine import Engine
 from pair import PairSettings, PairStream
 from relation import assess
+from tandem.config import Settings
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US, now_us
 from ui import cards, charts

@@ -20,9 +20,9 @@ sys.path[:0] = ["tests"]
 from exchange import Exchange
 
 from benchmarks.machine import describe
-from config import Settings
 from engine import Engine
 from pair import PairSettings
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")

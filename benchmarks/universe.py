@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from config import Settings
 from engine import Engine
 from pair import PairSettings
 from scanner import ScanSettings, scan
 from scanning.least import least_p_values
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.events import Trade
 from ui import cards

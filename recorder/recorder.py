@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Literal, Protocol
 
-from config import Settings
 from recorder.clock import VenueClock
 from recorder.complaints import Complaints
 from recorder.failures import backoff
@@ -16,6 +15,7 @@ from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State, clock_hint
 from recorder.track import REMEMBERED, Track, sift
 from storage import HotBuffer
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import config
 from alerting.rule import CHANNELS, Rule, rule_from
+from tandem import config
 from tandem.core.errors import DataError, SettingError
 
 MOST_BYTES = 256 * 1024

@@ -21,12 +21,12 @@ from alerting.rule import Reading, Rule
 from alerting.service import Alerts, Record
 from alerting.setup import channels_from, secrets_of
 from backfill import Client
-from config import Settings
 from ingest import Ingest, create_feed
 from storage import HotBuffer, NullStore
 from surveilling.configuration import Headless
 from surveilling.service import Surveillance, WallRow, fresh
 from surveilling.settings import WatchSettings
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade

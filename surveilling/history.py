@@ -12,7 +12,7 @@ import numpy.typing as npt
 import orjson
 
 from backfill import Client, Gate
-from config import Settings
+from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.errors import Cancelled, DataError, FeedError
 from tandem.core.events import BAR, Funding

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from backfill import Backfill, Client, Progress, gate, job, worker
-from config import Settings
 from storage import Store
+from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap
 from tandem.venues.rest import Budget, RestVenue

@@ -31,7 +31,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from config import Settings
+from tandem.config import Settings
 from tests.dialects import BINANCE, Dialect, Sent, dialect_at, now_us
 
 __all__ = ["DeafServer", "Exchange", "Sent", "unused_url", "wait_until"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from stand_ins import PostServer, wait_until
 
 from alerts import Alerts, Rule, channels_from, decode_alert, secrets_of
-from config import Settings
 from storage import Reader, Store
 from surveillance import Surveillance, WatchSettings, batch
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.venues.simulated_market import SimulatedMarket
 

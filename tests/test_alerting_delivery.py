@@ -20,8 +20,8 @@ from alerting.posts import lines, signature
 from alerting.wire import Pace
 from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
 from backfill import Client
-from config import Settings
 from storage import ForeignRecord, NullStore, Store
+from tandem.config import Settings
 from tandem.core.errors import DataError, SettingError
 
 TOKEN = "987654321:AAHfakeTokenThatMustNeverShow_0123"

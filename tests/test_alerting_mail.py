@@ -12,7 +12,7 @@ from alerting.address import Reach
 from alerting.mail import Mail
 from alerting.mail import MailServer as Where
 from alerts import Alert, NotSent, Secret, channels_from
-from config import Settings
+from tandem.config import Settings
 
 WORD = "pa55-word-that-must-never-show"
 ALERT = Alert(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings, load
+from tandem.config import Settings, load
 from tandem.core.errors import SettingError
 
 

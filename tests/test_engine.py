@@ -16,13 +16,13 @@ from exchange import Exchange, wait_until
 import engine as engine_module
 from alerts import Rule
 from backfill import Backfill
-from config import Settings
 from desk import Desk
 from engine import Engine
 from exporting import Exporter
 from lookout import Lookout
 from pair import PairSettings
 from storage import HotBuffer, NullStore
+from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
 from tandem.venues.listings import Catalogue

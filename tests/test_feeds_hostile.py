@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import Settings
 from recorder import Recorder
 from storage import HotBuffer, Store
+from tandem.config import Settings
 from tandem.core.errors import MessageError
 from tandem.core.events import Trade
 from tandem.venues.base import WebsocketFeed

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from config import VENUES, Settings
+from tandem.config import VENUES, Settings
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import ingest
-from config import VENUES, Settings
 from ingest import Choice, Ingest, create_feed
 from recorder import Timing, backoff, explain
 from storage import HotBuffer, Store
+from tandem.config import VENUES, Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
 from tandem.venues.simulated import Simulated

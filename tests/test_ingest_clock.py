@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import Settings
 from recorder import Recorder
 from recorder.clock import VenueClock
 from storage import HotBuffer, Store
+from tandem.config import Settings
 from tandem.core import clock
 from tandem.core.bars import BarBuilder
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from backfill import Client, PriceGates, gate
-from config import Settings
 from engine import Engine
 from ingest import Ingest, create_feed, patience
 from recorder import Poller, Timing
 from storage import HotBuffer, Store
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap, Trade

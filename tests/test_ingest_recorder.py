@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from config import Settings
 from recorder import Recorder, Timing
 from recorder.track import Recent
 from storage import HotBuffer
+from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreFull
 from tandem.core.events import Event, Funding, Gap, Quote, Trade

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import Settings
 from recorder import Recorder, Timing
 from recorder.renewal import Handover
 from storage import HotBuffer
+from tandem.config import Settings
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm

@@ -12,11 +12,11 @@ from exchange import wait_until
 
 import exporting
 from backfill.worker import Backfill
-from config import Settings
 from exporting import Exporter, Wanted
 from importing import Importer
 from storage import Store
 from tables import archive
+from tandem.config import Settings
 from tandem.core.threads import Lifeline
 from tandem.venues.listings import Catalogue
 from upkeep import Upkeep

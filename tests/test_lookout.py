@@ -18,12 +18,12 @@ from exchange import wait_until
 
 import lookout as lookout_module
 from alerts import Rule
-from config import Settings
 from lookout import Desks, Lookout, PairNow
 from pair import PairSettings
 from recorder import FeedStatus
 from storage import HotBuffer, NullStore, Store
 from surveillance import WatchSettings
+from tandem.config import Settings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config import PREFIX, Settings
+from tandem.config import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

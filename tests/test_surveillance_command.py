@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings
 from surveillance import main, read
 from surveilling.configuration import from_mapping
 from surveilling.headless import run
+from tandem.config import Settings
 from tandem.core.errors import SettingError, StoreError
 
 ROOT = Path(__file__).parents[1]

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from config import Settings
 from surveilling.history import (
     download_candles,
     download_funding,
     download_seconds,
     shortest_candle,
 )
+from tandem.config import Settings
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError
 

@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from backtest import Costs, Rules
-from config import VENUES
 from engine import Engine
 from pair import DEFAULT_COSTS, PairSettings
+from tandem.config import VENUES
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument

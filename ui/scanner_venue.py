@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-import config
+from tandem import config
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from ui import format as f
 from ui import say

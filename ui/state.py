@@ -21,8 +21,8 @@ from streamlit.errors import StreamlitSecretNotFoundError
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-import config
 from engine import Engine
+from tandem import config
 from tandem.core.errors import SettingError
 from ui import say
 from ui.guesses import Guesses

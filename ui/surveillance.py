@@ -8,9 +8,9 @@ from importlib import import_module
 
 import streamlit as st
 
-from config import Settings
 from engine import Engine
 from ingest import patience
+from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError
 from tandem.core.instruments import split_instrument

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from config import Settings
 from ingest import create_feed
 from recorder import FeedStatus, Recorder
 from scanning.result import Changes, Scan, compared
 from scanning.scan import scan
 from scanning.settings import ScanSettings
 from storage import HotBuffer
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, FeedError, TandemError
 from tandem.core.parallel import Watch

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from config import Settings
+from tandem.config import Settings
 
 ROOT = Path(__file__).parents[2]
 REST_URLS = [
