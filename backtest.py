@@ -5,8 +5,8 @@ The code is in `trading/`; its names can be had from here too.
 
 from __future__ import annotations
 
-from trading.rules import SIZINGS, Costs, Limits, RoundTrip, Rules, Sizing
-from trading.trader import (
+from tandem.strategy.rules import SIZINGS, Costs, Limits, RoundTrip, Rules, Sizing
+from tandem.strategy.trader import (
     ENTER_LONG,
     ENTER_SHORT,
     EVENTS,

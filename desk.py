@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 import backtest
-from backtest import ClosedTrade, Position
 from pair import PairSettings, PairStream, Progress, Provisional
 from storage import HotBuffer, SignalRow
 from tandem.core.bars import BarBuilder, align, with_candles
@@ -30,6 +29,7 @@ from tandem.core.errors import DataError
 from tandem.core.events import BAR, Funding
 from tandem.core.ring import Rows
 from tandem.kernels.trading.records import CLOSED
+from tandem.strategy.trader import ClosedTrade, Position
 from tandem.venues.funding import FundingSchedule
 
 log = logging.getLogger("tandem.desk")

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backtest import BarsIn, Costs, Rules, Trader
 from tandem.analytics.hedges import Hedge
 from tandem.analytics.kalman_filter import KalmanHedge
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows
-from trading.signals import MODELS, Hedging, Model, ZKind, hedging, zscoring
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import MODELS, Hedging, Model, ZKind, hedging, zscoring
+from tandem.strategy.trader import BarsIn, Trader
 
 Floats = npt.NDArray[np.float64]
 

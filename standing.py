@@ -8,11 +8,11 @@ import threading
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from backtest import Costs, Rules
 from pair import PairSettings
 from storage import Document
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import split_instrument
+from tandem.strategy.rules import Costs, Rules
 
 log = logging.getLogger("tandem.standing")
 

@@ -30,12 +30,12 @@ from benchmarks.machine import describe
 from benchmarks.memory import extra_mb
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup, signals
 from trading.grid import Grid
 from trading.null import null_test
 from trading.pace import pace_of
-from trading.rules import Costs, Rules
 from trading.running import run
-from trading.signals import Setup, signals
 from trading.sweep import sweep
 from trading.walk import walk_forward
 

@@ -20,10 +20,10 @@ import pandas as pd
 from benchmarks.machine import describe
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup
 from trading.grid import Grid
 from trading.null import NULLS, Null, null_test
-from trading.rules import Costs, Rules
-from trading.signals import Setup
 from trading.walk import walk_forward
 
 ROOT = Path(__file__).parents[1]

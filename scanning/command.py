@@ -27,7 +27,7 @@ from tables.writing import defused
 from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
-from trading.rules import Costs
+from tandem.strategy.rules import Costs
 
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),

@@ -10,7 +10,7 @@ from tandem.analytics.critical_values import Trend
 from tandem.analytics.engle_granger import check_trend
 from tandem.analytics.inputs import positive, whole
 from tandem.core.errors import DataError
-from trading.rules import Costs
+from tandem.strategy.rules import Costs
 
 Direction = Literal["name", "volatility", "order", "both"]
 DIRECTIONS: tuple[Direction, ...] = ("name", "volatility", "order", "both")

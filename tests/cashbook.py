@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from backtest import BarsIn, Costs, Limits, Rules
+from tandem.strategy.rules import Costs, Limits, Rules
+from tandem.strategy.trader import BarsIn
 
 YEAR_US = 365.25 * 86_400_000_000
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from trader_bars import COSTS, FREE, cut, events, plain_bars, random_bars
 
 import backtest
-from backtest import BarsIn, Costs, Limits, Rules, Trader
 from tandem.core.errors import DataError
+from tandem.strategy.rules import Costs, Limits, Rules
+from tandem.strategy.trader import BarsIn, Trader
 
 # Against the twin -------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ from storage import HotBuffer, NullStore
 from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
-from trading import Costs, Rules, Setup, run
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup
+from trading import run
 
 START_US = 1_780_000_000 * SECOND_US
 Y, X = "sim:ETHUSDT", "sim:BTCUSDT"

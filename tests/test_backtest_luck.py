@@ -11,9 +11,10 @@ import pairs
 import pytest
 from scipy.stats import norm
 
-from backtest import Costs, Rules
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import DataError
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup
 from trading.grid import Grid
 from trading.ledger import (
     MOST_TRIALS,
@@ -29,7 +30,6 @@ from trading.luck import effective_trials, expected_best, judge, probabilistic_s
 from trading.metrics import sharpe_error
 from trading.null import null_test
 from trading.running import compare, run
-from trading.signals import Setup
 from trading.sweep import sweep
 from trading.walk import walk_forward
 

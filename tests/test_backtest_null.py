@@ -10,15 +10,15 @@ import pairs
 import pytest
 import reference
 
-from backtest import Costs, Rules
 from tandem import analytics
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup
 from trading.grid import Grid
 from trading.null import NULLS, Surrogates, null_test
-from trading.signals import Setup
 from trading.walk import walk_forward
 
 BASE = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0))

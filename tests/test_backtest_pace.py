@@ -11,11 +11,11 @@ from benchmarks import luck
 from tandem.core import jobs
 from tandem.core.clock import HOUR_US
 from tandem.core.jobs import Job
+from tandem.strategy.signals import Setup
 from trading import pace
 from trading.grid import Grid
 from trading.null import NULLS
 from trading.pace import Pace, pace_of
-from trading.signals import Setup
 from ui.backtest_luck import expected_sentence
 
 GRID = Grid(

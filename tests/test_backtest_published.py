@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 
-from backtest import BarsIn, Costs, Rules, Trader
 from tandem import analytics
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.trader import BarsIn, Trader
 
 # Chan, Algorithmic Trading (2013), chapter 3: the Kalman filter strategy on EWA and EWC.
 PUBLISHED_APR, PUBLISHED_SHARPE = 0.262252, 2.361162

@@ -12,16 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest import Costs, Limits, Rules
 from pair import PairSettings, PairStream
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
 from tandem.kernels import trading as kernel
+from tandem.strategy.rules import YEAR_US, Costs, Limits, Rules
+from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
 from trading.lean import Lean
 from trading.metrics import DEFINITIONS, Metrics, periods, sharpe_error
-from trading.rules import YEAR_US
 from trading.running import Result, bar_length, compare, run
-from trading.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
 
 SETUP = Setup(
     model="ols",

@@ -10,7 +10,8 @@ import pytest
 from trader_bars import COSTS, FREE, events, plain_bars
 
 import backtest
-from backtest import Costs, Limits, Rules, Trader
+from tandem.strategy.rules import Costs, Limits, Rules
+from tandem.strategy.trader import Trader
 
 
 def test_fills_at_the_next_close_where_asked():

@@ -10,14 +10,14 @@ import numpy as np
 import pairs
 import pytest
 
-from backtest import Costs, Rules
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch, each
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup, signals
 from trading.grid import Grid, by_signals
 from trading.metrics import periods
 from trading.running import run
-from trading.signals import Setup, signals
 from trading.sweep import Heat, Sweep, sweep
 from trading.walk import walk_forward
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtest import BarsIn, Costs, Rules, Trader
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.trader import BarsIn, Trader
 
 WINDOW = 50
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtest import Costs, Rules
 from cost import LegQuote, trade_cost
 from pair import PairSettings
+from tandem.strategy.rules import Costs, Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)
 

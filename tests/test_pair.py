@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import aligned, cointegrated, part
 
-from backtest import Rules
 from pair import COLUMNS, PairSettings, PairStream, known_before
 from tandem.core.errors import DataError
+from tandem.strategy.rules import Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)
 ALL = [

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pairs import aligned, cointegrated
 
-from backtest import Rules
 from pair import PairSettings, PairStream
 from relation import assess
+from tandem.strategy.rules import Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)
 

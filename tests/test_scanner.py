@@ -15,7 +15,7 @@ from scanning.moments import cross_products, own_products, spectra, transform_le
 from tandem import analytics
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
-from trading.rules import Costs
+from tandem.strategy.rules import Costs
 
 
 def by_pair(found: Scan) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from backtest import Costs, Rules
 from pair import PairSettings
 from standing import MOST, Standing, decode, encode
 from storage import Document, NullStore, Store
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.strategy.rules import Costs, Rules
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 ODD = PairSettings(

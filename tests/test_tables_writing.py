@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tables
-from backtest import BarsIn, Costs, Rules, Trader
 from tables import writing
 from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.trader import BarsIn, Trader
 
 START = 1_704_067_200_000_000
 Y, X = "binance-usdm:ETHUSDT", "sim:BTCUSDT"

@@ -27,7 +27,8 @@ from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.core.jobs import Job
-from trading import Grid, Setup
+from tandem.strategy.signals import Setup
+from trading import Grid
 from ui import backtest_charts, backtest_report, backtest_words, state
 from ui.backtest import PREPARING
 from ui.backtest_controls import Asked, values

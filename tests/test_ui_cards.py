@@ -12,7 +12,6 @@ import pytest
 from pairs import START_US, aligned, cointegrated
 
 from backfill import Progress
-from backtest import Rules
 from cost import LegQuote, trade_cost
 from desk import PairView
 from ingest import Choice, FeedStatus
@@ -22,6 +21,7 @@ from snapshot import Kept, LegNow, Snapshot, WatchRow
 from storage import StoreHealth
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Quote, Trade
+from tandem.strategy.rules import Rules
 from ui import cards
 from ui import format as f
 

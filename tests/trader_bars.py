@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 import backtest
-from backtest import BarsIn, Costs
+from tandem.strategy.rules import Costs
+from tandem.strategy.trader import BarsIn
 
 COSTS = Costs(fee_bp=5.0, y_half_spread_bp=1.0, x_half_spread_bp=3.0, slippage_bp=0.5)
 FREE = Costs(fee_bp=0.0)

@@ -8,6 +8,9 @@ beside anything. `Trader` is the state machine below it all, the live paper acco
 """
 
 from tandem.core.parallel import Watch
+from tandem.strategy.rules import Costs, Limits, RoundTrip, Rules
+from tandem.strategy.signals import MODELS, Z_KINDS, Setup, Signals, constant_funding, signals
+from tandem.strategy.trader import BarsIn, ClosedTrade, Fill, Position, Trader, TraderBars
 from trading.examples import crude
 from trading.files import aligned
 from trading.grid import AXES, Grid
@@ -21,11 +24,8 @@ from trading.luck import (
 )
 from trading.metrics import DEFINITIONS, Metrics, Period, Periods, periods, sharpe_error
 from trading.null import NULLS, NullTest, Surrogates, null_test
-from trading.rules import Costs, Limits, RoundTrip, Rules
 from trading.running import Result, compare, run
-from trading.signals import MODELS, Z_KINDS, Setup, Signals, constant_funding, signals
 from trading.sweep import Cell, Heat, Sweep, sweep
-from trading.trader import BarsIn, ClosedTrade, Fill, Position, Trader, TraderBars
 from trading.walk import Fold, WalkForward, walk_forward
 from trading.warm import warm_up
 

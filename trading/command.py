@@ -19,15 +19,15 @@ from tandem.analytics.persistence import half_life
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
+from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding
 from trading.examples import crude
 from trading.files import aligned
 from trading.grid import Grid
 from trading.ledger import Ledger, data_set_key, trial
 from trading.luck import Luck, judge
 from trading.null import NULLS, NullTest, null_test
-from trading.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
 from trading.running import Result, run
-from trading.signals import MODELS, Z_KINDS, Setup, constant_funding
 from trading.sweep import Sweep, sweep
 from trading.walk import WalkForward, walk_forward
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tandem.core.errors import DataError
-from trading.signals import Model, Setup, ZKind
+from tandem.strategy.signals import Model, Setup, ZKind
 
 MOST_VARIANTS = 20_000
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from tandem.core.bars import AlignedBars
 from tandem.kernels import performance
 from tandem.kernels import trading as kernel
+from tandem.strategy.rules import rules_record
+from tandem.strategy.signals import Setup, Signals, bars_in
+from tandem.strategy.trader import columns, start
 from trading.metrics import Metrics, Periods, metrics
-from trading.rules import rules_record
-from trading.signals import Setup, Signals, bars_in
-from trading.trader import columns, start
 
 Floats = npt.NDArray[np.float64]
 

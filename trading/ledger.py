@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
+from tandem.strategy.signals import Setup
 from trading.metrics import Metrics
-from trading.signals import Setup
 
 Floats = npt.NDArray[np.float64]
 

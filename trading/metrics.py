@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tandem.core.clock import DAY_US
 from tandem.kernels import performance as places
 from tandem.kernels import trading as counted
-from trading.rules import YEAR_US
+from tandem.strategy.rules import YEAR_US
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

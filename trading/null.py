@@ -18,12 +18,12 @@ from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.kernels.surrogates import rebuild
+from tandem.strategy.signals import Setup, signals
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, periods
 from trading.running import bar_length
-from trading.signals import Setup, signals
 from trading.sweep import start_of
 
 Floats = npt.NDArray[np.float64]

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import workers_for
+from tandem.strategy.signals import Setup, Signals, signals
 from trading.grid import Grid, by_signals
 from trading.lean import Lean
 from trading.metrics import periods
 from trading.null import Null, Surrogates
 from trading.running import bar_length
-from trading.signals import Setup, Signals, signals
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.kernels import performance
 from tandem.kernels import trading as kernel
+from tandem.strategy.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
+from tandem.strategy.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 from trading.metrics import Metrics, Period, Periods, metrics, periods
-from trading.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
-from trading.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 
 Floats = npt.NDArray[np.float64]
 

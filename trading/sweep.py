@@ -12,12 +12,12 @@ import numpy.typing as npt
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
+from tandem.strategy.signals import Setup, require_known, signals
 from trading.grid import UNORDERED, Grid, best_place, by_signals, value_of
 from trading.lean import Lean
 from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, periods
 from trading.running import bar_length
-from trading.signals import Setup, require_known, signals
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

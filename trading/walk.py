@@ -14,14 +14,14 @@ from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.kernels import performance
 from tandem.kernels import trading as kernel
+from tandem.strategy.signals import Setup, Signals, bars_in, signals
+from tandem.strategy.trader import BarsIn, ClosedTrade, Trader
 from trading.grid import Grid, best_place, by_signals
 from trading.lean import Lean
 from trading.ledger import Trial, trial
 from trading.metrics import Metrics, Period, Periods, metrics, periods
 from trading.running import bar_length, period_returns
-from trading.signals import Setup, Signals, bars_in, signals
 from trading.sweep import start_of
-from trading.trader import BarsIn, ClosedTrade, Trader
 
 Floats = npt.NDArray[np.float64]
 

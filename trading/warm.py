@@ -8,11 +8,11 @@ import numpy as np
 
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
+from tandem.strategy.rules import Rules
+from tandem.strategy.signals import Setup
 from trading.grid import Grid
 from trading.null import NULLS, null_test
-from trading.rules import Rules
 from trading.running import compare
-from trading.signals import Setup
 from trading.sweep import sweep
 from trading.walk import walk_forward
 

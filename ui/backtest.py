@@ -9,8 +9,8 @@ import streamlit as st
 import tables
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.strategy.rules import YEAR_US
 from trading.metrics import LEAST_YEARS
-from trading.rules import YEAR_US
 from ui import backtest_luck, backtest_tabs, backtest_words, cards, say
 from ui import format as f
 from ui.backtest_controls import ask

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trading import ClosedTrade, Heat, NullTest, Position
+from tandem.strategy.trader import ClosedTrade, Position
+from trading import Heat, NullTest
 from ui import format as f
 from ui.backtest_words import axis_value, figure
 from ui.canvas import Canvas, Figure

@@ -10,7 +10,9 @@ import streamlit as st
 
 import trading
 from tandem.core.errors import DataError
-from trading import Grid, Limits, Setup
+from tandem.strategy.rules import Limits
+from tandem.strategy.signals import Setup
+from trading import Grid
 from ui import say
 from ui.controls import MODELS, URL, Model, model_controls
 

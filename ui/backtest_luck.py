@@ -14,7 +14,8 @@ import trading
 from tandem.core.errors import DataError
 from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
-from trading import NULLS, Grid, NullTest, Setup, Sweep, WalkForward
+from tandem.strategy.signals import Setup
+from trading import NULLS, Grid, NullTest, Sweep, WalkForward
 from ui import backtest_charts as drawn
 from ui import backtest_words as words
 from ui import format as f

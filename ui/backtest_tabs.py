@@ -7,7 +7,7 @@ import math
 import numpy as np
 import streamlit as st
 
-from trading import ClosedTrade
+from tandem.strategy.trader import ClosedTrade
 from ui import backtest_charts as drawn
 from ui import backtest_words as words
 from ui import charts, say

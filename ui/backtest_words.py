@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tandem.core.clock import SECOND_US
-from trading import DEFINITIONS, Metrics, Result, Setup
+from tandem.strategy.signals import Setup
+from trading import DEFINITIONS, Metrics, Result
 from trading.grid import value_of
 from ui import format as f
 from ui.backtest_controls import AXIS_NAMES

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtest import Rules
 from pair import COLUMNS, PairSettings
+from tandem.strategy.rules import Rules
 from ui import format as f
 from ui.canvas import POINTS, Canvas, Figure, axes_of
 

@@ -8,16 +8,15 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from backtest import Costs, Rules
 from engine import Engine
 from pair import DEFAULT_COSTS, PairSettings
 from tandem.config import VENUES
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
-from trading.rules import Sizing
-from trading.signals import Model as ModelKey
-from trading.signals import ZKind
+from tandem.strategy.rules import Costs, Rules, Sizing
+from tandem.strategy.signals import Model as ModelKey
+from tandem.strategy.signals import ZKind
 from ui import format as f
 from ui import say
 from ui.links import Choice, check_number

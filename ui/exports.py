@@ -8,10 +8,10 @@ from typing import Any
 import numpy.typing as npt
 import streamlit as st
 
-from backtest import ClosedTrade
 from engine import Engine
 from pair import PairSettings
 from snapshot import Snapshot
+from tandem.strategy.trader import ClosedTrade
 from ui import downloads
 from ui import format as f
 from ui.tables_view import resampled

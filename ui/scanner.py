@@ -11,7 +11,7 @@ import tables
 from scanner import DIRECTIONS, ScanSettings
 from scanning.result import By
 from tandem.core.errors import DataError, SettingError
-from trading.rules import Costs
+from tandem.strategy.rules import Costs
 from ui import format as f
 from ui import say, scanner_table, scanner_tabs
 from ui import scanner_words as words

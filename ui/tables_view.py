@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from backtest import ClosedTrade
 from snapshot import Snapshot
 from tandem.core.bars import resample
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
+from tandem.strategy.trader import ClosedTrade
 from ui import format as f
 
 SIDES = {1: "\u25b2 bought", -1: "\u25bc sold", 0: f.NONE}

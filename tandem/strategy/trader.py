@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from tandem.core.errors import DataError
 from tandem.kernels import trading as kernel
-from trading.rules import Costs, Limits, Rules, rules_record
+from tandem.strategy.rules import Costs, Limits, Rules, rules_record
 
 Floats = npt.NDArray[np.float64]
 Reason = Literal["exit", "stop", "time stop"]

@@ -18,8 +18,8 @@ from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import DataError
 from tandem.kernels.series import hold_before
-from trading.rules import Costs, Limits, Rules
-from trading.trader import BarsIn
+from tandem.strategy.rules import Costs, Limits, Rules
+from tandem.strategy.trader import BarsIn
 
 Floats = npt.NDArray[np.float64]
 Model = Literal["ols", "kalman", "huber"]
