@@ -473,7 +473,7 @@ _SLICES: dict[Kind, Callable[[Record, Wanted], Iterator[tuple[int, Any]]]] = {
 
 def _save(wanted: Wanted, pieces: Iterator[Any], file: IO[bytes]) -> None:
     # Brings pandas and pyarrow, which nothing needs before the first export.
-    from tables import archive
+    from tandem.io import archive
 
     if wanted.kind == "trades":
         archive.save_trades(pieces, file, wanted.form)

@@ -136,7 +136,7 @@ class Importer:
 
     def _run(self, file: IO[bytes]) -> None:
         # Brings pandas and pyarrow, which nothing needs before the first import.
-        from tables import archive
+        from tandem.io import archive
 
         assert self._told is not None
         told = self._told

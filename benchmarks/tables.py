@@ -24,11 +24,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-import tables
 from benchmarks.machine import describe
 from tandem.core.bars import align
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.io.files import read, read_files
+from tandem.io.model import Table, interval_text
+from tandem.io.pairing import pair_from
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 PAGE = Path(__file__).parents[1] / "FORMATS.md"
@@ -267,10 +269,10 @@ def _shared() -> Iterator[tuple[str, bytes]]:
 def shown(name: str, raw: bytes) -> Iterator[str]:
     """Yield a row for each table of a file, or one that says why it is refused."""
     try:
-        for table in tables.read_files(raw, Path(name).name):
+        for table in read_files(raw, Path(name).name):
             report = table.report
             what = report.vendor or report.layout
-            interval = tables.interval_text(report.interval_us) if report.interval_us else ""
+            interval = interval_text(report.interval_us) if report.interval_us else ""
             content = f"bars of {interval}" if interval else report.kind
             why = "; ".join(f"{reason} ({count:,})" for reason, count in report.reasons.items())
             yield (
@@ -346,10 +348,10 @@ def _resident_mb() -> float:
 def _to_aligned(path: Path) -> tuple[float, float, int]:
     """Return the seconds to read and to align, and the bars."""
     start = time.perf_counter()
-    table = tables.read(path, path.name)
+    table = read(path, path.name)
     read_s = time.perf_counter() - start
-    second = tables.Table({}, {"file:X": table.trades[table.instruments[0]]}, table.report)
-    y, x, _ = tables.pair_from([table, second], table.instruments[0], "file:X", SECOND_US)
+    second = Table({}, {"file:X": table.trades[table.instruments[0]]}, table.report)
+    y, x, _ = pair_from([table, second], table.instruments[0], "file:X", SECOND_US)
     first, last = int(y["time_us"][0]), int(y["time_us"][-1]) + SECOND_US
     aligned = align(y, x, SECOND_US, first, last, 10 * SECOND_US)
     return read_s, time.perf_counter() - start, len(aligned.time_us)

@@ -23,10 +23,10 @@ from scanning.scan import scan
 from scanning.settings import DIRECTIONS, ScanSettings
 from scanning.surrogates import Noise, calibrated, noise
 from scanning.survival import OutOfSample, out_of_sample, persistence
-from tables.writing import defused
 from tandem.analytics.inputs import whole
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.writer import defused
 from tandem.strategy.rules import Costs
 
 SHOWN = (

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-import tables
 from scanning.columns import MOST_INSTRUMENTS, counted
-from tables.cells import times
-from tables.containers import contents
+from tandem import io as tables
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.cells import times
+from tandem.io.containers import contents
 
 LARGEST_FILE = 400 * 2**20
 # What cuts a wide table's cells.

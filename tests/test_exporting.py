@@ -17,13 +17,13 @@ import pytest
 from exchange import wait_until
 
 import exporting
-import tables
 from exporting import Export, Exporter, Wanted
 from storage import NullStore, Store
-from tables.archive import TradeArchive
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreUnusable
 from tandem.core.events import BAR, CANDLE, Trade
+from tandem.io.archive import TradeArchive
+from tandem.io.files import read
 
 NAME = "sim:ETHUSDT"
 START_US = 1_750_032_000 * SECOND_US
@@ -124,7 +124,7 @@ def test_bars_are_those_of_the_record(
     end_us = START_US + 2 * HOUR_US
     export = ended(exporter, Wanted(NAME, "bars", START_US, end_us, "csv", interval_us))
     (path,) = files(folder, export)
-    (bars,) = tables.read(path.read_bytes(), path.name).bars.values()
+    (bars,) = read(path.read_bytes(), path.name).bars.values()
     expected = exporting.bars.resample(store.bars(NAME, START_US, end_us), interval_us)
     assert export.rows == len(bars) == len(expected)
     for field in BAR.names or ():
@@ -135,7 +135,7 @@ def test_bars_that_begin_before_the_range_are_left_out(exporter: Exporter, folde
     span = (START_US + 30 * SECOND_US, START_US + 150 * SECOND_US)
     export = ended(exporter, Wanted(NAME, "bars", *span, "csv", MINUTE_US))
     (path,) = files(folder, export)
-    (bars,) = tables.read(path.read_bytes(), path.name).bars.values()
+    (bars,) = read(path.read_bytes(), path.name).bars.values()
     assert bars["time_us"].tolist() == [START_US + n * MINUTE_US for n in (1, 2)]
     assert bars["trades"].tolist() == [50, 50]
 
@@ -153,7 +153,7 @@ def test_candles_of_a_venue_are_marked(
             rows = list(csv.DictReader(file))
         assert len(rows) == export.rows == 4
         assert {row["trades_count"] for row in rows} == {str(CANDLE)}
-        (bars,) = tables.read(path.read_bytes(), path.name).bars.values()
+        (bars,) = read(path.read_bytes(), path.name).bars.values()
         assert bars["trades"].tolist() == [CANDLE] * 4
     finally:
         exporter.stop()
@@ -164,7 +164,7 @@ def test_a_long_export_is_cut_into_parts_that_can_be_served(
 ) -> None:
     monkeypatch.setattr(exporting, "_SLICE_TRADES", 500)
     monkeypatch.setattr(exporting, "PART_BYTES", 100)
-    monkeypatch.setattr("tables.writing.CHUNK_ROWS", 500)
+    monkeypatch.setattr("tandem.io.writer.CHUNK_ROWS", 500)
     export = ended(exporter, Wanted(NAME, "trades", START_US, START_US + DAY_US))
     paths = files(folder, export)
     assert len(paths) > 3
@@ -177,7 +177,7 @@ def test_where_the_room_ends_the_export_ends_and_says_where(
 ) -> None:
     monkeypatch.setattr(exporting, "_SLICE_TRADES", 500)
     monkeypatch.setattr(exporting, "MOST_BYTES", 100_000)
-    monkeypatch.setattr("tables.writing.CHUNK_ROWS", 500)
+    monkeypatch.setattr("tandem.io.writer.CHUNK_ROWS", 500)
     export = ended(exporter, Wanted(NAME, "trades", START_US, START_US + DAY_US))
     assert export.state == "done"
     assert "2025-06-16" in export.text

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tables.writing import write_trades
 from tandem.core.errors import DataError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.io.writer import write_trades
 from tandem.venues.replay import Replay
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

@@ -15,9 +15,9 @@ from backfill.worker import Backfill
 from exporting import Exporter, Wanted
 from importing import Importer
 from storage import Store
-from tables import archive
 from tandem.config import Settings
 from tandem.core.threads import Lifeline
+from tandem.io import archive
 from tandem.venues.listings import Catalogue
 from upkeep import Upkeep
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tables
-from tables import cells
+from tandem import io as tables
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
+from tandem.io import cells
 
 START = 1_704_067_200_000_000  # 2024-01-01
 

@@ -19,14 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tables
 from storage import Store
-from tables import archive
-from tables.archive import TradeArchive, import_trades, save_bars, save_trades
+from tandem import io as tables
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, CANDLE, Trade
+from tandem.io import archive
+from tandem.io.archive import TradeArchive, import_trades, save_bars, save_trades
 from tandem.venues.replay import Replay
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))
@@ -192,7 +192,7 @@ def test_formulas_are_defused_and_read_back():
 def test_many_trades_pass_without_filling_memory(form, tmp_path, monkeypatch):
     """Written and read in pieces: far less is held than the trades themselves (300 bytes each)."""
     count, size = 60_000, 2_000
-    monkeypatch.setattr("tables.writing.CHUNK_ROWS", size)
+    monkeypatch.setattr("tandem.io.writer.CHUNK_ROWS", size)
     trades = some_trades(size)
 
     def batches():

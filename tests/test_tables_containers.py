@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tables
-from tables import containers
 from tandem.core.errors import DataError
+from tandem.io import containers
+from tandem.io.files import read, read_files
+from tandem.io.model import Table
 
 PLAIN = b"time,close\n" + b"".join(
     f"2024-01-01 {hour:02}:00:00,{100 + hour}\n".encode() for hour in range(20)
@@ -39,7 +40,7 @@ def parquet(columns: dict[str, object]) -> bytes:
     return sink.getvalue()
 
 
-def closes(table: tables.Table) -> list[float]:
+def closes(table: Table) -> list[float]:
     (found,) = table.bars.values()
     return found["close"].tolist()
 
@@ -54,7 +55,7 @@ def closes(table: tables.Table) -> list[float]:
     ],
 )
 def test_packed_files_are_read_by_the_name_inside(data, name, instrument):
-    table = tables.read(data, name)
+    table = read(data, name)
     assert table.instruments == (instrument,)
     assert closes(table) == CLOSES
     assert any("Unpacked" in note for note in table.report.notes)
@@ -62,10 +63,10 @@ def test_packed_files_are_read_by_the_name_inside(data, name, instrument):
 
 def test_a_zip_of_two_gives_two_tables():
     data = zipped({"y.csv": PLAIN, "x.csv": PLAIN})
-    found = tables.read_files(data, "two.zip")
+    found = read_files(data, "two.zip")
     assert [table.instruments for table in found] == [("file:Y",), ("file:X",)]
     with pytest.raises(DataError, match="holds 2 tables .'y.csv', 'x.csv'. where one is needed"):
-        tables.read(data, "two.zip")
+        read(data, "two.zip")
 
 
 @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
@@ -73,7 +74,7 @@ def test_parquet_with_times(zone):
     start = np.datetime64("2024-01-01", "us").astype(np.int64)
     times = pa.array(start + 3_600_000_000 * np.arange(20), pa.timestamp("us", tz=zone))
     labels = pa.array(["BTC"] * 20).dictionary_encode()
-    table = tables.read(
+    table = read(
         parquet({"symbol": labels, "close": CLOSES, "__index_level_0__": times}), "btc.parquet"
     )
     (bars,) = table.bars.values()
@@ -107,7 +108,7 @@ def test_parquet_with_times(zone):
 )
 def test_traps_are_refused_with_the_limit_named(data, says):
     with pytest.raises(DataError, match=says):
-        tables.read_files(data, "x.zip")
+        read_files(data, "x.zip")
 
 
 def test_an_encrypted_zip_is_refused():
@@ -117,7 +118,7 @@ def test_an_encrypted_zip_is_refused():
         (flags,) = struct.unpack_from("<H", data, place)
         struct.pack_into("<H", data, place, flags | 1)
     with pytest.raises(DataError, match="is encrypted; unpack it with its password"):
-        tables.read(bytes(data), "a.zip")
+        read(bytes(data), "a.zip")
 
 
 def test_a_link_in_a_zip_is_refused():
@@ -127,7 +128,7 @@ def test_a_link_in_a_zip_is_refused():
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="a path that leads elsewhere"):
-        tables.read(sink.getvalue(), "a.zip")
+        read(sink.getvalue(), "a.zip")
 
 
 def test_the_size_a_zip_tells_of_itself_is_not_believed():
@@ -135,13 +136,13 @@ def test_the_size_a_zip_tells_of_itself_is_not_believed():
     for mark, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         struct.pack_into("<I", data, data.index(mark) + at, 100)
     with pytest.raises(DataError):
-        tables.read(bytes(data), "a.zip")
+        read(bytes(data), "a.zip")
 
 
 @pytest.mark.parametrize("pack", [lambda raw: zipped({"a": raw}), gzip.compress, lambda raw: raw])
 def test_all_files_of_an_archive_share_one_limit(pack):
     with pytest.raises(DataError, match="limit"):
-        tables.read(pack(PLAIN * 3), "a.zip", limit_bytes=1_000)
+        read(pack(PLAIN * 3), "a.zip", limit_bytes=1_000)
 
 
 def test_the_total_of_a_zip_is_limited():
@@ -170,7 +171,7 @@ def test_damaged_archives_give_a_sentence(data):
         raw[at] = byte
     raw = raw[: data.draw(st.integers(4, len(raw)))]
     try:
-        found = tables.read_files(bytes(raw), "x.zip", 10_000_000)
+        found = read_files(bytes(raw), "x.zip", 10_000_000)
     except DataError as error:
         assert str(error)
     else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import tables
 from benchmarks.tables import PAGE, ROWS, START_S, made, shown
-from tables import Corrections, Unclear
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
+from tandem.io.files import read, read_files
+from tandem.io.model import Corrections, Table, Unclear
 
 START = START_S * 1_000_000
 MADE = dict(made())
@@ -35,7 +35,7 @@ CLOSES = {
 
 @pytest.mark.parametrize("name", [name for name in MADE if name not in REFUSED])
 def test_a_shape_is_understood(name):
-    for table in tables.read_files(MADE[name], name):
+    for table in read_files(MADE[name], name):
         report = table.report
         ruined = 2 if name == "excel-ruined-prices.csv" else 0
         assert report.rows_kept == ROWS * (2 if "long" in name else 1) - ruined
@@ -55,7 +55,7 @@ def test_a_shape_is_understood(name):
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_shape_is_refused(name):
     with pytest.raises(DataError, match=REFUSED[name]):
-        tables.read(MADE[name], name)
+        read(MADE[name], name)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_shape_is_refused(name):
     ],
 )
 def test_the_vendor_is_named(name, vendor):
-    assert tables.read(MADE[name], name).report.vendor == vendor
+    assert read(MADE[name], name).report.vendor == vendor
 
 
 def test_what_a_spreadsheet_ruined_is_named():
-    prices = tables.read(MADE["excel-ruined-prices.csv"], "p.csv").report
+    prices = read(MADE["excel-ruined-prices.csv"], "p.csv").report
     assert prices.reasons == {
         "a spreadsheet wrote ##### because its column was too narrow": 1,
         "a spreadsheet turned the number into a date": 1,
@@ -89,20 +89,20 @@ def test_what_a_spreadsheet_ruined_is_named():
         (5, "########"),
         (6, "Mar-21"),
     ]
-    ids = tables.read(MADE["excel-ruined-ids.csv"], "i.csv").report
+    ids = read(MADE["excel-ruined-ids.csv"], "i.csv").report
     assert any("shortened the trade ids" in note for note in ids.notes)
     assert ids.rows_kept == ROWS
-    serial = tables.read(MADE["excel-serial.csv"], "s.csv").report
+    serial = read(MADE["excel-serial.csv"], "s.csv").report
     assert any("day numbers" in note for note in serial.notes)
 
 
 def test_some_shortened_times_are_set_aside():
     text = "time,close\n" + "".join(f"{START_S + 60 * i},{5 + i}\n" for i in range(9))
-    report = tables.read((text + "1.7E+09,5\n").encode(), "t.csv").report
+    report = read((text + "1.7E+09,5\n").encode(), "t.csv").report
     assert report.reasons == {"a spreadsheet shortened the time to a few digits": 1}
 
 
-def only(table: tables.Table) -> np.ndarray:
+def only(table: Table) -> np.ndarray:
     (found,) = (table.bars or table.trades).values()
     return found
 
@@ -112,10 +112,10 @@ DATES = b"date,close\n01/02/2024,1\n02/02/2024,2\n03/02/2024,3\n"
 
 def test_the_order_of_dates_can_be_told():
     for order, days in (("day first", [1, 1]), ("month first", [31, 29])):
-        bars = only(tables.read(DATES, "d.csv", corrections=Corrections(date_order=order)))
+        bars = only(read(DATES, "d.csv", corrections=Corrections(date_order=order)))
         assert (np.diff(bars["time_us"]) // DAY_US).tolist() == days
     short = DATES.replace(b"/2024", b"/05")
-    years = only(tables.read(short, "d.csv", corrections=Corrections(date_order="year first")))
+    years = only(read(short, "d.csv", corrections=Corrections(date_order="year first")))
     assert str(years["time_us"][0].astype("M8[us]"))[:10] == "2001-02-05"
 
 
@@ -123,20 +123,20 @@ def test_even_steps_tell_the_order_of_dates_and_say_so():
     text = "time,close\n" + "".join(
         f"0{1 + i // 24}/02/2024 {i % 24:02}:00,{i + 1}\n" for i in range(72)
     )
-    table = tables.read(text.encode(), "d.csv")
+    table = read(text.encode(), "d.csv")
     assert table.interval_us == HOUR_US and table.report.gaps == 0
     assert any("taken as day first: then the rows are even" in one for one in table.report.notes)
 
 
 def test_an_unclear_file_shows_its_columns_for_correction():
     with pytest.raises(Unclear) as caught:
-        tables.read(DATES, "d.csv")
+        read(DATES, "d.csv")
     assert caught.value.columns == (("date", "time"), ("close", "close price"))
     assert caught.value.sample[0] == ("01/02/2024", "1")
     with pytest.raises(Unclear) as caught:
-        tables.read(b"foo,bar\n1704067200,1\n1704067260,2\n", "d.csv")
+        read(b"foo,bar\n1704067200,1\n1704067260,2\n", "d.csv")
     told = Corrections(roles=((0, "time"), (1, "close")))
-    assert only(tables.read(b"foo,bar\n1704067200,1\n1704067260,2\n", "d.csv", corrections=told))[
+    assert only(read(b"foo,bar\n1704067200,1\n1704067260,2\n", "d.csv", corrections=told))[
         "close"
     ].tolist() == [1.0, 2.0]
 
@@ -144,36 +144,36 @@ def test_an_unclear_file_shows_its_columns_for_correction():
 def test_roles_can_be_told_where_there_are_no_names():
     text = b"7;1704067200;x;5.5\n8;1704067260;y;6.5\n"
     with pytest.raises(Unclear, match="no layout known"):
-        tables.read(text, "d.csv")
+        read(text, "d.csv")
     told = Corrections(roles=((1, "time"), (3, "close")))
-    assert only(tables.read(text, "d.csv", corrections=told))["close"].tolist() == [5.5, 6.5]
+    assert only(read(text, "d.csv", corrections=told))["close"].tolist() == [5.5, 6.5]
 
 
 def test_a_role_told_takes_it_from_who_had_it():
     text = b"time,close,settled\n1704067200,1,5\n1704067260,2,6\n"
-    table = tables.read(text, "d.csv", corrections=Corrections(roles=((2, "close"),)))
+    table = read(text, "d.csv", corrections=Corrections(roles=((2, "close"),)))
     assert only(table)["close"].tolist() == [5.0, 6.0]
     assert table.report.columns[1] == ("close", "not used")
     unused = Corrections(roles=((1, ""),))
     with pytest.raises(Unclear, match="no price column"):
-        tables.read(text, "d.csv", corrections=unused)
+        read(text, "d.csv", corrections=unused)
 
 
 def test_the_decimal_mark_can_be_told():
     text = b"time;close\n1704067200;1,234\n1704067260;1,235\n"
     with pytest.raises(Unclear, match="decimal comma or groups thousands"):
-        tables.read(text, "d.csv")
+        read(text, "d.csv")
     for mark, value in ((",", 1.234), (".", 1234.0)):
-        table = tables.read(text, "d.csv", corrections=Corrections(decimal=mark))
+        table = read(text, "d.csv", corrections=Corrections(decimal=mark))
         assert only(table)["close"][0] == value
 
 
 def test_the_unit_of_time_can_be_told():
     text = b"time,close\n1000,1\n2000,2\n3000,3\n"
     with pytest.raises(Unclear, match="not understood"):
-        tables.read(text, "d.csv")
+        read(text, "d.csv")
     for unit, first in (("seconds", 10**9), ("milliseconds", 10**6), ("microseconds", 1_000)):
-        table = tables.read(text, "d.csv", corrections=Corrections(time_unit=unit))
+        table = read(text, "d.csv", corrections=Corrections(time_unit=unit))
         assert only(table)["time_us"][0] == first
 
 
@@ -183,34 +183,34 @@ def test_the_time_zone_can_be_told():
         b"2024-11-03 12:00:00,4\n"
     )
     told = Corrections(time_zone="America/New_York")
-    table = tables.read(text, "d.csv", corrections=told)
+    table = read(text, "d.csv", corrections=told)
     times = [str(one)[5:16] for one in only(table)["time_us"].astype("M8[us]")]
     assert times == ["01-02T14:30", "07-02T13:30", "11-03T17:00"]
     assert table.report.time_zone == "America/New_York, as corrected"
     assert table.report.rows_aside == 1
     assert any("twice as clocks went back" in note for note in table.report.notes)
-    plain = tables.read(text, "d.csv").report
+    plain = read(text, "d.csv").report
     assert plain.time_zone == "UTC, assumed: the file names no zone"
 
 
 def test_encoding_delimiter_and_header_can_be_told():
     text = "time:close\n1704067200:1\n1704067260:2\n"
     with pytest.raises(DataError):
-        tables.read(text.encode(), "d.csv")
+        read(text.encode(), "d.csv")
     told = Corrections(delimiter=":")
-    assert len(only(tables.read(text.encode(), "d.csv", corrections=told))) == 2
+    assert len(only(read(text.encode(), "d.csv", corrections=told))) == 2
     russian = "дата;цена\n2024-01-01;1\n2024-01-02;2\n".encode("koi8-r")
     told = Corrections(encoding="koi8-r")
-    assert only(tables.read(russian, "d.csv", corrections=told))["close"].tolist() == [1.0, 2.0]
+    assert only(read(russian, "d.csv", corrections=told))["close"].tolist() == [1.0, 2.0]
     bare = b"1704067200,1\n1704067260,2\n"
     told = Corrections(header=True, roles=((0, "time"), (1, "close")))
     with pytest.raises(DataError, match="a single row of data"):
-        tables.read(bare, "d.csv", corrections=told)
+        read(bare, "d.csv", corrections=told)
 
 
 def test_rows_that_are_there_twice_are_counted():
     text = b"time,close\n1704067200,1\n1704067260,2\n1704067260,2\n1704067260,3\n"
-    assert tables.read(text, "d.csv").report.duplicates == 2
+    assert read(text, "d.csv").report.duplicates == 2
 
 
 def test_the_page_of_formats_says_what_is_read_today() -> None:

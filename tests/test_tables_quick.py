@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tables import grid, quick
-from tables.model import Corrections, Table
-from tables.reading import read_text
 from tandem.core.bars import aggregate
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.events import TRADE
 from tandem.core.parallel import Watch
+from tandem.io import fast_trades as quick
+from tandem.io import grid
+from tandem.io.model import Corrections, Table
+from tandem.io.reader import read_text
 
 TOP = 60
 GUESS = Corrections()

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tables
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
 from tandem.core.errors import DataError
+from tandem.io.files import read
+from tandem.io.model import interval_text
+from tandem.io.pairing import pair_from
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 BARS, TICKS, PAIRS = SHARED / "bars", SHARED / "ticks", SHARED / "pairs"
@@ -69,7 +71,7 @@ def microseconds(text: str) -> int:
 @pytest.mark.parametrize("row", BAR_FILES, ids=lambda row: row[0])
 def test_vendors_bars_are_read_right(row):
     file, name, kept, aside, interval_us, first, last, first_close, last_close = row
-    table = tables.read(BARS / file, file)
+    table = read(BARS / file, file)
     assert table.instruments == (name,)
     bars, report = table.bars[name], table.report
     assert (len(bars), report.rows_kept, report.rows_aside) == (kept, kept, aside)
@@ -83,7 +85,7 @@ def test_vendors_bars_are_read_right(row):
 @pytest.mark.parametrize("row", TICK_FILES, ids=lambda row: row[0])
 def test_vendors_trades_are_read_right(row):
     file, count, first_us, last_us, first_price, last_price, first_side, last_side = row
-    table = tables.read(TICKS / file, file)
+    table = read(TICKS / file, file)
     (trades,) = table.trades.values()
     assert len(trades) == table.report.rows_kept == count
     assert (trades["time_us"][0], trades["time_us"][-1]) == (first_us, last_us)
@@ -92,45 +94,44 @@ def test_vendors_trades_are_read_right(row):
 
 
 def test_details_of_the_vendors_shapes():
-    klines = tables.read(BARS / "BTCUSDT-1h-2021-Q1.csv", "k.csv")
+    klines = read(BARS / "BTCUSDT-1h-2021-Q1.csv", "k.csv")
     bar = klines.bars["file:K"][0]
     assert (bar["volume"], bar["buy_volume"]) == (2311.811445, 1215.359238)
     assert (bar["notional"], bar["trades"]) == (66768830.34010008, 58389)
     assert klines.report.gaps == 3, "two bars are missing and in one nothing traded"
     assert klines.report.layout == "Binance klines, without column names"
-    old = tables.read(BARS / "cryptodatadownload_old_btcusd_1h.csv", "o.csv")
+    old = read(BARS / "cryptodatadownload_old_btcusd_1h.csv", "o.csv")
     assert old.bars["file:BTCUSD"]["volume"][-1] == 61.25
     assert old.bars["file:BTCUSD"]["notional"][-1] == 492394.56
     assert old.report.aside[0].line == 1
-    suffixed = tables.read(BARS / "investing_btc.csv", "i.csv").bars["file:I"]
+    suffixed = read(BARS / "investing_btc.csv", "i.csv").bars["file:I"]
     assert suffixed["volume"][-1] == 44_970.0
-    comma = tables.read(BARS / "investing_petr4_pt.csv", "p.csv")
+    comma = read(BARS / "investing_petr4_pt.csv", "p.csv")
     assert (comma.report.decimal, comma.bars["file:P"]["volume"][-1]) == (",", 118_930_000.0)
-    ragged = tables.read(BARS / "tsla_us_d.excerpt.csv", "t.csv").bars["file:T"]
+    ragged = read(BARS / "tsla_us_d.excerpt.csv", "t.csv").bars["file:T"]
     assert np.isnan(ragged["volume"][0]) and ragged["volume"][1] == 281749140
 
 
 def test_two_price_columns_are_two_legs():
-    table = tables.read(PAIRS / "ewa_ewc_daily.csv", "ewa_ewc_daily.csv")
-    y, x, interval_us = tables.pair_from([table], "file:EWC", "file:EWA")
+    table = read(PAIRS / "ewa_ewc_daily.csv", "ewa_ewc_daily.csv")
+    y, x, interval_us = pair_from([table], "file:EWC", "file:EWA")
     assert (len(y), len(x), interval_us) == (1500, 1500, DAY_US)
     assert (y["close"][0], x["close"][0]) == (22.95, 16.1)
 
 
 def test_monthly_bars_meet_by_month():
-    table = tables.read(PAIRS / "crude_brent_wti_monthly.csv", "crude.csv")
-    y, x, interval_us = tables.pair_from([table], "file:BRENT", "file:WTI")
+    table = read(PAIRS / "crude_brent_wti_monthly.csv", "crude.csv")
+    y, x, interval_us = pair_from([table], "file:BRENT", "file:WTI")
     assert (len(y), len(x)) == (393, 393)
-    assert tables.interval_text(interval_us) == "1 month"
+    assert interval_text(interval_us) == "1 month"
     assert y["time_us"][0] == microseconds("1987-05-01")
 
 
 def test_two_vendors_files_make_a_pair():
     found = [
-        tables.read(BARS / name, name)
-        for name in ("Binance_BTCUSDT_1h.csv", "BTCUSDT-1h-2021-Q1.csv")
+        read(BARS / name, name) for name in ("Binance_BTCUSDT_1h.csv", "BTCUSDT-1h-2021-Q1.csv")
     ]
-    y, x, interval_us = tables.pair_from(found, "file:BTCUSDT", "file:BTCUSDT-1H-2021-Q1")
+    y, x, interval_us = pair_from(found, "file:BTCUSDT", "file:BTCUSDT-1H-2021-Q1")
     assert interval_us == HOUR_US
     _, at_y, at_x = np.intersect1d(y["time_us"], x["time_us"], return_indices=True)
     assert len(at_x) == 2157
@@ -138,9 +139,9 @@ def test_two_vendors_files_make_a_pair():
 
 
 def test_files_without_common_time_show_both_ranges():
-    found = [tables.read(BARS / name, name) for name in ("orcl-2014.txt", "investing_btc.csv")]
+    found = [read(BARS / name, name) for name in ("orcl-2014.txt", "investing_btc.csv")]
     with pytest.raises(DataError, match=r"2014-01-02.*2014-12-31.*2016-04-15.*2023-05-15"):
-        tables.pair_from(found, "file:ORCL-2014", "file:INVESTING_BTC")
+        pair_from(found, "file:ORCL-2014", "file:INVESTING_BTC")
 
 
 # Damage -----------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_damaged_files_give_a_report_or_a_sentence(row, damage):
     for seed in range(4):
         rng = np.random.default_rng(seed)
         try:
-            table = tables.read(damage(raw, rng), row[0])
+            table = read(damage(raw, rng), row[0])
         except DataError as error:
             assert str(error).endswith(".")
             continue
@@ -207,4 +208,4 @@ def test_damaged_files_give_a_report_or_a_sentence(row, damage):
 )
 def test_other_files_are_refused_with_a_sentence(file):
     with pytest.raises(DataError, match=r"rows? of data|JSON|column"):
-        tables.read(TICKS / file, file)
+        read(TICKS / file, file)

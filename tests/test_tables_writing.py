@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import tables
-from tables import writing
 from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
+from tandem.io import writer as writing
+from tandem.io.files import read
+from tandem.io.pairing import pair_from
+from tandem.io.writer import write_analysis, write_bars, write_closed_trades, write_trades
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.trader import BarsIn, Trader
 
@@ -55,9 +57,9 @@ def test_bars_read_back_to_the_same_bits(monkeypatch):
         name: aggregate(trade_array(some_trades(seed, name)), SECOND_US)
         for seed, name in enumerate((Y, X))
     }
-    chunks = list(tables.write_bars(bars))
+    chunks = list(write_bars(bars))
     assert len(chunks) == sum(-(-len(rows) // 100) for rows in bars.values())
-    table = tables.read(joined(chunks), "bars.csv")
+    table = read(joined(chunks), "bars.csv")
     assert table.instruments == (Y, X)
     assert table.interval_us == SECOND_US
     for name, rows in bars.items():
@@ -67,14 +69,14 @@ def test_bars_read_back_to_the_same_bits(monkeypatch):
 def test_trades_read_back_to_the_same_bits(monkeypatch):
     monkeypatch.setattr(writing, "CHUNK_ROWS", 250)
     trades = some_trades(3, Y)
-    table = tables.read(joined(tables.write_trades(iter(trades))), "trades.csv")
+    table = read(joined(write_trades(iter(trades))), "trades.csv")
     assert table.trades[Y].tobytes() == trade_array(trades).tobytes()
-    assert joined(tables.write_trades([])) == b""
+    assert joined(write_trades([])) == b""
 
 
 def test_text_ids_are_written_as_they_are():
     trades = [some_trades(3, Y)[0]._replace(trade_id=name) for name in ("a-1", "=HYPERLINK(1)")]
-    raw = joined(tables.write_trades(trades))
+    raw = joined(write_trades(trades))
     assert [row[2] for row in cells_of(raw)] == ["trade_id", "a-1", "'=HYPERLINK(1)"]
 
 
@@ -88,15 +90,15 @@ def test_an_analysis_uploads_again_as_two_legs(log_prices):
     columns = {name: getattr(bars, name) for name in bars.__slots__}
     columns |= {name: rng.normal(size=len(bars.time_us)) for name in ("alpha", "beta", "z", "mean")}
     columns["beta"][:5] = np.nan
-    raw = joined(tables.write_analysis(columns, Y, X, log_prices))
+    raw = joined(write_analysis(columns, Y, X, log_prices))
     head, first = cells_of(raw)[:2]
     assert ("beta_notional_x_per_y" if log_prices else "beta_x_per_y") in head
     assert ("alpha_log" if log_prices else "alpha_price") in head
     assert first[head.index("time_utc")] == "2024-01-01T00:01:00.000000Z"
     assert first[head.index("beta_notional_x_per_y" if log_prices else "beta_x_per_y")] == ""
-    table = tables.read(raw, "analysis.csv")
+    table = read(raw, "analysis.csv")
     assert table.instruments == (Y, X)
-    y_again, x_again, interval_us = tables.pair_from([table], Y, X)
+    y_again, x_again, interval_us = pair_from([table], Y, X)
     again = align(y_again, x_again, interval_us, start, end, 30 * SECOND_US)
     for name in bars.__slots__:
         np.testing.assert_array_equal(getattr(again, name), getattr(bars, name), err_msg=name)
@@ -104,10 +106,10 @@ def test_an_analysis_uploads_again_as_two_legs(log_prices):
 
 def test_an_analysis_without_ages_and_without_bars():
     columns = {"time_us": START + np.arange(3) * SECOND_US, "y": np.ones(3), "x": np.full(3, 2.0)}
-    raw = joined(tables.write_analysis(columns, Y, X))
-    y, x, _ = tables.pair_from([tables.read(raw, "a.csv")], Y, X)
+    raw = joined(write_analysis(columns, Y, X))
+    y, x, _ = pair_from([read(raw, "a.csv")], Y, X)
     assert (y["close"].tolist(), x["close"].tolist()) == ([1.0] * 3, [2.0] * 3)
-    empty = joined(tables.write_analysis({name: c[:0] for name, c in columns.items()}, Y, X))
+    empty = joined(write_analysis({name: c[:0] for name, c in columns.items()}, Y, X))
     assert empty == b"time_us,time_utc,y_instrument,x_instrument,price_y,price_x\n"
 
 
@@ -125,7 +127,7 @@ def made_trades():
 @pytest.mark.parametrize("beta", ["beta_x_per_y", "beta_notional_x_per_y"])
 def test_every_column_of_a_trade_names_its_unit(beta):
     log_prices = "notional" in beta
-    head = cells_of(joined(tables.write_closed_trades(made_trades()[:1], log_prices)))[0]
+    head = cells_of(joined(write_closed_trades(made_trades()[:1], log_prices)))[0]
     plain = {"side", "exit_reason", beta}
     units = ("_us", "_utc", "_bars", "_base", "price_y", "price_x", "_score", "_quote", "_count")
     assert [name for name in head if name not in plain and not name.endswith(units)] == []
@@ -134,7 +136,7 @@ def test_every_column_of_a_trade_names_its_unit(beta):
 
 def test_closed_trades_show_every_part_of_the_profit():
     made = made_trades()
-    head, *lines = cells_of(joined(tables.write_closed_trades(made)))
+    head, *lines = cells_of(joined(write_closed_trades(made)))
     assert len(lines) == len(made) > 5
     for line, trade in zip(lines, made, strict=True):
         row = dict(zip(head, line, strict=True))
@@ -145,14 +147,14 @@ def test_closed_trades_show_every_part_of_the_profit():
         )
         assert parts == pytest.approx(trade.net)
         assert float(row["exit_quantity_x_base"]) == trade.exit_x_quantity
-    assert joined(tables.write_closed_trades([])) == b""
+    assert joined(write_closed_trades([])) == b""
 
 
 @settings(max_examples=100, deadline=None)
 @given(hnp.arrays(np.float64, st.integers(2, 30), elements=st.floats(1e-300, 1e300)))
 def test_every_float_survives(prices):
     columns = {"time_us": START + np.arange(len(prices)) * SECOND_US, "y": prices, "x": prices}
-    table = tables.read(joined(tables.write_analysis(columns, Y, X)), "a.csv")
+    table = read(joined(write_analysis(columns, Y, X)), "a.csv")
     assert table.bars[Y]["close"].tobytes() == prices.tobytes()
 
 
@@ -164,7 +166,7 @@ def test_text_that_a_spreadsheet_would_run_is_defused(text):
         "x": np.ones(1),
         text: np.array([-1.5]),
     }
-    raw = joined(tables.write_analysis(columns, text, X))
+    raw = joined(write_analysis(columns, text, X))
     head, line = cells_of(raw)
     safe = "'" + " ".join(text.splitlines())
     assert head[-1] == line[2] == safe

@@ -19,10 +19,10 @@ from exchange import wait_until
 from pairs import cointegrated
 from streamlit.testing.v1 import AppTest
 
-import tables
 import trading
 from engine import Engine
 from storage import Store
+from tandem import io as tables
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.core.events import Trade

@@ -19,10 +19,10 @@ from holdings import FRESH_S, Holdings, Inventory
 from importing import Import, Importer
 from ingest import FeedStatus
 from storage import Held, NullStore, Store, StoreHealth
-from tables import write_trades
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError, StoreUnusable
 from tandem.core.events import Gap, Trade
+from tandem.io.writer import write_trades
 from ui import sheets, state
 
 APP = str(Path(__file__).parents[1] / "app.py")

@@ -13,12 +13,15 @@ from typing import Any, TextIO
 
 import numpy as np
 
-import tables
 from tandem.analytics.engle_granger import engle_granger
 from tandem.analytics.persistence import half_life
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError, TandemError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.files import read
+from tandem.io.model import Table, time_text
+from tandem.io.pairing import pair_from
+from tandem.io.writer import write_analysis, write_closed_trades
 from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
 from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding
 from trading.examples import crude
@@ -204,7 +207,7 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
             f"Only {names[0]} was found; a pair needs two instruments. Add a file, or use one with "
             "two."
         )
-    y_bars, x_bars, interval_us = tables.pair_from(found, y, x, round(options.bar * 1_000_000))
+    y_bars, x_bars, interval_us = pair_from(found, y, x, round(options.bar * 1_000_000))
     notes = [
         f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
         for one in found
@@ -212,13 +215,13 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
     return aligned(y_bars, x_bars, interval_us), y, x, notes
 
 
-def _read(path: Path) -> tables.Table:
+def _read(path: Path) -> Table:
     if path.stat().st_size > LARGEST_FILE:
         raise DataError(f"{path.name} has more than {LARGEST_FILE >> 20:,} MB; use a shorter file.")
-    return tables.read(path.read_bytes(), path.name, LARGEST_FILE)
+    return read(path.read_bytes(), path.name, LARGEST_FILE)
 
 
-def _second(found: list[tables.Table], names: list[str]) -> list[str]:
+def _second(found: list[Table], names: list[str]) -> list[str]:
     """Return names in the order X is looked for: the second file's first."""
     return [*found[-1].instruments, *names] if len(found) > 1 else names
 
@@ -271,8 +274,8 @@ def _span(bars: AlignedBars) -> dict[str, Any]:
     return {
         "count": len(bars.time_us),
         "usable": int(bars.usable.sum()),
-        "first": tables.time_text(int(bars.time_us[0])),
-        "last": tables.time_text(int(bars.time_us[-1])),
+        "first": time_text(int(bars.time_us[0])),
+        "last": time_text(int(bars.time_us[-1])),
     }
 
 
@@ -381,9 +384,7 @@ def _figure(name: str, value: Any) -> str:
 def _write(options: argparse.Namespace, result: Result, y: str, x: str) -> None:
     if options.trades:
         with options.trades.open("wb") as file:
-            file.writelines(
-                tables.write_closed_trades(result.trades, result.setup.rules.log_prices)
-            )
+            file.writelines(write_closed_trades(result.trades, result.setup.rules.log_prices))
     if options.equity:
         said, done = result.signals, result.done
         columns: dict[str, Any] = {
@@ -393,4 +394,4 @@ def _write(options: argparse.Namespace, result: Result, y: str, x: str) -> None:
             **{"equity": done.equity, "drawdown": result.drawdown},
         }
         with options.equity.open("wb") as file:
-            file.writelines(tables.write_analysis(columns, y, x, result.setup.rules.log_prices))
+            file.writelines(write_analysis(columns, y, x, result.setup.rules.log_prices))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-import tables
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.io.model import interval_text
 from tandem.strategy.rules import YEAR_US
 from trading.metrics import LEAST_YEARS
 from ui import backtest_luck, backtest_tabs, backtest_words, cards, say
@@ -77,7 +77,7 @@ def _head(found: Study) -> None:
     bars = source.bars
     st.text(
         f"{called(source.y)} priced in {called(source.x)}: {len(bars.time_us):,} bars of "
-        f"{tables.interval_text(source.bar_us)}, {100 * bars.usable.mean():.1f} % with both legs "
+        f"{interval_text(source.bar_us)}, {100 * bars.usable.mean():.1f} % with both legs "
         f"fresh, {f.day_clock(int(bars.time_us[0]))} to {f.day_clock(int(bars.time_us[-1]))} UTC"
     )
     if source.is_simulated:

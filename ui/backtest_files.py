@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-import tables
+from tandem.io.model import Corrections, Table
+from tandem.io.pairing import apart
 from ui import backtest_guesses, backtest_read, say
 from ui import format as f
 from ui.backtest_upload import Upload
@@ -28,7 +29,7 @@ def called(name: str) -> str:
     return f.symbol_of(name) if name.startswith(_PREFIXES) else name
 
 
-def read_files() -> list[tables.Table] | None:
+def read_files() -> list[Table] | None:
     """Ask for files and show what was read; those that cannot be used are left out.
 
     None where no file was given.
@@ -42,7 +43,7 @@ def read_files() -> list[tables.Table] | None:
     uploads = _uploads(files, limit)
     for file, upload in zip(files, uploads, strict=True):
         _show(file, upload)
-    return tables.apart([table for upload in uploads for table in upload.tables])
+    return apart([table for upload in uploads for table in upload.tables])
 
 
 def asked_for() -> tuple[Any, ...]:
@@ -152,7 +153,7 @@ def _show(file: Any, upload: Upload) -> None:
         say.problem(f"{upload.name}: {upload.problem}")
     for table in upload.tables:
         backtest_read.report(table)
-    if upload.tables or upload.unclear or upload.told != tables.Corrections():
+    if upload.tables or upload.unclear or upload.told != Corrections():
         with st.expander(
             say.escaped(f"Not right? Correct what {upload.name} was taken for"),
             expanded=upload.unclear is not None,

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from tables import DATE_ORDERS, NAMED, ROLES, TIME_UNITS, Corrections, Report
+from tandem.io.model import DATE_ORDERS, NAMED, ROLES, TIME_UNITS, Corrections, Report
 from ui import say
 from ui.backtest_upload import Upload
 

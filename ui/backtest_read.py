@@ -6,8 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-import tables
-from tables import Report, Table
+from tandem.io.model import Report, Table, interval_text
 from ui import format as f
 from ui import say
 
@@ -64,7 +63,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
     told = table.report
     names = [f.symbol_of(name) for name in table.instruments]
     more = f" and {len(names) - SYMBOLS_SHOWN} more" if len(names) > SYMBOLS_SHOWN else ""
-    bars = f"bars of {tables.interval_text(told.interval_us)}" if told.interval_us else told.kind
+    bars = f"bars of {interval_text(told.interval_us)}" if told.interval_us else told.kind
     missing = (
         f", {told.gaps:,} missing between the first and the last" if told.kind == "bars" else ""
     )

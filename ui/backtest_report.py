@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import tables
+from tandem.io.model import interval_text, time_text
+from tandem.io.writer import write_analysis, write_closed_trades
 from trading import NullTest, Sweep, WalkForward, setup_values
 from ui import backtest_words as words
 from ui import cards
@@ -53,7 +54,7 @@ svg text { fill: var(--muted); font-size: 12px; }
 
 def trades_csv(study: Study) -> bytes:
     """Return every closed trade with every part of its profit."""
-    return b"".join(tables.write_closed_trades(study.result.trades, study.settings.log_prices))
+    return b"".join(write_closed_trades(study.result.trades, study.settings.log_prices))
 
 
 def equity_csv(study: Study) -> bytes:
@@ -86,7 +87,7 @@ def _csv(study: Study, names: Sequence[str]) -> bytes:
 
 def _written(study: Study, columns: dict[str, Any]) -> bytes:
     legs = study.source.y, study.source.x
-    return b"".join(tables.write_analysis(columns, *legs, study.settings.log_prices))
+    return b"".join(write_analysis(columns, *legs, study.settings.log_prices))
 
 
 def settings_json(study: Study) -> bytes:
@@ -100,8 +101,8 @@ def settings_json(study: Study) -> bytes:
             "origin": list(source.told),
             "bars": len(bars.time_us),
             "bar_us": source.bar_us,
-            "first_utc": tables.time_text(int(bars.time_us[0])),
-            "last_utc": tables.time_text(int(bars.time_us[-1])),
+            "first_utc": time_text(int(bars.time_us[0])),
+            "last_utc": time_text(int(bars.time_us[-1])),
             "fingerprint": source.key,
         },
         "setup": setup_values(study.asked.setup),
@@ -139,10 +140,10 @@ def report_html(
         _paragraphs(
             [
                 *source.told,
-                f"{len(bars.time_us):,} bars of {tables.interval_text(source.bar_us)}, "
+                f"{len(bars.time_us):,} bars of {interval_text(source.bar_us)}, "
                 f"{100.0 * bars.usable.mean():.1f} % with both legs fresh, "
-                f"{tables.time_text(int(bars.time_us[0]))} to "
-                f"{tables.time_text(int(bars.time_us[-1]))} UTC.",
+                f"{time_text(int(bars.time_us[0]))} to "
+                f"{time_text(int(bars.time_us[-1]))} UTC.",
             ]
         ),
         _simulated(study),
@@ -363,7 +364,7 @@ def _line_picture(
         if math.isfinite(value):
             x, y = place(float(at_us), value)
             drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="var(--{colour})"/>')
-    first, final = (tables.time_text(int(time_us[at]))[:10] for at in (0, -1))
+    first, final = (time_text(int(time_us[at]))[:10] for at in (0, -1))
     texts = [
         _label(64, 18, f.significant(high), "end"),
         _label(64, HEIGHT - 28, f.significant(low), "end"),

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-import tables
 import trading
 from ingest import patience
 from storage import Held
@@ -18,6 +17,9 @@ from tandem.core.bars import AlignedBars, align, resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.io.files import read
+from tandem.io.model import Table
+from tandem.io.pairing import pair_from
 from ui import format as f
 from ui import say
 from ui.backtest_files import asked_for, called, read_files
@@ -141,7 +143,7 @@ def _scanned() -> Source:
     title, prices = st.session_state["tandem_scanned_pair"]
 
     def make() -> Source:
-        table = tables.read(prices.to_csv(float_format="%.12g").encode(), title)
+        table = read(prices.to_csv(float_format="%.12g").encode(), title)
         y, x = table.instruments[:2]
         return _paired([table], y, x, _bar_us())
 
@@ -188,8 +190,8 @@ def _bar_us() -> int:
     return BARS[st.session_state.get("file_bar") or "1m"] * SECOND_US
 
 
-def _paired(found: list[tables.Table], y: str, x: str, chosen_us: int) -> Source:
-    y_bars, x_bars, interval_us = tables.pair_from(found, y, x, chosen_us, MOST_BARS)
+def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
+    y_bars, x_bars, interval_us = pair_from(found, y, x, chosen_us, MOST_BARS)
     bars = trading.aligned(y_bars, x_bars, interval_us, MOST_BARS)
     told = tuple(
         f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"

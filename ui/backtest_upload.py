@@ -8,11 +8,11 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-import tables
-from tables import Corrections, Table, Unclear
 from tandem.core.errors import DataError
 from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
+from tandem.io.files import read_files
+from tandem.io.model import Corrections, Table, Unclear
 from ui.state import engine
 
 Columns = tuple[tuple[str, str], ...]
@@ -118,7 +118,7 @@ def _read(
     raw: bytes, name: str, limit_bytes: int, told: Corrections, watch: Watch
 ) -> list[Table] | Unclear:
     try:
-        return tables.read_files(raw, name, limit_bytes, told, watch)
+        return read_files(raw, name, limit_bytes, told, watch)
     except Unclear as unclear:
         return unclear
     finally:

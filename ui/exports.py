@@ -77,7 +77,7 @@ def _button(label: str, build: Any, settings: PairSettings, kind: str) -> None:
 
 def _written(kind: str, *content: Any) -> bytes:
     """Build a file; the writers bring pandas, which no page needs before a click."""
-    import tables
+    from tandem import io as tables
 
     chunks: Iterable[bytes] = getattr(tables, f"write_{kind}")(*content)
     return b"".join(chunks)

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-import tables
 from scanner import DIRECTIONS, ScanSettings
 from scanning.result import By
 from tandem.core.errors import DataError, SettingError
+from tandem.io.model import interval_text
 from tandem.strategy.rules import Costs
 from ui import format as f
 from ui import say, scanner_table, scanner_tabs
@@ -244,7 +244,7 @@ def _head(study: Study) -> None:
             st.badge("SIMULATED", icon=":material/science:", color="orange")
         st.text(
             f"{source.title}: {len(found.names):,} of {len(source.prices.columns):,} instruments "
-            f"tested, {found.bars:,} bars of {tables.interval_text(step)}, {f.day_minute(first)} "
+            f"tested, {found.bars:,} bars of {interval_text(step)}, {f.day_minute(first)} "
             f"to {f.day_minute(last)} {f.day_clock(last)[:4]} UTC"
         )
     if source.notes:

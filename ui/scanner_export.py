@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scanner import Scan
-from tables.writing import defused
+from tandem.io.writer import defused
 from ui import downloads
 from ui.scanner_study import Study
 from ui.scanner_words import exported

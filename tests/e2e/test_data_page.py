@@ -10,8 +10,8 @@ import pytest
 from app_process import App
 from playwright.sync_api import Page, expect
 
-import tables
 from storage import Reader
+from tandem import io as tables
 from tandem.core.clock import SECOND_US
 from tandem.core.events import BAR
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables.model import Bars
 from tandem.core.events import Trade
+from tandem.io.model import Bars
 
 CHUNK_ROWS = 3_000  # the GIL is held for a chunk: about 17 ms of bars
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tables.model import ROLES
-from tables.roles import Column
 from tandem.core.errors import DataError
 from tandem.core.instruments import instrument, split_instrument
+from tandem.io.columns import Column
+from tandem.io.model import ROLES
 
 FILE_VENUE = "file"
 

@@ -22,14 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tables.lines import Aside, shown
-from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Report
-from tables.naming import FILE_VENUE
-from tables.writing import BAR_COLUMNS, write_bars, write_trades
 from tandem.core.clock import DAY_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
+from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Bars, Report
+from tandem.io.naming import FILE_VENUE
+from tandem.io.text import shown
+from tandem.io.writer import BAR_COLUMNS, write_bars, write_trades
 from tandem.venues.replay_rows import Layout, checked, recognise, symbol_in
 
 Form = Literal["csv", "parquet"]

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables.lines import Lines
-from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
+from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
+from tandem.io.text import Lines
 
 SAMPLE_ROWS = 5
 

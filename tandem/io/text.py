@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tables.encodings import encoding_of
-from tables.model import Aside as Aside
-from tables.model import Corrections
-from tables.roles import is_header
-from tables.scan import Scan, scan
 from tandem.core.errors import DataError
+from tandem.io.columns import is_header
+from tandem.io.encodings import encoding_of
+from tandem.io.model import Aside, Corrections
+from tandem.io.scan import Scan, scan
 
 MOST_COLUMNS = 1_000
 SAMPLE_LINES = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from tables.roles import is_known_name
+from tandem.io.columns import is_known_name
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tables.grid import bars_of
-from tables.lines import shown
-from tables.model import Bars, Table, interval_text, time_text
-from tables.naming import unique
 from tandem.core.bars import resample
 from tandem.core.clock import DAY_US, MINUTE_US
 from tandem.core.errors import DataError
+from tandem.io.grid import bars_of
+from tandem.io.model import Bars, Table, interval_text, time_text
+from tandem.io.naming import unique
+from tandem.io.text import shown
 
 # Bars this long follow the calendar; they are matched by month, not by a clock.
 MONTH_US = 27 * DAY_US

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables import cells
-from tables.sheet import AGAIN, NARROW, Sheet
+from tandem.io import cells
+from tandem.io.sheet import AGAIN, NARROW, Sheet
 
 _EXCEL = (
     NARROW,

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables.model import Bars, Trades
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.events import BAR
+from tandem.io.model import Bars, Trades
 from tandem.kernels.ticks import count_bars, fill_bars
 
 

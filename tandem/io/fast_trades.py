@@ -14,20 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables import lines, roles
-from tables.cells import EPOCHS, LATEST_US, Epoch
-from tables.checking import valid_trades
-from tables.finding import find
-from tables.making import trade_array
-from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tables.naming import key_of, stem, unique
-from tables.parsing import data, frame
-from tables.reading import report
-from tables.roles import Column
-from tables.sheet import AGAIN, Sheet, sorted_note
 from tandem.core.errors import DataError
 from tandem.core.events import TRADE
 from tandem.core.parallel import UNWATCHED, Watch, each
+from tandem.io import columns as roles
+from tandem.io import text as lines
+from tandem.io.cells import EPOCHS, LATEST_US, Epoch
+from tandem.io.checking import valid_trades
+from tandem.io.columns import Column
+from tandem.io.finding import find
+from tandem.io.making import trade_array
+from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
+from tandem.io.naming import key_of, stem, unique
+from tandem.io.parsing import data, frame
+from tandem.io.reader import report
+from tandem.io.sheet import AGAIN, Sheet, sorted_note
 from tandem.kernels import ticks
 
 LEAST_BYTES = 4_000_000

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables import grid
-from tables.checking import amount_of, once, once_by_id, traded, valid_prices, valid_trades
-from tables.model import Bars, Trades
-from tables.naming import key_of, stem, unique
-from tables.roles import Column
-from tables.sheet import Sheet
 from tandem.core.events import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
+from tandem.io import grid
+from tandem.io.checking import amount_of, once, once_by_id, traded, valid_prices, valid_trades
+from tandem.io.columns import Column
+from tandem.io.model import Bars, Trades
+from tandem.io.naming import key_of, stem, unique
+from tandem.io.sheet import Sheet
 
 MOST_TRADES = 2**53  # in a bar; more is a misread number
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from tables.lines import MOST_COLUMNS, shown
 from tandem.core.errors import DataError
+from tandem.io.text import MOST_COLUMNS, shown
 
 MOST_MEMBERS = 16
 MOST_RATIO = 200

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tables import roles
-from tables.lines import shown
-from tables.model import NAMED, Unclear
-from tables.naming import taken
-from tables.roles import Column
-from tables.sheet import Sheet
+from tandem.io import columns as roles
+from tandem.io.columns import Column
+from tandem.io.model import NAMED, Unclear
+from tandem.io.naming import taken
+from tandem.io.sheet import Sheet
+from tandem.io.text import shown
 
 
 def find(sheet: Sheet) -> tuple[str, list[Column]]:

@@ -5,8 +5,8 @@ what was taken for what and which lines were left out; `pair_from` picks two leg
 tables; the `write_*` functions give CSV in chunks of bytes.
 """
 
-from tables.files import read, read_files
-from tables.model import (
+from tandem.io.files import read, read_files
+from tandem.io.model import (
     DATE_ORDERS,
     NAMED,
     ROLES,
@@ -19,8 +19,8 @@ from tables.model import (
     interval_text,
     time_text,
 )
-from tables.pairing import apart, pair_from
-from tables.writing import write_analysis, write_bars, write_closed_trades, write_trades
+from tandem.io.pairing import apart, pair_from
+from tandem.io.writer import write_analysis, write_bars, write_closed_trades, write_trades
 
 __all__ = [
     "DATE_ORDERS",

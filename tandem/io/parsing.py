@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables import cells
-from tables.lines import shown
-from tables.model import AMOUNTS, PRICES
-from tables.naming import key_of
-from tables.roles import Column
-from tables.sheet import NARROW, Sheet, sorted_note
 from tandem.core.errors import DataError
+from tandem.io import cells
+from tandem.io.columns import Column
+from tandem.io.model import AMOUNTS, PRICES
+from tandem.io.naming import key_of
+from tandem.io.sheet import NARROW, Sheet, sorted_note
+from tandem.io.text import shown
 
 # Floats to the last bit: the default from pandas 3.1 on, where naming it is deprecated.
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tables import grid, lines, roles
-from tables.finding import find, unclear
-from tables.lines import shown
-from tables.making import bars_in, trades_in
-from tables.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Corrections, Report, Table, Trades
-from tables.naming import taken
-from tables.parsing import data, frame, in_order
-from tables.roles import Column
-from tables.sheet import AGAIN, Sheet
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io import columns as roles
+from tandem.io import grid
+from tandem.io import text as lines
+from tandem.io.columns import Column
+from tandem.io.finding import find, unclear
+from tandem.io.making import bars_in, trades_in
+from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Corrections, Report, Table, Trades
+from tandem.io.naming import taken
+from tandem.io.parsing import data, frame, in_order
+from tandem.io.sheet import AGAIN, Sheet
+from tandem.io.text import shown
 
 
 def read_text(

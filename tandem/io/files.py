@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tables import containers, lines
-from tables.containers import Content
-from tables.model import Corrections, Table
-from tables.quick import read_quick
-from tables.reading import read_text
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io import containers
+from tandem.io import text as lines
+from tandem.io.containers import Content
+from tandem.io.fast_trades import read_quick
+from tandem.io.model import Corrections, Table
+from tandem.io.reader import read_text
 
 LIMIT_BYTES = 400_000_000
 _GUESS = Corrections()

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tables.model import Corrections, zone
 from tandem.core.clock import DAY_US
 from tandem.core.errors import DataError
+from tandem.io.model import Corrections, zone
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
