@@ -27,8 +27,8 @@ from alerting.rule import (
 from alerting.service import Alerts, ChannelState, Record, Told
 from alerting.setup import channels_from, secrets_of
 from alerting.wire import NotSent, Secret
-from storage import ForeignRecord
 from tandem.config import Settings
+from tandem.storage.null import ForeignRecord
 
 __all__ = [
     "CHANNELS",

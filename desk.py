@@ -22,13 +22,14 @@ import numpy.typing as npt
 
 import backtest
 from pair import PairSettings, PairStream, Progress, Provisional
-from storage import HotBuffer, SignalRow
 from tandem.core.bars import BarBuilder, align, with_candles
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Funding
 from tandem.core.ring import Rows
 from tandem.kernels.trading.records import CLOSED
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.records import SignalRow
 from tandem.strategy.trader import ClosedTrade, Position
 from tandem.venues.funding import FundingSchedule
 

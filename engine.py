@@ -25,9 +25,6 @@ import trading
 from backfill import PriceGates
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
-from exporting import Exporter
-from holdings import Holdings, Inventory
-from importing import Importer
 from ingest import FeedStatus, Ingest, Patience, create_feed, patience
 from lookout import Desks, Lookout, PairNow
 from pair import PairSettings, Provisional
@@ -35,7 +32,6 @@ from relation import Relation, assess
 from sessions import Sessions
 from snapshot import LegNow, Snapshot, WatchRow, holding_hours, kept
 from standing import Standing
-from storage import ForeignRecord, HotBuffer, NullStore, Store
 from tandem.analytics.trend import roll_spread
 from tandem.analytics.warmup import warm_up
 from tandem.config import VENUES, Settings
@@ -52,6 +48,12 @@ from tandem.core.events import BAR, Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
+from tandem.storage.archive_import import Importer
+from tandem.storage.export import Exporter
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.inventory import Holdings, Inventory
+from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.store import Store
 from universe import Universe
 from upkeep import Upkeep
 

@@ -26,13 +26,14 @@ from urllib.request import getproxies
 
 from backfill import Client, PriceGates
 from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
-from storage import HotBuffer, Store
 from tandem import config
 from tandem.config import Settings
 from tandem.core.clock import HOUR_US, now_us
 from tandem.core.errors import DataError, SettingError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from tandem.venues.bitstamp import Bitstamp

@@ -29,7 +29,6 @@ from learning import Record as LearningRecord
 from pair import PairSettings
 from recorder import FeedStatus
 from relation import Relation
-from storage import HotBuffer
 from surveillance import (
     FRESH_S,
     Forecast,
@@ -47,6 +46,7 @@ from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Gap
 from tandem.core.threads import Lifeline
+from tandem.storage.hot_buffer import HotBuffer
 
 log = logging.getLogger("tandem.lookout")
 

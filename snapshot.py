@@ -13,9 +13,9 @@ from desk import PairView
 from ingest import Choice, FeedStatus
 from pair import PairSettings, Provisional
 from relation import Relation
-from storage import StoreHealth
 from tandem.core.clock import HOUR_US
 from tandem.core.events import Funding, Quote, Trade
+from tandem.storage.health import StoreHealth
 
 LAST_TRADES = 20
 

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from pair import PairSettings
-from storage import Document
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import split_instrument
+from tandem.storage.records import Document
 from tandem.strategy.rules import Costs, Rules
 
 log = logging.getLogger("tandem.standing")

@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 import tandem.venues.rest_venues
 from backfill import Backfill, Client, Filled, PriceGates, Progress
-from backfill.worker import Record
 from ingest import create_feed
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.storage.record import Record
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.listings import Catalogue
 from tandem.venues.rest import Listing, RestVenue

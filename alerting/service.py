@@ -18,10 +18,10 @@ from alerting.judge import Judge
 from alerting.lane import Delivery, Fate, Lane, pauses
 from alerting.rule import CHANNELS, Alert, Reading, Rule, decode_alert, decode_rule, encode
 from alerting.wire import Channel, NotSent, Secret, redacted
-from storage import Document
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.threads import Lifeline
+from tandem.storage.records import Document
 
 log = logging.getLogger("tandem.alerts")
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from backfill.client import Client
 from backfill.gate import Gate
-from backfill.record import Record
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, StoreError
 from tandem.core.instruments import split_instrument
+from tandem.storage.record import Record
 from tandem.venues.rest import Listing, Request, RestVenue
 
 log = logging.getLogger("tandem.backfill")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from backfill.doors import Doors
 from backfill.job import Job
-from backfill.record import Record
-from storage import Span
 from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
 from tandem.core.events import Gap, Trade
 from tandem.core.instruments import split_instrument
+from tandem.storage.reader import Span
+from tandem.storage.record import Record
 from tandem.venues.rest import RestVenue
 
 # Trades that are fetched for an instrument nobody recorded before.

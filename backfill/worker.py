@@ -25,7 +25,6 @@ from backfill.job import (
     key_of,
 )
 from backfill.plan import TRADES_PER_PAGE, expected_trades, newest, outside, plan
-from backfill.record import Record as Record
 from backfill.walk import CandlesWalk, TradesWalk, pieces_ahead
 from backfill.warm import Pasts
 from tandem.config import Settings
@@ -34,6 +33,7 @@ from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.storage.record import Record
 from tandem.venues.rest import Listing, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")

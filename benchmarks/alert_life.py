@@ -27,8 +27,8 @@ from stand_ins import PostServer
 from alerts import Alert, Rule
 from benchmarks.machine import describe
 from engine import Engine
-from storage import Document
 from tandem.core.clock import now_us
+from tandem.storage.records import Document
 
 SYMBOL, NAME = "ETHUSDT", "binance-usdm:ETHUSDT"
 RULE = Rule("Jump", "trade_return_z", "above", 15.0, 10.0, cooldown_s=0.0, channels=("telegram",))

@@ -35,10 +35,11 @@ from recorder.clock import VenueClock
 from recorder.line import Line
 from recorder.track import Track, sift
 from recorder.wire import Wire
-from storage import HotBuffer, Store
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us, steady_s
 from tandem.core.events import Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.binance import BinanceUsdm
 
 FULL_RATE, DELAY_RATE = 50_000, 5_000

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
-from storage import Policy, Reader, Store
-from storage.keep import Keeper
-from storage.writer import Writer
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.events import Trade
+from tandem.storage.reader import Reader
+from tandem.storage.retention import Keeper, Policy
+from tandem.storage.store import Store
+from tandem.storage.writer import Writer
 
 LEGS = ("sim:AUSDT", "sim:BUSDT", "sim:CUSDT", "sim:DUSDT")
 START_US = 1_790_000_000 * SECOND_US

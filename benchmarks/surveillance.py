@@ -37,11 +37,11 @@ from benchmarks.planted import (
     readings_of,
     weigh,
 )  # fmt: skip
-from storage import NullStore
 from surveillance import Forest, Surveillance, WatchSettings, batch
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.events import Trade
+from tandem.storage.null import NullStore
 from tandem.venues.simulated_market import SimulatedMarket
 
 PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"

@@ -13,10 +13,10 @@ from recorder.complaints import Complaints
 from recorder.line import Timing
 from recorder.recorder import Sink, listed
 from recorder.status import FeedStatus, Rate, State
-from storage import HotBuffer
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
+from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.polled import PolledFeed
 from tandem.venues.rest import Request
 

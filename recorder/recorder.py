@@ -14,12 +14,12 @@ from recorder.failures import backoff
 from recorder.line import Line, Timing
 from recorder.status import Delays, FeedStatus, Rate, State, clock_hint
 from recorder.track import REMEMBERED, Track, sift
-from storage import HotBuffer
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import split_instrument
+from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import GeneratedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")

@@ -22,7 +22,6 @@ from alerting.service import Alerts, Record
 from alerting.setup import channels_from, secrets_of
 from backfill import Client
 from ingest import Ingest, create_feed
-from storage import HotBuffer, NullStore
 from surveilling.configuration import Headless
 from surveilling.service import Surveillance, WallRow, fresh
 from surveilling.settings import WatchSettings
@@ -30,6 +29,8 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.null import NullStore
 from tandem.venues.base import read_symbol
 
 COLUMNS = ("time_utc", "asset", "base_currency", "price", "z", "source")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from backfill import Backfill, Client, Progress, gate, job, worker
-from storage import Store
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap
+from tandem.storage.store import Store
 from tandem.venues.rest import Budget, RestVenue
 from tandem.venues.rest_coinbase import CoinbaseRest
 from tandem.venues.rest_kraken import KrakenRest

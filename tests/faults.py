@@ -26,10 +26,11 @@ import recorder.wire
 import tests.dialects
 import tests.exchange
 from recorder import Recorder, Timing
-from storage import HotBuffer, Store
 from tandem.core import clock
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Gap
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bitstamp import Bitstamp

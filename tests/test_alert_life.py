@@ -6,10 +6,11 @@ from pathlib import Path
 from stand_ins import PostServer, wait_until
 
 from alerts import Alerts, Rule, channels_from, decode_alert, secrets_of
-from storage import Reader, Store
 from surveillance import Surveillance, WatchSettings, batch
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
+from tandem.storage.reader import Reader
+from tandem.storage.store import Store
 from tandem.venues.simulated_market import SimulatedMarket
 
 BASE_US = 1_790_000_000 * SECOND_US

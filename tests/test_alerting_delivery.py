@@ -20,9 +20,10 @@ from alerting.posts import lines, signature
 from alerting.wire import Pace
 from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
 from backfill import Client
-from storage import ForeignRecord, NullStore, Store
 from tandem.config import Settings
 from tandem.core.errors import DataError, SettingError
+from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.store import Store
 
 TOKEN = "987654321:AAHfakeTokenThatMustNeverShow_0123"
 SECRETS = {
@@ -362,7 +363,7 @@ def test_old_alerts_are_forgotten_with_their_deliveries(tmp_path: Path, monkeypa
 
 
 def test_damaged_documents_are_left_out_and_the_rest_goes_on(tmp_path: Path, caplog) -> None:
-    from storage import Document
+    from tandem.storage.records import Document
 
     with closing(Store.open(tmp_path / "record.sqlite")) as store:
         store.save_documents(

@@ -11,10 +11,10 @@ import pytest
 from backfill import job as job_module
 from backfill import plan as plan_module
 from backfill import worker
-from storage.entries import Candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap
+from tandem.storage.records import Candles
 from tandem.venues.rest import RestVenue
 from tandem.venues.rest_venues import create
 from tests.backfill_desk import (

@@ -9,10 +9,11 @@ import pytest
 
 from desk import Desk
 from pair import PairSettings
-from storage import HotBuffer, NullStore
 from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.null import NullStore
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
 from trading import run

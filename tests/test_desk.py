@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from desk import Desk, Limits
 from pair import COLUMNS, PairSettings
-from storage import HotBuffer
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Trade
+from tandem.storage.hot_buffer import HotBuffer
 
 PAIR = PairSettings(
     "sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US, model="ols", lookback=20, z_window=10

@@ -18,13 +18,14 @@ from alerts import Rule
 from backfill import Backfill
 from desk import Desk
 from engine import Engine
-from exporting import Exporter
 from lookout import Lookout
 from pair import PairSettings
-from storage import HotBuffer, NullStore
 from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
+from tandem.storage.export import Exporter
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.null import NullStore
 from tandem.venues.listings import Catalogue
 from ui import cards
 

@@ -16,14 +16,15 @@ import numpy.typing as npt
 import pytest
 from exchange import wait_until
 
-import exporting
-from exporting import Export, Exporter, Wanted
-from storage import NullStore, Store
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreUnusable
 from tandem.core.events import BAR, CANDLE, Trade
 from tandem.io.archive import TradeArchive
 from tandem.io.files import read
+from tandem.storage import export as exporting
+from tandem.storage.export import Export, Exporter, Wanted
+from tandem.storage.null import NullStore
+from tandem.storage.store import Store
 
 NAME = "sim:ETHUSDT"
 START_US = 1_750_032_000 * SECOND_US

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import Recorder
-from storage import HotBuffer, Store
 from tandem.config import Settings
 from tandem.core.errors import MessageError
 from tandem.core.events import Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from tandem.venues.bitstamp import Bitstamp

@@ -17,10 +17,11 @@ import pytest
 import ingest
 from ingest import Choice, Ingest, create_feed
 from recorder import Timing, backoff, explain
-from storage import HotBuffer, Store
 from tandem.config import VENUES, Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.simulated import Simulated
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 

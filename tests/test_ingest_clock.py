@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from recorder import Recorder
 from recorder.clock import VenueClock
-from storage import HotBuffer, Store
 from tandem.config import Settings
 from tandem.core import clock
 from tandem.core.bars import BarBuilder
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit

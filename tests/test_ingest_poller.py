@@ -14,11 +14,12 @@ from backfill import Client, PriceGates, gate
 from engine import Engine
 from ingest import Ingest, create_feed, patience
 from recorder import Poller, Timing
-from storage import HotBuffer, Store
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap, Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
 from tests.exchange import unused_url, wait_until
 from tests.test_ingest_recorder import MemorySink

@@ -13,11 +13,11 @@ import pytest
 
 from recorder import Recorder, Timing
 from recorder.track import Recent
-from storage import HotBuffer
 from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreFull
 from tandem.core.events import Event, Funding, Gap, Quote, Trade
+from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Keepalive, Route
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
 from tandem.venues.bitstamp import Bitstamp

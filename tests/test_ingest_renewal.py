@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from recorder import Recorder, Timing
 from recorder.renewal import Handover
-from storage import HotBuffer
 from tandem.config import Settings
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
+from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit

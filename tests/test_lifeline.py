@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from exchange import wait_until
 
-import exporting
 from backfill.worker import Backfill
-from exporting import Exporter, Wanted
-from importing import Importer
-from storage import Store
 from tandem.config import Settings
 from tandem.core.threads import Lifeline
 from tandem.io import archive
+from tandem.storage import export as exporting
+from tandem.storage.archive_import import Importer
+from tandem.storage.export import Exporter, Wanted
+from tandem.storage.store import Store
 from tandem.venues.listings import Catalogue
 from upkeep import Upkeep
 

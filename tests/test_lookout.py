@@ -21,13 +21,15 @@ from alerts import Rule
 from lookout import Desks, Lookout, PairNow
 from pair import PairSettings
 from recorder import FeedStatus
-from storage import HotBuffer, NullStore, Store
 from surveillance import WatchSettings
 from tandem.config import Settings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.null import NullStore
+from tandem.storage.store import Store
 from tandem.venues.simulated_market import SimulatedMarket
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"

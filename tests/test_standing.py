@@ -9,9 +9,11 @@ import pytest
 
 from pair import PairSettings
 from standing import MOST, Standing, decode, encode
-from storage import Document, NullStore, Store
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.storage.null import NullStore
+from tandem.storage.records import Document
+from tandem.storage.store import Store
 from tandem.strategy.rules import Costs, Rules
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")

@@ -16,12 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import NullStore, Reader, SignalRow, Span, Store
-from storage.schema import MIGRATIONS, TRADES_BETWEEN
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
+from tandem.storage.null import NullStore
+from tandem.storage.reader import Reader, Span
+from tandem.storage.records import SignalRow
+from tandem.storage.schema import MIGRATIONS, TRADES_BETWEEN
+from tandem.storage.store import Store
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)

@@ -7,8 +7,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import HotBuffer
 from tandem.core.events import Funding, Quote, Trade
+from tandem.storage.hot_buffer import HotBuffer
 
 
 def trade(number, instrument="sim:AUSDT"):

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from storage import Document, NullStore, Reader, Store
 from tandem.core.errors import DataError, StoreError
+from tandem.storage.null import NullStore
+from tandem.storage.reader import Reader
+from tandem.storage.records import Document
+from tandem.storage.store import Store
 
 
 @pytest.fixture

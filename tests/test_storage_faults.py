@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from storage import Reader, Store
-from storage.backlog import Backlog
-from storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
-from storage.writer import Writer
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
+from tandem.storage.reader import Reader
+from tandem.storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
+from tandem.storage.store import Store
+from tandem.storage.write_queue import Backlog
+from tandem.storage.writer import Writer
 
 ROOT = Path(__file__).parents[1]
 BASE_US = 1_700_000_040 * SECOND_US
@@ -88,7 +89,7 @@ def wait_for(condition):
 
 CHILD = """
 import importlib.util, sys
-from storage import Store
+from tandem.storage.store import Store
 spec = importlib.util.spec_from_file_location("faults", sys.argv[1])
 faults = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(faults)
@@ -265,7 +266,7 @@ def test_another_program_that_locks_the_file_only_delays(path):
 
 
 def test_a_disk_slower_than_the_market_is_told(path, monkeypatch):
-    monkeypatch.setattr("storage.store._SLOW_S", -1.0)
+    monkeypatch.setattr("tandem.storage.store._SLOW_S", -1.0)
     with closing(Store.open(path, batch_ms=1)) as store:
         store.submit(batch(0))
         health = store.health()
@@ -350,7 +351,7 @@ def test_damage_met_while_recording_stops_it_and_leaves_the_rest_running(path, m
     half = len(whole) // 2
     whole[half:] = random.Random(1).randbytes(len(whole) - half)
     path.write_bytes(whole)
-    monkeypatch.setattr("storage.schema._CHECKED_BYTES", 0)
+    monkeypatch.setattr("tandem.storage.schema._CHECKED_BYTES", 0)
     store = Store.open(path, batch_ms=1, queue_trades=100)
     for number in range(100, 110):
         store.submit(batch(number))
@@ -496,7 +497,7 @@ def test_a_file_whose_creation_was_cut_short_is_completed(path, begun):
 def test_a_migration_that_fails_leaves_nothing_behind(path, monkeypatch):
     Store.open(path).close()
     broken = (*MIGRATIONS, ("broken", ("CREATE TABLE half (id)", "CREATE nonsense")))
-    monkeypatch.setattr("storage.schema.MIGRATIONS", broken)
+    monkeypatch.setattr("tandem.storage.schema.MIGRATIONS", broken)
     with pytest.raises(StoreUnusable, match="cannot be used"):
         Store.open(path)
     monkeypatch.undo()
@@ -520,7 +521,7 @@ def test_a_transaction_that_raises_changes_nothing(path):
 
 HOLDER = """
 import sys
-from storage import Store
+from tandem.storage.store import Store
 store = Store.open(sys.argv[1], batch_ms=1)
 print("open", flush=True)
 sys.stdin.readline()

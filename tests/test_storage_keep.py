@@ -10,13 +10,14 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from storage import Policy, Reader, Store
-from storage.keep import Keeper
-from storage.writer import Writer
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
+from tandem.storage.reader import Reader
+from tandem.storage.retention import Keeper, Policy
+from tandem.storage.store import Store
+from tandem.storage.writer import Writer
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)
@@ -171,7 +172,7 @@ def test_bars_and_candles_go_later_and_never_before_their_trades(path):
 
 
 def store_candles(writer, rows):
-    from storage.entries import Candles
+    from tandem.storage.records import Candles
 
     writer.write([Candles(NAME, rows)], {})
 
@@ -212,7 +213,7 @@ def test_a_size_is_kept_by_letting_the_oldest_go(path):
 
 def test_a_clock_set_wrong_does_not_empty_the_record(path, monkeypatch):
     trades = some_trades(100, SECOND_US)
-    monkeypatch.setattr("storage.keep.now_us", lambda: BASE_US + 10_000 * DAY_US)
+    monkeypatch.setattr("tandem.storage.retention.now_us", lambda: BASE_US + 10_000 * DAY_US)
     with closing(Writer(path)) as writer:
         writer.write(trades, {})
         writer.keeper.policy = Policy(days=1)
@@ -259,8 +260,8 @@ def test_removing_that_fails_does_not_stop_recording(path, monkeypatch):
 
 
 def test_a_log_that_grew_under_a_long_reader_is_folded_when_it_ends(path, monkeypatch):
-    monkeypatch.setattr("storage.keep.LOG_BYTES", 500_000)
-    monkeypatch.setattr("storage.keep._LOG_RETRY_S", 0.05)
+    monkeypatch.setattr("tandem.storage.retention.LOG_BYTES", 500_000)
+    monkeypatch.setattr("tandem.storage.retention._LOG_RETRY_S", 0.05)
     log = path.with_name(path.name + "-wal")
     store = Store.open(path, batch_ms=1)
     trades = some_trades(60_000, 1_000)

@@ -13,9 +13,10 @@ import pytest
 from test_storage_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch, wait_for
 
 from recorder.track import Track, sift
-from storage import Reader, Store
 from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap
+from tandem.storage.reader import Reader
+from tandem.storage.store import Store
 
 LEG = LEGS[0]
 # Of a write-ahead log: its own header, then for each page a header and the page.
@@ -192,7 +193,7 @@ def test_a_file_that_cannot_be_used_is_moved_aside_whole_and_a_new_record_begins
 
 
 def test_moving_aside_twice_at_once_overwrites_nothing(path, monkeypatch):
-    monkeypatch.setattr("storage.files.time.strftime", lambda *_: "20260101-000000")
+    monkeypatch.setattr("tandem.storage.files.time.strftime", lambda *_: "20260101-000000")
     moved = []
     for text in ("first", "second", "third"):
         path.write_text(text)
@@ -201,7 +202,7 @@ def test_moving_aside_twice_at_once_overwrites_nothing(path, monkeypatch):
 
 
 def test_a_log_left_without_its_file_is_never_taken_over(path, monkeypatch):
-    monkeypatch.setattr("storage.files.time.strftime", lambda *_: "20260101-000000")
+    monkeypatch.setattr("tandem.storage.files.time.strftime", lambda *_: "20260101-000000")
     other = path.with_name("tandem.aside-20260101-000000.sqlite-wal")
     other.write_text("of another")
     path.write_text("mine")

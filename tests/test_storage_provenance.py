@@ -8,11 +8,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from storage import ForeignRecord, Held, NullStore, Store
-from storage.schema import MIGRATIONS
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import StoreUnusable
 from tandem.core.events import BAR, CANDLE, Gap, Trade
+from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.reader import Held
+from tandem.storage.schema import MIGRATIONS
+from tandem.storage.store import Store
 
 START_US = 1_780_000_000 * SECOND_US // MINUTE_US * MINUTE_US
 NAME = "sim:AUSDT"
@@ -128,10 +130,10 @@ def test_a_state_says_when_it_was_saved(store):
 
 def test_a_record_of_the_first_format_is_brought_up_to_date(tmp_path, monkeypatch):
     path = tmp_path / "t.sqlite"
-    monkeypatch.setattr("storage.schema.MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr("tandem.storage.schema.MIGRATIONS", MIGRATIONS[:1])
     with closing(sqlite3.connect(path)):
         pass
-    from storage.schema import open_writer
+    from tandem.storage.schema import open_writer
 
     old = open_writer(path)
     monkeypatch.undo()
@@ -164,7 +166,7 @@ def test_without_a_record_there_is_nothing_and_no_failure():
 
 
 def test_the_record_of_another_process_is_said_to_be_free_once_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("storage.null._ASK_S", 0.0)
+    monkeypatch.setattr("tandem.storage.null._ASK_S", 0.0)
     path = tmp_path / "t.sqlite"
     store = Store.open(path)
     beside = ForeignRecord(path, "Process 7 has it.")

@@ -21,10 +21,12 @@ from alerts import (
     encode,
     rule_from,
 )
-from storage import Document, NullStore, Store
 from surveillance import Surveillance, WatchSettings, garch_forecast, load, train, volume_profile
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.storage.null import NullStore
+from tandem.storage.records import Document
+from tandem.storage.store import Store
 
 BAD, GOOD = "sim:ETHUSDT", "sim:BTCUSDT"
 NAMES = ("rsi", "volatility", "volume_change")

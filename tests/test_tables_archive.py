@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import Store
 from tandem import io as tables
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
@@ -27,6 +26,7 @@ from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, CANDLE, Trade
 from tandem.io import archive
 from tandem.io.archive import TradeArchive, import_trades, save_bars, save_trades
+from tandem.storage.store import Store
 from tandem.venues.replay import Replay
 
 SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared"))

@@ -30,11 +30,11 @@ from alerts import (
     Told,
     pair_readings,
 )
-from storage import NullStore
 from surveillance import WatchSettings, batch
 from surveilling.watch import bar_readings, trade_readings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
+from tandem.storage.null import NullStore
 from tandem.venues.simulated_market import SimulatedMarket
 from ui import alert_rules, state
 from ui import alert_words as words

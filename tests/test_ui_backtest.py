@@ -21,12 +21,12 @@ from streamlit.testing.v1 import AppTest
 
 import trading
 from engine import Engine
-from storage import Store
 from tandem import io as tables
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.core.jobs import Job
+from tandem.storage.store import Store
 from tandem.strategy.signals import Setup
 from trading import Grid
 from ui import backtest_charts, backtest_report, backtest_words, state

@@ -18,9 +18,9 @@ from ingest import Choice, FeedStatus
 from pair import PairSettings, PairStream
 from relation import Relation, assess
 from snapshot import Kept, LegNow, Snapshot, WatchRow
-from storage import StoreHealth
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Quote, Trade
+from tandem.storage.health import StoreHealth
 from tandem.strategy.rules import Rules
 from ui import cards
 from ui import format as f

@@ -14,15 +14,18 @@ from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 
 from backfill import Progress
-from exporting import Export, Part, Wanted
-from holdings import FRESH_S, Holdings, Inventory
-from importing import Import, Importer
 from ingest import FeedStatus
-from storage import Held, NullStore, Store, StoreHealth
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.io.writer import write_trades
+from tandem.storage.archive_import import Import, Importer
+from tandem.storage.export import Export, Part, Wanted
+from tandem.storage.health import StoreHealth
+from tandem.storage.inventory import FRESH_S, Holdings, Inventory
+from tandem.storage.null import NullStore
+from tandem.storage.reader import Held
+from tandem.storage.store import Store
 from ui import sheets, state
 
 APP = str(Path(__file__).parents[1] / "app.py")
@@ -222,7 +225,7 @@ class Counted:
 
 def test_the_record_is_read_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("holdings.steady_s", lambda: now)
+    monkeypatch.setattr("tandem.storage.inventory.steady_s", lambda: now)
     record = Counted()
     inventory = Inventory(record)
     answers = [inventory.now() for _ in range(50)]

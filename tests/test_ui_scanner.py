@@ -18,12 +18,12 @@ from streamlit.testing.v1 import AppTest
 
 from scanner import FIGURE_TEXTS, ScanSettings, calibrated, noise, persistence, scan, with_families
 from scanning.simulated import simulated
-from storage import Held
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR
 from tandem.core.jobs import Job
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.storage.reader import Held
 from ui import scanner_charts, scanner_sources, scanner_table, scanner_words, state
 from ui.scanner_export import rows, whole
 from ui.scanner_pair import sentence

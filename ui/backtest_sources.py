@@ -12,7 +12,6 @@ import streamlit as st
 
 import trading
 from ingest import patience
-from storage import Held
 from tandem.core.bars import AlignedBars, align, resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
@@ -20,6 +19,7 @@ from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.io.files import read
 from tandem.io.model import Table
 from tandem.io.pairing import pair_from
+from tandem.storage.reader import Held
 from ui import format as f
 from ui import say
 from ui.backtest_files import asked_for, called, read_files

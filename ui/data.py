@@ -7,9 +7,9 @@ import shutil
 import streamlit as st
 
 from engine import Engine
-from storage import Store
 from tandem.core.clock import now_us
 from tandem.core.errors import StoreError, StoreInUse, StoreUnusable
+from tandem.storage.store import Store
 from ui import say, sheets, state
 from ui.components import pulse
 from ui.components import sheets as draw

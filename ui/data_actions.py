@@ -9,12 +9,12 @@ from typing import Any, cast
 import streamlit as st
 
 from engine import Engine
-from exporting import Form, Kind, Wanted
-from storage import Held
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
+from tandem.storage.export import Form, Kind, Wanted
+from tandem.storage.reader import Held
 from ui import format as f
 from ui import say, sheets
 from ui.components import sheets as draw

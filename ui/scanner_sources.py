@@ -18,13 +18,13 @@ import streamlit as st
 
 from scanning.files import Universe, read_universe
 from scanning.simulated import Simulated, simulated
-from storage import Held
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
+from tandem.storage.reader import Held
 from ui import format as f
 from ui import say
 from ui.controls import BARS

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backfill import Progress
-from exporting import Export
-from holdings import Holdings
-from importing import Import
 from ingest import FeedStatus
-from storage import Held, StoreHealth
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Gap
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.storage.archive_import import Import
+from tandem.storage.export import Export
+from tandem.storage.health import StoreHealth
+from tandem.storage.inventory import Holdings
+from tandem.storage.reader import Held
 from ui import format as f
 from ui.cards import STATES
 

@@ -14,11 +14,11 @@ from recorder import FeedStatus, Recorder
 from scanning.result import Changes, Scan, compared
 from scanning.scan import scan
 from scanning.settings import ScanSettings
-from storage import HotBuffer
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, FeedError, TandemError
 from tandem.core.parallel import Watch
+from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.coingecko import CoinGecko
 from universe.board import MinuteBoard, Minutes
 from universe.calibration import MOST_S, SLOT_SHARE, Calibration, Told

@@ -13,7 +13,7 @@ from stand_ins import PostServer
 
 from alerting.local import COLUMNS, row
 from alerts import decode_alert
-from storage import Reader
+from tandem.storage.reader import Reader
 
 pytestmark = pytest.mark.browser
 

@@ -10,10 +10,10 @@ import pytest
 from app_process import App
 from playwright.sync_api import Page, expect
 
-from storage import Reader
 from tandem import io as tables
 from tandem.core.clock import SECOND_US
 from tandem.core.events import BAR
+from tandem.storage.reader import Reader
 
 pytestmark = pytest.mark.browser
 

@@ -9,8 +9,8 @@ import pytest
 from app_process import running_app
 from playwright.sync_api import Page, expect
 
-from storage import Reader
 from tandem.core.errors import StoreError
+from tandem.storage.reader import Reader
 
 pytestmark = pytest.mark.browser
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from storage.entries import CANDLE_COLUMNS, SignalRow
-from storage.packing import SECOND_BYTES, Seconds, unpack
-from storage.schema import LAST_MINUTE, TRADES_BETWEEN, explain, open_reader, slot
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Gap, Quote, Trade
+from tandem.storage.codec import SECOND_BYTES, Seconds, unpack
+from tandem.storage.records import CANDLE_COLUMNS, SignalRow
+from tandem.storage.schema import LAST_MINUTE, TRADES_BETWEEN, explain, open_reader, slot
 
 _BY_TIME = "time_us, trade_id"
 _TRADE_MINUTES = 60

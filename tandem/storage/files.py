@@ -7,8 +7,8 @@ import time
 from itertools import count
 from pathlib import Path
 
-from storage.schema import check_file, check_inside, explain, open_reader
 from tandem.core.errors import StoreUnusable
+from tandem.storage.schema import check_file, check_inside, explain, open_reader
 
 # Of the database, its write-ahead log and the index of that.
 _ENDS = ("", "-shm", "-wal")

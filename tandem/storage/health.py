@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from storage.keep import Policy
-from storage.writer import Writer
+from tandem.storage.retention import Policy
+from tandem.storage.writer import Writer
 
 State = Literal["recording", "paused", "closed", "reading"]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from storage.packing import SECOND_BYTES, unpack
-from storage.schema import LAST_MINUTE, TRADES_BETWEEN, slot, transaction
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.storage.codec import SECOND_BYTES, unpack
+from tandem.storage.schema import LAST_MINUTE, TRADES_BETWEEN, slot, transaction
 
 LOG_BYTES = 64 * 2**20
 

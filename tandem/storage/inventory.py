@@ -6,10 +6,10 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from storage import Held
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap
+from tandem.storage.reader import Held
 
 FRESH_S = 3.0
 MOST_GAPS = 200

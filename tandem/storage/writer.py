@@ -10,7 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.entries import (
+from tandem.core.bars import trade_array
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import StoreInUse, StoreUnusable
+from tandem.core.events import TRADE, Funding, Gap, Quote, Trade, TradeId, renumbered
+from tandem.storage.codec import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
+from tandem.storage.records import (
     CANDLE_COLUMNS,
     END_US,
     Candles,
@@ -20,13 +25,8 @@ from storage.entries import (
     Signals,
     storable,
 )
-from storage.keep import Keeper
-from storage.packing import Array, Integers, Mask, Seconds, fold, pack, rebuild, unpack
-from storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
-from tandem.core.bars import trade_array
-from tandem.core.clock import MINUTE_US, SECOND_US, now_us
-from tandem.core.errors import StoreInUse, StoreUnusable
-from tandem.core.events import TRADE, Funding, Gap, Quote, Trade, TradeId, renumbered
+from tandem.storage.retention import Keeper
+from tandem.storage.schema import TRADES_BETWEEN, open_writer, slot, transaction
 
 STATE_ROWS = 500
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.packing import SECOND_BYTES
 from tandem.core.clock import now_us
 from tandem.core.errors import StoreError, StoreFull, StoreInUse, StoreUnusable
+from tandem.storage.codec import SECOND_BYTES
 
 APPLICATION_ID = 0x54_4E_44_4D  # "TNDM"
 _MAGIC = b"SQLite format 3\x00"

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from storage import Span, StoreHealth
 from tandem.core.events import Gap, Trade
+from tandem.storage.health import StoreHealth
+from tandem.storage.reader import Span
 
 
 class Record(Protocol):

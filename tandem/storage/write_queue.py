@@ -7,9 +7,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from storage.entries import Candles, Entry, Replacement
 from tandem.core.errors import StoreError, StoreUnusable
 from tandem.core.events import Gap, Trade
+from tandem.storage.records import Candles, Entry, Replacement
 
 _BATCH_ENTRIES = 20_000
 

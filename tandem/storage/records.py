@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from storage.packing import Array
-from storage.schema import LAST_MINUTE
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.storage.codec import Array
+from tandem.storage.schema import LAST_MINUTE
 
 CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
 # What a slot can hold; a later minute would be another instrument's.

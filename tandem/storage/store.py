@@ -12,8 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from storage.backlog import Backlog, Batch
-from storage.entries import (
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
+from tandem.core.events import Gap
+from tandem.storage.files import check_readable, move_aside, size_of
+from tandem.storage.health import State, StoreHealth, notes_of
+from tandem.storage.lock import WriterLock
+from tandem.storage.reader import Reader
+from tandem.storage.records import (
     Candles,
     Document,
     Recordable,
@@ -23,16 +29,10 @@ from storage.entries import (
     is_plain,
     storable,
 )
-from storage.files import check_readable, move_aside, size_of
-from storage.health import State, StoreHealth, notes_of
-from storage.keep import Policy
-from storage.lock import WriterLock
-from storage.readers import Reader
-from storage.schema import check_file, explain, make_folder
-from storage.writer import Writer
-from tandem.core.clock import now_us
-from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
-from tandem.core.events import Gap
+from tandem.storage.retention import Policy
+from tandem.storage.schema import check_file, explain, make_folder
+from tandem.storage.write_queue import Backlog, Batch
+from tandem.storage.writer import Writer
 
 log = logging.getLogger("tandem.storage")
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import IO, Literal, Protocol
 
 from backfill import Filled
-from storage import StoreHealth
 from tandem.core.clock import steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.storage.health import StoreHealth
 
 _DIED = (
     "The import stopped because of an error in Tandem itself (see its log). What was committed "
