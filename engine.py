@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 import trading
-from backfill import PriceGates
 from cost import LegQuote, TradeCost, trade_cost
 from desk import Desk, Limits, PairView
 from ingest import FeedStatus, Ingest, Patience, create_feed, patience
@@ -48,6 +47,7 @@ from tandem.core.events import BAR, Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
+from tandem.net.polling import PriceGates
 from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer

@@ -24,7 +24,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from backfill import Client, PriceGates
 from recorder import Feed, FeedStatus, Poller, Recorder, Sink, Timing, backoff, explain
 from tandem import config
 from tandem.config import Settings
@@ -32,6 +31,8 @@ from tandem.core.clock import HOUR_US, now_us
 from tandem.core.errors import DataError, SettingError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
+from tandem.net.http import Client
+from tandem.net.polling import PriceGates
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed

@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 import tandem.venues.rest_venues
-from backfill import Backfill, Client, Filled, PriceGates, Progress
+from backfill import Backfill, Filled, Progress
 from ingest import create_feed
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.net.http import Client
+from tandem.net.polling import PriceGates
 from tandem.storage.record import Record
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.listings import Catalogue

@@ -14,9 +14,9 @@ from alerting.address import check_url
 from alerting.local import clock
 from alerting.rule import Alert, encode
 from alerting.wire import NotSent, Pace, Secret
-from backfill import Answer, Client
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, SettingError
+from tandem.net.http import Answer, Client
 
 # Answers of a service that will be the same however often it is asked.
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 413, 422})

@@ -9,9 +9,9 @@ from alerting.local import CsvFile, Log
 from alerting.mail import Mail, MailServer
 from alerting.posts import Discord, Slack, Telegram, Webhook
 from alerting.wire import Channel, Secret
-from backfill import Client
 from tandem.config import Settings
 from tandem.core.errors import SettingError
+from tandem.net.http import Client
 
 
 def reach_of(settings: Settings) -> Reach:

@@ -1,10 +1,10 @@
 """Filling the holes of the record by REST: trades where they can be had, else candles."""
 
-from backfill.client import Answer, Client, Stopped
-from backfill.gate import Gate, Refused, Throttled
 from backfill.job import Filled, Progress
-from backfill.polling import PriceGates
 from backfill.worker import Backfill
+from tandem.net.http import Answer, Client, Stopped
+from tandem.net.polling import PriceGates
+from tandem.net.venue_client import Gate, Refused, Throttled
 
 __all__ = [
     "Answer",

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from backfill.budget import Backoff
 from backfill.plan import Plan
 from backfill.walk import CandlesWalk, TradesWalk
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
+from tandem.net.rate_limit import Backoff
 
 # A hole whose pages fail is given up after so many tries: the first waits seconds, the last
 # minutes, together about ten minutes. Trouble of the venue as a whole is not counted.

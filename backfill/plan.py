@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from backfill.budget import SHARE
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Gap, Trade
+from tandem.net.rate_limit import SHARE
 from tandem.venues.rest import Budget, RestVenue, is_by_id
 
 TRADES_PER_PAGE = 1_000

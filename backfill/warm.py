@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backfill.doors import Doors
 from backfill.job import Job
 from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
 from tandem.core.events import Gap, Trade
 from tandem.core.instruments import split_instrument
+from tandem.net.doors import Doors
 from tandem.storage.reader import Span
 from tandem.storage.record import Record
 from tandem.venues.rest import RestVenue

@@ -9,10 +9,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from backfill.budget import BACKGROUND_SHARE, SHARE
-from backfill.client import Answer, Client
-from backfill.doors import Doors
-from backfill.gate import Gate
 from backfill.job import (
     MISSING_TRIES,
     TRIES,
@@ -33,6 +29,10 @@ from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.net.doors import Doors
+from tandem.net.http import Answer, Client
+from tandem.net.rate_limit import BACKGROUND_SHARE, SHARE
+from tandem.net.venue_client import Gate
 from tandem.storage.record import Record
 from tandem.venues.rest import Listing, RestVenue, is_by_id
 

@@ -20,7 +20,6 @@ from alerting.local import CsvFile
 from alerting.rule import Reading, Rule
 from alerting.service import Alerts, Record
 from alerting.setup import channels_from, secrets_of
-from backfill import Client
 from ingest import Ingest, create_feed
 from surveilling.configuration import Headless
 from surveilling.service import Surveillance, WallRow, fresh
@@ -29,6 +28,7 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.net.http import Client
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.venues.base import read_symbol

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from backfill import Client, Gate
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.errors import Cancelled, DataError, FeedError
 from tandem.core.events import BAR, Funding
 from tandem.core.instruments import split_instrument
+from tandem.net.http import Client
+from tandem.net.venue_client import Gate
 from tandem.venues import rest_venues as rest
 from tandem.venues.rest import Request, RestVenue
 

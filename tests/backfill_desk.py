@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from backfill import Backfill, Client, Progress, gate, job, worker
+from backfill import Backfill, Progress, job, worker
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap
+from tandem.net import venue_client as gate
+from tandem.net.http import Client
 from tandem.storage.store import Store
 from tandem.venues.rest import Budget, RestVenue
 from tandem.venues.rest_coinbase import CoinbaseRest

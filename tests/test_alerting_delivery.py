@@ -19,9 +19,9 @@ from alerting.local import Log
 from alerting.posts import lines, signature
 from alerting.wire import Pace
 from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
-from backfill import Client
 from tandem.config import Settings
 from tandem.core.errors import DataError, SettingError
+from tandem.net.http import Client
 from tandem.storage.null import ForeignRecord, NullStore
 from tandem.storage.store import Store
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill import gate as gate_module
-from backfill.budget import (
+from tandem.core.errors import FeedError
+from tandem.net import venue_client as gate_module
+from tandem.net.http import Answer
+from tandem.net.rate_limit import (
     BACKGROUND_SHARE,
     SHARE,
     Backoff,
@@ -16,9 +18,7 @@ from backfill.budget import (
     retry_after_s,
     used_weight,
 )
-from backfill.client import Answer
-from backfill.gate import Gate, Refused, Throttled
-from tandem.core.errors import FeedError
+from tandem.net.venue_client import Gate, Refused, Throttled
 from tandem.venues.rest import Budget, Request
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backfill import Client
-from backfill import client as client_module
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError
+from tandem.net import http as client_module
+from tandem.net.http import Client
 from tests.exchange import DeafServer, unused_url, wait_until
 from tests.rest_exchange import RestExchange, Tape
 

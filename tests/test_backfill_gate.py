@@ -2,7 +2,8 @@
 
 import contextlib
 
-from backfill import Client, Gate, Throttled
+from tandem.net.http import Client
+from tandem.net.venue_client import Gate, Throttled
 from tandem.venues.rest import Budget, Request
 from tests.rest_exchange import RestExchange, Tape
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backfill.client import Answer
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap
+from tandem.net.http import Answer
 from tests.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -144,7 +144,7 @@ def test_a_venue_asked_by_how_long_ago_is_asked_by_its_own_clock(
     assert door is not None
     rest, gate = door
     wrong_us = now_us() + 3_650 * DAY_US
-    monkeypatch.setattr("backfill.gate.now_us", lambda: wrong_us)
+    monkeypatch.setattr("tandem.net.venue_client.now_us", lambda: wrong_us)
     assert rest.trades(gap.instrument, gap) is None
     date = formatdate((gap.end_us + 5 * MINUTE_US) / 1e6, usegmt=True)
     gate._learn(Answer(200, {"date": date}, b""))

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from backfill import Client, PriceGates, gate
 from engine import Engine
 from ingest import Ingest, create_feed, patience
 from recorder import Poller, Timing
@@ -18,6 +17,9 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap, Trade
+from tandem.net import venue_client as gate
+from tandem.net.http import Client
+from tandem.net.polling import PriceGates
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko

@@ -7,17 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from backfill.budget import (
-    SHARE,
-    Backoff,
-    Meter,
-    http_date_s,
-    retry_after_s,
-    used_weight,
-)
-from backfill.client import Answer, Client, Stopped
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.net.http import Answer, Client, Stopped
+from tandem.net.rate_limit import SHARE, Backoff, Meter, http_date_s, retry_after_s, used_weight
 from tandem.venues.base import EARLIEST_US, LATEST_US
 from tandem.venues.rest import Budget, Request
 

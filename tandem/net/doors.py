@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from backfill.client import Client
-from backfill.gate import Gate
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, StoreError
 from tandem.core.instruments import split_instrument
+from tandem.net.http import Client
+from tandem.net.venue_client import Gate
 from tandem.storage.record import Record
 from tandem.venues.rest import Listing, Request, RestVenue
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 
-from backfill.client import Client
-from backfill.gate import Gate
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.net.http import Client
+from tandem.net.venue_client import Gate
 from tandem.venues.polled import PolledFeed
 from tandem.venues.rest import Request
 
