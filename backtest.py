@@ -1,62 +1,17 @@
-"""Two legs, real accounting: `python backtest.py y.csv x.csv` tests a pair without a screen.
+"""Trade a pair from files with real accounting, without a screen.
 
-The code is in `trading/`; its names can be had from here too.
+    python backtest.py y.csv x.csv --model kalman
+    python backtest.py --example crude
+
+`python backtest.py --help` lists the options. From Python: `run`, `compare`, `sweep`,
+`walk_forward`, `null_test` and `judge`.
 """
 
-from __future__ import annotations
+import sys
 
-from tandem.strategy.rules import SIZINGS, Costs, Limits, RoundTrip, Rules, Sizing
-from tandem.strategy.trader import (
-    ENTER_LONG,
-    ENTER_SHORT,
-    EVENTS,
-    EXIT,
-    NONE,
-    REHEDGE,
-    STOP,
-    TIME_STOP,
-    WITHDRAWN,
-    BarsIn,
-    ClosedTrade,
-    Fill,
-    Mark,
-    Order,
-    Position,
-    Reason,
-    Trader,
-    TraderBars,
-)
-
-__all__ = [
-    "ENTER_LONG",
-    "ENTER_SHORT",
-    "EVENTS",
-    "EXIT",
-    "NONE",
-    "REHEDGE",
-    "SIZINGS",
-    "STOP",
-    "TIME_STOP",
-    "WITHDRAWN",
-    "BarsIn",
-    "ClosedTrade",
-    "Costs",
-    "Fill",
-    "Limits",
-    "Mark",
-    "Order",
-    "Position",
-    "Reason",
-    "RoundTrip",
-    "Rules",
-    "Sizing",
-    "Trader",
-    "TraderBars",
-]
+from tandem.backtest import *  # noqa: F403
+from tandem.backtest import __all__  # noqa: F401
+from tandem.backtest.cli import main
 
 if __name__ == "__main__":
-    import sys
-
-    from trading.command import main
-
     sys.exit(main())

@@ -24,10 +24,10 @@ sys.path[:0] = ["tests"]
 from exchange import Exchange, wait_until
 from stand_ins import PostServer
 
-from alerts import Alert, Rule
 from benchmarks.machine import describe
-from engine import Engine
+from tandem.alerts.rules import Alert, Rule
 from tandem.core.clock import now_us
+from tandem.engine import Engine
 from tandem.storage.records import Document
 
 SYMBOL, NAME = "ETHUSDT", "binance-usdm:ETHUSDT"

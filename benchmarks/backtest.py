@@ -28,16 +28,16 @@ import pandas as pd
 
 from benchmarks.machine import describe
 from benchmarks.memory import extra_mb
+from tandem.backtest.grid import Grid
+from tandem.backtest.null_test import null_test
+from tandem.backtest.run import run
+from tandem.backtest.runtime_estimate import pace_of
+from tandem.backtest.sweep import sweep
+from tandem.backtest.walk_forward import walk_forward
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup, signals
-from trading.grid import Grid
-from trading.null import null_test
-from trading.pace import pace_of
-from trading.running import run
-from trading.sweep import sweep
-from trading.walk import walk_forward
 
 LOOKBACKS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 800)
 ENTRIES = tuple(np.linspace(1.0, 3.0, 20).tolist())

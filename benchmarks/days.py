@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.universes import universe
-from scanner import Scan, ScanSettings, scan, spent
 from tandem.core.clock import MINUTE_US
-from universe.board import Minutes
-from universe.calibration import Calibration
+from tandem.scanner.live.calibration import Calibration
+from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.multiple_testing import spent
+from tandem.scanner.result import Scan
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
 
 # Where the simulated days begin; says which surrogates are drawn.
 START_US = 1_000_000 * MINUTE_US

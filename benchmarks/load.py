@@ -30,14 +30,14 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import describe
-from recorder import Recorder, Timing
-from recorder.clock import VenueClock
-from recorder.line import Line
-from recorder.track import Track, sift
-from recorder.wire import Wire
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us, steady_s
 from tandem.core.events import Trade
+from tandem.ingest.clock import VenueClock
+from tandem.ingest.connection import Line, Timing
+from tandem.ingest.recorder import Recorder
+from tandem.ingest.sequence import Track, sift
+from tandem.ingest.socket import Wire
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.binance import BinanceUsdm

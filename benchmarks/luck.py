@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.machine import describe
+from tandem.backtest.grid import Grid
+from tandem.backtest.null_test import NULLS, Null, null_test
+from tandem.backtest.walk_forward import walk_forward
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
-from trading.grid import Grid
-from trading.null import NULLS, Null, null_test
-from trading.walk import walk_forward
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("TANDEM_SHARED", ROOT.parent / "shared")) / "data"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alerting.judge import Judge
-from alerting.rule import Reading, Rule
-from surveilling.divergence import Divergence
-from surveilling.settings import WatchSettings
-from surveilling.watch import MOMENTUM_LIMIT, InstrumentWatch, bar_readings
+from tandem.alerts.evaluator import Judge
+from tandem.alerts.rules import Reading, Rule
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR
+from tandem.surveillance.divergence import Divergence
+from tandem.surveillance.instrument import MOMENTUM_LIMIT, InstrumentWatch, bar_readings
+from tandem.surveillance.settings import WatchSettings
 
 Array = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]

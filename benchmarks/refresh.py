@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from engine import Engine
-from pair import PairSettings, PairStream
-from relation import assess
 from tandem.config import Settings
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US, now_us
-from ui import cards, charts
+from tandem.engine import Engine
+from tandem.pairs.cointegration import assess
+from tandem.pairs.stream import PairSettings, PairStream
+from tandem.ui.live import cards, charts
 
 BARS = 5_000
 

@@ -29,17 +29,14 @@ from threadpoolctl import threadpool_limits
 from benchmarks.days import Plan, day
 from benchmarks.machine import describe
 from benchmarks.universes import KINDS, market_like, universe
-from scanner import (
-    ScanSettings,
-    calibrated_q_values,
-    noise,
-    out_of_sample,
-    persistence,
-    scan,
-    with_families,
-)
-from scanning.least import least_p_values
-from universe.calibration import FIRST_SURROGATES, SURROGATES
+from tandem.scanner.families import with_families
+from tandem.scanner.least import least_p_values
+from tandem.scanner.live.calibration import FIRST_SURROGATES, SURROGATES
+from tandem.scanner.multiple_testing import calibrated_q_values
+from tandem.scanner.persistence import out_of_sample, persistence
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import noise
 
 PAGE = Path(__file__).parents[1] / "SCANNER.md"
 PACKAGES = ("numpy", "numba", "scipy", "pandas", "statsmodels")

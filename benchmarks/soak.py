@@ -20,10 +20,10 @@ sys.path[:0] = ["tests"]
 from exchange import Exchange
 
 from benchmarks.machine import describe
-from engine import Engine
-from pair import PairSettings
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
+from tandem.engine import Engine
+from tandem.pairs.stream import PairSettings
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 

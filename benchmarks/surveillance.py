@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from alerts import Alerts, Judge, Rule
 from benchmarks import alert_life
 from benchmarks.machine import describe
 from benchmarks.planted import (
@@ -37,11 +36,16 @@ from benchmarks.planted import (
     readings_of,
     weigh,
 )  # fmt: skip
-from surveillance import Forest, Surveillance, WatchSettings, batch
+from tandem.alerts.evaluator import Judge
+from tandem.alerts.rules import Rule
+from tandem.alerts.service import Alerts
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.events import Trade
 from tandem.storage.null import NullStore
+from tandem.surveillance.isolation_forest import Forest
+from tandem.surveillance.service import Surveillance, batch
+from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 
 PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"

@@ -17,15 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe
-from engine import Engine
-from pair import PairSettings
-from scanner import ScanSettings, scan
-from scanning.least import least_p_values
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.events import Trade
-from ui import cards
-from universe import MinuteBoard
+from tandem.engine import Engine
+from tandem.pairs.stream import PairSettings
+from tandem.scanner.least import least_p_values
+from tandem.scanner.live.minute_prices import MinuteBoard
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.ui.live import cards
 
 LOOKS = 200
 BATCH = 500

@@ -17,6 +17,8 @@ from typing import Any
 
 from tandem.core.errors import SettingError
 
+__all__ = ["PREFIX", "VENUES", "Settings", "load"]
+
 PREFIX = "TANDEM_"
 VENUES = (
     *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from backfill import Backfill, Progress, job, worker
+from tandem.backfill import jobs as job
+from tandem.backfill import worker
+from tandem.backfill.jobs import Progress
+from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap

@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-import recorder.link
-import recorder.wire
 import tests.dialects
 import tests.exchange
-from recorder import Recorder, Timing
 from tandem.core import clock
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Gap
+from tandem.ingest import connection
+from tandem.ingest import socket as wire
+from tandem.ingest.connection import Timing
+from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
@@ -368,9 +369,7 @@ def _a_day_old(bench: Bench) -> None:
 
 def _clock_steps(bench: Bench) -> None:
     for hours in (1, -2):
-        with mock.patch.object(
-            recorder.wire, "now_us", lambda h=hours: bench.now_us() + h * HOUR_US
-        ):
+        with mock.patch.object(wire, "now_us", lambda h=hours: bench.now_us() + h * HOUR_US):
             # Until the recorder heard so many, not the exchange made them: a step that is taken
             # back before it was believed is outvoted, and rightly so.
             bench.wait_for_more(60)
@@ -380,7 +379,7 @@ def _clock_steps(bench: Bench) -> None:
 def _asleep(bench: Bench) -> None:
     bench.exchange.freeze()
     bench.let_trade()
-    slept = mock.patch.object(recorder.link, "steady_s", lambda: clock.steady_s() + 3_600.0)
+    slept = mock.patch.object(connection, "steady_s", lambda: clock.steady_s() + 3_600.0)
     with slept:
         wait_until(lambda: bench.recorder.status().reconnects or bench.recorder.failure())
 
@@ -468,7 +467,7 @@ FAULTS = (
 def _surroundings(bench: Bench) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.callback(bench.close)
-        for module in (recorder.wire, tests.exchange, tests.dialects):
+        for module in (wire, tests.exchange, tests.dialects):
             stack.enter_context(mock.patch.object(module, "now_us", bench.now_us))
         if bench.certificates is not None:
             trusted = {"WEBSOCKET_CLIENT_CA_BUNDLE": str(bench.certificates.trusted)}

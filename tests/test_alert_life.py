@@ -5,12 +5,15 @@ from pathlib import Path
 
 from stand_ins import PostServer, wait_until
 
-from alerts import Alerts, Rule, channels_from, decode_alert, secrets_of
-from surveillance import Surveillance, WatchSettings, batch
+from tandem.alerts.channels.factory import channels_from, secrets_of
+from tandem.alerts.rules import Rule, decode_alert
+from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
+from tandem.surveillance.service import Surveillance, batch
+from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 
 BASE_US = 1_790_000_000 * SECOND_US

@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 from stand_ins import MailServer, PostServer, wait_until
 
-from alerting.address import Reach, check_url
-from alerting.lane import Lane, Meter, pauses
-from alerting.local import Log
-from alerting.posts import lines, signature
-from alerting.wire import Pace
-from alerts import Alert, Alerts, Reading, Rule, Secret, channels_from, open_alerts, secrets_of
+from tandem.alerts.channels.address import Reach, check_url
+from tandem.alerts.channels.base import Pace, Secret
+from tandem.alerts.channels.factory import channels_from, secrets_of
+from tandem.alerts.channels.local import Log
+from tandem.alerts.channels.web import lines, signature
+from tandem.alerts.defaults import open_alerts
+from tandem.alerts.delivery import Lane, Meter, pauses
+from tandem.alerts.rules import Alert, Reading, Rule
+from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.errors import DataError, SettingError
 from tandem.net.http import Client
@@ -56,7 +59,7 @@ def clients(monkeypatch) -> Iterator[None]:
             super().__init__(**given)
             made.append(self)
 
-    monkeypatch.setattr("alerting.setup.Client", Kept)
+    monkeypatch.setattr("tandem.alerts.channels.factory.Client", Kept)
     yield
     for client in made:
         client.close()
@@ -157,7 +160,7 @@ def test_retry_after_is_honoured(server: PostServer, monkeypatch) -> None:
     ],
 )
 def test_every_way_to_ask_for_patience(server, channel, headers, body, wait_s) -> None:
-    from alerts import NotSent
+    from tandem.alerts.channels.base import NotSent
 
     server.plan.append((429, headers, body))
     url = server.url + "/hook"
@@ -350,7 +353,7 @@ def test_rules_are_kept_in_the_record(tmp_path: Path) -> None:
 
 
 def test_old_alerts_are_forgotten_with_their_deliveries(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("alerting.service.KEPT_ALERTS", 5)
+    monkeypatch.setattr("tandem.alerts.service.KEPT_ALERTS", 5)
     with closing(Store.open(tmp_path / "record.sqlite")) as store:
         alerts = alerts_of(settings(), store, "log")
         alerts.start()

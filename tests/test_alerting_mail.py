@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from stand_ins import MailServer
 
-from alerting.address import Reach
-from alerting.mail import Mail
-from alerting.mail import MailServer as Where
-from alerts import Alert, NotSent, Secret, channels_from
+from tandem.alerts.channels.address import Reach
+from tandem.alerts.channels.base import NotSent, Secret
+from tandem.alerts.channels.factory import channels_from
+from tandem.alerts.channels.mail import Mail
+from tandem.alerts.channels.mail import MailServer as Where
+from tandem.alerts.rules import Alert
 from tandem.config import Settings
 
 WORD = "pa55-word-that-must-never-show"

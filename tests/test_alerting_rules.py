@@ -6,17 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts import (
-    DEFAULT_RULES,
-    Judge,
-    Reading,
-    Rule,
-    decode_alert,
-    decode_rule,
-    encode,
-    pair_readings,
-    rule_from,
-)  # fmt: skip
+from tandem.alerts.defaults import DEFAULT_RULES
+from tandem.alerts.evaluator import Judge
+from tandem.alerts.readings import pair_readings
+from tandem.alerts.rules import Reading, Rule, decode_alert, decode_rule, encode, rule_from
 from tandem.core.errors import DataError
 
 SECOND = 1_000_000
@@ -110,7 +103,7 @@ def test_alerts_are_never_closer_than_the_cool_down_and_never_without_a_release(
 
 
 def test_the_memory_of_a_judge_is_bounded(monkeypatch) -> None:
-    monkeypatch.setattr("alerting.judge.MOST_STATES", 3)
+    monkeypatch.setattr("tandem.alerts.evaluator.MOST_STATES", 3)
     judge = Judge([rule()])
     for number in range(10):
         assert judge.observe([Reading("bar_return_z", f"s{number}", 0, 5.0)], 0)

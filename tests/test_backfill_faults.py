@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backfill import job as job_module
-from backfill import plan as plan_module
-from backfill import worker
+from tandem.backfill import jobs as job_module
+from tandem.backfill import planner as plan_module
+from tandem.backfill import worker
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap

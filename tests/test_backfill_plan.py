@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.plan import (
+from tandem.backfill.planner import (
     NEWEST_TRADES,
     expected_trades,
     missing_ids,

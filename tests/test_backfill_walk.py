@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.walk import CandlesWalk, TradesWalk
+from tandem.backfill.paging import CandlesWalk, TradesWalk
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId

@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trader_bars import COSTS, FREE, cut, events, plain_bars, random_bars
 
-import backtest
 from tandem.core.errors import DataError
-from tandem.strategy.rules import Costs, Limits, Rules
-from tandem.strategy.trader import BarsIn, Trader
+from tandem.strategy.rules import SIZINGS, Costs, Limits, Rules
+from tandem.strategy.trader import ENTER_LONG, EVENTS, BarsIn, Order, Position, Trader
 
 # Against the twin -------------------------------------------------------------------------
 
@@ -27,7 +26,7 @@ some_rules = st.builds(
     exit=st.sampled_from([0.0, 0.5, 0.9]),
     stop=st.sampled_from([2.5, 3.0, math.inf]),
     time_stop_bars=st.sampled_from([0, 1, 3, 10]),
-    sizing=st.sampled_from(backtest.SIZINGS),
+    sizing=st.sampled_from(SIZINGS),
     log_prices=st.booleans(),
     fill_at=st.sampled_from(["open", "close"]),
     cool_down_bars=st.sampled_from([0, 0, 1, 4]),
@@ -68,7 +67,7 @@ def test_agrees_with_the_plain_twin_at_every_bar(seed, rules, costs, limits, hol
     twin, rows = follow(bars, rules, costs, limits)
     trader = Trader(rules, costs, limits=limits)
     done = trader.extend(bars)
-    assert [backtest.EVENTS[code] for code in done.event] == [row[0] for row in rows]
+    assert [EVENTS[code] for code in done.event] == [row[0] for row in rows]
     assert done.position.tolist() == [row[1] for row in rows]
     np.testing.assert_allclose(done.y_quantity, [row[2] for row in rows], rtol=1e-12)
     np.testing.assert_allclose(done.x_quantity, [row[3] for row in rows], rtol=1e-12)
@@ -395,9 +394,9 @@ def test_the_open_position_can_be_marked():
     assert trader.position is None and trader.mark(100.0, 50.0) is None and trader.order is None
     bars = plain_bars([-2.5, -2.0], funding_y=np.array([0, 1e-4]), funding_x=np.zeros(2))
     trader.extend(cut(bars, 0, 1))
-    assert trader.order == backtest.Order(backtest.ENTER_LONG, 0, -2.5, 2.0)
+    assert trader.order == Order(ENTER_LONG, 0, -2.5, 2.0)
     trader.extend(cut(bars, 1, 2))
-    assert trader.position == backtest.Position(
+    assert trader.position == Position(
         side=1, bars=1, signal_us=0, entry_us=1_000_000, y_quantity=100.0, x_quantity=-200.0,
         entry_y=100.0, entry_x=50.0, entry_z=-2.5, beta=2.0, fees=pytest.approx(20.0),
         spread_cost=pytest.approx(5.0), funding=pytest.approx(1.0), borrow=0.0,

@@ -14,8 +14,8 @@ import pairs
 import pytest
 import reference
 
-from trading.command import main
-from trading.examples import crude
+from tandem.backtest.cli import main
+from tandem.backtest.examples import crude
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "ols", "--lookback", "60", "--z-window", "40", "--stop", "inf"]

@@ -7,16 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from desk import Desk
-from pair import PairSettings
+from tandem.backtest.run import run
 from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
+from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import Desk
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
-from trading import run
 
 START_US = 1_780_000_000 * SECOND_US
 Y, X = "sim:ETHUSDT", "sim:BTCUSDT"

@@ -11,12 +11,18 @@ import pairs
 import pytest
 from scipy.stats import norm
 
-from tandem.core.clock import HOUR_US
-from tandem.core.errors import DataError
-from tandem.strategy.rules import Costs, Rules
-from tandem.strategy.signals import Setup
-from trading.grid import Grid
-from trading.ledger import (
+from tandem.backtest.grid import Grid
+from tandem.backtest.metrics import sharpe_error
+from tandem.backtest.null_test import null_test
+from tandem.backtest.run import compare, run
+from tandem.backtest.significance import (
+    effective_trials,
+    expected_best,
+    judge,
+    probabilistic_sharpe,
+)
+from tandem.backtest.sweep import sweep
+from tandem.backtest.trials import (
     MOST_TRIALS,
     SKETCH,
     Ledger,
@@ -26,12 +32,11 @@ from trading.ledger import (
     setup_values,
     trial,
 )
-from trading.luck import effective_trials, expected_best, judge, probabilistic_sharpe
-from trading.metrics import sharpe_error
-from trading.null import null_test
-from trading.running import compare, run
-from trading.sweep import sweep
-from trading.walk import walk_forward
+from tandem.backtest.walk_forward import walk_forward
+from tandem.core.clock import HOUR_US
+from tandem.core.errors import DataError
+from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.signals import Setup
 
 
 def test_the_deflated_sharpe_ratios_published_example():

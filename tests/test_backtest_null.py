@@ -11,15 +11,15 @@ import pytest
 import reference
 
 from tandem import analytics
+from tandem.backtest.grid import Grid
+from tandem.backtest.null_test import NULLS, Surrogates, null_test
+from tandem.backtest.walk_forward import walk_forward
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
-from trading.grid import Grid
-from trading.null import NULLS, Surrogates, null_test
-from trading.walk import walk_forward
 
 BASE = Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0))
 GRID = Grid(BASE, entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5])
@@ -139,7 +139,7 @@ def test_the_p_value_counts_ties_against_us():
 
 
 def test_the_pipeline_is_the_sweep():
-    from trading.sweep import sweep
+    from tandem.backtest.sweep import sweep
 
     bars = hourly()
     swept = sweep(bars, GRID)

@@ -8,15 +8,15 @@ import pairs
 import pytest
 
 from benchmarks import luck
+from tandem.backtest import runtime_estimate as pace
+from tandem.backtest.grid import Grid
+from tandem.backtest.null_test import NULLS
+from tandem.backtest.runtime_estimate import Pace, pace_of
 from tandem.core import jobs
 from tandem.core.clock import HOUR_US
 from tandem.core.jobs import Job
 from tandem.strategy.signals import Setup
-from trading import pace
-from trading.grid import Grid
-from trading.null import NULLS
-from trading.pace import Pace, pace_of
-from ui.backtest_luck import expected_sentence
+from tandem.ui.backtest.significance import expected_sentence
 
 GRID = Grid(
     Setup(lookback=20, z_window=10),

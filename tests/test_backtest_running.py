@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pair import PairSettings, PairStream
+from tandem.backtest.batch import Lean
+from tandem.backtest.metrics import DEFINITIONS, Metrics, periods, sharpe_error
+from tandem.backtest.run import Result, bar_length, compare, run
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
 from tandem.kernels import trading as kernel
+from tandem.pairs.stream import PairSettings, PairStream
 from tandem.strategy.rules import YEAR_US, Costs, Limits, Rules
 from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
-from trading.lean import Lean
-from trading.metrics import DEFINITIONS, Metrics, periods, sharpe_error
-from trading.running import Result, bar_length, compare, run
 
 SETUP = Setup(
     model="ols",
@@ -140,8 +140,8 @@ def test_drawdown_lengths_by_hand():
 
 
 def _measure(equity: np.ndarray, time_us: np.ndarray) -> Metrics:
+    from tandem.backtest.metrics import metrics
     from tandem.kernels import performance
-    from trading.metrics import metrics
 
     cut, figures = periods(time_us, DAY_US), np.empty(performance.FIGURES)
     performance.measure(equity, np.zeros(len(equity)), 0, cut.ends, 100.0, figures)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from trader_bars import COSTS, FREE, events, plain_bars
 
-import backtest
-from tandem.strategy.rules import Costs, Limits, Rules
-from tandem.strategy.trader import Trader
+from tandem.strategy.rules import SIZINGS, Costs, Limits, Rules
+from tandem.strategy.trader import EVENTS, Trader
 
 
 def test_fills_at_the_next_close_where_asked():
@@ -48,7 +47,7 @@ def test_rehedging_every_n_bars_trades_x_only_and_books_what_it_closes():
     done = trader.extend(bars)
     assert done.y_quantity.tolist() == [0, 1, 1, 1, 1, 1]
     assert done.x_quantity.tolist() == [0, -2, -2, -2.5, -2.5, -3.0]
-    assert [backtest.EVENTS[code] for code in done.filled[[3, 5]]] == ["re-hedge", "re-hedge"]
+    assert [EVENTS[code] for code in done.filled[[3, 5]]] == ["re-hedge", "re-hedge"]
     assert done.equity.tolist() == [0, 0, -4, -9, -9, -9]
     assert [(f.time_us, f.leg, f.quantity) for f in trader.fills[2:]] == [
         (3e6, "x", -0.5),
@@ -149,7 +148,7 @@ def test_legs_may_trade_at_different_venues():
 def test_the_rule_for_a_negative_beta():
     held = Trader(Rules(), FREE).extend(plain_bars([-2.5, -2.5], beta=-2.0))
     assert held.x_quantity[-1] == 2.0 * held.y_quantity[-1] > 0.0
-    for sizing in backtest.SIZINGS:
+    for sizing in SIZINGS:
         rules = Rules(negative_beta="skip", sizing=sizing)
         assert not events(Trader(rules, FREE).extend(plain_bars([-2.5, -2.5], beta=-2.0)))
 

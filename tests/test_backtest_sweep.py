@@ -10,16 +10,16 @@ import numpy as np
 import pairs
 import pytest
 
+from tandem.backtest.grid import Grid, by_signals
+from tandem.backtest.metrics import periods
+from tandem.backtest.run import run
+from tandem.backtest.sweep import Heat, Sweep, sweep
+from tandem.backtest.walk_forward import walk_forward
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch, each
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup, signals
-from trading.grid import Grid, by_signals
-from trading.metrics import periods
-from trading.running import run
-from trading.sweep import Heat, Sweep, sweep
-from trading.walk import walk_forward
 
 BASE = Setup(model="ols", lookback=60, z_window=40, rules=Rules(stop=9.0), costs=Costs(1.0))
 GRID = Grid(BASE, lookbacks=[40, 80], entries=[1.0, 1.5, 2.0], exits=[0.0, 0.5])

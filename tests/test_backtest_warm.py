@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from trading import warm
+from tandem.backtest import warmup as warm
 
 ROOT = Path(__file__).parents[1]
 # In a process of its own: here other tests have compiled what they liked.
 COMPILED_LATER = """
 import json, sys
 import numba
-import analytics, trading
+import analytics, backtest
 from numba.core.dispatcher import Dispatcher
-from relation import assess
+from tandem.pairs.cointegration import assess
 
 def compiled():
     found = {}
@@ -30,19 +30,19 @@ def compiled():
     return found
 
 analytics.warm_up()
-trading.warm_up()
+backtest.warm_up()
 before = compiled()
-bars, _, _ = trading.crude()
-setup = trading.Setup(lookback=60, costs=trading.Costs(5.0, y_borrow_percent=1.0))
-grid = trading.Grid(setup, entries=(1.0, 2.0))
-funding = trading.constant_funding(bars.time_us, 3_600_000_000, 0.01, 0.01)
+bars, _, _ = backtest.crude()
+setup = backtest.Setup(lookback=60, costs=backtest.Costs(5.0, y_borrow_percent=1.0))
+grid = backtest.Grid(setup, entries=(1.0, 2.0))
+funding = backtest.constant_funding(bars.time_us, 3_600_000_000, 0.01, 0.01)
 for paid in (None, funding):
-    trading.run(bars, setup, paid)
-    trading.compare(bars, setup, funding=paid)
-    trading.sweep(bars, grid, paid)
-    trading.walk_forward(bars, grid, 60, 60, funding=paid)
-    for null in trading.NULLS:
-        trading.null_test(bars, grid, null, 19, funding=paid)
+    backtest.run(bars, setup, paid)
+    backtest.compare(bars, setup, funding=paid)
+    backtest.sweep(bars, grid, paid)
+    backtest.walk_forward(bars, grid, 60, 60, funding=paid)
+    for null in backtest.NULLS:
+        backtest.null_test(bars, grid, null, 19, funding=paid)
 after = compiled()
 print(json.dumps({name: [before[name], after[name]] for name in after}))
 """

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cost import LegQuote, trade_cost
-from pair import PairSettings
+from tandem.pairs.costs import LegQuote, trade_cost
+from tandem.pairs.stream import PairSettings
 from tandem.strategy.rules import Costs, Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)

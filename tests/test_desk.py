@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk import Desk, Limits
-from pair import COLUMNS, PairSettings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Trade
+from tandem.pairs.stream import COLUMNS, PairSettings
+from tandem.pairs.tracker import Desk, Limits
 from tandem.storage.hot_buffer import HotBuffer
 
 PAIR = PairSettings(
@@ -329,7 +329,7 @@ def test_a_pair_that_warms_up_is_opened_anew_on_history_that_arrives() -> None:
 
 
 def test_history_that_arrives_late_rewrites_nothing_that_was_shown(monkeypatch) -> None:
-    monkeypatch.setattr("desk.SETTLE_S", 0.0)
+    monkeypatch.setattr("tandem.pairs.tracker.SETTLE_S", 0.0)
     trades = market(300, 4)
     hole = cut_at(trades, 100), cut_at(trades, 140)
     kept = [*trades[: hole[0]], *trades[hole[1] :]]
@@ -379,7 +379,7 @@ def test_a_pair_waits_for_its_history_but_not_for_ever(monkeypatch) -> None:
     other = replace(PAIR, lookback=30)
     running.want([other])
     arriving.add(PAIR.x)
-    monkeypatch.setattr("desk.WAIT_S", 0.0)
+    monkeypatch.setattr("tandem.pairs.tracker.WAIT_S", 0.0)
     running.step(at(TRADES[-1].received_us))
     assert running.view(other) is not None
 

@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 from exchange import Exchange, wait_until
 
-import engine as engine_module
-from alerts import Rule
-from backfill import Backfill
-from desk import Desk
-from engine import Engine
-from lookout import Lookout
-from pair import PairSettings
+from tandem import engine as engine_module
+from tandem.alerts.rules import Rule
+from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
+from tandem.engine import Engine
+from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import Desk
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
+from tandem.surveillance.monitor import Lookout
+from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
-from ui import cards
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 Made = Callable[..., Engine]

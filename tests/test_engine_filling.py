@@ -10,10 +10,10 @@ import pytest
 from exchange import Exchange, wait_until
 from rest_exchange import RestExchange, Tape
 
-import engine as engine_module
-from engine import Engine
-from pair import PairSettings
+from tandem import engine as engine_module
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.engine import Engine
+from tandem.pairs.stream import PairSettings
 
 PAIR = PairSettings("binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", lookback=20, z_window=10)
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
@@ -78,7 +78,7 @@ def test_what_was_missed_while_off_is_fetched_at_the_next_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     last = venue[1].tapes["ETHUSDT"].last_id
-    monkeypatch.setattr("upkeep.Upkeep._rest", lambda self, name: None)
+    monkeypatch.setattr("tandem.backfill.service.Upkeep._rest", lambda self, name: None)
     first = running(venue, tmp_path, monkeypatch)
     subscribed(venue[0])
     send(venue, last - 2_400)
@@ -135,7 +135,7 @@ def test_a_power_cut_loses_the_end_of_the_log_and_the_next_start_fetches_it(
 ) -> None:
     stream, rest = venue
     last = rest.tapes["ETHUSDT"].last_id
-    monkeypatch.setattr("upkeep.Upkeep._rest", lambda self, name: None)
+    monkeypatch.setattr("tandem.backfill.service.Upkeep._rest", lambda self, name: None)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder import Recorder
 from tandem.config import Settings
 from tandem.core.errors import MessageError
 from tandem.core.events import Trade
+from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed

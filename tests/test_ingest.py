@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
-import ingest
-from ingest import Choice, Ingest, create_feed
-from recorder import Timing, backoff, explain
 from tandem.config import VENUES, Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
+from tandem.ingest.cli import main
+from tandem.ingest.connection import Timing
+from tandem.ingest.errors import backoff, explain
+from tandem.ingest.service import AUTO_ORDER, Choice, Ingest
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
+from tandem.venues.registry import create_feed
 from tandem.venues.simulated import Simulated
 from tests.exchange import DeafServer, Exchange, unused_url, wait_until
 
@@ -164,7 +166,7 @@ def test_auto_without_a_network_is_quick(monkeypatch: pytest.MonkeyPatch) -> Non
         choice = settled(one)
     assert choice.venue == "sim"
     found, nobody, *_ = choice.reasons
-    assert len(choice.reasons) == len(ingest.AUTO_ORDER)
+    assert len(choice.reasons) == len(AUTO_ORDER)
     assert "nowhere.invalid could not be found" in found
     assert "nothing answers" in nobody
 
@@ -178,7 +180,7 @@ def test_addresses_that_swallow_everything_cost_one_limit_together(
         released.wait(20.0)
         raise TimeoutError
 
-    monkeypatch.setattr("ingest.socket.create_connection", swallow)
+    monkeypatch.setattr("tandem.ingest.service.socket.create_connection", swallow)
     with running(Settings(), Timing(reach_s=0.2)) as (one, _):
         choice = settled(one)
         released.set()
@@ -196,7 +198,9 @@ def test_auto_behind_a_proxy_does_not_judge_by_bare_connections(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr("ingest._probe", lambda *_: pytest.fail("probed behind a proxy"))
+    monkeypatch.setattr(
+        "tandem.ingest.service._probe", lambda *_: pytest.fail("probed behind a proxy")
+    )
     exchange.play(50.0, ["ETHUSDT"])
     with running(exchange.settings()) as (one, _):
         assert settled(one).venue == "binance-usdm"
@@ -294,7 +298,7 @@ def test_the_command_records_the_simulation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "ticks.sqlite"
-    assert ingest.main(["--instruments", "sim:BTCUSDT", "--db", str(path), "--seconds", "1"]) == 0
+    assert main(["--instruments", "sim:BTCUSDT", "--db", str(path), "--seconds", "1"]) == 0
     out = capsys.readouterr().out
     assert "sim: live" in out
     assert f"trades recorded in {path}" in out
@@ -319,7 +323,7 @@ def test_the_command_records_the_simulation(
 def test_the_command_refuses_with_a_sentence(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, instruments: str, words: str
 ) -> None:
-    code = ingest.main(["--instruments", instruments, "--db", str(tmp_path / "x.sqlite")])
+    code = main(["--instruments", instruments, "--db", str(tmp_path / "x.sqlite")])
     assert code == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x.sqlite").exists()
@@ -332,9 +336,7 @@ def test_the_command_says_when_nothing_came(
     with Exchange() as exchange:
         exchange.refuse(451)
         monkeypatch.setenv("TANDEM_BINANCE_USDM_URL", exchange.url)
-        code = ingest.main(
-            ["--instruments", BTC, "--db", str(tmp_path / "x.sqlite"), "--seconds", "0.5"]
-        )
+        code = main(["--instruments", BTC, "--db", str(tmp_path / "x.sqlite"), "--seconds", "0.5"])
     assert code == 1
     assert "nothing came from Binance USD-M" in capsys.readouterr().err
 

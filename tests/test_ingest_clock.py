@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder import Recorder
-from recorder.clock import VenueClock
 from tandem.config import Settings
 from tandem.core import clock
 from tandem.core.bars import BarBuilder
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.ingest.clock import VenueClock
+from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed

@@ -10,22 +10,24 @@ from typing import Any
 
 import pytest
 
-from engine import Engine
-from ingest import Ingest, create_feed, patience
-from recorder import Poller, Timing
+from tandem.backfill.service import Upkeep
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap, Trade
+from tandem.engine import Engine
+from tandem.ingest.connection import Timing
+from tandem.ingest.poller import Poller
+from tandem.ingest.service import Ingest
 from tandem.net import venue_client as gate
 from tandem.net.http import Client
 from tandem.net.polling import PriceGates
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
+from tandem.venues.registry import create_feed, patience
 from tests.exchange import unused_url, wait_until
 from tests.test_ingest_recorder import MemorySink
-from upkeep import Upkeep
 
 BITCOIN, ETHEREUM = "coingecko:BITCOIN", "coingecko:ETHEREUM"
 KEY = "CG-hush-hush"

@@ -11,12 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
-from recorder import Recorder, Timing
-from recorder.track import Recent
 from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreFull
 from tandem.core.events import Event, Funding, Gap, Quote, Trade
+from tandem.ingest.connection import Timing
+from tandem.ingest.recorder import Recorder
+from tandem.ingest.sequence import Recent
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Keepalive, Route
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
@@ -342,7 +343,7 @@ def test_a_line_is_given_up_as_soon_as_the_machine_wakes(
     )
     exchange.wait_for_streams("btcusdt@aggTrade")
     exchange.freeze()
-    monkeypatch.setattr("recorder.link.steady_s", lambda: steady_s() + 3_600.0)
+    monkeypatch.setattr("tandem.ingest.link.steady_s", lambda: steady_s() + 3_600.0)
     wait_until(lambda: exchange.opened == 2, "a new connection")
     monkeypatch.undo()
     wait_until(lambda: recorder.status().reconnects == 1)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder import Recorder, Timing
-from recorder.renewal import Handover
 from tandem.config import Settings
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
+from tandem.ingest.connection import Timing
+from tandem.ingest.handover import Handover
+from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from recorder.status import Delays, Rate, clock_hint
 from tandem.core.events import Trade
+from tandem.ingest.status import Delays, Rate, clock_hint
 
 START_US = 1_795_000_000_000_000
 
@@ -52,7 +52,7 @@ def test_one_slow_trade_is_no_skew() -> None:
 
 def test_the_least_is_forgotten_after_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 0.0, 130.0, 130.0, 260.0, 260.0, 390.0, 390.0])
-    monkeypatch.setattr("recorder.status.steady_s", lambda: next(times))
+    monkeypatch.setattr("tandem.ingest.status.steady_s", lambda: next(times))
     delays = Delays()
     delays.add(trades([-500.0]))
     for _ in range(3):
@@ -62,7 +62,7 @@ def test_the_least_is_forgotten_after_minutes(monkeypatch: pytest.MonkeyPatch) -
 
 def test_rate_is_the_mean_of_the_last_whole_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("recorder.status.steady_s", lambda: now)
+    monkeypatch.setattr("tandem.ingest.status.steady_s", lambda: now)
     rate = Rate()
     assert rate.mean() == 0.0
     for second in range(100, 110):
@@ -76,7 +76,7 @@ def test_rate_is_the_mean_of_the_last_whole_seconds(monkeypatch: pytest.MonkeyPa
 
 def test_rate_at_the_start_divides_by_the_time_there_was(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("recorder.status.steady_s", lambda: now)
+    monkeypatch.setattr("tandem.ingest.status.steady_s", lambda: now)
     rate = Rate()
     rate.add(30)
     now = 102.0

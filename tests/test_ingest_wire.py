@@ -18,9 +18,9 @@ from websocket import (
     WebSocketProtocolException,
 )
 
-from recorder import explain
-from recorder.wire import Wire
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.ingest.errors import explain
+from tandem.ingest.socket import Wire
 from tests.exchange import unused_url, wait_until
 
 TEXT, PING, CLOSE = 0x1, 0x9, 0x8

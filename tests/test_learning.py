@@ -11,10 +11,11 @@ import pytest
 from exchange import wait_until
 from test_surveillance_history import NAME, SPOT, Venue
 
-from learning import Learning, Lesson
-from surveillance import Forest, WatchSettings
 from tandem.core.errors import DataError
 from tandem.core.events import Funding
+from tandem.surveillance.isolation_forest import Forest
+from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.training import Learning, Lesson
 
 WATCHING = WatchSettings(trees=10)
 

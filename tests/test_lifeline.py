@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from exchange import wait_until
 
-from backfill.worker import Backfill
+from tandem.backfill.service import Upkeep
+from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.threads import Lifeline
 from tandem.io import archive
@@ -19,7 +20,6 @@ from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter, Wanted
 from tandem.storage.store import Store
 from tandem.venues.listings import Catalogue
-from upkeep import Upkeep
 
 SECRET = "https://api.example/?key=hunter2"
 WANTED = Wanted("binance:BTCUSDT", "trades", 0, 1_000_000)

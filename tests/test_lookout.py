@@ -16,20 +16,20 @@ import numpy as np
 import pytest
 from exchange import wait_until
 
-import lookout as lookout_module
-from alerts import Rule
-from lookout import Desks, Lookout, PairNow
-from pair import PairSettings
-from recorder import FeedStatus
-from surveillance import WatchSettings
+from tandem.alerts.rules import Rule
 from tandem.config import Settings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
+from tandem.ingest.status import FeedStatus
+from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.store import Store
+from tandem.surveillance import monitor as lookout_module
+from tandem.surveillance.monitor import Desks, Lookout, PairNow
+from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import aligned, cointegrated, part
 
-from pair import COLUMNS, PairSettings, PairStream, known_before
 from tandem.core.errors import DataError
+from tandem.pairs.stream import COLUMNS, PairSettings, PairStream, known_before
 from tandem.strategy.rules import Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)

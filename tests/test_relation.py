@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pairs import aligned, cointegrated
 
-from pair import PairSettings, PairStream
-from relation import assess
+from tandem.pairs.cointegration import assess
+from tandem.pairs.stream import PairSettings, PairStream
 from tandem.strategy.rules import Rules
 
 BASE = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", lookback=50, z_window=20)

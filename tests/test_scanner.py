@@ -10,11 +10,15 @@ import pytest
 from statsmodels.tsa.stattools import adfuller, coint
 
 from benchmarks.universes import market_like
-from scanner import Scan, ScanSettings, noise, out_of_sample, persistence, scan
-from scanning.moments import cross_products, own_products, spectra, transform_length
 from tandem import analytics
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.scanner.moments import cross_products, own_products, spectra, transform_length
+from tandem.scanner.persistence import out_of_sample, persistence
+from tandem.scanner.result import Scan
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import noise
 from tandem.strategy.rules import Costs
 
 

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import scanning.command
+import tandem.scanner.cli
 from benchmarks.universes import market_like
-from scanner import Scan, noise, scan
-from scanning import running
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.scanner import run as running
+from tandem.scanner.result import Scan
+from tandem.scanner.scan import scan
+from tandem.scanner.surrogates import noise
 
 distributed = pytest.importorskip("distributed")
 
@@ -91,9 +93,9 @@ def test_the_command_takes_an_address(
     path = tmp_path / "prices.csv"
     universe().to_csv(path, index_label="time")
     said = [io.StringIO(), io.StringIO()]
-    assert scanning.command.main([str(path), "--top", "5"], said[0]) == 0
+    assert tandem.scanner.cli.main([str(path), "--top", "5"], said[0]) == 0
     address = cluster.scheduler.address
-    assert scanning.command.main([str(path), "--top", "5", "--dask", address], said[1]) == 0
+    assert tandem.scanner.cli.main([str(path), "--top", "5", "--dask", address], said[1]) == 0
     here, there = (text.getvalue().partition("\n")[2] for text in said)
     assert here == there and len(here.splitlines()) > 6
 
@@ -103,5 +105,5 @@ def test_a_scheduler_that_is_not_there_is_said(
 ) -> None:
     path = tmp_path / "prices.csv"
     universe().to_csv(path, index_label="time")
-    assert scanning.command.main([str(path), "--dask", "tcp://127.0.0.1:9"]) == 1
+    assert tandem.scanner.cli.main([str(path), "--dask", "tcp://127.0.0.1:9"]) == 1
     assert "127.0.0.1:9" in capsys.readouterr().err

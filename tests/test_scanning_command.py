@@ -14,10 +14,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.universes import market_like, universe
-from scanner import read_prices, scan
-from scanning import command, files
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.scanner import cli as command
+from tandem.scanner import files
+from tandem.scanner.files import read_prices
+from tandem.scanner.scan import scan
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,9 +7,12 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks.universes import KINDS, universe
-from scanner import SPENDINGS, ScanSettings, calibrated_q_values, noise, q_values, scan, spent
 from tandem.analytics.finite_sample import finite_p, finite_ps
 from tandem.core.errors import DataError
+from tandem.scanner.multiple_testing import SPENDINGS, calibrated_q_values, q_values, spent
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import noise
 
 
 @pytest.mark.parametrize(("any_dependence", "method"), [(False, "fdr_bh"), (True, "fdr_by")])

@@ -10,28 +10,20 @@ import pandas as pd
 import pytest
 
 from benchmarks.universes import market_like, universe
-from scanner import (
-    ScanSettings,
-    calibrated,
-    changes,
-    clusters,
-    noise,
-    out_of_sample,
-    persistence,
-    scan,
-    warm_up,
-    with_families,
-)
-from scanning import surrogates
-from scanning.columns import Columns, columns_of
-from scanning.scan import every_pair, p_values_of
-from scanning.surrogates import UniverseSurrogates
-from scanning.tiles import BARS
 from tandem import analytics
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
 from tandem.kernels import scan as scan_kernels
 from tandem.kernels.universe import rebuild_universe
+from tandem.scanner import surrogates
+from tandem.scanner.columns import Columns, columns_of
+from tandem.scanner.families import clusters, with_families
+from tandem.scanner.persistence import out_of_sample, persistence
+from tandem.scanner.result import changes
+from tandem.scanner.scan import every_pair, p_values_of, scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import UniverseSurrogates, calibrated, noise, warm_up
+from tandem.scanner.tiles import BARS
 
 
 def test_held_counts_the_windows_a_pair_is_found_in() -> None:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from scipy.special import ndtr, ndtri
 
-from scanning.tail import FEWEST_MINIMA, Tail
 from tandem.core.errors import DataError
+from tandem.scanner.tail import FEWEST_MINIMA, Tail
 
 Floats = npt.NDArray[np.float64]
 TESTS = 400

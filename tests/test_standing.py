@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pair import PairSettings
-from standing import MOST, Standing, decode, encode
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.pairs.pinned import MOST, Standing, decode, encode
+from tandem.pairs.stream import PairSettings
 from tandem.storage.null import NullStore
 from tandem.storage.records import Document
 from tandem.storage.store import Store

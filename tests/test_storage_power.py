@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from test_storage_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch, wait_for
 
-from recorder.track import Track, sift
 from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap
+from tandem.ingest.sequence import Track, sift
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
 

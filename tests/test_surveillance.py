@@ -11,25 +11,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from surveillance import (
-    FEATURES,
-    MOMENTUM_LIMIT,
-    Divergence,
-    InstrumentWatch,
-    Surveillance,
-    WatchSettings,
-    bar_readings,
-    batch,
-    fresh,
-    garch_forecast,
-    trade_readings,
-    volume_profile,
-    yearly,
-)  # fmt: skip
 from tandem import analytics
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
+from tandem.surveillance.divergence import Divergence
+from tandem.surveillance.instrument import (
+    FEATURES,
+    MOMENTUM_LIMIT,
+    InstrumentWatch,
+    bar_readings,
+    trade_readings,
+    yearly,
+)
+from tandem.surveillance.liquidity import volume_profile
+from tandem.surveillance.service import Surveillance, batch, fresh
+from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.volatility import garch_forecast
 from tandem.venues.simulated_market import SimulatedMarket
 
 BASE_US = 1_790_000_000 * SECOND_US
@@ -429,7 +427,7 @@ def test_seconds_without_a_trade_are_the_same_however_they_come(hole: int) -> No
 
 
 def test_a_leg_that_never_trades_fills_no_memory(monkeypatch) -> None:
-    monkeypatch.setattr("surveilling.divergence.MOST_WAITING", 100)
+    monkeypatch.setattr("tandem.surveillance.divergence.MOST_WAITING", 100)
     pair, close = Divergence("sim:Y", "sim:X", 10), walk(500)
     bars = bars_of(close)
     for at in range(0, 500, 7):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from surveillance import main, read
-from surveilling.configuration import from_mapping
-from surveilling.headless import run
 from tandem.config import Settings
 from tandem.core.errors import SettingError, StoreError
+from tandem.surveillance.cli import main
+from tandem.surveillance.headless import run
+from tandem.surveillance.yaml_config import from_mapping, read
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from surveillance import load, train
 from tandem.core.errors import DataError
+from tandem.surveillance.isolation_forest import load, train
 
 NAMES = ("rsi", "volatility", "volume_change")
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from surveilling.history import (
+from tandem.backfill.history import (
     download_candles,
     download_funding,
     download_seconds,

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from test_surveillance import BASE_US, BOTH, SMALL, same
 
-from alerting.local import row
-from alerts import (
-    DEFAULT_RULES,
+from tandem.alerts.channels.local import row
+from tandem.alerts.defaults import DEFAULT_RULES
+from tandem.alerts.rules import (
     MEASURES,
-    Alerts,
     Reading,
     Rule,
     decode_alert,
@@ -21,12 +20,17 @@ from alerts import (
     encode,
     rule_from,
 )
-from surveillance import Surveillance, WatchSettings, garch_forecast, load, train, volume_profile
+from tandem.alerts.service import Alerts
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.storage.null import NullStore
 from tandem.storage.records import Document
 from tandem.storage.store import Store
+from tandem.surveillance.isolation_forest import load, train
+from tandem.surveillance.liquidity import volume_profile
+from tandem.surveillance.service import Surveillance
+from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.volatility import garch_forecast
 
 BAD, GOOD = "sim:ETHUSDT", "sim:BTCUSDT"
 NAMES = ("rsi", "volatility", "volume_change")

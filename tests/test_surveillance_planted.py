@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.planted import KINDS, detectors, filled, judge, plant, readings_of, weigh
-from surveillance import WatchSettings
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 
 START_US = 1_790_000_000 * SECOND_US

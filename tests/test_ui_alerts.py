@@ -16,31 +16,25 @@ import pytest
 from stand_ins import PostServer, wait_until
 from streamlit.testing.v1 import AppTest
 
-from alerting.local import COLUMNS
-from alerts import (
-    CHANNELS,
-    DEFAULT_RULES,
-    MEASURES,
-    Alert,
-    Alerts,
-    ChannelState,
-    Delivery,
-    Reading,
-    Rule,
-    Told,
-    pair_readings,
-)
-from surveillance import WatchSettings, batch
-from surveilling.watch import bar_readings, trade_readings
+from tandem.alerts.channels.local import COLUMNS
+from tandem.alerts.defaults import DEFAULT_RULES
+from tandem.alerts.delivery import Delivery
+from tandem.alerts.readings import pair_readings
+from tandem.alerts.rules import CHANNELS, MEASURES, Alert, Reading, Rule
+from tandem.alerts.service import Alerts, ChannelState, Told
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.storage.null import NullStore
+from tandem.surveillance.instrument import bar_readings, trade_readings
+from tandem.surveillance.service import batch
+from tandem.surveillance.settings import WatchSettings
+from tandem.ui.alerts import rules as alert_rules
+from tandem.ui.alerts import wording as words
+from tandem.ui.alerts.channel_test import Tests
+from tandem.ui.alerts.toasts import SHOWN_S, Shown
+from tandem.ui.alerts.wording import Draft, Filters
+from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
-from ui import alert_rules, state
-from ui import alert_words as words
-from ui.alert_tests import Tests
-from ui.alert_words import Draft, Filters
-from ui.toasts import SHOWN_S, Shown
 
 ROOT = Path(__file__).parents[1]
 NOW_US = 1_750_032_000_000_000
@@ -370,11 +364,11 @@ def test_a_channel_is_tested_once_however_often_it_is_clicked() -> None:
 # The pages ------------------------------------------------------------------------------
 
 SCRIPT = """
-from ui import alert_channels, alert_list, alert_rules, toasts
+from tandem.ui.alerts import channels, list, rules, toasts
 toasts.follow()
-alert_list.draw()
-alert_rules.draw()
-alert_channels.draw()
+list.draw()
+rules.draw()
+channels.draw()
 """
 TOKEN = "123456789:planted-secret-token"
 

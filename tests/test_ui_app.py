@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import state
+from tandem.ui.shared import state
 
 APP = str(Path(__file__).parents[1] / "app.py")
 
@@ -70,7 +70,7 @@ def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
 def test_too_many_standing_pairs_are_refused_in_a_sentence(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("standing.MOST", 0)
+    monkeypatch.setattr("tandem.pairs.pinned.MOST", 0)
     app.run()
     app.slider(key="lookback").set_value(500).run()
     standing(app).set_value(True).run()
@@ -105,7 +105,7 @@ def test_an_edit_of_the_source_keeps_the_engine(app: AppTest) -> None:
     first = state.engine()
     for name in [name for name in sys.modules if name.split(".")[0] == "ui"]:
         sys.modules.pop(name)
-    from ui import state as edited
+    from tandem.ui.shared import state as edited
 
     assert edited is not state
     assert edited.engine() is first

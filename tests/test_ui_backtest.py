@@ -19,25 +19,34 @@ from exchange import wait_until
 from pairs import cointegrated
 from streamlit.testing.v1 import AppTest
 
-import trading
-from engine import Engine
+from tandem import backtest
 from tandem import io as tables
+from tandem.backtest.grid import Grid
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.core.jobs import Job
+from tandem.engine import Engine
 from tandem.storage.store import Store
 from tandem.strategy.signals import Setup
-from trading import Grid
-from ui import backtest_charts, backtest_report, backtest_words, state
-from ui.backtest import PREPARING
-from ui.backtest_controls import Asked, values
-from ui.backtest_luck import null_sentence
-from ui.backtest_sources import Source
-from ui.backtest_study import Study, _make
+from tandem.ui.backtest import (
+    charts as backtest_charts,
+)
+from tandem.ui.backtest import (
+    report as backtest_report,
+)
+from tandem.ui.backtest import (
+    wording as backtest_words,
+)
+from tandem.ui.backtest.controls import Asked, values
+from tandem.ui.backtest.page import PREPARING
+from tandem.ui.backtest.significance import null_sentence
+from tandem.ui.backtest.sources import Source
+from tandem.ui.backtest.study import Study, _make
+from tandem.ui.shared import state
 
 ROOT = Path(__file__).parents[1]
-PAGE = "from ui import backtest\nbacktest.page()\n"
+PAGE = "from tandem.ui.backtest.page import page\npage()\n"
 
 
 @pytest.fixture
@@ -82,9 +91,9 @@ def finished(app: AppTest, name: str) -> AppTest:
 def test_without_a_file_the_page_shows_the_example(app: AppTest) -> None:
     sound(app.run())
     assert "bundled example" in said(app)
-    bars, _, _ = trading.crude()
+    bars, _, _ = backtest.crude()
     study: Study = app.session_state["tandem_study"]
-    again = trading.run(bars, study.asked.setup)
+    again = backtest.run(bars, study.asked.setup)
     assert metric(app, "Net profit after costs") == backtest_words.figure("net", again.metrics.net)
 
 
@@ -95,7 +104,9 @@ def test_what_waits_for_the_compiler_says_so(
     monkeypatch.setattr(Engine, "is_ready_for_backtests", is_ready)
     sound(app.run())
     assert not [one for one in app.info if "Preparing" in one.value]
-    monkeypatch.setattr("ui.backtest._study", st.stop)  # seen while the rest is not there yet
+    monkeypatch.setattr(
+        "tandem.ui.backtest.page._study", st.stop
+    )  # seen while the rest is not there yet
     app.run()
     assert [one.value for one in app.info] == [PREPARING] * (not is_ready)
 
@@ -301,7 +312,7 @@ def test_another_page_lets_go_of_bars_and_results(app: AppTest) -> None:
 
 
 def test_every_figure_shown_is_defined() -> None:
-    assert set(backtest_words.TITLES) <= set(trading.DEFINITIONS)
+    assert set(backtest_words.TITLES) <= set(backtest.DEFINITIONS)
 
 
 @pytest.mark.parametrize(
@@ -331,9 +342,9 @@ def test_values_are_read_in_order_and_once() -> None:
 
 
 def test_the_frame_runs_around_the_plateau() -> None:
-    bars, _, _ = trading.crude()
+    bars, _, _ = backtest.crude()
     grid = Grid(Setup(lookback=60), entries=(1.0, 1.5, 2.0), exits=(0.0, 0.5))
-    heat = trading.sweep(bars, grid).heat("entry", "exit")
+    heat = backtest.sweep(bars, grid).heat("entry", "exit")
     figure = backtest_charts.heat_chart(heat, {"entry": "entry", "exit": "exit"}, "v")
     sides = 0
     for row, column in np.argwhere(heat.plateau):
@@ -345,8 +356,8 @@ def test_the_frame_runs_around_the_plateau() -> None:
 
 
 def test_the_histogram_holds_every_surrogate() -> None:
-    bars, _, _ = trading.crude()
-    found = [trading.null_test(bars, Grid(Setup()), null, 19) for null in trading.NULLS]
+    bars, _, _ = backtest.crude()
+    found = [backtest.null_test(bars, Grid(Setup()), null, 19) for null in backtest.NULLS]
     figure = backtest_charts.null_chart(found, "Sharpe", "v")
     for trace in figure["traces"]:
         assert sum(figure["columns"][trace["y"][1:]]) == 19
@@ -358,18 +369,18 @@ def test_the_histogram_holds_every_surrogate() -> None:
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    bars, _, _ = trading.crude()
+    bars, _, _ = backtest.crude()
     hostile = '<script>alert("y")</script>'
     source = Source(
-        "file:=CMD|A1", "file:X", bars, 30 * 86_400_000_000, (hostile,), trading.data_set_key(bars)
+        "file:=CMD|A1", "file:X", bars, 30 * 86_400_000_000, (hostile,), backtest.data_set_key(bars)
     )
-    return _make(source, Asked(Setup(lookback=60), (0.0, 0.0, 8.0)), trading.Ledger(source.key))
+    return _make(source, Asked(Setup(lookback=60), (0.0, 0.0, 8.0)), backtest.Ledger(source.key))
 
 
 @pytest.fixture
 def judged(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A study whose luck is known already, so that no engine is asked."""
-    study._luck = study.ledger.count, trading.judge(study.result.metrics, study.ledger)
+    study._luck = study.ledger.count, backtest.judge(study.result.metrics, study.ledger)
     return study
 
 
@@ -391,9 +402,9 @@ def test_the_report_is_whole_and_harmless(judged: Study) -> None:
     bars, grid = judged.source.bars, Grid(judged.asked.setup, entries=(1.0, 2.0))
     page = backtest_report.report_html(
         judged,
-        trading.sweep(bars, grid),
-        trading.walk_forward(bars, grid, 60, 60),
-        [trading.null_test(bars, grid, null, 19) for null in trading.NULLS],
+        backtest.sweep(bars, grid),
+        backtest.walk_forward(bars, grid, 60, 60),
+        [backtest.null_test(bars, grid, null, 19) for null in backtest.NULLS],
     ).decode()
     found = Tags(page)
     assert "svg" in found.tags
@@ -442,6 +453,6 @@ def test_aligned_bars_can_be_uploaded_again(judged: Study) -> None:
 
 def test_the_settings_say_all_and_are_plain_json(judged: Study) -> None:
     told = json.loads(backtest_report.settings_json(judged))
-    assert told["setup"] == json.loads(json.dumps(trading.setup_values(judged.asked.setup)))
+    assert told["setup"] == json.loads(json.dumps(backtest.setup_values(judged.asked.setup)))
     assert told["data"]["fingerprint"] == judged.source.key
     assert told["setup"]["rules"]["most_gross"] is None

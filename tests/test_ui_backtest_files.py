@@ -13,11 +13,11 @@ from pairs import cointegrated
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from ui import state
-from ui.backtest_study import Study
+from tandem.ui.backtest.study import Study
+from tandem.ui.shared import state
 
 ROOT = Path(__file__).parents[1]
-PAGE = "from ui import backtest\nbacktest.page()\n"
+PAGE = "from tandem.ui.backtest.page import page\npage()\n"
 
 
 @pytest.fixture

@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from pairs import START_US, aligned, cointegrated
 
-from backfill import Progress
-from cost import LegQuote, trade_cost
-from desk import PairView
-from ingest import Choice, FeedStatus
-from pair import PairSettings, PairStream
-from relation import Relation, assess
-from snapshot import Kept, LegNow, Snapshot, WatchRow
+from tandem.backfill.jobs import Progress
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Quote, Trade
+from tandem.ingest.service import Choice
+from tandem.ingest.status import FeedStatus
+from tandem.pairs.cointegration import Relation, assess
+from tandem.pairs.costs import LegQuote, trade_cost
+from tandem.pairs.snapshot import Kept, LegNow, Snapshot, WatchRow
+from tandem.pairs.stream import PairSettings, PairStream
+from tandem.pairs.tracker import PairView
 from tandem.storage.health import StoreHealth
 from tandem.strategy.rules import Rules
-from ui import cards
-from ui import format as f
+from tandem.ui.live import cards
+from tandem.ui.shared import format as f
 
 PAIR = PairSettings(
     "binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", model="ols", lookback=50, z_window=20

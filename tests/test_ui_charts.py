@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pairs import aligned, cointegrated
 
-from pair import PairSettings, PairStream
 from tandem.core.events import BAR
-from ui import charts
-from ui.canvas import keep_extremes
+from tandem.pairs.stream import PairSettings, PairStream
+from tandem.ui.live import charts
+from tandem.ui.shared.canvas import keep_extremes
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", model="ols", lookback=50, z_window=20)
 

@@ -13,11 +13,11 @@ import pytest
 from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 
-from backfill import Progress
-from ingest import FeedStatus
+from tandem.backfill.jobs import Progress
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError, StoreUnusable
 from tandem.core.events import Gap, Trade
+from tandem.ingest.status import FeedStatus
 from tandem.io.writer import write_trades
 from tandem.storage.archive_import import Import, Importer
 from tandem.storage.export import Export, Part, Wanted
@@ -26,7 +26,8 @@ from tandem.storage.inventory import FRESH_S, Holdings, Inventory
 from tandem.storage.null import NullStore
 from tandem.storage.reader import Held
 from tandem.storage.store import Store
-from ui import sheets, state
+from tandem.ui.data import tables as sheets
+from tandem.ui.shared import state
 
 APP = str(Path(__file__).parents[1] / "app.py")
 NOW_US = 1_750_032_000 * SECOND_US
@@ -284,7 +285,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def app(database: Path) -> Iterator[AppTest]:
     def script() -> None:
-        from ui import data
+        from tandem.ui.data import page as data
 
         data.page()
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ui import format as f
+from tandem.ui.shared import format as f
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from ui.guesses import FREE, LONGEST_S, Guesses
+from tandem.ui.shared.login_throttle import FREE, LONGEST_S, Guesses
 
 
 class Clock:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.controls import BAR, MODEL, PRICES, REFRESH, SHOW, SIZING, Z_KIND
-from ui.live import TAB
+from tandem.ui.live.controls import BAR, MODEL, PRICES, REFRESH, SHOW, SIZING, Z_KIND
+from tandem.ui.live.page import TAB
 
 
 def page() -> None:
     import streamlit as st
 
-    from ui.links import Choice, check_number, say_doubts
+    from tandem.ui.shared.links import Choice, check_number, say_doubts
 
     if st.checkbox("Elsewhere", key="elsewhere"):
         st.query_params.clear()

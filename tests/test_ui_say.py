@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ui import say
+from tandem.ui.shared import messages as say
 
 
 def test_the_public_learns_no_folders_and_processes() -> None:

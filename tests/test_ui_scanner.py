@@ -16,23 +16,40 @@ import pytest
 from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 
-from scanner import FIGURE_TEXTS, ScanSettings, calibrated, noise, persistence, scan, with_families
-from scanning.simulated import simulated
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR
 from tandem.core.jobs import Job
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.scanner.families import with_families
+from tandem.scanner.persistence import persistence
+from tandem.scanner.result import FIGURE_TEXTS
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.simulated import simulated
+from tandem.scanner.surrogates import calibrated, noise
 from tandem.storage.reader import Held
-from ui import scanner_charts, scanner_sources, scanner_table, scanner_words, state
-from ui.scanner_export import rows, whole
-from ui.scanner_pair import sentence
-from ui.scanner_sources import Source, recorded_closes
-from ui.scanner_study import Asked, Study
-from ui.scanner_table import Filter
+from tandem.ui.scanner import (
+    charts as scanner_charts,
+)
+from tandem.ui.scanner import (
+    sources as scanner_sources,
+)
+from tandem.ui.scanner import (
+    table as scanner_table,
+)
+from tandem.ui.scanner import (
+    wording as scanner_words,
+)
+from tandem.ui.scanner.export import rows, whole
+from tandem.ui.scanner.pair import sentence
+from tandem.ui.scanner.sources import Source, recorded_closes
+from tandem.ui.scanner.study import Asked, Study
+from tandem.ui.scanner.table import Filter
+from tandem.ui.shared import state
 
 ROOT = Path(__file__).parents[1]
-PAGE = "from ui import scanner\nscanner.page()\n"
+PAGE = "from tandem.ui.scanner.page import page\npage()\n"
 
 
 @pytest.fixture
@@ -204,7 +221,7 @@ def test_a_scan_is_cancelled_and_begun_again(app: AppTest, monkeypatch: pytest.M
             watch.check()
         return scan(prices, settings, watch=watch)
 
-    monkeypatch.setattr("ui.scanner_study.scan", slow)
+    monkeypatch.setattr("tandem.ui.scanner.study.scan", slow)
     app.query_params["scan_noise"] = "0"
     sound(app.run())
     job = study_of(app).scan_job

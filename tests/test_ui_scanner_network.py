@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks.universes import universe
-from scanner import Scan, clusters, scan, with_families
-from ui import scanner_network
-from ui.scanner_network import circle, curve, drawn_edges, network_chart
+from tandem.scanner.families import clusters, with_families
+from tandem.scanner.result import Scan
+from tandem.scanner.scan import scan
+from tandem.ui.scanner import network as scanner_network
+from tandem.ui.scanner.network import circle, curve, drawn_edges, network_chart
 
 
 @pytest.fixture(scope="module")

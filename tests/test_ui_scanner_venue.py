@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner import Changes, scan
-from ui.scanner_venue import rule
-from universe import Look, Minutes, Rescan, Told
+from tandem.scanner.live.calibration import Told
+from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.live.schedule import Look
+from tandem.scanner.live.service import Rescan
+from tandem.scanner.result import Changes
+from tandem.scanner.scan import scan
+from tandem.ui.scanner.venue import rule
 
 
 @pytest.mark.parametrize(

@@ -14,30 +14,26 @@ import pytest
 from exchange import wait_until
 from streamlit.testing.v1 import AppTest
 
-from alerts import Alert
-from recorder import FeedStatus
-from surveillance import (
-    BAR_SCORE,
-    FEATURES,
-    MOMENTUM_LIMIT,
-    Apart,
-    Forecast,
-    Momentum,
-    WallRow,
-    WatchSettings,
-    batch,
-    volume_profile,
-)
+from tandem.alerts.rules import Alert
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.ingest.status import FeedStatus
+from tandem.surveillance.divergence import Apart
+from tandem.surveillance.instrument import BAR_SCORE, FEATURES, MOMENTUM_LIMIT, Momentum
+from tandem.surveillance.liquidity import volume_profile
+from tandem.surveillance.service import WallRow, batch
+from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.volatility import Forecast
+from tandem.ui.shared import state
+from tandem.ui.surveillance import charts as surveillance_charts
+from tandem.ui.surveillance import detail as surveillance_detail
+from tandem.ui.surveillance import overview as walls
+from tandem.ui.surveillance import wording as words
+from tandem.ui.surveillance.overview import Look
 from tandem.venues.simulated_market import SimulatedMarket
-from ui import state, surveillance_charts, surveillance_detail
-from ui import surveillance_wall as walls
-from ui import surveillance_words as words
-from ui.surveillance_wall import Look
 
 ROOT = Path(__file__).parents[1]
-PAGE = "from ui import surveillance\nsurveillance.page()\n"
+PAGE = "from tandem.ui.surveillance.page import page\npage()\n"
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 NOW = 1_800_000_000 * SECOND_US
 SETTINGS = WatchSettings()

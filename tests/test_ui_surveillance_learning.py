@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 from test_surveillance_history import NAME, SPOT, Venue
 
 from tandem.core.clock import now_us
+from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
-from ui import state
 
-PAGE = "from ui import surveillance_learning\nsurveillance_learning.draw({name!r})\n"
+PAGE = "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.uploads import Uploads
+from tandem.ui.shared.uploads import Uploads
 
 
 def test_all_sessions_together_stay_below_the_limit() -> None:

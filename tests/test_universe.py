@@ -13,12 +13,16 @@ from exchange import Exchange, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner import ScanSettings, scan
-from scanning.tail import FEWEST_MINIMA
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import BAR, Trade
-from universe import Look, MinuteBoard, Schedule, Told, Universe
+from tandem.scanner.live.calibration import Told
+from tandem.scanner.live.minute_prices import MinuteBoard
+from tandem.scanner.live.schedule import Look, Schedule
+from tandem.scanner.live.service import Universe
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.tail import FEWEST_MINIMA
 
 Bars = npt.NDArray[np.void]
 START_US = 20_000 * DAY_US
@@ -164,7 +168,7 @@ def test_a_venue_is_listened_to_given_a_past_and_scanned(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As few as a law can be fitted to.
-    monkeypatch.setattr("universe.calibration.FIRST_SURROGATES", FEWEST_MINIMA)
+    monkeypatch.setattr("tandem.scanner.live.calibration.FIRST_SURROGATES", FEWEST_MINIMA)
     count, bars = 120, 600
     end_us = now_us() // MINUTE_US * MINUTE_US
     prices = related(count, bars)
@@ -213,7 +217,7 @@ def test_a_venue_is_listened_to_given_a_past_and_scanned(
 def test_a_slot_is_looked_at_once(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     # Half way through a slot, which lasts.
     at_us = START_US + 7 * MINUTE_US
-    monkeypatch.setattr("universe.watching.now_us", lambda: at_us)
+    monkeypatch.setattr("tandem.scanner.live.service.now_us", lambda: at_us)
     prices = related(3, 300)
     levels = []
 
@@ -225,7 +229,7 @@ def test_a_slot_is_looked_at_once(exchange: Exchange, monkeypatch: pytest.Monkey
         levels.append(given[1].level)
         return scan(*given, **others)
 
-    monkeypatch.setattr("universe.watching.scan", counted)
+    monkeypatch.setattr("tandem.scanner.live.service.scan", counted)
     watched = universe(exchange, 3, fetch)
     watched.start("binance-usdm")
     wait_until(watched.rescan, "a scan")
@@ -242,7 +246,7 @@ def test_a_look_that_could_test_nothing_spends_nothing(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_us = START_US + 2 * MINUTE_US
-    monkeypatch.setattr("universe.watching.now_us", lambda: at_us)
+    monkeypatch.setattr("tandem.scanner.live.service.now_us", lambda: at_us)
     prices = related(3, 300)
     watched = universe(exchange, 3, lambda *_: None)
     watched.start("binance-usdm")
@@ -277,7 +281,9 @@ def test_a_look_finds_by_the_surrogates_and_never_more_than_the_nominal_rule(
         (1.01 * safe, 0.0, 0),
     ):
         told = Told(20, 60, threshold)
-        monkeypatch.setattr("universe.watching.Calibration.look", lambda *_, told=told: told)
+        monkeypatch.setattr(
+            "tandem.scanner.live.service.Calibration.look", lambda *_, told=told: told
+        )
         watched._scan(board, Look(20_000, 1, 96, level), end_us, threading.Event())
         found = watched.rescan()
         assert found is not None

@@ -7,14 +7,15 @@ import pytest
 
 from benchmarks.days import Plan, day
 from benchmarks.universes import KINDS, universe
-from scanner import ScanSettings, noise
-from scanning.least import least_p_values
-from scanning.tail import Tail
 from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
-from universe import Calibration, Minutes
-from universe.calibration import FIRST_SURROGATES, LOOKS, SURROGATES
+from tandem.scanner.least import least_p_values
+from tandem.scanner.live.calibration import FIRST_SURROGATES, LOOKS, SURROGATES, Calibration
+from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import noise
+from tandem.scanner.tail import Tail
 
 BARS = 300
 START_US = 20_000 * 24 * HOUR_US
@@ -71,7 +72,8 @@ def test_the_first_look_scans_more_and_later_ones_are_pooled() -> None:
 
 def test_the_pool_ends_after_twelve_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "universe.calibration.least_p_values", lambda *given, **_: np.full(given[2], 1e-3)
+        "tandem.scanner.live.calibration.least_p_values",
+        lambda *given, **_: np.full(given[2], 1e-3),
     )
     calibration, board = Calibration(), minutes()
     pooled = [
@@ -94,7 +96,8 @@ def test_other_universes_and_old_windows_begin_a_pool_anew(
     later: Minutes, after_minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "universe.calibration.least_p_values", lambda *given, **_: np.full(given[2], 1e-3)
+        "tandem.scanner.live.calibration.least_p_values",
+        lambda *given, **_: np.full(given[2], 1e-3),
     )
     calibration = Calibration()
     calibration.look(minutes(), SETTINGS, START_US)

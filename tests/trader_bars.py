@@ -6,9 +6,8 @@ import dataclasses
 
 import numpy as np
 
-import backtest
 from tandem.strategy.rules import Costs
-from tandem.strategy.trader import BarsIn
+from tandem.strategy.trader import EVENTS, BarsIn
 
 COSTS = Costs(fee_bp=5.0, y_half_spread_bp=1.0, x_half_spread_bp=3.0, slippage_bp=0.5)
 FREE = Costs(fee_bp=0.0)
@@ -60,4 +59,4 @@ def plain_bars(z, y=None, x=None, beta=2.0, **more) -> BarsIn:
 
 
 def events(done) -> list[tuple[int, str]]:
-    return [(t, backtest.EVENTS[code]) for t, code in enumerate(done.event) if code]
+    return [(t, EVENTS[code]) for t, code in enumerate(done.event) if code]

@@ -92,6 +92,15 @@ class Gap(NamedTuple):
     state: Literal["open", "filled", "candles", "lost"]
 
 
+class Filled(NamedTuple):
+    """A stretch of an instrument that the record holds now, committed."""
+
+    instrument: str
+    start_us: int
+    end_us: int
+    kind: Literal["trades", "candles"]
+
+
 Event = Trade | Quote | Funding | Notice
 
 TRADE = np.dtype(

@@ -6,6 +6,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,6 @@ from tandem.core.errors import FeedError, StoreError
 from tandem.core.instruments import split_instrument
 from tandem.net.http import Client
 from tandem.net.venue_client import Gate
-from tandem.storage.record import Record
 from tandem.venues.rest import Listing, Request, RestVenue
 
 log = logging.getLogger("tandem.backfill")
@@ -33,11 +33,21 @@ TITLES = {
 }
 
 
+class States(Protocol):
+    """Keeps small things over a restart: a database, or whatever takes its place."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something small under a key."""
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was kept under a key."""
+
+
 class Doors:
     """The way to every venue. Any thread may ask."""
 
     def __init__(
-        self, venues: Callable[[str], RestVenue | None], client: Client, store: Record
+        self, venues: Callable[[str], RestVenue | None], client: Client, store: States
     ) -> None:
         self._venues = venues
         self._client = client

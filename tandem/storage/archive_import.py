@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Literal, Protocol
 
-from backfill import Filled
 from tandem.core.clock import steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
-from tandem.core.events import Trade
+from tandem.core.events import Filled, Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.storage.health import StoreHealth

@@ -219,3 +219,6 @@ def read_symbol(text: str, venue: str) -> tuple[str, str]:
         if whole.endswith(quote) and len(whole) >= 6:
             return whole.removesuffix(quote), quote
     return whole, ""
+
+
+Feed = WebsocketFeed | GeneratedFeed

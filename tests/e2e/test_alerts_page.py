@@ -11,8 +11,8 @@ from app_process import App, running_app
 from playwright.sync_api import Locator, Page, expect
 from stand_ins import PostServer
 
-from alerting.local import COLUMNS, row
-from alerts import decode_alert
+from tandem.alerts.channels.local import COLUMNS, row
+from tandem.alerts.rules import decode_alert
 from tandem.storage.reader import Reader
 
 pytestmark = pytest.mark.browser

@@ -1,0 +1,10 @@
+"""Every setting, read once at start from Streamlit's secrets, the environment and `.env`.
+
+import config
+
+settings = config.load()
+settings.database
+"""
+
+from tandem.config import *  # noqa: F403
+from tandem.config import __all__  # noqa: F401

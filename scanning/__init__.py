@@ -1,1 +1,0 @@
-"""The scanner's parts; `scanner.py` is the door to them."""

@@ -1,0 +1,54 @@
+"""The rules a desk starts with, and how its alerts are opened."""
+
+from __future__ import annotations
+
+from tandem.alerts.channels.factory import channels_from, secrets_of
+from tandem.alerts.rules import (
+    Rule,
+)
+from tandem.alerts.service import Alerts, Record
+from tandem.config import Settings
+from tandem.storage.null import ForeignRecord
+
+DEFAULT_RULES = (
+    Rule("Bar far out", "bar_return_z", "beyond", 6.0, 3.0),
+    Rule("Volume far out", "bar_volume_z", "above", 5.0, 2.5),
+    # Two to three hundred a day on a calm market (SURVEILLANCE.md): listed, and no more than that.
+    Rule(
+        "Unusual bar",
+        "anomaly",
+        "above",
+        1.0,
+        0.9,
+        cooldown_s=1_800.0,
+        severity="info",
+        channels=("log",),
+    ),
+    Rule("Legs apart", "divergence", "beyond", 0.5, severity="critical"),
+    Rule("Liquidity shock", "liquidity_shock", "above", 1.5, 0.5, severity="critical"),
+    Rule("No trades", "trade_age", "above", 60.0, 10.0),
+    Rule("Pair beyond entry", "pair_entry", "above", 0.0, -0.2, severity="info"),
+    Rule("Pair at its stop", "pair_stop", "above", 0.0, -0.2, severity="critical"),
+    Rule("Relation broken", "pair_broken", "above", 0.5, 0.5, severity="critical"),
+    Rule("Leg stale", "leg_age", "above", 60.0, 10.0),
+    Rule("Feed down", "feed_down", "above", 30.0, 1.0, severity="critical"),
+    Rule("Gap not filled", "gap_open", "above", 600.0, 0.0),
+    Rule("Disk low", "disk_free", "below", 1.0, 2.0, severity="critical"),
+)
+
+
+_ELSEWHERE = "The process that has the record sends alerts; this one shows them only."
+
+
+def open_alerts(settings: Settings, store: Record) -> Alerts:
+    """Return the alerts of a process, with the channels its settings allow; not started."""
+    channels, missing = channels_from(settings)
+    is_foreign = isinstance(store, ForeignRecord)
+    if is_foreign:
+        # It judges the same prices by the same rules: nobody wants to be told twice.
+        here = {name: channel for name, channel in channels.items() if name == "log"}
+        missing |= dict.fromkeys(channels.keys() - here.keys(), _ELSEWHERE)
+        channels = here
+    return Alerts(
+        store, channels, missing, secrets_of(settings), DEFAULT_RULES, is_foreign=is_foreign
+    )

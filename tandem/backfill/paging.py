@@ -1,0 +1,255 @@
+"""One hole being filled, page by page. Nothing here opens a socket or touches the record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.backfill.planner import TRADES_PER_PAGE, missing_ids, pieces_by_id, pieces_by_time
+from tandem.core.clock import DAY_US, MINUTE_US
+from tandem.core.errors import MessageError
+from tandem.core.events import Gap, Trade
+from tandem.venues.rest import Request, RestVenue, is_by_id
+
+# The minute is over at the venue and its candle is out.
+_SETTLED_US = 3_000_000
+
+
+class Settled(NamedTuple):
+    """What a walk has done to a hole since it was last asked.
+
+    Attributes
+    ----------
+    old : Gap
+        The open hole as the record has it.
+    pieces : list of Gap
+        What it is now, together exactly `old` (and ids found missing beside it).
+    """
+
+    old: Gap
+    pieces: list[Gap]
+
+
+class TradesWalk:
+    """Fills an open hole with trades.
+
+    Parameters
+    ----------
+    gap : Gap
+        The hole as the record has it.
+    ask : Gap
+        What to ask for: the hole, or its newest part.
+    cost : int
+        About how many trades that means; a venue that gives many more is not followed.
+
+    Attributes
+    ----------
+    request : Request or None
+        The next page; None when the walk is over.
+    gap : Gap
+        What of the hole is still open ahead of the walk.
+    is_stuck : bool
+        The venue repeated itself or gave pages without end; what was asked for is not complete.
+    """
+
+    kind = "trades"
+
+    def __init__(self, venue: RestVenue, gap: Gap, ask: Gap, cost: int) -> None:
+        self.gap = gap
+        self.is_stuck = False
+        self.request = venue.trades(gap.instrument, ask)
+        self._venue = venue
+        self._ask = ask
+        self._pages_left = 20 + 4 * (cost // TRADES_PER_PAGE + 1)
+        self._fresh: list[tuple[int, int]] = []
+        self._jumps: list[Gap] = []
+        self._last_page: set[int | str] = set()
+        self._edge: tuple[int, int] | None = None
+        self._edge_trade: Trade | None = None
+        self._covered: tuple[int, int] | None = None
+
+    def take(self, body: bytes, received_us: int) -> list[Trade]:
+        """Understand a page and return the trades of the hole in it; `request` is then the next.
+
+        Raises
+        ------
+        MessageError
+            Nothing was taken, and `request` is as before.
+        """
+        instrument = self.gap.instrument
+        page = self._venue.parse_trades(body, instrument, received_us)
+        if is_by_id(self.gap) and any(
+            self._is_inside(trade) and trade.time_us > self.gap.end_us + DAY_US for trade in page
+        ):
+            # One such trade would be the newest of the record for years.
+            raise MessageError("a trade is dated over a day after those that follow it")
+        following = self._venue.more(instrument, self._ask, page)
+        self._pages_left -= 1
+        if following is not None and (self._pages_left < 1 or not self._has_moved(page)):
+            self.is_stuck, following = True, None
+        distinct = {trade.trade_id: trade for trade in page}
+        fresh = [trade for key, trade in distinct.items() if key not in self._last_page]
+        inside = [trade for trade in fresh if self._is_inside(trade)]
+        self._last_page = set(distinct)
+        self._fresh.extend(
+            (trade.trade_id, trade.time_us)
+            for trade in inside
+            if isinstance(trade.trade_id, int) and is_by_id(self.gap)
+        )
+        if not is_by_id(self.gap):
+            self._cover(page, following)
+            self._check_ids(page)
+        self.request = following
+        return inside
+
+    def settle(self) -> Settled | None:
+        """Return what was done since the last call, and look ahead from there; None if nothing."""
+        old = self.gap
+        if is_by_id(old):
+            if not self._fresh:
+                return None
+            pieces = pieces_by_id(old, self._fresh)
+            self._fresh = []
+        elif self._covered is not None:
+            pieces = pieces_by_time(old, *self._covered)
+            self._covered = None
+        else:
+            return None
+        pieces += self._jumps
+        self._jumps = []
+        ahead = pieces_ahead(pieces, old, self._venue.backwards)
+        if ahead is not None:
+            self.gap = ahead
+        return Settled(old, pieces)
+
+    def _is_inside(self, trade: Trade) -> bool:
+        gap, trade_id = self.gap, trade.trade_id
+        if is_by_id(gap):
+            return isinstance(trade_id, int) and gap.first_id <= trade_id <= gap.last_id
+        return gap.start_us - self._venue.time_step_us < trade.time_us <= gap.end_us
+
+    def _has_moved(self, page: list[Trade]) -> bool:
+        """Tell whether a page goes beyond all before it; one that does not would come again."""
+        keys = [self._key(trade) for trade in page]
+        if not keys:
+            return False
+        furthest = min(keys) if self._venue.backwards else max(keys)
+        before, self._edge = self._edge, furthest
+        if before is None:
+            return True
+        return furthest < before if self._venue.backwards else furthest > before
+
+    def _key(self, trade: Trade) -> tuple[int, int]:
+        number = trade.trade_id if isinstance(trade.trade_id, int) else 0
+        return (number, 0) if is_by_id(self.gap) else (trade.time_us, number)
+
+    def _cover(self, page: list[Trade], following: Request | None) -> None:
+        """Note from when to when a hole by time is complete so far."""
+        start_us, end_us = self._covered or (self.gap.start_us, self.gap.end_us)
+        if following is None and not self.is_stuck:
+            since_us = self._venue.complete_since(self._ask, page)
+            start_us, end_us = max(self._ask.start_us, since_us), self.gap.end_us
+        elif not page:
+            return
+        # A page may end between trades of one moment; that moment is not complete.
+        elif self._venue.backwards:
+            start_us = page[0].time_us + 1
+        else:
+            end_us = page[-1].time_us - 1
+        if not self._venue.backwards and self._covered is None:
+            start_us = max(start_us, self._ask.start_us)
+        self._covered = (start_us, end_us)
+
+    def _check_ids(self, page: list[Trade]) -> None:
+        """Note ids a venue left out that counts its trades by one."""
+        if not self._venue.consecutive_ids or not page:
+            return
+        before, backwards = self._edge_trade, self._venue.backwards
+        self._edge_trade = page[0] if backwards else page[-1]
+        joined = [*page] if before is None else [*page, before] if backwards else [before, *page]
+        self._jumps += [
+            jump
+            for jump in missing_ids(joined)
+            if jump not in self._jumps
+            and jump.end_us >= self.gap.start_us
+            and jump.start_us <= self.gap.end_us
+        ]
+
+
+def pieces_ahead(pieces: list[Gap], old: Gap, backwards: bool) -> Gap | None:
+    """Return the open piece a walk has still to go through; None where it has none."""
+    for piece in pieces:
+        if piece.state != "open" or is_by_id(piece) != is_by_id(old):
+            continue
+        if is_by_id(old):
+            is_ahead = piece.first_id == old.first_id if backwards else piece.last_id == old.last_id
+        else:
+            is_ahead = piece.start_us == old.start_us if backwards else piece.end_us == old.end_us
+        if is_ahead:
+            return piece
+    return None
+
+
+class CandlesWalk:
+    """Covers a span with one-minute candles, oldest first.
+
+    Parameters
+    ----------
+    start_us, end_us : int
+        Every minute that these two and the time between them touch.
+
+    Attributes
+    ----------
+    request : Request or None
+        The next page; None when all minutes were given.
+    minutes : int
+        Minutes asked for so far.
+    total : int
+        Minutes to ask for.
+    """
+
+    kind = "candles"
+
+    def __init__(self, venue: RestVenue, instrument: str, start_us: int, end_us: int) -> None:
+        self._venue = venue
+        self._instrument = instrument
+        self._next_us = start_us // MINUTE_US * MINUTE_US
+        self._end_us = end_us // MINUTE_US * MINUTE_US + MINUTE_US
+        self.total = (self._end_us - self._next_us) // MINUTE_US
+        self.minutes = 0
+        self.request: Request | None = None
+        self._ask()
+
+    @property
+    def is_over_us(self) -> int:
+        """The venue's time from which all minutes are over."""
+        return self._end_us + _SETTLED_US
+
+    def take(self, body: bytes) -> npt.NDArray[np.void]:
+        """Understand a page and return its minutes, as bars; `request` is then the next.
+
+        Raises
+        ------
+        MessageError
+            Nothing was taken, and `request` is as before.
+        """
+        bars = self._venue.parse_candles(body, self._instrument)
+        stop_us = self._stop_us()
+        times = bars["time_us"]
+        bars = bars[(times >= self._next_us) & (times < stop_us)]
+        self.minutes += (stop_us - self._next_us) // MINUTE_US
+        self._next_us = stop_us
+        self._ask()
+        return bars
+
+    def _stop_us(self) -> int:
+        return min(self._end_us, self._next_us + self._venue.candles_per_page * MINUTE_US)
+
+    def _ask(self) -> None:
+        self.request = (
+            self._venue.candles(self._instrument, self._next_us, self._stop_us())
+            if self._next_us < self._end_us
+            else None
+        )

@@ -1,0 +1,181 @@
+"""Keeping the record whole: holes filled, fresh instruments given a past, symbol lists renewed.
+
+What the desk records live is one thread's work; this is the other: what was missed is fetched from
+the venues' REST interfaces, in the background, within their limits.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+import tandem.venues.rest_venues
+from tandem.backfill.jobs import Progress
+from tandem.backfill.worker import Backfill
+from tandem.config import Settings
+from tandem.core.clock import MINUTE_US, now_us
+from tandem.core.errors import FeedError, MessageError
+from tandem.core.events import Filled
+from tandem.core.instruments import split_instrument
+from tandem.core.threads import Lifeline
+from tandem.net.http import Client
+from tandem.net.polling import PriceGates
+from tandem.storage.record import Record
+from tandem.storage.stored_trades import stored_trades
+from tandem.venues.coingecko import CoinGecko
+from tandem.venues.listings import Catalogue
+from tandem.venues.registry import create_feed
+from tandem.venues.rest import Listing, RestVenue
+
+log = logging.getLogger("tandem.upkeep")
+
+CHECK_S = 1.0
+LISTING_S = 30.0
+# A pair that waits for its past should find that it was asked for.
+_ASKED_S = 2.0
+_LISTS_DIED = (
+    "Renewing symbol lists stopped because of an error in Tandem itself (see its log); recording "
+    "goes on with the lists at hand. Restart the app, and please report it."
+)
+_ARRIVING = ("waiting", "filling", "candles")
+
+
+class Kept(Record, Protocol):
+    """The record, with the small things that are kept in it by name."""
+
+    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
+        """Return what was kept under a key, and when."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something under a key."""
+
+
+class Upkeep:
+    """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
+
+    Parameters
+    ----------
+    settings : Settings
+    record : Kept
+        Where what is fetched goes.
+    gates : PriceGates, optional
+        The ways to polled venues, where others ask these too.
+    """
+
+    def __init__(self, settings: Settings, record: Kept, gates: PriceGates | None = None) -> None:
+        self._settings = settings
+        self._gates = gates or PriceGates()
+        self._client = Client(connect_s=settings.connect_timeout_s)
+        self._backfill = Backfill(settings, record, self._rest, self._client)
+        self.catalogue = Catalogue(
+            record.load_state_dated,
+            record.save_state,
+            self._listings,
+            lambda venue: create_feed(venue, settings, stored_trades),
+        )
+        self._warmed: dict[str, float] = {}
+        self._venues: frozenset[str] = frozenset()
+        self._stop = threading.Event()
+        self._life = Lifeline(_LISTS_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="catalogue", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin; nothing is asked of any venue before `attend`."""
+        self._backfill.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within two seconds; call it before the record is closed."""
+        self._stop.set()
+        self._backfill.stop()
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def attend(self, instruments: Sequence[str], fresh: Iterable[str]) -> None:
+        """Say what is read now; cheap.
+
+        Parameters
+        ----------
+        instruments : sequence of str
+            Most important first: whose holes are filled first.
+        fresh : iterable of str
+            Those of them that should have a past: as many one-minute bars as a pair keeps.
+        """
+        self._backfill.want(instruments)
+        self._venues = frozenset(split_instrument(name)[0] for name in instruments)
+        start_us = now_us() - self._settings.history_bars * MINUTE_US
+        for name in fresh:
+            if name not in self._warmed and self._rest(split_instrument(name)[0]) is not None:
+                self._warmed[name] = time.monotonic()
+                self._backfill.warm(name, start_us)
+
+    def is_arriving(self, instrument: str) -> bool:
+        """Tell whether more of an instrument's past is on its way."""
+        asked = self._warmed.get(instrument)
+        if asked is not None and time.monotonic() - asked < _ASKED_S:
+            return True
+        return any(
+            one.instrument == instrument and one.state in _ARRIVING
+            for one in self._backfill.progress()
+        )
+
+    def problems(self) -> tuple[str, ...]:
+        """Return a sentence for each of the threads that an unexpected error ended."""
+        return tuple(text for text in (self._backfill.problem, self._life.problem) if text)
+
+    def progress(self) -> tuple[Progress, ...]:
+        """Return how filling goes, per instrument."""
+        return self._backfill.progress()
+
+    def take_filled(self) -> list[Filled]:
+        """Return what the record holds since the last call."""
+        return self._backfill.take_filled()
+
+    def members(self, venue: str) -> list[str]:
+        """Return a venue's instruments for a scan, renewing its list where that is due."""
+        if self.catalogue.due(venue):
+            self.catalogue.refresh(venue)
+        return self.catalogue.members(venue)
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return one-minute candles; see `Backfill.fetch_candles`."""
+        return self._backfill.fetch_candles(instrument, start_us, end_us, stop)
+
+    def is_busy(self) -> bool:
+        """Tell whether holes or pasts of what is recorded are being fetched."""
+        return any(one.state in _ARRIVING for one in self._backfill.progress())
+
+    def _rest(self, venue: str) -> RestVenue | None:
+        url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")
+        return tandem.venues.rest_venues.create(venue, url) if url else None
+
+    def _listings(self, venue: str) -> list[Listing] | None:
+        if self._rest(venue) is not None:
+            return self._backfill.fetch_listing(venue)
+        feed = create_feed(venue, self._settings, stored_trades)
+        if not isinstance(feed, CoinGecko):
+            return None
+        door = self._gates.door(feed, self._client)
+        return feed.parse_listing(door.fetch(feed.listing(), self._stop, LISTING_S))
+
+    def _run(self) -> None:
+        while not self._stop.wait(CHECK_S):
+            for venue in self._venues:
+                if not self._stop.is_set() and self.catalogue.due(venue):
+                    self._renew(venue)
+
+    def _renew(self, venue: str) -> None:
+        try:
+            self.catalogue.refresh(venue)
+        except (FeedError, MessageError) as error:
+            log.warning("The symbols of %s are taken as typed for now: %s", venue, error)

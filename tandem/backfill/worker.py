@@ -1,0 +1,611 @@
+"""The thread that fills the holes of the record, most important first, one request at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.backfill.jobs import MISSING_TRIES, TRIES, Job, Key, Progress, Tally, describe, key_of
+from tandem.backfill.paging import CandlesWalk, TradesWalk, pieces_ahead
+from tandem.backfill.planner import TRADES_PER_PAGE, expected_trades, newest, outside, plan
+from tandem.backfill.warmup import Pasts
+from tandem.config import Settings
+from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, MessageError, StoreError
+from tandem.core.events import Filled, Gap
+from tandem.core.instruments import split_instrument
+from tandem.core.threads import Lifeline
+from tandem.net.doors import Doors
+from tandem.net.http import Answer, Client
+from tandem.net.rate_limit import BACKGROUND_SHARE, SHARE
+from tandem.net.venue_client import Gate
+from tandem.storage.record import Record
+from tandem.venues.rest import Listing, RestVenue, is_by_id
+
+log = logging.getLogger("tandem.backfill")
+
+# How often the table of holes is looked at, and how much of a walk a crash may cost.
+POLL_S = 2.0
+SETTLE_S = 10.0
+_PUBLISH_S = 0.2
+_RECORD_WAIT_S = 1.0
+_SHOWN_S = 600.0
+# Around a hole known only by its time, the rate of trades is taken from so much of the record.
+_AROUND_US = 10 * MINUTE_US
+_PLAUSIBLE_RATE = 5.0
+_DIED = (
+    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
+    "and what is recorded go on. Restart the app, which fills what is open, and please report it."
+)
+
+
+class Backfill:
+    """Fills open holes of the record by REST, as `start`, `want`, `warm`, ..., `stop`.
+
+    Trades where the venue still gives them and its budget allows, candles where not, and what
+    neither can give is lost, with the reason in the log. All of it is in the record's table of
+    holes, so that a new start goes on where the last one ended. Trades arrive as late as they are:
+    `received_us` is when they were fetched.
+
+    Parameters
+    ----------
+    settings : Settings
+    store : Record
+        The record; a `Store`.
+    venues : callable
+        Gives the REST interface of a venue by name; None where it has none.
+    client : Client
+        Closed by `stop`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Record,
+        venues: Callable[[str], RestVenue | None],
+        client: Client,
+    ) -> None:
+        self._store = store
+        self._doors = Doors(venues, client, store)
+        self._client = client
+        self._most_queued = settings.queue_trades // 2
+        self._started_us = now_us()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._life = Lifeline(_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="backfill", daemon=True
+        )
+        self._lock = threading.Lock()
+        self._ranks: dict[str, int] = {}
+        self._filled: list[Filled] = []
+        self._progress: tuple[Progress, ...] = ()
+        # The thread's own:
+        self._jobs: dict[Key, Job] = {}
+        self._pasts = Pasts(store, self._doors, self._add, self._changed)
+        self._tallies: dict[str, Tally] = {}
+        self._pending: list[Filled] = []
+        self._poll_at = self._published_s = 0.0
+        self._is_dirty = False
+        self._problem = ""
+
+    # For other threads ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to fill."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """End at once, whatever is under way; what was received is kept. False where it hangs.
+
+        Call it before the record is closed. The client is closed too.
+        """
+        self._stop.set()
+        self._wake.set()
+        self._client.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def want(self, instruments: Sequence[str]) -> None:
+        """Say what is looked at now, most important first; cheap, call it as often as you like."""
+        ranks = {name: rank for rank, name in enumerate(dict.fromkeys(instruments))}
+        if ranks != self._ranks:
+            self._ranks = ranks
+            self._wake.set()
+
+    def warm(self, instrument: str, start_us: int) -> None:
+        """Give an instrument that was not recorded before a past back to `start_us`.
+
+        Candles first, in one or a few requests; then trades for the newest part, as soon as its
+        stream has given one. Nothing happens where the record reaches back so far already, or
+        where it was asked for before.
+        """
+        self._pasts.ask(instrument, start_us)
+        self._wake.set()
+
+    def note(self, gap: Gap) -> None:
+        """Say that the table has a new hole, which would be found within seconds anyway."""
+        self._poll_at = 0.0
+        self._wake.set()
+
+    def progress(self) -> tuple[Progress, ...]:
+        """Return how it goes for every instrument with something to fill, or lately filled."""
+        return self._progress
+
+    @property
+    def problem(self) -> str:
+        """What an unexpected error that ended the thread means; empty while there was none."""
+        return self._life.problem
+
+    def take_filled(self) -> list[Filled]:
+        """Return what the record holds since the last call; it is committed."""
+        with self._lock:
+            filled, self._filled = self._filled, []
+        return filled
+
+    def fetch_listing(self, venue: str) -> list[Listing]:
+        """Return what a venue trades now, within its budget; on the caller's thread.
+
+        Raises
+        ------
+        FeedError
+            It has no REST interface here, or did not answer with a list that is understood.
+        """
+        return self._doors.fetch_listing(venue, self._stop)
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return one-minute candles from a time on, within the budget; on the caller's thread.
+
+        As many as one answer holds, none of them recorded. None where the venue has no REST
+        interface here.
+
+        Raises
+        ------
+        FeedError, MessageError
+            The venue did not answer in time, or with something else.
+        """
+        return self._doors.fetch_candles(instrument, start_us, end_us, stop)
+
+    # The thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._round()
+            self._leave()
+        finally:
+            # What has ended fills nothing, however it ended.
+            self._progress = ()
+
+    def _round(self) -> None:
+        try:
+            wait_s = self._turn()
+        except StoreError as error:
+            self._say_problem(str(error))
+            wait_s = _RECORD_WAIT_S
+        if wait_s > 0.0 or steady_s() - self._published_s > _PUBLISH_S:
+            self._publish()
+        if wait_s > 0.0 and not self._stop.is_set():
+            self._wake.wait(wait_s)
+        self._wake.clear()
+
+    def _turn(self) -> float:
+        """Do one thing; return how long there is nothing to do."""
+        health = self._store.health()
+        if health.state != "recording" or health.queued > self._most_queued:
+            self._say_problem(health.text)
+            return _RECORD_WAIT_S
+        self._problem = ""
+        if steady_s() >= self._poll_at:
+            self._poll()
+        job, wait_s = self._choose()
+        if job is None:
+            return min(wait_s, max(0.0, self._poll_at - steady_s()))
+        self._step(job)
+        return 0.0
+
+    def _say_problem(self, text: str) -> None:
+        if text != self._problem:
+            log.warning("Filling waits for the record: %s", text)
+        self._problem = text
+
+    def _poll(self) -> None:
+        """Learn from the table what is open, once everything done here is committed."""
+        self._poll_at = steady_s() + POLL_S
+        if self._is_dirty:
+            if not self._store.flush(1.0):
+                return
+            self._is_dirty = False
+            with self._lock:
+                self._filled += self._pending
+            self._pending = []
+        known = {key_of(gap): gap for gap in self._store.gaps(None, 0, ("open",))}
+        for key in [k for k, job in self._jobs.items() if not job.is_warm_up and k not in known]:
+            del self._jobs[key]
+        for key, gap in known.items():
+            if key not in self._jobs:
+                self._add(Job(gap))
+        self._pasts.step()
+
+    def _add(self, job: Job) -> None:
+        # Of a hole without ids it is estimated when its turn comes.
+        job.expected = expected_trades(job.gap, 0.0) if is_by_id(job.gap) else 0
+        self._jobs[job.key] = job
+        name = job.gap.instrument
+        tally = self._tallies.setdefault(name, Tally())
+        if tally.ended_s is not None:
+            tally = self._tallies[name] = Tally()
+        is_past = job.is_warm_up or self._pasts.covers(job.gap)
+        tally.is_past |= is_past
+        tally.while_off |= not is_past and job.gap.start_us < self._started_us
+
+    def _rate(self, gap: Gap) -> float:
+        """Return the trades per second that the record has around a hole."""
+        seconds, trades = 0.0, 0
+        for start_us, end_us in (
+            (gap.start_us - _AROUND_US, gap.start_us),
+            (gap.end_us, gap.end_us + _AROUND_US),
+        ):
+            bars = self._store.bars(gap.instrument, start_us, end_us)
+            if len(bars):
+                first_us, last_us = int(bars["time_us"][0]), int(bars["time_us"][-1])
+                seconds += (last_us - first_us) / SECOND_US + 1.0
+                trades += int(bars["trades"].sum())
+        return trades / seconds if seconds else _PLAUSIBLE_RATE
+
+    def _choose(self) -> tuple[Job | None, float]:
+        """Return the most important job that may go on now, or how long until one may."""
+        now = steady_s()
+        wait_s = POLL_S
+        busy: set[str] = set()
+        for job in sorted(self._jobs.values(), key=self._importance):
+            venue = split_instrument(job.gap.instrument)[0]
+            if venue in busy:
+                continue
+            job_wait_s = max(job.not_before_s - now, 0.0)
+            if not job_wait_s:
+                job_wait_s = self._budget_wait_s(job)
+                if not job_wait_s:
+                    return job, 0.0
+                # Cheaper work behind it would keep it waiting for ever.
+                busy.add(venue)
+            wait_s = min(wait_s, job_wait_s)
+        return None, wait_s
+
+    def _importance(self, job: Job) -> tuple[bool, int, int]:
+        rank = self._ranks.get(job.gap.instrument, len(self._ranks))
+        return not job.is_warm_up or not self._is_urgent(job), rank, -job.gap.end_us
+
+    def _is_urgent(self, job: Job) -> bool:
+        return job.is_warm_up or job.gap.instrument in self._ranks
+
+    def _share(self, job: Job) -> float:
+        return SHARE if self._is_urgent(job) else BACKGROUND_SHARE
+
+    def _budget_wait_s(self, job: Job) -> float:
+        door = self._door(job.gap.instrument)
+        if door is None:
+            return 0.0
+        weight = job.walk.request.weight if job.walk and job.walk.request else 1
+        return door[1].ready_in(weight, self._share(job))
+
+    def _door(self, instrument: str) -> tuple[RestVenue, Gate] | None:
+        return self._doors.get(split_instrument(instrument)[0])
+
+    # One step of one job ----------------------------------------------------------------
+
+    def _step(self, job: Job) -> None:
+        door = self._door(job.gap.instrument)
+        if door is None:
+            self._lose(job, "the venue has no REST interface")
+            return
+        rest, gate = door
+        if job.walk is None and not self._begin(job, rest, gate):
+            return
+        request = job.walk.request if job.walk else None
+        if request is None:
+            self._end(job)
+            return
+        if gate.admit(request.weight, self._share(job)):
+            return
+        try:
+            answer = gate.ask(request)
+        except FeedError:
+            # The gate has said why, and lets nothing through for a while.
+            return
+        self._take(job, rest, answer)
+
+    def _begin(self, job: Job, rest: RestVenue, gate: Gate) -> bool:
+        """Decide how to go on with a hole; False where it needs no request now."""
+        gap = job.gap
+        rate = 0.0 if is_by_id(gap) or job.is_warm_up else self._rate(gap)
+        if rate:
+            job.expected = expected_trades(gap, rate)
+        chosen = plan(
+            gap, rest, gate.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
+        )
+        if chosen.kind == "lost":
+            self._lose(job, chosen.reason)
+            return False
+        job.plan, job.settled_s, job.candles = chosen, steady_s(), 0
+        job.lost = self._store.health().lost
+        if chosen.kind == "trades":
+            job.walk = TradesWalk(rest, gap, chosen.ask, chosen.cost)
+            return True
+        walk = CandlesWalk(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
+        early_us = walk.is_over_us - gate.now_us()
+        if early_us > 0 and not job.is_warm_up:
+            job.not_before_s = steady_s() + early_us / SECOND_US
+            return False
+        job.walk = walk
+        return True
+
+    def _take(self, job: Job, rest: RestVenue, answer: Answer) -> None:
+        walk = job.walk
+        try:
+            if answer.status != 200:
+                if isinstance(walk, TradesWalk) and rest.beyond_reach(answer.status, answer.body):
+                    self._give_up_trades(job, "the venue gives no trades of so long ago")
+                else:
+                    self._fail(job, f"the venue answered with HTTP {answer.status}")
+            elif isinstance(walk, TradesWalk):
+                self._take_trades(job, walk, answer)
+            elif isinstance(walk, CandlesWalk):
+                self._take_candles(job, walk, answer)
+        except MessageError as error:
+            self._fail(job, f"the venue's answer was not understood ({error})")
+
+    def _take_trades(self, job: Job, walk: TradesWalk, answer: Answer) -> None:
+        trades = walk.take(answer.body, now_us())
+        if trades:
+            self._store.submit(trades)
+            self._tallies[job.gap.instrument].trades += len(trades)
+            job.expected = max(0, job.expected - len(trades))
+            job.tries = 0
+        if walk.request is None:
+            self._end(job)
+        elif steady_s() - job.settled_s >= SETTLE_S and self._is_recorded(job):
+            self._settle(job, walk)
+
+    def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
+        before = walk.minutes
+        bars = walk.take(answer.body)
+        job.candles += len(bars)
+        if len(bars):
+            self._store.put_candles(job.gap.instrument, bars)
+            self._is_dirty = True
+            self._tallies[job.gap.instrument].minutes += walk.minutes - before
+            start_us, end_us = int(bars["time_us"][0]), int(bars["last_us"][-1])
+            self._pending.append(Filled(job.gap.instrument, start_us, end_us, "candles"))
+            self._poll_at = min(self._poll_at, steady_s() + 0.1)
+        if walk.request is None:
+            self._end(job)
+
+    def _settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
+        """Write into the table what a walk has done; return what stays open, all its own jobs."""
+        job.settled_s = steady_s()
+        settled = walk.settle()
+        if settled is None:
+            return [walk.gap]
+        old, pieces = settled
+        self._replace(old, pieces)
+        filled = [piece for piece in pieces if piece.state == "filled"]
+        if filled:
+            self._pending.append(
+                Filled(
+                    old.instrument,
+                    min(piece.start_us for piece in filled),
+                    max(piece.end_us for piece in filled),
+                    "trades",
+                )
+            )
+        left = [piece for piece in pieces if piece.state == "open"]
+        backwards = self._is_backwards(old)
+        self._jobs.pop(key_of(old), None)
+        ahead = pieces_ahead(pieces, old, backwards)
+        for piece in left:
+            if piece is ahead and walk.request is not None:
+                job.gap = piece
+                self._jobs[job.key] = job
+            else:
+                self._add(Job(piece, no_trades=self._beyond(job, piece, old)))
+        if job.plan and not backwards:
+            # What was left out lies before the first page, and was told apart just now.
+            job.plan = job.plan._replace(reason="")
+        return left
+
+    def _is_backwards(self, gap: Gap) -> bool:
+        door = self._door(gap.instrument)
+        return door is not None and door[0].backwards
+
+    def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
+        """Return why a piece was left out of what was asked for; empty where it was not."""
+        is_lowest = (piece.first_id, piece.start_us) == (old.first_id, old.start_us)
+        return job.plan.reason if job.plan and is_lowest else ""
+
+    def _is_recorded(self, job: Job) -> bool:
+        """Tell whether all a walk brought found room in the record; else it has to begin again."""
+        if self._store.health().lost == job.lost:
+            return True
+        log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)
+        job.walk = job.plan = None
+        job.not_before_s = steady_s() + _RECORD_WAIT_S
+        return False
+
+    def _end(self, job: Job) -> None:
+        if not self._is_recorded(job):
+            return
+        if isinstance(job.walk, TradesWalk):
+            self._end_trades(job, job.walk)
+        else:
+            self._end_candles(job)
+        self._poll_at = min(self._poll_at, steady_s() + 0.1)
+
+    def _end_trades(self, job: Job, walk: TradesWalk) -> None:
+        reason = job.plan.reason if job.plan else ""
+        for piece in self._settle(job, walk):
+            left = self._jobs[key_of(piece)]
+            left.walk = left.plan = None
+            left.tries, left.missing = job.tries, job.missing
+            if left is job:
+                # Nothing at all was received.
+                left.no_trades = reason
+            if left.no_trades:
+                continue
+            if is_by_id(piece):
+                self._miss(self._page_of(left))
+            elif walk.is_stuck:
+                self._fail(left, "the venue repeats itself")
+            else:
+                left.no_trades = "the venue gives only its latest trades"
+
+    def _page_of(self, job: Job) -> Job:
+        """Set the page a walk did not get beyond apart from what it did not come to."""
+        gap = job.gap
+        if gap.last_id - gap.first_id < TRADES_PER_PAGE:
+            return job
+        if self._is_backwards(gap):
+            part = newest(gap, 0, TRADES_PER_PAGE)
+            rest = outside(gap, part)
+        else:
+            rest = [newest(gap, 0, gap.last_id - gap.first_id + 1 - TRADES_PER_PAGE)]
+            part = outside(gap, rest[0])[0]
+        self._replace(gap, [*rest, part])
+        del self._jobs[job.key]
+        for piece in (*rest, part):
+            self._add(Job(piece))
+        page = self._jobs[key_of(part)]
+        page.tries, page.missing = job.tries, job.missing
+        return page
+
+    def _miss(self, job: Job) -> None:
+        """Note that a complete answer left these ids out."""
+        job.missing += 1
+        job.not_before_s = steady_s() + job.waits.next_s()
+        if job.missing >= MISSING_TRIES:
+            self._lose(job, "the venue does not have them")
+
+    def _end_candles(self, job: Job) -> None:
+        self._jobs.pop(job.key, None)
+        if job.is_warm_up or job.plan is None:
+            return
+        ask = job.plan.ask
+        if not job.candles:
+            self._add(
+                Job(
+                    job.gap, no_trades=job.no_trades or job.plan.reason, no_candles="no candle came"
+                )
+            )
+            return
+        before = outside(job.gap, ask)
+        self._replace(job.gap, [*before, ask._replace(state="candles")])
+        for piece in before:
+            self._add(Job(piece, no_trades=job.plan.reason))
+
+    def _changed(self) -> None:
+        """Note that the table has something new."""
+        self._is_dirty = True
+        self._poll_at = 0.0
+
+    def _replace(self, old: Gap, pieces: Sequence[Gap]) -> None:
+        self._store.replace_gap(old, pieces)
+        self._is_dirty = True
+
+    # What does not work -----------------------------------------------------------------
+
+    def _fail(self, job: Job, reason: str) -> None:
+        """Try a hole's pages again later; after enough of that by other means, or not at all."""
+        job.tries += 1
+        job.not_before_s = steady_s() + job.waits.next_s()
+        log.info(
+            "%s, %s to %s: %s (try %d of %d).",
+            *(job.gap.instrument, job.gap.start_us, job.gap.end_us, reason, job.tries, TRIES),
+        )
+        if job.tries < TRIES:
+            return
+        if isinstance(job.walk, CandlesWalk):
+            job.no_candles = f"{reason}, {TRIES} times"
+            job.no_trades = job.no_trades or (job.plan.reason if job.plan else "")
+            job.walk = job.plan = None
+            job.tries = 0
+            if job.is_warm_up:
+                del self._jobs[job.key]
+        else:
+            self._give_up_trades(job, f"{reason}, {TRIES} times")
+
+    def _give_up_trades(self, job: Job, reason: str) -> None:
+        """Leave trades alone for what a walk has not received."""
+        walk = job.walk
+        left = (
+            self._settle(job, walk)
+            if isinstance(walk, TradesWalk) and self._is_recorded(job)
+            else []
+        )
+        for one in {id(self._jobs[key_of(gap)]): self._jobs[key_of(gap)] for gap in left}.values():
+            one.no_trades = one.no_trades or reason
+            one.walk = one.plan = None
+            one.tries = 0
+        job.walk = job.plan = None
+        job.no_trades = job.no_trades or reason
+        job.tries = 0
+        job.waits.reset()
+
+    def _lose(self, job: Job, reason: str) -> None:
+        gap = job.gap
+        self._jobs.pop(job.key, None)
+        if job.is_warm_up:
+            return
+        self._replace(gap, [gap._replace(state="lost")])
+        tally = self._tallies[gap.instrument]
+        tally.lost += expected_trades(gap, 0.0) if is_by_id(gap) else job.expected
+        tally.reason = reason
+        log.warning("Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], reason)
+
+    # What is said -----------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        now = self._published_s = steady_s()
+        groups: dict[str, list[Job]] = {}
+        for job in sorted(
+            self._jobs.values(), key=lambda job: (not job.walk, *self._importance(job))
+        ):
+            groups.setdefault(job.gap.instrument, []).append(job)
+        shown = []
+        for name, tally in list(self._tallies.items()):
+            jobs = groups.get(name, [])
+            tally.is_warming = self._pasts.is_under_way(name)
+            tally.ended_s = None if jobs or tally.is_warming else tally.ended_s or now
+            if tally.ended_s is not None and now - tally.ended_s > _SHOWN_S:
+                del self._tallies[name]
+                continue
+            shown.append(describe(name, tally, jobs, *self._hindrance(name, jobs)))
+        self._progress = tuple(shown)
+
+    def _hindrance(self, name: str, jobs: Sequence[Job]) -> tuple[str, float, bool]:
+        """Return why an instrument has to wait, how long, and whether only for the budget."""
+        if self._problem:
+            return self._problem.rstrip("."), _RECORD_WAIT_S, False
+        door = self._door(name)
+        if door is None or not jobs:
+            return "", 0.0, False
+        gate = door[1]
+        if gate.problem:
+            return gate.problem, gate.paused_for, False
+        wait_s = self._budget_wait_s(jobs[0])
+        return "", wait_s, wait_s > 1.0
+
+    def _leave(self) -> None:
+        """Keep what was received, unless the record is in trouble."""
+        try:
+            for job in list(self._jobs.values()):
+                if isinstance(job.walk, TradesWalk) and self._is_recorded(job):
+                    self._settle(job, job.walk)
+        except StoreError as error:
+            log.warning("What was fetched last will be fetched again: %s", error)

@@ -1,0 +1,397 @@
+"""`python backtest.py y.csv x.csv`: a backtest in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from tandem.analytics.engle_granger import engle_granger
+from tandem.analytics.persistence import half_life
+from tandem.backtest.examples import crude
+from tandem.backtest.files import aligned
+from tandem.backtest.grid import Grid
+from tandem.backtest.null_test import NULLS, NullTest, null_test
+from tandem.backtest.run import Result, run
+from tandem.backtest.significance import Luck, judge
+from tandem.backtest.sweep import Sweep, sweep
+from tandem.backtest.trials import Ledger, data_set_key, trial
+from tandem.backtest.walk_forward import WalkForward, walk_forward
+from tandem.core.bars import AlignedBars
+from tandem.core.errors import DataError, TandemError
+from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.files import read
+from tandem.io.model import Table, time_text
+from tandem.io.pairing import pair_from
+from tandem.io.writer import write_analysis, write_closed_trades
+from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
+from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding
+
+LARGEST_FILE = 2_000 * 2**20
+EXAMPLE = "crude"
+
+# What `--sweep`, `--walk-forward` and `--null` try when nothing else is said.
+ENTRIES = (1.0, 1.5, 2.0, 2.5, 3.0)
+EXITS = (0.0, 0.25, 0.5)
+
+SHOWN = (
+    *("net", "total_return", "cagr", "volatility", "sharpe", "sharpe_error", "sortino", "calmar"),
+    *("max_drawdown", "trades", "hit_rate", "profit_factor", "average_trade"),
+    *("average_holding_bars", "time_in_market", "turnover", "mean_gross", "most_gross"),
+    *("convergence", "hedge_drift", "fees", "spread_cost", "funding", "borrow", "open_profit"),
+)
+SHARES = frozenset(
+    ("total_return", "cagr", "volatility", "max_drawdown", "hit_rate", "time_in_market")
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    command = argparse.ArgumentParser(
+        prog="backtest.py",
+        description="Test whether a pair would have paid, from one or two files of bars or trades.",
+    )
+    command.add_argument("files", nargs="*", help="CSV file of Y, then of X; or one with both")
+    command.add_argument("--example", choices=[EXAMPLE], help="use the bundled WTI and Brent")
+    command.add_argument("--y", help="instrument priced, where the files have several")
+    command.add_argument("--x", help="instrument it is hedged with")
+    command.add_argument("--bar", type=float, default=60.0, help="seconds per bar made of trades")
+    _model_options(command)
+    _rule_options(command)
+    _cost_options(command)
+    question = command.add_argument_group("is it luck?")
+    question.add_argument("--sweep", action="store_true", help="try entries and exits around")
+    question.add_argument("--walk-forward", nargs=2, type=int, metavar=("FIT", "TRADE"))
+    question.add_argument("--null", type=int, metavar="SURROGATES", help="199 is usual")
+    question.add_argument("--null-kind", choices=NULLS, default=NULLS[0])
+    question.add_argument("--seed", type=int, default=0)
+    out = command.add_argument_group("output")
+    out.add_argument("--json", action="store_true", help="print everything as JSON")
+    out.add_argument("--trades", type=Path, help="write closed trades to this CSV file")
+    out.add_argument("--equity", type=Path, help="write bars, signals and equity to this CSV file")
+    return command
+
+
+def _model_options(command: argparse.ArgumentParser) -> None:
+    model = command.add_argument_group("model")
+    model.add_argument("--model", choices=MODELS, default="kalman")
+    model.add_argument("--lookback", type=int, default=200)
+    model.add_argument("--z-window", type=int, default=100)
+    model.add_argument("--z-kind", choices=Z_KINDS, default="model")
+    model.add_argument("--log", action="store_true", help="regress log prices")
+
+
+def _rule_options(command: argparse.ArgumentParser) -> None:
+    rules = command.add_argument_group("rules")
+    rules.add_argument("--entry", type=float, default=2.0)
+    rules.add_argument("--exit", type=float, default=0.5)
+    rules.add_argument("--stop", type=float, default=4.0, help="inf for none")
+    rules.add_argument("--time-stop", type=int, default=0, help="bars; 0 for none")
+    rules.add_argument("--cool-down", type=int, default=0, help="bars after an exit")
+    rules.add_argument("--sizing", choices=SIZINGS, default="hedge")
+    rules.add_argument("--notional", type=float, default=10_000.0, help="value of Y at entry")
+    rules.add_argument("--capital", type=float, default=20_000.0)
+    rules.add_argument("--most-gross", type=float, default=math.inf)
+    rules.add_argument("--fill", choices=FILLS, default="open", help="of the next bar")
+    rules.add_argument("--negative-beta", choices=NEGATIVE_BETAS, default="hold")
+    rules.add_argument("--rehedge-bars", type=int, default=0)
+    rules.add_argument("--rehedge-percent", type=float, default=0.0)
+    for name in ("lot", "tick", "minimum"):
+        rules.add_argument(f"--{name}", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"))
+
+
+def _cost_options(command: argparse.ArgumentParser) -> None:
+    costs = command.add_argument_group("costs")
+    costs.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
+    costs.add_argument("--half-spread", nargs=2, type=float, default=(0.5, 0.5), metavar=("Y", "X"))
+    costs.add_argument("--slippage", type=float, default=0.5, help="basis points per fill")
+    costs.add_argument(
+        "--borrow", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"), help="%% a year"
+    )
+    costs.add_argument(
+        "--funding", nargs=2, type=float, metavar=("Y", "X"), help="%% a long leg pays per charge"
+    )
+    costs.add_argument("--funding-hours", type=float, default=8.0)
+
+
+def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
+    """Run the command; return 0, or 1 after saying on standard error what was wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        return _answer(options, out)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nbacktest: stopped.\n")
+        return 1
+    except (TandemError, OSError) as error:
+        text = str(error) if isinstance(error, TandemError) else _file_error(error)
+        sys.stderr.write(f"backtest: {text}\n")
+        return 1
+
+
+def _watch(title: str) -> Watch:
+    """Return a watch that counts on the terminal, where there is one."""
+    if not sys.stderr.isatty():
+        return UNWATCHED
+
+    def progress(done: int, total: int) -> None:
+        end = "\r" if done < total else "\n"
+        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
+        sys.stderr.flush()
+
+    return Watch(progress)
+
+
+def _file_error(error: OSError) -> str:
+    return f"{error.filename or 'A file'}: {error.strerror or type(error).__name__}."
+
+
+def _answer(options: argparse.Namespace, out: TextIO) -> int:
+    bars, y, x, notes = _bars(options)
+    setup = _setup(options)
+    funding = _funding(options, bars)
+    result = run(bars, setup, funding)
+    ledger = Ledger(data_set_key(bars))
+    ledger.add([trial(setup, result.metrics, result.equity, funding)])
+    answers: dict[str, Any] = {"y": y, "x": x, "read": notes, "bars": _span(bars)}
+    answers["cointegration"] = _cointegration(bars, setup)
+    answers["period"] = result.periods.text
+    answers["metrics"] = dataclasses.asdict(result.metrics)
+    grid = Grid(setup, entries=ENTRIES, exits=EXITS)
+    if options.sweep:
+        swept = sweep(bars, grid, funding, watch=_watch("sweep"))
+        ledger.add(swept.trials)
+        answers["sweep"] = _swept(swept)
+    if options.walk_forward:
+        fit, trade = options.walk_forward
+        walked = walk_forward(bars, grid, fit, trade, funding=funding, watch=_watch("walk-forward"))
+        ledger.add(walked.trials)
+        answers["walk_forward"] = _walked(walked)
+    if options.null:
+        kind, count, seed = options.null_kind, options.null, options.seed
+        found = null_test(
+            bars, grid, kind, count, funding=funding, seed=seed, watch=_watch("null test")
+        )
+        ledger.add(found.trials)
+        answers["null"] = _null(found)
+    answers["luck"] = _luck(judge(result.metrics, ledger))
+    _write(options, result, y, x)
+    if options.json:
+        json.dump(_plain(answers), out, indent=1)
+        out.write("\n")
+    else:
+        _print(answers, out)
+    return 0
+
+
+def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]]:
+    if options.example:
+        bars, y, x = crude()
+        return bars, y, x, ["the bundled example: monthly WTI and Brent, 1987 to 2020"]
+    if not 1 <= len(options.files) <= 2:
+        raise DataError(
+            f"{len(options.files)} files were given; give one or two, or --example crude."
+        )
+    found = [_read(Path(name)) for name in options.files]
+    names = list(dict.fromkeys(name for table in found for name in table.instruments))
+    y = options.y or names[0]
+    x = options.x or next((name for name in _second(found, names) if name != y), "")
+    if not x:
+        raise DataError(
+            f"Only {names[0]} was found; a pair needs two instruments. Add a file, or use one with "
+            "two."
+        )
+    y_bars, x_bars, interval_us = pair_from(found, y, x, round(options.bar * 1_000_000))
+    notes = [
+        f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
+        for one in found
+    ]
+    return aligned(y_bars, x_bars, interval_us), y, x, notes
+
+
+def _read(path: Path) -> Table:
+    if path.stat().st_size > LARGEST_FILE:
+        raise DataError(f"{path.name} has more than {LARGEST_FILE >> 20:,} MB; use a shorter file.")
+    return read(path.read_bytes(), path.name, LARGEST_FILE)
+
+
+def _second(found: list[Table], names: list[str]) -> list[str]:
+    """Return names in the order X is looked for: the second file's first."""
+    return [*found[-1].instruments, *names] if len(found) > 1 else names
+
+
+def _setup(options: argparse.Namespace) -> Setup:
+    rules = Rules(
+        entry=options.entry,
+        exit=options.exit,
+        stop=options.stop,
+        time_stop_bars=options.time_stop,
+        sizing=options.sizing,
+        notional=options.notional,
+        log_prices=options.log,
+        fill_at=options.fill,
+        cool_down_bars=options.cool_down,
+        rehedge_bars=options.rehedge_bars,
+        rehedge_percent=options.rehedge_percent,
+        negative_beta=options.negative_beta,
+        most_gross=options.most_gross,
+    )
+    costs = Costs(
+        fee_bp=options.fee,
+        y_half_spread_bp=options.half_spread[0],
+        x_half_spread_bp=options.half_spread[1],
+        slippage_bp=options.slippage,
+        y_borrow_percent=options.borrow[0],
+        x_borrow_percent=options.borrow[1],
+    )
+    limits = Limits(*options.lot, *options.tick, *options.minimum)
+    return Setup(
+        *(options.model, options.lookback, options.z_window, options.z_kind),
+        *(rules, costs, limits, options.capital),
+    )
+
+
+def _funding(
+    options: argparse.Namespace, bars: AlignedBars
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    if options.funding is None:
+        return None
+    bar_us = int(np.median(np.diff(bars.time_us))) if len(bars.time_us) > 1 else 1
+    y, x = options.funding
+    return constant_funding(bars.time_us, bar_us, y, x, options.funding_hours)
+
+
+# What is said ---------------------------------------------------------------------------
+
+
+def _span(bars: AlignedBars) -> dict[str, Any]:
+    return {
+        "count": len(bars.time_us),
+        "usable": int(bars.usable.sum()),
+        "first": time_text(int(bars.time_us[0])),
+        "last": time_text(int(bars.time_us[-1])),
+    }
+
+
+def _cointegration(bars: AlignedBars, setup: Setup) -> dict[str, Any]:
+    y, x = bars.y[bars.usable], bars.x[bars.usable]
+    if setup.rules.log_prices:
+        y, x = np.log(y), np.log(x)
+    test = engle_granger(y, x)
+    life = half_life(test.residual)
+    return {
+        "statistic": test.statistic,
+        "p_value": test.p_value,
+        "lags": test.lags,
+        "beta": test.beta,
+        "half_life_bars": life.half_life,
+        "half_life_low": life.low,
+        "half_life_high": life.high,
+    }
+
+
+def _swept(found: Sweep) -> dict[str, Any]:
+    best = found.best()
+    rules = found.setups[max(best, 0)].rules
+    heat = found.heat("entry", "exit")
+    return {
+        "variants": len(found.setups),
+        "best_entry": rules.entry,
+        "best_exit": rules.exit,
+        "best_sharpe": found.metrics[max(best, 0)].sharpe,
+        "plateau_cells": int(heat.plateau.sum()),
+        "best_is_a_peak_alone": heat.is_peak_alone,
+    }
+
+
+def _walked(found: WalkForward) -> dict[str, Any]:
+    return {
+        "folds": len(found.folds),
+        "sharpe_where_chosen": found.fitted,
+        "sharpe_after": found.metrics.sharpe,
+        "net": found.metrics.net,
+        "trades": found.metrics.trades,
+        "max_drawdown": found.metrics.max_drawdown,
+    }
+
+
+def _null(found: NullTest) -> dict[str, Any]:
+    return {
+        "null": found.null,
+        "surrogates": len(found.surrogates),
+        "real_sharpe": found.real,
+        "surrogates_median": float(np.median(found.surrogates)),
+        "surrogates_95_percent": float(np.quantile(found.surrogates, 0.95)),
+        "p_value": found.p_value,
+    }
+
+
+def _luck(found: Luck) -> dict[str, Any]:
+    return dataclasses.asdict(found)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can say: numbers that are none become null."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(answers: dict[str, Any], out: TextIO) -> None:
+    bars = answers["bars"]
+    lines = [f"{answers['y']} priced in {answers['x']}", *answers["read"]]
+    lines.append(
+        f"{bars['count']:,} bars, {bars['usable']:,} usable, {bars['first']} to {bars['last']} UTC"
+    )
+    lines += _section("cointegration (Engle-Granger)", answers["cointegration"])
+    lines += ["", f"result: {answers['period']}"]
+    lines += [f"  {name:<24}{_figure(name, answers['metrics'][name])}" for name in SHOWN]
+    for name, title in (
+        ("sweep", "sweep over entry and exit"),
+        ("walk_forward", "walk-forward, out of sample"),
+        ("null", "null test"),
+        ("luck", "luck"),
+    ):
+        if name in answers:
+            lines += _section(title, answers[name])
+    out.write("\n".join(lines) + "\n")
+
+
+def _section(title: str, values: dict[str, Any]) -> list[str]:
+    return ["", title, *(f"  {name:<24}{_figure(name, one)}" for name, one in values.items())]
+
+
+def _figure(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return (
+            f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        )
+    if math.isnan(value):
+        return "not known"
+    if name in SHARES:
+        return f"{100.0 * value:,.2f} %"
+    return f"{value:,.4g}" if abs(value) < 1_000 else f"{value:,.2f}"
+
+
+def _write(options: argparse.Namespace, result: Result, y: str, x: str) -> None:
+    if options.trades:
+        with options.trades.open("wb") as file:
+            file.writelines(write_closed_trades(result.trades, result.setup.rules.log_prices))
+    if options.equity:
+        said, done = result.signals, result.done
+        columns: dict[str, Any] = {
+            **{"time_us": result.bars.time_us, "y": result.bars.y, "x": result.bars.x},
+            **{"alpha": said.alpha, "beta": said.beta, "spread": said.spread, "z": said.z},
+            **{"signal": done.signal, "position": done.position, "cash": done.cash},
+            **{"equity": done.equity, "drawdown": result.drawdown},
+        }
+        with options.equity.open("wb") as file:
+            file.writelines(write_analysis(columns, y, x, result.setup.rules.log_prices))

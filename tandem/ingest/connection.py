@@ -1,0 +1,426 @@
+"""One connection of a recorder: a thread that opens it, reads it and opens it again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from websocket import WebSocketException
+
+from tandem.core.clock import steady_s
+from tandem.core.errors import FeedError, VenueRefused
+from tandem.core.events import Event, Notice
+from tandem.ingest.errors import explain
+from tandem.ingest.handover import Handover
+from tandem.ingest.socket import Wire
+from tandem.venues.base import Feed, Route
+
+log = logging.getLogger("tandem.recorder")
+
+Kind = Literal["trades", "quotes"]
+
+_OVERLAP_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How patient a recorder is, in seconds; tests are less patient than markets.
+
+    Attributes
+    ----------
+    connect_s : float
+        Limit for each step of opening a connection.
+    silence_s : float
+        Without a trade for so long an instrument is called silent.
+    ping_s, dead_s : float
+        A ping every so often; nothing heard for so long and the connection is given up.
+    refused_s : float
+        Wait after a refusal.
+    settled_s : float
+        A connection that lasted so long starts the waits between attempts over. One that is
+        accepted and dropped at once does not: venues ban clients that come back too often.
+    reach_s : float
+        Limit for finding out, before ``auto`` tries a venue, whether its address answers at all.
+    overlap_s : float
+        Limit for an old and a new connection to show that they bring the same.
+    renew_again_s : float
+        Wait before a connection is renewed that could not be.
+    poll_s : float
+        How often a quiet connection looks at its timers.
+    """
+
+    connect_s: float = 10.0
+    silence_s: float = 20.0
+    ping_s: float = 10.0
+    dead_s: float = 25.0
+    refused_s: float = 300.0
+    settled_s: float = 30.0
+    reach_s: float = 2.0
+    overlap_s: float = 3.0
+    renew_again_s: float = 60.0
+    poll_s: float = 0.5
+
+
+class Source(Protocol):
+    """What a connection asks of whoever it reads for."""
+
+    @property
+    def feed(self) -> Feed:
+        """The venue."""
+
+    @property
+    def timing(self) -> Timing:
+        """How patient to be with it."""
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set once nothing more is to be read."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds that never go back, by which the age of a connection is told."""
+
+    @property
+    def backoff(self) -> Callable[[], Iterator[float]]:
+        """Makes the iterator of waits between attempts."""
+
+    def wanted(self, kind: Kind) -> frozenset[str]:
+        """Return the instruments a connection of this kind should carry."""
+
+    def route(self, kind: Kind, instruments: frozenset[str]) -> Route:
+        """Return the connection to open for these instruments."""
+
+    def change(self, route: Route, added: frozenset[str], removed: frozenset[str]) -> Sequence[str]:
+        """Return the frames that change a subscription."""
+
+    def connected(self) -> None:
+        """Note that trades come over a new connection: some may be missing before it."""
+
+    def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
+        """Return the events in messages."""
+
+    def hand_on(self, events: Sequence[Event], kind: Kind) -> bool:
+        """Take a batch over; returns whether the venue said goodbye."""
+
+
+class Link:
+    """A wire with what runs over it. One thread opens it, one thread (then) reads and tends it.
+
+    Parameters
+    ----------
+    source : Source
+        Knows the venue and the limits.
+    route : Route
+        Where to connect and what to say there.
+    subscribed : frozenset of str
+        The instruments the route asks for.
+
+    Attributes
+    ----------
+    renew_at : float
+        When, by the source's clock, a new connection should take its place.
+    """
+
+    def __init__(self, source: Source, route: Route, subscribed: frozenset[str]) -> None:
+        self.route = route
+        self.renew_at = math.inf
+        self._opened = -math.inf
+        self._source = source
+        self._subscribed = subscribed
+        self._wire = Wire()
+        self._ping_at = math.inf
+        self._keepalive_at = math.inf
+
+    def open(self) -> None:
+        """Connect and subscribe."""
+        # Before the venue can have begun to count: a renewal may be early, never late.
+        began = self._source.clock()
+        self._wire.open(self.route.url, self._source.timing.connect_s)
+        for frame in self.route.frames:
+            self._wire.send(frame)
+        self._opened = began
+        self.renew_at = self._opened + self.route.renew_s
+        now = steady_s()
+        self._ping_at = now + self._source.timing.ping_s
+        if self.route.keepalive is not None:
+            self._keepalive_at = now + self.route.keepalive.every_s
+
+    def age(self) -> float:
+        """Return for how many seconds it has been open, by the source's clock."""
+        return self._source.clock() - self._opened
+
+    def read(self, wait_s: float) -> list[Event]:
+        """Return the events that are here, waiting up to `wait_s` for the first message."""
+        messages = self._wire.gather(wait_s)
+        return self._source.understand(messages, self._wire.arrived_us) if messages else []
+
+    def tend(self, wanted: frozenset[str]) -> None:
+        """Tell the venue what is wanted now, send what is due; FeedError if nobody is there."""
+        if wanted != self._subscribed:
+            added, removed = wanted - self._subscribed, self._subscribed - wanted
+            for frame in self._source.change(self.route, added, removed):
+                self._wire.send(frame)
+            self._subscribed = wanted
+        now, timing = steady_s(), self._source.timing
+        if now >= self._ping_at:
+            self._wire.ping()
+            self._ping_at = now + timing.ping_s
+        keepalive = self.route.keepalive
+        if keepalive is not None and now >= self._keepalive_at:
+            self._wire.send(keepalive.text)
+            self._keepalive_at = now + keepalive.every_s
+        if now - self._wire.heard > timing.dead_s:
+            raise FeedError(
+                f"{self._source.feed.title}: the line went dead (no data and no answer to "
+                f"pings for {timing.dead_s:g} s)"
+            )
+
+    def excuse(self, seconds: float) -> None:
+        """Leave time in which nothing was read out of the account of how long nothing was heard."""
+        self._wire.heard += seconds
+
+    def wake(self) -> None:
+        """End a waiting `read`; callable from any thread."""
+        self._wire.wake()
+
+    def abort(self) -> None:
+        """Cut the connection; callable from any thread."""
+        self._wire.abort()
+
+    def close(self) -> None:
+        """Say goodbye if that is free, and close."""
+        self._wire.release()
+
+
+class Successor:
+    """A connection that opens in a thread of its own, so that the old one is read meanwhile.
+
+    Attributes
+    ----------
+    state : {"opening", "open", "failed"}
+        How far it is.
+    """
+
+    def __init__(self, link: Link, name: str) -> None:
+        self.link = link
+        self.handover = Handover()
+        self.state: Literal["opening", "open", "failed"] = "opening"
+        self._lock = threading.Lock()
+        self._abandoned = False
+        threading.Thread(target=self._open, name=name, daemon=True).start()
+
+    def abandon(self) -> None:
+        """Close it, now or as soon as its handshake ends."""
+        with self._lock:
+            self._abandoned = True
+            if self.state != "opening":
+                self.link.close()
+                return
+        self.link.abort()
+
+    def _open(self) -> None:
+        state: Literal["open", "failed"] = "failed"
+        try:
+            self.link.open()
+            state = "open"
+        except (FeedError, WebSocketException, OSError) as error:
+            log.info("the next connection could not be opened: %s", type(error).__name__)
+        finally:
+            with self._lock:
+                self.state = state
+                if self._abandoned:
+                    self.link.close()
+
+
+class Line:
+    """One connection of a recorder: its thread, and how it stands."""
+
+    def __init__(self, source: Source, kind: Kind) -> None:
+        self._source = source
+        self._kind = kind
+        self._link: Link | None = None
+        self._successor: Successor | None = None
+        self.stir = threading.Event()
+        self.opened: float | None = None
+        self.failure: FeedError | None = None
+        self.failures = 0
+        self.attempts = 0
+        self.reconnects = 0
+        self.renewals = 0
+        self.broken = False
+        venue = source.feed.venue
+        self.thread = threading.Thread(target=self._run, name=f"ingest-{venue}-{kind}", daemon=True)
+
+    def wake(self, stop: bool = False) -> None:
+        """Make the thread look at what is wanted now; to stop, cut a handshake short as well."""
+        self.stir.set()
+        link = self._link
+        if link is not None:
+            link.wake()
+            if stop and self.opened is None:
+                link.abort()
+        successor = self._successor
+        if successor is not None and stop:
+            successor.link.abort()
+
+    def _run(self) -> None:
+        done = False
+        try:
+            self._keep_connected()
+            done = True
+        finally:
+            # Not reached on purpose: the traceback is in the log, the screen must not show calm.
+            self.broken = not done
+
+    def _keep_connected(self) -> None:
+        source = self._source
+        waits = source.backoff()
+        while True:
+            self.stir.clear()
+            if source.stopping.is_set():
+                return
+            wanted = source.wanted(self._kind)
+            if not wanted:
+                self.stir.wait()
+                continue
+            link = self._link = Link(source, source.route(self._kind, wanted), wanted)
+            try:
+                self._read(link)
+            except (FeedError, WebSocketException, OSError) as error:
+                opened = self.opened
+                if opened is not None and steady_s() - opened > source.timing.settled_s:
+                    waits = source.backoff()
+                self._failed(explain(error, source.feed.title, link.route.url), waits)
+            finally:
+                self._close()
+
+    def _failed(self, failure: FeedError, waits: Iterator[float]) -> None:
+        """Remember a failure and wait before the next attempt."""
+        source = self._source
+        if source.stopping.is_set():
+            return
+        refused = isinstance(failure, VenueRefused)
+        wait = source.timing.refused_s if refused else next(waits)
+        self.failure = failure
+        self.failures += 1
+        self.attempts += 1
+        self.opened = None
+        log.warning("%s; next try in %.1f s", failure, wait)
+        source.stopping.wait(wait)
+
+    def _read(self, link: Link) -> None:
+        """Open a connection and read it, and those that take its place, while it is wanted."""
+        source = self._source
+        link.open()
+        self._opened()
+        while source.wanted(self._kind) and not source.stopping.is_set():
+            link = self._turn(link)
+
+    def _turn(self, link: Link) -> Link:
+        """Read once and tend to what is due; returns the connection to go on with."""
+        source, successor = self._source, self._successor
+        try:
+            events = link.read(_OVERLAP_POLL_S if successor else source.timing.poll_s)
+            if self._hand_on(link, events):
+                self._heed_goodbye(link)
+            wanted = source.wanted(self._kind)
+            link.tend(wanted)
+        except (FeedError, WebSocketException, OSError) as error:
+            if successor is None or successor.state != "open" or source.stopping.is_set():
+                raise
+            log.info("%s: the old connection ended (%s)", source.feed.title, type(error).__name__)
+            return self._take_over(link, successor)
+        if successor is not None:
+            return self._compare(link, successor, events, wanted)
+        if wanted and source.clock() >= link.renew_at:
+            self._renew(wanted)
+        return link
+
+    def _hand_on(self, link: Link, events: list[Event]) -> bool:
+        """Hand a batch on; returns whether the venue said goodbye."""
+        began = time.monotonic()
+        closing = self._source.hand_on(events, self._kind)
+        # While the record is full nothing is read: the venue is not to blame for that silence.
+        link.excuse(time.monotonic() - began)
+        return closing
+
+    def _heed_goodbye(self, link: Link) -> None:
+        """Have a new connection opened, as the venue asked; with a wait if it asks all the time."""
+        if link.age() < self._source.timing.settled_s:
+            raise FeedError(f"{self._source.feed.title}: it asked us to connect anew")
+        link.renew_at = self._source.clock()
+
+    # Taking an old connection's place ------------------------------------------------------
+
+    def _renew(self, wanted: frozenset[str]) -> None:
+        source = self._source
+        log.info("%s: opening a new connection (%s)", source.feed.title, self._kind)
+        link = Link(source, source.route(self._kind, wanted), wanted)
+        self._successor = Successor(link, f"{self.thread.name}-next")
+
+    def _compare(
+        self, link: Link, successor: Successor, events: list[Event], wanted: frozenset[str]
+    ) -> Link:
+        """Read the new connection beside the old one until it may take over."""
+        source, handover = self._source, successor.handover
+        now = steady_s()
+        handover.from_old(events, now)
+        if successor.state == "opening":
+            return link
+        try:
+            if successor.state == "failed":
+                raise FeedError("it could not be opened")
+            handover.opened()
+            fresh = successor.link.read(0.0)
+            successor.link.tend(wanted)
+            if source.hand_on([e for e in fresh if type(e) is Notice], self._kind):
+                raise FeedError("it said goodbye at once")
+            handover.from_new(fresh, now)
+            verdict = handover.verdict(now, source.timing.overlap_s)
+            if verdict == "useless":
+                raise FeedError("it brought nothing")
+        except (FeedError, WebSocketException, OSError) as error:
+            log.warning("%s: the new connection is of no use (%s)", source.feed.title, error)
+            self._successor = None
+            successor.abandon()
+            link.renew_at = source.clock() + source.timing.renew_again_s
+            return link
+        return self._take_over(link, successor) if verdict == "ready" else link
+
+    def _take_over(self, old: Link, successor: Successor) -> Link:
+        """Go on with the new connection after whatever the old one still has."""
+        source = self._source
+        with contextlib.suppress(FeedError, WebSocketException, OSError):
+            while (events := old.read(0.0)) and not source.stopping.is_set():
+                source.hand_on(events, self._kind)
+        self._link, self._successor = successor.link, None
+        old.close()
+        source.hand_on(successor.handover.held, self._kind)
+        self.renewals += 1
+        log.info("%s: went on with a new connection (%s)", source.feed.title, self._kind)
+        return successor.link
+
+    def _close(self) -> None:
+        """Close what is open."""
+        link, successor = self._link, self._successor
+        self._link = self._successor = self.opened = None
+        if successor is not None:
+            successor.abandon()
+        if link is not None:
+            link.close()
+
+    def _opened(self) -> None:
+        if self.failures:
+            self.reconnects += 1
+        self.failure = None
+        self.attempts = 0
+        self.opened = steady_s()
+        if self._kind == "trades":
+            self._source.connected()
+        log.info("%s: connected (%s)", self._source.feed.title, self._kind)

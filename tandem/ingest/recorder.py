@@ -1,0 +1,485 @@
+"""A venue's recorder: parses, sifts, counts and hands on what its connections bring."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Literal, Protocol
+
+from tandem.config import Settings
+from tandem.core.clock import SECOND_US, now_us, steady_s
+from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
+from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
+from tandem.core.instruments import split_instrument
+from tandem.ingest.clock import VenueClock
+from tandem.ingest.complaints import Complaints
+from tandem.ingest.connection import Kind, Line, Timing
+from tandem.ingest.errors import backoff
+from tandem.ingest.sequence import REMEMBERED, Track, sift
+from tandem.ingest.status import Delays, FeedStatus, Rate, State, clock_hint
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.venues.base import Feed, GeneratedFeed, Route, WebsocketFeed
+
+log = logging.getLogger("tandem.recorder")
+
+_instrument = itemgetter(0)
+
+_SLOW_S = 1.0
+
+
+class Sink(Protocol):
+    """Where batches go after the hot buffer: the store, or whatever takes its place."""
+
+    def submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
+        """Take a batch over. It may wait when it is full; it drops nothing."""
+        ...
+
+
+class Recorder:
+    """Reads one venue in threads of its own and hands on what it says.
+
+    Parameters
+    ----------
+    feed : WebsocketFeed or GeneratedFeed
+        The venue.
+    sink : Sink
+        Takes every batch after the hot buffer has it.
+    buffer : HotBuffer
+        Gets each trade once, in order of arrival.
+    settings : Settings
+        Gives the limits where `timing` does not.
+    timing : Timing, optional
+        How patient to be.
+    backoff : callable, optional
+        Makes the iterator of waits between attempts.
+    clock : callable, optional
+        Seconds that never go back, by which the age of a connection is told.
+    recorded : callable, optional
+        Gives an instrument's newest recorded trade: ids missing since then are a gap too, the ones
+        that passed while nothing ran among them.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        sink: Sink,
+        buffer: HotBuffer,
+        settings: Settings,
+        timing: Timing | None = None,
+        backoff: Callable[[], Iterator[float]] = backoff,
+        clock: Callable[[], float] = steady_s,
+        recorded: Callable[[str], Trade | None] = lambda instrument: None,
+    ) -> None:
+        self.feed = feed
+        self.timing = timing or Timing(
+            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
+        )
+        self.backoff = backoff
+        self.clock = clock
+        self._recorded = recorded
+        self.stopping = threading.Event()
+        self._sink = sink
+        self._buffer = buffer
+        self._lock = threading.Lock()
+        self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self._wanted: frozenset[str] = frozenset()
+        self._quoted: frozenset[str] = frozenset()
+        self._tracks: dict[str, Track] = {}
+        self._lines: list[Line] = []
+        self._player: threading.Thread | None = None
+        self._played: TandemError | Literal["", "end", "broken"] = ""
+        if feed.generated:
+            self._player = threading.Thread(
+                target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
+            )
+        else:
+            self._lines.append(Line(self, "trades"))
+            if feed.quotes:
+                self._lines.append(Line(self, "quotes"))
+        self._past_first = feed.generated and feed.begins_with_past
+        self._consecutive = not feed.generated and feed.consecutive_ids
+        self._venue_clock = VenueClock()
+        self._submitting: list[float] = []
+        self._started: float | None = None
+        self._delays = Delays()
+        self._rate = Rate()
+        self._messages = 0
+        self._not_understood = 0
+        self._trades = 0
+        self._gaps = 0
+        self._complaints = Complaints(feed.title)
+        self._state: tuple[State, int] = ("connecting", now_us())
+
+    # What others ask of it ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; `watch` says what to read."""
+        self._started = steady_s()
+        for thread in self._threads():
+            thread.start()
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """End; returns whether every thread did within `timeout` seconds.
+
+        A thread that could not (it hangs in the resolver, or the sink is full) hands on nothing
+        new and ends by itself.
+        """
+        self.stopping.set()
+        deadline = steady_s() + timeout
+        threads = [thread for thread in self._threads() if thread.ident is not None]
+        while True:
+            # More than once: a line may just be between looking and opening.
+            for line in self._lines:
+                line.wake(stop=True)
+            for thread in threads:
+                thread.join(max(0.0, min(0.05, deadline - steady_s())))
+            running = any(thread.is_alive() for thread in threads)
+            if not running or steady_s() >= deadline:
+                return not running
+
+    def watch(self, instruments: frozenset[str], quoted: frozenset[str] = frozenset()) -> None:
+        """Set what is read; open connections are kept and told the difference."""
+        with self._lock:
+            if (instruments, quoted) == self._asked:
+                return
+            self._asked = (instruments, quoted)
+            instruments = self._within_limit(instruments)
+            self._tracks = {
+                name: self._tracks.get(name) or Track(self._known(name), not self.feed.generated)
+                for name in sorted(instruments)
+            }
+            self._wanted, self._quoted = instruments, quoted & instruments
+        for line in self._lines:
+            line.wake()
+
+    def _known(self, instrument: str) -> list[Trade]:
+        """Return the newest trades of an instrument that the process, or else the record, has."""
+        known = self._buffer.tail(instrument, REMEMBERED)
+        if known or self.feed.generated:
+            return known
+        last = self._recorded(instrument)
+        return [last] if last is not None else []
+
+    def status(self) -> FeedStatus:
+        """Return how things stand, in numbers and in a sentence."""
+        with self._lock:
+            silent = self._silent()
+            state, text = self._describe(silent)
+            if state != self._state[0]:
+                self._state = (state, now_us())
+            delay_ms, skew_ms = self._delays.report()
+            hint = "" if self.feed.generated else clock_hint(skew_ms, self.feed.title)
+            waiting_s = self._waiting_s()
+            return FeedStatus(
+                venue=self.feed.venue,
+                title=self.feed.title,
+                state=state,
+                text=text,
+                since_us=self._state[1],
+                reconnects=sum(line.reconnects for line in self._lines),
+                messages=self._messages,
+                not_understood=self._not_understood,
+                trades=self._trades,
+                trades_per_s=self._rate.mean(),
+                delay_ms=delay_ms,
+                clock_skew_ms=skew_ms,
+                last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
+                silent=silent,
+                gaps=self._gaps,
+                errors=(*self._complaints.recent(), *([hint] if hint else [])),
+                renewals=sum(line.renewals for line in self._lines),
+                waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
+            )
+
+    def failure(self) -> TandemError | None:
+        """Return why the trades do not come, while they do not."""
+        if isinstance(self._played, TandemError):
+            return self._played
+        return self._lines[0].failure if self._lines else None
+
+    def clock_us(self) -> int:
+        """Return what time it is at the venue's side of the wire: a recording has its own now."""
+        return self.feed.clock_us() if self.feed.generated else now_us()
+
+    def open_for(self) -> float:
+        """Return for how many seconds the trades' connection has been open; 0 if it is not."""
+        opened = self._lines[0].opened if self._lines else None
+        return 0.0 if opened is None else steady_s() - opened
+
+    # What its lines ask of it ------------------------------------------------------------
+
+    def wanted(self, kind: Kind) -> frozenset[str]:
+        """Return the instruments a line should carry."""
+        return self._wanted if kind == "trades" else self._quoted
+
+    def route(self, kind: Kind, instruments: frozenset[str]) -> Route:
+        """Return the connection to open for these instruments."""
+        feed = self._websocket_feed()
+        if kind == "trades":
+            return feed.trade_route(instruments)
+        route = feed.quote_route(instruments)
+        if route is None:
+            raise FeedError(f"{feed.title} has no quotes")
+        return route
+
+    def change(self, route: Route, added: frozenset[str], removed: frozenset[str]) -> Sequence[str]:
+        """Return the frames that change a subscription."""
+        return self._websocket_feed().change(route, added, removed)
+
+    def connected(self) -> None:
+        """Note that trades come over a new connection: some may be missing before it.
+
+        Ids that count up tell which; elsewhere the time between the last trade before and the
+        first one after becomes a hole.
+        """
+        for track in self._tracks.values():
+            track.is_cut = track.last_us > 0
+
+    def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
+        """Return the events in messages; what is not understood is counted and skipped."""
+        parse = self._websocket_feed().parse
+        events: list[Event] = []
+        bad = 0
+        cause, sample = "", b""
+        for raw in messages:
+            try:
+                events += parse(raw, received_us)
+            except MessageError as error:
+                bad += 1
+                cause, sample = str(error), raw
+        with self._lock:
+            self._messages += len(messages)
+            self._not_understood += bad
+        if bad:
+            self._complaints.not_understood(bad, cause, sample)
+        return events
+
+    def hand_on(self, events: Sequence[Event], kind: Kind = "trades") -> bool:
+        """Sort a batch, give it to the buffer, then to the sink.
+
+        Returns whether the venue said goodbye. Trades on the quotes' connection were not asked for
+        and are left out: what is known of a stream of trades belongs to one thread.
+        """
+        trades: list[Trade] = []
+        quotes: dict[str, Quote] = {}
+        funding: dict[str, Funding] = {}
+        closing = False
+        for event in events:
+            if type(event) is Trade:
+                trades.append(event)
+            elif type(event) is Quote:
+                if event.instrument in self._quoted and self._is_timely(event):
+                    quotes[event.instrument] = event
+            elif type(event) is Funding:
+                if event.instrument in self._wanted and self._is_timely(event):
+                    funding[event.instrument] = event
+            elif type(event) is Notice:
+                closing |= event.kind == "closing"
+                self._heed(event)
+        passed, fresh, gaps = (
+            sift(self._admit(trades), self._tracks, self._consecutive)
+            if kind == "trades"
+            else ([], [], [])
+        )
+        if fresh:
+            # Each instrument's in one run: the buffer takes a lock for every run.
+            self._buffer.append(sorted(fresh, key=_instrument))
+        for quote in quotes.values():
+            self._buffer.put_quote(quote)
+        for rate in funding.values():
+            self._buffer.put_funding(rate)
+        if passed or quotes or funding:
+            self._submit([*passed, *gaps, *quotes.values(), *funding.values()])
+        if fresh:
+            with self._lock:
+                self._count(fresh, sum(gap.state == "open" for gap in gaps))
+        return closing
+
+    # The work ----------------------------------------------------------------------------
+
+    def _play(self, feed: GeneratedFeed) -> None:
+        self._played = "broken"
+        try:
+            for batch in feed.batches(lambda: self._wanted, self.stopping):
+                self._messages += 1
+                self.hand_on(batch)
+            self._played = "end"
+        except TandemError as error:
+            self._played = error
+            log.warning("%s: %s", feed.title, error)
+
+    def _admit(self, trades: Sequence[Trade]) -> Sequence[Trade]:
+        """Return the trades that can be of the venue's time; the others are not understood."""
+        if self.feed.generated:
+            return trades
+        admitted, refused = self._venue_clock.admit(trades, steady_s())
+        if refused:
+            self._refuse_dates(refused)
+        return admitted
+
+    def _is_timely(self, event: Quote | Funding) -> bool:
+        if self.feed.generated:
+            return True
+        if self._venue_clock.is_ahead(event.time_us, event.received_us):
+            self._refuse_dates(1)
+            return False
+        return True
+
+    def _refuse_dates(self, count: int) -> None:
+        with self._lock:
+            self._not_understood += count
+        self._complaints.not_understood(count, "dated ahead of the exchange's clock")
+
+    def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
+        began = steady_s()
+        self._submitting.append(began)
+        try:
+            self._sink.submit(events)
+        except StoreError as error:
+            self._complaints.note(str(error))
+        finally:
+            self._submitting.remove(began)
+
+    def _waiting_s(self) -> float:
+        """Return for how long a batch has been waiting for the sink."""
+        began = list(self._submitting)
+        return steady_s() - min(began) if began else 0.0
+
+    def _count(self, fresh: Sequence[Trade], gaps: int) -> None:
+        self._trades += len(fresh)
+        self._gaps += gaps
+        count = len(fresh)
+        if self._past_first:
+            recent = now_us() - SECOND_US
+            count = sum(trade.received_us > recent for trade in fresh)
+        self._rate.add(count)
+        self._delays.add(fresh)
+
+    def _heed(self, notice: Notice) -> None:
+        if notice.kind != "alive":
+            self._complaints.said(notice.text)
+
+    # Words -------------------------------------------------------------------------------
+
+    def _silent(self) -> tuple[str, ...]:
+        opened = self._lines[0].opened if self._lines else self._started
+        if opened is None or self._waiting_s() > _SLOW_S:
+            return ()
+        limit = steady_s() - self.timing.silence_s
+        return tuple(
+            name
+            for name, track in self._tracks.items()
+            if max(opened, track.since, track.heard) < limit
+        )
+
+    def _describe(self, silent: tuple[str, ...]) -> tuple[State, str]:
+        title = self.feed.title
+        if self.stopping.is_set():
+            return "stopped", f"{title}: stopped."
+        if self._player is not None:
+            return self._describe_player(title, silent)
+        line = self._lines[0]
+        if line.broken:
+            return "stopped", (
+                f"{title}: reading stopped through a fault in this program (see the log). "
+                "What was recorded stays; restart Tandem."
+            )
+        failure = line.failure
+        if isinstance(failure, VenueRefused):
+            return "refused", (
+                f"{failure}. What was recorded stays. Choose another venue; this one is asked "
+                f"again every {self.timing.refused_s / 60:g} min."
+            )
+        again: State = "reconnecting" if line.failures else "connecting"
+        if failure is not None:
+            return again, (
+                f"{failure}. Trying again (attempt {line.attempts + 1}); what was recorded stays, "
+                "and prices shown are the last ones received."
+            )
+        if line.opened is None:
+            return again, f"Connecting to {title}."
+        return self._describe_open(title, line, again, silent)
+
+    def _describe_open(
+        self, title: str, line: Line, again: State, silent: tuple[str, ...]
+    ) -> tuple[State, str]:
+        seconds = f"{self.timing.silence_s:g} s"
+        if (waiting_s := self._waiting_s()) > _SLOW_S:
+            return "live", (
+                f"{title}: connected, but reading has been waiting for the record for "
+                f"{waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
+            )
+        garbled = (
+            f"{self._not_understood:,} of {self._messages:,} messages were not understood"
+            if self._not_understood
+            else ""
+        )
+        if garbled and not self._trades:
+            return "silent" if silent else again, (
+                f"{title}: connected, but {garbled}: it may have changed its format. "
+                "Choose another venue, and look for a newer version of Tandem."
+            )
+        if silent:
+            names = listed(silent)
+            text = (
+                f"{title}: connected and subscribed, but no trade of {names} for {seconds}"
+                f"{garbled and ', and ' + garbled}: check the symbol"
+            )
+            if len(silent) == len(self._tracks):
+                return "silent", f"{text}, or choose another venue."
+            return "live", f"{text}. The other instruments are live."
+        opened = line.opened or 0.0
+        if not any(track.heard >= opened for track in self._tracks.values()):
+            return again, f"Connected to {title}; waiting for the first trade."
+        for other in self._lines[1:]:
+            if other.failure is not None:
+                return "live", f"{title}: trades are live, bid and ask are not ({other.failure})."
+        if garbled:
+            return "live", f"{title}: live; {garbled} and skipped."
+        return "live", f"{title}: live."
+
+    def _describe_player(self, title: str, silent: tuple[str, ...]) -> tuple[State, str]:
+        if isinstance(self._played, TandemError):
+            return "refused", f"{title}: {self._played}"
+        if self._played == "end":
+            return "ended", f"{title}: played to its end."
+        if self._player is not None and self._player.ident and not self._player.is_alive():
+            return "stopped", f"{title}: stopped through a fault in this program (see the log)."
+        if silent:
+            text = f"{title}: no trade of {listed(silent)} for {self.timing.silence_s:g} s"
+            if len(silent) == len(self._tracks):
+                return "silent", f"{text}; choose others."
+            return "live", f"{text}. The other instruments are live."
+        if not self._trades:
+            return "connecting", f"{title}: starting."
+        return "live", f"{title}: live."
+
+    # Small things ------------------------------------------------------------------------
+
+    def _threads(self) -> list[threading.Thread]:
+        return [self._player] if self._player else [line.thread for line in self._lines]
+
+    def _websocket_feed(self) -> WebsocketFeed:
+        if self.feed.generated:
+            raise FeedError(f"{self.feed.title} has no connection")
+        return self.feed
+
+    def _within_limit(self, instruments: frozenset[str]) -> frozenset[str]:
+        most = len(instruments) if self._player else self._websocket_feed().max_instruments
+        if len(instruments) <= most:
+            return instruments
+        kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
+        self._complaints.note(
+            f"{self.feed.title} takes {most} instruments on one connection; "
+            f"{len(instruments) - most} of {len(instruments)} are left out."
+        )
+        return kept
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return symbols for a sentence: "A, B and 4 more"."""
+    symbols = [split_instrument(name)[1] for name in names[:most]]
+    text = ", ".join(symbols)
+    return f"{text} and {len(names) - most} more" if len(names) > most else text

@@ -1,0 +1,77 @@
+"""Whether a pair belongs together: what its last bars say, all of one fixed regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.analytics import verdict
+from tandem.analytics.quality import SpreadQuality, spread_quality
+from tandem.core.clock import SECOND_US
+from tandem.pairs.stream import PairSettings, levels
+
+FEWEST = 50
+MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What the last bars say about a pair.
+
+    All of it is in-sample and describes the past; a rolling spread would pass every test by
+    construction (its half-life on pure noise is 0.22 times its window).
+
+    Attributes
+    ----------
+    quality : SpreadQuality
+        The test, and how the residual reverts.
+    soundness : Soundness
+        Whether what was found still holds.
+    """
+
+    quality: SpreadQuality
+    soundness: verdict.Soundness
+
+    @property
+    def p_value(self) -> float:
+        """Engle and Granger's, for this many bars, the search for the lag allowed for."""
+        return self.quality.test.p_value_searched
+
+    @property
+    def same_asset(self) -> bool:
+        """Whether both legs are tickers of one asset: there is no spread to trade then."""
+        return self.quality.test.same_asset
+
+
+def assess(
+    view: Mapping[str, npt.NDArray[Any]], settings: PairSettings, most: int = MOST
+) -> Relation | None:
+    """Test whether the pair belongs together on its last `most` bars.
+
+    Returns None while fewer than 50 usable bars exist (of log prices: with prices above 0). y is
+    regressed on x, in that direction only (trying both and keeping the better one doubles the false
+    alarms).
+
+    Parameters
+    ----------
+    view : mapping
+        Columns of `pair.COLUMNS`.
+    """
+    view = {name: view[name][-most:] for name in ("usable", "y", "x", "beta")}
+    y, x = (np.where(view["usable"], view[leg], np.nan) for leg in "yx")
+    legs = [levels(leg, settings.log_prices) for leg in (y, x)]
+    if np.isfinite(legs).all(axis=0).sum() < FEWEST:
+        return None
+    quality = spread_quality(
+        y,
+        x,
+        settings.bar_us / SECOND_US,
+        log_prices=settings.log_prices,
+        beta=view["beta"],
+        drift_bars=settings.lookback,
+    )
+    return Relation(quality, verdict.soundness(*legs))

@@ -1,0 +1,107 @@
+"""Pairs that are computed whether or not anybody looks, so that alerts on them go on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from tandem.core.errors import DataError, StoreError
+from tandem.core.instruments import split_instrument
+from tandem.pairs.stream import PairSettings
+from tandem.storage.records import Document
+from tandem.strategy.rules import Costs, Rules
+
+log = logging.getLogger("tandem.standing")
+
+MOST = 12
+_KIND = "standing-pair"
+
+
+class Record(Protocol):
+    """Where they are kept."""
+
+    def save_documents(self, documents: list[Document]) -> None:
+        """Keep or remove documents."""
+
+    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
+        """Return the documents of a kind."""
+
+
+class Standing:
+    """The pairs of a desk that stand, kept in the record. Any thread may ask.
+
+    Attributes
+    ----------
+    problem : str
+        Why some that were kept do not stand, as a sentence; empty where all do.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._lock = threading.Lock()
+        self._pairs: dict[str, PairSettings] = {}
+        self.problem = ""
+        try:
+            kept = record.documents(_KIND, MOST)
+        except StoreError as error:
+            self.problem = f"Pairs watched without a screen cannot be read: {error}"
+            kept = {}
+        for body in kept.values():
+            try:
+                pair = decode(body)
+            except DataError as error:
+                self.problem = str(error)
+            else:
+                self._pairs[pair.key] = pair
+        if self.problem:
+            log.error("%s", self.problem)
+
+    def pairs(self) -> tuple[PairSettings, ...]:
+        """Return them, in the order they were added."""
+        with self._lock:
+            return tuple(self._pairs.values())
+
+    def add(self, pair: PairSettings) -> None:
+        """Let a pair stand; one that does already goes on.
+
+        Raises
+        ------
+        DataError
+            There are too many.
+        StoreError
+            It cannot be kept; it stands until the process ends.
+        """
+        with self._lock:
+            if pair.key not in self._pairs and len(self._pairs) >= MOST:
+                raise DataError(f"{MOST} pairs are watched without a screen; let one go first.")
+            self._pairs[pair.key] = pair
+        self._record.save_documents([Document(_KIND, pair.key, encode(pair))])
+
+    def remove(self, pair: PairSettings) -> None:
+        """Let a pair go; one that does not stand is no error. Raises StoreError as `add`."""
+        with self._lock:
+            self._pairs.pop(pair.key, None)
+        self._record.save_documents([Document(_KIND, pair.key, None)])
+
+
+def encode(pair: PairSettings) -> bytes:
+    """Return a pair as JSON."""
+    return json.dumps(asdict(pair)).encode()
+
+
+def decode(body: bytes) -> PairSettings:
+    """Return the pair that `encode` made JSON of; raises DataError."""
+    try:
+        given: dict[str, Any] = json.loads(body)
+        given["rules"], given["costs"] = Rules(**given["rules"]), Costs(**given["costs"])
+        for leg in (given["y"], given["x"]):
+            split_instrument(leg)
+        return PairSettings(**given)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"A pair watched without a screen is not understood ({type(error).__name__}); it is "
+            "left out. Add it again."
+        ) from None

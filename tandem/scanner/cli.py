@@ -1,0 +1,266 @@
+"""`python scanner.py prices.csv`: a scan in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+
+from tandem.analytics.inputs import whole
+from tandem.core.errors import DataError, TandemError
+from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.writer import defused
+from tandem.scanner.columns import counted
+from tandem.scanner.families import Family, with_families
+from tandem.scanner.files import read_universe
+from tandem.scanner.persistence import OutOfSample, out_of_sample, persistence
+from tandem.scanner.plan import Bools
+from tandem.scanner.result import Scan
+from tandem.scanner.scan import scan
+from tandem.scanner.settings import DIRECTIONS, ScanSettings
+from tandem.scanner.surrogates import Noise, calibrated, noise
+from tandem.strategy.rules import Costs
+
+SHOWN = (
+    *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),
+    *("beta", "r_squared", "half_life", "hurst", "correlation", "crossings_per_day"),
+    *("spread_volatility", "break_even_z", "activity", "family", "leads"),
+)
+LEFT_OUT_SHOWN = 10
+LONGEST_NAME, LONGEST_FILE = 24, 60
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    command = argparse.ArgumentParser(
+        prog="scanner.py",
+        description="Test every pair of a table of prices for cointegration.",
+    )
+    command.add_argument("file", type=Path, help="CSV: times, then a column per instrument")
+    command.add_argument("--top", type=int, default=20, help="pairs shown")
+    command.add_argument("--raw", action="store_true", help="raw prices instead of log prices")
+    command.add_argument("--trend", choices=("c", "n", "ct"), default="c")
+    command.add_argument("--direction", choices=DIRECTIONS, default="name", help="which leg is y")
+    command.add_argument("--max-lags", type=int, help="most lags AIC may choose")
+    command.add_argument("--level", type=float, default=0.05, help="what a finding is")
+    command.add_argument("--fewest-bars", type=int, default=100, help="bars both legs need")
+    command.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
+    command.add_argument("--half-spread", type=float, default=0.0, help="basis points")
+    command.add_argument(
+        "--least-activity",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="show only pairs whose legs' prices both moved in this share of their bars",
+    )
+    survive = command.add_argument_group("does it survive?")
+    survive.add_argument("--noise", type=int, default=0, metavar="RUNS", help="scans of surrogates")
+    survive.add_argument("--windows", type=int, default=0, help="in how many of so many it holds")
+    survive.add_argument(
+        "--split", type=float, help="check findings of this first share on the rest"
+    )
+    survive.add_argument("--seed", type=int, default=0)
+    command.add_argument("--out", type=Path, help="write every pair to this CSV file")
+    command.add_argument("--workers", type=int, help="threads; by default one per processor")
+    command.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="run on the Dask scheduler there, tcp://host:port; one you trust, whose workers run "
+        "in this folder",
+    )
+    return command
+
+
+def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
+    """Run the command; return 0, or 1 after saying on standard error what was wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        _answer(options, out)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nscanner: stopped.\n")
+        return 1
+    except TandemError as error:
+        sys.stderr.write(_printable(f"scanner: {error}\n"))
+        return 1
+    except OSError as error:
+        told = f"{error.filename or options.dask or 'A file'}: {error.strerror or error}"
+        sys.stderr.write(f"scanner: {told:.300}\n")
+        return 1
+    return 0
+
+
+def _answer(options: argparse.Namespace, out: TextIO) -> None:
+    for name, least in (("top", 0), ("seed", 0), ("workers", 1)):
+        if getattr(options, name) is not None:
+            whole(getattr(options, name), name, least)
+    if not 0.0 <= options.least_activity <= 1.0:
+        raise DataError(
+            f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
+        )
+    prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
+    settings = _settings(options)
+    with _cluster(options.dask) as client:
+        shared: dict[str, Any] = {"workers": options.workers, "client": client}
+        found = scan(prices, settings, watch=_watch("scan"), **shared)
+        by_noise = None
+        if options.noise:
+            by_noise = noise(
+                prices,
+                settings,
+                options.noise,
+                seed=options.seed,
+                watch=_watch("noise"),
+                **shared,
+            )
+            found = calibrated(found, by_noise)
+        if options.windows:
+            found = persistence(prices, found, options.windows, watch=_watch("windows"), **shared)
+        found, families = with_families(found, found.found())
+        later = None
+        if options.split is not None:
+            later = out_of_sample(
+                prices,
+                settings,
+                options.split,
+                seed=options.seed,
+                watch=_watch("later bars"),
+                **shared,
+            )
+    out.writelines(_printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
+    _print(found, families, by_noise, later, options, out)
+    if options.out:
+        table = found.table()
+        names = np.array([defused(name) for name in found.names], object)
+        table["y"], table["x"] = names[found.y], names[found.x]
+        table.to_csv(options.out, index=False)
+
+
+def _settings(options: argparse.Namespace) -> ScanSettings:
+    return ScanSettings(
+        log_prices=not options.raw,
+        trend=options.trend,
+        max_lags=options.max_lags,
+        direction=options.direction,
+        fewest_bars=options.fewest_bars,
+        level=options.level,
+        costs=Costs(options.fee, options.half_spread, options.half_spread),
+    )
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Connect to a Dask scheduler, if one is named."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DataError(
+            "--dask needs the package distributed, which is not installed: pip install distributed."
+        ) from None
+    if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}", address):
+        raise DataError(f"{address!r:.60} is no scheduler's address; give one as tcp://host:port.")
+    with Client(address, timeout="10s", set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        yield client
+
+
+def _watch(title: str) -> Watch:
+    """Return a watch that counts on the terminal, where there is one."""
+    if not sys.stderr.isatty():
+        return UNWATCHED
+
+    def progress(done: int, total: int) -> None:
+        end = "\r" if done < total else "\n"
+        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
+        sys.stderr.flush()
+
+    return Watch(progress)
+
+
+def _print(
+    found: Scan,
+    families: tuple[Family, ...],
+    by_noise: Noise | None,
+    later: OutOfSample | None,
+    options: argparse.Namespace,
+    out: TextIO,
+) -> None:
+    level = found.settings.level
+    lines = [
+        f"{len(found.names):,} instruments, {found.bars:,} bars: "
+        f"{counted(found.tested, 'pair')} tested in {found.seconds:.2f} s.",
+        f"p at most {level:g}: {counted(found.count('p_value'), 'pair')}; "
+        f"{found.expected_by_chance:,.0f} would be by chance alone.",
+        f"Findings at a false-discovery rate of {level:g}, nominal: {found.count():,} "
+        f"(Benjamini-Hochberg), {found.count('q_value_any'):,} (Benjamini-Yekutieli).",
+    ]
+    if by_noise is not None:
+        lines.append(
+            f"The same on {by_noise.runs} universes without relations: p "
+            f"{_span(by_noise.by_p)}, Benjamini-Hochberg {_span(by_noise.by_q)}; calibrated by "
+            f"them: {found.count('q_value_noise'):,} findings."
+        )
+    if families:
+        independent = sum(family.independent for family in families)
+        lines.append(
+            f"They are {len(families):,} families; {independent:,} relations do not follow from "
+            "others."
+        )
+    if later is not None:
+        lines.append(
+            f"Of {counted(len(later.table), 'finding')} of the first {later.cut:,} bars "
+            f"{later.confirmed:,} hold on the rest"
+            + (
+                "."
+                if math.isnan(later.control)
+                else f"; of pairs not found {later.control:.0%} do."
+            )
+        )
+    for reason, count in found.pairs_left_out.items():
+        lines.append(f"{counted(count, 'pair')} without a result: {reason}.")
+    for y, x in found.same_asset[:LEFT_OUT_SHOWN]:
+        lines.append(f"one asset twice: {y:.{LONGEST_NAME}} and {x:.{LONGEST_NAME}}")
+    for name, reason in found.left_out[:LEFT_OUT_SHOWN]:
+        lines.append(f"left out: {name:.{LONGEST_NAME}}: {reason}")
+    if len(found.left_out) > LEFT_OUT_SHOWN:
+        lines.append(f"and {len(found.left_out) - LEFT_OUT_SHOWN:,} more instruments left out.")
+    lines += [
+        f"{name:.{LONGEST_NAME}}: {reason}" for name, reason in found.remarks[:LEFT_OUT_SHOWN]
+    ]
+    is_active = found.figures["activity"] >= options.least_activity
+    if not is_active.all():
+        lines.append(
+            f"{np.count_nonzero(is_active):,} of {counted(found.tested, 'pair')} have an activity "
+            f"of {options.least_activity:g} or more and are listed; all were tested and count."
+        )
+    table = _shown(found, options.top, is_active) if found.tested else "No pair could be tested."
+    out.write(_printable("\n".join(lines) + "\n\n" + table + "\n"))
+
+
+def _printable(text: str) -> str:
+    """Put a sign for what would steer a terminal: names and cells are from outside."""
+    return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
+
+
+def _span(counts: Any) -> str:
+    return f"{counts.mean():,.1f} findings ({counts.min():,} to {counts.max():,})"
+
+
+def _shown(found: Scan, top: int, chosen: Bools) -> str:
+    if not chosen.any():
+        return "No pair is that active."
+    table = found.table(top, chosen)
+    table = table[[name for name in SHOWN if name in table]]
+    for leg in ("y", "x"):
+        table[leg] = [str(name)[:LONGEST_NAME] for name in table[leg]]
+    with pd.option_context("display.width", None, "display.max_columns", None):
+        return str(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))

@@ -1,0 +1,468 @@
+"""The watch over everything that is recorded: trades to scores, scores and states to alerts.
+
+One thread reads the hot buffer and tells; another one reads pasts, trains models and forecasts.
+It runs whether or not anybody looks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.alerts.defaults import open_alerts
+from tandem.alerts.readings import feed_reading, pair_readings, record_readings
+from tandem.alerts.rules import Reading
+from tandem.alerts.service import Alerts
+from tandem.alerts.service import Record as AlertRecord
+from tandem.config import Settings
+from tandem.core.bars import NEVER_US
+from tandem.core.clock import DAY_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import BAR, Gap
+from tandem.core.threads import Lifeline
+from tandem.ingest.status import FeedStatus
+from tandem.pairs.cointegration import Relation
+from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import PairView
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.surveillance.isolation_forest import Forest, load
+from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
+from tandem.surveillance.settings import WatchSettings, settings_from
+from tandem.surveillance.training import Learning
+from tandem.surveillance.training import Record as LearningRecord
+from tandem.surveillance.volatility import Forecast
+
+log = logging.getLogger("tandem.lookout")
+
+STEP_S = 0.02
+# How often feeds and the record are looked at, and whether a pair's bar has closed.
+STATES_S = 1.0
+PAIRS_S = 0.1
+GAPS_S = 5.0
+FORECAST_S = 60.0
+FORECAST_BARS = 300
+_SETTINGS = "watch-settings"
+_DOWN = ("connecting", "reconnecting", "silent", "refused")
+_DIED = (
+    "Surveillance stopped because of an error in Tandem itself (see its log); prices, recording "
+    "and signals go on. Restart the app, and please report it."
+)
+
+
+class Record(AlertRecord, LearningRecord, Protocol):
+    """What is needed of the store; `NullStore` will do."""
+
+    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return recorded one-second bars."""
+
+    def gaps(
+        self, instrument: str | None = None, since_us: int = 0, states: Sequence[str] = ()
+    ) -> list[Gap]:
+        """Return known gaps."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something under a key."""
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was kept under a key."""
+
+
+class PairNow(NamedTuple):
+    """A pair that is computed, as of its last closed bar."""
+
+    settings: PairSettings
+    view: PairView
+    relation: Relation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """What the watch asks of the rest, each a function of any thread.
+
+    Attributes
+    ----------
+    is_ready : callable
+        Whether the page that came first is served, so that compiling may begin.
+    clock : callable
+        Time for a venue's trades, in microseconds.
+    grace_us : callable
+        How long an instrument's second waits for late trades.
+    feeds : callable
+        How every venue in use stands.
+    choosing : callable
+        Whether no venue has been found yet.
+    pairs : callable
+        Every pair that is computed; those whose state is kept first.
+    """
+
+    is_ready: Callable[[], bool]
+    clock: Callable[[str], int]
+    grace_us: Callable[[str], int]
+    feeds: Callable[[], Iterable[FeedStatus]]
+    choosing: Callable[[], bool]
+    pairs: Callable[[], list[PairNow]]
+
+
+class Lookout:
+    """Start with `start`, end with `stop` before the record is closed. Any thread may read.
+
+    Attributes
+    ----------
+    alerts : Alerts
+        Rules, what they raised, and the channels.
+    learning : Learning
+        Pasts downloaded on demand.
+    """
+
+    def __init__(self, settings: Settings, record: Record, buffer: HotBuffer, desks: Desks) -> None:
+        self.alerts: Alerts = open_alerts(settings, record)
+        self.learning = Learning(settings, record, self._take_model)
+        self._database = Path(settings.database).absolute()
+        self._record = record
+        self._buffer = buffer
+        self._desks = desks
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="watch-aside")
+        # Beside it: an instrument that has just come does not wait for others' models.
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="watch-past")
+        # What could not be read -> a sentence, while that is so.
+        self._unread: dict[str, str] = {}
+        self._surveillance = self._begin(self._kept_settings())
+        self._lock = threading.Lock()
+        # Instrument -> trades read of it; and those whose past is on its way.
+        self._cursors: dict[str, int] = {}
+        self._pasts: dict[str, Future[npt.NDArray[np.void]]] = {}
+        self._bars_told: dict[PairSettings, int] = {}
+        self._down_since: dict[str, float] = {}
+        self._oldest_gap_us = 0
+        self._due = dict.fromkeys(("states", "pairs", "gaps", "forecast"), 0.0)
+        self._forecasting: Future[None] | None = None
+        self._stop = threading.Event()
+        self._life = Lifeline(_DIED)
+        self._thread = threading.Thread(
+            target=self._life.watch, args=(self._run,), name="lookout", daemon=True
+        )
+
+    # Life -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch and to tell."""
+        self.alerts.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what was raised is sent or kept in the outbox. Twice is harmless."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+        self.learning.stop()
+        for pool in (self._reading, self._aside):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.alerts.stop()
+
+    # What the screen asks ---------------------------------------------------------------
+
+    @property
+    def surveillance(self) -> Surveillance:
+        """Scores, models and pairs of every instrument; another one after `use`."""
+        return self._surveillance
+
+    @property
+    def settings(self) -> WatchSettings:
+        """What is watched for."""
+        return self._surveillance.settings
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the watch, or its alerts, from being whole; a sentence each."""
+        unread = tuple(self._unread.values())
+        found = (self._life.problem, self.learning.problem, *unread, self.alerts.problem)
+        return tuple(text for text in found if text)
+
+    def wall(self) -> list[WallRow]:
+        """Return a row per instrument, once its recorded past has been taken in."""
+        rows = self._surveillance.wall(self._clock)
+        return [row for row in rows if row.instrument in self._cursors]
+
+    def scopes(self) -> tuple[str, ...]:
+        """Return everything a rule may name."""
+        pairs = (scope for scope, _ in self._scoped(self._desks.pairs()))
+        venues = (status.venue for status in self._desks.feeds())
+        return tuple(dict.fromkeys((*self._surveillance.scopes(), *pairs, *venues, "record")))
+
+    def forecast(self, instrument: str, horizon: int = FORECAST_BARS) -> Future[Forecast]:
+        """Begin a GARCH forecast of an instrument's next seconds; the result may be a DataError."""
+        watched = self._surveillance
+        return self._aside.submit(lambda: watched.forecast(instrument, horizon)[0])
+
+    def use(self, settings: WatchSettings) -> None:
+        """Watch by other settings from now on, from the record on; kept in the record.
+
+        Raises
+        ------
+        StoreError
+            They cannot be kept; they hold until the process ends.
+        """
+        watched = self._begin(settings)
+        with self._lock:
+            self._surveillance = watched
+            self._cursors.clear()
+            self._pasts.clear()
+            self._unread = {}
+        kept = json.dumps(asdict(settings)).encode()
+        self._record.save_state(_SETTINGS, kept)
+
+    # The thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._desks.is_ready():
+            if self._stop.wait(STEP_S):
+                return
+        while not self._stop.wait(STEP_S):
+            with self._lock:
+                self._step()
+
+    def _step(self) -> None:
+        # The time first: a trade that arrives meanwhile must not find its second closed.
+        instruments = self._buffer.instruments()
+        times = {name: self._clock(name) for name in instruments}
+        for name in [name for name in self._cursors if name not in times]:
+            self._leave(name)
+        # A past that ends before a hole is not the one of whoever comes back after it.
+        self._pasts = {name: past for name, past in self._pasts.items() if name in times}
+        for name in instruments:
+            if name not in self._cursors:
+                self._join(name)
+        watched = self._surveillance
+        for name in self._cursors:
+            # All there is, before its seconds are closed by a time that is later.
+            while True:
+                trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
+                if not trades:
+                    break
+                self.alerts.observe(watched.observe(trades, times.__getitem__))
+        self.alerts.observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
+        self._look_at_states(watched)
+
+    def _tell(self, readings: list[Reading], instrument: str, age_s: float = FRESH_S) -> None:
+        """Judge readings by an instrument's clock, if they are about now.
+
+        Now is what it is at the exchange: this machine's clock may be wrong.
+        """
+        now = self._surveillance.clock_us(instrument, self._clock(instrument))
+        self.alerts.observe(fresh(readings, now, age_s))
+
+    def _clock(self, instrument: str) -> int:
+        return self._desks.clock(instrument.partition(":")[0])
+
+    # Instruments come and go ------------------------------------------------------------
+
+    def _join(self, name: str) -> None:
+        """Watch an instrument once its recorded past has been read."""
+        reading = self._pasts.get(name)
+        if reading is None:
+            first = self._buffer.since(name, 0, 1)[0]
+            if first:
+                until_us = first[0].time_us // SECOND_US * SECOND_US
+                self._pasts[name] = self._reading.submit(self._past, name, until_us)
+            return
+        if not reading.done():
+            return
+        del self._pasts[name]
+        watched = self._surveillance
+        watched.add(name, self._desks.grace_us(name))
+        self._use_kept_model(watched, name)
+        past = reading.result()
+        if len(past):
+            watched.warm(name, past)
+        self._cursors[name] = 0
+
+    def _leave(self, name: str) -> None:
+        """Forget an instrument nobody records any more."""
+        self._surveillance.remove(name)
+        del self._cursors[name]
+        self._unread.pop(name, None)
+
+    def _past(self, name: str, until_us: int) -> npt.NDArray[np.void]:
+        """Return an instrument's last recorded bars before its first trade."""
+        start_us = until_us - 2 * self.settings.train_bars * SECOND_US
+        try:
+            return self._record.bars(name, start_us, until_us)
+        except StoreError as error:
+            said = f"The past of {name} cannot be read: {error} It is watched from now on."
+            self._unread[name] = said
+            log.error("%s", said)
+            return np.empty(0, BAR)
+
+    # Models -----------------------------------------------------------------------------
+
+    def _begin(self, settings: WatchSettings) -> Surveillance:
+        return Surveillance(settings, executor=self._aside, trained=self._keep_model)
+
+    def _kept_settings(self) -> WatchSettings:
+        try:
+            kept = self._record.load_state(_SETTINGS)
+            return settings_from(json.loads(kept)) if kept else WatchSettings()
+        except (DataError, StoreError, ValueError) as error:
+            said = f"The kept settings of the watch are not used: {error} Set them anew."
+            self._unread[_SETTINGS] = said
+            log.error("%s", said)
+            return WatchSettings()
+
+    def _use_kept_model(self, watched: Surveillance, name: str) -> None:
+        try:
+            kept = self._record.load_state(f"forest/{name}")
+            if kept is not None:
+                forest = load(kept)
+                wanted = watched.settings
+                # One trained for something else is not used until the next is trained.
+                if (forest.features, forest.contamination) == (
+                    wanted.features,
+                    wanted.contamination,
+                ):
+                    watched.use_model(name, forest)
+        except (DataError, StoreError) as error:
+            log.warning("The kept model of %s is not used: %s", name, error)
+
+    def _take_model(self, name: str, forest: Forest) -> None:
+        """Use a model that was learned from a downloaded past, and keep it."""
+        self._surveillance.use_model(name, forest)
+        self._keep_model(name, forest)
+
+    def _keep_model(self, name: str, forest: Forest) -> None:
+        try:
+            self._record.save_state(f"forest/{name}", forest.to_bytes())
+        except (DataError, StoreError) as error:
+            log.warning("The model of %s is not kept: %s", name, error)
+
+    # Feeds, the record, pairs -----------------------------------------------------------
+
+    def _look_at_states(self, watched: Surveillance) -> None:
+        if self._is_due("gaps", GAPS_S):
+            self._look_for_gaps()
+        if self._is_due("states", STATES_S):
+            now = now_us()
+            self.alerts.observe([*self._feeds_now(now), *self._record_now(now)])
+        if self._is_due("pairs", PAIRS_S):
+            pairs = self._desks.pairs()
+            self._watch_pairs(watched, pairs)
+            for scope, pair in self._scoped(pairs):
+                age_s = FRESH_S + 2.0 * pair.settings.bar_us / SECOND_US
+                self._tell(self._pair_now(scope, pair), pair.settings.y, age_s)
+        if self._is_due("forecast", FORECAST_S) and self._wants_forecasts():
+            self._forecasting = self._aside.submit(self._forecast_all, watched)
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + every_s
+        return True
+
+    def _watch_pairs(self, watched: Surveillance, pairs: list[PairNow]) -> None:
+        """Watch the legs of every pair that is computed for moves apart."""
+        legs = {(pair.settings.y, pair.settings.x) for pair in pairs}
+        both = {(y, x) for y, x in legs if y in self._cursors and x in self._cursors}
+        watched.keep_pairs(f"{y}~{x}" for y, x in both)
+        for y, x in sorted(both):
+            watched.add_pair(y, x)
+
+    def _feeds_now(self, now: int) -> list[Reading]:
+        states = {status.venue: status.state in _DOWN for status in self._desks.feeds()}
+        if self._desks.choosing():
+            states["auto"] = True
+        monotonic = time.monotonic()
+        self._down_since = {
+            venue: self._down_since.get(venue, monotonic)
+            for venue, is_down in states.items()
+            if is_down
+        }
+        return [
+            feed_reading(venue, now, monotonic - self._down_since.get(venue, monotonic))
+            for venue in states
+        ]
+
+    def _record_now(self, now: int) -> list[Reading]:
+        age_s = (now - self._oldest_gap_us) / SECOND_US if self._oldest_gap_us else 0.0
+        try:
+            # Before anything was recorded its folder need not be there.
+            folder = next(one for one in self._database.parents if one.exists())
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            log.warning("The free space beside the record is unknown: %s", error)
+            return []
+        return record_readings(now, max(age_s, 0.0), free)
+
+    def _look_for_gaps(self) -> None:
+        try:
+            gaps = self._record.gaps(None, now_us() - DAY_US, ("open",))
+        except StoreError as error:
+            # The page says so beside the record; the gaps known so far stand.
+            log.warning("Gaps cannot be read: %s", error)
+            return
+        self._oldest_gap_us = min((gap.end_us for gap in gaps), default=0)
+
+    def _scoped(self, pairs: list[PairNow]) -> list[tuple[str, PairNow]]:
+        """Name pairs: by their legs, and by bar and model where the same legs are computed twice.
+
+        Pairs that differ in less share a name, and the first of them is watched.
+        """
+        named: dict[str, PairNow] = {}
+        for pair in pairs:
+            one = pair.settings
+            legs = f"{one.y}~{one.x}"
+            full = f"{legs} {one.bar_us // SECOND_US} s {one.model}"
+            named.setdefault(full if legs in named else legs, pair)
+        return list(named.items())
+
+    def _pair_now(self, scope: str, pair: PairNow) -> list[Reading]:
+        """Return a pair's readings at its newest bar, once per bar."""
+        columns, rules = pair.view.columns, pair.settings.rules
+        if not len(columns["time_us"]) or self._bars_told.get(pair.settings) == pair.view.bars:
+            return []
+        if len(self._bars_told) > 1_000:
+            self._bars_told.clear()
+        self._bars_told[pair.settings] = pair.view.bars
+        relation = pair.relation
+        age_us = max(int(columns["y_age_us"][-1]), int(columns["x_age_us"][-1]))
+        return pair_readings(
+            scope,
+            int(columns["time_us"][-1]) + pair.settings.bar_us,
+            float(columns["z"][-1]) if columns["usable"][-1] else math.nan,
+            rules.entry,
+            rules.exit,
+            rules.stop,
+            relation.p_value if relation else math.nan,
+            relation is not None and relation.soundness.state == "breaking",
+            age_us / SECOND_US if age_us < NEVER_US else math.nan,
+        )
+
+    # Forecasts --------------------------------------------------------------------------
+
+    def _wants_forecasts(self) -> bool:
+        is_free = self._forecasting is None or self._forecasting.done()
+        return is_free and any(
+            rule.enabled and rule.measure == "volatility_forecast" for rule in self.alerts.rules()
+        )
+
+    def _forecast_all(self, watched: Surveillance) -> None:
+        for name in watched.instruments():
+            if self._stop.is_set():
+                return
+            try:
+                reading = watched.forecast(name, FORECAST_BARS)[1]
+            except DataError as error:
+                log.info("No forecast of %s: %s", name, error)
+                continue
+            self._tell([reading], name)

@@ -1,0 +1,203 @@
+"""Pasts that are downloaded for the watch: seconds to learn from, candles, funding rates."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.backfill.history import (
+    download_candles,
+    download_funding,
+    download_seconds,
+    shortest_candle,
+)
+from tandem.config import Settings
+from tandem.core.clock import HOUR_US, SECOND_US, now_us
+from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
+from tandem.core.events import Funding
+from tandem.core.threads import Lifeline
+from tandem.surveillance.instrument import InstrumentWatch
+from tandem.surveillance.isolation_forest import Forest
+from tandem.surveillance.settings import WatchSettings
+
+log = logging.getLogger("tandem.learning")
+
+MOST_HOURS = 24 * 30
+SECONDS_HOURS = 24
+_DIED = (
+    "Downloading pasts stopped because of an error in Tandem itself (see its log); watching goes "
+    "on. Restart the app, and please report it."
+)
+
+
+class Record(Protocol):
+    """Where what is downloaded is kept."""
+
+    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
+        """Keep one-minute candles."""
+
+    def submit(self, events: Sequence[Funding]) -> None:
+        """Keep funding rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """How a download goes: the share done, what came of it, whether it is over."""
+
+    instrument: str
+    share: float = 0.0
+    text: str = ""
+    is_over: bool = False
+
+
+class Learning:
+    """One download at a time; the rest waits its turn. Any thread may ask.
+
+    Parameters
+    ----------
+    settings : Settings
+    record : Record
+    learned : callable
+        Takes an instrument's new model into use.
+    """
+
+    def __init__(
+        self, settings: Settings, record: Record, learned: Callable[[str, Forest], None]
+    ) -> None:
+        self._settings = settings
+        self._record = record
+        self._learned = learned
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
+        self._lock = threading.Lock()
+        self._lessons: dict[str, Lesson] = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._life = Lifeline(_DIED)
+
+    @property
+    def problem(self) -> str:
+        """What ended downloading, as a sentence; empty where nothing did."""
+        return self._life.problem
+
+    def start(self, instrument: str, hours: float, watching: WatchSettings) -> None:
+        """Begin to download an instrument's last hours, and to learn from them.
+
+        One-second candles where the venue gives them (a day at most); elsewhere candles of a
+        minute and funding rates go into the record, for pairs and backtests.
+
+        Raises
+        ------
+        DataError
+            A download of it is under way, or that many hours cannot be asked for.
+        """
+        if not 0.25 <= hours <= MOST_HOURS:
+            raise DataError(f"Up to {MOST_HOURS} hours can be downloaded, a quarter at least.")
+        with self._lock:
+            before = self._lessons.get(instrument)
+            if before is not None and not before.is_over:
+                raise DataError(f"A download of {instrument} is under way; wait for it or stop it.")
+            self._lessons[instrument] = Lesson(instrument, text="Waiting for its turn.")
+            stop = self._stops[instrument] = threading.Event()
+        self._pool.submit(
+            self._life.watch, lambda: self._download(instrument, hours, watching, stop)
+        )
+
+    def lesson(self, instrument: str) -> Lesson | None:
+        """Return how the last download of an instrument goes."""
+        with self._lock:
+            return self._lessons.get(instrument)
+
+    def cancel(self, instrument: str) -> None:
+        """Stop a download; what it brought so far is dropped."""
+        with self._lock:
+            stop = self._stops.get(instrument)
+        if stop is not None:
+            stop.set()
+
+    def stop(self) -> None:
+        """Stop all, and wait for none."""
+        with self._lock:
+            stops = list(self._stops.values())
+        for stop in stops:
+            stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _download(
+        self, name: str, hours: float, watching: WatchSettings, stop: threading.Event
+    ) -> None:
+        text = "It ended by an error in Tandem itself; the log has the details."
+        try:
+            if shortest_candle(name, self._settings) == SECOND_US:
+                text = self._learn(name, min(hours, SECONDS_HOURS), watching, stop)
+            else:
+                text = self._fetch(name, hours, stop)
+        except Cancelled:
+            text = "Stopped; nothing changed."
+        except (DataError, FeedError, MessageError, StoreError) as error:
+            text = f"{error} Nothing changed."
+        finally:
+            self._tell(name, text=text, is_over=True)
+
+    def _tell(self, name: str, **changes: Any) -> None:
+        with self._lock:
+            self._lessons[name] = replace(self._lessons[name], **changes)
+
+    def _learn(
+        self, name: str, hours: float, watching: WatchSettings, stop: threading.Event
+    ) -> str:
+        """Train a model on downloaded seconds and take it into use."""
+        self._tell(name, text="Downloading seconds.")
+        end_us = now_us() // SECOND_US * SECOND_US
+        start_us = end_us - round(hours * HOUR_US)
+        bars = download_seconds(
+            name,
+            start_us,
+            end_us,
+            self._settings,
+            stop,
+            lambda share: self._tell(name, share=share),
+        )
+        watch = InstrumentWatch(name, replace(watching, train_bars=max(len(bars), 600)))
+        watch.bars(bars)
+        forest = watch.train()
+        if forest is None:
+            return f"{len(bars):,} seconds came. {watch.problem}"
+        self._learned(name, forest)
+        return (
+            f"Learned from {forest.bars:,} seconds, {_clock(forest.from_us)} to "
+            f"{_clock(forest.to_us)} UTC. The next model is trained on what is recorded."
+        )
+
+    def _fetch(self, name: str, hours: float, stop: threading.Event) -> str:
+        """Put candles of a minute, and funding where it is charged, into the record."""
+        self._tell(name, text="Downloading candles.")
+        end_us = now_us()
+        span = (end_us - round(hours * HOUR_US), end_us)
+        is_charged = name.startswith("binance-usdm:")
+        part = 0.9 if is_charged else 1.0
+        candles = download_candles(
+            name, *span, self._settings, stop, lambda share: self._tell(name, share=part * share)
+        )
+        # The minute that still goes on is none yet.
+        candles = candles[candles["last_us"] < end_us]
+        self._record.put_candles(name, candles)
+        text = f"{len(candles):,} candles of a minute are in the record"
+        if is_charged:
+            rates = download_funding(name, *span, self._settings, stop)
+            self._record.submit(rates)
+            text += f", and {len(rates):,} funding rates"
+        return (
+            f"{text}. The forest learns from seconds, which this venue gives as trades only: it "
+            "learns from what is recorded."
+        )
+
+
+def _clock(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%d %b %H:%M")

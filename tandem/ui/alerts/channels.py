@@ -1,0 +1,42 @@
+"""Who is told: every channel with how it stands, and a test of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tandem.alerts.rules import CHANNELS
+from tandem.alerts.service import Alerts
+from tandem.ui.alerts import wording as words
+from tandem.ui.alerts.channel_test import Tests
+from tandem.ui.components import ledger
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine, is_operator
+
+REFRESH_S = 1.0
+_TESTS = "tandem_channel_tests"
+
+
+def draw() -> None:
+    """Draw the channels, refreshed about once a second."""
+    alerts = engine().lookout.alerts
+    running = st.session_state.setdefault(_TESTS, Tests())
+
+    @st.fragment(run_every=REFRESH_S)
+    def follow() -> None:
+        _list(alerts, running)
+
+    follow()
+    if not is_operator():
+        say.note("On a public desk only its operator tests channels and sees what they are set to.")
+
+
+def _list(alerts: Alerts, running: Tests) -> None:
+    may = is_operator()
+    rows = [
+        words.channel_row(state, running.said(state.name), running.is_going_on(state.name), may)
+        for state in alerts.channels()
+    ]
+    asked = ledger(words.channel_list(rows), key="channel-list")
+    if asked and asked[0] == "test" and asked[1] in CHANNELS and may:
+        running.begin(alerts, asked[1])
+        st.rerun()

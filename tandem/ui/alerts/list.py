@@ -1,0 +1,111 @@
+"""What rules raised: the list with its filters, acknowledging, and the file."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tandem.alerts.service import Alerts
+from tandem.core.errors import StoreError
+from tandem.ui.alerts import wording as words
+from tandem.ui.alerts.wording import Filters
+from tandem.ui.components import ledger
+from tandem.ui.shared import downloads
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine, is_operator
+
+REFRESH_S = 1.0
+ALL = "all"
+_EVERY_ALERT = 1_000_000
+# What this session has on its screen: nothing it has not seen is acknowledged with it.
+_DRAWN = "tandem_alerts_drawn"
+
+
+def draw() -> None:
+    """Draw the list, refreshed about once a second."""
+    alerts = engine().lookout.alerts
+    if alerts.problem:
+        say.problem(str(alerts.problem) if is_operator() else "Alerts are not kept at present.")
+    filters = _filters(alerts)
+    _actions(alerts, filters)
+
+    @st.fragment(run_every=REFRESH_S)
+    def follow() -> None:
+        _list(alerts, filters)
+
+    follow()
+
+
+def _filters(alerts: Alerts) -> Filters:
+    kept = alerts.recent(_EVERY_ALERT)
+    scopes = sorted({one.alert.scope for one in kept})
+    rules = sorted({one.alert.rule for one in kept} | {rule.name for rule in alerts.rules()})
+    columns = st.columns([1.45, 1.2, 1.2, 1.1], vertical_alignment="bottom")
+    with columns[0]:
+        severity = st.segmented_control(
+            "Severity",
+            [ALL, "critical", "warning", "info"],
+            default=ALL,
+            key="alerts_severity",
+            required=True,
+            persist_state="session",
+        )
+    with columns[1]:
+        scope = _choice("Instrument, pair or venue", scopes, "alerts_scope")
+    with columns[2]:
+        rule = _choice("Rule", rules, "alerts_rule")
+    with columns[3]:
+        is_open = st.toggle("Not acknowledged only", key="alerts_open", persist_state="session")
+    return Filters(None if severity in (ALL, None) else severity, scope, rule, is_open)
+
+
+def _choice(label: str, options: list[str], key: str) -> str | None:
+    chosen = st.session_state.get(key)
+    # What is chosen stays, also once the last alert of it has gone.
+    if chosen and chosen != ALL and chosen not in options:
+        options = [*options, chosen]
+    value = st.selectbox(label, [ALL, *options], key=key, persist_state="session")
+    return None if value in (ALL, None) else str(value)
+
+
+def _actions(alerts: Alerts, filters: Filters) -> None:
+    may = is_operator()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if may and st.button(
+            "Acknowledge what is shown", key="alerts_seen", icon=":material/check:"
+        ):
+            _acknowledge(alerts, st.session_state.get(_DRAWN, ()))
+        if may and st.button("Acknowledge all", key="alerts_all", icon=":material/done_all:"):
+            kept = alerts.recent(_EVERY_ALERT, unacknowledged=True)
+            _acknowledge(alerts, [one.alert.id for one in kept])
+        downloads.button(
+            "These alerts as CSV",
+            lambda: words.csv_file(
+                one.alert for one in alerts.recent(_EVERY_ALERT, **filters.given)
+            ),
+            "tandem-alerts.csv",
+            "text/csv",
+            key="alerts_csv",
+        )
+    if not may:
+        say.note("On a public desk only its operator acknowledges; everybody may look and export.")
+
+
+def _list(alerts: Alerts, filters: Filters) -> None:
+    found = alerts.recent(_EVERY_ALERT, **filters.given)
+    kept = len(alerts.recent(_EVERY_ALERT)) if filters.is_any else len(found)
+    st.session_state[_DRAWN] = [
+        one.alert.id for one in found[: words.MOST_SHOWN] if not one.acknowledged_us
+    ]
+    may = is_operator()
+    shown = words.alert_list(found, kept, filters, alerts.rules(), may=may, may_read=may)
+    asked = ledger(shown, key="alert-list")
+    if asked and asked[0] == "acknowledge" and may:
+        _acknowledge(alerts, [asked[1]])
+        st.rerun()
+
+
+def _acknowledge(alerts: Alerts, ids: list[str]) -> None:
+    try:
+        alerts.acknowledge(*ids)
+    except StoreError as error:
+        say.problem(f"It is acknowledged until the process ends, but not kept: {error}")

@@ -1,0 +1,153 @@
+"""The Backtest page: whether a pair is real, and whether it would have paid after costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from tandem.backtest.metrics import LEAST_YEARS
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.io.model import interval_text
+from tandem.strategy.rules import YEAR_US
+from tandem.ui.backtest import (
+    significance as backtest_luck,
+)
+from tandem.ui.backtest import (
+    tabs as backtest_tabs,
+)
+from tandem.ui.backtest import (
+    wording as backtest_words,
+)
+from tandem.ui.backtest.controls import ask
+from tandem.ui.backtest.export import offer
+from tandem.ui.backtest.files import called
+from tandem.ui.backtest.report import relation_sentence
+from tandem.ui.backtest.sources import choose
+from tandem.ui.backtest.study import Study, study
+from tandem.ui.live import cards
+from tandem.ui.live.controls import URL
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine
+
+TABS = {
+    "Result": backtest_tabs.result,
+    "Trades": backtest_tabs.trades,
+    "Sweep": backtest_luck.sweep,
+    "Walk-forward": backtest_luck.walk,
+    "Is it luck?": backtest_luck.luck,
+    "Models": backtest_tabs.models,
+    "Export": offer,
+}
+
+PREPARING = (
+    "Preparing: models and backtests are being compiled. That is done once per machine and takes "
+    "up to a minute; the page goes on by itself."
+)
+
+
+def page() -> None:
+    """Draw the page."""
+    st.html(Path(__file__).with_suffix(".css"))
+    st.subheader("Is this pair real, and would it have paid?")
+    waiting = st.empty()
+    if not engine().is_ready_for_backtests:
+        waiting.info(PREPARING)
+    _study()
+    waiting.empty()
+
+
+def _study() -> None:
+    source = choose()
+    if source is None:
+        return
+    with st.sidebar:
+        asked = ask()
+    if asked is None:
+        return
+    try:
+        found = study(source, asked)
+        found.settle()
+        _head(found)
+        # Only the open tab is worked out.
+        tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind=URL)
+        for tab, show in zip(tabs, TABS.values(), strict=True):
+            if tab.open:
+                with tab:
+                    show(found)
+    except DataError as error:
+        say.problem(str(error))
+
+
+def _head(found: Study) -> None:
+    """Show what was tested, the verdict on the relation, and the figures that matter most."""
+    source, measured = found.source, found.result.metrics
+    bars = source.bars
+    st.text(
+        f"{called(source.y)} priced in {called(source.x)}: {len(bars.time_us):,} bars of "
+        f"{interval_text(source.bar_us)}, {100 * bars.usable.mean():.1f} % with both legs "
+        f"fresh, {f.day_clock(int(bars.time_us[0]))} to {f.day_clock(int(bars.time_us[-1]))} UTC"
+    )
+    if source.is_simulated:
+        say.warning(
+            "SIMULATED: these prices come from Tandem's simulated market, not from trading."
+        )
+    with st.container(horizontal=True):
+        _relation(found)
+        _figure("Net profit after costs", "net", measured, "quote currency")
+        sharpe = backtest_words.figure("sharpe", measured.sharpe)
+        _metric(
+            "Sharpe ratio",
+            sharpe,
+            f"\u00b1 {f.number(measured.sharpe_error)} standard error",
+            backtest_words.DEFINITIONS["sharpe"],
+        )
+        _figure("Max drawdown", "max_drawdown", measured, "of the highest equity")
+        wins = round(measured.hit_rate * measured.trades) if measured.trades else 0
+        _figure("Closed trades", "trades", measured, f"{wins} gained")
+    say.note(relation_sentence(found))
+    if measured.years < LEAST_YEARS:
+        say.note(
+            f"These are {f.duration(measured.years * YEAR_US / SECOND_US)} of data: ratios for a "
+            "year that are made of so little say next to nothing."
+        )
+
+
+def _relation(found: Study) -> None:
+    relation = found.relation
+    if relation is None or relation.same_asset:
+        _metric("Engle\u2013Granger p", f.NONE, "", relation_sentence(found))
+        return
+    _metric(
+        "Engle\u2013Granger p",
+        f.p_value(relation.p_value),
+        f"{relation.quality.n_obs:,} bars",
+        "How often unrelated pairs would look this good. It sees the whole history; the signals "
+        "never do.",
+    )
+    life = relation.quality.half_life
+    _metric(
+        "Half-life",
+        cards.bars(life.median),
+        f"{cards.bars(life.low, '')} to {cards.bars(life.high)}",
+        "Median-unbiased, with its 95 % interval: the time in which half of a deviation goes.",
+    )
+
+
+def _figure(title: str, name: str, measured: object, beside: str) -> None:
+    value = backtest_words.figure(name, getattr(measured, name))
+    _metric(title, value, beside, backtest_words.DEFINITIONS[name])
+
+
+def _metric(title: str, value: str, beside: str, hint: str) -> None:
+    st.metric(
+        title,
+        value,
+        beside or None,
+        delta_color="off",
+        delta_arrow="off",
+        help=say.escaped(hint),
+        width=152,
+    )

@@ -1,0 +1,246 @@
+"""One backtest as a session looks at it: its result, what was tried, and long work begun for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from tandem import backtest
+from tandem.backtest.grid import Grid
+from tandem.backtest.run import Result
+from tandem.backtest.runtime_estimate import Pace, pace_of
+from tandem.backtest.significance import Luck
+from tandem.backtest.trials import Ledger
+from tandem.core.errors import DataError, StoreError
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
+from tandem.pairs.cointegration import Relation, assess
+from tandem.pairs.stream import PairSettings
+from tandem.ui.backtest.controls import Asked
+from tandem.ui.backtest.sources import Source
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine, is_operator
+
+# A session's long work may take this long; whoever runs the desk has patience.
+VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass
+class Study:
+    """A pair under one setup.
+
+    Attributes
+    ----------
+    source : Source
+    asked : Asked
+    funding : (y, x) arrays, or None
+    result : Result
+    relation : Relation or None
+        None where there are too few bars to tell.
+    ledger : Ledger
+        Every variant tried on these bars.
+    jobs : dict
+        Long work by name, with what it was asked.
+    """
+
+    source: Source
+    asked: Asked
+    funding: Any
+    result: Result
+    relation: Relation | None
+    ledger: Ledger
+    jobs: dict[str, tuple[Any, Job]] = field(default_factory=dict)
+    counted: dict[str, Job] = field(default_factory=dict)
+    _luck: tuple[int, Luck] | None = None
+    _pace: tuple[Any, Pace] | None = None
+
+    @cached_property
+    def settings(self) -> PairSettings:
+        """The pair as the charts name it."""
+        return settings_of(self.source, self.asked)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The bars with what the model said and what was done, as the charts take them."""
+        return columns_of(self.source, self.result)
+
+    @cached_property
+    def models(self) -> Mapping[str, Result]:
+        """The same setup under each model, from the first bar at which all have a z."""
+        found: Mapping[str, Result] = engine().run_heavy(
+            backtest.compare, self.source.bars, self.asked.setup, backtest.MODELS, self.funding
+        )
+        self.tried(
+            [
+                backtest.trial(one.setup, one.metrics, one.equity, self.funding)
+                for one in found.values()
+            ]
+        )
+        return found
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a picture of the result would."""
+        return f"{self.source.key}/{hash((self.asked.setup, self.asked.funding))}"
+
+    def luck(self) -> Luck:
+        """Judge the Sharpe ratio by all that was tried by now."""
+        if self._luck is None or self._luck[0] != self.ledger.count:
+            found = engine().run_heavy(backtest.judge, self.result.metrics, self.ledger)
+            self._luck = self.ledger.count, found
+        return self._luck[1]
+
+    def tried(self, trials: Any) -> None:
+        """Count variants, and keep the count where this session may write."""
+        before = self.ledger.count
+        self.ledger.add(trials)
+        if self.ledger.count == before or not is_operator():
+            return
+        try:
+            engine().store.save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
+        except (DataError, StoreError) as error:
+            say.note(f"What was tried is counted until this page is closed: {error}")
+
+    def settle(self) -> None:
+        """Count the variants of long work that is done: what was seen was tried."""
+        for name, (_, job) in self.jobs.items():
+            if job.state != "done" or self.counted.get(name) is job:
+                continue
+            self.counted[name] = job
+            # A null test is one per null, both over the same variants.
+            parts = job.result if isinstance(job.result, tuple) else (job.result,)
+            self.tried(parts[0].trials)
+
+    def pace(self, grid: Grid) -> Pace:
+        """Return how fast this grid goes on these bars; measured once for each."""
+        key = tuple(grid.setups())
+        if self._pace is None or self._pace[0] != key:
+            found = engine().run_heavy(pace_of, self.source.bars, grid, self.funding)
+            self._pace = key, found
+        return self._pace[1]
+
+    def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> None:
+        """Begin long work in place of what was asked under this name before."""
+        self.drop(name)
+        most_s = longest_s()
+        self.jobs[name] = asked, engine().jobs.start(work, most_s)
+
+    def job(self, name: str, asked: Any) -> Job | None:
+        """Return the work of this name; one that was asked something else is given up."""
+        if name in self.jobs and self.jobs[name][0] != asked:
+            self.drop(name)
+        return self.jobs[name][1] if name in self.jobs else None
+
+    def drop(self, name: str) -> None:
+        """Give up work, or forget what it found."""
+        if name in self.jobs:
+            self.jobs.pop(name)[1].cancel()
+
+    def close(self) -> None:
+        """Give up everything that still runs."""
+        for name in list(self.jobs):
+            self.drop(name)
+
+
+def longest_s() -> float:
+    """Return the seconds this session's long work may run."""
+    return OPERATOR_S if is_operator() else VISITOR_S
+
+
+def study(source: Source, asked: Asked) -> Study:
+    """Return this session's study, made anew where bars, setup or funding changed.
+
+    Raises
+    ------
+    DataError
+        The setup cannot be run on these bars.
+    """
+    memory = st.session_state
+    last: Study | None = memory.get("tandem_study")
+    if last is not None and last.source is source and last.asked == asked:
+        return last
+    if last is not None:
+        last.close()
+        # Before the next is made: both at once would take twice the room.
+        del memory["tandem_study"]
+    is_same = last is not None and last.source.key == source.key
+    ledger = last.ledger if last is not None and is_same else _ledger(source.key)
+    with st.spinner("Following the pair"):
+        made: Study = engine().run_heavy(_make, source, asked, ledger)
+    result = made.result
+    made.tried([backtest.trial(asked.setup, result.metrics, result.equity, made.funding)])
+    memory["tandem_study"] = made
+    return made
+
+
+def _make(source: Source, asked: Asked, ledger: Ledger) -> Study:
+    funding = None
+    if asked.has_funding:
+        funding = backtest.constant_funding(source.bars.time_us, source.bar_us, *asked.funding)
+    result = backtest.run(source.bars, asked.setup, funding)
+    view = {
+        "usable": source.bars.usable,
+        "y": source.bars.y,
+        "x": source.bars.x,
+        "beta": result.signals.beta,
+    }
+    relation = assess(view, settings_of(source, asked), most=len(source.bars.time_us))
+    return Study(source, asked, funding, result, relation, ledger)
+
+
+def settings_of(source: Source, asked: Asked) -> PairSettings:
+    """Return a backtest as the live page would name it."""
+    setup = asked.setup
+    return PairSettings(
+        source.y,
+        source.x,
+        source.bar_us,
+        setup.model,
+        setup.lookback,
+        setup.z_window,
+        setup.z_kind,
+        setup.rules,
+        setup.costs,
+    )
+
+
+def columns_of(source: Source, result: Result) -> Columns:
+    """Return bars, signals and account by column (see `pair.COLUMNS`)."""
+    bars, said, done = source.bars, result.signals, result.done
+    is_log = result.setup.rules.log_prices
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        x = np.log(bars.x) if is_log else bars.x
+        level = said.alpha + said.beta * x
+        hedged = np.exp(level) if is_log else level
+    return {
+        **{"time_us": bars.time_us, "y": bars.y, "x": bars.x, "usable": bars.usable},
+        **{"candles": bars.candles, "alpha": said.alpha, "beta": said.beta, "hedged": hedged},
+        **{"spread": said.spread, "mean": said.mean, "deviation": said.deviation, "z": said.z},
+        **{"signal": done.signal, "position": done.position, "event": done.event},
+        **{"filled": done.filled, "y_quantity": done.y_quantity, "x_quantity": done.x_quantity},
+        **{"cash": done.cash, "equity": done.equity, "drawdown": result.drawdown},
+    }
+
+
+def _ledger_name(key: str) -> str:
+    return f"trials:{key}"
+
+
+def _ledger(key: str) -> Ledger:
+    """Return the variants tried on these bars before; visitors of a public desk start afresh."""
+    if is_operator():
+        try:
+            blob = engine().store.load_state(_ledger_name(key))
+            if blob is not None:
+                return Ledger.from_bytes(blob, key)
+        except (DataError, StoreError) as error:
+            say.warning(f"The count of what was tried starts anew: {error}")
+    return Ledger(key)

@@ -1,0 +1,86 @@
+"""What Streamlit does not have: a steady chart, status strip, cards, tables, and a wall of prices.
+
+They are Streamlit components (version 2): their JavaScript is called again with new data and
+changes what is there instead of replacing it. Their HTML, CSS and JavaScript are files of this
+project; outside text reaches them only as data, which they place as text.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+_NODES = HERE / "nodes.js"
+
+
+def _part(name: str, kind: str) -> str:
+    return (HERE / name / f"{name}.{kind}").read_text(encoding="utf-8")
+
+
+@st.cache_resource(show_spinner=False)
+def _mount(name: str) -> Callable[..., Any]:
+    """Register a component once per process; a second registration would warn."""
+    return st.components.v2.component(
+        f"tandem_{name}",
+        html=_part(name, "html"),
+        css=_part(name, "css"),
+        js=_NODES.read_text(encoding="utf-8") + _part(name, "js"),
+        isolate_styles=False,
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _serve_plotly() -> None:
+    """Put Plotly's own script where Streamlit's static serving finds it."""
+    spec = importlib.util.find_spec("plotly")
+    assert spec is not None and spec.submodule_search_locations, "requirements.txt brings plotly"
+    target = HERE.parent / "static" / "plotly.min.js"
+    source = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
+    """Show status, watchlist and cards; returns the pair just chosen in the watchlist, if any."""
+    result = _mount("pulse")(data=dict(data), key=key, on_pair_change=lambda: None)
+    return result.pair
+
+
+def chart(figure: Mapping[str, Any], *, key: str) -> None:
+    """Show a figure from `ui.charts` and keep the viewer's zoom when it changes."""
+    _serve_plotly()
+    _mount("chart")(data=dict(figure), key=key)
+
+
+def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:
+    """Show tables from `ui.sheets`; on a narrow screen each row becomes a card."""
+    _mount("sheet")(data={"sheets": [dict(table) for table in tables]}, key=key)
+
+
+def wall(data: Mapping[str, Any], *, key: str) -> str | None:
+    """Show the wall from `ui.surveillance_wall`; returns the instrument just chosen, if any."""
+    result = _mount("wall")(data=dict(data), key=key, on_instrument_change=lambda: None)
+    return result.instrument
+
+
+def ledger(data: Mapping[str, Any], *, key: str) -> tuple[str, str] | None:
+    """Show a list from `ui.alert_words`; returns what was just asked of which row, if anything.
+
+    It comes from a browser: whoever uses it asks whether that row and that right are there.
+    """
+    act = _mount("ledger")(data=dict(data), key=key, on_act_change=lambda: None).act
+    if not isinstance(act, list) or len(act) != 2 or not all(isinstance(one, str) for one in act):
+        return None
+    return act[0], act[1]
+
+
+def toasts(data: Mapping[str, Any], *, key: str) -> None:
+    """Show messages from `ui.alert_words` in a corner of whatever page is open."""
+    _mount("toasts")(data=dict(data), key=key)

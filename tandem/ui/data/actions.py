@@ -1,0 +1,303 @@
+"""What can be done with the record: export, import, fill again, say how much is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import streamlit as st
+
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.events import Gap
+from tandem.core.instruments import split_instrument
+from tandem.engine import Engine
+from tandem.storage.export import Form, Kind, Wanted
+from tandem.storage.reader import Held
+from tandem.ui.components import sheets as draw
+from tandem.ui.data import tables as sheets
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import is_operator, session_id, shown
+
+WORKING_S = 1.0
+KINDS: dict[str, Kind] = {"trades": "trades", "bars": "bars", "venue's candles": "candles"}
+LENGTHS = {"1 s": SECOND_US, "1 min": MINUTE_US, "5 min": 5 * MINUTE_US, "1 h": HOUR_US}
+RANGES = {"last hour": HOUR_US, "last day": DAY_US, "last 7 days": 7 * DAY_US, "all": 0}
+CHOSEN = "from \u2026 to"
+ONLY_OPERATOR = "On a public desk only its operator may do this; everybody may look and export."
+
+
+# Export ----------------------------------------------------------------------------------
+
+
+def _export(running: Engine) -> None:
+    held = [one for one in running.holdings().held if one.trades or one.seconds or one.minutes]
+    held.sort(key=lambda one: not one.trades)
+    if not held:
+        say.note("There is nothing to export yet.")
+        return
+    by_name = {one.instrument: one for one in held}
+    left, middle, right = st.columns([1.3, 1.1, 0.8])
+    with left:
+        name = st.selectbox("Instrument", list(by_name), key="export_instrument")
+    one = by_name[name]
+    with middle:
+        kind = st.segmented_control(
+            "What", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
+        )
+    with right:
+        form = st.segmented_control(
+            "File", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
+        )
+    left, right = st.columns([1.3, 1.9])
+    with left:
+        span = _range(one)
+    length = None
+    if kind == "bars":
+        with right:
+            length = st.segmented_control(
+                "Length of a bar", list(LENGTHS), default="1 s", key="export_length", required=True
+            )
+    asked = st.button("Export", key="export", type="primary", icon=":material/download:")
+    if asked:
+        wanted = Wanted(
+            name,
+            KINDS[kind or "trades"],
+            *span,
+            cast(Form, (form or "CSV").lower()),
+            LENGTHS[length or "1 s"],
+        )
+        try:
+            running.exporter.export(session_id(), wanted)
+        except DataError as error:
+            say.problem(str(error))
+    _follow_export(running)
+
+
+def _kinds(held: Held) -> list[str]:
+    """Return what can be exported of an instrument."""
+    counts = {"trades": held.trades, "bars": held.seconds, "venue's candles": held.minutes}
+    return [kind for kind, count in counts.items() if count]
+
+
+def _range(held: Held) -> tuple[int, int]:
+    chosen = st.segmented_control(
+        "Range (UTC)", [*RANGES, CHOSEN], default="last day", key="export_range", required=True
+    )
+    end_us = max(held.last_us + 1, now_us()) if not held.trades else held.last_us + 1
+    if chosen != CHOSEN:
+        length_us = RANGES[chosen or "all"]
+        # Candles and kept bars may begin long before the first trade that is there.
+        return (end_us - length_us, end_us) if length_us else (0, end_us)
+    begin, end = st.columns(2)
+    with begin:
+        start = _moment("From", "export_from", max(held.first_us, end_us - DAY_US))
+    with end:
+        stop = _moment("To", "export_to", end_us + MINUTE_US)
+    return start, stop
+
+
+def _moment(label: str, key: str, default_us: int) -> int:
+    default = datetime.fromtimestamp(default_us // SECOND_US // 60 * 60, UTC).replace(tzinfo=None)
+    given = st.datetime_input(label, default, key=key, step=60)
+    moment = given or default
+    return int(moment.replace(tzinfo=UTC).timestamp()) * SECOND_US
+
+
+def _follow_export(running: Engine) -> None:
+    @st.fragment(run_every=WORKING_S)
+    def follow() -> None:
+        now = running.exporter.of(session_id())
+        if now is None:
+            return
+        table = sheets.exported(now, running.exporter.waiting_before(session_id()))
+        if now.state == "failed":
+            say.problem(table["note"])
+            return
+        draw([table], key="export-files")
+        if now.is_going_on and st.button("End it", key="export_end", icon=":material/close:"):
+            running.exporter.drop(session_id())
+            st.rerun()
+
+    follow()
+
+
+# Import ----------------------------------------------------------------------------------
+
+
+def _import(running: Engine) -> None:
+    if not is_operator():
+        say.note(ONLY_OPERATOR)
+        return
+    health = running.store.health()
+    if health.state != "recording":
+        say.warning(f"Nothing can be imported now. {health.text}")
+        return
+    say.note(
+        "A vendor's archive of trades: Binance aggTrades or trades as CSV, also in a zip or gzip, "
+        "or trades exported here as CSV or Parquet. Trades are known by the venue's ids: those "
+        "that are there already count once, and an import that broke off can be repeated."
+    )
+    names = [one.instrument for one in running.holdings().held]
+    left, right = st.columns([1, 1.4])
+    with left:
+        name = st.selectbox(
+            "Instrument they belong to",
+            names,
+            index=None,
+            placeholder="choose, or type venue:SYMBOL",
+            key="import_instrument",
+            accept_new_options=True,
+        )
+    with right:
+        file = st.file_uploader(
+            "Archive", key="import_file", max_upload_size=running.settings.upload_mb
+        )
+    ready = bool(name) and file is not None
+    if file is not None and not name:
+        say.note(
+            "Choose the instrument; trades exported here belong to the one in the file's name."
+        )
+    if st.button("Import", key="import", disabled=not ready, icon=":material/upload:"):
+        _start_import(running, file, str(name))
+    _follow_import(running)
+
+
+def _start_import(running: Engine, file: Any, name: str) -> None:
+    try:
+        venue, symbol = split_instrument(name.strip())
+        running.importer.start(file, file.name, f"{venue}:{symbol}")
+    except (DataError, StoreError) as error:
+        say.problem(str(error))
+
+
+def _follow_import(running: Engine) -> None:
+    @st.fragment(run_every=WORKING_S)
+    def follow() -> None:
+        now = running.importer.now()
+        if now is None:
+            return
+        table = sheets.imported(now)
+        if now.state == "failed":
+            say.problem(table["note"])
+            return
+        draw([table], key="import-report")
+        if now.state == "running" and st.button("End it", key="import_end"):
+            running.importer.end()
+
+    follow()
+
+
+# What is kept ----------------------------------------------------------------------------
+
+
+def _keep(running: Engine) -> None:
+    kept = running.store.health().kept
+    if not is_operator():
+        say.note(ONLY_OPERATOR)
+    say.note(
+        "0 keeps everything. What is older goes in small pieces that never hold recording up; bars "
+        "stay at least as long as their trades. What has gone does not come back."
+    )
+    may = is_operator() and running.store.health().state == "recording"
+    columns = st.columns(3)
+    with columns[0]:
+        days = _limit("Days of trades", "keep_days", kept.days, may)
+    with columns[1]:
+        bars_days = _limit("Days of bars and candles", "keep_bars_days", kept.bars_days, may)
+    with columns[2]:
+        gigabytes = _limit("Gigabytes altogether", "keep_gb", kept.gigabytes, may)
+    changed = (days, bars_days, gigabytes) != (kept.days, kept.bars_days, kept.gigabytes)
+    agreed = _agreed(running, days, bars_days, gigabytes) if changed and may else False
+    if st.button("Keep so much", key="keep", disabled=not (changed and may and agreed)):
+        try:
+            running.store.keep(days, bars_days, gigabytes)
+        except (DataError, StoreError) as error:
+            say.problem(str(error))
+            return
+        st.rerun()
+    say.note("Until the next start; to make it last, put these lines into .env:")
+    st.code(
+        f"TANDEM_KEEP_DAYS={days:g}\nTANDEM_KEEP_BARS_DAYS={bars_days:g}\n"
+        f"TANDEM_KEEP_GB={gigabytes:g}",
+        language=None,
+    )
+
+
+def _limit(label: str, key: str, value: float, may: bool) -> float:
+    given = st.number_input(
+        label, min_value=0.0, value=float(value), step=1.0, key=key, disabled=not may, format="%g"
+    )
+    return float(given)
+
+
+def _agreed(running: Engine, days: float, bars_days: float, gigabytes: float) -> bool:
+    """Ask before anything goes; True where nothing does."""
+    held = running.holdings().held
+    now = now_us()
+    losses = []
+    for what, limit in (("trades", days), ("bars", bars_days)):
+        edge_us, losing = sheets.kept_from(held, limit, now)
+        if limit and losing:
+            losses.append(
+                f"{what} before {f.day_clock(edge_us)} UTC of {losing} "
+                f"instrument{'s' if losing != 1 else ''}"
+            )
+    if gigabytes and running.store.health().bytes > gigabytes * 1e9:
+        losses.append(f"the oldest of the record until {gigabytes:g} GB are left")
+    if not losses:
+        return True
+    return st.checkbox(say.escaped(f"Let go of {' and '.join(losses)}"), key="keep_agreed")
+
+
+# Filling again ---------------------------------------------------------------------------
+
+
+def _fill(running: Engine) -> None:
+    say.note(
+        "Open holes are filled without being asked, what is on screen first. Those given up can be "
+        "asked for once more, when the venue was at fault."
+    )
+    if not is_operator():
+        say.note(ONLY_OPERATOR)
+        return
+    lost: dict[str, list[Gap]] = {}
+    for gap in running.holdings().missing:
+        if gap.state == "lost":
+            lost.setdefault(gap.instrument, []).append(gap)
+    if not lost:
+        say.note("No hole has been given up.")
+        return
+    left, right = st.columns([1.3, 1.9], vertical_alignment="bottom")
+    with left:
+        name = st.selectbox("Instrument", list(lost), key="fill_instrument")
+    count = len(lost[name])
+    label = f"Ask again for {count} lost hole{'s' if count != 1 else ''}"
+    with right:
+        asked = st.button(label, key="fill", icon=":material/refresh:")
+    if asked:
+        _ask_again(running, lost[name])
+
+
+def _ask_again(running: Engine, gaps: list[Gap]) -> None:
+    health = running.store.health()
+    if health.state != "recording":
+        say.problem(f"Nothing can be filled now. {shown(health.text)}")
+        return
+    try:
+        for gap in gaps:
+            running.store.replace_gap(gap, [gap._replace(state="open")])
+    except StoreError as error:
+        say.problem(str(error))
+        return
+    say.note("They are open again and filled in their turn; the table above says how it goes.")
+
+
+ACTIONS: dict[str, Callable[[Engine], None]] = {
+    "Export": _export,
+    "Import": _import,
+    "Fill again": _fill,
+    "What is kept": _keep,
+}

@@ -1,0 +1,379 @@
+"""From the record's numbers to the words and tables of the Data page. No Streamlit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tandem.backfill.jobs import Progress
+from tandem.core.clock import SECOND_US
+from tandem.core.events import Gap
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.ingest.status import FeedStatus
+from tandem.storage.archive_import import Import
+from tandem.storage.export import Export
+from tandem.storage.health import StoreHealth
+from tandem.storage.inventory import Holdings
+from tandem.storage.reader import Held
+from tandem.ui.live.cards import STATES
+from tandem.ui.shared import format as f
+
+Cell = dict[str, Any]
+Sheet = dict[str, Any]
+
+MOST_MISSING = 12
+_AFTER = {
+    "open": "As above.",
+    "candles": "The venue's one-minute candles stand in for the trades.",
+    "lost": "The venue gives neither these trades nor candles any more; nothing stands in.",
+}
+ACTIVE = ("waiting", "filling", "candles", "paused")
+
+RECORD_STATES = {
+    "recording": ("RECORDING", "good"),
+    "paused": ("PAUSED", "bad"),
+    "reading": ("READING ONLY", "warn"),
+    "closed": ("CLOSED", "bad"),
+}
+GAP_STATES = {
+    "open": ("open", "warn"),
+    "candles": ("candles", "muted"),
+    "lost": ("lost", "bad"),
+    "filled": ("filled", "good"),
+}
+FILLING = {
+    "waiting": ("waits", "muted"),
+    "filling": ("filling", ""),
+    "candles": ("from candles", ""),
+    "paused": ("paused", "warn"),
+    "refused": ("refused", "bad"),
+    "done": ("done", "good"),
+}
+
+
+def status(
+    health: StoreHealth, queue_limit: int, free_bytes: int, now_us: int, is_refused: bool = False
+) -> dict[str, Any]:
+    """Describe the writer for the status strip; what is zero and should be is left out.
+
+    Where the record could not be opened for writing (`is_refused`), the page says why above.
+    """
+    label, tone = RECORD_STATES[health.state]
+    if is_refused and health.state == "paused":
+        label = "NOT RECORDING"
+    is_behind = health.state == "recording" and health.oldest_waiting_s > 2.0
+    if is_behind:
+        label, tone = "BEHIND", "warn"
+    items = []
+    if health.bytes:
+        items.append(_item("file", f.size_of(health.bytes), "the record with its recent changes"))
+    if not is_refused:
+        items += _writer_items(health, queue_limit, now_us)
+    items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
+    for name, value, hint in (
+        ("lost", health.lost, "trades that found no room while recording was paused"),
+        ("refused", health.refused, "entries no database could hold"),
+        ("let go", health.pruned, "trades removed because of what is kept, since the start"),
+    ):
+        if value:
+            items.append(_item(name, f.count(value), hint, "" if name == "let go" else "bad"))
+    is_well = health.state == "recording" and not is_behind
+    return {
+        "label": label,
+        "tone": tone,
+        "items": items,
+        "right": "",
+        "said": "\n".join([*([] if is_well or is_refused else [health.text]), *health.notes]),
+    }
+
+
+def _writer_items(health: StoreHealth, queue_limit: int, now_us: int) -> list[dict[str, Any]]:
+    since_s = (now_us - health.last_commit_us) / SECOND_US if health.last_commit_us else math.nan
+    fullness = health.queued / queue_limit
+    return [
+        _item("trades written", f.count(health.written), "committed since this process started"),
+        _item("last commit", f"{f.age(since_s)} ago" if health.last_commit_us else f.NONE),
+        _item(
+            "queue",
+            f"{f.count(health.queued)} of {f.count(queue_limit)}",
+            "entries that wait for the disk",
+            "bad" if fullness > 0.5 else "",
+        ),
+        _item(
+            "oldest waits",
+            f.age(health.oldest_waiting_s),
+            "",
+            "warn" if health.oldest_waiting_s > 2.0 else "",
+        ),
+    ]
+
+
+def _item(name: str, value: str, hint: str = "", tone: str = "") -> dict[str, Any]:
+    return {"parts": [[f"{name} ", "", False], [value, tone, True]], "hint": hint}
+
+
+# Tables ---------------------------------------------------------------------------------
+
+
+def overview(
+    feeds: Sequence[FeedStatus],
+    lists: Mapping[str, str],
+    holdings: Holdings,
+    filling: Sequence[Progress],
+    is_recording: bool = True,
+) -> list[Sheet]:
+    """Return the tables of the page, in the order of its questions."""
+    progress = {one.instrument: one for one in filling}
+    return [
+        _feeds(feeds, lists),
+        _held(holdings, progress),
+        _missing(holdings, progress, is_recording),
+    ]
+
+
+def _feeds(feeds: Sequence[FeedStatus], lists: Mapping[str, str]) -> Sheet:
+    return {
+        "id": "feeds",
+        "title": "Is recording going well?",
+        "note": "" if feeds else "No venue is read yet; the first answers within seconds.",
+        "columns": [
+            _column("venue"),
+            _column("state"),
+            _column("trades/s", "end"),
+            _column("delay", "end", "trade at the exchange to arrival here, median"),
+            _column(
+                "clock skew",
+                "end",
+                "this machine's clock minus the exchange's, as far as arrival times show it",
+            ),
+            _column("not understood", "end", "messages that could not be read, of all"),
+            _column("holes found", "end", "since this process started"),
+            _column("reconnects", "end", "after a break; planned renewals come on top"),
+            _column("symbols", "long"),
+        ],
+        "rows": [_feed(feed, lists.get(feed.venue, "")) for feed in feeds],
+    }
+
+
+def _feed(feed: FeedStatus, listed: str) -> list[Cell]:
+    label, tone = STATES[feed.state]
+    if feed.venue == SIMULATED_VENUE and feed.state == "live":
+        label, tone = "SIMULATED", "warn"
+    skew = feed.clock_skew_ms
+    unread = feed.not_understood
+    return [
+        _cell(feed.title),
+        _cell(label, tone, feed.text),
+        _cell(f.number(feed.trades_per_s, 1)),
+        _cell(f"{f.number(feed.delay_ms, 0)} ms" if math.isfinite(feed.delay_ms) else f.NONE),
+        _cell(_skew(skew), "warn" if abs(skew) > 1_000.0 else ""),
+        _cell(f"{unread:,} of {f.count(feed.messages)}", "warn" if unread else "muted"),
+        _cell(f"{feed.gaps:,}", "warn" if feed.gaps else "muted"),
+        _cell(
+            f"{feed.reconnects:,}" + (f" + {feed.renewals:,} planned" if feed.renewals else ""),
+            "" if feed.reconnects else "muted",
+        ),
+        _cell("" if feed.venue == SIMULATED_VENUE else listed, "muted"),
+    ]
+
+
+def _skew(skew_ms: float) -> str:
+    if abs(skew_ms) < 1.0:
+        return "none seen"
+    value = f"{f.signed(skew_ms / 1_000, 1)} s" if abs(skew_ms) >= 10_000 else ""
+    return value or f"{f.signed(skew_ms, 0)} ms"
+
+
+def _held(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
+    held = holdings.held
+    note = (
+        f"{len(held)} instruments, {f.count(sum(one.trades for one in held))} trades. Times are "
+        "UTC. The bytes of one instrument are an estimate; free pages are not counted."
+        if held
+        else "Nothing is recorded yet. Rows appear with the first trades of what is on the Live "
+        "page, or with an import below."
+    )
+    return {
+        "id": "held",
+        "title": "What is recorded?",
+        "note": f"{holdings.problem} What was read before is shown." if holdings.problem else note,
+        "columns": [
+            _column("instrument"),
+            _column("first trade"),
+            _column("last trade"),
+            _column("trades", "end"),
+            _column("1 s bars", "end", "one-second bars made of its trades"),
+            _column("candles", "end", "one-minute bars told by the venue, kept apart"),
+            _column("holes", "", "gaps in the record, by what became of them"),
+            _column("missing", "end", "time the open and lost holes span"),
+            _column("about", "end", "bytes in the file, estimated"),
+            *([_column("filling")] if progress else []),
+        ],
+        "rows": [
+            _holding(one, holdings) + ([_filling(progress.get(one.instrument))] if progress else [])
+            for one in held
+        ],
+    }
+
+
+def _holding(held: Held, holdings: Holdings) -> list[Cell]:
+    missing_us = holdings.missing_us.get(held.instrument, 0)
+    tone = "bad" if held.gaps.get("lost") else "warn" if held.gaps.get("open") else "muted"
+    return [
+        _cell(held.instrument),
+        _cell(f.day_clock(held.first_us)[:-3] if held.first_us else f.NONE),
+        _cell(f.day_clock(held.last_us) if held.last_us else f.NONE),
+        _cell(f"{held.trades:,}"),
+        _cell(f"{held.seconds:,}"),
+        _cell(f"{held.minutes:,}", "" if held.minutes else "muted"),
+        _cell(_holes(held.gaps), tone),
+        _cell(f.duration(missing_us / SECOND_US) if missing_us else "none", tone),
+        _cell(f.size_of(held.bytes)),
+    ]
+
+
+def _holes(gaps: Mapping[str, int]) -> str:
+    parts = [f"{gaps[state]:,} {GAP_STATES[state][0]}" for state in GAP_STATES if gaps.get(state)]
+    return " \u00b7 ".join(parts) or "none"
+
+
+def _filling(progress: Progress | None) -> Cell:
+    if progress is None:
+        return _cell("")
+    label, tone = FILLING[progress.state]
+    cell = _cell(label, tone, progress.text)
+    if progress.state in ACTIVE and progress.total:
+        cell["text"] = f"{label} {f.count(progress.done)} of {f.count(progress.total)}"
+        cell["bar"] = min(progress.done / progress.total, 1.0)
+    return cell
+
+
+def _missing(holdings: Holdings, progress: Mapping[str, Progress], is_recording: bool) -> Sheet:
+    gaps = holdings.missing
+    shown = gaps[:MOST_MISSING]
+    # What is said of an instrument's holes is said once, at the first of them.
+    told = {gap.instrument: gap for gap in reversed(shown) if gap.state == "open"}
+    becomes = {name: _becomes(name, progress.get(name), is_recording) for name in told}
+    note = "Every trade between the first and the last is recorded, as far as ids and times tell."
+    if not holdings.held:
+        note = "Nothing is recorded yet, so nothing can be missing."
+    elif len(gaps) > len(shown):
+        note = f"The open and newest {len(shown)} of {len(gaps):,} holes without trades."
+    elif gaps:
+        note = "Holes that no recorded trade fills; open ones first."
+    return {
+        "id": "missing",
+        "title": "What is missing, and is it being filled?",
+        "note": note,
+        "columns": [
+            _column("instrument"),
+            _column("from"),
+            _column("length", "end"),
+            _column("trades", "end", "by their ids; a dash where the venue's ids do not count up"),
+            _column("state"),
+            _column("what happens", "long"),
+        ],
+        "rows": [
+            _gap(
+                gap,
+                becomes[gap.instrument] if gap is told.get(gap.instrument) else _AFTER[gap.state],
+            )
+            for gap in shown
+        ],
+    }
+
+
+def _gap(gap: Gap, becomes: str) -> list[Cell]:
+    label, tone = GAP_STATES[gap.state]
+    count = gap.last_id - gap.first_id + 1 if gap.first_id >= 0 else math.nan
+    return [
+        _cell(gap.instrument),
+        _cell(f.day_clock(gap.start_us)),
+        _cell(f.duration((gap.end_us - gap.start_us) / SECOND_US)),
+        _cell(f"{count:,}" if math.isfinite(count) else f.NONE),
+        _cell(label, tone),
+        _cell(becomes, "muted"),
+    ]
+
+
+def _becomes(name: str, progress: Progress | None, is_recording: bool) -> str:
+    """Say what is done about an instrument's open holes."""
+    if not is_recording:
+        return "The process that records here fills it."
+    if progress is not None and progress.text:
+        return progress.text
+    if split_instrument(name)[0] == SIMULATED_VENUE:
+        return "A simulated market has no past to fetch."
+    return "Waits for its turn: what is on a Live page goes first."
+
+
+_FILES = [{"label": "file"}, {"label": "size", "kind": "end"}]
+
+
+# Work going on --------------------------------------------------------------------------
+
+
+def exported(export: Export, before: int) -> Sheet:
+    """Describe an export: how far it is, or the files it gave."""
+    is_long = export.seconds > 0.5 and export.bytes > 1e6
+    rate = export.bytes / export.seconds if is_long else math.nan
+    speed = f", {rate / 1e6:.1f} MB/s" if math.isfinite(rate) else ""
+    size = f"{export.rows:,} rows, {f.size_of(export.bytes)}"
+    rows: list[list[Cell]] = []
+    if export.state == "waiting":
+        note = f"Waits for {before} other export{'s' if before != 1 else ''}."
+    elif export.state == "running":
+        note = f"Writing: {size}{speed}."
+        rows = [[_cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]
+    elif export.state == "failed":
+        note = export.text
+    else:
+        note = f"{size} in {f.age(export.seconds)}{speed}. Kept for half an hour. {export.text}"
+        rows = [
+            [_cell(part.name) | {"href": part.place}, _cell(f.size_of(part.bytes))]
+            for part in export.parts
+        ]
+    return {
+        "id": "export",
+        "title": "",
+        "note": note.strip(),
+        "columns": [_column("written")] if export.is_going_on else _FILES,
+        "rows": rows,
+    }
+
+
+def imported(now: Import) -> Sheet:
+    """Describe an import: how far it is, or what was taken and what was left out."""
+    rate = now.rows / now.seconds if now.seconds > 0.5 else math.nan
+    speed = f", {rate:,.0f} a second" if math.isfinite(rate) else ""
+    rows = f"{now.rows:,} trades of {now.instrument} from {now.name}"
+    left = f" Left out as no trades: {now.left_out:,} rows." if now.left_out else ""
+    note = {
+        "running": f"Importing: {rows}{speed}.",
+        "done": f"Imported {rows} in {f.age(now.seconds)}{speed}. Those that were there already "
+        f"count once.{left}",
+        "ended": f"{rows}. {now.text}{left}",
+        "failed": f"{now.text}{left}",
+    }[now.state]
+    return {
+        "id": "import",
+        "title": "",
+        "note": note,
+        "columns": [_column("left out", "long")],
+        "rows": [[_cell(text, "muted")] for text in now.aside[:5]],
+    }
+
+
+def kept_from(held: Iterable[Held], days: float, now_us: int) -> tuple[int, int]:
+    """Return from when trades stay under a limit of age, and how many instruments lose some."""
+    edge_us = now_us - int(days * 86_400 * SECOND_US)
+    return edge_us, sum(bool(one.first_us) and one.first_us < edge_us for one in held)
+
+
+def _column(label: str, kind: str = "", hint: str = "") -> dict[str, str]:
+    return {"label": label, "kind": kind, "hint": hint}
+
+
+def _cell(text: str, tone: str = "", hint: str = "") -> Cell:
+    return {"text": text, "tone": tone, "hint": hint}

@@ -1,0 +1,518 @@
+"""From a snapshot to the words and numbers of the status strip and the cards. No Streamlit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tandem.core.clock import SECOND_US
+from tandem.core.instruments import REPLAY_VENUE, SIMULATED_VENUE
+from tandem.ingest.service import Choice
+from tandem.ingest.status import FeedStatus
+from tandem.pairs.cointegration import Relation
+from tandem.pairs.snapshot import LegNow, Snapshot, WatchRow
+from tandem.pairs.stream import PairSettings
+from tandem.ui.shared import format as f
+
+Part = list[Any]
+Row = dict[str, Any]
+
+FARTHEST_Z = 1_000
+SIGNALS = {
+    1: ("\u25b2 LONG SPREAD", "good"),
+    -1: ("\u25bc SHORT SPREAD", "bad"),
+    0: ("FLAT", "muted"),
+}
+# The worst last: two venues are as good as the worse of them.
+STATES = {
+    "live": ("LIVE", "good"),
+    "connecting": ("CONNECTING", "warn"),
+    "reconnecting": ("RECONNECTING", "warn"),
+    "silent": ("STALE", "bad"),
+    "refused": ("REFUSED", "bad"),
+    "ended": ("ENDED", "warn"),
+    "stopped": ("STOPPED", "bad"),
+}
+# What must never look like a market as it is now.
+NOT_NOW = {SIMULATED_VENUE: "SIMULATED", REPLAY_VENUE: "REPLAY"}
+MODEL_NAMES = {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}
+
+
+def page(snapshot: Snapshot) -> dict[str, Any]:
+    """Return everything the pulse component draws."""
+    return {
+        "status": status(snapshot),
+        "watch": [chip(row, snapshot.settings) for row in snapshot.watch],
+        "signal": signal(snapshot),
+        "truth": truth(snapshot),
+        "cost": cost(snapshot),
+    }
+
+
+def connecting(choice: Choice) -> dict[str, Any]:
+    """Describe the search for a venue while none has been found."""
+    said = " ".join(choice.reasons)
+    return {
+        "label": "CONNECTING",
+        "tone": "warn",
+        "items": [
+            {"parts": [["trying ", "", False], [choice.trying or "the first venue", "", True]]}
+        ],
+        "right": "",
+        "said": said,
+    }
+
+
+# Is the data good? ----------------------------------------------------------------------
+
+
+def status(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
+    feed, feeds = snapshot.feed, _feeds(snapshot)
+    label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
+    # The feeds count every hole they found, the filled ones too: for want of a record only.
+    found = sum(one.gaps for one in feeds)
+    gaps = snapshot.gaps if snapshot.store.state == "recording" else max(snapshot.gaps, found)
+    not_now = next((NOT_NOW[one.venue] for one in feeds if one.venue in NOT_NOW), "")
+    if not_now and label == "LIVE":
+        label, tone = not_now, "warn"
+    elif feed.state == "live" and _is_stale(snapshot):
+        label, tone = "STALE", "bad"
+    items = [
+        {"parts": [[" and ".join(one.title for one in feeds), "", False]]},
+        _price_item(snapshot.y, "y"),
+        _price_item(snapshot.x, "x"),
+        {"parts": [[f.number(feed.trades_per_s, 0), "", True, 3], [" trades/s", "", False]]},
+        {
+            "parts": [["delay ", "", False], [_milliseconds(feed.delay_ms), "", True, 5]],
+            "hint": "Median time from the exchange's trade to this machine, clock skew removed.",
+        },
+        {"parts": _ages(snapshot), "id": "ages"},
+        {
+            "parts": [
+                ["gaps ", "", False],
+                [str(gaps) if gaps else "none", "bad" if gaps else "", True],
+                [" in 24 h", "", False],
+            ],
+            "hint": "Trades known to be missing and not filled; the Data page says which.",
+        },
+    ]
+    return {
+        "label": label,
+        "tone": tone,
+        "items": items,
+        "right": _recorded(snapshot),
+        "right_tone": "" if snapshot.store.state == "recording" else "bad",
+        "said": "\n".join(sentences(snapshot)),
+    }
+
+
+def _feeds(snapshot: Snapshot) -> list[FeedStatus]:
+    return [snapshot.feed, snapshot.x_feed] if snapshot.x_feed else [snapshot.feed]
+
+
+def sentences(snapshot: Snapshot) -> list[str]:
+    """Return what the user should be told: why this venue, what does not work, what to do."""
+    said = []
+    venues = {feed.venue for feed in _feeds(snapshot)}
+    if snapshot.choice.reasons and snapshot.choice.venue == snapshot.feed.venue:
+        said.append(" ".join(snapshot.choice.reasons))
+    if SIMULATED_VENUE in venues:
+        said.append("These prices are simulated: nothing here can be traded.")
+    if REPLAY_VENUE in venues:
+        said.append("A recording is played back: these prices are not of now.")
+    for feed in _feeds(snapshot):
+        shown = feed.text if feed.state != "live" or feed.silent else ""
+        said.append(shown)
+        if feed.not_understood and "not understood" not in shown:
+            said.append(
+                f"{feed.not_understood:,} of {feed.messages:,} messages of {feed.title} were not "
+                "understood and were skipped; the others are recorded."
+            )
+        said += feed.errors
+    if snapshot.feed.state == "live" and not snapshot.feed.silent and _is_stale(snapshot):
+        said.append(_stale_text(snapshot))
+    if snapshot.store.state != "recording":
+        said.append(snapshot.store.text)
+    said += snapshot.store.notes
+    said += [one.text for one in snapshot.filling]
+    said += snapshot.notices
+    return [sentence for sentence in said if sentence]
+
+
+def _is_stale(snapshot: Snapshot) -> bool:
+    view = snapshot.view
+    return bool(view and len(view.columns["usable"]) and not view.columns["usable"][-1])
+
+
+def _stale_text(snapshot: Snapshot) -> str:
+    old = [
+        f"{f.symbol_of(leg.instrument)} for {f.age(_age_s(snapshot, leg))}"
+        for leg in (snapshot.y, snapshot.x)
+        if _age_s(snapshot, leg) > leg.stale_s
+    ]
+    what = f"No trade of {' and '.join(old)}." if old else "A leg had no fresh trade."
+    return f"{what} Such bars are left out of the models and give no signal; trades are recorded."
+
+
+def _age_s(snapshot: Snapshot, leg: LegNow) -> float:
+    """Return how long ago a leg's last trade arrived, NaN before the first."""
+    return (snapshot.now_us - leg.trade.received_us) / SECOND_US if leg.trade else math.nan
+
+
+def _price_item(leg: LegNow, tone: str) -> dict[str, Any]:
+    shown = f.price(leg.trade.price) if leg.trade else "waiting"
+    return {
+        "parts": [[f"{f.asset(leg.instrument)} ", tone, False], [shown, "", True]],
+        "id": f"price-{tone}",
+    }
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms" if math.isfinite(value) else f.NONE
+
+
+def _ages(snapshot: Snapshot) -> list[Part]:
+    parts: list[Part] = [["last trade ", "", False]]
+    for leg in (snapshot.y, snapshot.x):
+        seconds = _age_s(snapshot, leg)
+        tone = "bad" if seconds > leg.stale_s else ""
+        parts.append([f"{f.asset(leg.instrument)} {f.age(seconds)}", tone, True])
+        parts.append([" \u00b7 ", "", False])
+    return parts[:-1]
+
+
+def _recorded(snapshot: Snapshot) -> str:
+    store = snapshot.store
+    if store.state != "recording":
+        return "not recording"
+    behind = f" \u00b7 {f.count(store.queued)} waiting" if store.oldest_waiting_s > 2.0 else ""
+    return f"recorded {f.count(snapshot.recorded)} \u00b7 {f.size_of(store.bytes)}{behind}"
+
+
+def chip(row: WatchRow, current: PairSettings) -> dict[str, Any]:
+    """Describe one pair of the watchlist."""
+    word, tone = {1: ("\u25b2 long", "good"), -1: ("\u25bc short", "bad"), 0: ("flat", "muted")}[
+        row.signal
+    ]
+    return {
+        "key": f"{row.settings.y}|{row.settings.x}",
+        "pair": f"{f.asset(row.settings.y)}/{f.asset(row.settings.x)}",
+        "z": f.signed(row.z),
+        "state": word if math.isfinite(row.z) else "warming up",
+        "tone": tone if math.isfinite(row.z) else "muted",
+        "active": (row.settings.y, row.settings.x) == (current.y, current.x),
+    }
+
+
+# What is the signal? --------------------------------------------------------------------
+
+
+def signal(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe the signal, the trade it stands for, and the paper position."""
+    settings, view = snapshot.settings, snapshot.view
+    if snapshot.relation is not None and snapshot.relation.same_asset:
+        return _no_signal(snapshot)
+    z = snapshot.provisional.z if snapshot.provisional else math.nan
+    closed = view.columns["signal"] if view else np.empty(0)
+    ready = bool(len(closed)) and math.isfinite(z)
+    label, tone = SIGNALS[int(closed[-1])] if ready else ("WARMING UP", "warn")
+    return {
+        "label": label,
+        "tone": tone,
+        "z": [["z now ", "muted", False], [f.signed(z), "", True]],
+        "legs": _trade_legs(snapshot, z) if ready else [],
+        "lines": [[[_when(settings), "", False]]] if ready else _waiting_lines(snapshot),
+        "gauge": _gauge(settings, z),
+        **_paper(snapshot),
+    }
+
+
+def _no_signal(snapshot: Snapshot) -> dict[str, Any]:
+    """Stand in for the signal of a pair that is one asset."""
+    reason = "Both legs are the same asset: what is left between them is rounding, not a spread."
+    return {
+        "label": "NO SIGNAL",
+        "tone": "warn",
+        "z": [["z now ", "muted", False], [f.NONE, "", True]],
+        "legs": [],
+        "lines": [[[reason, "", False]], [["Choose another X.", "", False]]],
+        "gauge": _gauge(snapshot.settings, math.nan),
+        **NO_PAPER,
+    }
+
+
+def _gauge(settings: PairSettings, z: float) -> dict[str, Any]:
+    rules = settings.rules
+    limit = rules.stop if math.isfinite(rules.stop) else 2.0 * rules.entry
+    return {
+        "limit": limit,
+        "entry": rules.entry,
+        "exit": rules.exit,
+        "z": z if math.isfinite(z) else None,
+    }
+
+
+def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
+    view = snapshot.view
+    if snapshot.y.trade is None or snapshot.x.trade is None:
+        missing = [
+            f.symbol_of(leg.instrument) for leg in (snapshot.y, snapshot.x) if leg.trade is None
+        ]
+        return [[["Waiting for the first trade of ", "", False], [" and ".join(missing), "", True]]]
+    if view is None:
+        return [
+            [
+                [
+                    "Prices are live. The models are being compiled or the pair is being opened.",
+                    "",
+                    False,
+                ]
+            ]
+        ]
+    seen, needed = view.progress
+    bar_s = snapshot.settings.bar_us / SECOND_US
+    name = MODEL_NAMES[snapshot.settings.model]
+    return [
+        [
+            [f"{seen:,} of {needed:,} bars", "", True],
+            [f" for {name} and its z-score; prices show as they arrive.", "", False],
+        ],
+        [
+            [
+                f"Ready in about {f.duration((needed - seen) * bar_s)}.",
+                "",
+                False,
+            ]
+        ],
+    ]
+
+
+def _trade_legs(snapshot: Snapshot, z: float) -> list[list[str]]:
+    """Describe the trade leg by leg: lead, verb, quantity, asset, price."""
+    settings, view = snapshot.settings, snapshot.view
+    rules = settings.rules
+    assert view is not None
+    assert snapshot.y.trade is not None
+    assert snapshot.x.trade is not None
+    signal = int(view.columns["signal"][-1])
+    side = signal or (-1 if z > 0 else 1)
+    quantities = rules.quantities(side, snapshot.y.trade.price, snapshot.x.trade.price, view.beta)
+    verbs = ["buy" if quantity > 0 else "sell" for quantity in quantities]
+    lead = "" if signal else f"a {'long' if side > 0 else 'short'} would"
+    amounts = "1.000", f.significant(abs(quantities[1] / quantities[0]))
+    return [
+        [lead if leg is snapshot.y else "", verb, amount, f.asset(leg.instrument), _price(leg)]
+        for leg, verb, amount in zip((snapshot.y, snapshot.x), verbs, amounts, strict=True)
+    ]
+
+
+def _when(settings: PairSettings) -> str:
+    """Say when the trade would open and close."""
+    rules = settings.rules
+    stop = f" \u00b7 stops at {rules.stop:g}" if math.isfinite(rules.stop) else ""
+    return f"enters beyond {rules.entry:g} \u00b7 exits at {rules.exit:g}{stop}, at a bar's close"
+
+
+def _price(leg: LegNow) -> str:
+    return f.price(leg.trade.price) if leg.trade else f.NONE
+
+
+NO_PAPER: dict[str, Any] = {
+    "paper": [["Paper account", "", False], [f.NONE, "muted", False]],
+    "since": "",
+}
+
+
+def _paper(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe the paper account: what it holds and has earned, since when, in which units."""
+    view, settings = snapshot.view, snapshot.settings
+    if view is None or not len(view.columns["equity"]):
+        return NO_PAPER
+    trips = f"{snapshot.paper_trades:,} round trip{'s' * (snapshot.paper_trades != 1)}"
+    held = "flat"
+    if view.position is not None:
+        side = "long" if view.position.side > 0 else "short"
+        held = f"{side} from z {f.signed(view.position.entry_z)}"
+    unit = f.quote(settings.y)
+    profit = snapshot.paper
+    tone = "good" if profit > 0 else "bad" if profit < 0 else "muted"
+    return {
+        "paper": [
+            [f"Paper account after costs: {held}", "", False],
+            [f"{f.signed(profit)} {unit}", tone, True],
+        ],
+        "since": f"{trips} since {f.day_minute(snapshot.paper_since_us)} UTC, "
+        f"{f.number(settings.rules.notional, 0)} {unit} per Y leg",
+    }
+
+
+# Is the relation real? ------------------------------------------------------------------
+
+
+TRUTH = (
+    "Engle\u2013Granger",
+    "Half-life",
+    "Hurst \u00b7 crossings",
+    "R\u00b2 \u00b7 return correlation",
+    "\u03b2 now \u00b7 drift",
+    "Stale bars",
+)
+
+
+def truth(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe the evidence that the two legs belong together."""
+    relation = snapshot.relation
+    if relation is None:
+        rows = [_row(name, f.NONE) for name in TRUTH]
+        return {"rows": rows, "note": "Tested once 50 usable bars have closed."}
+    if relation.same_asset:
+        return {
+            "rows": [_row("R\u00b2", f.number(relation.quality.r_squared, 6))],
+            "note": "These two move as one: the same asset. No test of a relation applies.",
+        }
+    return {
+        "rows": _truth_rows(snapshot, relation),
+        "note": verdict(relation),
+        "tone": "bad" if relation.soundness.state == "breaking" else "",
+    }
+
+
+def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
+    settings, quality = snapshot.settings, relation.quality
+    test, life = quality.test, quality.half_life
+    is_good = relation.p_value < 0.05 and relation.soundness.state != "breaking"
+    tone = "good" if is_good else "warn" if relation.p_value < 0.10 else "bad"
+    ratio = (
+        "notional ratio"
+        if settings.log_prices
+        else f"{f.asset(settings.x)} per {f.asset(settings.y)}"
+    )
+    beta = snapshot.view.beta if snapshot.view else math.nan
+    return [
+        _row(
+            f"{TRUTH[0]}, {quality.n_obs:,} bars, lag {test.lags}",
+            f"p {f.p_value(relation.p_value)}",
+            tone,
+            "Cointegration test of y on x, lag by AIC; p for this many bars and that choice of "
+            f"lag, simulated (MacKinnon's asymptotic p: {f.p_value(test.p_value_asymptotic)}). "
+            "Clustered volatility makes it reject more often than it should.",
+            id="p-value",
+        ),
+        _row(
+            TRUTH[1],
+            f"{bars(life.median)} ({bars(life.low, '')} to {bars(life.high, '')})",
+            hint="Of the residual of one fixed regression, with its 95 % interval, which holds "
+            f"near a unit root; a bar is {f.duration(settings.bar_us / SECOND_US)}.",
+        ),
+        _row(
+            TRUTH[2],
+            f"{f.number(quality.hurst)} \u00b7 {f.number(quality.crossings_per_day, 0)} a day",
+            hint="Below 0.5 the residual turns back, at 0.5 it wanders; how often it crosses "
+            "its mean.",
+        ),
+        _row(
+            TRUTH[3],
+            f"{f.number(quality.r_squared)} \u00b7 {f.number(quality.return_correlation)}",
+            hint="Two drifting prices have a high R\u00b2 by chance; returns do not.",
+        ),
+        _row(
+            TRUTH[4],
+            f"{f.significant(beta)} \u00b7 {f.percent(quality.beta_drift)}",
+            hint=f"Hedge ratio in {ratio}, and how far it moved over one lookback.",
+        ),
+        _row(
+            TRUTH[5],
+            f"{f.number(100.0 * quality.stale_share, 1)} %",
+            "warn" if quality.stale_share > 0.1 else "",
+            "Share of the tested bars left out because a leg had no fresh trade.",
+        ),
+    ]
+
+
+def bars(value: float, unit: str = " bars") -> str:
+    """Write a number of bars, which may be without end."""
+    if math.isinf(value):
+        return "\u221e"
+    return f"{f.number(value, 1 if value < 100 else 0)}{unit}"
+
+
+def verdict(relation: Relation) -> str:
+    """Say in plain words what the p-value means, and whether what it found still holds."""
+    if not math.isfinite(relation.p_value):
+        return relation.quality.note or "The test gave no answer on these bars."
+    if relation.soundness.state == "breaking":
+        return f"This pair is breaking. {relation.soundness.sentence}"
+    if relation.p_value >= 0.10:
+        return "No sign of a lasting relation: unrelated pairs look like this all the time."
+    one_in = round(1.0 / max(relation.p_value, 0.001))
+    more = "Fewer than 1" if relation.p_value < 0.001 else "1"
+    text = f"If these were unrelated, {more} in {one_in:,} would look this good, at one look."
+    return text.replace("Fewer", "fewer")
+
+
+# What would it cost? --------------------------------------------------------------------
+
+
+def _break_even(z: float) -> str:
+    # The spread of one asset with itself hardly moves: no move of it would pay for anything.
+    return f"beyond z {FARTHEST_Z:,}" if z > FARTHEST_Z else f"z {f.number(z)}"
+
+
+def cost(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe what a round trip costs, in basis points of the Y leg's value."""
+    estimate = snapshot.cost
+    if estimate is None:
+        names = (
+            "4 fills",
+            "Half-spreads and slippage",
+            "Funding to exit",
+            "Break-even move",
+            "At most left at the exit",
+        )
+        return {"rows": [_row(name, f.NONE) for name in names], "note": ""}
+    fee, known = snapshot.settings.costs.fee_bp, math.isfinite(estimate.funding_bp)
+    rows = [
+        _row(f"4 fills at {fee:g} bp", f"{f.number(estimate.fees_bp, 1)} bp"),
+        _row(
+            "Half-spreads and slippage" + (" (estimated)" if estimate.spreads_estimated else ""),
+            f"{f.number(estimate.spreads_bp, 1)} bp",
+            hint="From the best bid and ask now; Roll's estimate from the last trades where a "
+            "venue has no quotes, and the half-spread chosen in the sidebar where it gives only "
+            "prices.",
+        ),
+        _row(
+            "Funding to exit (expected)",
+            f"{f.number(estimate.funding_bp, 2)} bp" if known else f.NONE,
+            hint="At the current rates, for the time the half-life gives; negative is received."
+            if known
+            else "Unknown, and left out: the venue announced no rate yet, or the half-life is not "
+            "known to be finite.",
+        ),
+        _row(
+            "Break-even move",
+            _break_even(estimate.break_even_z),
+            total=True,
+            hint="The move in z that pays for the round trip.",
+        ),
+        _row(
+            "At most left at the exit",
+            f"{f.signed(estimate.left_bp, 1)} bp" if math.isfinite(estimate.left_bp) else f.NONE,
+            "bad" if estimate.left_bp <= 0 else "",
+            "If the spread alone came back. Often mean and hedge move instead, and two held "
+            "legs then earn less: see what the paper trades kept.",
+        ),
+        _row(
+            f"Last {snapshot.kept.trades} paper trades kept",
+            f"{f.signed(snapshot.kept.net_bp, 1)} bp each",
+            "good" if snapshot.kept.net_bp > 0 else "bad" if snapshot.kept.net_bp < 0 else "",
+            "Mean profit of the last closed round trips after every cost.",
+        ),
+    ]
+    return {"rows": rows, "note": "Of the Y leg's value, both legs together."}
+
+
+def _row(label: str, value: str, tone: str = "", hint: str = "", **more: Any) -> Row:
+    return {"label": label, "value": value, "tone": tone, "hint": hint, **more}

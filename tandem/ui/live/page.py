@@ -1,0 +1,222 @@
+"""The Live page: is the data good, what is the signal, is it real, what does it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from tandem.engine import Engine
+from tandem.pairs.snapshot import Snapshot
+from tandem.ui.components import chart, pulse
+from tandem.ui.live import cards, charts, exports
+from tandem.ui.live import tables as tables_view
+from tandem.ui.live.controls import Refusal, View, choose_pair, sidebar, venue_choice
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.canvas import POINTS
+from tandem.ui.shared.links import Choice, say_doubts
+from tandem.ui.shared.state import engine, offer_operator, session_id, shown
+
+# How long the first drawing of a page waits for a price.
+PATIENCE_S = 0.6
+TAB = Choice(
+    "tab",
+    {
+        "hedge": "Hedge ratio",
+        "flow": "Volume and flow",
+        "trades": "Trades",
+        "signals": "Signals",
+        "export": "Export",
+    },
+    "hedge",
+    "tab",
+)
+
+
+def page() -> None:
+    """Draw the page."""
+    running = engine()
+    with st.sidebar:
+        pair_place = st.container()
+        venue = venue_choice(running)
+        view = sidebar(running, venue, pair_place) if venue else None
+        offer_operator()
+    say_doubts()
+    if view is None:
+        _waiting(running)
+    elif isinstance(view, Refusal):
+        _refused(running, view)
+    else:
+        _live(view)
+
+
+def _waiting(running: Engine) -> None:
+    """Stand in until `auto` has found a venue."""
+
+    @st.fragment(run_every=0.5)
+    def look_again() -> None:
+        choice = running.ingest.choice()
+        if choice.venue is not None:
+            st.rerun()
+        pulse({"status": cards.connecting(choice), "watch": []}, key="pulse")
+
+    look_again()
+
+
+def _refused(running: Engine, refusal: Refusal) -> None:
+    """Say why there is nothing to show, and offer what there is."""
+    say.problem(refusal.text)
+    pairs = refusal.pairs
+    instead = ", or open one of these pairs" if pairs else ""
+    say.note(f"Nothing else is affected. Change what is asked in the sidebar{instead}.")
+
+    @st.fragment(run_every=1.0)
+    def offer() -> None:
+        snapshot = running.look(session_id(), pairs[0], pairs)
+        chips = [cards.chip(row, snapshot.settings) | {"active": False} for row in snapshot.watch]
+        chosen = pulse({"status": shown(cards.status(snapshot)), "watch": chips}, key="pulse")
+        if chosen:
+            choose_pair(chosen)
+
+    if pairs:
+        offer()
+
+
+def _live(view: View) -> None:
+    running = engine()
+
+    @st.fragment(run_every=view.refresh_s)
+    def refresh() -> None:
+        snapshot = _first_look(running, view)
+        chosen = pulse(shown(cards.page(snapshot)), key="pulse")
+        if chosen:
+            choose_pair(chosen)
+
+    # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
+    @st.fragment(run_every=max(view.refresh_s, 1.0))
+    def redraw() -> None:
+        _chart(running.look(session_id(), view.settings, view.watchlist), view)
+
+    refresh()
+    redraw()
+    tab = TAB.keep(
+        st.segmented_control("Detail", **TAB.widget(), label_visibility="collapsed", required=True)
+    )
+    say_doubts()
+
+    # A download must not be drawn anew between the click and the file.
+    is_still = tab == "export" and _has_bars(
+        running.look(session_id(), view.settings, view.watchlist)
+    )
+
+    @st.fragment(run_every=None if is_still else max(view.refresh_s, 1.0))
+    def detail() -> None:
+        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        if tab == "export" and not is_still and _has_bars(snapshot):
+            st.rerun()
+        DETAILS[tab](snapshot, view)
+
+    detail()
+
+
+def _first_look(running: Engine, view: View) -> Snapshot:
+    """Return a snapshot; the first one of a session waits a moment for prices.
+
+    A page that is drawn without them has to come back for them, which takes the browser a second
+    while it still loads its own parts.
+    """
+    snapshot = running.look(session_id(), view.settings, view.watchlist)
+    if st.session_state.get("tandem_looked"):
+        return snapshot
+    st.session_state["tandem_looked"] = True
+    end = time.monotonic() + PATIENCE_S
+    while (snapshot.y.trade is None or snapshot.x.trade is None) and time.monotonic() < end:
+        time.sleep(0.02)
+        snapshot = running.look(session_id(), view.settings, view.watchlist)
+    return snapshot
+
+
+def _has_bars(snapshot: Snapshot) -> bool:
+    return snapshot.view is not None and bool(len(snapshot.view.columns["time_us"]))
+
+
+def _chart(snapshot: Snapshot, view: View) -> None:
+    columns, first = _shown(snapshot, view.shown_bars)
+    chart(
+        charts.pair_chart(columns, snapshot.settings, first, _version(snapshot, view)),
+        key="live-chart",
+    )
+
+
+def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
+    """Return the columns to draw, cut to the bars that are shown, and how many came before."""
+    if snapshot.view is None:
+        return charts.empty(), 0
+    columns = snapshot.view.columns
+    count = len(columns["time_us"])
+    start = max(count - most, 0) if most else 0
+    return {
+        name: column[start:] for name, column in columns.items()
+    }, snapshot.view.bars - count + start
+
+
+def _version(snapshot: Snapshot, view: View) -> str:
+    bars = snapshot.view.bars if snapshot.view else 0
+    return f"{snapshot.settings.key}/{view.shown_bars}/{bars}"
+
+
+def _hedge(snapshot: Snapshot, view: View) -> None:
+    columns, first = _shown(snapshot, view.shown_bars)
+    version = _version(snapshot, view)
+    chart(charts.hedge_chart(columns, snapshot.settings, first, version), key="hedge-chart")
+
+
+def _volume(snapshot: Snapshot, view: View) -> None:
+    settings = snapshot.settings
+    bar_us = settings.bar_us
+    end_us = snapshot.now_us // bar_us * bar_us
+    start_us = end_us - (view.shown_bars or POINTS) * bar_us
+    version = _version(snapshot, view)
+    for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
+        bars = tables_view.resampled(engine().seconds(leg, start_us, end_us), bar_us)
+        with side:
+            if not charts.tells_volume(bars):
+                st.info(
+                    f"The volume of {f.symbol_of(leg)} is unknown: only its prices are told, not "
+                    "what was traded at them. Choose a leg on an exchange to see volume and flow."
+                )
+                continue
+            chart(charts.profile_chart(bars, leg, version), key=f"profile-{leg}")
+            chart(charts.flow_chart(bars, leg, version), key=f"flow-{leg}")
+
+
+def _trades(snapshot: Snapshot, view: View) -> None:
+    settings = snapshot.settings
+    tables_view.tape(engine().tape((settings.y, settings.x), 60))
+
+
+def _signals(snapshot: Snapshot, view: View) -> None:
+    tables_view.position(snapshot)
+    # The account is shown from its start, whatever the other charts show.
+    columns, first = _shown(snapshot, 0)
+    unit = f.quote(snapshot.settings.y)
+    chart(
+        charts.equity_chart(columns, first, _version(snapshot, view), unit),
+        key="equity-chart",
+    )
+    tables_view.closed_trades(engine().desk.trades(snapshot.settings))
+
+
+def _export(snapshot: Snapshot, view: View) -> None:
+    exports.offer(engine(), snapshot)
+
+
+DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
+    "hedge": _hedge,
+    "flow": _volume,
+    "trades": _trades,
+    "signals": _signals,
+    "export": _export,
+}

@@ -1,0 +1,341 @@
+"""Where a scan's prices come from: a file, the record, or the bundled simulated universe.
+
+A source is a callable without arguments that draws its own controls and returns a `Source`, or
+None, with the reason on screen, where there is nothing to scan yet. Another is added to `SOURCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from tandem.core.bars import resample, with_candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
+from tandem.core.errors import DataError, StoreError
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.core.jobs import Job
+from tandem.core.parallel import Watch
+from tandem.scanner.files import Universe, read_universe
+from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.simulated import Simulated, simulated
+from tandem.storage.reader import Held
+from tandem.ui.data.actions import ONLY_OPERATOR
+from tandem.ui.live.controls import BARS
+from tandem.ui.scanner.venue import frame, watched
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.jobs import follow
+from tandem.ui.shared.links import Choice
+from tandem.ui.shared.state import engine, hold_upload, is_operator
+
+Floats = npt.NDArray[np.float64]
+
+# More make a table that a page should not hold; `python scanner.py` takes them.
+MOST_INSTRUMENTS = 1_000
+MOST_BARS = 50_000
+# The record is read and shortened piece by piece.
+PIECE_US = 6 * HOUR_US
+READ_S = 300.0
+RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
+
+FROM = Choice(
+    "scan_from",
+    {"simulated": "Simulated", "file": "File", "record": "Record", "venue": "Venue"},
+    "simulated",
+    "source",
+)
+BAR = Choice("scan_bar", {name: name for name in BARS}, "1m", "bar")
+RANGE = Choice(
+    "scan_range",
+    {"hour": "hour", "day": "day", "week": "7 days", "month": "30 days"},
+    "day",
+    "range",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Prices to scan, and where they come from.
+
+    Attributes
+    ----------
+    title : str
+        A few words; text from outside.
+    prices : DataFrame of shape (bars, instruments)
+        On ascending UTC times; NaN where there is no price.
+    is_simulated : bool
+    recorded_bar_us : int
+        Bar of the record these are, 0 where they are not from the record.
+    is_watched : bool
+        Prices of a venue that is watched whole: any of its instruments can be opened on Live.
+    built_in : Simulated, optional
+        What is known of a simulated universe.
+    notes : tuple of str
+        What was done to a file's rows, in sentences.
+    """
+
+    title: str
+    prices: pd.DataFrame = field(repr=False)
+    is_simulated: bool = False
+    recorded_bar_us: int = 0
+    is_watched: bool = False
+    built_in: Simulated | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def times(self) -> npt.NDArray[np.int64]:
+        """Microseconds since 1970 of every bar."""
+        index = pd.DatetimeIndex(self.prices.index)
+        return np.asarray(index.as_unit("us").asi8)
+
+    def price(self, name: str) -> Floats:
+        """Return an instrument's prices; NaN where there is none."""
+        column = pd.to_numeric(self.prices[name], errors="coerce")
+        return np.asarray(column, dtype=np.float64)
+
+    def called(self, name: str) -> str:
+        """Return an instrument as the screen calls it."""
+        if self.is_watched:
+            return split_instrument(name)[1]
+        return name.removeprefix(f"{SIMULATED_VENUE}:") if self.is_simulated else name
+
+
+def choose() -> Source | None:
+    """Let the viewer choose; None, with the reason on screen, where there is nothing to scan."""
+    asked = FROM.keep(
+        st.segmented_control(
+            "Scan every pair of",
+            **FROM.widget(),
+            required=True,
+            help="Simulated: 60 made-up instruments of which a few pairs are known to hold. File: "
+            "a CSV with a column of times and one of prices for each instrument. Record: every "
+            "instrument this desk has recorded. Venue: everything a venue trades, watched and "
+            "scanned again and again.",
+        )
+    )
+    try:
+        return SOURCES[asked]()
+    except DataError as error:
+        say.problem(str(error))
+    except StoreError as error:
+        say.problem(f"The record cannot be read: {error}")
+    return None
+
+
+# The simulated universe -----------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def _bundled() -> Source:
+    made = simulated()
+    count = len(made.prices.columns)
+    return Source(f"{count} simulated instruments", made.prices, True, built_in=made)
+
+
+def _from_simulation() -> Source:
+    return _bundled()
+
+
+# A file ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _File:
+    """A file dropped here, kept while other pages are looked at."""
+
+    file_id: str
+    name: str
+    job: Job
+    source: Source | None = None
+
+
+def _from_file() -> Source | None:
+    if not is_operator():
+        say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
+        return None
+    memory = st.session_state
+    limit = engine().settings.upload_mb
+    given = st.file_uploader(
+        "A file with a column of times and a column of prices for each instrument, or a list of "
+        "bars: CSV, TXT or TSV, plain or in a ZIP or GZ, or Parquet",
+        max_upload_size=limit,
+        key="scan_file",
+    )
+    last: _File | None = memory.get("tandem_scan_file")
+    if given is not None and (last is None or last.file_id != given.file_id):
+        last = memory["tandem_scan_file"] = _begun(given, last)
+    if last is None:
+        say.note(
+            "The first column holds times, every other one an instrument's prices; an empty cell "
+            "is a missing price, and nothing is filled."
+        )
+        return None
+    if last.job.is_going_on:
+        follow(last.job, "scan_reading", f"Reading {last.name}", engine().reading)
+        return None
+    if last.job.state != "done":
+        say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
+        return None
+    if last.source is None:
+        prices, notes = last.job.result
+        last.source = Source(last.name, _checked(prices), notes=notes)
+    if given is None:
+        say.note(f"Kept from before: {last.name}. Drop another file to replace it.")
+    return last.source
+
+
+def _begun(given: Any, last: _File | None) -> _File | None:
+    """Begin to read a file in place of the last one."""
+    if last is not None:
+        last.job.cancel()
+    if not hold_upload(given.size, "scanner"):
+        raise DataError(
+            f"There is no room for {f.size_of(given.size)} now: the files of all who use this desk "
+            f"may hold {engine().settings.upload_total_mb} MB together. Try again later or upload "
+            "a smaller file."
+        )
+    raw, name = given.getvalue(), given.name
+    begun = _File(given.file_id, name, engine().reading.start(partial(_read, raw, name), READ_S))
+    with st.spinner(f"Reading {say.escaped(name)}"):
+        begun.job.wait(3.0)
+    return begun
+
+
+def _read(raw: bytes, name: str, watch: Watch) -> Universe:
+    found = read_universe(raw, name, watch)
+    watch.check()
+    return found
+
+
+def _checked(prices: pd.DataFrame) -> pd.DataFrame:
+    if prices.shape[1] > MOST_INSTRUMENTS:
+        raise DataError(
+            f"The table has {prices.shape[1]:,} instruments; this page scans up to "
+            f"{MOST_INSTRUMENTS:,}. Take fewer, or scan it with: python scanner.py FILE --top 50."
+        )
+    return prices
+
+
+# The record -----------------------------------------------------------------------------
+
+
+def _from_record() -> Source | None:
+    if not is_operator():
+        say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
+        return None
+    held = [one for one in engine().holdings().held if one.seconds or one.minutes]
+    if len(held) < 2:
+        say.warning(
+            f"The record holds {len(held)} instruments; a pair needs two. Let the Live page run "
+            "for a while, or import an archive on the Data page."
+        )
+        return None
+    left, right, last = st.columns([2, 2, 1.2], vertical_alignment="bottom")
+    with left:
+        bar = BAR.keep(st.segmented_control("Bar", **BAR.widget(), required=True))
+    with right:
+        span = RANGE.keep(st.segmented_control("Last", **RANGE.widget(), required=True))
+    with last:
+        again = st.button("Read to now", key="scan_again", icon=":material/refresh:")
+    return _record_read(held, BARS[bar] * SECOND_US, RANGES[span], again)
+
+
+def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> Source | None:
+    """Return the record's closes, begun to be read where others were asked for before."""
+    memory, asked = st.session_state, (bar_us, span_us)
+    last: tuple[Any, Job, list[Source]] | None = memory.get("tandem_scan_record")
+    if last is None or last[0] != asked or again:
+        if last is not None:
+            last[1].cancel()
+        end_us = now_us() // MINUTE_US * MINUTE_US
+        if span_us // bar_us > MOST_BARS:
+            raise DataError(
+                f"That is {span_us // bar_us:,} bars; this page scans up to {MOST_BARS:,}. Choose "
+                "a longer bar or a shorter range."
+            )
+        work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
+        last = asked, engine().reading.start(work, READ_S), []
+        memory["tandem_scan_record"] = last
+        last[1].wait(2.0)
+    _, job, made = last
+    if job.is_going_on:
+        follow(job, "scan_recorded", "Reading the record", engine().reading)
+        return None
+    if job.state != "done":
+        say.problem(job.text or "Reading was cancelled; \u201cRead to now\u201d begins it again.")
+        return None
+    if not made:
+        made.append(_recorded(job.result, bar_us))
+    return made[0]
+
+
+def _recorded(prices: pd.DataFrame, bar_us: int) -> Source:
+    is_simulated = any(name.startswith(f"{SIMULATED_VENUE}:") for name in prices.columns)
+    return Source("Recorded history", _checked(prices), is_simulated, bar_us)
+
+
+def recorded_closes(
+    held: list[Held], bar_us: int, start_us: int, end_us: int, watch: Watch
+) -> pd.DataFrame:
+    """Read every recorded instrument's closes of a range onto one grid.
+
+    A bar without a trade has no price; in bars of whole minutes the venue's candles stand in where
+    seconds are missing.
+    """
+    start_us, end_us = start_us // bar_us * bar_us, end_us // bar_us * bar_us
+    grid = np.arange(start_us, end_us, bar_us)
+    columns: dict[str, Floats] = {}
+    for done, one in enumerate(held):
+        closes = np.full(len(grid), np.nan)
+        first = max(start_us, one.first_us // bar_us * bar_us)
+        piece_us = PIECE_US - PIECE_US % bar_us
+        for piece in range(first, end_us, piece_us):
+            watch.check()
+            stop = min(piece + piece_us, end_us)
+            seconds = engine().seconds(one.instrument, piece, stop)
+            if bar_us % MINUTE_US == 0:
+                seconds = with_candles(seconds, engine().store.candles(one.instrument, piece, stop))
+            found = resample(seconds, bar_us)
+            closes[(found["time_us"] - start_us) // bar_us] = found["close"]
+        if np.isfinite(closes).any():
+            columns[one.instrument] = closes
+        watch.progress(done + 1, len(held))
+    if len(columns) < 2:
+        raise DataError(
+            f"{len(columns)} instruments have bars from {f.day_clock(start_us)} UTC on; a pair "
+            "needs two. Choose a longer range."
+        )
+    index = pd.DatetimeIndex(grid.astype("datetime64[us]"), tz="UTC", name="time")
+    return pd.DataFrame(columns, index=index).dropna(how="all")
+
+
+# A venue ------------------------------------------------------------------------------------------
+
+
+def _from_venue() -> Source | None:
+    minutes = watched()
+    if minutes is None:
+        return None
+    memory = st.session_state
+    last: tuple[Minutes, Source] | None = memory.get("tandem_scan_minutes")
+    if last is None or last[0] is not minutes:
+        venue = split_instrument(minutes.names[0])[0]
+        title = f"{len(minutes.names)} instruments of {venue}"
+        last = minutes, Source(title, frame(minutes), venue == SIMULATED_VENUE, is_watched=True)
+        memory["tandem_scan_minutes"] = last
+    return last[1]
+
+
+SOURCES: dict[str, Callable[[], Source | None]] = {
+    "simulated": _from_simulation,
+    "file": _from_file,
+    "record": _from_record,
+    "venue": _from_venue,
+}

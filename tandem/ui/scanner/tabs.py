@@ -1,0 +1,280 @@
+"""The Scanner page's tabs beside the table: map, families, windows, later bars, noise."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from tandem.core.parallel import Watch
+from tandem.scanner.persistence import LATER_TEXTS, OutOfSample, out_of_sample
+from tandem.ui.components import chart
+from tandem.ui.scanner import charts as drawn
+from tandem.ui.scanner.network import MOST_EDGES, network_chart
+from tandem.ui.scanner.study import Study
+from tandem.ui.scanner.wording import families_sentence, noise_sentence, plural, rate, rounded
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.jobs import result_of
+from tandem.ui.shared.links import Choice
+
+WINDOWS = Choice("scan_windows", {str(k): str(k) for k in (3, 5, 10, 20)}, "5", "windows")
+SPLIT = Choice(
+    "scan_split", {"50": "50 %", "60": "60 %", "70": "70 %", "80": "80 %"}, "60", "first part"
+)
+MAPPED = Choice("scan_map", {"p_value": "p-values", "q_value": "q-values"}, "p_value", "map")
+MOST_FAMILIES = 200
+MOST_MEMBERS = 40
+
+
+def universe_map(study: Study) -> None:
+    """Show every pair as a cell, instruments that move together side by side."""
+    name = MAPPED.keep(st.segmented_control("Colour by", **MAPPED.widget(), required=True))
+    found = study.found
+    value = study.by if name == "q_value" else name
+    count = len(found.names)
+    text = (
+        "A cell for each pair, green where it is striking; instruments whose returns move together "
+        "stand side by side, columns in the order of the rows."
+    )
+    if count > drawn.MOST_CELLS:
+        text += (
+            f" With {count:,} instruments a cell stands for several pairs and shows the most "
+            "striking" + (", its p-value times their number." if name == "p_value" else ".")
+        )
+    say.note(text)
+    called = [study.source.called(one) for one in found.names]
+    chart(
+        drawn.map_chart(found, value, called, f"{id(study.first)}/{value}/{id(study.noise)}"),
+        key="scan-map",
+    )
+
+
+def families(study: Study) -> None:
+    """Show which findings hang together."""
+    found = study.families
+    if not found:
+        st.info("Nothing was found, so there are no families.")
+        return
+    say.note(
+        f"{families_sentence(found)} Where one holds with a second, and that with a third, the "
+        "first holds with the third: such findings tell the same twice."
+    )
+    picture, listed = st.columns([1, 1])
+    with picture:
+        _network(study)
+    with listed:
+        _family_table(study)
+
+
+def _network(study: Study) -> None:
+    findings = study.findings
+    chart(
+        network_chart(
+            study.found,
+            findings,
+            [study.source.called(name) for name in study.found.names],
+            f"{id(study.first)}/{study.by}/{study.asked.settings.level}/{id(study.noise)}",
+        ),
+        key="scan-network",
+    )
+    text = (
+        "A line is a finding, wider the stronger, dotted where it follows from others; its number "
+        "is the family's. Every instrument tested is on the circle, those that move together side "
+        "by side and of one colour."
+    )
+    more = int(np.count_nonzero(findings)) - MOST_EDGES
+    if more > 0:
+        text += f" The strongest {MOST_EDGES} are drawn; {plural(more, 'finding')} more are not."
+    say.note(text)
+
+
+def _family_table(study: Study) -> None:
+    found = study.families
+    rows = {
+        "family": [k + 1 for k in range(len(found))],
+        "members": [_members(study, one.instruments) for one in found],
+        "findings": [one.findings for one in found],
+        "independent": [one.independent for one in found],
+    }
+    hints = {
+        "family": None,
+        "findings": "pairs among the members that were found",
+        "independent": "findings that do not follow from more striking ones",
+    }
+    st.dataframe(
+        pd.DataFrame(rows).head(MOST_FAMILIES),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(width="small", help=hint)
+            for name, hint in hints.items()
+        },
+    )
+    if len(found) > MOST_FAMILIES:
+        say.note(f"The largest {MOST_FAMILIES} of {len(found):,} are listed.")
+
+
+def _members(study: Study, names: tuple[str, ...]) -> str:
+    shown = [study.source.called(name) for name in names[:MOST_MEMBERS]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def windows(study: Study) -> None:
+    """Say in how many windows each finding would have been found."""
+    say.note(
+        "A pair that is real is found again and again. Each window is a third of the bars (half of "
+        "them with three windows), spread evenly, the last one ending with the table; windows that "
+        "overlap tell partly the same. Fewer bars find less: a real pair may miss some."
+    )
+    count = int(WINDOWS.keep(st.segmented_control("Windows", **WINDOWS.widget(), required=True)))
+    done = result_of(
+        study.work,
+        "windows",
+        count,
+        "Scan the windows",
+        study.windows_work(count, "p_value"),
+    )
+    if done is None:
+        return
+    found, chosen = study.found, study.findings
+    held = found.figures["held"]
+    level = rate(found.settings.level)
+    told = f"In a window p at most {level} counts."
+    if chosen.any():
+        own, rest = held[chosen].mean(), held[~chosen].mean() if (~chosen).any() else np.nan
+        told += (
+            f" The {plural(int(chosen.sum()), 'finding')} held in {own:.1f} of {count} windows on "
+            f"average, all other pairs in {f.number(float(rest), 1)}."
+        )
+    say.note(f"{told} The table now has the column \u201cheld\u201d, and can be filtered by it.")
+    rows = []
+    for windows_held in range(count, -1, -1):
+        same = held == windows_held
+        rows.append((windows_held, int((same & chosen).sum()), int((same & ~chosen).sum())))
+    st.dataframe(
+        pd.DataFrame(rows, columns=["windows held", "findings", "other pairs"]),
+        hide_index=True,
+        width=420,
+        column_config={
+            name: st.column_config.NumberColumn(format="localized")
+            for name in ("findings", "other pairs")
+        },
+    )
+
+
+def later_bars(study: Study) -> None:
+    """Find pairs on the first part of the bars, and look at them on the rest."""
+    say.note(
+        "Pairs are found on the first part alone; the hedge is kept, and the spread is tested on "
+        "bars that neither had seen. As many pairs that were not found say what chance confirms."
+    )
+    share = SPLIT.keep(st.segmented_control("First part", **SPLIT.widget(), required=True))
+    by = "q_value" if study.by == "q_value_noise" else study.by
+    if by != study.by:
+        say.note("Noise runs calibrate the whole table only: here Benjamini\u2013Hochberg counts.")
+    work = partial(_later, study, int(share) / 100.0, by)
+    done: OutOfSample | None = result_of(
+        study.work, "later", (share, by), "Look at later bars", work
+    )
+    if done is None:
+        return
+    count, level = len(done.table), rate(study.asked.settings.level)
+    if not count:
+        say.note(
+            f"Nothing was found on the first {done.cut:,} bars, so there is nothing to confirm."
+        )
+        return
+    chance = (
+        ""
+        if np.isnan(done.control)
+        else f"; of pairs that were not found {rounded(done.control)} do"
+    )
+    say.note(
+        f"Of {plural(count, 'finding')} on the first {done.cut:,} bars {done.confirmed:,} "
+        f"{'is' if done.confirmed == 1 else 'are'} stationary on the rest (p at most {level})"
+        f"{chance}."
+    )
+    _later_table(study, done)
+
+
+def _later(study: Study, split: float, by: Any, watch: Watch) -> OutOfSample:
+    return out_of_sample(study.source.prices, study.asked.settings, split, by=by, watch=watch)
+
+
+_LATER_TITLES = {
+    "later_p_value": ("later p", "%.3g"),
+    "later_half_life": ("later half-life", "%.1f"),
+    "later_volatility": ("later volatility", "%.2f"),
+    "later_shift": ("shift", "%+.2f"),
+    "later_crossings": ("later crossings", "%d"),
+}
+
+
+def _later_table(study: Study, done: OutOfSample) -> None:
+    table, level = done.table, study.asked.settings.level
+    rows: dict[str, Any] = {
+        "holds": ["\u2713" if p <= level else "\u2717" for p in table["later_p_value"]],
+        "Y": [study.source.called(str(name)) for name in table["y"]],
+        "X": [study.source.called(str(name)) for name in table["x"]],
+        "q": table["q_value"],
+        "half-life": table["half_life"],
+    }
+    config: dict[str, Any] = {
+        "holds": st.column_config.TextColumn(
+            help=f"whether the spread is stationary on later bars at {rate(level)}"
+        ),
+        "q": st.column_config.NumberColumn(format="%.3g", help="on the first part"),
+        "half-life": st.column_config.NumberColumn(format="%.1f", help="on the first part"),
+    }
+    for name, (title, form) in _LATER_TITLES.items():
+        rows[title] = table[name].replace([np.inf, -np.inf], np.nan)
+        config[title] = st.column_config.NumberColumn(format=form, help=LATER_TEXTS[name])
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config, placeholder="\u2013")
+
+
+def noise(study: Study) -> None:
+    """Show the scan beside the same scan of universes in which nothing is related."""
+    say.note(
+        "Surrogates keep how instruments move together at every bar, calm and wild hours and gaps, "
+        "but nothing ties their levels. Whatever is found on them is false."
+    )
+    if not study.asked.noise_runs:
+        say.note("The sidebar asks for no noise runs.")
+        return
+    done = result_of(
+        study.work,
+        "noise",
+        study.noise_asked,
+        f"Scan {plural(study.asked.noise_runs, 'surrogate universe')}",
+        study.noise_work(),
+    )
+    if done is None:
+        return
+    found, level = study.found, rate(done.level)
+    say.note(noise_sentence(done, study.by, found))
+    rows = [
+        ("p at most " + level, found.count("p_value"), *_spread(done.by_p)),
+        ("Benjamini\u2013Hochberg, nominal", found.count("q_value"), *_spread(done.by_q)),
+        ("Benjamini\u2013Yekutieli, nominal", found.count("q_value_any"), *_spread(done.by_q_any)),
+    ]
+    st.dataframe(
+        pd.DataFrame(
+            rows, columns=["rule", "these prices", "surrogates, mean", "least", "most"]
+        ),
+        hide_index=True,
+        column_config={
+            "surrogates, mean": st.column_config.NumberColumn(format="%.1f"),
+        },
+    )  # fmt: skip
+    say.note(
+        f"Benjamini\u2013Hochberg found something in {rounded(done.chance_of_any)} of the runs."
+    )
+    chart(drawn.noise_chart(found, done, f"{id(study.first)}/{id(done)}"), key="scan-noise")
+
+
+def _spread(counts: Any) -> tuple[float, int, int]:
+    return float(counts.mean()), int(counts.min()), int(counts.max())

@@ -1,0 +1,181 @@
+"""A venue watched whole: start and stop, how it goes, and what its scheduled scans found."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from tandem import config
+from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.live.service import Rescan, Status
+from tandem.ui.data.actions import ONLY_OPERATOR
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine, is_operator
+
+LOOK_S = 1.0
+# Prices of these are asked for or played, not streamed.
+_NOT_STREAMED = {"auto", "coingecko", "replay"}
+MOST_SHOWN = 200
+
+
+def watched() -> Minutes | None:
+    """Draw the controls and what was found; return the prices of the latest scheduled scan."""
+    universe = engine().universe
+    if is_operator():
+        _controls(universe.status())
+    rescan = universe.rescan()
+    _follow(rescan.at_us if rescan else 0)
+    if rescan is None:
+        return None
+    _told(rescan)
+    return rescan.minutes
+
+
+def _controls(status: Status) -> None:
+    venues = [venue for venue in config.VENUES if venue not in _NOT_STREAMED]
+    usual = status.venue or engine().ingest.choice().venue
+    left, right = st.columns([3, 1.2], vertical_alignment="bottom")
+    with left:
+        venue = st.selectbox(
+            "Venue",
+            venues,
+            index=venues.index(usual) if usual in venues else 0,
+            key="scan_venue",
+            help="Every instrument quoted as most of the venue's are, on a connection of its own; "
+            "a minute's last price of each is kept in memory, nothing of it is recorded.",
+        )
+    is_on = status.state in ("listing", "watching") and status.venue == venue
+    with right:
+        if is_on and st.button("Stop", key="scan_unwatch", width="stretch"):
+            engine().universe.stop()
+            st.rerun()
+        if not is_on and st.button("Watch all", key="scan_watch", width="stretch", type="primary"):
+            engine().universe.start(str(venue))
+            st.rerun()
+
+
+def _follow(drawn_us: int) -> None:
+    """Say how it goes, and draw the page anew when another scan is done."""
+
+    @st.fragment(run_every=LOOK_S)
+    def look() -> None:
+        universe = engine().universe
+        rescan = universe.rescan()
+        if (rescan.at_us if rescan else 0) != drawn_us:
+            st.rerun()
+        status = universe.status()
+        if status.state == "failed":
+            say.problem(status.text)
+        elif status.state == "off":
+            say.note(_off())
+        elif status.state == "listing":
+            say.note(f"Asking {status.venue} what it trades.")
+        else:
+            if status.with_history < status.instruments:
+                st.progress(status.with_history / status.instruments)
+            say.note(going(status))
+
+    look()
+
+
+def _off() -> str:
+    every = engine().settings.scan_minutes
+    if not is_operator():
+        return f"No venue is watched as a whole. {ONLY_OPERATOR}"
+    return (
+        f"Nothing is watched yet. Once begun, all pairs are scanned every {every} minutes; what "
+        "appeared, held and broke stands here. Live and its record go on as they are."
+    )
+
+
+def going(status: Status) -> str:
+    """Say how watching goes."""
+    feed = status.feed
+    simulated = "SIMULATED: " if status.venue == SIMULATED_VENUE else ""
+    parts = [
+        f"{simulated}{status.instruments:,} instruments of {status.venue}, "
+        f"{status.trades:,} trades so far"
+        + (f", {feed.trades_per_s:,.0f} a second now" if feed else "")
+    ]
+    if status.with_history < status.instruments:
+        parts.append(f"the past of {status.with_history:,} is in")
+    if status.scanning:
+        parts.append("scanning now")
+    elif status.next_us:
+        parts.append(f"next look from {f.clock(status.next_us)} UTC on")
+    text = "; ".join(parts) + "."
+    if feed is not None and feed.state != "live" and feed.text:
+        text += f" {feed.text}"
+    return f"{text} {status.text}".strip()
+
+
+def _told(rescan: Rescan) -> None:
+    look, found, changed = rescan.look, rescan.scan, rescan.changes
+    say.note(
+        f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
+        f"pairs tested in {found.seconds:.1f} s. {rule(rescan)} {len(changed.appeared)} appeared, "
+        f"{len(changed.held)} held, {len(changed.broke)} broke."
+    )
+    rows = [
+        {"since the look before": word, **_symbols(y, x)}
+        for word, pairs in (
+            ("appeared", changed.appeared),
+            ("held", changed.held),
+            ("broke", changed.broke),
+        )
+        for y, x in pairs
+    ]
+    if rows:
+        shown = pd.DataFrame(rows[:MOST_SHOWN])
+        st.dataframe(shown, hide_index=True, height=min(38 + 35 * len(shown), 220))
+        if len(rows) > MOST_SHOWN:
+            say.note(f"The first {MOST_SHOWN} of {len(rows):,} are shown.")
+    _past()
+
+
+def rule(rescan: Rescan) -> str:
+    """Say what a look calls found, and how far that can be trusted."""
+    told, level = rescan.told, rescan.look.level
+    if told.threshold <= 0.0:
+        return (
+            f"{told.pooled:,} surrogates of this window without cointegration were scanned: too "
+            "few to say how small a p luck gives, so no pair is told; the next look adds to them."
+        )
+    return (
+        f"{told.surrogates:,} surrogates of this window without cointegration were scanned "
+        f"({told.pooled:,} with the looks before): a pair is told below p = {told.threshold:.1g}, "
+        f"which luck should reach at {level * 100:.3f} % of such looks, so that one quiet day in "
+        "twenty cries wolf at most. That is an extrapolation; SCANNER.md has the days counted on "
+        "simulated noise, and how many true pairs so strict a rule misses."
+    )
+
+
+def _symbols(y: str, x: str) -> dict[str, str]:
+    return {"Y": split_instrument(y)[1], "X": split_instrument(x)[1]}
+
+
+def _past() -> None:
+    past = list(engine().universe.past)
+    if len(past) < 2:
+        return
+    with st.expander(f"The last {len(past)} looks"):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "until (UTC)": [f.day_clock(one.at_us) for one in past],
+                    "pairs tested": [one.tested for one in past],
+                    "appeared": [one.appeared for one in past],
+                    "held": [one.held for one in past],
+                    "broke": [one.broke for one in past],
+                }
+            )[::-1],
+            hide_index=True,
+        )
+
+
+def frame(minutes: Minutes) -> pd.DataFrame:
+    """Return watched prices as a scan's table."""
+    index = pd.DatetimeIndex(minutes.times_us.astype("datetime64[us]"), tz="UTC", name="time")
+    return pd.DataFrame(minutes.prices, index=index, columns=pd.Index(minutes.names))

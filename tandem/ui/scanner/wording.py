@@ -1,0 +1,144 @@
+"""What a scan says, in sentences, units and column names. No Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tandem.scanner.families import Family
+from tandem.scanner.result import By, Scan
+from tandem.scanner.surrogates import Noise
+from tandem.ui.shared import format as f
+
+RULES: Mapping[By, str] = {
+    "q_value": "Benjamini\u2013Hochberg",
+    "q_value_any": "Benjamini\u2013Yekutieli",
+    "q_value_noise": "calibrated by noise",
+}
+
+
+def rate(level: float) -> str:
+    """Write a level as a percentage."""
+    return f"{100.0 * level:g} %"
+
+
+def rounded(share: float) -> str:
+    """Write a share as a whole percentage."""
+    return f"{100.0 * share:.0f} %"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def verdict(found: Scan, by: By, noise: Noise | None) -> str:
+    """Say how many pairs were found, and how many luck and noise alone would give."""
+    level = rate(found.settings.level)
+    text = (
+        f"{plural(found.tested, 'pair')} tested, {found.count(by):,} found at {level} false "
+        f"discovery ({RULES[by]}). By luck alone, p below {level} would be seen "
+        f"{found.expected_by_chance:,.0f} times; it was seen {found.count('p_value'):,} times."
+    )
+    return text if noise is None else f"{text} {noise_sentence(noise, by, found)}"
+
+
+def noise_sentence(noise: Noise, by: By, found: Scan) -> str:
+    """Say what the same scan found where nothing is related."""
+    runs = plural(noise.runs, "surrogate universe")
+    if by == "q_value_noise":
+        return (
+            f"The q-values are calibrated by {runs} without cointegration, in which p was below "
+            f"{rate(noise.level)} {noise.by_p.mean():,.0f} times on average."
+        )
+    counts = noise.by_q if by == "q_value" else noise.by_q_any
+    text = f"On {runs} without cointegration the same rule found {counts.mean():,.1f} on average"
+    if counts.max():
+        text += f", {int(counts.max()):,} at most"
+    text += f"; calibrated by them, {plural(found.count('q_value_noise'), 'finding')} remain."
+    return text.replace("1 finding remain.", "1 finding remains.")
+
+
+def families_sentence(families: tuple[Family, ...]) -> str:
+    """Say how many relations the findings amount to."""
+    if not families:
+        return ""
+    independent = sum(one.independent for one in families)
+    findings = sum(one.findings for one in families)
+    if findings == independent:
+        return f"No finding follows from others: {plural(independent, 'relation')}."
+    return (
+        f"They are {plural(len(families), 'family', 'families')}: {independent:,} of the "
+        f"{findings:,} do not follow from others."
+    )
+
+
+def known_sentence(
+    built_in: tuple[tuple[str, str], ...],
+    broken: tuple[tuple[str, str], ...],
+    found: list[tuple[str, str]],
+) -> str:
+    """Compare findings with what was built into a simulated universe."""
+    is_found = {frozenset(pair) for pair in found}
+    hits = sum(frozenset(pair) in is_found for pair in built_in)
+    gone = sum(frozenset(pair) in is_found for pair in broken)
+    text = (
+        f"What is known here: {plural(len(built_in), 'pair')} hold and {hits} of them "
+        f"{'was' if hits == 1 else 'were'} found; "
+        f"{plural(len(broken), 'pair')} came apart before the end, {gone} found."
+    )
+    others = len(found) - hits - gone
+    return f"{text} {plural(others, 'other finding')} {'is' if others == 1 else 'are'} false."
+
+
+def left_out_title(found: Scan) -> str:
+    """Say how much was not tested; empty where all was."""
+    parts = []
+    if found.left_out:
+        parts.append(plural(len(found.left_out), "instrument"))
+    pairs = sum(found.pairs_left_out.values())
+    if pairs:
+        parts.append(f"{plural(pairs, 'pair')} of the others")
+    return f"Not tested, and why: {' and '.join(parts)}" if parts else ""
+
+
+def took(seconds: float) -> str:
+    """Write how long a scan took."""
+    return f"{seconds:.2f} s" if seconds < 10.0 else f.duration(seconds)
+
+
+# Column names of the file, with units.
+EXPORTED = {
+    "statistic": "engle_granger_t",
+    "p_value": "p_value",
+    "q_value": "q_value_benjamini_hochberg",
+    "q_value_any": "q_value_benjamini_yekutieli",
+    "q_value_noise": "q_value_by_noise",
+    "lags": "lags_bars",
+    "bars": "tested_bars",
+    "r_squared": "r_squared_share",
+    "half_life": "half_life_bars",
+    "hurst": "hurst_exponent",
+    "correlation": "correlation_of_returns",
+    "crossings": "crossings_count",
+    "crossings_per_day": "crossings_per_day",
+    "spread_volatility": "spread_volatility_bp_of_y",
+    "cost_bp": "round_trip_cost_bp_of_y",
+    "break_even_z": "break_even_deviations",
+    "activity": "activity_share_of_bars",
+    "held": "held_windows",
+    "windows": "tested_windows",
+    "family": "family_number",
+    "leads": "leads_family",
+}
+
+
+def exported(name: str, log_prices: bool) -> str:
+    """Return a figure's column name in a file."""
+    unit = "log" if log_prices else "price"
+    if name == "alpha":
+        return f"alpha_{unit}"
+    if name == "trend_slope":
+        return f"trend_slope_{unit}_per_bar"
+    if name == "beta":
+        return f"beta_{'notional_' if log_prices else ''}x_per_y"
+    return EXPORTED[name]

@@ -1,0 +1,203 @@
+"""The Surveillance page: what is unusual now, in which instrument, why, and who was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+
+import streamlit as st
+
+from tandem.config import Settings
+from tandem.core.clock import now_us
+from tandem.core.errors import DataError
+from tandem.core.instruments import split_instrument
+from tandem.engine import Engine
+from tandem.ui.components import pulse, wall
+from tandem.ui.shared import format as f
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.links import Choice, say_doubts
+from tandem.ui.shared.state import engine, offer_operator, shown
+from tandem.ui.surveillance import overview as surveillance_wall
+from tandem.ui.surveillance import settings as surveillance_settings
+from tandem.ui.surveillance import wording as words
+from tandem.ui.surveillance.detail import detail
+from tandem.ui.surveillance.overview import Look
+from tandem.venues.registry import patience
+
+REFRESH_S = 1.0
+# The strip above says what is wrong with a feed.
+NOTHING_YET = (
+    "Nothing is watched yet: an instrument appears with its first trade, once its recorded past "
+    "has been read."
+)
+TAB = Choice(
+    "watch",
+    {
+        "instrument": "Instruments",
+        "alerts": "Alerts",
+        "rules": "Rules",
+        "channels": "Channels",
+        "settings": "Settings",
+    },
+    "instrument",
+    "tab",
+)
+ORDER = Choice("watch_order", {"steady": "steady", "flagged": "flagged first"}, "steady", "order")
+_CHOSEN = "instrument"
+_KEPT = "tandem_instrument"
+_MOST_ALERTS = 200
+_LONGEST_NAME = 120
+
+
+def page() -> None:
+    """Draw the page."""
+    running = engine()
+    tab = TAB.keep(
+        st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
+    )
+    with st.sidebar:
+        st.caption("Everything that is recorded is watched, whether or not anybody looks.")
+        order = ORDER.keep(
+            st.segmented_control("Order", **ORDER.widget(), required=True, width="stretch")
+        )
+        offer_operator()
+    say_doubts()
+    if tab == "instrument":
+        _instruments(running, order == "flagged")
+        return
+    _strip(running)
+    TABS[tab](running)
+
+
+def _later(name: str) -> Callable[[Engine], None]:
+    """Return a tab that is imported when it is chosen."""
+    return lambda _: import_module(f"tandem.ui.alerts.{name}").draw()
+
+
+TABS: dict[str, Callable[[Engine], None]] = {
+    "alerts": _later("list"),
+    "rules": _later("rules"),
+    "channels": _later("channels"),
+    "settings": surveillance_settings.draw,
+}
+
+
+# The wall and the detail ----------------------------------------------------------------
+
+
+def _instruments(running: Engine, is_flagged_first: bool) -> None:
+    names = [row.instrument for row in running.lookout.wall()]
+    chosen = _chosen(names)
+
+    @st.fragment(run_every=REFRESH_S)
+    def refresh() -> None:
+        look = look_at(running)
+        if _is_other(names, [row.instrument for row in look.rows], chosen):
+            st.rerun()
+        drawn = surveillance_wall.wall(look, chosen, is_flagged_first)
+        _say_state(running, look, drawn["rows"])
+        if not look.rows:
+            say.note(NOTHING_YET)
+            return
+        picked = wall(drawn, key="wall")
+        if picked and picked != chosen:
+            st.session_state[_KEPT] = picked
+            st.rerun()
+
+    refresh()
+    if not names:
+        return
+    settings = running.lookout.settings
+    say.note(
+        words.WALL_HELP.format(
+            trades=settings.trade_window,
+            bars=settings.bar_window,
+            limit=settings.anomaly_z,
+            hold=surveillance_wall.HOLD_S,
+            alert=surveillance_wall.ALERT_S // 60,
+        )
+    )
+    with st.container(key="watch-detail"):
+        if chosen in names:
+            detail(chosen)
+        else:
+            say.warning(
+                f"The link asks for {chosen[:_LONGEST_NAME]}, which is not watched. Choose one of "
+                "the wall; an instrument that is opened on Live is watched from then on."
+            )
+
+
+def _is_other(before: list[str], now: list[str], chosen: str) -> bool:
+    """Tell whether the detail must be drawn anew: its instrument came or went, or the first did."""
+    return bool(before) != bool(now) or (chosen in before) != (chosen in now)
+
+
+def _chosen(names: list[str]) -> str:
+    """Return the instrument this session looks at, and put it into the URL.
+
+    A link may name one that is not watched (yet); it may leave the venue out.
+    """
+    asked = st.session_state.get(_KEPT) or st.query_params.get(_CHOSEN, "")
+    if not asked:
+        return names[0] if names else ""
+    found = asked
+    if asked not in names:
+        symbols = {f.symbol_of(name).casefold(): name for name in reversed(names)}
+        found = symbols.get(asked.casefold(), asked)
+    if found in names:
+        st.session_state[_KEPT] = found
+        st.query_params[_CHOSEN] = found
+    return found
+
+
+# What is looked at ----------------------------------------------------------------------
+
+
+def look_at(running: Engine) -> Look:
+    """Return everything the wall is made of, as of now."""
+    lookout = running.lookout
+    watched, rows = lookout.surveillance, lookout.wall()
+    flags = {}
+    for row in rows:
+        try:
+            scores = watched.scores(row.instrument)
+        except DataError:
+            # It has just left, or the settings have just changed.
+            continue
+        if reason := surveillance_wall.recent_flag(scores, watched.settings):
+            flags[row.instrument] = reason
+    told = lookout.alerts.recent(_MOST_ALERTS, unacknowledged=True)
+    return Look(
+        rows=rows,
+        settings=watched.settings,
+        flags=flags,
+        apart=watched.divergences(),
+        alerts=[one.alert for one in told],
+        stale_s={
+            row.instrument: _stale_s(split_instrument(row.instrument)[0], running.settings)
+            for row in rows
+        },
+        now_us=now_us(),
+    )
+
+
+@lru_cache(maxsize=64)
+def _stale_s(venue: str, settings: Settings) -> float:
+    return patience(venue, settings).stale_s
+
+
+def _strip(running: Engine) -> None:
+    @st.fragment(run_every=REFRESH_S)
+    def refresh() -> None:
+        look = look_at(running)
+        _say_state(running, look, surveillance_wall.wall(look, "")["rows"])
+
+    refresh()
+
+
+def _say_state(running: Engine, look: Look, rows: list[surveillance_wall.Row]) -> None:
+    for died in running.lookout.problems:
+        say.problem(shown(died))
+    strip = surveillance_wall.status(look, rows, running.ingest.statuses())
+    pulse({"status": shown(strip), "watch": []}, key="watch-strip")

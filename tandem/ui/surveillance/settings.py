@@ -1,0 +1,109 @@
+"""What is watched for: read by everybody, changed by the operator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from tandem.core.errors import DataError, StoreError
+from tandem.engine import Engine
+from tandem.surveillance.instrument import FEATURES
+from tandem.surveillance.settings import WatchSettings
+from tandem.ui.components import sheets
+from tandem.ui.data.actions import ONLY_OPERATOR
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import is_operator, shown
+from tandem.ui.surveillance import wording as words
+
+_SAID = "tandem_watch_said"
+
+
+def draw(running: Engine) -> None:
+    """Draw the tab."""
+    now = running.lookout.settings
+    if not is_operator():
+        sheets([words.settings_sheet(now)], key="watch-settings")
+        say.note(ONLY_OPERATOR)
+        return
+    if said := st.session_state.pop(_SAID, None):
+        st.success(say.escaped(said), icon=":material/check_circle:")
+    asked = _form(now)
+    if asked is None or not _apply(running, asked):
+        return
+    st.session_state[_SAID] = (
+        "The watch goes by these settings from now on. Windows fill again from the record, and "
+        "models are trained anew where their features or contamination changed."
+    )
+    st.rerun()
+
+
+def _form(now: WatchSettings) -> dict[str, object] | None:
+    """Draw the form; returns what was asked for when it is applied."""
+    with st.form("watch_settings"):
+        z, contamination, minutes = st.columns(3)
+        anomaly_z = z.number_input(
+            "z beyond which a trade or bar is flagged",
+            value=now.anomaly_z,
+            step=0.5,
+            help="In deviations. Returns have fat tails: beyond 3 lies about one second in a "
+            "hundred, not one in 370.",
+        )
+        share = contamination.number_input(
+            "Contamination, %",
+            value=100.0 * now.contamination,
+            step=0.05,
+            format="%g",
+            help="Share of the bars a model is trained on that it would flag.",
+        )
+        again = minutes.number_input(
+            "Train again after, minutes",
+            value=now.retrain_bars / 60.0,
+            step=5.0,
+            format="%g",
+            help="Of bars: a second without a trade is none.",
+        )
+        features = st.multiselect(
+            "Features of the Isolation Forest",
+            FEATURES,
+            default=now.features,
+            format_func=words.FEATURE_NAMES.__getitem__,
+            help="Order-flow imbalance and trade intensity are optional; where a venue tells no "
+            "volume, only RSI and volatility can be used.",
+        )
+        percent, within = st.columns(2)
+        divergence_percent = percent.number_input(
+            "Legs are apart from, %",
+            value=now.divergence_percent,
+            step=0.1,
+            format="%g",
+            help="The difference of their moves.",
+        )
+        divergence_s = within.number_input(
+            "within, seconds", value=now.divergence_s, step=10, help="2 to 86,400."
+        )
+        is_applied = st.form_submit_button("Apply", type="primary")
+    if not is_applied:
+        return None
+    return {
+        "anomaly_z": anomaly_z,
+        "contamination": share / 100.0,
+        "retrain_bars": round(60.0 * again),
+        "features": tuple(features),
+        "divergence_percent": divergence_percent,
+        "divergence_s": divergence_s,
+    }  # fmt: skip
+
+
+def _apply(running: Engine, asked: dict[str, object]) -> bool:
+    """Watch by what was asked for; False, with the reason on screen, where that cannot be."""
+    try:
+        settings = replace(running.lookout.settings, **asked)
+        if settings.divergence_s > 86_400:
+            raise DataError("Moves are compared within 2 to 86,400 seconds.")
+        running.lookout.use(settings)
+    except (DataError, StoreError) as error:
+        say.problem(shown(f"Nothing was changed. {error}" if isinstance(error, DataError)
+                          else f"The settings hold until the process ends. {error}"))  # fmt: skip
+        return False
+    return True

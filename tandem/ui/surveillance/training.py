@@ -1,0 +1,85 @@
+"""A past to learn from, downloaded for one watched instrument: hours, progress, Stop."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tandem.backfill.history import shortest_candle
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.engine import Engine
+from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Lesson
+from tandem.ui.shared import messages as say
+from tandem.ui.shared.state import engine, is_operator
+
+REFRESH_S = 0.5
+HOURS = 4.0
+
+
+def draw(instrument: str) -> None:
+    """Offer the download to the operator, and say how it goes."""
+    if not is_operator():
+        return
+    running = engine()
+    shortest_us = shortest_candle(instrument, running.settings)
+    if not shortest_us:
+        return
+    gives = shortest_us == SECOND_US
+    with st.expander("Download a past to learn from"):
+        say.note(_offer(gives))
+        hours = st.number_input(
+            "Hours back",
+            0.5,
+            float(SECONDS_HOURS if gives else MOST_HOURS),
+            HOURS,
+            0.5,
+            key=f"learn_hours_{instrument}",
+        )
+        _progress(running, instrument, hours)
+
+
+def _offer(gives_seconds: bool) -> str:
+    if gives_seconds:
+        return (
+            f"Candles of one second, up to {SECONDS_HOURS} hours: the Isolation Forest is trained "
+            "on them at once, instead of waiting for what is recorded."
+        )
+    return (
+        "This venue gives candles of a minute; the forest learns from seconds as they are "
+        "recorded. Its candles (and past funding, where it is charged) go into the record, for "
+        "pairs and backtests."
+    )
+
+
+def _progress(running: Engine, instrument: str, hours: float) -> None:
+    learning = running.lookout.learning
+    was = learning.lesson(instrument)
+    is_going = was is not None and not was.is_over
+
+    @st.fragment(run_every=REFRESH_S if is_going else None)
+    def follow() -> None:
+        lesson = learning.lesson(instrument)
+        if is_going and (lesson is None or lesson.is_over):
+            st.rerun()
+        if lesson is not None:
+            _say(lesson)
+        if is_going:
+            if st.button("Stop", key="learn_stop"):
+                learning.cancel(instrument)
+            return
+        if st.button("Download", key="learn_start"):
+            try:
+                learning.start(instrument, hours, running.lookout.settings)
+            except DataError as error:
+                say.warning(str(error))
+            else:
+                st.rerun()
+
+    follow()
+
+
+def _say(lesson: Lesson) -> None:
+    if lesson.is_over:
+        say.note(lesson.text)
+    else:
+        st.progress(lesson.share, say.escaped(lesson.text))

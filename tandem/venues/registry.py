@@ -1,0 +1,65 @@
+"""Every venue by its name: its feed, and how patient to be with its prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tandem.config import VENUES, Settings
+from tandem.core.errors import SettingError
+from tandem.core.instruments import REPLAY_VENUE
+from tandem.venues.base import Feed
+from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
+from tandem.venues.bitstamp import Bitstamp
+from tandem.venues.bybit import Bybit
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.coingecko import CoinGecko
+from tandem.venues.kraken import Kraken
+from tandem.venues.okx import Okx
+from tandem.venues.replay import Replay, StoredTrades
+from tandem.venues.simulated import Simulated
+
+
+class Patience(NamedTuple):
+    """What a venue's prices take: seconds until late ones are in, and until one is stale."""
+
+    grace_s: float
+    stale_s: float
+    least_bar_s: float = 1.0
+
+
+def patience(venue: str, settings: Settings) -> Patience:
+    """Return how patient to be with a venue: prices that are polled come late and seldom."""
+    feed = create_feed(venue, settings)
+    if not isinstance(feed, CoinGecko):
+        return Patience(settings.grace_ms / 1_000.0, settings.stale_s)
+    return Patience(feed.grace_s, max(feed.stale_s, settings.stale_s), feed.least_bar_s)
+
+
+def create_feed(
+    venue: str, settings: Settings, stored: StoredTrades | None = None
+) -> Feed | CoinGecko:
+    """Return the feed of a venue, set up from the settings; opens nothing.
+
+    `stored` reads a Tandem database for the venue that replays recordings.
+    """
+    if venue == REPLAY_VENUE:
+        return Replay(settings.replay_file, settings.replay_speed, stored)
+    make = _FEEDS.get(venue)
+    if make is not None:
+        return make(settings)
+    raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(VENUES)}.")
+
+
+_FEEDS: dict[str, Callable[[Settings], Feed | CoinGecko]] = {
+    "binance-usdm": lambda settings: BinanceUsdm(settings.binance_usdm_url),
+    "binance-spot": lambda settings: BinanceSpot(settings.binance_spot_url),
+    "binance-us": lambda settings: BinanceUs(settings.binance_us_url),
+    "coinbase": lambda settings: Coinbase(settings.coinbase_url),
+    "kraken": lambda settings: Kraken(settings.kraken_url),
+    "okx": lambda settings: Okx(settings.okx_url),
+    "bybit": lambda settings: Bybit(settings.bybit_url),
+    "bitstamp": lambda settings: Bitstamp(settings.bitstamp_url),
+    "coingecko": lambda settings: CoinGecko(settings.coingecko_rest_url, settings.coingecko_key),
+    "sim": lambda settings: Simulated(settings.simulation_seed, settings.simulation_rate),
+}
