@@ -32,7 +32,7 @@ architecture:
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,830 --screenshot=architecture.png architecture.svg
 
 strip: $(VENV)/dev.stamp
-	$(BIN)/python tests/e2e/strip_states.py --output strip.png
+	$(BIN)/python -m tests.support.strip_states --output strip.png
 
 $(VENV)/run.stamp: requirements.txt
 	$(PYTHON) -m venv $(VENV)

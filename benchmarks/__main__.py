@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
@@ -22,8 +21,9 @@ from benchmarks.machine import describe
 from benchmarks.memory import extra_mb
 from benchmarks.peers import COMPARISONS, Comparison, difference
 from tandem import analytics
+from tests.support.paths import ROOT
 
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "README.md"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 PACKAGES = ("numpy", "numba", "pandas", "scipy", "statsmodels", "scikit-learn", "pykalman", "arch")
 # Rounds of a row: up to seven, but no new one after so many seconds, and two at the least.

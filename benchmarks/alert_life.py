@@ -19,16 +19,13 @@ from typing import Any
 
 import numpy as np
 
-sys.path[:0] = ["tests"]
-
-from exchange import Exchange, wait_until
-from stand_ins import PostServer
-
 from benchmarks.machine import describe
 from tandem.alerts.rules import Alert, Rule
 from tandem.core.clock import now_us
 from tandem.engine import Engine
 from tandem.storage.records import Document
+from tests.support.exchange import Exchange, wait_until
+from tests.support.message_servers import PostServer
 
 SYMBOL, NAME = "ETHUSDT", "binance-usdm:ETHUSDT"
 RULE = Rule("Jump", "trade_return_z", "above", 15.0, 10.0, cooldown_s=0.0, channels=("telegram",))

@@ -15,11 +15,8 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
-sys.path[:0] = ["tests", "tests/e2e"]
-
-from app_process import App, chromium, running_app
-
 from benchmarks.machine import describe
+from tests.support.app_process import App, chromium, running_app
 
 PRICE = "() => /\\d/.test(document.querySelector('[data-testid=price-y]')?.textContent ?? '')"
 

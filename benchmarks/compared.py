@@ -12,7 +12,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +24,9 @@ from benchmarks.size import cell
 from benchmarks.worlds import INDEPENDENT, related, unrelated
 from tandem import analytics
 from tandem.analytics.critical_values import Trend
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[1] / "COMPARED.md"
+PAGE = ROOT / "COMPARED.md"
 TRENDS: tuple[Trend, ...] = ("n", "c", "ct")
 LENGTHS = (30, 60, 300, 1_000)
 # Both results of one case, as numbers.

@@ -2,9 +2,9 @@
 
 python -m benchmarks.faults [--times 10] [--reconnects 10000] [--output FAULTS.md]
 
-The faults are those of the tests (`tests/faults.py`): a real recorder and record on disk, against
-servers of this machine that speak the venues' protocols and go on trading whether or not anybody
-hears them.
+The faults are those of the tests (`tests/support/connection_faults.py`): a real recorder and record
+on disk, against servers of this machine that speak the venues' protocols and go on trading whether
+or not anybody hears them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import filling
 from benchmarks.machine import describe
-from tests.faults import FAULTS, Fault, Outcome, attempt, drop_often
+from tests.support.connection_faults import FAULTS, Fault, Outcome, attempt, drop_often
 
 _HEAD = """# What a fault costs
 
@@ -39,7 +39,7 @@ Written by `python -m benchmarks.faults` on {machine}.
 _KILLED = """
 ## Killed while it writes
 
-`pytest tests/test_storage_faults.py -m slow -k kill` kills a writing process (SIGKILL) at 200
+`pytest tests/storage/test_faults.py -m slow -k kill` kills a writing process (SIGKILL) at 200
 random points, one after the other on the same file. After each the file has to open, pass
 `integrity_check` and hold every batch whose COMMIT had returned; one failure fails the test.
 """

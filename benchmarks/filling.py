@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.backfill_desk import SPOT, USDM, desk_at, expected, hole, quicken, tape
-from tests.rest_exchange import RestExchange
+from tests.support.backfill_desk import SPOT, USDM, desk_at, expected, hole, quicken, tape
+from tests.support.rest_exchange import RestExchange
 
 HEAD = """
 ## Filling a hole while REST fails

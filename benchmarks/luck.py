@@ -8,10 +8,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +23,8 @@ from tandem.core.bars import AlignedBars
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
+from tests.support.paths import ROOT, SHARED
 
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("TANDEM_SHARED", ROOT.parent / "shared")) / "data"
 N_BARS = 500
 GRID = Grid(
     Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0)),
@@ -158,7 +155,7 @@ def noise_table(sets: int, surrogates: int) -> list[str]:
 
 def published_table() -> list[str]:
     """Return the lines on EWA/EWC; a sentence where the prices are not there."""
-    file = SHARED / "pairs" / "ewa_ewc_daily.csv"
+    file = SHARED / "data" / "pairs" / "ewa_ewc_daily.csv"
     if not file.exists():
         return ["The prices of EWA and EWC were not there; set TANDEM_SHARED to their folder."]
     data = pd.read_csv(file)

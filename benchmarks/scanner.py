@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,9 @@ from tandem.scanner.persistence import out_of_sample, persistence
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
 from tandem.scanner.surrogates import noise
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[1] / "SCANNER.md"
+PAGE = ROOT / "SCANNER.md"
 PACKAGES = ("numpy", "numba", "scipy", "pandas", "statsmodels")
 # Pairs the loop of `coint` is timed on.
 SAMPLE = 20

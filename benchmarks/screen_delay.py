@@ -19,12 +19,9 @@ from urllib.parse import quote
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-sys.path[:0] = ["tests", "tests/e2e"]
-
-from app_process import chromium, running_app
-from exchange import Exchange
-
 from benchmarks.machine import describe
+from tests.support.app_process import chromium, running_app
+from tests.support.exchange import Exchange
 
 WATCH = """() => {
   window.seen = {};

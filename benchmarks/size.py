@@ -2,7 +2,7 @@
 
 python -m benchmarks.size
 
-`tests/test_analytics_size.py` requires of the same simulations what the tests promise.
+`tests/benchmarks/test_size.py` requires of the same simulations what the tests promise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +21,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.machine import describe
 from benchmarks.worlds import BETA, INDEPENDENT, KINDS, Floats, broken, related, sound, unrelated
 from tandem import analytics
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[1] / "SIZE.md"
+PAGE = ROOT / "SIZE.md"
 LENGTHS = (50, 100, 250, 1_000, 5_000)
 HALF_LIVES = (5.0, 10.0, 20.0, 60.0, 200.0)
 Truth = Callable[[int, int, int], tuple[Floats, Floats]]

@@ -15,15 +15,12 @@ from pathlib import Path
 
 import psutil
 
-sys.path[:0] = ["tests"]
-
-from exchange import Exchange
-
 from benchmarks.machine import describe
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.engine import Engine
 from tandem.pairs.stream import PairSettings
+from tests.support.exchange import Exchange
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 

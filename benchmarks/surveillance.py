@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -47,9 +46,9 @@ from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.service import Surveillance, batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
+from tests.support.paths import ROOT, SHARED
 
-PAGE = Path(__file__).parents[1] / "SURVEILLANCE.md"
-SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+PAGE = ROOT / "SURVEILLANCE.md"
 START_US = 1_790_000_000 * SECOND_US
 TRAIN_S = 3_600
 # Further apart than the window of the z-scores: one must not raise what the next is measured by.
@@ -159,7 +158,7 @@ def recorded(settings: WatchSettings, rules) -> list[str]:
 
 
 def _recording(symbol: str) -> list[Trade]:
-    path = SHARED / "ticks" / f"usdm_{symbol}.trades.rawws.gz"
+    path = SHARED / "data" / "ticks" / f"usdm_{symbol}.trades.rawws.gz"
     if not path.exists():
         return []
     trades = []

@@ -10,7 +10,6 @@ import argparse
 import gzip
 import io
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -31,9 +30,9 @@ from tandem.core.errors import DataError
 from tandem.io.files import read, read_files
 from tandem.io.model import Table, interval_text
 from tandem.io.pairing import pair_from
+from tests.support.paths import ROOT, SHARED
 
-SHARED = Path(os.environ.get("TANDEM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-PAGE = Path(__file__).parents[1] / "FORMATS.md"
+PAGE = ROOT / "FORMATS.md"
 START_S = 1_704_067_200  # 2024-01-01
 ROWS = 30
 TICKS = 5_000_000
@@ -261,7 +260,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
 
 def _shared() -> Iterator[tuple[str, bytes]]:
     for folder in ("bars", "ticks", "pairs"):
-        for path in sorted((SHARED / folder).glob("*")):
+        for path in sorted((SHARED / "data" / folder).glob("*")):
             if path.suffix == ".csv" or (folder == "bars" and path.suffix == ".txt"):
                 yield f"{folder}/{path.name}", path.read_bytes()
 

@@ -16,13 +16,10 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-sys.path[:0] = ["tests", "tests/e2e"]
-
-from app_process import App, chromium, running_app
-
 from benchmarks.app import PRICE, made_csv, weight_mb
 from benchmarks.machine import describe
 from benchmarks.tables import TICKS, write_ticks
+from tests.support.app_process import App, chromium, running_app
 
 QUIET_S = 20.0
 EXPORT_BARS = 100_000

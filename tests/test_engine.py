@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exchange import Exchange, wait_until
 
 from tandem import engine as engine_module
 from tandem.alerts.rules import Rule
@@ -28,6 +27,7 @@ from tandem.storage.null import NullStore
 from tandem.surveillance.monitor import Lookout
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
+from tests.support.exchange import Exchange, wait_until
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 Made = Callable[..., Engine]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exchange import Exchange, wait_until
-from rest_exchange import RestExchange, Tape
 
 from tandem import engine as engine_module
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.engine import Engine
 from tandem.pairs.stream import PairSettings
+from tests.support.exchange import Exchange, wait_until
+from tests.support.rest_exchange import RestExchange, Tape
 
 PAIR = PairSettings("binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", lookback=20, z_window=10)
 SYMBOLS = ("ETHUSDT", "BTCUSDT")

@@ -1,0 +1,114 @@
+"""A thread that died says so: planted failures in each of the threads that keep the record."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.backfill.service import Upkeep
+from tandem.backfill.worker import Backfill
+from tandem.config import Settings
+from tandem.core.threads import Lifeline
+from tandem.io import archive
+from tandem.storage import export as exporting
+from tandem.storage.archive_import import Importer
+from tandem.storage.export import Exporter, Wanted
+from tandem.storage.store import Store
+from tandem.venues.listings import Catalogue
+from tests.support.exchange import wait_until
+
+SECRET = "https://api.example/?key=hunter2"
+WANTED = Wanted("binance:BTCUSDT", "trades", 0, 1_000_000)
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    raise RuntimeError(SECRET)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    opened = Store.open(tmp_path / "record.db")
+    yield opened
+    opened.close()
+
+
+def test_the_log_holds_the_place_but_not_the_words_of_the_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    life = Lifeline("It stopped; the rest goes on. Restart.")
+    thread = threading.Thread(target=life.watch, args=(fail,))
+    thread.start()
+    thread.join()
+    assert life.problem == "It stopped; the rest goes on. Restart."
+    assert "RuntimeError" in caplog.text
+    assert "in fail" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_work_that_ends_leaves_nothing_to_say() -> None:
+    life = Lifeline("It stopped.")
+    life.watch(lambda: None)
+    assert life.problem == ""
+
+
+def test_an_export_that_was_under_way_ends_with_its_thread(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_Writing", fail)
+    exporter = Exporter(tmp_path / "exports", store)
+    exporter.start()
+    exporter.export("me", WANTED)
+    wait_until(lambda: exporter.problem)
+    export = exporter.of("me")
+    assert export is not None
+    assert export.state == "failed"
+    assert "Restart the app" in export.text
+    exporter.stop()
+
+
+def test_an_import_that_breaks_says_what_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(archive, "import_trades", fail)
+    importer = Importer(store)
+    importer.start(io.BytesIO(b"time,price\n"), "a.csv", "binance:BTCUSDT")
+    wait_until(lambda: importer.now().state == "failed")  # type: ignore[union-attr]
+    importer.stop()
+    told = importer.now()
+    assert told is not None
+    assert "What was committed stays" in told.text
+    assert "hunter2" not in caplog.text + told.text
+
+
+def test_symbol_lists_that_nobody_renews_are_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Catalogue, "due", fail)
+    upkeep = Upkeep(Settings(), store)
+    upkeep.start()
+    upkeep.attend(("binance:BTCUSDT",), ())
+    wait_until(upkeep.problems)
+    assert "symbol lists" in upkeep.problems()[0]
+    upkeep.stop()
+
+
+def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    upkeep = Upkeep(Settings(), store)
+    upkeep.start()
+    assert upkeep.problems() == ()
+    upkeep.stop()
+    assert upkeep.problems() == ()
+    monkeypatch.setattr(Backfill, "_turn", fail)
+    upkeep = Upkeep(Settings(), store)
+    upkeep.start()
+    wait_until(upkeep.problems)
+    assert "Filling holes stopped" in upkeep.problems()[0]
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+    upkeep.stop()

@@ -1,0 +1,139 @@
+"""Downloads for the watch, from a stand-in venue: learned from, kept, stopped, refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tandem.core.errors import DataError
+from tandem.core.events import Funding
+from tandem.surveillance.isolation_forest import Forest
+from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.training import Learning, Lesson
+from tests.backfill.test_history import NAME, SPOT, Venue
+from tests.support.exchange import wait_until
+
+WATCHING = WatchSettings(trees=10)
+
+
+class Kept:
+    """A record that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.candles: list[Any] = []
+        self.fundings: list[Funding] = []
+
+    def put_candles(self, instrument: str, rows: Any) -> None:
+        self.candles.append((instrument, rows))
+
+    def submit(self, events: Sequence[Funding]) -> None:
+        self.fundings += events
+
+
+class Class:
+    """A learning with all it hands out."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.kept = Kept()
+        self.models: dict[str, Forest] = {}
+        self.learning = Learning(venue.settings, self.kept, self.models.__setitem__)
+
+    def over(self, name: str) -> Lesson:
+        lesson = wait_until(
+            lambda: (one := self.learning.lesson(name)) is not None and one.is_over and one,
+            "the end of the download",
+        )
+        assert isinstance(lesson, Lesson)
+        return lesson
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    with Venue() as venue:
+        yield venue
+
+
+@pytest.fixture
+def taught(venue: Venue) -> Iterator[Class]:
+    one = Class(venue)
+    yield one
+    one.learning.stop()
+
+
+def test_seconds_train_a_model(taught: Class) -> None:
+    taught.learning.start(SPOT, 0.5, WATCHING)
+    lesson = taught.over(SPOT)
+    assert lesson.share == 1.0
+    assert lesson.text.startswith("Learned from 1,7")
+    forest = taught.models[SPOT]
+    assert forest.bars > 1_700
+    assert forest.features == WATCHING.features
+    assert not taught.kept.candles
+
+
+def test_where_there_are_no_seconds_candles_and_funding_go_into_the_record(taught: Class) -> None:
+    taught.learning.start(NAME, 24.0, WATCHING)
+    lesson = taught.over(NAME)
+    ((name, candles),) = taught.kept.candles
+    assert name == NAME
+    assert 1_438 <= len(candles) <= 1_441
+    assert (np.diff(candles["time_us"]) == 60_000_000).all()
+    assert candles["last_us"][-1] < time.time() * 1e6
+    assert len(taught.kept.fundings) == 3
+    assert f"{len(candles):,} candles" in lesson.text and "3 funding rates" in lesson.text
+    assert not taught.models
+
+
+def test_a_download_can_be_stopped_and_begun_again(taught: Class, venue: Venue) -> None:
+    venue.gate.clear()
+    taught.learning.start(SPOT, 24.0, WATCHING)
+    wait_until(lambda: venue.asked, "the first page to be asked for")
+    with pytest.raises(DataError, match="under way"):
+        taught.learning.start(SPOT, 1.0, WATCHING)
+    taught.learning.cancel(SPOT)
+    venue.gate.set()
+    assert taught.over(SPOT).text == "Stopped; nothing changed."
+    assert not taught.models
+    taught.learning.start(SPOT, 0.5, WATCHING)
+    assert taught.over(SPOT).text.startswith("Learned")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "body", "said"),
+    [
+        (SPOT, 400, b"{}", "check the symbol"),
+        (SPOT, 200, b"[]", "0 seconds came."),
+        (SPOT, 200, b"{", "Nothing changed."),
+        ("coingecko:BITCOIN", 200, None, "has no candles to download"),
+    ],
+)
+def test_what_goes_wrong_is_said(
+    taught: Class, venue: Venue, name: str, status: int, body: bytes | None, said: str
+) -> None:
+    venue.status, venue.body = status, body
+    taught.learning.start(name, 1.0, WATCHING)
+    assert said in taught.over(name).text
+    assert not taught.models and not taught.kept.candles
+    assert not taught.learning.problem
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf"), 1e9])
+def test_hours_that_cannot_be_are_refused(taught: Class, hours: float) -> None:
+    with pytest.raises(DataError, match="can be downloaded"):
+        taught.learning.start(SPOT, hours, WATCHING)
+
+
+def test_an_unexpected_error_ends_the_download_and_is_said(
+    taught: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(taught.kept, "put_candles", broken)
+    taught.learning.start(NAME, 1.0, WATCHING)
+    assert "error in Tandem itself" in taught.over(NAME).text
+    assert "secret" not in wait_until(lambda: taught.learning.problem, "the sentence")

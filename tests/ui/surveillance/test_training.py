@@ -1,0 +1,80 @@
+"""The download of a past, as the Surveillance page offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tandem.core.clock import now_us
+from tandem.ui.shared import state
+from tandem.venues.simulated_market import SimulatedMarket
+from tests.backfill.test_history import NAME, SPOT, Venue
+from tests.support.exchange import wait_until
+
+PAGE = "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
+
+
+@pytest.fixture
+def venue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Venue]:
+    with Venue() as venue:
+        for name in ("binance_usdm", "binance_spot"):
+            url = getattr(venue.settings, f"{name}_rest_url")
+            monkeypatch.setenv(f"TANDEM_{name.upper()}_REST_URL", url)
+        monkeypatch.setenv("TANDEM_VENUE", "sim")
+        monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
+        yield venue
+        state.close()
+
+
+def drawn(name: str) -> AppTest:
+    return AppTest.from_string(PAGE.format(name=name), default_timeout=60).run()
+
+
+def shown(page: AppTest) -> str:
+    return " ".join(one.value.replace("\\", "") for one in (*page.caption, *page.warning))
+
+
+def test_seconds_are_downloaded_and_learned_from(venue: Venue) -> None:
+    page = drawn(SPOT)
+    assert "Candles of one second" in shown(page)
+    running = state.engine()
+    now = now_us()
+    trades = SimulatedMarket(5, 4.0).history("sim:BTCUSDT", now - 60_000_000, now)
+    running.buffer.append([trade._replace(instrument=SPOT) for trade in trades])
+    wait_until(lambda: SPOT in [row.instrument for row in running.lookout.wall()], "the instrument")
+    page.number_input[0].set_value(1.0)
+    page.button(key="learn_start").click().run()
+    lesson = running.lookout.learning.lesson
+    wait_until(lambda: (one := lesson(SPOT)) is not None and one.is_over, "the download")
+    page.run()
+    assert "Learned from 3,5" in shown(page)
+    model = running.lookout.surveillance.model(SPOT)
+    assert model is not None and model.bars > 3_500
+    assert not page.exception
+
+
+def test_a_download_can_be_stopped_on_the_page(venue: Venue) -> None:
+    venue.gate.clear()
+    page = drawn(NAME)
+    assert "candles of a minute" in shown(page)
+    page.button(key="learn_start").click().run()
+    wait_until(lambda: venue.asked, "the first page to be asked for")
+    page.run()
+    page.button(key="learn_stop").click().run()
+    venue.gate.set()
+    lesson = state.engine().lookout.learning.lesson
+    wait_until(lambda: (one := lesson(NAME)) is not None and one.is_over, "the end")
+    page.run()
+    assert "Stopped; nothing changed." in shown(page)
+
+
+def test_where_nothing_can_be_downloaded_nothing_is_offered(venue: Venue) -> None:
+    assert not drawn("sim:BTCUSDT").expander
+
+
+def test_visitors_download_nothing(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_PUBLIC", "on")
+    assert not drawn(SPOT).expander

@@ -1,0 +1,195 @@
+"""Bybit's REST formats: the documented answers, how far a page reaches, hostile answers."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+
+from tandem.core.clock import MINUTE_US
+from tandem.core.events import Gap, Trade
+from tandem.venues.bybit import Bybit
+from tandem.venues.rest import Listing
+from tandem.venues.rest_bitstamp import BitstampRest
+from tandem.venues.rest_bybit import BybitRest
+from tandem.venues.rest_venues import create
+from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
+
+NAME = "bybit:BTCUSDT"
+TRADE = {
+    "execId": "5706445b-8543-59bc-8988-93e0f4a3f0f9",
+    "symbol": "BTCUSDT",
+    "price": "16814.50",
+    "size": "0.001",
+    "side": "Buy",
+    "time": "1671970297430",
+    "isBlockTrade": False,
+}
+TRADES = {"retCode": 0, "retMsg": "OK", "result": {"category": "linear", "list": [TRADE]}}
+KLINES = {
+    "retCode": 0,
+    "retMsg": "OK",
+    "result": {
+        "symbol": "BTCUSDT",
+        "category": "linear",
+        "list": [["1670608800000", "17071", "17073", "17027", "17055.5", "268.611", "4584216.2"]],
+    },
+}
+CONTRACT = {
+    "symbol": "BTCUSDT",
+    "contractType": "LinearPerpetual",
+    "status": "Trading",
+    "baseCoin": "BTC",
+    "quoteCoin": "USDT",
+    "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
+    "lotSizeFilter": {"minOrderQty": "0.001", "qtyStep": "0.001", "minNotionalValue": "5"},
+    "settleCoin": "USDT",
+}
+CONTRACTS = {
+    "retCode": 0,
+    "retMsg": "OK",
+    "result": {"category": "linear", "list": [CONTRACT], "nextPageCursor": ""},
+}
+
+
+def venue() -> BybitRest:
+    return BybitRest("https://bybit.test", clock)
+
+
+def contracts(*entries: dict[str, Any]) -> bytes:
+    return orjson.dumps({"retCode": 0, "result": {"list": list(entries), "nextPageCursor": ""}})
+
+
+def page_of(count: int, begin_us: int) -> list[Trade]:
+    return [Trade(NAME, f"id-{n}", begin_us + n, 1.0, 1.0, 1, NOW_US) for n in range(count)]
+
+
+def test_the_documented_trade() -> None:
+    assert venue().parse_trades(orjson.dumps(TRADES), NAME, NOW_US) == [
+        Trade(NAME, str(TRADE["execId"]), 1671970297430000, 16814.5, 0.001, 1, NOW_US)
+    ]
+
+
+def test_a_trade_by_rest_is_the_trade_of_the_stream() -> None:
+    frame = {
+        "topic": "publicTrade.BTCUSDT",
+        "type": "snapshot",
+        "ts": 1671970297431,
+        "data": [
+            {
+                "T": 1671970297430,
+                "s": "BTCUSDT",
+                "S": "Buy",
+                "v": "0.001",
+                "p": "16814.50",
+                "i": "5706445b-8543-59bc-8988-93e0f4a3f0f9",
+            }
+        ],
+    }
+    streamed = Bybit("wss://bybit.test").parse(orjson.dumps(frame), NOW_US)
+    assert venue().parse_trades(orjson.dumps(TRADES), NAME, NOW_US) == list(streamed)
+
+
+def test_newest_first_is_turned_round_even_within_a_millisecond() -> None:
+    newest_first = [TRADE | {"execId": f"id-{n}"} for n in (3, 2, 1)]
+    body = orjson.dumps(TRADES | {"result": {"list": newest_first}})
+    trades = venue().parse_trades(body, NAME, NOW_US)
+    assert [trade.trade_id for trade in trades] == ["id-1", "id-2", "id-3"]
+
+
+def test_there_is_one_page_and_it_says_how_far_it_reaches() -> None:
+    gap = hole(NAME, 1_794_000_000_000_000, 1_794_000_060_000_000)
+    assert url(venue().trades(NAME, gap)) == (
+        "https://bybit.test/v5/market/recent-trade?category=linear&symbol=BTCUSDT&limit=1000"
+    )
+    assert venue().more(NAME, gap, page_of(1000, gap.end_us)) is None
+    begun_inside = page_of(1000, gap.start_us + 5_000_000)
+    assert venue().complete_since(gap, begun_inside) == gap.start_us + 5_001_000
+    assert venue().complete_since(gap, page_of(1000, gap.start_us - 1)) == gap.start_us
+    assert venue().complete_since(gap, page_of(3, gap.start_us + 5_000_000)) == (
+        gap.start_us + 5_001_000
+    )
+
+
+def test_the_documented_candle() -> None:
+    (bar,) = venue().parse_candles(orjson.dumps(KLINES), NAME)
+    assert bar["time_us"] == 1670608800000000
+    assert tuple(bar[["open", "high", "low", "close"]]) == (17071.0, 17073.0, 17027.0, 17055.5)
+    assert (bar["volume"], bar["notional"]) == (268.611, 4584216.2)
+    assert np.isnan(bar["buy_volume"])
+
+
+def test_candles_are_asked_for_with_both_ends() -> None:
+    start = 1_790_000_040_000_000
+    assert venue().candles(NAME, start, start + 10 * MINUTE_US).url == (
+        "https://bybit.test/v5/market/kline?category=linear&symbol=BTCUSDT&interval=1"
+        "&start=1790000040000&end=1790000639999&limit=1000"
+    )
+
+
+def test_the_documented_contract() -> None:
+    assert venue().parse_listing(orjson.dumps(CONTRACTS)) == [
+        Listing("BTCUSDT", "BTC", "USDT", "perpetual", 0.1, 0.001, 5.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 2),
+        ({"contractType": "LinearFutures"}, 2),
+        ({"status": "PreLaunch"}, 1),
+        ({"contractType": "InversePerpetual"}, 1),
+        ({"lotSizeFilter": None}, 1),
+    ],
+)
+def test_only_what_trades_and_is_understood_is_listed(changes: dict[str, Any], count: int) -> None:
+    found = venue().parse_listing(contracts(CONTRACT, CONTRACT | {"symbol": "ETHUSDT"} | changes))
+    assert len(found) == count
+
+
+def test_a_list_goes_on_where_its_cursor_says() -> None:
+    assert venue().more_listing(orjson.dumps(CONTRACTS)) is None
+    answer = {"retCode": 0, "result": {"list": [], "nextPageCursor": "first%3DBTC%26last%3D"}}
+    more = url(venue().more_listing(orjson.dumps(answer)))
+    assert more.endswith("?category=linear&limit=1000&cursor=first%3DBTC%26last%3D")
+    answer["result"]["nextPageCursor"] = "a b&category=spot"  # type: ignore[index]
+    assert venue().more_listing(orjson.dumps(answer)) is None
+    assert venue().more_listing(b"[]") is None
+
+
+def test_too_many_requests_have_several_forms() -> None:
+    limited = b'{"retCode":10006,"retMsg":"Too many visits!","result":{}}'
+    refuses(lambda: venue().parse_trades(limited, NAME, NOW_US), "answered with an error")
+    assert venue().throttled(200, limited)
+    assert venue().throttled(403, b"403, access too frequent")
+    assert not venue().throttled(403, b"The Amazon CloudFront distribution is configured to block")
+    assert not venue().throttled(200, orjson.dumps(TRADES))
+
+
+def test_it_is_found_by_its_venue() -> None:
+    assert type(create("bybit", "https://bybit.test")) is BybitRest
+
+
+@given(RAW)
+def test_raw_junk(body: bytes) -> None:
+    survives(venue(), NAME, body)
+
+
+@given(mutations(TRADES) | mutations(KLINES) | mutations(CONTRACTS))
+def test_mutated_answers(body: bytes) -> None:
+    survives(venue(), NAME, body)
+    venue().more_listing(body)
+
+
+def test_the_latest_trades_are_believed_no_further_back_than_they_go():
+    gap = Gap("bybit:BTCUSDT", -1, -1, 1_000_000, 9_000_000, "open")
+
+    def page(*times):
+        return [Trade("bybit:BTCUSDT", str(time), time, 1.0, 1.0, 1, time) for time in times]
+
+    for venue, step in ((BybitRest("https://x"), 1_000), (BitstampRest("https://x"), 1_000_000)):
+        assert venue.complete_since(gap, page(900_000, 2_000_000)) == gap.start_us
+        assert venue.complete_since(gap, page(5_000_000, 8_000_000)) == 5_000_000 + step
+        assert venue.complete_since(gap, []) > gap.end_us

@@ -1,0 +1,144 @@
+"""Coinbase's REST formats: the documented answers, how a hole is asked for, hostile answers."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+
+from tandem.core.clock import MINUTE_US
+from tandem.core.events import Trade
+from tandem.venues.coinbase import Coinbase
+from tandem.venues.rest import Listing
+from tandem.venues.rest_coinbase import CoinbaseRest
+from tandem.venues.rest_venues import create
+from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
+
+NAME = "coinbase:BTC-USD"
+TRADE = {
+    "trade_id": 86326522,
+    "side": "sell",
+    "size": "0.00698254",
+    "price": "268.262",
+    "time": "2020-03-20T00:22:57.833897Z",
+}
+CANDLE = [1396224000, 0.32, 4.2, 0.35, 4.2, 12.3]
+PRODUCT = {
+    "id": "BTC-USD",
+    "base_currency": "BTC",
+    "quote_currency": "USD",
+    "quote_increment": "0.01",
+    "base_increment": "0.00000001",
+    "display_name": "BTC-USD",
+    "min_market_funds": "1",
+    "margin_enabled": False,
+    "post_only": False,
+    "limit_only": False,
+    "cancel_only": False,
+    "status": "online",
+    "status_message": "",
+    "trading_disabled": False,
+    "fx_stablecoin": False,
+    "max_slippage_percentage": "0.02000000",
+    "auction_mode": False,
+}
+
+
+def venue() -> CoinbaseRest:
+    return CoinbaseRest("https://coinbase.test", clock)
+
+
+def test_the_makers_side_is_flipped() -> None:
+    assert venue().parse_trades(orjson.dumps([TRADE]), NAME, NOW_US) == [
+        Trade(NAME, 86326522, 1584663777833897, 268.262, 0.00698254, 1, NOW_US)
+    ]
+    (sold,) = venue().parse_trades(orjson.dumps([TRADE | {"side": "buy"}]), NAME, NOW_US)
+    assert sold.side == -1
+
+
+def test_a_trade_by_rest_is_the_trade_of_the_stream() -> None:
+    frame = TRADE | {"type": "match", "product_id": "BTC-USD"}
+    streamed = Coinbase("wss://coinbase.test").parse(orjson.dumps(frame), NOW_US)
+    assert venue().parse_trades(orjson.dumps([TRADE]), NAME, NOW_US) == list(streamed)
+
+
+def test_newest_first_is_turned_round() -> None:
+    body = orjson.dumps([TRADE | {"trade_id": n} for n in (9, 8, 7)])
+    assert [trade.trade_id for trade in venue().parse_trades(body, NAME, NOW_US)] == [7, 8, 9]
+
+
+def test_a_hole_with_ids_is_walked_from_its_end_back() -> None:
+    gap = hole(NAME, 0, NOW_US, (5_000, 6_499))
+    assert (
+        url(venue().trades(NAME, gap))
+        == "https://coinbase.test/products/BTC-USD/trades?limit=1000&after=6500"
+    )
+    page = [Trade(NAME, n, NOW_US, 1.0, 1.0, 1, NOW_US) for n in range(5_500, 6_500)]
+    second = url(venue().more(NAME, gap, page))
+    assert second.endswith("after=5500")
+    assert venue().more(NAME, gap, [page[0]._replace(trade_id=5_000)]) is None
+    assert venue().more(NAME, gap, []) is None
+
+
+def test_a_hole_without_ids_is_walked_from_now_back() -> None:
+    gap = hole(NAME, NOW_US - 60_000_000, NOW_US)
+    assert url(venue().trades(NAME, gap)).endswith("/trades?limit=1000")
+    inside = Trade(NAME, 77, gap.start_us, 1.0, 1.0, 1, NOW_US)
+    assert venue().more(NAME, gap, [inside]) is not None
+    assert venue().more(NAME, gap, [inside._replace(time_us=gap.start_us - 1)]) is None
+    assert venue().more(NAME, gap, [inside._replace(trade_id=1)]) is None
+
+
+def test_the_documented_candle() -> None:
+    (bar,) = venue().parse_candles(orjson.dumps([CANDLE]), NAME)
+    assert bar["time_us"] == 1396224000000000
+    assert tuple(bar[["low", "high", "open", "close"]]) == (0.32, 4.2, 0.35, 4.2)
+    assert bar["volume"] == 12.3
+    assert np.isnan(bar["buy_volume"])
+    assert np.isnan(bar["notional"])
+    assert bar["trades"] == -1
+
+
+def test_candles_include_both_ends_so_the_end_is_drawn_in() -> None:
+    start = 1_794_000_000_000_000
+    request = venue().candles(NAME, start, start + 10 * MINUTE_US)
+    assert request.url == (
+        "https://coinbase.test/products/BTC-USD/candles?granularity=60"
+        "&start=2026-11-06T21:20:00Z&end=2026-11-06T21:29:00Z"
+    )
+    long = venue().candles(NAME, start, start + 5_000 * MINUTE_US)
+    assert long.url.endswith("end=2026-11-07T02:19:00Z")  # the three hundredth minute
+
+
+def test_the_documented_product() -> None:
+    assert venue().parse_listing(orjson.dumps([PRODUCT])) == [
+        Listing("BTC-USD", "BTC", "USD", "spot", 0.01, 1e-8, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": "delisted"}, {"trading_disabled": True}, {"id": "a b"}, {"base_increment": 1}],
+)
+def test_only_what_trades_and_is_understood_is_listed(changes: dict[str, Any]) -> None:
+    other = PRODUCT | {"id": "ETH-USD"} | changes
+    assert len(venue().parse_listing(orjson.dumps([PRODUCT, other]))) == 1
+
+
+def test_an_error_is_not_an_answer() -> None:
+    refuses(lambda: venue().parse_trades(b'{"message":"NotFound"}', NAME, NOW_US), "not a list")
+
+
+def test_it_is_found_by_its_venue() -> None:
+    assert type(create("coinbase", "https://coinbase.test")) is CoinbaseRest
+
+
+@given(RAW)
+def test_raw_junk(body: bytes) -> None:
+    survives(venue(), NAME, body)
+
+
+@given(mutations([TRADE, TRADE | {"trade_id": 2}]) | mutations([CANDLE]) | mutations([PRODUCT] * 2))
+def test_mutated_answers(body: bytes) -> None:
+    survives(venue(), NAME, body)
