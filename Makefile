@@ -29,10 +29,10 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
 architecture:
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,830 --screenshot=architecture.png architecture.svg
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,830 --screenshot=architecture.png docs/pictures/architecture.svg
 
 strip: $(VENV)/dev.stamp
-	$(BIN)/python -m tests.support.strip_states --output strip.png
+	$(BIN)/python -m tests.support.strip_states --output docs/pictures/strip.png
 
 $(VENV)/run.stamp: requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,8 +40,8 @@ $(VENV)/run.stamp: requirements.txt
 	$(BIN)/pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
-	$(BIN)/pip install --quiet -r requirements-dev.txt
+$(VENV)/dev.stamp: requirements/development.txt $(VENV)/run.stamp
+	$(BIN)/pip install --quiet -r requirements/development.txt
 	touch $@
 
 clean:

@@ -1,5 +1,5 @@
 """Every library function ours are compared with, the worst difference found, and where a library
-was wrong: writes COMPARED.md.
+was wrong: writes docs/COMPARED.md.
 
 python -m benchmarks.compared [--dry]
 """  # noqa: D205
@@ -26,7 +26,7 @@ from tandem import analytics
 from tandem.analytics.critical_values import Trend
 from tests.support.paths import ROOT
 
-PAGE = ROOT / "COMPARED.md"
+PAGE = ROOT / "docs" / "COMPARED.md"
 TRENDS: tuple[Trend, ...] = ("n", "c", "ct")
 LENGTHS = (30, 60, 300, 1_000)
 # Both results of one case, as numbers.
@@ -393,7 +393,7 @@ def main() -> None:
     """Compare, simulate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the repeats")
-    parser.add_argument("--dry", action="store_true", help="leave COMPARED.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/COMPARED.md as it is")
     options = parser.parse_args()
     start = time.perf_counter()
     with threadpool_limits(1), warnings.catch_warnings():

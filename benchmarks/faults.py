@@ -1,6 +1,6 @@
 """Strike a recorder with every fault, many times, and write what became of the trades.
 
-python -m benchmarks.faults [--times 10] [--reconnects 10000] [--output FAULTS.md]
+python -m benchmarks.faults [--times 10] [--reconnects 10000] [--output docs/FAULTS.md]
 
 The faults are those of the tests (`tests/support/connection_faults.py`): a real recorder and record
 on disk, against servers of this machine that speak the venues' protocols and go on trading whether
@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--reconnects", type=int, default=10_000)
-    parser.add_argument("--output", type=Path, default=Path("FAULTS.md"))
+    parser.add_argument("--output", type=Path, default=Path("docs/FAULTS.md"))
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     storm = Fault(f"dropped {options.reconnects:,} times in a row", drop_often(options.reconnects))

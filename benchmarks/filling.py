@@ -1,4 +1,4 @@
-"""What becomes of a hole while the venue's REST interface fails: the second table of FAULTS.md."""
+"""What becomes of a hole while the venue's REST interface fails: table 2 of docs/FAULTS.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the null test believe noise, and does it believe a pair that pulls? Writes LUCK.md.
+"""Does the null test believe noise, and does it believe a pair that pulls? Writes docs/LUCK.md.
 
 python -m benchmarks.luck [--sets 300] [--surrogates 99]
 """
@@ -201,7 +201,7 @@ def main() -> None:
         machine=describe("numpy", "numba"),
         seconds=time.perf_counter() - begun,
     )
-    (ROOT / "LUCK.md").write_text(page, encoding="utf-8")
+    WRITTEN.write_text(page, encoding="utf-8")
     print(page)
 
 

@@ -1,4 +1,4 @@
-"""Proves and times the scanner: writes SCANNER.md.
+"""Proves and times the scanner: writes docs/SCANNER.md.
 
 python -m benchmarks.scanner [--dry] [--only SECTION ...]
 
@@ -38,7 +38,7 @@ from tandem.scanner.settings import ScanSettings
 from tandem.scanner.surrogates import noise
 from tests.support.paths import ROOT
 
-PAGE = ROOT / "SCANNER.md"
+PAGE = ROOT / "docs" / "SCANNER.md"
 PACKAGES = ("numpy", "numba", "scipy", "pandas", "statsmodels")
 # Pairs the loop of `coint` is timed on.
 SAMPLE = 20
@@ -375,7 +375,7 @@ def _head(page: str, first: str, last: str) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dry", action="store_true", help="leave SCANNER.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/SCANNER.md as it is")
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     options = parser.parse_args()
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""How often the tests reject what is true, and find what is there: writes SIZE.md.
+"""How often the tests reject what is true, and find what is there: writes docs/SIZE.md.
 
 python -m benchmarks.size
 
@@ -23,7 +23,7 @@ from benchmarks.worlds import BETA, INDEPENDENT, KINDS, Floats, broken, related,
 from tandem import analytics
 from tests.support.paths import ROOT
 
-PAGE = ROOT / "SIZE.md"
+PAGE = ROOT / "docs" / "SIZE.md"
 LENGTHS = (50, 100, 250, 1_000, 5_000)
 HALF_LIVES = (5.0, 10.0, 20.0, 60.0, 200.0)
 Truth = Callable[[int, int, int], tuple[Floats, Floats]]
@@ -282,7 +282,7 @@ def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the repeats")
-    parser.add_argument("--dry", action="store_true", help="leave SIZE.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/SIZE.md as it is")
     options = parser.parse_args()
     start = time.perf_counter()
     with threadpool_limits(1):

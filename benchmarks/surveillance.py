@@ -1,4 +1,4 @@
-"""What surveillance finds, how often it cries wolf, and how fast: writes SURVEILLANCE.md.
+"""What surveillance finds, how often it cries wolf, and how fast: writes docs/SURVEILLANCE.md.
 
 python -m benchmarks.surveillance [--only found|latency|life] [--hours 4] [--seconds 10] [--dry]
 """
@@ -48,7 +48,7 @@ from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.paths import ROOT, SHARED
 
-PAGE = ROOT / "SURVEILLANCE.md"
+PAGE = ROOT / "docs" / "SURVEILLANCE.md"
 START_US = 1_790_000_000 * SECOND_US
 TRAIN_S = 3_600
 # Further apart than the window of the z-scores: one must not raise what the next is measured by.
@@ -353,7 +353,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--alerts", type=int, default=20)
     parser.add_argument("--only", choices=("found", "latency", "life"), help="one part of the page")
-    parser.add_argument("--dry", action="store_true", help="leave SURVEILLANCE.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/SURVEILLANCE.md as it is")
     options = parser.parse_args()
     parts = {
         "found": lambda: found(options.hours),

@@ -1,6 +1,6 @@
 """The importer: what it makes of every format it knows of, and its speed on a big file of ticks.
 
-python -m benchmarks.tables --formats    writes FORMATS.md: every real file, every shape made here
+python -m benchmarks.tables --formats    writes docs/FORMATS.md: real files, shapes made here
 python -m benchmarks.tables --speed      5 million trades to aligned bars, time and memory
 """
 
@@ -32,7 +32,7 @@ from tandem.io.model import Table, interval_text
 from tandem.io.pairing import pair_from
 from tests.support.paths import ROOT, SHARED
 
-PAGE = ROOT / "FORMATS.md"
+PAGE = ROOT / "docs" / "FORMATS.md"
 START_S = 1_704_067_200  # 2024-01-01
 ROWS = 30
 TICKS = 5_000_000
@@ -402,7 +402,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--formats", action="store_true")
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--dry", action="store_true", help="leave FORMATS.md as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/FORMATS.md as it is")
     options = parser.parse_args()
     if options.formats or not options.speed:
         formats(options.dry)

@@ -13,7 +13,7 @@ from tandem.storage.null import ForeignRecord
 DEFAULT_RULES = (
     Rule("Bar far out", "bar_return_z", "beyond", 6.0, 3.0),
     Rule("Volume far out", "bar_volume_z", "above", 5.0, 2.5),
-    # Two to three hundred a day on a calm market (SURVEILLANCE.md): listed, and no more than that.
+    # Two to three hundred a day on a calm market (docs/SURVEILLANCE.md): listed, and no more.
     Rule(
         "Unusual bar",
         "anomaly",

@@ -53,7 +53,7 @@ def soundness(y: Any, x: Any) -> Soundness:
     one), and CUSUM rejects, or the oldest half showed it and the newest shows nothing (p above
     0.5). *Unknown*: everything else; two prices that never had a relation cannot break.
 
-    Of 1,000 simulated bars (SIZE.md): a pair that holds is called sound 95 % of the time and
+    Of 1,000 simulated bars (docs/SIZE.md): a pair that holds is called sound 95 % of the time and
     breaking 5 %; one whose level jumps breaking 80 %; unrelated prices sound 4 % and breaking 7 %.
 
     Parameters

@@ -77,7 +77,7 @@ def test_the_time_left_goes_by_what_was_done(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_page_on_luck_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    monkeypatch.setattr(luck, "ROOT", tmp_path)
+    monkeypatch.setattr(luck, "WRITTEN", tmp_path / "LUCK.md")
     monkeypatch.setattr(luck, "SHARED", tmp_path)
     monkeypatch.setattr("sys.argv", ["luck", "--sets", "2", "--surrogates", "19"])
     luck.main()

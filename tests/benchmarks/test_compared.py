@@ -1,4 +1,4 @@
-"""COMPARED.md: every row agrees, and the page has every row and every mistake."""
+"""docs/COMPARED.md: every row agrees, and the page has every row and every mistake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.compared import ROWS, Compared, huber_excess, phillips_ouliaris_
 from benchmarks.peers import COMPARISONS
 from tests.support.paths import ROOT
 
-PAGE = ROOT / "COMPARED.md"
+PAGE = ROOT / "docs" / "COMPARED.md"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.ours} and {row.library}")

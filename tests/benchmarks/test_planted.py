@@ -86,7 +86,7 @@ def test_an_unknown_kind_is_refused() -> None:
 
 
 def test_the_page_was_written_by_the_command() -> None:
-    page = ROOT / "SURVEILLANCE.md"
+    page = ROOT / "docs" / "SURVEILLANCE.md"
     text = page.read_text(encoding="utf-8")
     assert "Written by `python -m benchmarks.surveillance`" in text
     assert all(f"**{kind}**" in text for kind in KINDS)

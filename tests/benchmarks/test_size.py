@@ -1,4 +1,4 @@
-"""What SIZE.md promises: on unrelated prices a 5 % test rejects 5 % of the time, and sees pairs."""
+"""What docs/SIZE.md promises: of unrelated prices a 5 % test rejects 5 %, and it sees pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from benchmarks import size, worlds
 from tests.support.paths import ROOT
 
-PAGE = ROOT / "SIZE.md"
+PAGE = ROOT / "docs" / "SIZE.md"
 # Seeds that the page was not made with.
 FIRST = 1_000_000
 # Statsmodels' critical values for Johansen's test are for prices that drift; these do not. The

@@ -277,7 +277,7 @@ def main() -> None:
     """Photograph the states asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("states", nargs="*", metavar="STATE", help=", ".join(STATES))
-    parser.add_argument("--output", type=Path, default=ROOT / "strip.png")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "pictures" / "strip.png")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     if asked.folder is not None:
