@@ -157,7 +157,8 @@ DEFINITIONS: dict[str, str] = {
     "funding": "funding paid by closed trades (negative: earned)",
     "borrow": "borrow cost of closed trades' short legs",
     "open_profit": "what is left of net: the position still open, at its last prices",
-    "refused": "bars in which an entry could have filled but for lot or minimum size",
+    "refused": "bars in which an entry, or a re-hedge down to no X at all, could have filled but "
+    "for lot or minimum size",
     "lowest_equity": "lowest equity at a close; at or below 0 the account was gone",
     "period_sharpe": "Sharpe ratio per period, not annualised",
     "skew": "skewness of the returns",

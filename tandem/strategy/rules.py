@@ -241,7 +241,8 @@ class Limits:
         the difference is spread cost.
     y_minimum, x_minimum : float
         Least value of an entry's or a re-hedge's fill. An entry in which either leg comes out
-        smaller, or at no lot at all, is not made; an exit always is.
+        smaller, or at no lot at all, is not made, nor a re-hedge down to no lot of X; an exit
+        always is.
     """
 
     y_lot: float = 0.0

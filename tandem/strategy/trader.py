@@ -24,8 +24,9 @@ times the change of a spread. The rules, bar by bar:
 
 "Long the spread" is long Y and short X for a positive beta. Where beta is negative, hedge sizing
 gives both legs the same sign: that is the hedge, not a fault (`Rules.negative_beta` can refuse
-it). A beta of 0 or NaN gives no entry. An order that the venue's limits leave no size for waits and
-is counted.
+it). A beta of 0 or NaN gives no entry. An entry for which the venue's limits leave either leg no
+size waits and is counted. A re-hedge that would leave no X is not made and is counted: Y is never
+held alone.
 """
 
 from __future__ import annotations
@@ -353,7 +354,7 @@ class Trader:
 
     @property
     def refused(self) -> int:
-        """Bars in which an entry could have filled but for the venue's limits."""
+        """Bars in which an entry or a re-hedge would have left one leg no size the venue takes."""
         return int(self._now["refused"][0])
 
     def mark(self, y: float, x: float) -> Mark | None:

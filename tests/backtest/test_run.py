@@ -186,10 +186,13 @@ def test_known_before():
     time_stop=st.sampled_from([0, 1, 7]),
     cool_down=st.sampled_from([0, 3]),
     rehedge=st.sampled_from([0, 0, 4]),
+    x_lot=st.sampled_from([0.0, 70.0]),
     borrow=st.sampled_from([0.0, 0.0, 50.0]),
     funded=st.booleans(),
 )
-def test_lean_runs_give_the_same_figures(seed, stop, time_stop, cool_down, rehedge, borrow, funded):
+def test_lean_runs_give_the_same_figures(
+    seed, stop, time_stop, cool_down, rehedge, x_lot, borrow, funded
+):
     rng = np.random.default_rng(seed)
     y, x = made_pairs.cointegrated(600, seed=seed)
     bars = made_pairs.aligned(y, x, bar_us=HOUR_US, usable=rng.random(600) > 0.1)
@@ -197,7 +200,7 @@ def test_lean_runs_give_the_same_figures(seed, stop, time_stop, cool_down, rehed
         entry=1.5, stop=stop, time_stop_bars=time_stop, cool_down_bars=cool_down,
         rehedge_bars=rehedge,
     )  # fmt: skip
-    costs, limits = Costs(1.0, y_borrow_percent=borrow), Limits(y_lot=0.1)
+    costs, limits = Costs(1.0, y_borrow_percent=borrow), Limits(y_lot=0.1, x_lot=x_lot)
     setup = Setup("kalman", 60, rules=rules, costs=costs, limits=limits)
     funding = constant_funding(bars.time_us, HOUR_US, 0.01) if funded else None
     full = run(bars, setup, funding)

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tandem.core.errors import DataError
@@ -45,10 +45,11 @@ some_costs = st.sampled_from(
         ),
     ]
 )  # fmt: skip
+COARSE = Limits(y_lot=0.5, x_lot=25.0, y_tick=0.05, x_tick=0.25)
 some_limits = st.sampled_from(
     [
         Limits(),
-        Limits(y_lot=0.5, x_lot=25.0, y_tick=0.05, x_tick=0.25),
+        COARSE,
         Limits(x_lot=1.0, y_minimum=50.0, x_minimum=9_000.0),
     ]
 )
@@ -114,6 +115,7 @@ def test_profit_parts_sum_to_the_total(seed, rules, costs, limits):
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=1, rules=Rules(entry=1.0, rehedge_percent=20.0), costs=COSTS, limits=COARSE)
 @given(seed=st.integers(0, 10_000), rules=some_rules, costs=some_costs, limits=some_limits)
 def test_fills_are_the_flows_of_both_legs(seed, rules, costs, limits):
     bars = random_bars(seed, 300)
@@ -124,6 +126,7 @@ def test_fills_are_the_flows_of_both_legs(seed, rules, costs, limits):
     ours = np.array([f[2:] for f in trader.fills]).reshape(-1, 4)
     theirs = np.array([row[2:] for row in twin.fills]).reshape(-1, 4)
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    assert np.array_equal(done.y_quantity != 0.0, done.x_quantity != 0.0), "no leg is held alone"
     held = sum(f.quantity for f in trader.fills if f.leg == "x")
     assert held == pytest.approx(done.x_quantity[-1], abs=1e-6)
 

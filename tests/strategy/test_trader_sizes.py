@@ -98,6 +98,23 @@ def test_a_rehedge_that_shrinks_is_made_above_the_maximum_gross_too():
     assert done.x_quantity.tolist() == [0, -2, -2, -1.5]
 
 
+@pytest.mark.parametrize(
+    ("lot", "betas", "left"),
+    [
+        (1.0, [2.0, 2.0, -0.5, -0.5, -0.5], -2.0),  # half a lot of the other side
+        (0.1, [0.3, 0.2, -0.01, -0.01, -0.01], -0.2),  # 0.3 less 0.1 less 0.2 is not quite 0
+    ],
+)
+def test_a_rehedge_to_no_lot_of_x_is_not_made_and_is_counted(lot, betas, left):
+    bars = dataclasses.replace(plain_bars([-2.5, -2, -2, -2, -2]), beta=np.array(betas))
+    rules = Rules(notional=100.0, rehedge_percent=10.0)
+    trader = Trader(rules, FREE, limits=Limits(x_lot=lot))
+    done = trader.extend(bars)
+    assert done.x_quantity[-1] == pytest.approx(left)
+    assert trader.refused == 1, "and is not asked for again"
+    assert all(fill.quantity for fill in trader.fills)
+
+
 def test_sizes_are_whole_lots_rounded_towards_zero():
     limits = Limits(y_lot=0.3, x_lot=0.7)
     done = Trader(Rules(notional=100.0), FREE, limits=limits).extend(plain_bars([2.5, 2.5]))

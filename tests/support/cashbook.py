@@ -82,6 +82,9 @@ class Cashbook:
         self.hedge = (beta, 0)
         after = self.held["x"] + change
         too_small = abs(change * x) < self.limits.x_minimum
+        if change and not too_small and self.lots("x", after) == 0.0:
+            self.refused += 1
+            return
         too_large = abs(self.held["y"] * y) + abs(after * x) > self.rules.most_gross
         if not too_small and not (too_large and abs(after) > abs(self.held["x"])):
             self.fill(time_us, "x", change, x)

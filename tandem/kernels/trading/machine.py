@@ -148,13 +148,18 @@ def _resize(now: Any, rules: Any, time_us: int, y: float, x: float, row: Any) ->
     """Bring X back to what the hedge asks for now; False where nothing needs to trade.
 
     A change below a lot or the minimum, or one that would pass the maximum gross, is not made; the
-    hedge then counts as renewed all the same, so that it is not asked for at every bar.
+    hedge then counts as renewed all the same, so that it is not asked for at every bar. So it is
+    with a change to no lot at all, which would leave Y without a hedge; that one is counted.
     """
     target = now.y_quantity * x_per_y(rules.sizing, rules.log_prices, y, x, now.order_beta)
     change = whole_lots(target - now.x_quantity, rules.x_lot)
     now.hedge_beta, now.hedge_bars = now.order_beta, 0
     after = now.x_quantity + change
     if change == 0.0 or abs(change * x) < rules.x_least:
+        return False
+    # Not compared with 0: lots that are no binary fractions leave a rounding error of nothing.
+    if whole_lots(after, rules.x_lot) == 0.0:
+        now.refused += 1
         return False
     grows = abs(after) > abs(now.x_quantity)
     if grows and abs(now.y_quantity * y) + abs(after * x) > rules.most_gross:

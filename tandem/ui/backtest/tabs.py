@@ -53,7 +53,8 @@ def _warn(study: Study) -> None:
         )
     if measured.refused:
         say.warning(
-            f"{measured.refused:,} bars asked for an entry that lots or the least value refused."
+            f"{measured.refused:,} bars asked for an entry, or a re-hedge, that lots or the least "
+            "value refused: one leg would have been too small, or nothing at all."
         )
     bars, first = study.source.bars.time_us, study.result.periods.first
     if first > SLOW_START * len(bars):

@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("turnover", "Turnover, a year", "times"),
         ("mean_gross", "Mean exposure", "times"),
         ("most_gross", "Largest exposure", "times"),
-        ("refused", "Entries refused", "count"),
+        ("refused", "Orders refused", "count"),
     ),
     "Where the profit came from": (
         ("convergence", "Convergence", "money"),
