@@ -230,7 +230,9 @@ class _Whole:
         trades, ids, line_of = self._joined(rows, trade_array(sheet, part, keys), few_ids, numbers)
         if sheet.decimal != ".":
             return None
-        trades, ids, order = self._in_order(sheet, trades, ids)
+        # Rows without a price have their place in the file's order, as the careful reader sees it.
+        times = trades["time_us"] if len(part) == len(few) else self._times(sheet, rows, few)
+        trades, ids, order = self._in_order(sheet, trades, ids, times)
         trades, dropped = self._once(sheet, trades, ids, order, line_of)
         instrument = unique(stem(self.name), set())
         told = report(sheet, {}, {instrument: trades}, self.plan.layout, columns)
@@ -274,14 +276,22 @@ class _Whole:
         ids = np.insert(ids, at, few_ids[n_top:]) if len(ids) else ids
         return np.insert(trades, at, few[n_top:]), ids, line_of
 
+    def _times(self, sheet: Sheet, rows: Rows, few: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """Return the time of every row that has one, used or not, in file order."""
+        numbers = sheet.lines.numbers[few["row"].to_numpy()]
+        n_top = int((numbers <= self.plan.lines).sum())
+        at = _LineOf(rows.odd, self.plan.lines, numbers).places(numbers[n_top:])
+        times = few["time_us"].to_numpy()
+        rest = np.insert(rows.trades["time_us"][rows.front :], at, times[n_top:])
+        return np.concatenate((times[:n_top], rest))
+
     def _in_order(
-        self, sheet: Sheet, trades: Trades, ids: Ids
+        self, sheet: Sheet, trades: Trades, ids: Ids, times: npt.NDArray[np.int64]
     ) -> tuple[Trades, Ids, npt.NDArray[np.int64] | None]:
-        times = trades["time_us"]
         back = int((times[1:] < times[:-1]).sum())
         if not back:
             return trades, ids, None
-        order = np.arange(len(times))
+        order = np.arange(len(trades))
         forth = int((times[1:] > times[:-1]).sum())
         if back > forth:
             order = order[::-1]
@@ -289,7 +299,7 @@ class _Whole:
             back = forth
         if back:
             sheet.notes.append(sorted_note(back))
-        order = order[np.argsort(times[order], kind="stable")]
+        order = order[np.argsort(trades["time_us"][order], kind="stable")]
         return trades[order], ids[order] if len(ids) else ids, order
 
     def _once(
