@@ -97,6 +97,7 @@ def test_junk_of_every_size_is_refused(name: str, raw: bytes) -> None:
         VENUES[name].make("ws://x").parse(raw, RECEIVED_US)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", VENUES)
 def test_what_is_understood_can_be_recorded(name: str, tmp_path: Any) -> None:
     venue = VENUES[name]

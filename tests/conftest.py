@@ -1,0 +1,50 @@
+"""How much the property tests try: the same examples every time or, to find faults, new ones.
+
+The profile is chosen by the variable HYPOTHESIS_PROFILE or by `--hypothesis-profile`:
+
+default : the same examples every time, on every machine, whatever else runs.
+fuzz : other examples every time, several times as many; a failure is made as small as it gets.
+search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs this one.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
+from hypothesis.internal.conjecture import providers
+
+TIMES = 5  # as many examples when fuzzing
+
+# Hypothesis draws some values from the constants of all project files that happen to be loaded:
+# which they are depends on the tests that ran before, and any change of code changes them.
+providers._get_local_constants = providers.Constants
+
+settings.register_profile(
+    "default",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault
+)
+settings.register_profile(
+    "fuzz", settings.get_profile("default"), derandomize=False, print_blob=True
+)
+settings.register_profile(
+    "search", settings.get_profile("fuzz"), phases=[Phase.explicit, Phase.generate]
+)
+# Before any test module is imported: what `@settings` leaves open is taken from the profile then.
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every property test several times its own number of examples when fuzzing."""
+    if settings.get_current_profile_name().split("-")[0] not in ("fuzz", "search"):
+        return
+    tests = {getattr(item, "obj", None) for item in items}
+    for test in filter(is_hypothesis_test, tests):
+        own = test._hypothesis_internal_use_settings
+        test._hypothesis_internal_use_settings = settings(
+            own, max_examples=TIMES * own.max_examples
+        )
