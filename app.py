@@ -7,9 +7,8 @@ every session then runs the script in `tandem/ui/app.py`, which draws the chosen
 import streamlit as st
 
 from tandem.ui import app as script
-from tandem.ui.shared.state import recording
 
 if __name__ == "__main__":
     script.main()
 else:
-    app = st.App(script.__file__, lifespan=recording)
+    app = st.App(script.__file__, lifespan=script.recording)

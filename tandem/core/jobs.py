@@ -164,3 +164,7 @@ class Jobs:
         for job in going:
             job.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Readers(Jobs):
+    """The same for reading files: nobody waits for another's long test to see a report."""

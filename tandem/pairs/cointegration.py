@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +15,15 @@ import numpy.typing as npt
 from tandem.analytics import verdict
 from tandem.analytics.quality import SpreadQuality, spread_quality
 from tandem.core.clock import SECOND_US
+from tandem.core.errors import DataError
+from tandem.core.startup import HeavyWork
 from tandem.pairs.stream import PairSettings, levels
+
+log = logging.getLogger("tandem.pairs")
 
 FEWEST = 50
 MOST = 2_000
+RETEST_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +83,60 @@ def assess(
         drift_bars=settings.lookback,
     )
     return Relation(quality, verdict.soundness(*legs))
+
+
+@dataclass
+class _Latest:
+    """The latest test of a pair, and whether another is on its way."""
+
+    relation: Relation | None = None
+    bars: int = -1
+    at: float = 0.0
+    running: bool = False
+
+
+class CointegrationTests:
+    """The latest test of every watched pair, repeated as bars close. Any thread may ask."""
+
+    def __init__(self, heavy: HeavyWork, stopping: threading.Event) -> None:
+        self._heavy = heavy
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._latest: dict[PairSettings, _Latest] = {}
+
+    def latest(
+        self,
+        settings: PairSettings,
+        bars: int,
+        columns: Mapping[str, npt.NDArray[Any]],
+        every_s: float = RETEST_S,
+    ) -> Relation | None:
+        """Return the latest test of a pair, and start another where bars have closed since."""
+        with self._lock:
+            last = self._latest.setdefault(settings, _Latest())
+        # What was tried on too few bars is tried again soon, whoever asks.
+        pause_s = every_s if last.relation else RETEST_S
+        due = last.bars != bars and time.monotonic() - last.at > pause_s
+        if due and not last.running and not self._stopping.is_set():
+            last.running = True
+            self._heavy.submit(self._test, settings, bars, columns, last)
+        return last.relation
+
+    def keep_only(self, pairs: Collection[PairSettings]) -> None:
+        """Forget the tests of all other pairs."""
+        with self._lock:
+            self._latest = {pair: last for pair, last in self._latest.items() if pair in pairs}
+
+    def _test(
+        self,
+        settings: PairSettings,
+        bars: int,
+        columns: Mapping[str, npt.NDArray[Any]],
+        last: _Latest,
+    ) -> None:
+        try:
+            last.relation = assess(columns, settings)
+        except DataError as error:
+            log.warning("The cointegration of %s and %s: %s", settings.y, settings.x, error)
+        finally:
+            last.bars, last.at, last.running = bars, time.monotonic(), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,14 @@ class LegNow:
     quote: Quote | None
     funding: Funding | None
     stale_s: float = 30.0
+
+
+class PairNow(NamedTuple):
+    """A pair that is computed, as of its last closed bar."""
+
+    settings: PairSettings
+    view: PairView
+    relation: Relation | None
 
 
 @dataclass(frozen=True, slots=True)

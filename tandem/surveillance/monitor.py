@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +33,8 @@ from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Gap
 from tandem.core.threads import Lifeline
 from tandem.ingest.status import FeedStatus
-from tandem.pairs.cointegration import Relation
+from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import PairView
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.surveillance.isolation_forest import Forest, load
 from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
@@ -77,14 +76,6 @@ class Record(AlertRecord, LearningRecord, Protocol):
 
     def load_state(self, key: str) -> bytes | None:
         """Return what was kept under a key."""
-
-
-class PairNow(NamedTuple):
-    """A pair that is computed, as of its last closed bar."""
-
-    settings: PairSettings
-    view: PairView
-    relation: Relation | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
 
 from tandem.core.errors import SettingError
+from tandem.engine import Engine
 from tandem.ui.alerts import toasts
 from tandem.ui.live import page as live
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import state
 
 HERE = Path(__file__).parent
+# Streamlit serves what lies in `static` beside its script.
+EXPORTS = HERE / "static" / "exports"
+log = logging.getLogger("tandem.app")
 ICONS = {"Live": "monitoring", "Surveillance": "radar", "Scanner": "grid_view"}
 ICONS |= {"Backtest": "history", "Data": "database"}
 
@@ -29,12 +35,35 @@ def icon(title: str) -> str:
     return f":material/{ICONS[title]}:"
 
 
+def start() -> None:
+    """Start the process's desk where nothing did before."""
+    state.start(lambda settings: Engine(settings, EXPORTS))
+
+
+@asynccontextmanager
+async def recording(_app: st.App) -> AsyncIterator[None]:
+    """Record from the server's start to its end, whoever looks.
+
+    Nothing is then lost before the first visitor, who does not wait for imports either: pandas
+    is among them, since Streamlit brings it with its first component.
+    """
+    import pandas  # noqa: F401
+
+    try:
+        start()
+    except SettingError as error:
+        # The server goes on: each page says which setting is wrong.
+        log.error("Tandem did not start. %s", error)
+    yield
+    state.close()
+
+
 def main() -> None:
     """Draw the page this session has chosen."""
     st.set_page_config("Tandem", ":material/balance:", "wide", initial_sidebar_state=300)
     st.html(HERE / "page.css")
     try:
-        state.engine()
+        start()
     except SettingError as error:
         say.problem(f"Tandem did not start. {error}")
         st.stop()

@@ -10,7 +10,7 @@ from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.channel_test import Tests
 from tandem.ui.components import ledger
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 REFRESH_S = 1.0
 _TESTS = "tandem_channel_tests"
@@ -18,7 +18,7 @@ _TESTS = "tandem_channel_tests"
 
 def draw() -> None:
     """Draw the channels, refreshed about once a second."""
-    alerts = engine().lookout.alerts
+    alerts = part(Alerts)
     running = st.session_state.setdefault(_TESTS, Tests())
 
     @st.fragment(run_every=REFRESH_S)

@@ -11,7 +11,7 @@ from tandem.ui.alerts.wording import Filters
 from tandem.ui.components import ledger
 from tandem.ui.shared import downloads
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 REFRESH_S = 1.0
 ALL = "all"
@@ -22,7 +22,7 @@ _DRAWN = "tandem_alerts_drawn"
 
 def draw() -> None:
     """Draw the list, refreshed about once a second."""
-    alerts = engine().lookout.alerts
+    alerts = part(Alerts)
     if alerts.problem:
         say.problem(str(alerts.problem) if is_operator() else "Alerts are not kept at present.")
     filters = _filters(alerts)

@@ -17,7 +17,7 @@ from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.wording import EVERY, Draft
 from tandem.ui.components import ledger
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 REFRESH_S = 2.0
 _EVERY_ALERT = 1_000_000
@@ -29,7 +29,7 @@ _CHANNELS = "rule_channels"
 
 def draw() -> None:
     """Draw the form, where one is open, and the table of rules."""
-    lookout = engine().lookout
+    lookout = part(Lookout)
     _say_done()
     may = is_operator()
     if not may:

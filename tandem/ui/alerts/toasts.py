@@ -17,7 +17,7 @@ from tandem.alerts.service import Alerts
 from tandem.core.clock import now_us
 from tandem.ui.alerts import wording as words
 from tandem.ui.components import toasts
-from tandem.ui.shared.state import engine
+from tandem.ui.shared.state import part
 
 REFRESH_S = 1.0
 SHOWN_S = 12.0
@@ -66,7 +66,7 @@ def follow() -> None:
 
     @st.fragment(run_every=REFRESH_S)
     def look() -> None:
-        lines = shown.look(engine().lookout.alerts, time.monotonic())
+        lines = shown.look(part(Alerts), time.monotonic())
         # Nothing at all is sent to a browser that has nothing to show.
         if lines:
             toasts({"toasts": lines}, key="alert-toasts")

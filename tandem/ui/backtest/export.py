@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ def offer(study: Study) -> None:
     say.note(link_sentence(study.source))
 
 
-def _done(study: Study, name: str) -> object:
+def _done(study: Study, name: str) -> Any:
     """Return what long work found, where it is done."""
     _, job = study.jobs.get(name, (None, None))
     return job.result if job is not None and job.state == "done" else None

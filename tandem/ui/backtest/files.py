@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from tandem.config import Settings
 from tandem.io.model import Corrections, Table
 from tandem.io.pairing import apart
 from tandem.ui.backtest import assumptions as backtest_read
@@ -13,7 +14,7 @@ from tandem.ui.backtest import corrections as backtest_guesses
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, forget_uploads, hold_upload, is_operator
+from tandem.ui.shared.state import forget_uploads, hold_upload, is_operator, part
 
 MOST_FILES = 2
 # A small file is waited for; a larger one is followed while everything else works.
@@ -36,7 +37,7 @@ def read_files() -> list[Table] | None:
 
     None where no file was given.
     """
-    limit = engine().settings.upload_mb
+    limit = part(Settings).upload_mb
     if not is_operator():
         limit = min(limit, VISITOR_UPLOAD_MB)
     files = _files(limit)
@@ -100,7 +101,7 @@ def _say_what_was_dropped(more: int, refused_bytes: int | None) -> None:
     if refused_bytes:
         say.warning(
             f"There is no room for {f.size_of(refused_bytes)} now: the files of all who use this "
-            f"desk may hold {engine().settings.upload_total_mb} MB together, and they do. "
+            f"desk may hold {part(Settings).upload_total_mb} MB together, and they do. "
             "Everything else works. Try again later or upload a smaller file; whoever runs the "
             "desk can raise TANDEM_UPLOAD_TOTAL_MB."
         )

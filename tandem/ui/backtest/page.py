@@ -6,9 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from tandem.backtest.metrics import LEAST_YEARS
+from tandem.backtest.metrics import DEFINITIONS, LEAST_YEARS
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
+from tandem.core.startup import Readiness
 from tandem.io.model import interval_text
 from tandem.strategy.rules import YEAR_US
 from tandem.ui.backtest import (
@@ -30,7 +31,7 @@ from tandem.ui.live import cards
 from tandem.ui.live.controls import URL
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine
+from tandem.ui.shared.state import part
 
 TABS = {
     "Result": backtest_tabs.result,
@@ -53,7 +54,7 @@ def page() -> None:
     st.html(Path(__file__).with_suffix(".css"))
     st.subheader("Is this pair real, and would it have paid?")
     waiting = st.empty()
-    if not engine().is_ready_for_backtests:
+    if not part(Readiness).backtests.is_set():
         waiting.info(PREPARING)
     _study()
     waiting.empty()
@@ -102,7 +103,7 @@ def _head(found: Study) -> None:
             "Sharpe ratio",
             sharpe,
             f"\u00b1 {f.number(measured.sharpe_error)} standard error",
-            backtest_words.DEFINITIONS["sharpe"],
+            DEFINITIONS["sharpe"],
         )
         _figure("Max drawdown", "max_drawdown", measured, "of the highest equity")
         wins = round(measured.hit_rate * measured.trades) if measured.trades else 0
@@ -138,7 +139,7 @@ def _relation(found: Study) -> None:
 
 def _figure(title: str, name: str, measured: object, beside: str) -> None:
     value = backtest_words.figure(name, getattr(measured, name))
-    _metric(title, value, beside, backtest_words.DEFINITIONS[name])
+    _metric(title, value, beside, DEFINITIONS[name])
 
 
 def _metric(title: str, value: str, beside: str, hint: str) -> None:

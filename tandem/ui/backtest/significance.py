@@ -16,7 +16,7 @@ from tandem.backtest.null_test import NULLS, NullTest
 from tandem.backtest.sweep import Sweep
 from tandem.backtest.walk_forward import WalkForward
 from tandem.core.errors import DataError
-from tandem.core.jobs import Job
+from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
 from tandem.strategy.signals import Setup
 from tandem.ui.backtest import charts as drawn
@@ -27,7 +27,7 @@ from tandem.ui.components import chart, sheets
 from tandem.ui.live.controls import URL
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 LOOK_S = 0.4
 BEST_SHOWN = 10
@@ -88,7 +88,7 @@ def _follow(name: str, job: Job) -> None:
         job.look()
         if not job.is_going_on:
             st.rerun()
-        before = engine().jobs.before(job)
+        before = part(Jobs).before(job)
         waits = f"Waits for {before} other long {'test' if before == 1 else 'tests'}"
         text = waits if job.state == "waiting" and before else f"{100.0 * job.share:.0f} %"
         if math.isfinite(job.left_s) and job.left_s >= 1.0:

@@ -11,20 +11,25 @@ import numpy as np
 import streamlit as st
 
 from tandem import backtest
+from tandem.config import Settings
 from tandem.core.bars import AlignedBars, align, resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.core.startup import HeavyWork
 from tandem.io.files import read
 from tandem.io.model import Table
 from tandem.io.pairing import pair_from
+from tandem.pairs.snapshot_builder import SnapshotBuilder
+from tandem.storage.inventory import Inventory
+from tandem.storage.protocols import Database
 from tandem.storage.reader import Held
 from tandem.ui.backtest.files import asked_for, called, read_files
 from tandem.ui.live.controls import BARS, URL
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
-from tandem.ui.shared.state import engine
+from tandem.ui.shared.state import part
 from tandem.venues.registry import patience
 
 MOST_BARS = 200_000
@@ -120,7 +125,7 @@ def _remembered(key: tuple[Any, ...], make: Callable[[], Source]) -> Source:
 
 def _example(said: str) -> Source:
     def make() -> Source:
-        bars, y, x = engine().run_heavy(backtest.crude)
+        bars, y, x = part(HeavyWork).run(backtest.crude)
         bar_us = int(np.median(np.diff(bars.time_us)))
         bar_us -= bar_us % SECOND_US
         told = (
@@ -206,7 +211,7 @@ def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
 def _from_record() -> Source | None:
     held = {
         one.instrument: one
-        for one in engine().holdings().held
+        for one in part(Inventory).now().held
         if one.trades or one.seconds or one.minutes
     }
     names = sorted(held, key=lambda name: -(held[name].seconds + 60 * held[name].minutes))
@@ -322,7 +327,7 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
             f"The legs have {max(count, 0):,} bars in common; this page follows 2 to "
             f"{MOST_BARS:,}. Choose another range or another bar."
         )
-    stale_s = max(patience(split_instrument(leg)[0], engine().settings).stale_s for leg in (y, x))
+    stale_s = max(patience(split_instrument(leg)[0], part(Settings)).stale_s for leg in (y, x))
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
     told = f"Recorded history: {y} priced in {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
     key = backtest.data_set_key(bars)
@@ -353,15 +358,17 @@ def link_sentence(source: Source) -> str:
 
 def _leg(name: str, bar_us: int, start_us: int, end_us: int) -> np.ndarray:
     """Return a leg's bars, made of seconds and, in bars of whole minutes, of candles for holes."""
-    held = next(one for one in engine().holdings().held if one.instrument == name)
+    held = next(one for one in part(Inventory).now().held if one.instrument == name)
     start_us = max(start_us, held.first_us) // bar_us * bar_us
     # The bar that still runs is left out.
     end_us = end_us // bar_us * bar_us
     parts = []
     for piece in range(start_us, end_us, PIECE_US - PIECE_US % bar_us):
         stop = min(piece + PIECE_US - PIECE_US % bar_us, end_us)
-        seconds = engine().seconds(name, piece, stop)
+        seconds = part(SnapshotBuilder).seconds(name, piece, stop)
         if bar_us % MINUTE_US == 0:
-            seconds = with_candles(seconds, engine().store.candles(name, piece, stop))
+            seconds = with_candles(seconds, part(Database).candles(name, piece, stop))
         parts.append(resample(seconds, bar_us))
-    return np.concatenate(parts) if parts else engine().seconds(name, start_us, start_us)
+    return (
+        np.concatenate(parts) if parts else part(SnapshotBuilder).seconds(name, start_us, start_us)
+    )

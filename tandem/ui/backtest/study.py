@@ -18,14 +18,17 @@ from tandem.backtest.runtime_estimate import Pace, pace_of
 from tandem.backtest.significance import Luck
 from tandem.backtest.trials import Ledger
 from tandem.core.errors import DataError, StoreError
-from tandem.core.jobs import Job
+from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
+from tandem.core.startup import HeavyWork
 from tandem.pairs.cointegration import Relation, assess
 from tandem.pairs.stream import PairSettings
+from tandem.storage.protocols import Database
+from tandem.strategy.signals import Model
 from tandem.ui.backtest.controls import Asked
 from tandem.ui.backtest.sources import Source
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 # A session's long work may take this long; whoever runs the desk has patience.
 VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
@@ -73,9 +76,9 @@ class Study:
         return columns_of(self.source, self.result)
 
     @cached_property
-    def models(self) -> Mapping[str, Result]:
+    def models(self) -> Mapping[Model, Result]:
         """The same setup under each model, from the first bar at which all have a z."""
-        found: Mapping[str, Result] = engine().run_heavy(
+        found = part(HeavyWork).run(
             backtest.compare, self.source.bars, self.asked.setup, backtest.MODELS, self.funding
         )
         self.tried(
@@ -94,7 +97,7 @@ class Study:
     def luck(self) -> Luck:
         """Judge the Sharpe ratio by all that was tried by now."""
         if self._luck is None or self._luck[0] != self.ledger.count:
-            found = engine().run_heavy(backtest.judge, self.result.metrics, self.ledger)
+            found = part(HeavyWork).run(backtest.judge, self.result.metrics, self.ledger)
             self._luck = self.ledger.count, found
         return self._luck[1]
 
@@ -105,7 +108,7 @@ class Study:
         if self.ledger.count == before or not is_operator():
             return
         try:
-            engine().store.save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
+            part(Database).save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
         except (DataError, StoreError) as error:
             say.note(f"What was tried is counted until this page is closed: {error}")
 
@@ -123,7 +126,7 @@ class Study:
         """Return how fast this grid goes on these bars; measured once for each."""
         key = tuple(grid.setups())
         if self._pace is None or self._pace[0] != key:
-            found = engine().run_heavy(pace_of, self.source.bars, grid, self.funding)
+            found = part(HeavyWork).run(pace_of, self.source.bars, grid, self.funding)
             self._pace = key, found
         return self._pace[1]
 
@@ -131,7 +134,7 @@ class Study:
         """Begin long work in place of what was asked under this name before."""
         self.drop(name)
         most_s = longest_s()
-        self.jobs[name] = asked, engine().jobs.start(work, most_s)
+        self.jobs[name] = asked, part(Jobs).start(work, most_s)
 
     def job(self, name: str, asked: Any) -> Job | None:
         """Return the work of this name; one that was asked something else is given up."""
@@ -174,7 +177,7 @@ def study(source: Source, asked: Asked) -> Study:
     is_same = last is not None and last.source.key == source.key
     ledger = last.ledger if last is not None and is_same else _ledger(source.key)
     with st.spinner("Following the pair"):
-        made: Study = engine().run_heavy(_make, source, asked, ledger)
+        made: Study = part(HeavyWork).run(_make, source, asked, ledger)
     result = made.result
     made.tried([backtest.trial(asked.setup, result.metrics, result.equity, made.funding)])
     memory["tandem_study"] = made
@@ -238,7 +241,7 @@ def _ledger(key: str) -> Ledger:
     """Return the variants tried on these bars before; visitors of a public desk start afresh."""
     if is_operator():
         try:
-            blob = engine().store.load_state(_ledger_name(key))
+            blob = part(Database).load_state(_ledger_name(key))
             if blob is not None:
                 return Ledger.from_bytes(blob, key)
         except (DataError, StoreError) as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
 from tandem.strategy.trader import ClosedTrade
@@ -161,8 +163,8 @@ def _fills(study: Study) -> None:
     st.dataframe(rows, hide_index=True, column_config=kinds, key="backtest-fills")
 
 
-def _times(times_us: object) -> np.ndarray:
-    return np.fromiter(times_us, np.int64).astype("M8[us]")  # type: ignore[call-overload]
+def _times(times_us: Iterable[int]) -> npt.NDArray[np.datetime64]:
+    return np.fromiter(times_us, np.int64).astype("M8[us]")
 
 
 def models(study: Study) -> None:

@@ -10,7 +10,7 @@ from tandem.backtest.grid import value_of
 from tandem.backtest.metrics import DEFINITIONS, Metrics
 from tandem.backtest.run import Result
 from tandem.core.clock import SECOND_US
-from tandem.strategy.signals import Setup
+from tandem.strategy.signals import Model, Setup
 from tandem.ui.backtest.controls import AXIS_NAMES
 from tandem.ui.shared import format as f
 
@@ -110,7 +110,9 @@ def figure_sheets(measured: Metrics) -> list[dict[str, Any]]:
     ]
 
 
-def model_sheet(found: dict[str, Result], titles: dict[str, str], used: str) -> dict[str, Any]:
+def model_sheet(
+    found: dict[Model, Result], titles: dict[Model, str], used: Model
+) -> dict[str, Any]:
     """Return the models' figures side by side."""
     names = [name for group in list(GROUPS.values())[:2] for name, _, kind in group]
     names = [name for name in names if name not in ("total_return", "refused", "drawdown_us")]

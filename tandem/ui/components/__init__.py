@@ -49,8 +49,8 @@ def _serve_plotly() -> None:
 
 def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
     """Show status, watchlist and cards; returns the pair just chosen in the watchlist, if any."""
-    result = _mount("pulse")(data=dict(data), key=key, on_pair_change=lambda: None)
-    return result.pair
+    chosen: str | None = _mount("pulse")(data=dict(data), key=key, on_pair_change=lambda: None).pair
+    return chosen
 
 
 def chart(figure: Mapping[str, Any], *, key: str) -> None:
@@ -66,8 +66,10 @@ def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:
 
 def wall(data: Mapping[str, Any], *, key: str) -> str | None:
     """Show the wall from `ui.surveillance_wall`; returns the instrument just chosen, if any."""
-    result = _mount("wall")(data=dict(data), key=key, on_instrument_change=lambda: None)
-    return result.instrument
+    chosen: str | None = _mount("wall")(
+        data=dict(data), key=key, on_instrument_change=lambda: None
+    ).instrument
+    return chosen
 
 
 def ledger(data: Mapping[str, Any], *, key: str) -> tuple[str, str] | None:

@@ -8,18 +8,21 @@ from typing import Any, cast
 
 import streamlit as st
 
+from tandem.config import Settings
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import Gap
 from tandem.core.instruments import split_instrument
-from tandem.engine import Engine
-from tandem.storage.export import Form, Kind, Wanted
+from tandem.storage.archive_import import Importer
+from tandem.storage.export import Exporter, Form, Kind, Wanted
+from tandem.storage.inventory import Inventory
+from tandem.storage.protocols import Database
 from tandem.storage.reader import Held
 from tandem.ui.components import sheets as draw
 from tandem.ui.data import tables as sheets
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import is_operator, session_id, shown
+from tandem.ui.shared.state import is_operator, part, session_id, shown
 
 WORKING_S = 1.0
 KINDS: dict[str, Kind] = {"trades": "trades", "bars": "bars", "venue's candles": "candles"}
@@ -32,8 +35,8 @@ ONLY_OPERATOR = "On a public desk only its operator may do this; everybody may l
 # Export ----------------------------------------------------------------------------------
 
 
-def _export(running: Engine) -> None:
-    held = [one for one in running.holdings().held if one.trades or one.seconds or one.minutes]
+def _export() -> None:
+    held = [one for one in part(Inventory).now().held if one.trades or one.seconds or one.minutes]
     held.sort(key=lambda one: not one.trades)
     if not held:
         say.note("There is nothing to export yet.")
@@ -70,10 +73,10 @@ def _export(running: Engine) -> None:
             LENGTHS[length or "1 s"],
         )
         try:
-            running.exporter.export(session_id(), wanted)
+            part(Exporter).export(session_id(), wanted)
         except DataError as error:
             say.problem(str(error))
-    _follow_export(running)
+    _follow_export()
 
 
 def _kinds(held: Held) -> list[str]:
@@ -106,19 +109,19 @@ def _moment(label: str, key: str, default_us: int) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp()) * SECOND_US
 
 
-def _follow_export(running: Engine) -> None:
+def _follow_export() -> None:
     @st.fragment(run_every=WORKING_S)
     def follow() -> None:
-        now = running.exporter.of(session_id())
+        now = part(Exporter).of(session_id())
         if now is None:
             return
-        table = sheets.exported(now, running.exporter.waiting_before(session_id()))
+        table = sheets.exported(now, part(Exporter).waiting_before(session_id()))
         if now.state == "failed":
             say.problem(table["note"])
             return
         draw([table], key="export-files")
         if now.is_going_on and st.button("End it", key="export_end", icon=":material/close:"):
-            running.exporter.drop(session_id())
+            part(Exporter).drop(session_id())
             st.rerun()
 
     follow()
@@ -127,11 +130,11 @@ def _follow_export(running: Engine) -> None:
 # Import ----------------------------------------------------------------------------------
 
 
-def _import(running: Engine) -> None:
+def _import() -> None:
     if not is_operator():
         say.note(ONLY_OPERATOR)
         return
-    health = running.store.health()
+    health = part(Database).health()
     if health.state != "recording":
         say.warning(f"Nothing can be imported now. {health.text}")
         return
@@ -140,7 +143,7 @@ def _import(running: Engine) -> None:
         "or trades exported here as CSV or Parquet. Trades are known by the venue's ids: those "
         "that are there already count once, and an import that broke off can be repeated."
     )
-    names = [one.instrument for one in running.holdings().held]
+    names = [one.instrument for one in part(Inventory).now().held]
     left, right = st.columns([1, 1.4])
     with left:
         name = st.selectbox(
@@ -153,7 +156,7 @@ def _import(running: Engine) -> None:
         )
     with right:
         file = st.file_uploader(
-            "Archive", key="import_file", max_upload_size=running.settings.upload_mb
+            "Archive", key="import_file", max_upload_size=part(Settings).upload_mb
         )
     ready = bool(name) and file is not None
     if file is not None and not name:
@@ -161,22 +164,22 @@ def _import(running: Engine) -> None:
             "Choose the instrument; trades exported here belong to the one in the file's name."
         )
     if st.button("Import", key="import", disabled=not ready, icon=":material/upload:"):
-        _start_import(running, file, str(name))
-    _follow_import(running)
+        _start_import(file, str(name))
+    _follow_import()
 
 
-def _start_import(running: Engine, file: Any, name: str) -> None:
+def _start_import(file: Any, name: str) -> None:
     try:
         venue, symbol = split_instrument(name.strip())
-        running.importer.start(file, file.name, f"{venue}:{symbol}")
+        part(Importer).start(file, file.name, f"{venue}:{symbol}")
     except (DataError, StoreError) as error:
         say.problem(str(error))
 
 
-def _follow_import(running: Engine) -> None:
+def _follow_import() -> None:
     @st.fragment(run_every=WORKING_S)
     def follow() -> None:
-        now = running.importer.now()
+        now = part(Importer).now()
         if now is None:
             return
         table = sheets.imported(now)
@@ -185,7 +188,7 @@ def _follow_import(running: Engine) -> None:
             return
         draw([table], key="import-report")
         if now.state == "running" and st.button("End it", key="import_end"):
-            running.importer.end()
+            part(Importer).end()
 
     follow()
 
@@ -193,15 +196,15 @@ def _follow_import(running: Engine) -> None:
 # What is kept ----------------------------------------------------------------------------
 
 
-def _keep(running: Engine) -> None:
-    kept = running.store.health().kept
+def _keep() -> None:
+    kept = part(Database).health().kept
     if not is_operator():
         say.note(ONLY_OPERATOR)
     say.note(
         "0 keeps everything. What is older goes in small pieces that never hold recording up; bars "
         "stay at least as long as their trades. What has gone does not come back."
     )
-    may = is_operator() and running.store.health().state == "recording"
+    may = is_operator() and part(Database).health().state == "recording"
     columns = st.columns(3)
     with columns[0]:
         days = _limit("Days of trades", "keep_days", kept.days, may)
@@ -210,10 +213,10 @@ def _keep(running: Engine) -> None:
     with columns[2]:
         gigabytes = _limit("Gigabytes altogether", "keep_gb", kept.gigabytes, may)
     changed = (days, bars_days, gigabytes) != (kept.days, kept.bars_days, kept.gigabytes)
-    agreed = _agreed(running, days, bars_days, gigabytes) if changed and may else False
+    agreed = _agreed(days, bars_days, gigabytes) if changed and may else False
     if st.button("Keep so much", key="keep", disabled=not (changed and may and agreed)):
         try:
-            running.store.keep(days, bars_days, gigabytes)
+            part(Database).keep(days, bars_days, gigabytes)
         except (DataError, StoreError) as error:
             say.problem(str(error))
             return
@@ -233,9 +236,9 @@ def _limit(label: str, key: str, value: float, may: bool) -> float:
     return float(given)
 
 
-def _agreed(running: Engine, days: float, bars_days: float, gigabytes: float) -> bool:
+def _agreed(days: float, bars_days: float, gigabytes: float) -> bool:
     """Ask before anything goes; True where nothing does."""
-    held = running.holdings().held
+    held = part(Inventory).now().held
     now = now_us()
     losses = []
     for what, limit in (("trades", days), ("bars", bars_days)):
@@ -245,7 +248,7 @@ def _agreed(running: Engine, days: float, bars_days: float, gigabytes: float) ->
                 f"{what} before {f.day_clock(edge_us)} UTC of {losing} "
                 f"instrument{'s' if losing != 1 else ''}"
             )
-    if gigabytes and running.store.health().bytes > gigabytes * 1e9:
+    if gigabytes and part(Database).health().bytes > gigabytes * 1e9:
         losses.append(f"the oldest of the record until {gigabytes:g} GB are left")
     if not losses:
         return True
@@ -255,7 +258,7 @@ def _agreed(running: Engine, days: float, bars_days: float, gigabytes: float) ->
 # Filling again ---------------------------------------------------------------------------
 
 
-def _fill(running: Engine) -> None:
+def _fill() -> None:
     say.note(
         "Open holes are filled without being asked, what is on screen first. Those given up can be "
         "asked for once more, when the venue was at fault."
@@ -264,7 +267,7 @@ def _fill(running: Engine) -> None:
         say.note(ONLY_OPERATOR)
         return
     lost: dict[str, list[Gap]] = {}
-    for gap in running.holdings().missing:
+    for gap in part(Inventory).now().missing:
         if gap.state == "lost":
             lost.setdefault(gap.instrument, []).append(gap)
     if not lost:
@@ -278,24 +281,24 @@ def _fill(running: Engine) -> None:
     with right:
         asked = st.button(label, key="fill", icon=":material/refresh:")
     if asked:
-        _ask_again(running, lost[name])
+        _ask_again(lost[name])
 
 
-def _ask_again(running: Engine, gaps: list[Gap]) -> None:
-    health = running.store.health()
+def _ask_again(gaps: list[Gap]) -> None:
+    health = part(Database).health()
     if health.state != "recording":
         say.problem(f"Nothing can be filled now. {shown(health.text)}")
         return
     try:
         for gap in gaps:
-            running.store.replace_gap(gap, [gap._replace(state="open")])
+            part(Database).replace_gap(gap, [gap._replace(state="open")])
     except StoreError as error:
         say.problem(str(error))
         return
     say.note("They are open again and filled in their turn; the table above says how it goes.")
 
 
-ACTIONS: dict[str, Callable[[Engine], None]] = {
+ACTIONS: dict[str, Callable[[], None]] = {
     "Export": _export,
     "Import": _import,
     "Fill again": _fill,

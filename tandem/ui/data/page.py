@@ -6,9 +6,15 @@ import shutil
 
 import streamlit as st
 
+from tandem.backfill.service import Upkeep
+from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import StoreError, StoreInUse, StoreUnusable
-from tandem.engine import Engine
+from tandem.ingest.service import Ingest
+from tandem.pairs.snapshot_builder import SnapshotBuilder
+from tandem.storage.inventory import Inventory
+from tandem.storage.opening import Opened
+from tandem.storage.protocols import Database
 from tandem.storage.store import Store
 from tandem.ui.components import pulse
 from tandem.ui.components import sheets as draw
@@ -16,24 +22,23 @@ from tandem.ui.data import tables as sheets
 from tandem.ui.data.actions import ACTIONS, ONLY_OPERATOR
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import state
-from tandem.ui.shared.state import engine, is_operator, offer_operator, shown
+from tandem.ui.shared.state import is_operator, offer_operator, part, shown
 
 REFRESH_S = 2.0
 
 
 def page() -> None:
     """Draw the page."""
-    running = engine()
     with st.sidebar:
         st.caption("What is recorded, how well, and what is missing. Times are UTC.")
         offer_operator()
     if moved := st.session_state.pop("tandem_moved", None):
         st.success(say.escaped(moved), icon=":material/check_circle:")
-    _refused(running)
+    _refused()
 
     @st.fragment(run_every=REFRESH_S)
     def look() -> None:
-        _overview(running)
+        _overview()
 
     look()
     action = st.segmented_control(
@@ -45,36 +50,36 @@ def page() -> None:
         label_visibility="collapsed",
         required=True,
     )
-    ACTIONS[action or "Export"](running)
+    ACTIONS[action or "Export"]()
 
 
-def _overview(running: Engine) -> None:
-    for died in running.problems():
+def _overview() -> None:
+    for died in part(SnapshotBuilder).problems():
         say.problem(shown(died))
-    health = running.store.health()
+    health = part(Database).health()
     strip = sheets.status(
         health,
-        running.settings.queue_trades,
-        _free_bytes(running),
+        part(Settings).queue_trades,
+        _free_bytes(),
         now_us(),
-        running.refusal is not None,
+        part(Opened).refusal is not None,
     )
     pulse({"status": shown(strip), "watch": []}, key="record")
-    feeds = running.ingest.statuses()
-    describe = running.upkeep.catalogue.describe
+    feeds = part(Ingest).statuses()
+    describe = part(Upkeep).catalogue.describe
     lists = {feed.venue: describe(feed.venue) for feed in feeds}
     overview = sheets.overview(
         feeds,
         lists,
-        running.holdings(),
-        running.upkeep.progress(),
+        part(Inventory).now(),
+        part(Upkeep).progress(),
         is_recording=health.state != "reading",
     )
     draw(shown(overview), key="overview")
 
 
-def _free_bytes(running: Engine) -> int:
-    folder = running.settings.database.absolute().parent
+def _free_bytes() -> int:
+    folder = part(Settings).database.absolute().parent
     try:
         return shutil.disk_usage(folder).free
     except OSError:
@@ -85,9 +90,9 @@ def _free_bytes(running: Engine) -> int:
 # A record that is not this process's -----------------------------------------------------
 
 
-def _refused(running: Engine) -> None:
+def _refused() -> None:
     """Say why nothing is recorded, and offer the way out that there is."""
-    refusal = running.refusal
+    refusal = part(Opened).refusal
     said = shown(str(refusal))
     if isinstance(refusal, StoreInUse):
         say.warning(
@@ -96,13 +101,13 @@ def _refused(running: Engine) -> None:
         )
     elif isinstance(refusal, StoreUnusable):
         say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
-        _offer_aside(running)
+        _offer_aside()
     elif refusal is not None:
         say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
 
 
-def _offer_aside(running: Engine) -> None:
-    path = running.settings.database
+def _offer_aside() -> None:
+    path = part(Settings).database
     if not path.exists():
         return
     with st.container(border=True):
@@ -120,17 +125,17 @@ def _offer_aside(running: Engine) -> None:
         if st.button(
             "Move aside", key="aside", disabled=not agreed, icon=":material/drive_file_move:"
         ):
-            _move_aside(running)
+            _move_aside()
 
 
-def _move_aside(running: Engine) -> None:
+def _move_aside() -> None:
     try:
-        now_at = Store.move_aside(running.settings.database)
+        now_at = Store.move_aside(part(Settings).database)
     except StoreError as error:
         say.problem(str(error))
         return
     state.close()
     st.session_state["tandem_moved"] = (
-        f"The old file is now {now_at}. A new record has begun at {running.settings.database}."
+        f"The old file is now {now_at}. A new record has begun at {part(Settings).database}."
     )
     st.rerun()

@@ -8,19 +8,22 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tandem.config import VENUES
+from tandem.backfill.service import Upkeep
+from tandem.config import VENUES, Settings
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
-from tandem.engine import Engine
+from tandem.ingest.service import Ingest
+from tandem.pairs.pinned import Standing
 from tandem.pairs.stream import DEFAULT_COSTS, PairSettings
+from tandem.pairs.subscriptions import Subscriptions, VenueFacts
 from tandem.strategy.rules import Costs, Rules, Sizing
 from tandem.strategy.signals import Model as ModelKey
 from tandem.strategy.signals import ZKind
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, check_number
-from tandem.ui.shared.state import is_operator
+from tandem.ui.shared.state import is_operator, part
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
 SHOWN = {"300": 300, "900": 900, "all": 0}
@@ -110,9 +113,9 @@ class Model:
         )
 
 
-def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | Refusal:
+def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
     """Draw the live page's controls, the pair in its place above the venue."""
-    offered = _offered(engine, venue)
+    offered = _offered(venue)
     _take_chosen_pair(venue)
     y = pair_place.selectbox(
         "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
@@ -133,28 +136,30 @@ def sidebar(engine: Engine, venue: str, pair_place: DeltaGenerator) -> View | Re
         return Refusal(str(error), ())
     try:
         settings = _pair(
-            engine, model, engine.resolve(venue, y or ""), engine.resolve(venue, x or "")
+            model,
+            part(Subscriptions).resolve(venue, y or ""),
+            part(Subscriptions).resolve(venue, x or ""),
         )
-        watchlist = _watchlist(engine, model, settings)
+        watchlist = _watchlist(model, settings)
     except (DataError, FeedError) as error:
-        return Refusal(str(error), _own_pairs(engine, model, venue))
+        return Refusal(str(error), _own_pairs(model, venue))
     if settings.bar_us > model.bar_us:
         st.caption(
             f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
             "asked for now and then, and shorter bars would repeat it."
         )
     with pair_place:
-        _stand(engine, settings)
+        _stand(settings)
     shown, refresh = (st.session_state.get(one.name) or one.default for one in (SHOW, REFRESH))
     return View(settings, watchlist, SHOWN[shown], float(refresh))
 
 
-def _stand(engine: Engine, settings: PairSettings) -> None:
+def _stand(settings: PairSettings) -> None:
     """Let the operator keep a pair running, as it is set now, when this page is closed."""
     if not is_operator():
         return
-    own = settings in engine.pair_defaults()
-    is_on = own or settings in engine.standing.pairs()
+    own = settings in part(Subscriptions).default_pairs()
+    is_on = own or settings in part(Standing).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
         "Watch with no one here",
@@ -169,19 +174,19 @@ def _stand(engine: Engine, settings: PairSettings) -> None:
         return
     try:
         if wanted:
-            engine.standing.add(settings)
+            part(Standing).add(settings)
         else:
-            engine.standing.remove(settings)
+            part(Standing).remove(settings)
     except (DataError, StoreError) as error:
         say.warning(str(error))
     else:
         st.rerun()
 
 
-def _offered(engine: Engine, venue: str) -> list[str]:
+def _offered(venue: str) -> list[str]:
     """Return the symbols to choose from: the recorded ones, then all the venue is known to list."""
-    own = [f.symbol_of(name) for name in engine.own_instruments(venue)]
-    listed = engine.upkeep.catalogue.search(venue, "", MOST_OFFERED)
+    own = [f.symbol_of(name) for name in part(VenueFacts).own_instruments(venue)]
+    listed = part(Upkeep).catalogue.search(venue, "", MOST_OFFERED)
     return list(dict.fromkeys([*own, *(listing.symbol for listing in listed)]))
 
 
@@ -198,11 +203,11 @@ def _take_chosen_pair(venue: str) -> None:
         st.session_state[key] = symbol if named == venue else name
 
 
-def venue_choice(engine: Engine) -> str | None:
+def venue_choice() -> str | None:
     """Draw the venue box; return the venue to show, None while `auto` is still looking."""
-    offered = [venue for venue in VENUES if venue != "replay" or engine.settings.replay_file]
+    offered = [venue for venue in VENUES if venue != "replay" or part(Settings).replay_file]
     choice = Choice(
-        "venue", {venue: VENUE_NAMES[venue] for venue in offered}, engine.settings.venue, "venue"
+        "venue", {venue: VENUE_NAMES[venue] for venue in offered}, part(Settings).venue, "venue"
     )
     asked = choice.keep(
         st.selectbox(
@@ -212,7 +217,7 @@ def venue_choice(engine: Engine) -> str | None:
             "simulation.",
         )
     )
-    return engine.ingest.choice().venue if asked == "auto" else asked
+    return part(Ingest).choice().venue if asked == "auto" else asked
 
 
 def model_controls(live: bool = True) -> Model:
@@ -314,30 +319,30 @@ def _number(
     )
 
 
-def _watchlist(engine: Engine, model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
+def _watchlist(model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
     """Return the watched pairs: the desk's own on this venue, then those this session added."""
     venue = split_instrument(current.y)[0]
-    legs = [(pair.y, pair.x) for pair in _own_pairs(engine, model, venue)]
+    legs = [(pair.y, pair.x) for pair in _own_pairs(model, venue)]
     added = st.session_state.setdefault("tandem_watch", [])
     if (current.y, current.x) not in legs + added:
         added.append((current.y, current.x))
         del added[:-3]
     legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
-    return tuple(_pair(engine, model, y, x) for y, x in dict.fromkeys(legs))
+    return tuple(_pair(model, y, x) for y, x in dict.fromkeys(legs))
 
 
-def _own_pairs(engine: Engine, model: Model, venue: str) -> tuple[PairSettings, ...]:
+def _own_pairs(model: Model, venue: str) -> tuple[PairSettings, ...]:
     """Return the desk's own pairs on a venue."""
     return tuple(
-        _pair(engine, model, pair.y, pair.x)
-        for pair in engine.pair_defaults()
+        _pair(model, pair.y, pair.x)
+        for pair in part(Subscriptions).default_pairs()
         if split_instrument(pair.y)[0] == venue
     )
 
 
-def _pair(engine: Engine, model: Model, y: str, x: str) -> PairSettings:
+def _pair(model: Model, y: str, x: str) -> PairSettings:
     """Return a pair under these controls, on bars no shorter than its legs' prices allow."""
-    return model.pair(y, x, engine.least_bar_us(model.bar_us, y, x))
+    return model.pair(y, x, part(VenueFacts).least_bar_us(model.bar_us, y, x))
 
 
 def named(settings: PairSettings) -> str:

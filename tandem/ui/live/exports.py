@@ -8,18 +8,20 @@ from typing import Any
 import numpy.typing as npt
 import streamlit as st
 
-from tandem.engine import Engine
 from tandem.pairs.snapshot import Snapshot
+from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import Desk
 from tandem.strategy.trader import ClosedTrade
 from tandem.ui.live.tables import resampled
 from tandem.ui.shared import downloads
 from tandem.ui.shared import format as f
+from tandem.ui.shared.state import part
 
 MOST_TRADES = 500_000
 
 
-def offer(engine: Engine, snapshot: Snapshot) -> None:
+def offer(snapshot: Snapshot) -> None:
     """Offer the pair's bars with every number, its resampled bars and its trades."""
     settings, view = snapshot.settings, snapshot.view
     if view is None or not len(view.columns["time_us"]):
@@ -32,17 +34,19 @@ def offer(engine: Engine, snapshot: Snapshot) -> None:
         f"{f.day_clock(start_us)} to {f.day_clock(end_us)} UTC. "
         "Files are built when clicked; each can be dropped on the Backtest page."
     )
-    offer_result(settings, view.columns, engine.desk.trades(settings))
+    offer_result(settings, view.columns, part(Desk).trades(settings))
 
     def bars() -> bytes:
         legs = {
-            leg: resampled(engine.seconds(leg, start_us, end_us), settings.bar_us)
+            leg: resampled(part(SnapshotBuilder).seconds(leg, start_us, end_us), settings.bar_us)
             for leg in (settings.y, settings.x)
         }
         return _written("bars", legs)
 
     def trades() -> bytes:
-        return _written("trades", engine.recorded(settings, start_us, end_us, MOST_TRADES))
+        return _written(
+            "trades", part(SnapshotBuilder).recorded(settings, start_us, end_us, MOST_TRADES)
+        )
 
     _button("Resampled bars of both legs", bars, settings, "bars")
     _button("Recorded trades of both legs", trades, settings, "trades")

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from tandem.engine import Engine
+from tandem.ingest.service import Ingest
 from tandem.pairs.snapshot import Snapshot
+from tandem.pairs.snapshot_builder import SnapshotBuilder
+from tandem.pairs.tracker import Desk
 from tandem.ui.components import chart, pulse
 from tandem.ui.live import cards, charts, exports
 from tandem.ui.live import tables as tables_view
@@ -17,7 +19,7 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.canvas import POINTS
 from tandem.ui.shared.links import Choice, say_doubts
-from tandem.ui.shared.state import engine, offer_operator, session_id, shown
+from tandem.ui.shared.state import offer_operator, part, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
@@ -37,27 +39,26 @@ TAB = Choice(
 
 def page() -> None:
     """Draw the page."""
-    running = engine()
     with st.sidebar:
         pair_place = st.container()
-        venue = venue_choice(running)
-        view = sidebar(running, venue, pair_place) if venue else None
+        venue = venue_choice()
+        view = sidebar(venue, pair_place) if venue else None
         offer_operator()
     say_doubts()
     if view is None:
-        _waiting(running)
+        _waiting()
     elif isinstance(view, Refusal):
-        _refused(running, view)
+        _refused(view)
     else:
         _live(view)
 
 
-def _waiting(running: Engine) -> None:
+def _waiting() -> None:
     """Stand in until `auto` has found a venue."""
 
     @st.fragment(run_every=0.5)
     def look_again() -> None:
-        choice = running.ingest.choice()
+        choice = part(Ingest).choice()
         if choice.venue is not None:
             st.rerun()
         pulse({"status": cards.connecting(choice), "watch": []}, key="pulse")
@@ -65,7 +66,7 @@ def _waiting(running: Engine) -> None:
     look_again()
 
 
-def _refused(running: Engine, refusal: Refusal) -> None:
+def _refused(refusal: Refusal) -> None:
     """Say why there is nothing to show, and offer what there is."""
     say.problem(refusal.text)
     pairs = refusal.pairs
@@ -74,7 +75,7 @@ def _refused(running: Engine, refusal: Refusal) -> None:
 
     @st.fragment(run_every=1.0)
     def offer() -> None:
-        snapshot = running.look(session_id(), pairs[0], pairs)
+        snapshot = part(SnapshotBuilder).look(session_id(), pairs[0], pairs)
         chips = [cards.chip(row, snapshot.settings) | {"active": False} for row in snapshot.watch]
         chosen = pulse({"status": shown(cards.status(snapshot)), "watch": chips}, key="pulse")
         if chosen:
@@ -85,11 +86,10 @@ def _refused(running: Engine, refusal: Refusal) -> None:
 
 
 def _live(view: View) -> None:
-    running = engine()
 
     @st.fragment(run_every=view.refresh_s)
     def refresh() -> None:
-        snapshot = _first_look(running, view)
+        snapshot = _first_look(view)
         chosen = pulse(shown(cards.page(snapshot)), key="pulse")
         if chosen:
             choose_pair(chosen)
@@ -97,7 +97,7 @@ def _live(view: View) -> None:
     # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
     @st.fragment(run_every=max(view.refresh_s, 1.0))
     def redraw() -> None:
-        _chart(running.look(session_id(), view.settings, view.watchlist), view)
+        _chart(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
 
     refresh()
     redraw()
@@ -108,12 +108,12 @@ def _live(view: View) -> None:
 
     # A download must not be drawn anew between the click and the file.
     is_still = tab == "export" and _has_bars(
-        running.look(session_id(), view.settings, view.watchlist)
+        part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
     )
 
     @st.fragment(run_every=None if is_still else max(view.refresh_s, 1.0))
     def detail() -> None:
-        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
         if tab == "export" and not is_still and _has_bars(snapshot):
             st.rerun()
         DETAILS[tab](snapshot, view)
@@ -121,20 +121,20 @@ def _live(view: View) -> None:
     detail()
 
 
-def _first_look(running: Engine, view: View) -> Snapshot:
+def _first_look(view: View) -> Snapshot:
     """Return a snapshot; the first one of a session waits a moment for prices.
 
     A page that is drawn without them has to come back for them, which takes the browser a second
     while it still loads its own parts.
     """
-    snapshot = running.look(session_id(), view.settings, view.watchlist)
+    snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
     if st.session_state.get("tandem_looked"):
         return snapshot
     st.session_state["tandem_looked"] = True
     end = time.monotonic() + PATIENCE_S
     while (snapshot.y.trade is None or snapshot.x.trade is None) and time.monotonic() < end:
         time.sleep(0.02)
-        snapshot = running.look(session_id(), view.settings, view.watchlist)
+        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
     return snapshot
 
 
@@ -180,7 +180,7 @@ def _volume(snapshot: Snapshot, view: View) -> None:
     start_us = end_us - (view.shown_bars or POINTS) * bar_us
     version = _version(snapshot, view)
     for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
-        bars = tables_view.resampled(engine().seconds(leg, start_us, end_us), bar_us)
+        bars = tables_view.resampled(part(SnapshotBuilder).seconds(leg, start_us, end_us), bar_us)
         with side:
             if not charts.tells_volume(bars):
                 st.info(
@@ -194,7 +194,7 @@ def _volume(snapshot: Snapshot, view: View) -> None:
 
 def _trades(snapshot: Snapshot, view: View) -> None:
     settings = snapshot.settings
-    tables_view.tape(engine().tape((settings.y, settings.x), 60))
+    tables_view.tape(part(SnapshotBuilder).tape((settings.y, settings.x), 60))
 
 
 def _signals(snapshot: Snapshot, view: View) -> None:
@@ -206,11 +206,11 @@ def _signals(snapshot: Snapshot, view: View) -> None:
         charts.equity_chart(columns, first, _version(snapshot, view), unit),
         key="equity-chart",
     )
-    tables_view.closed_trades(engine().desk.trades(snapshot.settings))
+    tables_view.closed_trades(part(Desk).trades(snapshot.settings))
 
 
 def _export(snapshot: Snapshot, view: View) -> None:
-    exports.offer(engine(), snapshot)
+    exports.offer(snapshot)
 
 
 DETAILS: dict[str, Callable[[Snapshot, View], None]] = {

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from tandem.core.errors import DataError, SettingError
+from tandem.core.jobs import Jobs
 from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
@@ -22,7 +23,7 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow, is_leaving
 from tandem.ui.shared.links import Choice, check_number, say_doubts
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 TABS = {
     "Pairs": scanner_table.pairs,
@@ -220,7 +221,7 @@ def _scanned(study: Study) -> bool:
     job = study.scan_job
     if job is not None and job.is_going_on:
         count = len(study.source.prices.columns)
-        follow(job, "scan", f"Scanning {count * (count - 1) // 2:,} pairs", engine().jobs)
+        follow(job, "scan", f"Scanning {count * (count - 1) // 2:,} pairs", part(Jobs))
         return False
     if job is not None and job.state == "done":
         return True
@@ -293,7 +294,7 @@ def _pending(study: Study) -> None:
     job = study.noise_job
     # The tab Noise has a bar of its own.
     if job is not None and job.is_going_on and st.session_state.get("scan_tab") != "Noise":
-        follow(job, "noise_head", "Scanning noise beside it", engine().jobs)
+        follow(job, "noise_head", "Scanning noise beside it", part(Jobs))
     if study.asked.by == "q_value_noise" and study.noise is None:
         say.note(
             "Until the noise runs are done, Benjamini\u2013Hochberg counts: see the tab Noise."

@@ -9,6 +9,7 @@ import streamlit as st
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.ingest.service import Ingest
 from tandem.ui.components import chart
 from tandem.ui.live.controls import BARS
 from tandem.ui.scanner.charts import pair_chart
@@ -16,7 +17,7 @@ from tandem.ui.scanner.study import Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import leave_for
-from tandem.ui.shared.state import engine
+from tandem.ui.shared.state import part
 
 _BAR_NAMES = {seconds * SECOND_US: name for name, seconds in BARS.items()}
 
@@ -101,7 +102,7 @@ def _is_live(study: Study, y: str, x: str) -> bool:
     if not (study.source.recorded_bar_us or study.source.is_watched):
         return False
     venues = {split_instrument(leg)[0] for leg in (y, x)}
-    return not (SIMULATED_VENUE in venues and engine().ingest.choice().venue != SIMULATED_VENUE)
+    return not (SIMULATED_VENUE in venues and part(Ingest).choice().venue != SIMULATED_VENUE)
 
 
 def _open_live(y: str, x: str) -> None:

@@ -16,15 +16,19 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
+from tandem.config import Settings
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
-from tandem.core.jobs import Job
+from tandem.core.jobs import Job, Readers
 from tandem.core.parallel import Watch
+from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.simulated import Simulated, simulated
+from tandem.storage.inventory import Inventory
+from tandem.storage.protocols import Database
 from tandem.storage.reader import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.live.controls import BARS
@@ -33,7 +37,7 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow
 from tandem.ui.shared.links import Choice
-from tandem.ui.shared.state import engine, hold_upload, is_operator
+from tandem.ui.shared.state import hold_upload, is_operator, part
 
 Floats = npt.NDArray[np.float64]
 
@@ -161,7 +165,7 @@ def _from_file() -> Source | None:
         say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
         return None
     memory = st.session_state
-    limit = engine().settings.upload_mb
+    limit = part(Settings).upload_mb
     given = st.file_uploader(
         "A file with a column of times and a column of prices for each instrument, or a list of "
         "bars: CSV, TXT or TSV, plain or in a ZIP or GZ, or Parquet",
@@ -178,7 +182,7 @@ def _from_file() -> Source | None:
         )
         return None
     if last.job.is_going_on:
-        follow(last.job, "scan_reading", f"Reading {last.name}", engine().reading)
+        follow(last.job, "scan_reading", f"Reading {last.name}", part(Readers))
         return None
     if last.job.state != "done":
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
@@ -198,11 +202,11 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     if not hold_upload(given.size, "scanner"):
         raise DataError(
             f"There is no room for {f.size_of(given.size)} now: the files of all who use this desk "
-            f"may hold {engine().settings.upload_total_mb} MB together. Try again later or upload "
+            f"may hold {part(Settings).upload_total_mb} MB together. Try again later or upload "
             "a smaller file."
         )
     raw, name = given.getvalue(), given.name
-    begun = _File(given.file_id, name, engine().reading.start(partial(_read, raw, name), READ_S))
+    begun = _File(given.file_id, name, part(Readers).start(partial(_read, raw, name), READ_S))
     with st.spinner(f"Reading {say.escaped(name)}"):
         begun.job.wait(3.0)
     return begun
@@ -230,7 +234,7 @@ def _from_record() -> Source | None:
     if not is_operator():
         say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
         return None
-    held = [one for one in engine().holdings().held if one.seconds or one.minutes]
+    held = [one for one in part(Inventory).now().held if one.seconds or one.minutes]
     if len(held) < 2:
         say.warning(
             f"The record holds {len(held)} instruments; a pair needs two. Let the Live page run "
@@ -261,12 +265,12 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
                 "a longer bar or a shorter range."
             )
         work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
-        last = asked, engine().reading.start(work, READ_S), []
+        last = asked, part(Readers).start(work, READ_S), []
         memory["tandem_scan_record"] = last
         last[1].wait(2.0)
     _, job, made = last
     if job.is_going_on:
-        follow(job, "scan_recorded", "Reading the record", engine().reading)
+        follow(job, "scan_recorded", "Reading the record", part(Readers))
         return None
     if job.state != "done":
         say.problem(job.text or "Reading was cancelled; \u201cRead to now\u201d begins it again.")
@@ -299,9 +303,9 @@ def recorded_closes(
         for piece in range(first, end_us, piece_us):
             watch.check()
             stop = min(piece + piece_us, end_us)
-            seconds = engine().seconds(one.instrument, piece, stop)
+            seconds = part(SnapshotBuilder).seconds(one.instrument, piece, stop)
             if bar_us % MINUTE_US == 0:
-                seconds = with_candles(seconds, engine().store.candles(one.instrument, piece, stop))
+                seconds = with_candles(seconds, part(Database).candles(one.instrument, piece, stop))
             found = resample(seconds, bar_us)
             closes[(found["time_us"] - start_us) // bar_us] = found["close"]
         if np.isfinite(closes).any():

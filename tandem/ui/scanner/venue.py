@@ -6,13 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from tandem import config
+from tandem.config import Settings
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.ingest.service import Ingest
 from tandem.scanner.live.minute_prices import Minutes
-from tandem.scanner.live.service import Rescan, Status
+from tandem.scanner.live.service import Rescan, Status, Universe
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 LOOK_S = 1.0
 # Prices of these are asked for or played, not streamed.
@@ -22,7 +24,7 @@ MOST_SHOWN = 200
 
 def watched() -> Minutes | None:
     """Draw the controls and what was found; return the prices of the latest scheduled scan."""
-    universe = engine().universe
+    universe = part(Universe)
     if is_operator():
         _controls(universe.status())
     rescan = universe.rescan()
@@ -35,7 +37,7 @@ def watched() -> Minutes | None:
 
 def _controls(status: Status) -> None:
     venues = [venue for venue in config.VENUES if venue not in _NOT_STREAMED]
-    usual = status.venue or engine().ingest.choice().venue
+    usual = status.venue or part(Ingest).choice().venue
     left, right = st.columns([3, 1.2], vertical_alignment="bottom")
     with left:
         venue = st.selectbox(
@@ -49,10 +51,10 @@ def _controls(status: Status) -> None:
     is_on = status.state in ("listing", "watching") and status.venue == venue
     with right:
         if is_on and st.button("Stop", key="scan_unwatch", width="stretch"):
-            engine().universe.stop()
+            part(Universe).stop()
             st.rerun()
         if not is_on and st.button("Watch all", key="scan_watch", width="stretch", type="primary"):
-            engine().universe.start(str(venue))
+            part(Universe).start(str(venue))
             st.rerun()
 
 
@@ -61,7 +63,7 @@ def _follow(drawn_us: int) -> None:
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
-        universe = engine().universe
+        universe = part(Universe)
         rescan = universe.rescan()
         if (rescan.at_us if rescan else 0) != drawn_us:
             st.rerun()
@@ -81,7 +83,7 @@ def _follow(drawn_us: int) -> None:
 
 
 def _off() -> str:
-    every = engine().settings.scan_minutes
+    every = part(Settings).scan_minutes
     if not is_operator():
         return f"No venue is watched as a whole. {ONLY_OPERATOR}"
     return (
@@ -157,7 +159,7 @@ def _symbols(y: str, x: str) -> dict[str, str]:
 
 
 def _past() -> None:
-    past = list(engine().universe.past)
+    past = list(part(Universe).past)
     if len(past) < 2:
         return
     with st.expander(f"The last {len(past)} looks"):

@@ -77,7 +77,8 @@ def numbers(values: npt.NDArray[np.float64], digits: int = 9) -> list[float | No
 
 def times(time_us: npt.NDArray[np.int64]) -> list[float]:
     """Turn times into Plotly's milliseconds since the epoch (shown as UTC)."""
-    return (time_us / 1_000).tolist()
+    found: list[float] = (time_us / 1_000).tolist()
+    return found
 
 
 def hover_format(time_us: npt.NDArray[np.int64]) -> str:

@@ -13,7 +13,7 @@ from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 LOOK_S = 0.5
 # How long leaving for another page waits for this one's clocks to have stopped.
@@ -38,7 +38,7 @@ class Work:
             Too much waits already.
         """
         self.drop(name)
-        job = engine().jobs.start(work, OPERATOR_S if is_operator() else VISITOR_S)
+        job = part(Jobs).start(work, OPERATOR_S if is_operator() else VISITOR_S)
         self._jobs[name] = asked, job
         return job
 
@@ -74,7 +74,7 @@ def result_of(
     """Offer long work, show how far it is, and return what it found; None until then."""
     job = work.job(name, asked)
     if job is not None and job.is_going_on:
-        follow(job, name, label, engine().jobs)
+        follow(job, name, label, part(Jobs))
         return None
     if job is not None and job.state == "done":
         return job.result

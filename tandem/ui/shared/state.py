@@ -1,4 +1,4 @@
-"""The one engine of the process, and who is looking at it."""
+"""The one desk of the process, its parts, and who is looking at it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import time
 import types
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import streamlit as st
 from streamlit import config as served
@@ -23,71 +21,84 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tandem import config
-from tandem.core.errors import SettingError
-from tandem.engine import Engine
+from tandem.config import Settings
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
 from tandem.ui.shared.uploads import Uploads
 
 # A module made here has no file, so no source edit and no cache clearing can throw it away:
-# whatever reruns, the process keeps one engine, one set of sockets and one writer.
+# whatever reruns, the process keeps one desk, one set of sockets and one writer.
 _PROCESS = "tandem_process"
-# Streamlit serves what lies in `static` beside its script.
-EXPORTS = Path(__file__).parents[1] / "static" / "exports"
 log = logging.getLogger("tandem.app")
+
+T = TypeVar("T")
 
 
 def _process() -> Any:
     fresh = types.ModuleType(_PROCESS)
     fresh.lock = threading.Lock()  # type: ignore[attr-defined]
-    fresh.engine = None  # type: ignore[attr-defined]
+    fresh.desk = None  # type: ignore[attr-defined]
+    fresh.parts = {}  # type: ignore[attr-defined]
     fresh.guesses = Guesses(time.monotonic)  # type: ignore[attr-defined]
     fresh.uploads = None  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
 
-def engine() -> Engine:
-    """Return the process's engine, starting it where nothing did before."""
+class Desk(Protocol):
+    """What the process runs, made once: `tandem.engine.Engine`, which pages need not know."""
+
+    def start(self) -> None:
+        """Begin to connect, record and compute."""
+
+    def stop(self) -> None:
+        """Stop reading and close the database."""
+
+    def parts(self) -> Mapping[type, object]:
+        """Return every part a page may ask for, by its class."""
+
+
+def start(create: Callable[[Settings], Desk]) -> None:
+    """Start the process's desk where nothing did before.
+
+    Raises
+    ------
+    SettingError
+        A setting is wrong.
+    """
     process = _process()
     with process.lock:
-        if process.engine is None:
-            settings = config.load(_secrets())
-            logging.getLogger("tandem").setLevel(settings.log_level)
-            process.engine = Engine(settings, EXPORTS)
-            process.engine.start()
-            process.uploads = Uploads(settings.upload_total_mb * 2**20)
-            # The page's own limit is the browser's; this one the server keeps whatever is sent.
-            served.set_option("server.maxUploadSize", settings.upload_mb)
-            atexit.register(close)
-        running: Engine = process.engine
-        return running
-
-
-@asynccontextmanager
-async def recording(_app: st.App) -> AsyncIterator[None]:
-    """Record from the server's start to its end, whoever looks.
-
-    Nothing is then lost before the first visitor, who does not wait for imports either: pandas
-    is among them, since Streamlit brings it with its first component.
-    """
-    import pandas  # noqa: F401
-
-    try:
-        engine()
-    except SettingError as error:
-        # The server goes on: each page says which setting is wrong.
-        log.error("Tandem did not start. %s", error)
-    yield
-    close()
+        if process.desk is not None:
+            return
+        settings = config.load(_secrets())
+        logging.getLogger("tandem").setLevel(settings.log_level)
+        desk = create(settings)
+        desk.start()
+        process.uploads = Uploads(settings.upload_total_mb * 2**20)
+        process.parts = {_name(kind): part for kind, part in desk.parts().items()}
+        process.desk = desk
+        # The page's own limit is the browser's; this one the server keeps whatever is sent.
+        served.set_option("server.maxUploadSize", settings.upload_mb)
+        atexit.register(close)
 
 
 def close() -> None:
-    """Stop the process's engine; the next session would start another."""
+    """Stop the process's desk; `start` would make another."""
     process = _process()
     with process.lock:
-        if process.engine is not None:
-            process.engine.stop()
-            process.engine = None
+        if process.desk is not None:
+            process.desk.stop()
+            process.desk = None
+
+
+def part(kind: type[T]) -> T:
+    """Return the process's one object of a class: its database, its alerts, its jobs."""
+    found: T = _process().parts[_name(kind)]
+    return found
+
+
+def _name(kind: type) -> str:
+    # By name: a class whose source was edited is another object, and the part is still the same.
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _secrets() -> Mapping[str, Any]:
@@ -105,17 +116,17 @@ def session_id() -> str:
 
 def is_operator() -> bool:
     """Tell whether this session may change what others see."""
-    return not engine().settings.is_public or bool(st.session_state.get("tandem_operator"))
+    return not part(Settings).is_public or bool(st.session_state.get("tandem_operator"))
 
 
 def shown(value: Any) -> Any:
     """Return what this session may read of it: the public learns no folders and processes."""
-    return value if is_operator() else say.without_places(value, engine().settings.database)
+    return value if is_operator() else say.without_places(value, part(Settings).database)
 
 
 def offer_operator() -> None:
     """In public mode, let whoever knows the operator's secret take the operator's rights."""
-    settings = engine().settings
+    settings = part(Settings)
     if not settings.is_public or is_operator():
         return
     st.caption("Public desk: you may look at everything and change your own view.")

@@ -9,18 +9,19 @@ import streamlit as st
 
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
-from tandem.engine import Engine
+from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.surveillance.liquidity import volume_profile
+from tandem.surveillance.monitor import Lookout
 from tandem.surveillance.volatility import Forecast
 from tandem.ui.components import chart, sheets
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
-from tandem.ui.shared.state import engine
+from tandem.ui.shared.state import part
 from tandem.ui.surveillance import charts
 from tandem.ui.surveillance import training as surveillance_learning
 from tandem.ui.surveillance import wording as words
-from tandem.ui.surveillance.overview import SHOCK, Scores
+from tandem.ui.surveillance.overview import FEATURE_NAMES, SHOCK, Scores
 
 REFRESH_S = 1.0
 # What changes slowly, or costs more to draw than it tells by the second.
@@ -49,19 +50,19 @@ def detail(instrument: str) -> None:
 
     @st.fragment(run_every=REFRESH_S)
     def scores() -> None:
-        _scores(engine(), instrument, seconds)
+        _scores(instrument, seconds)
 
     @st.fragment(run_every=REFRESH_S * 2)
     def numbers() -> None:
-        _numbers(engine(), instrument)
+        _numbers(instrument)
 
     @st.fragment(run_every=SLOW_S)
     def measures() -> None:
-        _measures(engine(), instrument, seconds)
+        _measures(instrument, seconds)
 
     @st.fragment(run_every=SLOW_S)
     def profile() -> None:
-        _profile(engine(), instrument)
+        _profile(instrument)
 
     scores()
     measures()
@@ -73,16 +74,17 @@ def detail(instrument: str) -> None:
     surveillance_learning.draw(instrument)
 
 
-def _shown(running: Engine, instrument: str, seconds: int) -> Scores | None:
+def _shown(instrument: str, seconds: int) -> Scores | None:
     """Return the scores of the last seconds; None, with a sentence, where they are gone."""
     try:
-        scores = running.lookout.surveillance.scores(instrument)
+        scores = part(Lookout).surveillance.scores(instrument)
     except DataError:
         say.note("It is not watched at the moment; this comes back with its next trade.")
         return None
     if not len(scores):
         return scores
-    return scores[scores["time_us"] > scores["time_us"][-1] - seconds * SECOND_US]
+    last: Scores = scores[scores["time_us"] > scores["time_us"][-1] - seconds * SECOND_US]
+    return last
 
 
 def _version(scores: Scores, *rest: object) -> str:
@@ -90,32 +92,32 @@ def _version(scores: Scores, *rest: object) -> str:
     return "/".join(map(str, (*rest, len(scores), last)))
 
 
-def _scores(running: Engine, instrument: str, seconds: int) -> None:
-    scores = _shown(running, instrument, seconds)
+def _scores(instrument: str, seconds: int) -> None:
+    scores = _shown(instrument, seconds)
     if scores is None:
         return
-    watched = running.lookout.surveillance
+    watched = part(Lookout).surveillance
     settings = watched.settings
     for text in words.doubts(watched.scores(instrument), settings):
         say.note(text)
     version = _version(scores, instrument, seconds, settings.anomaly_z)
     chart(charts.score_chart(scores, settings, version), key="watch-scores")
     say.note(words.SCORES_HELP.format(window=settings.bar_window, limit=settings.anomaly_z))
-    problem = next((r.text for r in running.lookout.wall() if r.instrument == instrument), "")
+    problem = next((r.text for r in part(Lookout).wall() if r.instrument == instrument), "")
     model = watched.model(instrument)
     say.note(words.model_text(model, problem, watched.scores(instrument), settings))
 
 
-def _measures(running: Engine, instrument: str, seconds: int) -> None:
-    scores = _shown(running, instrument, seconds)
+def _measures(instrument: str, seconds: int) -> None:
+    scores = _shown(instrument, seconds)
     if scores is None:
         return
-    settings = running.lookout.settings
+    settings = part(Lookout).settings
     version = _version(scores, instrument, seconds)
     left, right = st.columns(2)
     with left:
         st.markdown("**Features**")
-        used = ", ".join(words.FEATURE_NAMES[name] for name in settings.features)
+        used = ", ".join(FEATURE_NAMES[name] for name in settings.features)
         say.note(words.FEATURES_HELP.format(used=used, window=settings.window))
         chart(charts.feature_chart(scores, version), key="watch-features")
     with right:
@@ -124,9 +126,9 @@ def _measures(running: Engine, instrument: str, seconds: int) -> None:
         chart(charts.liquidity_chart(scores, version), key="watch-liquidity")
 
 
-def _numbers(running: Engine, instrument: str) -> None:
-    watched = running.lookout.surveillance
-    scores = _shown(running, instrument, watched.settings.keep)
+def _numbers(instrument: str) -> None:
+    watched = part(Lookout).surveillance
+    scores = _shown(instrument, watched.settings.keep)
     if scores is None:
         return
     price = float(scores["price"][-1]) if len(scores) else math.nan
@@ -139,7 +141,7 @@ def _numbers(running: Engine, instrument: str) -> None:
         ],
         key="watch-numbers",
     )
-    _ask_forecast(running, instrument)
+    _ask_forecast(instrument)
     if text:
         say.note(text)
 
@@ -147,7 +149,7 @@ def _numbers(running: Engine, instrument: str) -> None:
 # The forecast ---------------------------------------------------------------------------
 
 
-def _ask_forecast(running: Engine, instrument: str) -> None:
+def _ask_forecast(instrument: str) -> None:
     button, horizon = st.columns([1, 1], vertical_alignment="bottom")
     asked = HORIZONS.keep(
         horizon.segmented_control(
@@ -158,7 +160,7 @@ def _ask_forecast(running: Engine, instrument: str) -> None:
     is_pending = pending is not None and not pending[1].done()
     # Fitted beside the page; a click while one is under way would only queue behind it.
     if button.button("Forecast by GARCH", key="forecast", disabled=is_pending, width="stretch"):
-        found = running.lookout.forecast(instrument, int(asked))
+        found = part(Lookout).forecast(instrument, int(asked))
         st.session_state[_FORECAST] = (instrument, found, now_us())
 
 
@@ -181,9 +183,9 @@ def _forecast_now(instrument: str) -> tuple[Forecast | None, float, str]:
 # Volume by price ------------------------------------------------------------------------
 
 
-def _profile(running: Engine, instrument: str) -> None:
+def _profile(instrument: str) -> None:
     st.markdown("**Volume profile**")
-    trades = running.tape((instrument,), PROFILE_TRADES)
+    trades = part(SnapshotBuilder).tape((instrument,), PROFILE_TRADES)
     try:
         profile = volume_profile(
             [trade.price for trade in trades],

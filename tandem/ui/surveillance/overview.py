@@ -210,7 +210,10 @@ def spark(closes: npt.NDArray[np.float64]) -> list[int]:
     low, high = float(known.min()), float(known.max())
     if not high > low:
         return [_SPARK_HEIGHT // 2] * len(known)
-    return np.rint((high - known) * (_SPARK_HEIGHT / (high - low))).astype(int).tolist()
+    heights: list[int] = (
+        np.rint((high - known) * (_SPARK_HEIGHT / (high - low))).astype(int).tolist()
+    )
+    return heights
 
 
 # What is wrong now ----------------------------------------------------------------------

@@ -12,12 +12,13 @@ from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError
 from tandem.core.instruments import split_instrument
-from tandem.engine import Engine
+from tandem.ingest.service import Ingest
+from tandem.surveillance.monitor import Lookout
 from tandem.ui.components import pulse, wall
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, say_doubts
-from tandem.ui.shared.state import engine, offer_operator, shown
+from tandem.ui.shared.state import offer_operator, part, shown
 from tandem.ui.surveillance import overview as surveillance_wall
 from tandem.ui.surveillance import settings as surveillance_settings
 from tandem.ui.surveillance import wording as words
@@ -52,7 +53,6 @@ _LONGEST_NAME = 120
 
 def page() -> None:
     """Draw the page."""
-    running = engine()
     tab = TAB.keep(
         st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
     )
@@ -64,18 +64,18 @@ def page() -> None:
         offer_operator()
     say_doubts()
     if tab == "instrument":
-        _instruments(running, order == "flagged")
+        _instruments(order == "flagged")
         return
-    _strip(running)
-    TABS[tab](running)
+    _strip()
+    TABS[tab]()
 
 
-def _later(name: str) -> Callable[[Engine], None]:
+def _later(name: str) -> Callable[[], None]:
     """Return a tab that is imported when it is chosen."""
-    return lambda _: import_module(f"tandem.ui.alerts.{name}").draw()
+    return lambda: import_module(f"tandem.ui.alerts.{name}").draw()
 
 
-TABS: dict[str, Callable[[Engine], None]] = {
+TABS: dict[str, Callable[[], None]] = {
     "alerts": _later("list"),
     "rules": _later("rules"),
     "channels": _later("channels"),
@@ -86,17 +86,17 @@ TABS: dict[str, Callable[[Engine], None]] = {
 # The wall and the detail ----------------------------------------------------------------
 
 
-def _instruments(running: Engine, is_flagged_first: bool) -> None:
-    names = [row.instrument for row in running.lookout.wall()]
+def _instruments(is_flagged_first: bool) -> None:
+    names = [row.instrument for row in part(Lookout).wall()]
     chosen = _chosen(names)
 
     @st.fragment(run_every=REFRESH_S)
     def refresh() -> None:
-        look = look_at(running)
+        look = look_at()
         if _is_other(names, [row.instrument for row in look.rows], chosen):
             st.rerun()
         drawn = surveillance_wall.wall(look, chosen, is_flagged_first)
-        _say_state(running, look, drawn["rows"])
+        _say_state(look, drawn["rows"])
         if not look.rows:
             say.note(NOTHING_YET)
             return
@@ -108,7 +108,7 @@ def _instruments(running: Engine, is_flagged_first: bool) -> None:
     refresh()
     if not names:
         return
-    settings = running.lookout.settings
+    settings = part(Lookout).settings
     say.note(
         words.WALL_HELP.format(
             trades=settings.trade_window,
@@ -154,9 +154,9 @@ def _chosen(names: list[str]) -> str:
 # What is looked at ----------------------------------------------------------------------
 
 
-def look_at(running: Engine) -> Look:
+def look_at() -> Look:
     """Return everything the wall is made of, as of now."""
-    lookout = running.lookout
+    lookout = part(Lookout)
     watched, rows = lookout.surveillance, lookout.wall()
     flags = {}
     for row in rows:
@@ -175,7 +175,7 @@ def look_at(running: Engine) -> Look:
         apart=watched.divergences(),
         alerts=[one.alert for one in told],
         stale_s={
-            row.instrument: _stale_s(split_instrument(row.instrument)[0], running.settings)
+            row.instrument: _stale_s(split_instrument(row.instrument)[0], part(Settings))
             for row in rows
         },
         now_us=now_us(),
@@ -187,17 +187,17 @@ def _stale_s(venue: str, settings: Settings) -> float:
     return patience(venue, settings).stale_s
 
 
-def _strip(running: Engine) -> None:
+def _strip() -> None:
     @st.fragment(run_every=REFRESH_S)
     def refresh() -> None:
-        look = look_at(running)
-        _say_state(running, look, surveillance_wall.wall(look, "")["rows"])
+        look = look_at()
+        _say_state(look, surveillance_wall.wall(look, "")["rows"])
 
     refresh()
 
 
-def _say_state(running: Engine, look: Look, rows: list[surveillance_wall.Row]) -> None:
-    for died in running.lookout.problems:
+def _say_state(look: Look, rows: list[surveillance_wall.Row]) -> None:
+    for died in part(Lookout).problems:
         say.problem(shown(died))
-    strip = surveillance_wall.status(look, rows, running.ingest.statuses())
+    strip = surveillance_wall.status(look, rows, part(Ingest).statuses())
     pulse({"status": shown(strip), "watch": []}, key="watch-strip")

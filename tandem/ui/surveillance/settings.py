@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from tandem.core.errors import DataError, StoreError
-from tandem.engine import Engine
 from tandem.surveillance.instrument import FEATURES
+from tandem.surveillance.monitor import Lookout
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.components import sheets
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import is_operator, shown
+from tandem.ui.shared.state import is_operator, part, shown
 from tandem.ui.surveillance import wording as words
+from tandem.ui.surveillance.overview import FEATURE_NAMES
 
 _SAID = "tandem_watch_said"
 
 
-def draw(running: Engine) -> None:
+def draw() -> None:
     """Draw the tab."""
-    now = running.lookout.settings
+    now = part(Lookout).settings
     if not is_operator():
         sheets([words.settings_sheet(now)], key="watch-settings")
         say.note(ONLY_OPERATOR)
@@ -29,7 +31,7 @@ def draw(running: Engine) -> None:
     if said := st.session_state.pop(_SAID, None):
         st.success(say.escaped(said), icon=":material/check_circle:")
     asked = _form(now)
-    if asked is None or not _apply(running, asked):
+    if asked is None or not _apply(asked):
         return
     st.session_state[_SAID] = (
         "The watch goes by these settings from now on. Windows fill again from the record, and "
@@ -67,7 +69,7 @@ def _form(now: WatchSettings) -> dict[str, object] | None:
             "Features of the Isolation Forest",
             FEATURES,
             default=now.features,
-            format_func=words.FEATURE_NAMES.__getitem__,
+            format_func=FEATURE_NAMES.__getitem__,
             help="Order-flow imbalance and trade intensity are optional; where a venue tells no "
             "volume, only RSI and volatility can be used.",
         )
@@ -95,13 +97,13 @@ def _form(now: WatchSettings) -> dict[str, object] | None:
     }  # fmt: skip
 
 
-def _apply(running: Engine, asked: dict[str, object]) -> bool:
+def _apply(asked: dict[str, Any]) -> bool:
     """Watch by what was asked for; False, with the reason on screen, where that cannot be."""
     try:
-        settings = replace(running.lookout.settings, **asked)
+        settings = replace(part(Lookout).settings, **asked)
         if settings.divergence_s > 86_400:
             raise DataError("Moves are compared within 2 to 86,400 seconds.")
-        running.lookout.use(settings)
+        part(Lookout).use(settings)
     except (DataError, StoreError) as error:
         say.problem(shown(f"Nothing was changed. {error}" if isinstance(error, DataError)
                           else f"The settings hold until the process ends. {error}"))  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from tandem.backfill.history import shortest_candle
+from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.engine import Engine
-from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Lesson
+from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Learning, Lesson
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import engine, is_operator
+from tandem.ui.shared.state import is_operator, part
 
 REFRESH_S = 0.5
 HOURS = 4.0
@@ -20,8 +21,7 @@ def draw(instrument: str) -> None:
     """Offer the download to the operator, and say how it goes."""
     if not is_operator():
         return
-    running = engine()
-    shortest_us = shortest_candle(instrument, running.settings)
+    shortest_us = shortest_candle(instrument, part(Settings))
     if not shortest_us:
         return
     gives = shortest_us == SECOND_US
@@ -35,7 +35,7 @@ def draw(instrument: str) -> None:
             0.5,
             key=f"learn_hours_{instrument}",
         )
-        _progress(running, instrument, hours)
+        _progress(instrument, hours)
 
 
 def _offer(gives_seconds: bool) -> str:
@@ -51,8 +51,8 @@ def _offer(gives_seconds: bool) -> str:
     )
 
 
-def _progress(running: Engine, instrument: str, hours: float) -> None:
-    learning = running.lookout.learning
+def _progress(instrument: str, hours: float) -> None:
+    learning = part(Learning)
     was = learning.lesson(instrument)
     is_going = was is not None and not was.is_over
 
@@ -69,7 +69,7 @@ def _progress(running: Engine, instrument: str, hours: float) -> None:
             return
         if st.button("Download", key="learn_start"):
             try:
-                learning.start(instrument, hours, running.lookout.settings)
+                learning.start(instrument, hours, part(Lookout).settings)
             except DataError as error:
                 say.warning(str(error))
             else:

@@ -82,10 +82,11 @@ def model_text(forest: Forest | None, problem: str, scores: Scores, settings: Wa
             )
         return text
     new = int(np.count_nonzero(scores["time_us"] > forest.to_us))
-    left = settings.retrain_bars - new
+    bars_left = settings.retrain_bars - new
     again = (
-        f"after {left:,} more bars, in about {f.duration(float(left))} where every second trades"
-        if left > 0
+        f"after {bars_left:,} more bars, in about {f.duration(float(bars_left))} "
+        "where every second trades"
+        if bars_left > 0
         else "as soon as the one on its way is done"
     )
     share = f"{100.0 * forest.contamination:g} %"

@@ -1,0 +1,165 @@
+"""Which pairs are computed and which instruments recorded: who looks at what, within the limits."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+
+from tandem.backfill.service import Upkeep
+from tandem.config import VENUES, Settings
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import UnknownSymbol
+from tandem.core.instruments import split_instrument
+from tandem.ingest.service import Ingest
+from tandem.pairs.cointegration import CointegrationTests
+from tandem.pairs.pinned import Standing
+from tandem.pairs.sessions import Sessions
+from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import Desk, Limits
+from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.stored_trades import stored_trades
+from tandem.venues.registry import Patience, create_feed, patience
+
+SESSION_S = 20.0
+LINGER_S = 90.0
+
+
+class VenueFacts:
+    """What is fixed about each venue under these settings. Any thread may ask."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._patience: dict[str, Patience] = {}
+        self._charging: dict[str, bool] = {}
+
+    def patience(self, instrument: str) -> Patience:
+        """Return how long to wait for an instrument's late prices, and until one is stale."""
+        venue = split_instrument(instrument)[0]
+        if venue not in self._patience:
+            self._patience[venue] = patience(venue, self._settings)
+        return self._patience[venue]
+
+    def limits(self, instrument: str) -> Limits:
+        """Return the same in microseconds."""
+        found = self.patience(instrument)
+        return Limits(int(found.grace_s * SECOND_US), int(found.stale_s * SECOND_US))
+
+    def least_bar_us(self, bar_us: int, *legs: str) -> int:
+        """Return `bar_us`, or the shortest bar in which every leg has a new price, if longer."""
+        least_s = max(self.patience(leg).least_bar_s for leg in legs)
+        return max(bar_us, int(least_s * SECOND_US))
+
+    def charges_funding(self, venue: str) -> bool:
+        """Return whether positions on a venue pay or receive funding."""
+        if venue not in self._charging:
+            self._charging[venue] = create_feed(venue, self._settings).charges_funding
+        return self._charging[venue]
+
+    def own_instruments(self, venue: str | None) -> list[str]:
+        """Return the assets of the settings as a venue names them, those it lists."""
+        if venue is None:
+            return []
+        feed = create_feed(venue, self._settings, stored_trades)
+        names = []
+        for text in self._settings.symbols.split(","):
+            with contextlib.suppress(UnknownSymbol):
+                names.append(feed.instrument(text.strip()))
+        return names
+
+
+class Subscriptions:
+    """Turns what sessions look at, and the pairs that always run, into subscriptions.
+
+    One thread calls `update`; any thread may ask the rest.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        venues: VenueFacts,
+        ingest: Ingest,
+        backfill: Upkeep,
+        pinned: Standing,
+        sessions: Sessions,
+        tracker: Desk,
+        tests: CointegrationTests,
+        buffer: HotBuffer,
+    ) -> None:
+        self._settings = settings
+        self._facts = venues
+        self._ingest = ingest
+        self._backfill = backfill
+        self._pinned = pinned
+        self._sessions = sessions
+        self._tracker = tracker
+        self._tests = tests
+        self._buffer = buffer
+        self._venues: set[str] = set()
+        # Instruments in memory that nobody reads -> since when.
+        self._unread: dict[str, float] = {}
+
+    def default_pairs(self) -> tuple[PairSettings, ...]:
+        """Return the pairs watched from the start: every other asset against the second one.
+
+        Assets the venue does not list are left out.
+        """
+        names = self._facts.own_instruments(self._ingest.choice().venue)
+        if len(names) < 2:
+            return ()
+        hedge = names[1]
+        pairs = [PairSettings(name, hedge) for name in dict.fromkeys(names) if name != hedge]
+        return tuple(
+            replace(pair, bar_us=self._facts.least_bar_us(pair.bar_us, pair.y, pair.x))
+            for pair in pairs
+        )
+
+    def resolve(self, venue: str, text: str) -> str:
+        """Return the instrument a user means; ``venue:symbol`` names one on another venue.
+
+        Raises
+        ------
+        UnknownSymbol
+            The venue is known not to list it, or it cannot be a symbol.
+        """
+        named, colon, symbol = text.strip().partition(":")
+        if colon and named.lower() in VENUES and named.lower() not in ("auto", venue):
+            venue, text = named.lower(), symbol
+        return self._backfill.catalogue.resolve(venue, text)
+
+    def update(self) -> None:
+        """Subscribe to what is looked at now, and forget sessions that went away."""
+        now = time.monotonic()
+        active, lingering = self._sessions.attention(SESSION_S, LINGER_S)
+        pinned = tuple(dict.fromkeys((*self.default_pairs(), *self._pinned.pairs())))
+        wanted = active | set(pinned)
+        self._tests.keep_only(wanted)
+        self._tracker.want(wanted, pinned)
+        # On screen before what merely runs along.
+        ranked = list(dict.fromkeys(leg for pair in (*active, *pinned) for leg in (pair.y, pair.x)))
+        self._backfill.attend(ranked, ranked)
+        legs = set(ranked)
+        # Newest first, as far as the limit goes: a pair looked at again finds its feed running.
+        for leg in reversed(lingering):
+            if len(legs) < self._settings.max_instruments:
+                legs.add(leg)
+        self._watch(legs)
+        self._forget_all_but(legs, now)
+
+    def _watch(self, legs: set[str]) -> None:
+        venues: dict[str, set[str]] = {}
+        for leg in legs:
+            venues.setdefault(split_instrument(leg)[0], set()).add(leg)
+        for venue in self._venues - venues.keys():
+            self._ingest.watch(venue, frozenset())
+        self._venues = set(venues)
+        for venue, names in venues.items():
+            self._ingest.watch(venue, frozenset(names), frozenset(names))
+
+    def _forget_all_but(self, legs: set[str], now: float) -> None:
+        """Drop from memory what nobody has read for a while; the database keeps it."""
+        unread = set(self._buffer.instruments()) - legs
+        self._unread = {name: self._unread.get(name, now) for name in unread}
+        for name in [name for name, since in self._unread.items() if now - since > LINGER_S]:
+            self._buffer.forget(name)
+            self._tracker.forget(name)
