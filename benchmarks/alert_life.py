@@ -76,7 +76,7 @@ def alert_of(engine: Engine, price: float) -> Alert:
     """Return the alert raised on a trade at this price."""
 
     def found() -> Any:
-        told = engine.lookout.alerts.recent(20)
+        told = engine.monitor.alerts.recent(20)
         return next((one.alert for one in told if one.alert.numbers["price"] == price), None)
 
     alert = wait_until(found, "the alert")
@@ -115,15 +115,15 @@ def measure(alerts: int) -> tuple[list[list[float]], float, str]:
                 telegram_address=server.url,
             )
         )
-        for rule in engine.lookout.alerts.rules():
-            engine.lookout.alerts.remove_rule(rule.name)
-        engine.lookout.alerts.put_rule(RULE)
+        for rule in engine.monitor.alerts.rules():
+            engine.monitor.alerts.remove_rule(rule.name)
+        engine.monitor.alerts.put_rule(RULE)
         diary = Diary(server, engine)
         engine.start()
         try:
             exchange.wait_for_streams(f"{SYMBOL.lower()}@aggTrade")
             calm(exchange, 1_000)
-            wait_until(lambda: engine.lookout.wall(), "the instrument")
+            wait_until(lambda: engine.monitor.wall(), "the instrument")
             time.sleep(3.0)
             lives = [
                 one_life(engine, exchange, diary, 3_200.0 + 7.0 * number)

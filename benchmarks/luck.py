@@ -25,6 +25,7 @@ from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
 from tests.support.paths import ROOT, SHARED
 
+WRITTEN = ROOT / "docs" / "LUCK.md"
 N_BARS = 500
 GRID = Grid(
     Setup(model="ols", lookback=40, z_window=30, rules=Rules(stop=9.0), costs=Costs(0.0)),

@@ -80,9 +80,11 @@ def look_ms() -> float:
         engine.start()
         settings = PairSettings("sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US)
         end = time.monotonic() + 60
-        while engine.look("benchmark", settings).relation is None and time.monotonic() < end:
+        while (
+            engine.snapshots.look("benchmark", settings).relation is None and time.monotonic() < end
+        ):
             time.sleep(0.2)
-        cost = median_ms(lambda: cards.page(engine.look("benchmark", settings)))
+        cost = median_ms(lambda: cards.page(engine.snapshots.look("benchmark", settings)))
         engine.stop()
         return cost
 

@@ -46,7 +46,7 @@ def watch(engine: Engine, seconds: int) -> None:
     sys.stdout.write("seconds  memory MB   trades  waiting  trades/s\n")
     for tenth in range(1, 11):
         while time.monotonic() - start < seconds * tenth / 10:
-            snapshot = engine.look("soak", pair)
+            snapshot = engine.snapshots.look("soak", pair)
             time.sleep(0.25)
         feed, store = snapshot.feed, snapshot.store
         sys.stdout.write(

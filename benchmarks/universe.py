@@ -64,7 +64,7 @@ def look_ms(engine: Engine, pair: PairSettings) -> float:
     spent = []
     for _ in range(LOOKS):
         start = time.perf_counter()
-        cards.page(engine.look("benchmark", pair))
+        cards.page(engine.snapshots.look("benchmark", pair))
         spent.append((time.perf_counter() - start) * 1e3)
         time.sleep(0.02)
     return statistics.median(spent)
@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Settings(venue="sim", public="off", database=Path(folder) / "t.sqlite"))
         engine.start()
-        while engine.look("benchmark", pair).view is None:
+        while engine.snapshots.look("benchmark", pair).view is None:
             time.sleep(0.1)
         time.sleep(5.0)
         rounds = []

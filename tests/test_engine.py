@@ -19,11 +19,13 @@ from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
 from tandem.engine import Engine
+from tandem.pairs import snapshot_builder, subscriptions
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import Desk
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
+from tandem.storage.opening import last_recorded
 from tandem.surveillance.monitor import Lookout
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
@@ -51,7 +53,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
 
 def ready(running: Engine, pair: PairSettings = PAIR, session: str = "a") -> Any:
     return wait_until(
-        lambda: (shot := running.look(session, pair)).relation is not None and shot, "a tested pair"
+        lambda: (shot := running.snapshots.look(session, pair)).relation is not None and shot,
+        "a tested pair",
     )
 
 
@@ -64,7 +67,7 @@ def test_a_snapshot_answers_every_question(made: Made) -> None:
     assert shot.provisional.z == pytest.approx(shot.provisional.z)
     assert shot.cost.total_bp > 0
     assert not shot.notices
-    assert wait_until(lambda: running.look("a", PAIR).recorded > 1_000, "a record")
+    assert wait_until(lambda: running.snapshots.look("a", PAIR).recorded > 1_000, "a record")
 
 
 def _break(*_: Any, **__: Any) -> Any:
@@ -85,7 +88,9 @@ def test_a_background_thread_that_died_is_told_on_the_live_page(
 ) -> None:
     monkeypatch.setattr(thread, method, _break)
     running = made()
-    shot = wait_until(lambda: (shot := running.look("a", PAIR)).notices and shot, "a notice")
+    shot = wait_until(
+        lambda: (shot := running.snapshots.look("a", PAIR)).notices and shot, "a notice"
+    )
     (sentence,) = (one for one in cards.sentences(shot) if said in one)
     assert "Restart the app" in sentence
     assert "hunter2" not in sentence
@@ -94,39 +99,40 @@ def test_a_background_thread_that_died_is_told_on_the_live_page(
 def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     running = made()
     scope = f"{PAIR.y}~{PAIR.x}"
-    wait_until(lambda: scope in running.lookout.scopes(), "the pair")
-    running.lookout.alerts.put_rule(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
-    running.lookout.alerts.put_rule(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
+    wait_until(lambda: scope in running.monitor.scopes(), "the pair")
+    running.monitor.alerts.put_rule(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
+    running.monitor.alerts.put_rule(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
     for rule in ("Any z", "Any p"):
-        found = wait_until(lambda r=rule: running.lookout.alerts.recent(rule=r), rule)
+        found = wait_until(lambda r=rule: running.monitor.alerts.recent(rule=r), rule)
         assert found[0].alert.scope == scope
-    assert {row.instrument for row in running.lookout.wall()} >= {PAIR.y, PAIR.x}
+    assert {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}
 
 
 def test_pairs_of_visitors_of_a_public_desk_raise_nothing(made: Made) -> None:
     running = made(public="on")
     visitors = replace(PAIR, rules=replace(PAIR.rules, entry=0.01, exit=0.0))
     ready(running, visitors)
-    assert visitors not in [pair.settings for pair in running.pairs_now()]
-    running.standing.add(visitors)
+    assert visitors not in [pair.settings for pair in running.snapshots.pairs_now()]
+    running.pinned.add(visitors)
     wait_until(
-        lambda: visitors in [pair.settings for pair in running.pairs_now()], "the pair that stands"
+        lambda: visitors in [pair.settings for pair in running.snapshots.pairs_now()],
+        "the pair that stands",
     )
 
 
 def test_a_standing_pair_runs_when_its_session_is_gone(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
+    monkeypatch.setattr(subscriptions, "SESSION_S", 0.2)
     running = made()
     other = replace(PAIR, lookback=60)
     passing = replace(PAIR, lookback=61)
-    running.standing.add(other)
-    wait_until(lambda: running.look("a", passing).view, "the session's pair")
-    wait_until(lambda: running.desk.view(passing) is None, "the session to be forgotten")
-    wait_until(lambda: running.desk.view(other) is not None, "the standing pair")
-    running.standing.remove(other)
-    wait_until(lambda: running.desk.view(other) is None, "the pair to be let go")
+    running.pinned.add(other)
+    wait_until(lambda: running.snapshots.look("a", passing).view, "the session's pair")
+    wait_until(lambda: running.tracker.view(passing) is None, "the session to be forgotten")
+    wait_until(lambda: running.tracker.view(other) is not None, "the standing pair")
+    running.pinned.remove(other)
+    wait_until(lambda: running.tracker.view(other) is None, "the pair to be let go")
 
 
 def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> None:
@@ -134,8 +140,8 @@ def test_equal_views_share_a_stream_and_different_ones_do_not(made: Made) -> Non
     other = replace(PAIR, lookback=60)
     ready(running)
     ready(running, other, "b")
-    assert running.desk.view(PAIR) is not None
-    assert running.desk.view(other).settings == other
+    assert running.tracker.view(PAIR) is not None
+    assert running.tracker.view(other).settings == other
     first = {name: thread for name, thread in _threads().items() if name == "desk"}
     assert len(first) == 1
 
@@ -155,7 +161,7 @@ def test_a_choice_of_pair_never_restarts_the_feed_of_others(tmp_path: Path) -> N
                 exchange.wait_for_streams(f"{symbol}@aggTrade", f"{symbol}@bookTicker")
             opened = exchange.opened
             pair = PairSettings("binance-usdm:XRPUSDT", "binance-usdm:BTCUSDT")
-            running.look("visitor", pair)
+            running.snapshots.look("visitor", pair)
             exchange.wait_for_streams("xrpusdt@aggTrade")
             assert exchange.opened == opened
         finally:
@@ -165,20 +171,23 @@ def test_a_choice_of_pair_never_restarts_the_feed_of_others(tmp_path: Path) -> N
 def test_what_a_session_left_lingers_and_then_stops(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
-    monkeypatch.setattr(engine_module, "LINGER_S", 0.5)
+    monkeypatch.setattr(subscriptions, "SESSION_S", 0.2)
+    monkeypatch.setattr(subscriptions, "LINGER_S", 0.5)
     running = made()
     other = replace(PAIR, lookback=60)
     ready(running, other)
-    wait_until(lambda: running.desk.view(other) is None, "the pair to be dropped")
-    assert wait_until(lambda: running.desk.view(running.pair_defaults()[0]), "the desk's own pairs")
+    wait_until(lambda: running.tracker.view(other) is None, "the pair to be dropped")
+    assert wait_until(
+        lambda: running.tracker.view(running.subscriptions.default_pairs()[0]),
+        "the desk's own pairs",
+    )
 
 
 def test_what_nobody_reads_is_dropped_from_memory_and_stays_in_the_record(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "SESSION_S", 0.2)
-    monkeypatch.setattr(engine_module, "LINGER_S", 0.5)
+    monkeypatch.setattr(subscriptions, "SESSION_S", 0.2)
+    monkeypatch.setattr(subscriptions, "LINGER_S", 0.5)
     running = made(symbols="ETH,BTC")
     other = PairSettings("sim:SOLUSDT", "sim:BTCUSDT")
     shot = ready(running, other)
@@ -207,7 +216,9 @@ def test_a_deployment_may_run_so_many_pairs_and_instruments(made: Made) -> None:
 
 def test_assets_a_venue_does_not_list_are_left_out(made: Made) -> None:
     running = made(symbols="NOSUCH,ETH,BTC")
-    assert [(p.y, p.x) for p in running.pair_defaults()] == [("sim:ETHUSDT", "sim:BTCUSDT")]
+    assert [(p.y, p.x) for p in running.subscriptions.default_pairs()] == [
+        ("sim:ETHUSDT", "sim:BTCUSDT")
+    ]
     ready(running)
 
 
@@ -233,7 +244,7 @@ def test_a_second_process_on_one_record_says_who_has_it(made: Made) -> None:
 
 def test_it_stops_within_two_seconds_and_a_restart_goes_on(made: Made, tmp_path: Path) -> None:
     first = made()
-    pinned = wait_until(first.pair_defaults, "a venue")[0]
+    pinned = wait_until(first.subscriptions.default_pairs, "a venue")[0]
     bars = ready(first, pinned).view.bars
     start = time.monotonic()
     first.stop()
@@ -271,18 +282,20 @@ def test_a_leg_that_does_not_move_leaves_z_unknown_and_prices_shown(made: Made) 
     shot = ready(running)
     frozen = [shot.y.trade._replace(instrument="sim:FLAT", price=1.0, trade_id=n) for n in range(3)]
     running.buffer.append(frozen)
-    assert running.look("a", replace(PAIR, y="sim:FLAT")).y.trade.price == 1.0
+    assert running.snapshots.look("a", replace(PAIR, y="sim:FLAT")).y.trade.price == 1.0
 
 
 def test_a_record_deleted_while_it_runs_is_said_and_prices_go_on(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "GAPS_S", 0.0)
+    monkeypatch.setattr(snapshot_builder, "GAPS_S", 0.0)
     running = made()
     ready(running)
     for file in tmp_path.glob("t.sqlite*"):
         file.unlink()
-    shot = wait_until(lambda: (shot := running.look("a", PAIR)).notices and shot, "a notice")
+    shot = wait_until(
+        lambda: (shot := running.snapshots.look("a", PAIR)).notices and shot, "a notice"
+    )
     assert shot.y.trade.price > 0
 
 
@@ -290,16 +303,16 @@ def test_changing_controls_quickly_runs_no_more_than_the_limit(made: Made) -> No
     running = made()
     ready(running)
     for lookback in range(20, 120):
-        running.look("a", replace(PAIR, lookback=lookback))
-    running._subscribe()
-    assert len(running.desk._wanted) <= len(running.pair_defaults()) + 1
+        running.snapshots.look("a", replace(PAIR, lookback=lookback))
+    running.subscriptions.update()
+    assert len(running.tracker._wanted) <= len(running.subscriptions.default_pairs()) + 1
 
 
 def test_heavy_work_runs_one_at_a_time_and_its_errors_come_back(made: Made) -> None:
     running = made()
-    assert running.run_heavy(pow, 2, 10) == 1_024
+    assert running.heavy.run(pow, 2, 10) == 1_024
     with pytest.raises(ZeroDivisionError):
-        running.run_heavy(lambda: 1 / 0)
+        running.heavy.run(lambda: 1 / 0)
 
 
 def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -> None:
@@ -317,7 +330,7 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
     running.start()
     try:
         ready(running, pair)
-        live = running.desk.view(pair)
+        live = running.tracker.view(pair)
         assert running.store.flush(10.0)
         arrivals = sorted(
             (trade for leg in (pair.y, pair.x) for trade in running.store.arrivals(leg, 0, 2**62)),
@@ -344,7 +357,7 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
 def test_the_last_recorded_trade_is_asked_for_again_where_the_record_is_busy(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "READ_WAIT_S", 0.0)
+    monkeypatch.setattr("tandem.storage.opening._READ_WAIT_S", 0.0)
     running = made()
     found = wait_until(lambda: running.store.last_trade(PAIR.y), "a recorded trade")
     answers = [StoreError("busy"), StoreError("busy"), found]
@@ -356,4 +369,4 @@ def test_the_last_recorded_trade_is_asked_for_again_where_the_record_is_busy(
         return one
 
     monkeypatch.setattr(running.store, "last_trade", answer)
-    assert running._last_recorded(PAIR.y) == found
+    assert last_recorded(running.store, PAIR.y, threading.Event()) == found

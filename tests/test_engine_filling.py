@@ -96,7 +96,7 @@ def test_what_was_missed_while_off_is_fetched_at_the_next_start(
         for instrument in (PAIR.y, PAIR.x):
             assert ids(second, instrument)[-2_401:] == list(range(last - 2_400, last + 1))
         # The past that warms the pair up may be asked for meanwhile, a hole until it is here.
-        wait_until(lambda: not second.look("a", PAIR).gaps, "no hole on the page")
+        wait_until(lambda: not second.snapshots.look("a", PAIR).gaps, "no hole on the page")
     finally:
         second.stop()
 
@@ -112,14 +112,15 @@ def test_a_fresh_instrument_has_models_within_seconds(
         send(venue, venue[1].tapes["ETHUSDT"].last_id)
         shot = wait_until(
             lambda: (
-                (now := one.look("a", PAIR)).view is not None
+                (now := one.snapshots.look("a", PAIR)).view is not None
                 and now.view.progress.seen == now.view.progress.needed
                 and now
             ),
             "a model that speaks",
         )
         wait_until(
-            lambda: one.look("a", PAIR).view.columns["usable"].sum() > 100, "a longer history"
+            lambda: one.snapshots.look("a", PAIR).view.columns["usable"].sum() > 100,
+            "a longer history",
         )
         start_us = shot.now_us - 2 * HOUR_US
         minutes = one.store.candles(PAIR.y, start_us - MINUTE_US, shot.now_us)

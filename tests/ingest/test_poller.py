@@ -399,14 +399,14 @@ def test_the_whole_engine_shows_its_prices_and_finds_its_symbols(
     )
     running.start()
     try:
-        (pair,) = running.pair_defaults()
+        (pair,) = running.subscriptions.default_pairs()
         assert (pair.y, pair.x, pair.bar_us) == (ETHEREUM, BITCOIN, 300 * SECOND_US)
-        shot = wait_until(lambda: (now := running.look("a", pair)).x.trade and now)
+        shot = wait_until(lambda: (now := running.snapshots.look("a", pair)).x.trade and now)
         assert (shot.x.trade.price, shot.x.trade.quantity) == (47_295.0, 0.0)
         assert shot.y.stale_s == 900.0
         # Polled prices do not bounce between bid and ask: nothing can be estimated from them.
         assert running._half_spread(shot.x, 0.7) == (0.7, True)
-        catalogue = running.upkeep.catalogue
+        catalogue = running.backfill.catalogue
         wait_until(lambda: catalogue.listed_us("coingecko"), "a list of symbols")
         found = catalogue.search("coingecko", "jup")
         assert [listing.symbol for listing in found] == ["JUPITER-EXCHANGE-SOLANA"]

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import tandem.ui
 from tandem.ui.shared import state
+from tests.support.desk import engine
 from tests.support.paths import ROOT
 
 APP = str(ROOT / "app.py")
@@ -58,14 +59,14 @@ def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
     app.slider(key="lookback").set_value(500).run()
     assert not standing(app).value
     standing(app).set_value(True).run()
-    (pair,) = state.engine().standing.pairs()
+    (pair,) = engine().pinned.pairs()
     assert pair.lookback == 500
     assert standing(app).value and not standing(app).disabled
     app.slider(key="lookback").set_value(510).run()
     assert not standing(app).value
     app.slider(key="lookback").set_value(500).run()
     standing(app).set_value(False).run()
-    assert not state.engine().standing.pairs()
+    assert not engine().pinned.pairs()
     assert not app.exception
 
 
@@ -93,11 +94,11 @@ def test_what_cannot_be_shown_is_said(app: AppTest, key: str, value: str, words:
 
 def test_reruns_and_sessions_share_one_engine(app: AppTest) -> None:
     app.run()
-    first = state.engine()
+    first = engine()
     threads = {thread.name for thread in threading.enumerate()}
     app.run()
     AppTest.from_file(APP, default_timeout=60).run()
-    assert state.engine() is first
+    assert engine() is first
     assert sum(name == "desk" for name in (thread.name for thread in threading.enumerate())) == 1
     assert "desk" in threads
 
@@ -106,7 +107,7 @@ def test_an_edit_of_the_source_keeps_the_engine(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.run()
-    first = state.engine()
+    first = engine()
     # As Streamlit does after an edit; what other tests know is put back afterwards.
     monkeypatch.setattr(tandem, "ui", tandem.ui)
     for name in [name for name in sys.modules if name.startswith("tandem.ui")]:
@@ -114,7 +115,7 @@ def test_an_edit_of_the_source_keeps_the_engine(
     from tandem.ui.shared import state as edited
 
     assert edited is not state
-    assert edited.engine() is first
+    assert edited.desk() is first
 
 
 def test_a_wrong_setting_stops_with_its_name(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,12 @@ def close() -> None:
             process.desk = None
 
 
+def desk() -> Desk | None:
+    """Return the process's desk; None where it was not started."""
+    found: Desk | None = _process().desk
+    return found
+
+
 def part(kind: type[T]) -> T:
     """Return the process's one object of a class: its database, its alerts, its jobs."""
     found: T = _process().parts[_name(kind)]

@@ -34,6 +34,7 @@ from tandem.ui.alerts.toasts import SHOWN_S, Shown
 from tandem.ui.alerts.wording import Draft, Filters
 from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
+from tests.support.desk import engine
 from tests.support.message_servers import PostServer, wait_until
 from tests.support.paths import ROOT
 
@@ -364,6 +365,8 @@ def test_a_channel_is_tested_once_however_often_it_is_clicked() -> None:
 # The pages ------------------------------------------------------------------------------
 
 SCRIPT = """
+from tandem.ui.app import start
+start()
 from tandem.ui.alerts import channels, list, rules, toasts
 toasts.follow()
 list.draw()
@@ -387,7 +390,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
 
 
 def alerts_of() -> Alerts:
-    return state.engine().lookout.alerts
+    return engine().monitor.alerts
 
 
 def rule_named(name: str) -> Rule | None:
@@ -478,7 +481,7 @@ def test_a_record_that_keeps_no_rule_says_so(app: AppTest, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise StoreError("The disk is full.")
 
-    monkeypatch.setattr(state.engine().store, "save_documents", fail)
+    monkeypatch.setattr(engine().store, "save_documents", fail)
     app.button(key="rule_add").click().run()
     app.text_input(key="rule_name").set_value("Held")
     app.button(key="rule_keep").click().run()

@@ -17,7 +17,9 @@ from tandem.ui.shared import state
 from tests.support.made_pairs import cointegrated
 from tests.support.paths import ROOT
 
-PAGE = "from tandem.ui.backtest.page import page\npage()\n"
+PAGE = (
+    "from tandem.ui.app import start\nstart()\nfrom tandem.ui.backtest.page import page\npage()\n"
+)
 
 
 @pytest.fixture

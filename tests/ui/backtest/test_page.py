@@ -42,11 +42,14 @@ from tandem.ui.backtest.significance import null_sentence
 from tandem.ui.backtest.sources import Source
 from tandem.ui.backtest.study import Study, _make
 from tandem.ui.shared import state
+from tests.support.desk import engine
 from tests.support.exchange import wait_until
 from tests.support.made_pairs import cointegrated
 from tests.support.paths import ROOT
 
-PAGE = "from tandem.ui.backtest.page import page\npage()\n"
+PAGE = (
+    "from tandem.ui.app import start\nstart()\nfrom tandem.ui.backtest.page import page\npage()\n"
+)
 
 
 @pytest.fixture
@@ -101,7 +104,9 @@ def test_without_a_file_the_page_shows_the_example(app: AppTest) -> None:
 def test_what_waits_for_the_compiler_says_so(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, is_ready: bool
 ) -> None:
-    monkeypatch.setattr(Engine, "is_ready_for_backtests", is_ready)
+    monkeypatch.setattr(Engine, "_warm_up_backtests", lambda self: None)
+    if is_ready:
+        engine().readiness.backtests.set()
     sound(app.run())
     assert not [one for one in app.info if "Preparing" in one.value]
     monkeypatch.setattr(

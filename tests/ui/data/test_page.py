@@ -27,6 +27,7 @@ from tandem.storage.reader import Held
 from tandem.storage.store import Store
 from tandem.ui.data import tables as sheets
 from tandem.ui.shared import state
+from tests.support.desk import engine
 from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
 
@@ -301,7 +302,7 @@ def said(app: AppTest) -> str:
 
 def recorded(count: int) -> Holdings:
     return wait_until(
-        lambda: (now := state.engine().holdings()).held and now.held[0].trades >= count and now,
+        lambda: (now := engine().inventory.now()).held and now.held[0].trades >= count and now,
         "recorded trades",
     )
 
@@ -320,7 +321,7 @@ def test_the_page_runs_and_exports(app: AppTest) -> None:
     app.segmented_control(key="export_kind").set_value("bars").run()
     app.segmented_control(key="export_length").set_value("1 min")
     button(app, "Export").click().run()
-    exporter = state.engine().exporter
+    exporter = engine().exporter
     (owner,) = exporter._jobs
     told = wait_until(lambda: (now := exporter.of(owner)).state == "done" and now, "an export")
     assert told.wanted.interval_us == 60 * SECOND_US
@@ -342,7 +343,7 @@ def test_what_is_kept_is_changed_only_when_agreed(app: AppTest, database: Path) 
     app.checkbox(key="keep_agreed").check().run()
     button(app, "Keep so much").click().run()
     assert not app.exception
-    assert state.engine().store.health().kept.days == 3.0
+    assert engine().store.health().kept.days == 3.0
     assert "TANDEM_KEEP_DAYS=3" in app.code[0].value
 
 
@@ -361,7 +362,7 @@ def test_lost_holes_are_asked_for_again(
     app.query_params["action"] = "Fill again"
     app.run()
     asked: list[tuple[Gap, list[Gap]]] = []
-    monkeypatch.setattr(state.engine().store, "replace_gap", lambda *both: asked.append(both))
+    monkeypatch.setattr(engine().store, "replace_gap", lambda *both: asked.append(both))
     button(app, "Ask again for 1 lost hole").click().run()
     assert not app.exception
     assert asked == [(gap, [gap._replace(state="open")])]
@@ -406,7 +407,7 @@ def test_a_visitor_learns_no_folder_from_what_ended(
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     app.run()
     died = f"Alerts are sent but not kept: {database.absolute()} cannot be written."
-    monkeypatch.setattr(type(state.engine().lookout), "problems", (died,))
+    monkeypatch.setattr(type(engine().monitor), "problems", (died,))
     app.run()
     assert "not kept" in said(app)
     assert database.parent.name not in said(app)
@@ -443,7 +444,7 @@ def test_a_foreign_file_is_moved_aside_only_with_consent(app: AppTest, database:
     assert not app.error
     (aside,) = database.parent.glob("t.aside-*.sqlite")
     assert aside.read_bytes() == content
-    assert state.engine().store.health().state == "recording"
+    assert engine().store.health().state == "recording"
     assert math.isfinite(recorded(1).held[0].bytes)
 
 

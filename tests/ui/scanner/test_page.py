@@ -46,10 +46,11 @@ from tandem.ui.scanner.sources import Source, recorded_closes
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.scanner.table import Filter
 from tandem.ui.shared import state
+from tests.support.desk import engine
 from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
 
-PAGE = "from tandem.ui.scanner.page import page\npage()\n"
+PAGE = "from tandem.ui.app import start\nstart()\nfrom tandem.ui.scanner.page import page\npage()\n"
 
 
 @pytest.fixture
@@ -315,7 +316,7 @@ def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
     """Give the page a file that was read."""
     app.query_params["scan_from"] = "file"
     app.run()
-    job = state.engine().reading.start(lambda watch: scanner_sources._read(content, name, watch))
+    job = engine().readers.start(lambda watch: scanner_sources._read(content, name, watch))
     ended(job)
     app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job)
     app.run()
@@ -403,7 +404,7 @@ def test_a_table_too_wide_for_the_page_names_the_command(monkeypatch: pytest.Mon
 def test_the_record_is_read_onto_one_grid(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     sound(app.run())
     start = 1_700_000_000 * SECOND_US // (60 * SECOND_US) * 60 * SECOND_US
-    engine, held = state.engine(), []
+    held = []
     asked: list[tuple[str, int, int]] = []
 
     def seconds(name: str, start_us: int, end_us: int) -> Any:
@@ -416,7 +417,7 @@ def test_the_record_is_read_onto_one_grid(app: AppTest, monkeypatch: pytest.Monk
             bars[part] = (times - start) / (30 * SECOND_US) + 1.0
         return bars
 
-    monkeypatch.setattr(engine, "seconds", seconds)
+    monkeypatch.setattr(engine().snapshots, "seconds", seconds)
     for name, first in (("a:X", start), ("a:Y", start + 120 * SECOND_US)):
         held.append(Held(name, first, start + 600 * SECOND_US, 1, 1, 0, {}, 0))
     table = recorded_closes(held, 60 * SECOND_US, start, start + 600 * SECOND_US, UNWATCHED)

@@ -30,10 +30,14 @@ from tandem.ui.surveillance import overview as walls
 from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.overview import Look
 from tandem.venues.simulated_market import SimulatedMarket
+from tests.support.desk import engine
 from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
 
-PAGE = "from tandem.ui.surveillance.page import page\npage()\n"
+PAGE = (
+    "from tandem.ui.app import start\nstart()\n"
+    "from tandem.ui.surveillance.page import page\npage()\n"
+)
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 NOW = 1_800_000_000 * SECOND_US
 SETTINGS = WatchSettings()
@@ -442,13 +446,13 @@ def said(app: AppTest) -> str:
 def opened(app: AppTest) -> AppTest:
     """Open the page once everything is watched."""
     sound(app.run())
-    wait_until(lambda: len(state.engine().lookout.wall()) == 4, "the instruments")
+    wait_until(lambda: len(engine().monitor.wall()) == 4, "the instruments")
     return sound(app.run())
 
 
 def test_the_page_opens_the_first_instrument(app: AppTest) -> None:
     opened(app)
-    first = state.engine().lookout.wall()[0].instrument
+    first = engine().monitor.wall()[0].instrument
     assert app.subheader[0].value == first.partition(":")[2]
     text = said(app)
     for part in ("Red edge", "flagged seconds", "Amihud", "point of control"):
@@ -474,7 +478,7 @@ def test_a_link_to_what_is_not_watched_says_so(app: AppTest) -> None:
 
 def test_an_empty_wall_is_a_sentence(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     sound(app.run())
-    monkeypatch.setattr(type(state.engine().lookout), "wall", lambda self: [])
+    monkeypatch.setattr(type(engine().monitor), "wall", lambda self: [])
     sound(app.run())
     assert said(app).count("Nothing is watched yet") == 1
     assert not app.subheader
@@ -485,7 +489,7 @@ def test_a_watch_that_died_is_said_and_the_rest_goes_on(
 ) -> None:
     opened(app)
     died = "Surveillance stopped because of an error."
-    monkeypatch.setattr(type(state.engine().lookout), "problems", (died,))
+    monkeypatch.setattr(type(engine().monitor), "problems", (died,))
     app.run()
     assert not app.exception
     assert died.replace(".", "\\.") in app.error[0].value
@@ -509,7 +513,7 @@ def test_the_operator_changes_what_is_watched_for(app: AppTest) -> None:
     app.multiselect[0].set_value(["rsi", "volatility", "imbalance"])
     sound(app.button[-1].click().run())
     assert "from now on" in said(app)
-    now = state.engine().lookout.settings
+    now = engine().monitor.settings
     assert (now.anomaly_z, now.contamination, now.retrain_bars) == (4.5, 0.005, 1_800)
     assert now.features == ("rsi", "volatility", "imbalance")
 
@@ -528,12 +532,12 @@ def test_wrong_values_are_said_and_nothing_changes(
 ) -> None:
     app.query_params["watch"] = "settings"
     sound(app.run())
-    before = state.engine().lookout.settings
+    before = engine().monitor.settings
     next(field for field in app.number_input if field.label == label).set_value(value)
     app.button[-1].click().run()
     assert not app.exception
     assert words_said in app.error[0].value.replace("\\", "")
-    assert state.engine().lookout.settings == before
+    assert engine().monitor.settings == before
 
 
 def test_no_features_are_refused(app: AppTest) -> None:
@@ -566,11 +570,11 @@ def test_a_forecast_is_fitted_beside_the_page(
         asked.append((instrument, horizon))
         return found
 
-    monkeypatch.setattr(type(state.engine().lookout), "forecast", forecast)
+    monkeypatch.setattr(type(engine().monitor), "forecast", forecast)
     next(one for one in app.button if one.key == "forecast").click()
     sound(app.run())
     sound(app.run())
-    assert asked == [(state.engine().lookout.wall()[0].instrument, 300)]
+    assert asked == [(engine().monitor.wall()[0].instrument, 300)]
     assert "being fitted" in said(app)
     assert next(one for one in app.button if one.key == "forecast").disabled
     found.set_result(Forecast(1e-9, 0.1, 0.8, np.full(300, 1e-4), 1e-4 * math.sqrt(300), 1_000))

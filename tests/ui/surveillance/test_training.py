@@ -12,9 +12,13 @@ from tandem.core.clock import now_us
 from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.backfill.test_history import NAME, SPOT, Venue
+from tests.support.desk import engine
 from tests.support.exchange import wait_until
 
-PAGE = "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
+PAGE = (
+    "from tandem.ui.app import start\nstart()\n"
+    "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
+)
 
 
 @pytest.fixture
@@ -40,18 +44,18 @@ def shown(page: AppTest) -> str:
 def test_seconds_are_downloaded_and_learned_from(venue: Venue) -> None:
     page = drawn(SPOT)
     assert "Candles of one second" in shown(page)
-    running = state.engine()
+    running = engine()
     now = now_us()
     trades = SimulatedMarket(5, 4.0).history("sim:BTCUSDT", now - 60_000_000, now)
     running.buffer.append([trade._replace(instrument=SPOT) for trade in trades])
-    wait_until(lambda: SPOT in [row.instrument for row in running.lookout.wall()], "the instrument")
+    wait_until(lambda: SPOT in [row.instrument for row in running.monitor.wall()], "the instrument")
     page.number_input[0].set_value(1.0)
     page.button(key="learn_start").click().run()
-    lesson = running.lookout.learning.lesson
+    lesson = running.monitor.learning.lesson
     wait_until(lambda: (one := lesson(SPOT)) is not None and one.is_over, "the download")
     page.run()
     assert "Learned from 3,5" in shown(page)
-    model = running.lookout.surveillance.model(SPOT)
+    model = running.monitor.surveillance.model(SPOT)
     assert model is not None and model.bars > 3_500
     assert not page.exception
 
@@ -65,7 +69,7 @@ def test_a_download_can_be_stopped_on_the_page(venue: Venue) -> None:
     page.run()
     page.button(key="learn_stop").click().run()
     venue.gate.set()
-    lesson = state.engine().lookout.learning.lesson
+    lesson = engine().monitor.learning.lesson
     wait_until(lambda: (one := lesson(NAME)) is not None and one.is_over, "the end")
     page.run()
     assert "Stopped; nothing changed." in shown(page)
