@@ -13,8 +13,8 @@ from tandem.backtest.grid import Grid
 from tandem.core.errors import DataError
 from tandem.strategy.rules import Limits
 from tandem.strategy.signals import Setup
-from tandem.ui.live.controls import MODELS, URL, Model, model_controls
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.model_controls import MODELS, URL, Model, model_controls
 
 MOST_VALUES = 60
 FUNDING_HOURS = {"1 h": 1.0, "4 h": 4.0, "8 h": 8.0, "24 h": 24.0}

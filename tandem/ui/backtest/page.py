@@ -28,9 +28,9 @@ from tandem.ui.backtest.report import relation_sentence
 from tandem.ui.backtest.sources import choose
 from tandem.ui.backtest.study import Study, study
 from tandem.ui.live import cards
-from tandem.ui.live.controls import URL
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import part
 
 TABS = {

@@ -24,9 +24,9 @@ from tandem.ui.backtest import wording as words
 from tandem.ui.backtest.controls import AXIS_NAMES, ask_grid, moving
 from tandem.ui.backtest.study import Study, longest_s
 from tandem.ui.components import chart, sheets
-from tandem.ui.live.controls import URL
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import is_operator, part
 
 LOOK_S = 0.4

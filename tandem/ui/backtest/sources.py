@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +11,10 @@ import streamlit as st
 
 from tandem import backtest
 from tandem.config import Settings
-from tandem.core.bars import AlignedBars, align, resample, with_candles
+from tandem.core.bars import align, resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
-from tandem.core.instruments import SIMULATED_VENUE, split_instrument
+from tandem.core.instruments import split_instrument
 from tandem.core.startup import HeavyWork
 from tandem.io.files import read
 from tandem.io.model import Table
@@ -25,10 +24,11 @@ from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
 from tandem.storage.reader import Held
 from tandem.ui.backtest.files import asked_for, called, read_files
-from tandem.ui.live.controls import BARS, URL
+from tandem.ui.backtest.source import Source
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
+from tandem.ui.shared.model_controls import BARS, URL
 from tandem.ui.shared.state import part
 from tandem.venues.registry import patience
 
@@ -49,38 +49,6 @@ RANGE = Choice(
     "day",
     "range",
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Two legs on one grid, and where they come from.
-
-    Attributes
-    ----------
-    y, x : str
-        Instruments.
-    bars : AlignedBars
-    bar_us : int
-    told : tuple of str
-        Sentences about the origin, for the screen and the report; text from outside.
-    key : str
-        See `trading.data_set_key`.
-    range_us : (start, end), optional
-        What of the record was read; None where the bars are not from the record.
-    """
-
-    y: str
-    x: str
-    bars: AlignedBars
-    bar_us: int
-    told: tuple[str, ...]
-    key: str
-    range_us: tuple[int, int] | None = None
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether a leg's prices were made up by the simulated market."""
-        return SIMULATED_VENUE in {leg.partition(":")[0] for leg in (self.y, self.x)}
 
 
 def choose() -> Source | None:

@@ -26,7 +26,7 @@ from tandem.pairs.stream import PairSettings
 from tandem.storage.protocols import Database
 from tandem.strategy.signals import Model
 from tandem.ui.backtest.controls import Asked
-from tandem.ui.backtest.sources import Source
+from tandem.ui.backtest.source import Source
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
 

@@ -15,9 +15,9 @@ from tandem.ui.backtest import wording as words
 from tandem.ui.backtest.study import Study
 from tandem.ui.components import chart, sheets
 from tandem.ui.live import charts
-from tandem.ui.live.controls import MODELS
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.model_controls import MODELS
 
 MOST_ROWS = 5_000
 # A share of the bars; a model that takes longer to begin leaves little to judge it by.

@@ -13,16 +13,17 @@ from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.strategy.rules import Costs
-from tandem.ui.live.controls import URL
 from tandem.ui.scanner import table as scanner_table
 from tandem.ui.scanner import tabs as scanner_tabs
 from tandem.ui.scanner import wording as words
-from tandem.ui.scanner.sources import Source, choose
+from tandem.ui.scanner.source import Source
+from tandem.ui.scanner.sources import choose
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow, is_leaving
 from tandem.ui.shared.links import Choice, check_number, say_doubts
+from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import is_operator, part
 
 TABS = {

@@ -11,12 +11,12 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.ingest.service import Ingest
 from tandem.ui.components import chart
-from tandem.ui.live.controls import BARS
 from tandem.ui.scanner.charts import pair_chart
 from tandem.ui.scanner.study import Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import leave_for
+from tandem.ui.shared.model_controls import BARS
 from tandem.ui.shared.state import part
 
 _BAR_NAMES = {seconds * SECOND_US: name for name, seconds in BARS.items()}

@@ -7,7 +7,7 @@ None, with the reason on screen, where there is nothing to scan yet. Another is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,17 +26,18 @@ from tandem.core.parallel import Watch
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
-from tandem.scanner.simulated import Simulated, simulated
+from tandem.scanner.simulated import simulated
 from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
 from tandem.storage.reader import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
-from tandem.ui.live.controls import BARS
+from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.venue import frame, watched
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow
 from tandem.ui.shared.links import Choice
+from tandem.ui.shared.model_controls import BARS
 from tandem.ui.shared.state import hold_upload, is_operator, part
 
 Floats = npt.NDArray[np.float64]
@@ -62,53 +63,6 @@ RANGE = Choice(
     "day",
     "range",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Prices to scan, and where they come from.
-
-    Attributes
-    ----------
-    title : str
-        A few words; text from outside.
-    prices : DataFrame of shape (bars, instruments)
-        On ascending UTC times; NaN where there is no price.
-    is_simulated : bool
-    recorded_bar_us : int
-        Bar of the record these are, 0 where they are not from the record.
-    is_watched : bool
-        Prices of a venue that is watched whole: any of its instruments can be opened on Live.
-    built_in : Simulated, optional
-        What is known of a simulated universe.
-    notes : tuple of str
-        What was done to a file's rows, in sentences.
-    """
-
-    title: str
-    prices: pd.DataFrame = field(repr=False)
-    is_simulated: bool = False
-    recorded_bar_us: int = 0
-    is_watched: bool = False
-    built_in: Simulated | None = field(default=None, repr=False)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def times(self) -> npt.NDArray[np.int64]:
-        """Microseconds since 1970 of every bar."""
-        index = pd.DatetimeIndex(self.prices.index)
-        return np.asarray(index.as_unit("us").asi8)
-
-    def price(self, name: str) -> Floats:
-        """Return an instrument's prices; NaN where there is none."""
-        column = pd.to_numeric(self.prices[name], errors="coerce")
-        return np.asarray(column, dtype=np.float64)
-
-    def called(self, name: str) -> str:
-        """Return an instrument as the screen calls it."""
-        if self.is_watched:
-            return split_instrument(name)[1]
-        return name.removeprefix(f"{SIMULATED_VENUE}:") if self.is_simulated else name
 
 
 def choose() -> Source | None:

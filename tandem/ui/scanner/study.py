@@ -19,7 +19,7 @@ from tandem.scanner.result import By, Scan
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
 from tandem.scanner.surrogates import Noise, calibrated, noise
-from tandem.ui.scanner.sources import Source
+from tandem.ui.scanner.source import Source
 from tandem.ui.shared.jobs import Work
 
 Floats = npt.NDArray[np.float64]

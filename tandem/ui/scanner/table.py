@@ -11,13 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from tandem.scanner.result import FIGURE_TEXTS, Scan
-from tandem.ui.live.controls import URL
 from tandem.ui.scanner.export import offer
 from tandem.ui.scanner.pair import head, show
 from tandem.ui.scanner.study import Study
 from tandem.ui.scanner.wording import plural, rate
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, check_number
+from tandem.ui.shared.model_controls import URL
 
 Bools = npt.NDArray[np.bool_]
 

@@ -39,7 +39,7 @@ from tandem.ui.backtest import (
 from tandem.ui.backtest.controls import Asked, values
 from tandem.ui.backtest.page import PREPARING
 from tandem.ui.backtest.significance import null_sentence
-from tandem.ui.backtest.sources import Source
+from tandem.ui.backtest.source import Source
 from tandem.ui.backtest.study import Study, _make
 from tandem.ui.shared import state
 from tests.support.desk import engine

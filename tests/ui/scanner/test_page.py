@@ -42,7 +42,8 @@ from tandem.ui.scanner import (
 )
 from tandem.ui.scanner.export import rows, whole
 from tandem.ui.scanner.pair import sentence
-from tandem.ui.scanner.sources import Source, recorded_closes
+from tandem.ui.scanner.source import Source
+from tandem.ui.scanner.sources import recorded_closes
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.scanner.table import Filter
 from tandem.ui.shared import state

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tandem.ui.live.controls import BAR, MODEL, PRICES, REFRESH, SHOW, SIZING, Z_KIND
 from tandem.ui.live.page import TAB
+from tandem.ui.shared.model_controls import BAR, MODEL, PRICES, REFRESH, SHOW, SIZING, Z_KIND
 
 
 def page() -> None:

@@ -1,0 +1,171 @@
+"""The controls of a pair model: bar, hedge model, windows, thresholds and costs.
+
+Every control lives in the URL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from tandem.core.clock import SECOND_US
+from tandem.pairs.stream import DEFAULT_COSTS, PairSettings
+from tandem.strategy.rules import Costs, Rules, Sizing
+from tandem.strategy.signals import Model as ModelKey
+from tandem.strategy.signals import ZKind
+from tandem.ui.shared.links import Choice, check_number
+
+BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
+SHOWN = {"300": 300, "900": 900, "all": 0}
+URL: Final = "query-params"
+
+BAR = Choice("bar", {name: name for name in BARS}, "5s", "bar")
+MODEL = Choice[ModelKey](
+    "model", {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}, "kalman", "hedge model"
+)
+MODELS = {title: key for key, title in MODEL.titles.items()}
+PRICES = Choice("prices", {"raw": "raw", "log": "log"}, "raw", "kind of prices")
+Z_KIND = Choice[ZKind](
+    "z",
+    {"model": "model's own", "rolling": "rolling", "ewm": "exponential", "robust": "robust"},
+    "model",
+    "z-score",
+)
+SIZING = Choice[Sizing](
+    "sizing", {"hedge": "hedge", "dollar": "dollar", "unit": "unit"}, "hedge", "sizing"
+)
+SHOW = Choice("show", {name: name for name in SHOWN}, "300", "number of bars")
+REFRESH = Choice(
+    "refresh",
+    {key: f"{key} s" for key in ("0.1", "0.25", "0.5", "1", "2", "5")},
+    "0.25",
+    "refresh rate",
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The controls that do not name instruments; files use them too."""
+
+    bar_us: int
+    model: ModelKey
+    lookback: int
+    z_window: int
+    z_kind: ZKind
+    rules: Rules
+    costs: Costs
+
+    def pair(self, y: str, x: str, bar_us: int = 0) -> PairSettings:
+        """Return the settings of one pair under these controls."""
+        return PairSettings(
+            y,
+            x,
+            bar_us or self.bar_us,
+            self.model,
+            self.lookback,
+            self.z_window,
+            self.z_kind,
+            self.rules,
+            self.costs,
+        )
+
+
+def model_controls(live: bool = True) -> Model:
+    """Draw bar, model, windows, thresholds and costs."""
+    bar_name = (
+        BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
+        if live
+        else BAR.default
+    )
+    model = MODEL.keep(
+        st.segmented_control("Hedge model", **MODEL.widget(), width="stretch", required=True)
+    )
+    lookback = _slider("Lookback, bars", "lookback", 20, 2_000, 200)
+    z_window = _slider("z window, bars", "zwin", 10, 1_000, 100)
+    entry, leave, stop = st.columns(3)
+    with entry:
+        enter_at = _number("Enter |z|", "enter", 0.1, 20.0, 2.0, 0.1, "%.1f")
+    with leave:
+        exit_at = _number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, "%.1f")
+    with stop:
+        stop_at = _number("Stop |z|", "stop", 0.1, 50.0, 4.0, 0.1, "%.1f")
+    prices = PRICES.keep(
+        st.segmented_control(
+            "Prices",
+            **PRICES.widget(),
+            width="stretch",
+            required=True,
+            help="Raw: the hedge ratio counts units of X per unit of Y. Log: a ratio of notionals.",
+        )
+    )
+    with st.expander("Advanced"):
+        z_kind = Z_KIND.keep(
+            st.selectbox(
+                "z-score",
+                **Z_KIND.widget(),
+                help="Kalman's own z is its innovation over its standard deviation.",
+            )
+        )
+        sizing = SIZING.keep(
+            st.selectbox(
+                "Sizing",
+                **SIZING.widget(),
+                help="Quantities of X against Y: the hedge ratio, equal value, or one for one.",
+            )
+        )
+        notional = _number("Y leg, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0)
+        fee = _number("Fee per fill, bp", "fee", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5)
+        half = _number(
+            "Half-spread per fill, bp",
+            "half",
+            0.0,
+            100.0,
+            DEFAULT_COSTS.y_half_spread_bp,
+            0.1,
+            help="What the paper account pays; the cost card uses the spread quoted now.",
+        )
+        slippage = _number(
+            "Slippage per fill, bp", "slippage", 0.0, 100.0, DEFAULT_COSTS.slippage_bp, 0.1
+        )
+        if live:
+            SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
+            REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
+    return Model(
+        bar_us=BARS[bar_name] * SECOND_US,
+        model=model,
+        lookback=lookback,
+        z_window=z_window,
+        z_kind=z_kind,
+        rules=Rules(
+            entry=enter_at,
+            exit=exit_at,
+            stop=stop_at,
+            sizing=sizing,
+            notional=notional,
+            log_prices=prices == "log",
+        ),
+        costs=Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage),
+    )
+
+
+def _slider(label: str, name: str, low: int, high: int, usual: int) -> int:
+    check_number(name, label.partition(",")[0].lower(), low, high)
+    return st.slider(label, low, high, usual, 10, key=name, bind=URL)
+
+
+def _number(
+    label: str,
+    name: str,
+    low: float,
+    high: float,
+    usual: float,
+    step: float,
+    form: str | None = None,
+    help: str | None = None,
+) -> float:
+    check_number(name, label.partition(",")[0].lower(), low, high)
+    return st.number_input(
+        label, low, high, usual, step, format=form, key=name, bind=URL, help=help
+    )
