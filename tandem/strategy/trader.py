@@ -6,7 +6,7 @@ times the change of a spread. The rules, bar by bar:
 1. *Borrow.* A short leg pays for the time since the bar before, on its last mark.
 2. *Fill.* An order raised at an earlier bar fills in the first usable bar in which both legs
    traded, at its open (or at its close, then after 3); until then it waits, an exit too. Nothing
-   fills in the bar that raised it.
+   fills in the bar that raised it. Only an exit fills at prices that are not above zero.
 3. *Funding* given for the bar is charged on the position held at its close.
 4. *Decide*, at the close of a usable bar with a z. An unusable bar raises no signal and fills no
    order; a bar without a z changes nothing but may raise a time stop.

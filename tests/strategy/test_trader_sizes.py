@@ -75,6 +75,14 @@ def test_an_exit_goes_before_a_rehedge_that_waits():
     assert trader.trades[0].rehedges == 0
 
 
+@pytest.mark.parametrize(("y", "x"), [(0.0, 50.0), (100.0, 0.0), (-100.0, 50.0)])
+def test_a_rehedge_waits_for_prices_above_zero(y, x):
+    bars = plain_bars([-2.5, -2, -2, -2, -2], y=[100, 100, y, 100, 100], x=[50, 50, x, 40, 40])
+    rules = Rules(notional=100.0, sizing="dollar", rehedge_bars=1)
+    done = Trader(rules, FREE).extend(bars)
+    assert done.x_quantity.tolist() == [0, -2, -2, -2, -2.5]
+
+
 def test_maximum_gross_scales_both_legs_down():
     done = Trader(Rules(most_gross=5_000.0), FREE).extend(plain_bars([-2.5, -2.5]))
     assert done.gross[-1] == pytest.approx(5_000.0)

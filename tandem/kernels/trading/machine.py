@@ -247,7 +247,8 @@ def _fill(
     now: Any, rules: Any, time_us: int, y: float, x: float, spread: float, trade: Any, row: Any
 ) -> int:
     """Fill the waiting order at these prices; return its code, or NONE."""
-    if now.side == 0 and not (y > 0.0 and x > 0.0):
+    # No size follows from a price that is not above zero; an exit needs none.
+    if (now.side == 0 or now.order == REHEDGE) and not (y > 0.0 and x > 0.0):
         return NONE
     filled = now.order
     if now.side == 0:
