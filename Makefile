@@ -4,13 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test slow browser lint types bench architecture strip clean
+MINUTES ?= 10
+
+.PHONY: run test fuzz slow browser lint types bench architecture strip clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -m "not slow and not browser"
+
+# New examples for the property tests; `make test` tries the same ones every time.
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.fuzz --minutes $(MINUTES)
 
 slow: $(VENV)/dev.stamp
 	$(BIN)/pytest -m slow

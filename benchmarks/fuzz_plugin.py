@@ -1,0 +1,100 @@
+"""Loaded into pytest by `benchmarks.fuzz`: every property test gets its share of the time.
+
+The tests come in an order drawn from the seed. Each may take what is left, divided by the tests
+that are left: what quick ones do not need goes to the others. A test whose share is used up is cut
+short and counts as skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import is_hypothesis_test
+
+LEAST_S = 1.0
+CUT = "its share of the time is used up"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take what `benchmarks.fuzz` tells."""
+    parser.addoption("--fuzz-until", type=float)  # by time.monotonic(), which all processes share
+    parser.addoption("--fuzz-log", type=Path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Divide the time, where there is one to divide."""
+    if config.getoption("--fuzz-log"):
+        config.pluginmanager.register(_Shares(config), "shares")
+
+
+class _Shares:
+    """Hands out the time and writes down what came of it, a line for each start and end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.until = config.getoption("--fuzz-until")
+        self.log = config.getoption("--fuzz-log")
+        self.seed = config.getoption("--hypothesis-seed")
+        self.left = 0
+        self.examples: Counter[Any] = Counter()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items.sort(key=lambda item: item.nodeid)
+        random.Random(self.seed).shuffle(items)
+        self.left = len(items)
+        for test in {item.obj for item in items if is_hypothesis_test(item.obj)}:
+            test.hypothesis.inner_test = self._counted(test, test.hypothesis.inner_test)
+
+    def _counted(self, test: Any, inner: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(inner)
+        def counted(*args: Any, **given: Any) -> Any:
+            self.examples[test] += 1
+            return inner(*args, **given)
+
+        return counted
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: Any) -> Generator[None, object, object]:
+        share = max((self.until - time.monotonic()) / self.left, LEAST_S)
+        self.left -= 1
+        self.examples[item.obj] = 0
+        self._write(test=item.nodeid)
+        before = signal.signal(signal.SIGALRM, _cut)
+        # Again and again: what is raised in a callback from C goes no further.
+        signal.setitimer(signal.ITIMER_REAL, share, LEAST_S)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
+        report = yield
+        if report.when == "call" or not report.passed:
+            text = str(report.longrepr) if report.failed else ""
+            is_cut = report.skipped and CUT in str(report.longrepr)
+            self._write(
+                test=item.nodeid,
+                outcome="cut" if is_cut else report.outcome,
+                examples=self.examples[item.obj],
+                text=text,
+            )
+        return report
+
+    def _write(self, **entry: Any) -> None:
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def _cut(*_: Any) -> None:
+    pytest.skip(CUT)
