@@ -219,12 +219,14 @@ def signal(snapshot: Snapshot) -> dict[str, Any]:
     closed = view.columns["signal"] if view else np.empty(0)
     ready = bool(len(closed)) and math.isfinite(z)
     label, tone = SIGNALS[int(closed[-1])] if ready else ("WARMING UP", "warn")
+    legs = _trade_legs(snapshot, z) if ready else []
+    lines = [[[_when(settings) if legs else NO_X, "", False]]]
     return {
         "label": label,
         "tone": tone,
         "z": [["z now ", "muted", False], [f.signed(z), "", True]],
-        "legs": _trade_legs(snapshot, z) if ready else [],
-        "lines": [[[_when(settings), "", False]]] if ready else _waiting_lines(snapshot),
+        "legs": legs,
+        "lines": lines if ready else _waiting_lines(snapshot),
         "gauge": _gauge(settings, z),
         **_paper(snapshot),
     }
@@ -300,13 +302,21 @@ def _trade_legs(snapshot: Snapshot, z: float) -> list[list[str]]:
     signal = int(view.columns["signal"][-1])
     side = signal or (-1 if z > 0 else 1)
     quantities = rules.quantities(side, snapshot.y.trade.price, snapshot.x.trade.price, view.beta)
+    ratio = abs(quantities[1] / quantities[0])
+    if not 0.0 < ratio < math.inf:
+        return []
+    # Of a coin worth next to nothing so many that what goes against them can be read.
+    zeros = 0 if ratio >= 1e-6 else -3 - math.floor(math.log10(ratio))
+    amounts = f.number(10.0**zeros, 0 if zeros else 3), f.significant(ratio * 10.0**zeros)
     verbs = ["buy" if quantity > 0 else "sell" for quantity in quantities]
     lead = "" if signal else f"a {'long' if side > 0 else 'short'} would"
-    amounts = "1.000", f.significant(abs(quantities[1] / quantities[0]))
     return [
         [lead if leg is snapshot.y else "", verb, amount, f.asset(leg.instrument), _price(leg)]
         for leg, verb, amount in zip((snapshot.y, snapshot.x), verbs, amounts, strict=True)
     ]
+
+
+NO_X = "\u03b2 is 0 or unknown: no quantity of X goes against Y, and nothing is entered."
 
 
 def _when(settings: PairSettings) -> str:

@@ -233,6 +233,28 @@ def test_a_log_beta_is_turned_into_units() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("beta", "amounts"),
+    [
+        (0.07, ["1.000", "0.07000"]),
+        (1.234e-6, ["1.000", "0.000001234"]),
+        (1.734e-10, ["10,000,000", "0.001734"]),
+        (9.876e-13, ["10,000,000,000", "0.009876"]),
+    ],
+)
+def test_a_quantity_of_x_never_reads_as_nothing(beta: float, amounts: list[str]) -> None:
+    shot = snapshot()
+    card = cards.signal(replace(shot, view=replace(shot.view, beta=beta)))
+    assert [row[2] for row in card["legs"]] == amounts
+
+
+@pytest.mark.parametrize("beta", [0.0, math.nan])
+def test_no_trade_is_named_that_would_hold_y_alone(beta: float) -> None:
+    shot = snapshot()
+    card = cards.signal(replace(shot, view=replace(shot.view, beta=beta)))
+    assert card["legs"] == [] and "nothing is entered" in text_of(card["lines"])
+
+
 FOUND = assess(viewed(PAIR)[0].columns, PAIR)
 assert FOUND is not None
 RELATION = FOUND
