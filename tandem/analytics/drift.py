@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.critical_values import LEVELS, Trend
 from tandem.analytics.engle_granger import engle_granger
 from tandem.analytics.inputs import Floats, like, two_legs, usable, whole
 from tandem.core.errors import DataError
+from tandem.kernels.adf import lag_sums, level_statistic
+from tandem.kernels.regression import take_out
 
 FEWEST = 50
 # How far the residual's root lies below 1, times the bars; and the 1, 5 and 10 % critical values of
@@ -139,7 +140,7 @@ def _dynamic_residual(y: Floats, x: Floats, leads: int) -> Floats:
     rows = np.arange(leads + 1, len(x) - leads)
     columns = [x[rows]] + [change[rows - 1 + k] for k in range(-leads, leads + 1)]
     residual: Floats = y[rows] - y[rows].mean()
-    kernels.take_out(np.array([column - column.mean() for column in columns]), residual)
+    take_out(np.array([column - column.mean() for column in columns]), residual)
     return residual
 
 
@@ -166,11 +167,11 @@ def _long_run_deviation(residual: Floats) -> tuple[float, float]:
     no_trend = np.empty((0, len(change)))
     most = min(math.ceil(12.0 * (len(residual) / 100.0) ** 0.25), len(residual) // 2 - 2)
     sums, answer = np.empty(most + 1), np.empty(3)
-    if not kernels.lag_sums(before, change, no_trend, most, sums):
+    if not lag_sums(before, change, no_trend, most, sums):
         return math.nan, math.nan
     rows = len(change) - most
     lags = int(np.argmin(rows * np.log(sums) + 2.0 * np.arange(most + 1)))
-    if not kernels.level_statistic(before, change, no_trend, lags, answer):
+    if not level_statistic(before, change, no_trend, lags, answer):
         return math.nan, math.nan
     # A residual that hardly comes back is not taken at its word: a broken relation would otherwise
     # excuse itself by an endless long-run variance. The limit is a half-life of 0.7 sqrt(n) bars.

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.critical_values import Trend, asymptotic_p, critical_values
 from tandem.analytics.finite_sample import finite_p
 from tandem.analytics.hedges import Hedge
@@ -24,6 +23,7 @@ from tandem.analytics.inputs import (
     whole,
 )
 from tandem.core.errors import DataError
+from tandem.kernels.adf import lag_sums, level_statistic, roll_adf
 
 FEWEST = 20
 # Squares of smaller changes lose digits, and of much smaller ones are 0.
@@ -220,10 +220,10 @@ def rolling_adf(series: Any, window: int, lags: int = 1, trend: Trend = "c") -> 
     terms = 0 if trend == "n" else len(trend)
     statistic = np.full(len(values), np.nan)
     if mask.all():
-        kernels.roll_adf(values, window, lags, terms, statistic)
+        roll_adf(values, window, lags, terms, statistic)
     else:
         found = np.empty(int(mask.sum()))
-        kernels.roll_adf(values[mask], window, lags, terms, found)
+        roll_adf(values[mask], window, lags, terms, found)
         statistic[mask] = found
     return like(series, statistic, "statistic")
 
@@ -374,7 +374,7 @@ def dickey_fuller(
     chosen = most if lags is not None else _by_aic(before, change, deterministic, most)
     answer = np.empty(3)
     rows = len(change) - chosen
-    if chosen < 0 or not kernels.level_statistic(before, change, deterministic, chosen, answer):
+    if chosen < 0 or not level_statistic(before, change, deterministic, chosen, answer):
         return DickeyFuller(math.nan, math.nan, math.nan, max(chosen, 0), rows)
     return DickeyFuller(float(answer[0]), float(answer[1]), float(answer[2]), chosen, rows)
 
@@ -387,7 +387,7 @@ def most_lags(bars: int, terms: int) -> int:
 def _by_aic(before: Floats, change: Floats, deterministic: Floats, most: int) -> int:
     """Return the number of lagged changes with the least AIC; -1 where a regression is singular."""
     sums = np.empty(most + 1)
-    if not kernels.lag_sums(before, change, deterministic, most, sums):
+    if not lag_sums(before, change, deterministic, most, sums):
         return -1
     rows = len(change) - most
     return int(np.argmin(rows * np.log(sums) + 2.0 * np.arange(most + 1)))

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.inputs import Floats, floats, like, positive, two_legs, whole
 from tandem.analytics.resumable import Resumable
 from tandem.core.errors import DataError
+from tandem.kernels.huber import HUBER_COUNTS, HUBER_FIT, roll_huber
+from tandem.kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
+from tandem.kernels.series import less_hedge
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Hedge:
                 "give the prices it was estimated on."
             )
         spread = np.empty(len(first))
-        kernels.less_hedge(first, second, alpha, beta, lag, spread)
+        less_hedge(first, second, alpha, beta, lag, spread)
         return like(y, spread, "spread")
 
     @property
@@ -96,8 +98,8 @@ class RollingOls(Resumable):
             parameters=np.array([window], dtype=np.float64),
             ring_y=np.zeros(window),
             ring_x=np.zeros(window),
-            sums=np.full(kernels.OLS_SUMS, np.nan),
-            counts=np.zeros(kernels.OLS_COUNTS, dtype=np.int64),
+            sums=np.full(OLS_SUMS, np.nan),
+            counts=np.zeros(OLS_COUNTS, dtype=np.int64),
         )
         self.bars_needed = window
 
@@ -127,7 +129,7 @@ class RollingOls(Resumable):
         y, x = two_legs(y, x)
         alpha, beta, nothing = np.empty(len(y)), np.empty(len(y)), np.empty(0)
         parts = self._parts
-        kernels.roll_ols(
+        roll_ols(
             y, x, parts["ring_y"], parts["ring_x"], parts["sums"], parts["counts"],
             alpha, beta, nothing,
         )  # fmt: skip
@@ -159,8 +161,8 @@ class RollingHuber(Resumable):
             parameters=np.array([window, epsilon]),
             ring_y=np.zeros(window),
             ring_x=np.zeros(window),
-            fit=np.full(kernels.HUBER_FIT, np.nan),
-            counts=np.zeros(kernels.HUBER_COUNTS, dtype=np.int64),
+            fit=np.full(HUBER_FIT, np.nan),
+            counts=np.zeros(HUBER_COUNTS, dtype=np.int64),
         )
         self.bars_needed = window
         self._epsilon = float(epsilon)
@@ -190,7 +192,7 @@ class RollingHuber(Resumable):
         y, x = two_legs(y, x)
         alpha, beta, scale = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
         parts = self._parts
-        kernels.roll_huber(
+        roll_huber(
             y, x, self._epsilon, parts["ring_y"], parts["ring_x"], parts["fit"], parts["counts"],
             alpha, beta, scale,
         )  # fmt: skip

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tandem import kernels
 from tandem.analytics.hedges import Hedge, hedge_like
 from tandem.analytics.inputs import (
     LIMIT,
@@ -26,6 +25,7 @@ from tandem.analytics.inputs import (
 from tandem.analytics.resumable import Resumable
 from tandem.core.errors import DataError
 from tandem.kernels import kalman as places
+from tandem.kernels.kalman import KALMAN_STATE, run_kalman, start_kalman
 
 # The default filter forgets over prefix / MEMORIES bars: slow enough to leave a spread to trade,
 # quick enough that the prefix holds several memories to measure the innovations' variance on.
@@ -123,7 +123,7 @@ class KalmanHedge(Resumable):
             self._follow = 1.0 / max(positive(variance_memory, "variance_memory"), 1.0)
         self._prefix = 0 if self._explicit else whole(prefix, "prefix", 10)
         self._ratio = _ratio(delta, self._prefix)
-        state = np.full(kernels.KALMAN_STATE, np.nan)
+        state = np.full(KALMAN_STATE, np.nan)
         if observation_var is not None:
             state = _explicit_state(
                 positive(observation_var, "observation_var"),
@@ -201,7 +201,7 @@ class KalmanHedge(Resumable):
         if self._explicit and not parts["counts"][0]:
             self._centre(y, x)
         start = 0 if parts["counts"][1] else self._gather(y, x, *out[:2])
-        parts["counts"][0] += kernels.run_kalman(
+        parts["counts"][0] += run_kalman(
             y[start:], x[start:], parts["filter"], *(part[start:] for part in (*out, states))
         )
         return Hedge(*out)
@@ -243,8 +243,8 @@ class KalmanHedge(Resumable):
 
     def _start(self) -> bool:
         parts = self._parts
-        state = np.empty(kernels.KALMAN_STATE)
-        started = kernels.start_kalman(
+        state = np.empty(KALMAN_STATE)
+        started = start_kalman(
             parts["prefix_y"], parts["prefix_x"], self._ratio, self._ratio, self._prefix // 4,
             1.0 / self._prefix, self._follow, state,
         )  # fmt: skip
@@ -317,7 +317,7 @@ def _ratio(delta: float | None, prefix: int) -> float:
 def _explicit_state(
     noise: float, process: Floats, mean: Floats, cov: Floats, centre: float
 ) -> Floats:
-    state = np.zeros(kernels.KALMAN_STATE)
+    state = np.zeros(KALMAN_STATE)
     state[places.CENTRE] = centre
     state[places.SCALE] = state[places.FACTOR] = 1.0
     state[places.NOISE] = noise

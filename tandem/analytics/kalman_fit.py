@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.inputs import Floats, one_of, two_legs, usable, whole
 from tandem.analytics.kalman_filter import KalmanHedge
 from tandem.core.errors import DataError
 from tandem.kernels import kalman as places
+from tandem.kernels.kalman import KALMAN_STATE, kalman_likelihood
 
 # Ratios searched: from a hedge that stands still over any sample to one that is new at every bar.
 LEAST, MOST = 1e-10, 1e4
@@ -92,8 +92,8 @@ def fit_kalman(
     first, second = first[mask], second[mask]
     if len(first) < 20:
         raise DataError(f"{len(first)} usable bars are too few to fit; 20 are the least.")
-    state = np.empty(kernels.KALMAN_STATE)
-    if math.isnan(kernels.kalman_likelihood(first, second, 1e-4, 1e-4, state)):
+    state = np.empty(KALMAN_STATE)
+    if math.isnan(kalman_likelihood(first, second, 1e-4, 1e-4, state)):
         raise DataError("x is constant or the fit is perfect; there is no variance to estimate.")
     if method == "ml":
         return _by_likelihood(first, second, state)
@@ -103,7 +103,7 @@ def fit_kalman(
 def _by_likelihood(y: Floats, x: Floats, state: Floats) -> KalmanFit:
     def cost(logs: Floats) -> float:
         level, slope = np.exp(np.clip(logs, math.log(LEAST), math.log(MOST)))
-        value = -kernels.kalman_likelihood(y, x, float(level), float(slope), state)
+        value = -kalman_likelihood(y, x, float(level), float(slope), state)
         # Outside the range the cost rises, so that the search turns round.
         return value + float(np.sum(np.maximum(np.abs(logs - _MIDDLE) - _REACH, 0.0)))
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tandem import kernels
-from tandem.analytics.critical_values import Trend
+from tandem.analytics.critical_values import Trend, root_table
 from tandem.analytics.engle_granger import dickey_fuller
 from tandem.analytics.inputs import Floats, flag, floats, usable, whole
-from tandem.analytics.near_unit_root import root_table
 from tandem.core.errors import DataError
+from tandem.kernels.roots import roots_inside
+from tandem.kernels.steps import mean_squared_steps, variance_ratio_parts
 
 FEWEST = 20
 
@@ -59,7 +59,7 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     ``1 + level's coefficient / (1 - sum of the lags' coefficients)``. The interval holds every
     root from 0 to 1 whose t-statistic is between the 2.5 and 97.5 % quantiles it would have, were
     that root the true one. Those quantiles depend on ``n (1 - root)`` alone and were simulated
-    (`analytics/near_unit_root.py`), with the hedge estimated or known: a grid inversion as in
+    (`analytics/critical_values.py`), with the hedge estimated or known: a grid inversion as in
     Hansen (1999), "The grid bootstrap and the autoregressive model", Review of Economics and
     Statistics 81, and Stock (1991), Journal of Monetary Economics 28.
 
@@ -91,7 +91,7 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     if not found.error > 0.0 or not found.damping > 0.0:
         return nothing
     root = 1.0 + found.coefficient / found.damping
-    longest, shortest, median = kernels.roots_inside(
+    longest, shortest, median = roots_inside(
         found.coefficient, found.damping, found.error, found.n_obs, root_table(estimated)
     )
     return HalfLife(
@@ -134,7 +134,7 @@ def hurst(residual: Any, most: int = 20) -> float:
     most = whole(most, "most", 2)
     values = _series(residual, 2 * most)
     squares = np.empty(most)
-    kernels.mean_squared_steps(values, most, squares)
+    mean_squared_steps(values, most, squares)
     if not (squares > 0.0).all():
         return math.nan
     log_step = np.log(np.arange(1, most + 1))
@@ -185,7 +185,7 @@ def variance_ratio(residual: Any, q: int = 2) -> VarianceRatio:
     """
     q = whole(q, "q", 2)
     values = _series(residual, 2 * q)
-    ratio, statistic = kernels.variance_ratio_parts(values, q)
+    ratio, statistic = variance_ratio_parts(values, q)
     p_value = math.erfc(abs(statistic) / math.sqrt(2.0))
     return VarianceRatio(ratio, statistic, p_value, q, len(values) - 1)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.inputs import (
     PIECE,
     by_column,
@@ -19,6 +18,13 @@ from tandem.analytics.inputs import (
     two_legs,
     usable,
     whole,
+)
+from tandem.kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
+from tandem.kernels.series import (
+    relative_changes,
+    relative_strength,
+    root_mean_square_return,
+    slope_against_time,
 )
 
 SECONDS_PER_HOUR = 3_600.0
@@ -65,7 +71,7 @@ def momentum(price: Any, window: int, bar_seconds: float | None = None) -> Momen
     if bar_seconds is not None:
         percent = np.empty(len(values))
         scale = 100.0 * SECONDS_PER_HOUR / positive(bar_seconds, "bar_seconds")
-    kernels.slope_against_time(values, window, scale, slope, percent)
+    slope_against_time(values, window, scale, slope, percent)
     if bar_seconds is None:
         percent = np.broadcast_to(np.nan, slope.shape)
     return Momentum(like(price, slope, "slope"), like(price, percent, "percent_per_hour"))
@@ -90,13 +96,13 @@ def correlation(y: Any, x: Any, window: int) -> Any:
     window = whole(window, "window", 2)
     out, last = np.empty(len(first)), np.full(2, np.nan)
     ring_y, ring_x = np.zeros(window), np.zeros(window)
-    sums = np.full(kernels.OLS_SUMS, np.nan)
-    counts = np.zeros(kernels.OLS_COUNTS, dtype=np.int64)
+    sums = np.full(OLS_SUMS, np.nan)
+    counts = np.zeros(OLS_COUNTS, dtype=np.int64)
     for start in range(0, len(out), PIECE):
         part = slice(start, start + PIECE)
         change_y, change_x, alpha, beta = np.empty((4, len(out[part])))
-        kernels.relative_changes(first[part], second[part], last, change_y, change_x)
-        kernels.roll_ols(
+        relative_changes(first[part], second[part], last, change_y, change_x)
+        roll_ols(
             change_y, change_x, ring_y, ring_x, sums, counts, alpha, beta, out[part]
         )  # fmt: skip
     return like(y, out, "correlation")
@@ -122,7 +128,7 @@ def rsi(price: Any, window: int = 14) -> Any:
     values = floats(price, "price")
     window = whole(window, "window", 2)
     out = np.empty(len(values))
-    kernels.relative_strength(values, window, out)
+    relative_strength(values, window, out)
     return like(price, out, "rsi")
 
 
@@ -148,7 +154,7 @@ def realised_volatility(price: Any, window: int, bar_seconds: float | None = Non
     scale, out = 1.0, np.empty(len(values))
     if bar_seconds is not None:
         scale = 100.0 * math.sqrt(SECONDS_PER_YEAR / positive(bar_seconds, "bar_seconds"))
-    kernels.root_mean_square_return(values, window, scale, out)
+    root_mean_square_return(values, window, scale, out)
     return like(price, out, "realised_volatility")
 
 

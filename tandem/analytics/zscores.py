@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tandem import kernels
 from tandem.analytics.hedges import check_lag
 from tandem.analytics.inputs import by_column, floats, is_frame, like, one_of, whole
 from tandem.analytics.resumable import Resumable
+from tandem.kernels.zscore import Z_COUNTS, Z_SUMS, ewm_z, robust_z, roll_z
 
 ZKind = Literal["rolling", "ewm", "robust"]
 Z_KINDS: tuple[ZKind, ...] = ("rolling", "ewm", "robust")
@@ -58,8 +58,8 @@ class RollingZ(Resumable):
             parameters=np.array([window, Z_KINDS.index(kind), lag], dtype=np.float64),
             ring=ring,
             ordered=np.zeros(window if kind == "robust" else 0),
-            sums=np.full(kernels.Z_SUMS, np.nan),
-            counts=np.zeros(kernels.Z_COUNTS, dtype=np.int64),
+            sums=np.full(Z_SUMS, np.nan),
+            counts=np.zeros(Z_COUNTS, dtype=np.int64),
         )
         self.bars_needed = window
         self._window, self._kind, self._lag = window, kind, lag
@@ -87,11 +87,11 @@ class RollingZ(Resumable):
         parts, lag = self._parts, self._lag
         sums, counts = parts["sums"], parts["counts"]
         if self._kind == "ewm":
-            kernels.ewm_z(spread, lag, self._window, sums, counts, *out)
+            ewm_z(spread, lag, self._window, sums, counts, *out)
         elif self._kind == "robust":
-            kernels.robust_z(spread, lag, parts["ring"], parts["ordered"], sums, counts, *out)
+            robust_z(spread, lag, parts["ring"], parts["ordered"], sums, counts, *out)
         else:
-            kernels.roll_z(spread, lag, parts["ring"], sums, counts, *out)
+            roll_z(spread, lag, parts["ring"], sums, counts, *out)
         return ZScore(*out)
 
 

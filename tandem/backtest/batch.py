@@ -10,7 +10,8 @@ import numpy.typing as npt
 from tandem.backtest.metrics import Metrics, Periods, metrics
 from tandem.core.bars import AlignedBars
 from tandem.kernels import performance
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading.batch import COUNTS, run_lean
+from tandem.kernels.trading.records import ADJUSTED, CLOSED
 from tandem.strategy.rules import rules_record
 from tandem.strategy.signals import Setup, Signals, bars_in
 from tandem.strategy.trader import columns, start
@@ -44,8 +45,8 @@ class Lean:
         self.equity = np.empty(len(bars.time_us))
         self._gross = np.empty(len(bars.time_us))
         self._figures = np.empty(performance.FIGURES)
-        self._trade = np.empty(1, kernel.CLOSED)
-        self._change = np.empty(1, kernel.ADJUSTED)
+        self._trade = np.empty(1, CLOSED)
+        self._change = np.empty(1, ADJUSTED)
 
     def run(self, setup: Setup, said: Signals, cut: Periods, stop: int | None = None) -> Metrics:
         """Trade from bar ``cut.first`` up to `stop` and return the figures.
@@ -56,7 +57,7 @@ class Lean:
         self._columns[_Z], self._columns[_BETA] = said.z, said.beta
         self._columns[_ALPHA] = said.alpha
         given: Any = [column[:stop] if len(column) else column for column in self._columns]
-        counts = np.zeros(kernel.COUNTS)
+        counts = np.zeros(COUNTS)
         equity, gross = self.equity[:stop], self._gross[:stop]
         self.equity[: cut.first] = setup.capital
         before: Any = start(setup.capital), rules_record(setup.rules, setup.costs, setup.limits)
@@ -64,7 +65,7 @@ class Lean:
             *(*before, cut.first, *given),
             *(self._trade, self._change, equity, gross, counts),
         )
-        kernel.run_lean(*every)
+        run_lean(*every)
         performance.measure(equity, gross, cut.first, cut.ends, setup.capital, self._figures)
         return metrics(
             self._figures, counts, cut, self._time_us[:stop], self._bar_us, setup.capital

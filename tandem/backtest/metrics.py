@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tandem.core.clock import DAY_US
 from tandem.kernels import performance as places
-from tandem.kernels import trading as counted
+from tandem.kernels.trading import batch as counted
 from tandem.strategy.rules import YEAR_US
 
 Floats = npt.NDArray[np.float64]

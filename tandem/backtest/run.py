@@ -13,7 +13,7 @@ from tandem.backtest.metrics import Metrics, Period, Periods, metrics, periods
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.kernels import performance
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading.batch import BARS_IN, COUNTS, REFUSED, TRADED, count_trades
 from tandem.strategy.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
 from tandem.strategy.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 
@@ -178,10 +178,10 @@ def _metrics(
     bar_us: int,
     capital: float,
 ) -> Metrics:
-    figures, counts = np.empty(performance.FIGURES), np.zeros(kernel.COUNTS)
+    figures, counts = np.empty(performance.FIGURES), np.zeros(COUNTS)
     performance.measure(done.equity, done.gross, cut.first, cut.ends, capital, figures)
-    kernel.count_trades(trader.closed, counts)
-    counts[kernel.BARS_IN] = np.count_nonzero(done.position)
-    counts[kernel.TRADED] = trader.traded
-    counts[kernel.REFUSED] = trader.refused
+    count_trades(trader.closed, counts)
+    counts[BARS_IN] = np.count_nonzero(done.position)
+    counts[TRADED] = trader.traded
+    counts[REFUSED] = trader.refused
     return metrics(figures, counts, cut, time_us, bar_us, capital)

@@ -19,7 +19,7 @@ from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.kernels import performance
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading.batch import BARS_IN, COUNTS, REFUSED, TRADED, count_trades
 from tandem.strategy.signals import Setup, Signals, bars_in, signals
 from tandem.strategy.trader import BarsIn, ClosedTrade, Trader
 
@@ -172,7 +172,7 @@ class _Account:
         self._bars, self._funding, self._capital = bars, funding, capital
         self._equity = np.full(len(bars.time_us), capital)
         self._gross = np.zeros(len(bars.time_us))
-        self._counts = np.zeros(kernel.COUNTS)
+        self._counts = np.zeros(COUNTS)
         self._said: dict[Any, Signals] = {}
         self._folds: list[Fold] = []
 
@@ -198,10 +198,10 @@ class _Account:
         return self._said[setup.signal_key]
 
     def _count(self, done: _Traded) -> None:
-        kernel.count_trades(done.trader.closed, self._counts)
-        self._counts[kernel.BARS_IN] += done.bars_in
-        self._counts[kernel.TRADED] += done.trader.traded
-        self._counts[kernel.REFUSED] += done.trader.refused
+        count_trades(done.trader.closed, self._counts)
+        self._counts[BARS_IN] += done.bars_in
+        self._counts[TRADED] += done.trader.traded
+        self._counts[REFUSED] += done.trader.refused
 
     def close(self, cut: Periods, bar_us: int, by: str, tried: tuple[Trial, ...]) -> WalkForward:
         """Return what all folds together came to."""

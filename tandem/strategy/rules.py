@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tandem.core.clock import DAY_US
 from tandem.core.errors import DataError
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading.machine import x_per_y
+from tandem.kernels.trading.records import RULES
 
 Sizing = Literal["hedge", "dollar", "unit"]
 Fill = Literal["open", "close"]
@@ -118,7 +119,7 @@ class Rules:
         """
         y_quantity = side * (self.notional / y)
         x_quantity = y_quantity * float(
-            kernel.x_per_y(SIZINGS.index(self.sizing), self.log_prices, y, x, beta)
+            x_per_y(SIZINGS.index(self.sizing), self.log_prices, y, x, beta)
         )
         gross = abs(y_quantity * y) + abs(x_quantity * x)
         share = self.most_gross / gross if gross > self.most_gross else 1.0
@@ -280,7 +281,7 @@ def rules_record(rules: Rules, costs: Costs, limits: Limits) -> npt.NDArray[np.v
         values[f"{leg}_lot"] = getattr(limits, f"{leg}_lot")
         values[f"{leg}_tick"] = getattr(limits, f"{leg}_tick")
         values[f"{leg}_least"] = getattr(limits, f"{leg}_minimum")
-    record = np.zeros(1, kernel.RULES)
+    record = np.zeros(1, RULES)
     for name, value in values.items():
         record[name] = value
     return record

@@ -39,7 +39,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.errors import DataError
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading import full as kernel
+from tandem.kernels.trading.machine import slip_cost
+from tandem.kernels.trading.records import ADJUSTED, CLOSED, NOW, OUT
 from tandem.strategy.rules import Costs, Limits, Rules, rules_record
 
 Floats = npt.NDArray[np.float64]
@@ -287,8 +289,8 @@ class Trader:
         self.limits = limits or Limits()
         self._rules = rules_record(self.rules, self.costs, self.limits)
         self._now = start(capital)
-        self._closed = [np.empty(0, kernel.CLOSED)]
-        self._adjusted = np.empty(0, kernel.ADJUSTED)
+        self._closed = [np.empty(0, CLOSED)]
+        self._adjusted = np.empty(0, ADJUSTED)
 
     def extend(self, bars: BarsIn) -> TraderBars:
         """Follow the rules over new bars, later than all seen before.
@@ -300,9 +302,9 @@ class Trader:
         """
         arrays = columns(bars, after_us=int(self._now["time_us"][0]))
         n_bars = len(bars.time_us)
-        out: Any = tuple(np.empty(n_bars, kernel.OUT[name]) for name in _OUT_NAMES)
-        closed = np.empty(n_bars // 2 + 1, kernel.CLOSED)
-        adjusted = np.empty(n_bars + 1 if self.rules.rehedges else 1, kernel.ADJUSTED)
+        out: Any = tuple(np.empty(n_bars, OUT[name]) for name in _OUT_NAMES)
+        closed = np.empty(n_bars // 2 + 1, CLOSED)
+        adjusted = np.empty(n_bars + 1 if self.rules.rehedges else 1, ADJUSTED)
         now = self._now.copy()
         given: Any = (now, self._rules, *arrays, out, closed, adjusted)
         n_closed, n_adjusted = kernel.run(*given)
@@ -321,7 +323,7 @@ class Trader:
         Booked as a time stop of the bar at `time_us`; does nothing when flat. `alpha` and `beta`
         are the hedge known before the bar.
         """
-        now, trade = self._now.copy(), np.empty(1, kernel.CLOSED)
+        now, trade = self._now.copy(), np.empty(1, CLOSED)
         if kernel.leave(now, self._rules, time_us, y, x, alpha, beta, trade):
             self._closed = [*self._closed, trade]
         self._now = now
@@ -415,9 +417,7 @@ class Trader:
                 quantity,
                 price,
                 float(rules[f"{leg}_fee"]) * abs(quantity * price),
-                float(
-                    kernel.slip_cost(quantity, price, rules[f"{leg}_slip"], rules[f"{leg}_tick"])
-                ),
+                float(slip_cost(quantity, price, rules[f"{leg}_slip"], rules[f"{leg}_tick"])),
             )
             for leg, quantity, price in zip(_LEGS, quantities, prices, strict=True)
         )
@@ -435,7 +435,7 @@ class Trader:
         DataError
             The arrays are not a state of this version; start the trader afresh.
         """
-        kinds = {"now": kernel.NOW, "closed": kernel.CLOSED, "adjusted": kernel.ADJUSTED}
+        kinds = {"now": NOW, "closed": CLOSED, "adjusted": ADJUSTED}
         for name, kind in kinds.items():
             if name not in parts or parts[name].dtype != kind:
                 raise DataError(
@@ -457,7 +457,7 @@ _POSITION_NAMES = [field.name for field in dataclasses.fields(Position)]
 
 def start(capital: float) -> npt.NDArray[np.void]:
     """Return the state before the first bar."""
-    now = np.zeros(1, kernel.NOW)
+    now = np.zeros(1, NOW)
     now["time_us"] = np.iinfo(np.int64).min
     now["cash"] = capital
     now["y_mark"] = now["x_mark"] = np.nan

@@ -9,11 +9,24 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem import kernels
 from tandem.alerts.rules import Reading
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows
+from tandem.kernels.surveillance import (
+    BAR_INPUTS,
+    BAR_OUTPUTS,
+    BAR_RING,
+    BAR_STATE,
+    LAST_STATE,
+    MOMENTUM_STATE,
+    PRICE_OUTPUTS,
+    watch_bars,
+    watch_columns,
+    watch_momentum,
+    watch_prices,
+)
+from tandem.kernels.zscore import Z_COUNTS, Z_SUMS
 from tandem.surveillance.isolation_forest import Forest, Reason, train
 from tandem.surveillance.settings import WatchSettings
 
@@ -97,7 +110,7 @@ class _Prices:
     """z-scores of prices and of returns, with all they were computed from."""
 
     def __init__(self, window: int) -> None:
-        self._last = np.zeros(kernels.LAST_STATE)
+        self._last = np.zeros(LAST_STATE)
         self._last[0] = np.nan
         self._rings, self._sums, self._counts = _z_state(2, window)
 
@@ -107,11 +120,11 @@ class _Prices:
         """Return rows of TRADE_SCORE, and which of them come after a hole."""
         out = np.zeros(len(price), TRADE_SCORE)
         # Besides the time all is float64: the kernel fills the rows in place.
-        numbers = out.view(np.float64).reshape(len(out), kernels.PRICE_OUTPUTS)
+        numbers = out.view(np.float64).reshape(len(out), PRICE_OUTPUTS)
         holes = np.empty(len(price), np.bool_)
         times = np.ascontiguousarray(time_us, np.int64)
         states = (self._last, self._rings, self._sums, self._counts)
-        kernels.watch_prices(times, price, *states, holes, numbers)
+        watch_prices(times, price, *states, holes, numbers)
         out["time_us"] = time_us
         return out, holes
 
@@ -125,7 +138,7 @@ class _Columns:
     def extend(self, columns: Floats) -> Floats:
         """Return z, mean and deviation of arrays of shape (count, n_bars), in that shape each."""
         out = np.empty((3, *columns.shape))
-        kernels.watch_columns(columns, self._rings, self._sums, self._counts, *out)
+        watch_columns(columns, self._rings, self._sums, self._counts, *out)
         return out
 
 
@@ -133,8 +146,8 @@ def _z_state(count: int, window: int) -> tuple[Floats, Floats, npt.NDArray[np.in
     """Return what `RollingZ` begins with, a row for each of several."""
     return (
         np.zeros((count, window)),
-        np.full((count, kernels.Z_SUMS), np.nan),
-        np.zeros((count, kernels.Z_COUNTS), np.int64),
+        np.full((count, Z_SUMS), np.nan),
+        np.zeros((count, Z_COUNTS), np.int64),
     )
 
 
@@ -163,13 +176,12 @@ class InstrumentWatch:
         self.problem = "The Isolation Forest waits for its first bars."
         self._trades = _Prices(settings.trade_window)
         self._bars = _Prices(settings.bar_window)
-        self._state = np.zeros(kernels.BAR_STATE)
+        self._state = np.zeros(BAR_STATE)
         # The last bar's time, and the weighted sum of the times between bars with its weights.
         self._spacing = (math.nan, 0.0, 0.0)
-        self._ring = np.zeros((kernels.BAR_RING, settings.window))
+        self._ring = np.zeros((BAR_RING, settings.window))
         self._slopes = {
-            n: (np.zeros(kernels.MOMENTUM_STATE), np.zeros(n))
-            for n in sorted(set(settings.momentum_bars))
+            n: (np.zeros(MOMENTUM_STATE), np.zeros(n)) for n in sorted(set(settings.momentum_bars))
         }
         self._momentum = tuple(Momentum(n, np.nan, np.nan, 0) for n in self._slopes)
         # Of the volume's change first, then of each measure of liquidity.
@@ -211,13 +223,13 @@ class InstrumentWatch:
         prices, holes = self._bars.extend(bars["time_us"], close)
         for name in prices.dtype.names or ():
             out[name] = prices[name]
-        given = np.empty((len(bars), kernels.BAR_INPUTS))
+        given = np.empty((len(bars), BAR_INPUTS))
         for at, name in enumerate(("close", "volume", "buy_volume", "notional", "trades")):
             given[:, at] = bars[name]
         given[:, -1] = holes
-        measured = np.empty((len(bars), kernels.BAR_OUTPUTS))
+        measured = np.empty((len(bars), BAR_OUTPUTS))
         windows = (self.settings.rsi_window, self.settings.ewma_decay)
-        kernels.watch_bars(given, *windows, self._state, self._ring, measured)
+        watch_bars(given, *windows, self._state, self._ring, measured)
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
@@ -273,7 +285,7 @@ class InstrumentWatch:
         price = np.ascontiguousarray(out["price"])
         for bars, (state, ring) in self._slopes.items():
             slope, statistic = np.empty(len(out)), np.empty(len(out))
-            kernels.watch_momentum(price, holes, state, ring, slope, statistic)
+            watch_momentum(price, holes, state, ring, slope, statistic)
             limit = MOMENTUM_LIMIT * np.sqrt(bars)
             points.append(
                 (statistic > limit).astype(np.int8) - (statistic < -limit).astype(np.int8)

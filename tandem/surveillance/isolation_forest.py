@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem import kernels
 from tandem.core.errors import DataError
+from tandem.kernels.surveillance import score_forest
 
 Floats = npt.NDArray[np.float64]
 
@@ -112,7 +112,7 @@ class Forest:
         part = self.arrays
         for start in range(0, len(narrow), _MOST_ROWS):
             piece = slice(start, start + _MOST_ROWS)
-            kernels.score_forest(
+            score_forest(
                 narrow[piece], part["starts"], part["feature"], part["threshold"], part["left"],
                 part["right"], part["length"], _average_path(self.samples), scores[piece],
             )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tandem import analytics
-from tandem.analytics import near_unit_root
+from tandem.analytics import critical_values
 from tandem.analytics.engle_granger import dickey_fuller
 from tandem.core.errors import DataError
 from tests.support import simulate
@@ -95,8 +95,8 @@ def test_half_life_interval_covers_the_truth_95_percent_of_the_time(bars, half_l
 def test_the_table_of_quantiles_is_what_the_simulation_gives():
     observed, estimated = simulate.table(repeats=20_000, seed=99)
     for rows, simulated in (
-        (near_unit_root.OBSERVED, observed),
-        (near_unit_root.ESTIMATED, estimated),
+        (critical_values.OBSERVED, observed),
+        (critical_values.ESTIMATED, estimated),
     ):
         assert [row[0] for row in rows] == list(simulate.DECAYS)
         np.testing.assert_allclose(np.array(rows)[:, 1:], simulated, atol=0.08)

@@ -16,7 +16,7 @@ from tandem.backtest.metrics import DEFINITIONS, Metrics, periods, sharpe_error
 from tandem.backtest.run import Result, bar_length, compare, run
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
-from tandem.kernels import trading as kernel
+from tandem.kernels.trading.batch import COUNTS
 from tandem.pairs.stream import PairSettings, PairStream
 from tandem.strategy.rules import YEAR_US, Costs, Limits, Rules
 from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
@@ -145,7 +145,7 @@ def _measure(equity: np.ndarray, time_us: np.ndarray) -> Metrics:
 
     cut, figures = periods(time_us, DAY_US), np.empty(performance.FIGURES)
     performance.measure(equity, np.zeros(len(equity)), 0, cut.ends, 100.0, figures)
-    return metrics(figures, np.zeros(kernel.COUNTS), cut, time_us, DAY_US, 100.0)
+    return metrics(figures, np.zeros(COUNTS), cut, time_us, DAY_US, 100.0)
 
 
 def test_an_account_that_is_gone_has_no_growth():

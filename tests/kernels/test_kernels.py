@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem import analytics, kernels
-from tandem.analytics.near_unit_root import root_table
+from tandem import analytics
+from tandem.analytics.critical_values import root_table
+from tandem.kernels import adf, huber, kalman, ols, roots, series, steps, zscore
 from tests.support import plain_twins as twins
 from tests.support.paths import ROOT
 
@@ -113,12 +114,12 @@ def test_roots_not_ruled_out_equal_their_twin(estimated):
         rows, error = int(rng.integers(1, 5_000)), 10.0 ** rng.uniform(-4.0, 0.0)
         regression = error * rng.normal(-1.0, 3.0), 10.0 ** rng.uniform(-1.0, 1.0), error, rows
         np.testing.assert_allclose(
-            kernels.roots_inside(*regression, table),
+            roots.roots_inside(*regression, table),
             twins.roots_inside(*regression, table),
             rtol=1e-13,
         )
     # A t that rises slowly: the interval ends at a root of 0, no less.
-    assert kernels.roots_inside(-0.5, 0.1, 1.0, 50, table)[1] == 1.0
+    assert roots.roots_inside(-0.5, 0.1, 1.0, 50, table)[1] == 1.0
 
 
 @pytest.mark.parametrize("trend", ["n", "c", "ct"])
@@ -128,10 +129,10 @@ def test_dickey_fuller_regressions_equal_their_twins(trend):
     rows = len(change)
     columns = np.vstack([np.ones(rows), np.arange(rows) - rows / 2.0])[:terms]
     sums, answer = np.empty(7), np.empty(3)
-    assert kernels.lag_sums(series[:-1].copy(), change, columns, 6, sums)
+    assert adf.lag_sums(series[:-1].copy(), change, columns, 6, sums)
     for lags in range(7):
         assert sums[lags] == pytest.approx(twins.dickey_fuller(series, lags, trend, 6)[2], rel=1e-9)
-        assert kernels.level_statistic(series[:-1].copy(), change, columns, lags, answer)
+        assert adf.level_statistic(series[:-1].copy(), change, columns, lags, answer)
         assert answer[:2] == pytest.approx(twins.dickey_fuller(series, lags, trend)[:2], rel=1e-9)
 
 
@@ -205,8 +206,7 @@ def test_a_saved_zscore_goes_on_bit_for_bit(kind, lag):
 def test_every_kernel_is_machine_code_without_the_interpreters_lock():
     made = [
         function
-        for module in (kernels.adf, kernels.huber, kernels.kalman, kernels.ols, kernels.series,
-                       kernels.steps, kernels.zscore)
+        for module in (adf, huber, kalman, ols, series, steps, zscore)
         for function in vars(module).values()
         if hasattr(function, "targetoptions")
     ]  # fmt: skip
@@ -263,4 +263,4 @@ def test_kernels_that_call_into_another_file_say_so():
             across.append(path.name)
             names = {name.name for n in nodes for name in n.names}
             assert names & {"compiled_over", "held_over"} and not names & {"compiled", "held"}
-    assert across == ["batch.py", "full.py", "watched_scores.py"]
+    assert across == ["surveillance.py", "batch.py", "full.py"]

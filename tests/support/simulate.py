@@ -2,7 +2,7 @@
 
 ``python -m tests.support.simulate TABLE`` prints those of one module:
 
-roots : `tandem/analytics/near_unit_root.py` (half a minute)
+roots : `tandem/analytics/critical_values.py` (half a minute)
 surfaces : `tandem/analytics/finite_sample.py` (ten minutes)
 searches : `tandem/analytics/finite_sample_search.py` (ten minutes)
 cusum : `tandem/analytics/drift.py` (three minutes)
@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 
 from benchmarks import worlds
-from tandem import analytics, kernels
+from tandem import analytics
 from tandem.analytics.finite_sample_search import shortness
+from tandem.kernels.adf import lag_sums, level_statistic
 
 DECAYS = (
     0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0, 25.0, 32.0, 40.0, 50.0,
@@ -187,11 +188,11 @@ def searched_statistics(bars, terms, legs, repeats, seed):
         elif terms:
             y -= y.mean()
         before, change = y[:-1].copy(), y[1:] - y[:-1]
-        kernels.lag_sums(before, change, deterministic, most, sums)
+        lag_sums(before, change, deterministic, most, sums)
         cost = (rows - most) * np.log(sums) + 2.0 * np.arange(most + 1)
-        kernels.level_statistic(before, change, deterministic, 0, answer)
+        level_statistic(before, change, deterministic, 0, answer)
         found[0, i] = answer[0] / answer[1]
-        kernels.level_statistic(before, change, deterministic, np.argmin(cost), answer)
+        level_statistic(before, change, deterministic, np.argmin(cost), answer)
         found[1, i] = answer[0] / answer[1]
     return found
 
