@@ -29,13 +29,12 @@ from benchmarks.days import Plan, day
 from benchmarks.machine import describe
 from benchmarks.universes import KINDS, market_like, universe
 from tandem.scanner.families import with_families
-from tandem.scanner.least import least_p_values
 from tandem.scanner.live.calibration import FIRST_SURROGATES, SURROGATES
 from tandem.scanner.multiple_testing import calibrated_q_values
 from tandem.scanner.persistence import out_of_sample, persistence
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
-from tandem.scanner.surrogates import noise
+from tandem.scanner.surrogates import least_p_values, noise
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "SCANNER.md"

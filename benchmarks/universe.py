@@ -22,10 +22,10 @@ from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.events import Trade
 from tandem.engine import Engine
 from tandem.pairs.stream import PairSettings
-from tandem.scanner.least import least_p_values
 from tandem.scanner.live.minute_prices import MinuteBoard
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
+from tandem.scanner.surrogates import least_p_values
 from tandem.ui.live import cards
 
 LOOKS = 200

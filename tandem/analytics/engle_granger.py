@@ -12,12 +12,13 @@ from tandem.analytics.critical_values import Trend, asymptotic_p, critical_value
 from tandem.analytics.finite_sample import finite_p
 from tandem.analytics.hedges import Hedge
 from tandem.analytics.inputs import (
+    SAME_ASSET_R2,
     Floats,
     by_column,
+    check_trend,
     floats,
     is_frame,
     like,
-    one_of,
     two_legs,
     usable,
     whole,
@@ -28,8 +29,6 @@ from tandem.kernels.adf import lag_sums, level_statistic, roll_adf
 FEWEST = 20
 # Squares of smaller changes lose digits, and of much smaller ones are 0.
 SMALLEST = 1e-70
-# R2 from which two columns are one asset: statsmodels' limit, 1 - 100 sqrt(machine epsilon).
-SAME_ASSET_R2 = 1.0 - 100.0 * math.sqrt(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,11 +396,6 @@ def _terms(rows: int, count: int) -> Floats:
     """Return the deterministic columns as rows: a constant, a centred trend."""
     bar = np.arange(rows, dtype=np.float64)
     return np.vstack([np.ones(rows), (bar - (rows - 1) / 2.0) / rows])[:count]
-
-
-def check_trend(trend: str) -> None:
-    """Refuse an unknown trend."""
-    one_of(trend, "trend", ("n", "c", "ct"))
 
 
 def _enough(count: int) -> None:

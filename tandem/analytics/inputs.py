@@ -7,6 +7,7 @@ Changes smaller than 1e-70 lose digits the same way; choose larger units.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -23,6 +24,8 @@ LIMIT = 1e50
 MOST = 10_000_000
 # Bars per piece where a whole column in between would cost more memory than the answer.
 PIECE = 65_536
+# R2 from which two columns are one asset: statsmodels' limit, 1 - 100 sqrt(machine epsilon).
+SAME_ASSET_R2 = 1.0 - 100.0 * math.sqrt(np.finfo(np.float64).eps)
 
 
 def floats(values: Any, name: str) -> Floats:
@@ -170,6 +173,11 @@ def one_of(value: Any, name: str, choices: Sequence[str]) -> None:
     """Refuse what is not one of these words."""
     if not isinstance(value, str) or value not in choices:
         raise DataError(f"{name} is {value!r:.40}; it can be {', '.join(choices)}.")
+
+
+def check_trend(trend: str) -> None:
+    """Refuse an unknown trend."""
+    one_of(trend, "trend", ("n", "c", "ct"))
 
 
 def flag(value: Any, name: str) -> bool:

@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 
 from tandem.analytics.critical_values import Trend
-from tandem.analytics.engle_granger import SMALLEST, check_trend
-from tandem.analytics.inputs import Floats, flag, numbers, same_index, two_legs, usable, whole
+from tandem.analytics.engle_granger import SMALLEST
+from tandem.analytics.inputs import (
+    Floats,
+    check_trend,
+    flag,
+    numbers,
+    same_index,
+    two_legs,
+    usable,
+    whole,
+)
 from tandem.core.errors import DataError
 
 # Critical values at 10, 5 and 1 % for 1, 2, ... prices left without a relation that have no drift,

@@ -22,11 +22,11 @@ from tandem.scanner.columns import counted
 from tandem.scanner.families import Family, with_families
 from tandem.scanner.files import read_universe
 from tandem.scanner.persistence import OutOfSample, out_of_sample, persistence
-from tandem.scanner.plan import Bools
 from tandem.scanner.result import Scan
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.scanner.surrogates import Noise, calibrated, noise
+from tandem.scanner.tiles import Bools
 from tandem.strategy.rules import Costs
 
 SHOWN = (

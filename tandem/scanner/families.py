@@ -9,9 +9,8 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from tandem.scanner.plan import Bools
 from tandem.scanner.result import Scan
-from tandem.scanner.tiles import Ints
+from tandem.scanner.tiles import Bools, Ints
 
 # Average distance, 1 less the correlation of returns, up to which instruments are one cluster.
 DISTANCE = 0.5

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem import io as tables
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.cells import times
 from tandem.io.containers import contents
+from tandem.io.files import read
 from tandem.scanner.columns import MOST_INSTRUMENTS, counted
 
 LARGEST_FILE = 400 * 2**20
@@ -224,7 +224,7 @@ def _index(time_us: object) -> pd.DatetimeIndex:
 
 def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
     """Put the closes of a list of bars side by side."""
-    found = tables.read(raw, name, LARGEST_FILE, watch=watch)
+    found = read(raw, name, LARGEST_FILE, watch=watch)
     watch.check()
     if not found.bars:
         raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")

@@ -14,9 +14,8 @@ from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.scanner.columns import Columns, columns_of
 from tandem.scanner.multiple_testing import q_values
-from tandem.scanner.plan import Bools, plan
 from tandem.scanner.result import Scan
-from tandem.scanner.run import run_here, run_on_cluster
+from tandem.scanner.run import make_plan, run_here, run_on_cluster
 from tandem.scanner.settings import ScanSettings
 from tandem.scanner.tiles import (
     ALPHA,
@@ -39,6 +38,7 @@ from tandem.scanner.tiles import (
     STATUS,
     TESTED,
     TOO_FEW,
+    Bools,
     Floats,
     Ints,
     Method,
@@ -126,7 +126,7 @@ def every_pair(
     ways = (False, True) if settings.direction == "both" else (False,)
     found = np.empty((0, 0))
     for k, swap in enumerate(ways):
-        made = plan(columns, settings.bars_needed, allowed, swap)
+        made = make_plan(columns, settings.bars_needed, allowed, swap)
         part = watch.part(k / len(ways), (k + 1) / len(ways))
         if client is None:
             answers = run_here(made, columns, method, part, workers)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tandem.analytics.critical_values import Trend
-from tandem.analytics.engle_granger import check_trend
-from tandem.analytics.inputs import positive, whole
+from tandem.analytics.inputs import check_trend, positive, whole
 from tandem.core.errors import DataError
 from tandem.strategy.rules import Costs
 

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem.analytics.engle_granger import SAME_ASSET_R2
+from tandem.analytics.inputs import SAME_ASSET_R2
 from tandem.kernels import scan as kernel
 from tandem.scanner.moments import Spectra, cross_products, own_products, spectra
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]
+Bools = npt.NDArray[np.bool_]
 
 # Longest step of Hurst's exponent, as in `analytics.hurst`.
 HURST_STEPS = 20

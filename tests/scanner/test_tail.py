@@ -10,7 +10,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from tandem.core.errors import DataError
-from tandem.scanner.tail import FEWEST_MINIMA, Tail
+from tandem.scanner.multiple_testing import FEWEST_MINIMA, Tail
 
 Floats = npt.NDArray[np.float64]
 TESTS = 400

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.parallel import UNWATCHED, Watch
-from tandem.scanner.least import least_p_values
 from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.multiple_testing import Tail
 from tandem.scanner.result import Scan
 from tandem.scanner.settings import ScanSettings
-from tandem.scanner.tail import Tail
+from tandem.scanner.surrogates import least_p_values
 
 # Surrogates of a look, and how many are to be pooled at the least.
 SURROGATES, FIRST_SURROGATES = 20, 60

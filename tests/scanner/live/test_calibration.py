@@ -10,12 +10,11 @@ from benchmarks.universes import KINDS, universe
 from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
-from tandem.scanner.least import least_p_values
 from tandem.scanner.live.calibration import FIRST_SURROGATES, LOOKS, SURROGATES, Calibration
 from tandem.scanner.live.minute_prices import Minutes
+from tandem.scanner.multiple_testing import Tail
 from tandem.scanner.settings import ScanSettings
-from tandem.scanner.surrogates import noise
-from tandem.scanner.tail import Tail
+from tandem.scanner.surrogates import least_p_values, noise
 
 BARS = 300
 START_US = 20_000 * 24 * HOUR_US

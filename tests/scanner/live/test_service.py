@@ -19,9 +19,9 @@ from tandem.scanner.live.calibration import Told
 from tandem.scanner.live.minute_prices import MinuteBoard
 from tandem.scanner.live.schedule import Look, Schedule
 from tandem.scanner.live.service import Universe
+from tandem.scanner.multiple_testing import FEWEST_MINIMA
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
-from tandem.scanner.tail import FEWEST_MINIMA
 from tests.support.exchange import Exchange, wait_until
 
 Bars = npt.NDArray[np.void]
