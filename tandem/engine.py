@@ -34,6 +34,7 @@ from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
+from tandem.storage.null import ForeignRecord
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
 from tandem.surveillance.monitor import Desks, Lookout
@@ -108,6 +109,7 @@ class Engine:
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
             ),
+            is_foreign=isinstance(store, ForeignRecord),
         )
         self._problem = ""
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)

@@ -8,7 +8,6 @@ from tandem.alerts.rules import (
 )
 from tandem.alerts.service import Alerts, Record
 from tandem.config import Settings
-from tandem.storage.null import ForeignRecord
 
 DEFAULT_RULES = (
     Rule("Bar far out", "bar_return_z", "beyond", 6.0, 3.0),
@@ -40,10 +39,17 @@ DEFAULT_RULES = (
 _ELSEWHERE = "The process that has the record sends alerts; this one shows them only."
 
 
-def open_alerts(settings: Settings, store: Record) -> Alerts:
-    """Return the alerts of a process, with the channels its settings allow; not started."""
+def open_alerts(settings: Settings, store: Record, is_foreign: bool = False) -> Alerts:
+    """Return the alerts of a process, with the channels its settings allow; not started.
+
+    Parameters
+    ----------
+    settings : Settings
+    store : Record
+    is_foreign : bool
+        The record is another process's.
+    """
     channels, missing = channels_from(settings)
-    is_foreign = isinstance(store, ForeignRecord)
     if is_foreign:
         # It judges the same prices by the same rules: nobody wants to be told twice.
         here = {name: channel for name, channel in channels.items() if name == "log"}

@@ -109,6 +109,15 @@ class Desks:
 class Lookout:
     """Start with `start`, end with `stop` before the record is closed. Any thread may read.
 
+    Parameters
+    ----------
+    settings : Settings
+    record : Record
+    buffer : HotBuffer
+    desks : Desks
+    is_foreign : bool
+        The record is another process's, which sends the alerts.
+
     Attributes
     ----------
     alerts : Alerts
@@ -117,8 +126,15 @@ class Lookout:
         Pasts downloaded on demand.
     """
 
-    def __init__(self, settings: Settings, record: Record, buffer: HotBuffer, desks: Desks) -> None:
-        self.alerts: Alerts = open_alerts(settings, record)
+    def __init__(
+        self,
+        settings: Settings,
+        record: Record,
+        buffer: HotBuffer,
+        desks: Desks,
+        is_foreign: bool = False,
+    ) -> None:
+        self.alerts: Alerts = open_alerts(settings, record, is_foreign)
         self.learning = Learning(settings, record, self._take_model)
         self._database = Path(settings.database).absolute()
         self._record = record

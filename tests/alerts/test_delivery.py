@@ -278,7 +278,9 @@ def test_what_another_process_has_to_send_is_not_sent_beside_it(
         owner.start()
         alert = raise_one(owner)
         wait_until(lambda: owner.channels()[4].text != "Ready." and store.documents("outbox"))
-        beside = open_alerts(settings(server), ForeignRecord(path, "Another process records."))
+        beside = open_alerts(
+            settings(server), ForeignRecord(path, "Another process records."), True
+        )
         beside.start()
         assert [one.alert for one in beside.recent()] == [alert]
         beside.stop()
@@ -694,7 +696,9 @@ def test_a_process_beside_the_one_that_records_sends_nothing(tmp_path: Path) -> 
         settings = Settings(
             telegram_token="123456:fake-token", telegram_chat="7", alerts_file=tmp_path / "a.csv"
         )
-        beside = open_alerts(settings, ForeignRecord(tmp_path / "t.sqlite", "It is another's."))
+        beside = open_alerts(
+            settings, ForeignRecord(tmp_path / "t.sqlite", "It is another's."), True
+        )
         states = {one.name: one for one in beside.channels()}
         assert [name for name, one in states.items() if one.is_ready] == ["screen", "log"]
         assert "sends alerts" in states["telegram"].text

@@ -1,10 +1,11 @@
-"""What a channel is, and what it says when sending fails; secrets that cannot be shown."""
+"""What a channel is, how it words alerts and failures; secrets that cannot be shown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from tandem.alerts.rules import Alert
@@ -85,3 +86,25 @@ def redacted(text: str, secrets: Sequence[Secret] = ()) -> str:
         if secret:
             text = text.replace(secret.reveal(), "***")
     return _TELEGRAM_TOKEN.sub("***", text)
+
+
+def clock(time_us: int) -> str:
+    """Return a time in UTC, as text."""
+    moment = datetime.fromtimestamp(time_us / 1e6, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def lines(alerts: Sequence[Alert], most: int) -> str:
+    """Return alerts as plain lines within so many characters, saying how many are left out."""
+    shown: list[str] = []
+    used = 0
+    for number, alert in enumerate(alerts):
+        # With its time: what waited for a service must not look new.
+        line = f"{alert.severity.upper()} {alert.text} at {clock(alert.time_us)}"
+        left = f"and {len(alerts) - number} more"
+        if used + len(line) + len(left) + 2 > most:
+            shown.append(left)
+            break
+        shown.append(line)
+        used += len(line) + 1
+    return "\n".join(shown)

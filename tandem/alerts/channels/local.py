@@ -6,10 +6,9 @@ import csv
 import logging
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from tandem.alerts.channels.base import NotSent, Pace
+from tandem.alerts.channels.base import NotSent, Pace, clock
 from tandem.alerts.rules import Alert
 
 log = logging.getLogger("tandem.alerts")
@@ -88,9 +87,3 @@ def row(alert: Alert) -> tuple[str, ...]:
 def _cell(text: str) -> str:
     """Return text that no program takes for a formula; a record may hold what no rule is named."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def clock(time_us: int) -> str:
-    """Return a time in UTC, as text."""
-    moment = datetime.fromtimestamp(time_us / 1e6, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,8 +13,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from tandem.alerts.channels.address import Reach
-from tandem.alerts.channels.base import NotSent, Pace, Secret
-from tandem.alerts.channels.web import lines
+from tandem.alerts.channels.base import NotSent, Pace, Secret, lines
 from tandem.alerts.rules import Alert
 from tandem.core.errors import SettingError
 

@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 
 from tandem.alerts.channels.address import check_url
-from tandem.alerts.channels.base import NotSent, Pace, Secret
-from tandem.alerts.channels.local import clock
+from tandem.alerts.channels.base import NotSent, Pace, Secret, lines
 from tandem.alerts.rules import Alert, encode
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, SettingError
@@ -174,22 +173,6 @@ class Discord(_Post):
 
     def _asked_wait_s(self, answer: Answer) -> float:
         return max(_seconds(_told(answer, "retry_after")), super()._asked_wait_s(answer))
-
-
-def lines(alerts: Sequence[Alert], most: int) -> str:
-    """Return alerts as plain lines within so many characters, saying how many are left out."""
-    shown: list[str] = []
-    used = 0
-    for number, alert in enumerate(alerts):
-        # With its time: what waited for a service must not look new.
-        line = f"{alert.severity.upper()} {alert.text} at {clock(alert.time_us)}"
-        left = f"and {len(alerts) - number} more"
-        if used + len(line) + len(left) + 2 > most:
-            shown.append(left)
-            break
-        shown.append(line)
-        used += len(line) + 1
-    return "\n".join(shown)
 
 
 def _told(answer: Answer, *path: str) -> Any:
