@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -20,7 +19,7 @@ from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder, Sink
-from tandem.ingest.status import FeedStatus
+from tandem.ingest.status import Choice, FeedStatus
 from tandem.net.http import Client
 from tandem.net.polling import PriceGates
 from tandem.storage.hot_buffer import HotBuffer
@@ -32,19 +31,6 @@ from tandem.venues.registry import create_feed
 log = logging.getLogger("tandem.ingest")
 
 AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase", "kraken")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which venue the whole process shows first, and why.
-
-    `venue` is None while `trying` (a venue's title) is still being tried; `reasons` are sentences
-    on the venues passed over.
-    """
-
-    venue: str | None
-    trying: str = ""
-    reasons: tuple[str, ...] = ()
 
 
 # One per process ----------------------------------------------------------------------------

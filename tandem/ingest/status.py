@@ -21,6 +21,19 @@ _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Which venue the whole process shows first, and why.
+
+    `venue` is None while `trying` (a venue's title) is still being tried; `reasons` are sentences
+    on the venues passed over.
+    """
+
+    venue: str | None
+    trying: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FeedStatus:
     """What the screen says about a venue.
 

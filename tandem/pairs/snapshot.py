@@ -11,8 +11,7 @@ import numpy.typing as npt
 from tandem.backfill.jobs import Progress
 from tandem.core.clock import HOUR_US
 from tandem.core.events import Funding, Quote, Trade
-from tandem.ingest.service import Choice
-from tandem.ingest.status import FeedStatus
+from tandem.ingest.status import Choice, FeedStatus
 from tandem.pairs.cointegration import Relation
 from tandem.pairs.costs import TradeCost
 from tandem.pairs.stream import PairSettings, Provisional

@@ -20,7 +20,8 @@ from tandem.core.events import Trade
 from tandem.ingest.cli import main
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
-from tandem.ingest.service import AUTO_ORDER, Choice, Ingest
+from tandem.ingest.service import AUTO_ORDER, Ingest
+from tandem.ingest.status import Choice
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.registry import create_feed

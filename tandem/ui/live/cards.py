@@ -9,8 +9,7 @@ import numpy as np
 
 from tandem.core.clock import SECOND_US
 from tandem.core.instruments import REPLAY_VENUE, SIMULATED_VENUE
-from tandem.ingest.service import Choice
-from tandem.ingest.status import FeedStatus
+from tandem.ingest.status import Choice, FeedStatus
 from tandem.pairs.cointegration import Relation
 from tandem.pairs.snapshot import LegNow, Snapshot, WatchRow
 from tandem.pairs.stream import PairSettings

@@ -13,8 +13,7 @@ import pytest
 from tandem.backfill.jobs import Progress
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Quote, Trade
-from tandem.ingest.service import Choice
-from tandem.ingest.status import FeedStatus
+from tandem.ingest.status import Choice, FeedStatus
 from tandem.pairs.cointegration import Relation, assess
 from tandem.pairs.costs import LegQuote, trade_cost
 from tandem.pairs.snapshot import Kept, LegNow, Snapshot, WatchRow
