@@ -17,8 +17,7 @@ import numpy.typing as npt
 from tandem.backtest.batch import Lean
 from tandem.backtest.grid import Grid, best_place, by_signals
 from tandem.backtest.metrics import Metrics, Period, Periods, periods
-from tandem.backtest.run import bar_length
-from tandem.backtest.sweep import start_of
+from tandem.backtest.run import bar_length, start_of
 from tandem.backtest.trials import Trial, trial
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError

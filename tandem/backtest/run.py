@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tandem.backtest.metrics import Metrics, Period, Periods, metrics, periods
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
+from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.kernels import performance
 from tandem.kernels.trading.batch import BARS_IN, COUNTS, REFUSED, TRADED, count_trades
 from tandem.strategy.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
@@ -168,6 +169,26 @@ def compare(
         model: run(bars, one, funding, period, said[model].since(first))
         for model, one in setups.items()
     }
+
+
+def start_of(
+    bars: AlignedBars, setups: list[Setup], watch: Watch = UNWATCHED, workers: int | None = None
+) -> int:
+    """Return the first bar at which every one of the setups has a z.
+
+    Raises
+    ------
+    DataError
+        If one never has.
+    """
+
+    def first(setup: Setup) -> int:
+        return signals(bars, setup).first
+
+    known = each(setups, first, watch.part(0.0, 0.1), workers)
+    latest = int(np.argmax(known))
+    require_known(known[latest], len(bars.time_us), setups[latest])
+    return known[latest]
 
 
 def _metrics(

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from tandem.backtest.batch import Lean
 from tandem.backtest.grid import UNORDERED, Grid, best_place, by_signals, value_of
 from tandem.backtest.metrics import Metrics, Period, Periods, periods
-from tandem.backtest.run import bar_length
+from tandem.backtest.run import bar_length, start_of
 from tandem.backtest.trials import Trial, trial
 from tandem.core.bars import AlignedBars
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
-from tandem.strategy.signals import Setup, require_known, signals
+from tandem.strategy.signals import Setup, signals
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -237,26 +237,6 @@ def sweep(
         trials=tuple(tried for _, tried in ordered),
         periods=cut,
     )
-
-
-def start_of(
-    bars: AlignedBars, setups: list[Setup], watch: Watch = UNWATCHED, workers: int | None = None
-) -> int:
-    """Return the first bar at which every one of the setups has a z.
-
-    Raises
-    ------
-    DataError
-        If one never has.
-    """
-
-    def first(setup: Setup) -> int:
-        return signals(bars, setup).first
-
-    known = each(setups, first, watch.part(0.0, 0.1), workers)
-    latest = int(np.argmax(known))
-    require_known(known[latest], len(bars.time_us), setups[latest])
-    return known[latest]
 
 
 def _group(
