@@ -6,18 +6,20 @@ unbalanced quote is set aside, so that one stray quote cannot swallow the rest o
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tandem.core.errors import DataError
-from tandem.io.columns import is_header
-from tandem.io.encodings import encoding_of
+from tandem.io.columns import is_header, is_known_name
 from tandem.io.model import Aside, Corrections
-from tandem.io.scan import Scan, scan
+from tandem.kernels.text import scan_lines
 
 MOST_COLUMNS = 1_000
 SAMPLE_LINES = 100
@@ -25,11 +27,45 @@ SNIFF_BYTES = 1_000_000
 # In the order of trying: the comma is last, since in a file cut by another it is a decimal comma.
 _DELIMITERS = ("\t", ";", "|", ",")
 
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HEAD_BYTES = 65_536
+_HEAD_LINES = 20
+
+# Chinese (GBK is a part of it), Japanese, Korean, Cyrillic, Polish and Turkish before Western:
+# nearly any bytes are valid in the last, which therefore proves nothing.
+_CANDIDATES = ("gb18030", "shift_jis", "euc_kr", "cp1251", "cp1250", "cp1254", "cp1252")
+
 _MAGIC = {
     b"SQLite format 3\x00": "a SQLite database; export the table as CSV",
     b"%PDF": "a PDF; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
 }
+
+
+class Scan(NamedTuple):
+    """A file's lines; arrays of shape (n_lines,).
+
+    Attributes
+    ----------
+    starts, ends : int64
+        Bytes ``starts[i]:ends[i]`` are line i without its line feed.
+    fields : int64
+        Fields, where delimiters between quotes do not count.
+    sound : bool
+        No quote is left open or stands in the middle of a field.
+    blank : bool
+        Nothing but spaces and delimiters.
+    """
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    fields: npt.NDArray[np.int64]
+    sound: npt.NDArray[np.bool_]
+    blank: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +118,9 @@ def load(data: bytes | Path, name: str, limit_bytes: int) -> bytes:
     return raw
 
 
+# The encoding -----------------------------------------------------------------------------
+
+
 def decode(raw: bytes, name: str, encoding: str = "") -> tuple[bytes, str]:
     """Return the text as UTF-8 with line feeds, and the encoding it was in.
 
@@ -95,7 +134,7 @@ def decode(raw: bytes, name: str, encoding: str = "") -> tuple[bytes, str]:
     found = encoding or encoding_of(raw)
     if not found.startswith("utf-16") and (b"\0" in raw or _control_share(raw) > 0.01):
         raise DataError(f"{shown(name)} is not text; choose a CSV file.")
-    if found != "utf-8" or not (raw.isascii() or _is_utf8(raw)):
+    if found != "utf-8" or not (raw.isascii() or _fits(raw, "utf-8")):
         try:
             raw = raw.decode(found, errors="strict" if found != "cp1252" else "replace").encode()
         except UnicodeError:
@@ -108,17 +147,77 @@ def decode(raw: bytes, name: str, encoding: str = "") -> tuple[bytes, str]:
     return raw, found
 
 
-def _is_utf8(raw: bytes) -> bool:
+def _control_share(raw: bytes) -> float:
+    head = np.frombuffer(raw[:65_536], np.uint8)
+    return float(np.mean((head < 32) & ~np.isin(head, (9, 10, 13, 26))))
+
+
+def encoding_of(raw: bytes) -> str:
+    """Return the name of the encoding: by its mark, as UTF-8, or by the column names it gives.
+
+    Where no encoding gives a known name, text of Chinese characters is GB18030, any other Windows'
+    Western one, in which every byte means something.
+    """
+    for mark, name in _BOMS:
+        if raw.startswith(mark):
+            return name
+    head = raw[:_HEAD_BYTES]
+    if b"\0" in head:
+        return _without_mark(head)
+    if raw.isascii() or _fits(raw, "utf-8"):
+        return "utf-8"
+    best, most = "", 0
+    for name in _CANDIDATES:
+        found = _known_names(head, name)
+        if found > most and (name == "cp1252" or _fits(raw, name)):
+            best, most = name, found
+    if best:
+        return best
+    return "gb18030" if _is_chinese(raw, head) else "cp1252"
+
+
+def _without_mark(head: bytes) -> str:
+    """Tell UTF-16 without its mark: of plain text every other byte is zero."""
+    half = max(len(head) // 2, 1)
+    if head[1::2].count(0) > 0.8 * half and head[::2].count(0) < 0.1 * half:
+        return "utf-16-le"
+    if head[::2].count(0) > 0.8 * half and head[1::2].count(0) < 0.1 * half:
+        return "utf-16-be"
+    return "utf-8"
+
+
+def _known_names(head: bytes, encoding: str) -> int:
+    """Count the known column names with letters beyond ASCII that an encoding gives."""
+    text = head.decode(encoding, errors="replace")
+    cells = [cell for line in text.split("\n")[:_HEAD_LINES] for cell in re.split(r"[,;|\t]", line)]
+    return sum(not cell.isascii() and is_known_name(cell) for cell in cells)
+
+
+def _is_chinese(raw: bytes, head: bytes) -> bool:
+    letters = [one for one in head.decode("gb18030", errors="replace") if ord(one) > 127]
+    common = sum("\u4e00" <= one <= "\u9fff" for one in letters)
+    return common > 0.8 * len(letters) and _fits(raw, "gb18030")
+
+
+def _fits(raw: bytes, encoding: str) -> bool:
     try:
-        raw.decode()
+        raw.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _control_share(raw: bytes) -> float:
-    head = np.frombuffer(raw[:65_536], np.uint8)
-    return float(np.mean((head < 32) & ~np.isin(head, (9, 10, 13, 26))))
+# The lines --------------------------------------------------------------------------------
+
+
+def scan(text: bytes, delimiter: str) -> Scan:
+    """Scan text whose last byte is a line feed."""
+    count = text.count(b"\n")
+    ends, fields = np.empty(count, np.int64), np.empty(count, np.int64)
+    sound, blank = np.empty(count, np.bool_), np.empty(count, np.bool_)
+    scan_lines(np.frombuffer(text, np.uint8), ord(delimiter), ends, fields, sound, blank)
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))
+    return Scan(starts, ends, fields, sound, blank)
 
 
 def split(raw: bytes, name: str, told: Corrections) -> Lines:
