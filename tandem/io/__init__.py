@@ -5,11 +5,11 @@ what was taken for what and which lines were left out; `pair_from` picks two leg
 tables; the `write_*` functions give CSV in chunks of bytes.
 """
 
+from tandem.io.columns import ROLES
 from tandem.io.files import read, read_files
 from tandem.io.model import (
     DATE_ORDERS,
     NAMED,
-    ROLES,
     TIME_UNITS,
     Aside,
     Corrections,

@@ -26,8 +26,7 @@ from tandem.core.clock import DAY_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import Trade
 from tandem.core.instruments import split_instrument
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Bars, Report
-from tandem.io.naming import FILE_VENUE
+from tandem.io.model import ASIDE_SHOWN, FILE_VENUE, TEXT_SHOWN, Aside, Bars, Report
 from tandem.io.text import shown
 from tandem.io.writer import BAR_COLUMNS, write_bars, write_trades
 from tandem.venues.replay_rows import Layout, checked, recognise, symbol_in
@@ -102,7 +101,7 @@ def save_trades(batches: Iterable[Sequence[Trade]], file: IO[bytes], form: Form)
     file : binary file
         Left open.
     form : {"csv", "parquet"}
-        Both are read again by `TradeArchive`; CSV by `tables.read` and the replay venue, too.
+        Both are read again by `TradeArchive`; CSV by `io.read` and the replay venue, too.
     """
     rows = 0
 

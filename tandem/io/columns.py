@@ -9,6 +9,33 @@ from dataclasses import dataclass, replace
 
 Rows = Sequence[Sequence[str]]
 
+# What a column can be taken for: the role, and what it is called.
+ROLES = {
+    "time": "time",
+    "clock": "time of day",
+    "open": "open price",
+    "high": "high price",
+    "low": "low price",
+    "close": "close price",
+    "price": "price",
+    "quantity": "quantity",
+    "volume": "volume",
+    "quote_volume": "volume in quote currency",
+    "buy_volume": "volume bought by takers",
+    "trades": "number of trades",
+    "symbol": "instrument",
+    "side": "side of the taker",
+    "buyer_maker": "whether the buyer was the maker",
+    "id": "trade id",
+    "received": "time of receipt",
+    "last_trade": "time of the last trade",
+    "age": "age of the last trade",
+    "y_instrument": "instrument of Y",
+    "x_instrument": "instrument of X",
+}
+PRICES = ("open", "high", "low", "close", "price")
+AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
+
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
 # earlier here wins, then the earlier column.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -84,6 +111,23 @@ class Column:
     name: str
     role: str
     symbol: str = ""
+
+
+def key_of(column: Column) -> str:
+    """Return the name a column goes by in the data: its role, and its symbol in a wide table."""
+    return f"{column.role} {column.symbol}" if column.symbol else column.role
+
+
+def taken(columns: list[Column]) -> tuple[tuple[str, str], ...]:
+    """Return each column's name and what it is taken for."""
+    return tuple((column.name, _taken_for(column)) for column in columns)
+
+
+def _taken_for(column: Column) -> str:
+    if not column.role:
+        return "not used"
+    what = ROLES[column.role]
+    return f"{what} of {column.symbol}" if column.symbol else what
 
 
 # Letters that are no plain letter with a mark.

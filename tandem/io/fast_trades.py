@@ -1,6 +1,6 @@
 """Big files of plain trades, read by compiled loops in pieces, in all processors' threads.
 
-The top of the file and every line the loops do not take are read as `tables.reading` does, which
+The top of the file and every line the loops do not take are read as `reader.read_text` does, which
 knows all notations and why a line cannot be used; so the table is the one it would give, sooner.
 """
 
@@ -20,15 +20,10 @@ from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.io import columns as roles
 from tandem.io import text as lines
 from tandem.io.cells import EPOCHS, LATEST_US, Epoch
-from tandem.io.checking import valid_trades
-from tandem.io.columns import Column
-from tandem.io.finding import find
-from tandem.io.making import trade_array
+from tandem.io.columns import Column, key_of
 from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tandem.io.naming import key_of, stem, unique
-from tandem.io.parsing import data, frame
-from tandem.io.reader import report
-from tandem.io.sheet import AGAIN, Sheet, sorted_note
+from tandem.io.parsing import AGAIN, Sheet, data, frame, sorted_note, valid_trades
+from tandem.io.reader import find, report, stem, trade_array, unique
 from tandem.kernels import ticks
 
 LEAST_BYTES = 4_000_000
@@ -88,7 +83,7 @@ def read_quick(
 ) -> Table | None:
     """Read a big file of plain trades; None where it is another, or not plain enough.
 
-    Parameters are those of `tables.sheet.read_text`. The watch is asked after every piece.
+    Parameters are those of `reader.read_text`. The watch is asked after every piece.
     """
     plan = _plan(raw, name, told) if len(raw) >= least_bytes else None
     if plan is None:

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
+from tandem.io.columns import ROLES
 
 Bars = npt.NDArray[np.void]
 Trades = npt.NDArray[np.void]
 
 ASIDE_SHOWN = 200
 TEXT_SHOWN = 200
+FILE_VENUE = "file"  # where a file does not say which venue an instrument is of
 NAMED = "named columns"  # the layout of a file whose first row holds names
 
 
@@ -28,32 +30,6 @@ class Aside(NamedTuple):
     text: str
 
 
-# What a column can be taken for: the role, and what it is called.
-ROLES = {
-    "time": "time",
-    "clock": "time of day",
-    "open": "open price",
-    "high": "high price",
-    "low": "low price",
-    "close": "close price",
-    "price": "price",
-    "quantity": "quantity",
-    "volume": "volume",
-    "quote_volume": "volume in quote currency",
-    "buy_volume": "volume bought by takers",
-    "trades": "number of trades",
-    "symbol": "instrument",
-    "side": "side of the taker",
-    "buyer_maker": "whether the buyer was the maker",
-    "id": "trade id",
-    "received": "time of receipt",
-    "last_trade": "time of the last trade",
-    "age": "age of the last trade",
-    "y_instrument": "instrument of Y",
-    "x_instrument": "instrument of X",
-}
-PRICES = ("open", "high", "low", "close", "price")
-AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 DELIMITERS = (",", ";", "\t", "|")
 DATE_ORDERS = ("day first", "month first", "year first")
 TIME_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")

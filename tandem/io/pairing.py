@@ -9,10 +9,11 @@ import numpy as np
 from tandem.core.bars import resample
 from tandem.core.clock import DAY_US, MINUTE_US
 from tandem.core.errors import DataError
-from tandem.io.grid import bars_of
-from tandem.io.model import Bars, Table, interval_text, time_text
-from tandem.io.naming import unique
+from tandem.core.events import BAR
+from tandem.io.model import Bars, Table, Trades, interval_text, time_text
+from tandem.io.reader import unique
 from tandem.io.text import shown
+from tandem.kernels.ticks import count_bars, fill_bars
 
 # Bars this long follow the calendar; they are matched by month, not by a clock.
 MONTH_US = 27 * DAY_US
@@ -111,6 +112,23 @@ def _bars(table: Table, name: str, interval_us: int) -> Bars:
             f"{interval_text(interval_us)}; use files whose intervals fit."
         )
     return resample(table.bars[name], interval_us)
+
+
+def bars_of(trades: Trades, interval_us: int) -> Bars:
+    """Return the bars of trades ascending in time, as `bars.aggregate` makes them, in one pass."""
+    columns = [trades[name] for name in ("time_us", "price", "quantity", "side")]
+    n_bars = count_bars(columns[0], interval_us) if len(trades) else 0
+    made = np.empty(n_bars, BAR)
+    values = np.empty((7, n_bars))
+    if n_bars:
+        ends = made["time_us"], made["last_us"], made["trades"]
+        times, prices, quantities, sides = columns
+        starts, lasts, counts = ends
+        fill_bars(times, prices, quantities, sides, interval_us, starts, lasts, counts, values)
+    names = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
+    for name, row in zip(names, values, strict=True):
+        made[name] = row
+    return made
 
 
 def _common(y: tuple[str, Bars], x: tuple[str, Bars], interval_us: int) -> int:

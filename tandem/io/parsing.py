@@ -1,9 +1,13 @@
-"""From the lines of a file to times and numbers, each row with its line."""
+"""From the lines of a file to rows that can be used: times and numbers, each with its line."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,15 +16,101 @@ import pandas as pd
 
 from tandem.core.errors import DataError
 from tandem.io import cells
-from tandem.io.columns import Column
-from tandem.io.model import AMOUNTS, PRICES
-from tandem.io.naming import key_of
-from tandem.io.sheet import NARROW, Sheet, sorted_note
-from tandem.io.text import shown
+from tandem.io.columns import AMOUNTS, PRICES, Column, key_of
+from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
+from tandem.io.text import Lines, shown
+
+SAMPLE_ROWS = 5
+
+AGAIN = (
+    "the same bar again",
+    "another bar of the same time; the first is kept",
+    "the same trade id again",
+)
+# What a spreadsheet writes where a column is too narrow for its number.
+NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
+_EXCEL = (
+    NARROW,
+    (
+        r"(?i)\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+        r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2,4}",
+        "a spreadsheet turned the number into a date",
+    ),
+    (r"(?i)#(value|ref|name|num|div/0|null)[!?]?", "a spreadsheet wrote an error for the number"),
+)
 
 # Floats to the last bit: the default from pandas 3.1 on, where naming it is deprecated.
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
 _EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+
+
+@dataclass
+class Sheet:
+    """The lines of a table, and what is found out about them.
+
+    Attributes
+    ----------
+    lines : Lines
+    name : str
+    told : Corrections
+    aside : list of Aside
+        The first lines that cannot be used.
+    more : Counter
+        Lines not used that are not among `lines`, by reason.
+    notes : list of str
+        Sentences for the report.
+    decimal, times, zone : str
+        As in `Report`.
+    texts : dict of str to Series
+        Columns of numbers, by key, that were not written as plain numbers.
+    kept : ndarray of bool
+        Which lines are used for at least one instrument.
+    """
+
+    lines: Lines
+    name: str
+    told: Corrections = field(default_factory=Corrections)
+    aside: list[Aside] = field(default_factory=list)
+    more: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    decimal: str = "."
+    times: str = ""
+    zone: str = ""
+    texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
+    kept: npt.NDArray[np.bool_] = field(init=False)
+    _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kept = np.zeros(len(self.lines.numbers), bool)
+
+    def set_aside(self, wrong: npt.NDArray[np.bool_], reason: str, rows: Any) -> None:
+        """Note the rows (positions in the data) that are wrong."""
+        positions = np.asarray(rows)[wrong]
+        if not len(positions):
+            return
+        self._wrong.setdefault(reason, []).append(positions)
+        for position in positions[: max(ASIDE_SHOWN - len(self.aside), 0)]:
+            start, end = self._line_ends[position : position + 2]
+            text = self.lines.text[start + 1 : end].decode(errors="replace")
+            self.aside.append(Aside(int(self.lines.numbers[position]), reason, text))
+
+    def reasons(self) -> Counter[str]:
+        """Return how many lines are not used, by reason; a line counts once for all its legs."""
+        found = {reason: len(np.unique(np.concatenate(w))) for reason, w in self._wrong.items()}
+        return Counter(found) + self.more + Counter(entry.reason for entry in self.lines.aside)
+
+    def sample(self) -> tuple[tuple[str, ...], ...]:
+        """Return the first rows as text."""
+        rows = self.lines.sample[:SAMPLE_ROWS]
+        return tuple(tuple(cell[:TEXT_SHOWN] for cell in row) for row in rows)
+
+    @cached_property
+    def _line_ends(self) -> npt.NDArray[np.int64]:
+        ends = np.flatnonzero(np.frombuffer(self.lines.text, np.uint8) == ord("\n"))
+        return np.concatenate((np.array([-1]), ends))
+
+
+# Times and numbers ------------------------------------------------------------------------
 
 
 def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
@@ -162,6 +252,13 @@ def _note_no_numbers(
         )
 
 
+def sorted_note(back: int) -> str:
+    """Say that so many rows had a later one before them."""
+    if back == 1:
+        return "1 row was out of time order; the rows were sorted."
+    return f"{back:,} rows were out of time order; they were sorted."
+
+
 def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
     """Sort by time; rows of one time stay in file order, also where the newest come first."""
     steps = np.diff(data["time_us"].to_numpy())
@@ -180,3 +277,109 @@ def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
     if back:
         sheet.notes.append(sorted_note(back))
     return data.sort_values("time_us", kind="stable")
+
+
+# Rows that can be used --------------------------------------------------------------------
+
+
+def valid_prices(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Set aside the rows in which one of these columns has no number above zero."""
+    checks: tuple[tuple[Callable[[Any], Any], str], ...] = (
+        (np.isnan, "a price or quantity is missing or is no number"),
+        (np.isinf, "a price or quantity is infinite"),
+        (lambda values: values <= 0, "a price or quantity is not above zero"),
+    )
+    part = _ruined(sheet, part, names)
+    for check, reason in checks:
+        wrong = check(part[names].to_numpy()).any(axis=1)
+        part = without(sheet, part, wrong, reason)
+    return part
+
+
+def without(
+    sheet: Sheet, part: pd.DataFrame, wrong: npt.NDArray[np.bool_], reason: str
+) -> pd.DataFrame:
+    """Set rows aside; the others are copied only where some are."""
+    if not wrong.any():
+        return part
+    sheet.set_aside(wrong, reason, part["row"])
+    return part[~wrong]
+
+
+def _ruined(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Set aside the rows in whose price a spreadsheet put something else."""
+    for name in names:
+        if name not in sheet.texts:
+            continue
+        missing = part[name].isna().to_numpy()
+        rows = part["row"].to_numpy()
+        cells_there = sheet.texts[name].iloc[rows[missing]].astype(str).str.strip()
+        for pattern, reason in _EXCEL:
+            wrong = missing.copy()
+            wrong[missing] = cells_there.str.fullmatch(pattern).to_numpy(bool)
+            sheet.set_aside(wrong, reason, part["row"])
+            part, missing = part[~wrong], missing[~wrong]
+            rows = part["row"].to_numpy()
+            cells_there = sheet.texts[name].iloc[rows[missing]].astype(str).str.strip()
+    return part
+
+
+def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    """Leave out bars in which nothing traded: they only repeat the last price."""
+    if "volume" not in keys or not {"open", "high", "low"} <= set(keys):
+        return part
+    dead = (part[keys["volume"]] == 0).to_numpy()
+    flat = (part[keys["high"]] == part[keys["low"]]).to_numpy()
+    if dead.all():
+        return part
+    return without(sheet, part, dead & flat, "no trade in the bar (volume 0)")
+
+
+def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    """Keep the first bar of each time."""
+    times = part["time_us"].to_numpy()
+    if bool((times[1:] > times[:-1]).all()):
+        return part
+    again = part.duplicated("time_us").to_numpy()
+    same = part.duplicated(["time_us", keys["close"]]).to_numpy()
+    sheet.set_aside(again & same, AGAIN[0], part["row"])
+    sheet.set_aside(again & ~same, AGAIN[1], part["row"])
+    return part[~again]
+
+
+def valid_trades(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    """Set aside the rows without a price or a quantity; `keys` is the column of each role."""
+    amount = amount_of(part, keys)
+    return valid_prices(sheet, part, [keys["price"]] + ([amount] if amount else []))
+
+
+def amount_of(part: pd.DataFrame, keys: dict[str, str]) -> str | None:
+    """Return the column that holds the quantity of each trade, if one does."""
+    # Prices that are only told come with no quantity at all: it is unknown.
+    amount = keys.get("quantity", keys.get("volume"))
+    return None if amount and (part[amount] == 0.0).all() else amount
+
+
+def once_by_id(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    """Keep the first trade of each id."""
+    if "id" not in keys or _are_ids_ruined(sheet, part[keys["id"]]):
+        return part
+    again = (part.duplicated(keys["id"]) & part[keys["id"]].notna()).to_numpy()
+    return without(sheet, part, again, AGAIN[2])
+
+
+def _are_ids_ruined(sheet: Sheet, ids: pd.Series[Any]) -> bool:
+    """Tell ids a spreadsheet cut short, as 1.23E+11: many are then alike, and prove nothing."""
+    if ids.dtype.kind in "iu":
+        return False
+    texts = ids.iloc[:10_000].map(
+        lambda cell: f"{cell:.15g}" if isinstance(cell, float) else str(cell)
+    )
+    shortened = texts.str.fullmatch(cells.SHORTENED) | texts.str.fullmatch(r"[1-9]\d{0,5}0{5,}")
+    if shortened.mean() < 0.5:
+        return False
+    sheet.notes.append(
+        "A spreadsheet shortened the trade ids to a few digits (like 1.23E+11); they are not "
+        "used, so that trades that are there twice count twice."
+    )
+    return True

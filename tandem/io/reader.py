@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError
+from tandem.core.events import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
+from tandem.core.instruments import instrument, split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io import columns as roles
-from tandem.io import grid
 from tandem.io import text as lines
-from tandem.io.columns import Column
-from tandem.io.finding import find, unclear
-from tandem.io.making import bars_in, trades_in
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Bars, Corrections, Report, Table, Trades
-from tandem.io.naming import taken
-from tandem.io.parsing import data, frame, in_order
-from tandem.io.sheet import AGAIN, Sheet
+from tandem.io.columns import Column, key_of, taken
+from tandem.io.model import (
+    ASIDE_SHOWN,
+    FILE_VENUE,
+    NAMED,
+    TEXT_SHOWN,
+    Bars,
+    Corrections,
+    Report,
+    Table,
+    Trades,
+    Unclear,
+)
+from tandem.io.parsing import (
+    AGAIN,
+    Sheet,
+    amount_of,
+    data,
+    frame,
+    in_order,
+    once,
+    once_by_id,
+    traded,
+    valid_prices,
+    valid_trades,
+)
 from tandem.io.text import shown
+
+MOST_TRADES = 2**53  # in a bar; more is a misread number
+
+_MAKER_SIDES = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
+_SIDES = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
 
 
 def read_text(
     raw: bytes, name: str, told: Corrections, note: str = "", watch: Watch = UNWATCHED
 ) -> Table:
-    """Read the text of one table; see `tables.read`."""
+    """Read the text of one table; see `files.read`."""
     sheet = Sheet(lines.split(raw, name, told), name, told)
     watch.progress(1, 3)
     watch.check()
@@ -54,6 +87,246 @@ def _too_short(sheet: Sheet) -> str:
     return f"{shown(sheet.name)} has {what}{why}; at least two rows of prices are needed."
 
 
+# What each column is ----------------------------------------------------------------------
+
+
+def find(sheet: Sheet) -> tuple[str, list[Column]]:
+    """Return the layout's name and what each column is; raises where that cannot do."""
+    header, sample, told = sheet.lines.header, sheet.lines.sample, sheet.told.roles
+    if header is not None:
+        layout, columns = NAMED, roles.by_name(header, sample)
+    else:
+        layout, columns = _without_names(sheet, bool(told))
+    columns = roles.corrected(columns, told)
+    _require(sheet, columns)
+    return layout, columns
+
+
+def unclear(sheet: Sheet, text: str, columns: list[Column]) -> Unclear:
+    """Return the error with what is needed to correct it."""
+    return Unclear(text, taken(columns), sheet.sample())
+
+
+def _without_names(sheet: Sheet, is_told: bool) -> tuple[str, list[Column]]:
+    found = roles.by_layout(sheet.lines.sample)
+    if found is None:
+        columns = [Column(i, f"column {i + 1}", "") for i in range(sheet.lines.width)]
+        if is_told:
+            return "columns as corrected", columns
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has no column names, and its {sheet.lines.width} columns "
+            "are of no layout known here; add a first line like time,open,high,low,close.",
+            columns,
+        )
+    return f"{found[0]}, without column names", found[1]
+
+
+def _require(sheet: Sheet, columns: list[Column]) -> None:
+    found = {column.role for column in columns}
+    names = ", ".join(shown(column.name, 20) for column in columns[:8])
+    more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+    if "time" not in found:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has no time column; its columns are {names}{more}. "
+            "Name one time, date or timestamp.",
+            columns,
+        )
+    if not found & {"close", "price"}:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
+            "Name one close or price.",
+            columns,
+        )
+
+
+# Bars and trades --------------------------------------------------------------------------
+
+
+def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Bars]]:
+    """Make the bars of each instrument in turn."""
+    for name, used, part in _parts(sheet, data, columns):
+        keys = {column.role: key_of(column) for column in used}
+        if any(column.symbol for column in used):  # a leg may lack a price where another has one
+            there = part[keys["close"]].notna().to_numpy()
+            part = part if there.all() else part[there]
+        if "age" in keys:
+            part = fresh(part, keys)
+        prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]
+        part = valid_prices(sheet, part, prices)
+        part = once(sheet, traded(sheet, part, keys), keys)
+        if len(part):
+            sheet.kept[part["row"].to_numpy()] = True
+            yield name, _bar_array(sheet, part, keys)
+
+
+def trades_in(
+    sheet: Sheet, data: pd.DataFrame, columns: list[Column]
+) -> Iterator[tuple[str, Trades]]:
+    """Make the trades of each instrument in turn."""
+    for name, used, part in _parts(sheet, data, columns):
+        keys = {column.role: key_of(column) for column in used}
+        part = once_by_id(sheet, valid_trades(sheet, part, keys), keys)
+        if len(part):
+            sheet.kept[part["row"].to_numpy()] = True
+            yield name, trade_array(sheet, part, keys)
+
+
+def _parts(
+    sheet: Sheet, data: pd.DataFrame, columns: list[Column]
+) -> Iterator[tuple[str, list[Column], pd.DataFrame]]:
+    """Take the rows apart by symbol column, by symbols in names, or as one."""
+    used = [column for column in columns if column.role]
+    symbols = [column.symbol for column in used if column.symbol and column.role == "close"]
+    names: set[str] = set()
+    if symbols:
+        for symbol in symbols:
+            given = f"{symbol}_instrument"
+            named = str(data[given].iloc[0]) if given in data else symbol
+            yield unique(named, names), [c for c in used if c.symbol in ("", symbol)], data
+    elif any(c.role == "symbol" for c in used):
+        missing = data["symbol"].isna().to_numpy()
+        sheet.set_aside(missing, "the instrument is missing", data["row"])
+        groups = list(data[~missing].groupby("symbol", sort=False))
+        for label, part in sorted(groups, key=lambda group: int(group[1]["row"].min())):
+            yield unique(str(label), names), used, part
+    else:
+        yield unique(stem(sheet.name), names), used, data
+
+
+def _bar_array(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> Bars:
+    bars = np.zeros(len(part), BAR)
+
+    def given(role: str) -> npt.NDArray[np.float64]:
+        return part[keys[role]].to_numpy() if role in keys else np.full(len(part), np.nan)
+
+    bars["time_us"] = part["time_us"]
+    bars["close"] = given("close")
+    bars["open"] = given("open") if "open" in keys else bars["close"]
+    top, bottom = (
+        np.maximum(bars["open"], bars["close"]),
+        np.minimum(bars["open"], bars["close"]),
+    )
+    bars["high"] = given("high") if "high" in keys else top
+    bars["low"] = given("low") if "low" in keys else bottom
+    odd = int(((bars["high"] < top) | (bars["low"] > bottom)).sum())
+    if odd:
+        sheet.notes.append(f"In {odd:,} bars open or close lie outside low and high.")
+    bars["volume"], bars["buy_volume"] = given("volume"), given("buy_volume")
+    bars["notional"] = given("quote_volume")
+    counts = np.nan_to_num(given("trades"))
+    bars["trades"] = np.clip(counts, 0, MOST_TRADES)
+    if "last_trade" in part:
+        bars["last_us"] = part["last_trade"]
+        # Of our own exports: bars that were a venue's candles stay marked as such.
+        bars["trades"][counts == CANDLE] = CANDLE
+    return bars
+
+
+def trade_array(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> Trades:
+    """Return rows as trades, in their order."""
+    amount = amount_of(part, keys)
+    trades = np.zeros(len(part), TRADE)
+    trades["time_us"] = part["time_us"]
+    trades["price"] = part[keys["price"]]
+    trades["quantity"] = part[amount] if amount else np.nan
+    trades["side"] = _sides(sheet, part, keys)
+    trades["received_us"] = part[keys.get("received", "time_us")]
+    return trades
+
+
+def _sides(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArray[np.int8]:
+    """Return the taker's side of each trade."""
+    column = keys.get("buyer_maker", keys.get("side"))
+    if column is None:
+        return np.zeros(len(part), np.int8)
+    known = _MAKER_SIDES if "buyer_maker" in keys else _SIDES
+    codes, texts = pd.factorize(part[column])  # few distinct ones; -1 stands for a missing one
+    meanings = [known.get(str(text).strip().lower(), UNKNOWN_SIDE) for text in texts]
+    sides = np.array([*meanings, UNKNOWN_SIDE], np.int8)[codes]
+    unknown = int((sides == UNKNOWN_SIDE).sum())
+    if unknown:
+        sheet.notes.append(f"{unknown:,} trades have no side that is understood.")
+    return sides
+
+
+def stem(name: str) -> str:
+    """Return a file's name without folders and the endings of tables."""
+    return re.sub(r"\.(csv|txt|tsv|parquet)$", "", Path(name).name, flags=re.IGNORECASE)
+
+
+def unique(label: str, names: set[str]) -> str:
+    """Return an instrument name: the label where it is one, else under ``file:``."""
+    try:
+        split_instrument(label)
+        name = label
+    except DataError:
+        symbol = re.sub(r"[^\w./-]+", "-", label).lstrip("_-./")[:36] or "PRICES"
+        name = instrument(FILE_VENUE, symbol)
+    for number in range(2, 10_000):
+        if name not in names:
+            break
+        name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
+    names.add(name)
+    return name
+
+
+# The grid of the bars ---------------------------------------------------------------------
+
+
+def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
+    """Keep the bars in which the leg traded, as told by the age of its last trade at their end.
+
+    The first row's price may be older than its bar: it is put into the bar it comes from, whose
+    other prices are not known.
+    """
+    interval_us = max(usual_interval(part["time_us"].to_numpy()), 1)
+    last_us = (part["time_us"] + interval_us - part[keys["age"]]).astype(np.int64)
+    traded = (last_us >= part["time_us"]).to_numpy().copy()
+    traded[:1] = True
+    time_us = np.minimum(part["time_us"], last_us // interval_us * interval_us)
+    part = part.assign(time_us=time_us, last_trade=last_us)[traded]
+    first = part.index[:1]
+    if "open" in keys and part.loc[first, keys["open"]].isna().all():
+        part.loc[first, keys["open"]] = part.loc[first, keys["close"]]
+    return part
+
+
+def usual_interval(time_us: npt.NDArray[np.int64]) -> int:
+    """Return the usual distance of two bars: the commonest, or the median where none is common."""
+    steps = np.diff(time_us)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return 0
+    values, counts = np.unique(steps, return_counts=True)
+    if counts.max() >= 0.3 * len(steps):
+        usual = int(values[np.argmax(counts)])
+        if usual >= 7 * DAY_US or np.mean(steps % usual == 0) >= 0.9:
+            return usual
+    common = int(np.gcd.reduce(steps))
+    # Bars exist only where something traded: the grid is then finer than the usual distance.
+    return common if common >= SECOND_US else int(np.median(steps))
+
+
+def gaps(time_us: npt.NDArray[np.int64], interval_us: int) -> int:
+    """Count the bars missing inside the range; weekends are none where no weekend has bars."""
+    if not interval_us or interval_us >= 27 * DAY_US:
+        return 0
+    if interval_us == DAY_US:
+        days = time_us // DAY_US
+        weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
+        if (weekday < 5).all():
+            days = np.busday_count("1970-01-05", days.astype("datetime64[D]"))
+        return int(np.maximum(np.diff(days) - 1, 0).sum())
+    steps = np.round(np.diff(time_us) / interval_us).astype(np.int64)
+    return int(np.maximum(steps - 1, 0).sum())
+
+
+# The report -------------------------------------------------------------------------------
+
+
 def report(
     sheet: Sheet,
     bars: dict[str, Bars],
@@ -65,7 +338,7 @@ def report(
     arrays = [*bars.values(), *trades.values()]
     if sum(map(len, arrays)) < 2:
         raise unclear(sheet, _nothing_left(sheet), columns)
-    intervals = [grid.usual_interval(rows["time_us"]) for rows in bars.values()]
+    intervals = [usual_interval(rows["time_us"]) for rows in bars.values()]
     interval_us = min((interval for interval in intervals if interval), default=0)
     for rows in bars.values():
         unknown = rows["last_us"] == 0
@@ -86,7 +359,7 @@ def report(
         first_us=min(int(array["time_us"][0]) for array in arrays),
         last_us=max(int(array["time_us"][-1]) for array in arrays),
         interval_us=interval_us,
-        gaps=sum(grid.gaps(rows["time_us"], interval_us) for rows in bars.values()),
+        gaps=sum(gaps(rows["time_us"], interval_us) for rows in bars.values()),
         encoding=sheet.lines.encoding,
         delimiter=sheet.lines.delimiter,
         decimal=sheet.decimal,

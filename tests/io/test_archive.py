@@ -163,7 +163,7 @@ def test_bars_come_back_to_the_last_bit(form):
     else:
         back = pq.read_table(file)
         assert back["instrument"].to_pylist() == ["sim:AUSDT"] * len(own) + ["sim:BUSDT"] * 2
-        for field, column in tables.writing.BAR_COLUMNS.items():
+        for field, column in tables.writer.BAR_COLUMNS.items():
             assert np.array_equal(back[column].to_numpy()[: len(own)], own[field])
 
 

@@ -14,8 +14,8 @@ from tandem.core.errors import Cancelled, DataError
 from tandem.core.events import TRADE
 from tandem.core.parallel import Watch
 from tandem.io import fast_trades as quick
-from tandem.io import grid
 from tandem.io.model import Corrections, Table
+from tandem.io.pairing import bars_of
 from tandem.io.reader import read_text
 
 TOP = 60
@@ -159,7 +159,7 @@ def test_bars_of_trades_are_those_of_the_plain_twin(found, interval_us):
     trades = np.zeros(len(found), TRADE)
     for i, (time_us, price, quantity, side) in enumerate(sorted(found, key=lambda one: one[0])):
         trades[i] = (time_us, price, quantity, side, time_us)
-    ours, twin = grid.bars_of(trades, interval_us), aggregate(trades, interval_us)
+    ours, twin = bars_of(trades, interval_us), aggregate(trades, interval_us)
     np.testing.assert_array_equal(ours, twin)
 
 

@@ -10,7 +10,8 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from tandem.io.model import DATE_ORDERS, NAMED, ROLES, TIME_UNITS, Corrections, Report
+from tandem.io.columns import ROLES
+from tandem.io.model import DATE_ORDERS, NAMED, TIME_UNITS, Corrections, Report
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import messages as say
 
