@@ -18,7 +18,7 @@ from tandem.core.events import BAR, Funding
 from tandem.core.instruments import split_instrument
 from tandem.net.http import Client
 from tandem.net.venue_client import Gate
-from tandem.venues import rest_venues as rest
+from tandem.venues.registry import create_rest
 from tandem.venues.rest import Request, RestVenue
 
 Array = npt.NDArray[np.void]
@@ -119,7 +119,7 @@ def download_funding(
     venue_name, symbol = split_instrument(instrument)
     if venue_name != "binance-usdm" or not settings.binance_usdm_rest_url:
         raise DataError("Past funding rates can be downloaded of binance-usdm only.")
-    venue = rest.create(venue_name, settings.binance_usdm_rest_url)
+    venue = create_rest(venue_name, settings.binance_usdm_rest_url)
     assert venue is not None
     own = client or Client()
     found: dict[int, Funding] = {}
@@ -161,7 +161,7 @@ class _Span(NamedTuple):
 def _rest(instrument: str, settings: Settings) -> RestVenue | None:
     venue_name, _ = split_instrument(instrument)
     url = getattr(settings, f"{venue_name.replace('-', '_')}_rest_url", "")
-    return rest.create(venue_name, url) if url else None
+    return create_rest(venue_name, url) if url else None
 
 
 def _venue(instrument: str, settings: Settings) -> RestVenue:

@@ -15,7 +15,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-import tandem.venues.rest_venues
 from tandem.backfill.jobs import Progress
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
@@ -30,7 +29,7 @@ from tandem.storage.record import Record
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.listings import Catalogue
-from tandem.venues.registry import create_feed
+from tandem.venues.registry import create_feed, create_rest
 from tandem.venues.rest import Listing, RestVenue
 
 log = logging.getLogger("tandem.upkeep")
@@ -157,7 +156,7 @@ class Upkeep:
 
     def _rest(self, venue: str) -> RestVenue | None:
         url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")
-        return tandem.venues.rest_venues.create(venue, url) if url else None
+        return create_rest(venue, url) if url else None
 
     def _listings(self, venue: str) -> list[Listing] | None:
         if self._rest(venue) is not None:

@@ -17,8 +17,7 @@ from tandem.ingest.connection import Timing
 from tandem.ingest.recorder import Sink, listed
 from tandem.ingest.status import FeedStatus, Rate, State
 from tandem.storage.hot_buffer import HotBuffer
-from tandem.venues.polled import PolledFeed
-from tandem.venues.rest import Request
+from tandem.venues.rest import PolledFeed, Request
 
 # A price dated later than this beyond the feed's own clock would run its bars' clock ahead.
 _AHEAD_US = 5 * SECOND_US

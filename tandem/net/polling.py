@@ -12,8 +12,7 @@ from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.net.http import Client
 from tandem.net.venue_client import Gate
-from tandem.venues.polled import PolledFeed
-from tandem.venues.rest import Request
+from tandem.venues.rest import PolledFeed, Request
 
 
 class PriceGates:

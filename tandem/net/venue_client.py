@@ -11,7 +11,7 @@ from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.net.http import Answer, Client, Stopped
 from tandem.net.rate_limit import SHARE, Backoff, Meter, http_date_s, retry_after_s, used_weight
-from tandem.venues.base import EARLIEST_US, LATEST_US
+from tandem.venues.fields import EARLIEST_US, LATEST_US
 from tandem.venues.rest import Budget, Request
 
 log = logging.getLogger("tandem.backfill")

@@ -8,16 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
-from tandem.core.clock import DAY_US
 from tandem.core.errors import DataError, MessageError, UnknownSymbol
 from tandem.core.events import Event
 from tandem.core.instruments import instrument
-
-# Trade times outside 2009 to 2100 are garbled, whatever unit they were meant in.
-EARLIEST_US = 14_245 * DAY_US
-LATEST_US = 47_847 * DAY_US
-MOST_PRICE = 1e15
-MOST_ID = 2**63 - 1
 
 
 class Keepalive(NamedTuple):

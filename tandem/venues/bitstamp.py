@@ -20,26 +20,80 @@ pair. Limits: a connection lives for 90 days at most; before maintenance the ser
 one. A channel is subscribed by a frame of its own (the recorded session sent twenty within a
 millisecond and had them all), so twenty pairs at most. Quotes: none; the book comes only by the
 hundred levels.
+
+By REST, without a key:
+
+``GET /api/v2/transactions/btcusd/?time=hour``, newest first, whole seconds; the last minute, hour
+or day::
+
+    [{"date":"1551814435","tid":"83581898","price":"0.03532850","type":"1","amount":"0.85945907"}]
+
+``GET /api/v2/ohlc/btcusd/?step=60&start=..&end=..&limit=1000``, ascending, both ends included::
+
+    {"data":{"pair":"BTC/USD","ohlc":[{"high":"9064.77","timestamp":"1593961440",
+     "volume":"18.49436608","low":"9040.87","close":"9064.77","open":"9040.87"}]}}
+
+``GET /api/v2/markets/``, shortened::
+
+    [{"name":"BTC/USD","market_symbol":"btcusd","base_currency":"BTC","base_decimals":8,
+      "counter_currency":"USD","counter_decimals":0,"minimum_order_value":"10",
+      "trading":"Enabled","market_type":"SPOT"}]
+
+What is wrong is told as ``{"status":"error","reason":"...","code":"404.002"}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote as url_quote
+from urllib.parse import urlencode
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
-from tandem.core.events import BUY, SELL, Event, Notice, Trade
+from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
-from tandem.venues.fields import json_object, moment, positive, trade_number, whole
+from tandem.venues.fields import amount, json_object, moment, positive, trade_number, whole
+from tandem.venues.rest import (
+    MOST_CANDLES,
+    MOST_LISTINGS,
+    MOST_TRADES,
+    Budget,
+    Candle,
+    Listing,
+    Request,
+    RestVenue,
+    asset,
+    by_id,
+    candle_bars,
+    decimal_step,
+    json_dict,
+    json_list,
+    json_or_empty,
+    listed,
+    listings,
+    reached_by,
+    reading,
+    symbol_of,
+)
 
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}
 _KEEPALIVE = Keepalive('{"event":"bts:heartbeat"}', 20.0)
 _RENEW_S = 89 * 86_400.0
 _ACKNOWLEDGED = ("bts:subscription_succeeded", "bts:unsubscription_succeeded")
+_REST_TAKER = {"0": BUY, "1": SELL}
+# Room between what is asked for and the edge of the span the venue gives.
+_MARGIN_US = 2 * MINUTE_US
+_TOO_MANY = ("400.002", "400.067", "400.068")
+
+
+# Over the websocket -----------------------------------------------------------------------
 
 
 class Bitstamp:
@@ -128,4 +182,128 @@ def _frames(event: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         orjson.dumps({"event": event, "data": {"channel": _CHANNEL + symbol}}).decode()
         for symbol in symbols
+    )
+
+
+# By REST ----------------------------------------------------------------------------------
+
+
+class BitstampRest(RestVenue):
+    """Bitstamp spot by REST.
+
+    Trade ids: ``tid``, the stream's ``id``; they rise over all pairs together. Side: ``type`` is
+    the taker's, 0 bought, 1 sold. Liveness: HTTP alone. Limits: 400 requests a second and 10,000 in
+    ten minutes. Times of trades are whole seconds, so within one only the id tells the order.
+    Trades of the last day at most, a whole hour or day in one answer. Candles say neither what
+    takers bought nor the notional.
+    """
+
+    venue: ClassVar[str] = "bitstamp"
+    budget: ClassVar[Budget] = Budget(10_000, 600.0, 0.05)
+    reach_us: ClassVar[int | None] = DAY_US - _MARGIN_US
+    backwards: ClassVar[bool] = True
+    consecutive_ids: ClassVar[bool] = False
+    time_step_us: ClassVar[int] = SECOND_US
+    candles_per_page: ClassVar[int] = 1000
+
+    def trades(self, instrument: str, gap: Gap) -> Request | None:
+        """Return the request for the hour or day the hole lies in; None if it began before."""
+        age_us = self._clock() - gap.start_us + _MARGIN_US
+        span = "hour" if age_us < HOUR_US else "day" if age_us < DAY_US else None
+        if span is None:
+            return None
+        return Request(f"{self._url}/api/v2/transactions/{_pair(instrument)}/?time={span}")
+
+    def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
+        """Return None: there is one page."""
+        return None
+
+    def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
+        """Return the hole's start, or the second after the first trade where it is later."""
+        return reached_by(gap, page, SECOND_US)
+
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Return trades, ascending by id; times are whole seconds."""
+        with reading("a trade"):
+            trades = [
+                _trade(data, instrument, received_us) for data in json_list(body, MOST_TRADES)
+            ]
+        trades.sort(key=by_id)
+        return trades
+
+    def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for up to a thousand minutes; both ends are included."""
+        end_us = min(end_us, start_us + self.candles_per_page * MINUTE_US) - MINUTE_US
+        query = {
+            "step": 60,
+            "start": start_us // SECOND_US,
+            "end": max(start_us, end_us) // SECOND_US,
+            "limit": self.candles_per_page,
+        }
+        return Request(f"{self._url}/api/v2/ohlc/{_pair(instrument)}/?{urlencode(query)}")
+
+    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
+        """Return candles; what takers bought and the notional are NaN."""
+        with reading("a candle"):
+            rows = listed(json_dict(body)["data"]["ohlc"], MOST_CANDLES)
+            return candle_bars([_candle(row) for row in rows])
+
+    def listing(self) -> Request:
+        """Return the request for all markets."""
+        return Request(f"{self._url}/api/v2/markets/")
+
+    def parse_listing(self, body: bytes) -> list[Listing]:
+        """Return the spot pairs in which trading is enabled."""
+        return listings(self.venue, json_list(body, MOST_LISTINGS), _listing)
+
+    def throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too much was asked, in its status or its body."""
+        if super().throttled(status, body):
+            return True
+        return len(body) < 1_000 and json_or_empty(body).get("code") in _TOO_MANY
+
+
+def _pair(instrument: str) -> str:
+    return url_quote(symbol_of(instrument).lower(), safe="")
+
+
+def _trade(data: Any, instrument: str, received_us: int) -> Trade:
+    side = data["type"]
+    if type(side) is not str or side not in _REST_TAKER:
+        raise MessageError("the side is not 0 or 1")
+    return Trade(
+        instrument,
+        trade_number(whole(data["tid"])),
+        moment(whole(data["date"]) * SECOND_US),
+        positive(data["price"]),
+        positive(data["amount"]),
+        _REST_TAKER[side],
+        received_us,
+    )
+
+
+def _candle(row: Any) -> Candle:
+    return Candle(
+        moment(whole(row["timestamp"]) * SECOND_US),
+        positive(row["open"]),
+        positive(row["high"]),
+        positive(row["low"]),
+        positive(row["close"]),
+        amount(row["volume"]),
+        float("nan"),
+        float("nan"),
+    )
+
+
+def _listing(entry: Any) -> Listing | None:
+    if entry["trading"] != "Enabled" or entry["market_type"] != "SPOT":
+        return None
+    return Listing(
+        entry["market_symbol"],
+        asset(entry["base_currency"]),
+        asset(entry["counter_currency"]),
+        "spot",
+        decimal_step(entry["counter_decimals"]),
+        decimal_step(entry["base_decimals"]),
+        amount(entry.get("minimum_order_value") or "0"),
     )

@@ -10,8 +10,14 @@ from typing import Any
 
 import orjson
 
+from tandem.core.clock import DAY_US
 from tandem.core.errors import MessageError
-from tandem.venues.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
+
+# Trade times outside 2009 to 2100 are garbled, whatever unit they were meant in.
+EARLIEST_US = 14_245 * DAY_US
+LATEST_US = 47_847 * DAY_US
+MOST_PRICE = 1e15
+MOST_ID = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,7 +39,7 @@ def moment(time_us: int) -> int:
 
     Every time of every venue passes here. This machine's clock is not asked: it may be wrong by
     years. What is dated ahead of its venue's clock is told by the other trades, of a stream in
-    `recorder.clock.VenueClock`, of a page in `backfill.walk`.
+    `ingest.clock.VenueClock`, of a page in `backfill.paging`.
     """
     if EARLIEST_US <= time_us <= LATEST_US:
         return time_us

@@ -1,4 +1,4 @@
-"""Every venue by its name: its feed, and how patient to be with its prices."""
+"""Every venue by its name: its feed, its REST interface, how patient to be with its prices."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from tandem.config import VENUES, Settings
 from tandem.core.errors import SettingError
 from tandem.core.instruments import REPLAY_VENUE
 from tandem.venues.base import Feed
-from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
-from tandem.venues.bitstamp import Bitstamp
-from tandem.venues.bybit import Bybit
-from tandem.venues.coinbase import Coinbase
+from tandem.venues.binance import (
+    BinanceSpot,
+    BinanceSpotRest,
+    BinanceUs,
+    BinanceUsdm,
+    BinanceUsdmRest,
+    BinanceUsRest,
+)
+from tandem.venues.bitstamp import Bitstamp, BitstampRest
+from tandem.venues.bybit import Bybit, BybitRest
+from tandem.venues.coinbase import Coinbase, CoinbaseRest
 from tandem.venues.coingecko import CoinGecko
-from tandem.venues.kraken import Kraken
-from tandem.venues.okx import Okx
+from tandem.venues.kraken import Kraken, KrakenRest
+from tandem.venues.okx import Okx, OkxRest
 from tandem.venues.replay import Replay, StoredTrades
+from tandem.venues.rest import RestVenue
 from tandem.venues.simulated import Simulated
 
 
@@ -62,4 +70,19 @@ _FEEDS: dict[str, Callable[[Settings], Feed | CoinGecko]] = {
     "bitstamp": lambda settings: Bitstamp(settings.bitstamp_url),
     "coingecko": lambda settings: CoinGecko(settings.coingecko_rest_url, settings.coingecko_key),
     "sim": lambda settings: Simulated(settings.simulation_seed, settings.simulation_rate),
+}
+
+
+def create_rest(venue: str, url: str) -> RestVenue | None:
+    """Return the REST interface of a venue at an address; None where it has none here."""
+    kind = _REST.get(venue)
+    return kind(url) if kind else None
+
+
+_REST: dict[str, type[RestVenue]] = {
+    kind.venue: kind
+    for kind in (
+        *(BinanceUsdmRest, BinanceSpotRest, BinanceUsRest, CoinbaseRest, KrakenRest, OkxRest),
+        *(BybitRest, BitstampRest),
+    )
 }

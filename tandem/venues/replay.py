@@ -3,7 +3,7 @@
 What it plays, told by content and not by name:
 
 * a raw recording: lines ``<local nanoseconds> <frame>`` of Binance or Coinbase, plain or ``.gz``;
-* trades in a table: downloaded from Tandem, or a vendor's archive (see `feeds.trade_rows`), whose
+* trades in a table: downloaded from Tandem, or a vendor's archive (see `replay_rows`), whose
   symbol is taken from the file's name;
 * a Tandem database, read by a callable from outside.
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from tandem.core.errors import DataError
 from tandem.core.events import Trade, TradeId
-from tandem.venues.base import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
+from tandem.venues.fields import EARLIEST_US, LATEST_US, MOST_ID, MOST_PRICE
 
 MOST_ID_TEXT = 64
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ from tandem.core.errors import MessageError
 from tandem.core.events import BAR, Gap, Trade, TradeId
 from tandem.core.instruments import instrument as market_instrument
 from tandem.core.instruments import split_instrument
-from tandem.venues.base import MOST_PRICE
+from tandem.venues.fields import MOST_PRICE
 
 # No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
 # trades, which one venue sends whole.
@@ -228,6 +228,56 @@ class RestVenue(ABC):
     def throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too much was asked; some venues say so in the body."""
         return status in (418, 429)
+
+
+class PolledFeed(Protocol):
+    """A price feed: it says what to ask for and understands the answer.
+
+    Attributes
+    ----------
+    polled : True
+        What tells it from a venue that is read as it trades.
+    venue, title, popular, max_instruments
+        As of a `WebsocketFeed`.
+    every_s : float
+        Seconds from one poll to the next.
+    stale_s : float
+        Age of the last price from which it says nothing about now.
+    grace_s : float
+        How much later than another's a price may become known after it was made.
+    budget : Budget
+        What may be asked.
+    """
+
+    polled: ClassVar[Literal[True]]
+    venue: ClassVar[str]
+    title: ClassVar[str]
+    popular: ClassVar[tuple[str, ...]]
+    max_instruments: ClassVar[int]
+    grace_s: ClassVar[float]
+    every_s: float
+    stale_s: float
+    budget: Budget
+
+    def instrument(self, text: str) -> str:
+        """Return the instrument a user means by `text`."""
+        ...
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of every request; they may hold a key and are never shown."""
+        ...
+
+    def requests(self, instruments: Iterable[str]) -> tuple[Request, ...]:
+        """Return the requests for the prices of some instruments."""
+        ...
+
+    def parse(self, body: bytes, received_us: int) -> list[Trade]:
+        """Return the prices of an answer that are new; raises MessageError if not understood."""
+        ...
+
+    def throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too much was asked."""
+        ...
 
 
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:

@@ -13,8 +13,8 @@ from tandem.backfill.paging import CandlesWalk, TradesWalk
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Budget, Listing, Request, RestVenue, is_by_id
-from tandem.venues.rest_venues import create
 
 NAME = "venue:BTC"
 

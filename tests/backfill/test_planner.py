@@ -18,8 +18,8 @@ from tandem.backfill.planner import (
 )
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.events import Gap, Trade
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Budget, RestVenue
-from tandem.venues.rest_venues import create
 
 NOW_US = now_us()
 

@@ -15,8 +15,8 @@ from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import FeedError
 from tandem.core.events import Gap
 from tandem.storage.records import Candles
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import RestVenue
-from tandem.venues.rest_venues import create
 from tests.support.backfill_desk import (
     COINBASE,
     KRAKEN,

@@ -18,10 +18,10 @@ from tandem.core.events import Gap
 from tandem.net import venue_client as gate
 from tandem.net.http import Client
 from tandem.storage.store import Store
+from tandem.venues.coinbase import CoinbaseRest
+from tandem.venues.kraken import KrakenRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Budget, RestVenue
-from tandem.venues.rest_coinbase import CoinbaseRest
-from tandem.venues.rest_kraken import KrakenRest
-from tandem.venues.rest_venues import create
 from tests.support.exchange import wait_until
 from tests.support.rest_exchange import RestExchange, Tape
 

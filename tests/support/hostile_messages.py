@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tandem.core.errors import MessageError
 from tandem.core.events import Funding, Notice, Quote, Trade
-from tandem.venues.base import LATEST_US, WebsocketFeed
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.fields import LATEST_US
 
 RECEIVED_US = 1_795_000_000_000_000
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tandem.core.clock import DAY_US
 from tandem.core.errors import MessageError
 from tandem.venues import fields
-from tandem.venues.base import EARLIEST_US, LATEST_US
+from tandem.venues.fields import EARLIEST_US, LATEST_US
 
 RECEIVED_US = 1_795_000_000_000_000
 

@@ -14,8 +14,8 @@ from tandem.config import VENUES, Settings
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Candle, RestVenue, candle_bars, json_list, listings, reading
-from tandem.venues.rest_venues import create
 from tests.support.rest_answers import NOW_US, hole, refuses
 
 URLS = {

@@ -10,10 +10,9 @@ from hypothesis import given
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Trade
-from tandem.venues.binance import BinanceUsdm
+from tandem.venues.binance import BinanceSpotRest, BinanceUsdm, BinanceUsdmRest, BinanceUsRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing, RestVenue
-from tandem.venues.rest_binance import BinanceSpotRest, BinanceUsdmRest, BinanceUsRest
-from tandem.venues.rest_venues import create
 from tests.support.paths import SHARED
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 

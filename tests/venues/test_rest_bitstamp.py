@@ -9,9 +9,9 @@ from hypothesis import given
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
 from tandem.core.events import Trade
+from tandem.venues.bitstamp import BitstampRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing
-from tandem.venues.rest_bitstamp import BitstampRest
-from tandem.venues.rest_venues import create
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bitstamp:BTCUSD"

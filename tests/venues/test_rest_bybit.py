@@ -9,11 +9,10 @@ from hypothesis import given
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Gap, Trade
-from tandem.venues.bybit import Bybit
+from tandem.venues.bitstamp import BitstampRest
+from tandem.venues.bybit import Bybit, BybitRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing
-from tandem.venues.rest_bitstamp import BitstampRest
-from tandem.venues.rest_bybit import BybitRest
-from tandem.venues.rest_venues import create
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "bybit:BTCUSDT"

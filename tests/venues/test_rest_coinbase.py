@@ -9,10 +9,9 @@ from hypothesis import given
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Trade
-from tandem.venues.coinbase import Coinbase
+from tandem.venues.coinbase import Coinbase, CoinbaseRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing
-from tandem.venues.rest_coinbase import CoinbaseRest
-from tandem.venues.rest_venues import create
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 
 NAME = "coinbase:BTC-USD"

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 
 from tandem.core.events import Trade
-from tandem.venues.kraken import Kraken
+from tandem.venues.kraken import Kraken, KrakenRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing
-from tandem.venues.rest_kraken import KrakenRest
-from tandem.venues.rest_venues import create
 from tests.support.paths import SHARED
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
 

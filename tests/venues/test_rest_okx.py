@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
+from tandem.venues.okx import OkxRest
+from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Listing
-from tandem.venues.rest_okx import OkxRest
-from tandem.venues.rest_venues import create
 from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives
 
 NAME = "okx:BTC-USDT"
