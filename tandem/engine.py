@@ -22,7 +22,7 @@ from tandem.core.jobs import Jobs, Readers
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
-from tandem.net.polling import PriceGates
+from tandem.net.venue_client import PriceClients
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import Standing
 from tandem.pairs.sessions import Sessions
@@ -81,15 +81,15 @@ class Engine:
         self.readers = Readers()
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
-        gates = PriceGates()
+        clients = PriceClients()
         self.ingest = Ingest(
             settings,
             self.buffer,
             store,
             recorded=lambda instrument: last_recorded(store, instrument, self._stop),
-            gates=gates,
+            clients=clients,
         )
-        self.backfill = Upkeep(settings, store, gates)
+        self.backfill = Upkeep(settings, store, clients)
         self.exporter = Exporter(exports or settings.database.parent / "exports", store)
         self.importer = Importer(store)
         self.inventory = Inventory(store)

@@ -17,7 +17,7 @@ from tandem.core.errors import Cancelled, DataError, FeedError
 from tandem.core.events import BAR, Funding
 from tandem.core.instruments import split_instrument
 from tandem.net.http import Client
-from tandem.net.venue_client import Gate
+from tandem.net.venue_client import VenueClient
 from tandem.venues.registry import create_rest
 from tandem.venues.rest import Request, RestVenue
 
@@ -124,7 +124,7 @@ def download_funding(
     own = client or Client()
     found: dict[int, Funding] = {}
     try:
-        gate = Gate(venue_name, venue.budget, own, venue.throttled)
+        venue_client = VenueClient(venue_name, venue.budget, own, venue.throttled)
         at = first
         while at < last:
             query = urlencode(
@@ -136,7 +136,7 @@ def download_funding(
                 }
             )
             base = settings.binance_usdm_rest_url.rstrip("/")
-            body = _fetch(gate, Request(f"{base}/fapi/v1/fundingRate?{query}", 1), stop)
+            body = _fetch(venue_client, Request(f"{base}/fapi/v1/fundingRate?{query}", 1), stop)
             page = _fundings(body, instrument)
             found.update((one.time_us, one) for one in page)
             newest = max((one.time_us for one in page), default=last)
@@ -183,14 +183,14 @@ def _pages(
 ) -> Array:
     own = client or Client()
     try:
-        gate = Gate(venue.venue, venue.budget, own, venue.throttled)
+        venue_client = VenueClient(venue.venue, venue.budget, own, venue.throttled)
         pieces: list[Array] = []
         page_us = venue.candles_per_page * span.bar_us
         for at in range(span.first, span.last, page_us):
             until = min(at + page_us, span.last)
             asked = request(span.instrument, at, until)
             assert asked is not None
-            bars = parse(_fetch(gate, asked, stop), span.instrument)
+            bars = parse(_fetch(venue_client, asked, stop), span.instrument)
             pieces.append(bars[(bars["time_us"] >= at) & (bars["time_us"] < until)])
             progress((until - span.first) / (span.last - span.first))
         return np.concatenate(pieces) if pieces else np.empty(0, BAR)
@@ -207,19 +207,19 @@ def _range(start_us: int, end_us: int) -> tuple[int, int]:
     return first, last
 
 
-def _fetch(gate: Gate, request: Request, stop: threading.Event) -> bytes:
+def _fetch(client: VenueClient, request: Request, stop: threading.Event) -> bytes:
     if stop.is_set():
         raise Cancelled("The download was stopped.")
     try:
-        gate.wait_turn(request.weight, stop, _PAGE_S)
+        client.wait_turn(request.weight, stop, _PAGE_S)
     except FeedError:
         if stop.is_set():
             raise Cancelled("The download was stopped.") from None
         raise
-    answer = gate.ask(request)
+    answer = client.ask(request)
     if answer.status != 200:
         raise FeedError(
-            f"{gate.title} refused the history (HTTP {answer.status}); check the symbol."
+            f"{client.title} refused the history (HTTP {answer.status}); check the symbol."
         )
     return answer.body
 

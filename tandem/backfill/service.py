@@ -24,7 +24,7 @@ from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.http import Client
-from tandem.net.polling import PriceGates
+from tandem.net.venue_client import PriceClients
 from tandem.storage.record import Record
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.coingecko import CoinGecko
@@ -63,13 +63,15 @@ class Upkeep:
     settings : Settings
     record : Kept
         Where what is fetched goes.
-    gates : PriceGates, optional
+    clients : PriceClients, optional
         The ways to polled venues, where others ask these too.
     """
 
-    def __init__(self, settings: Settings, record: Kept, gates: PriceGates | None = None) -> None:
+    def __init__(
+        self, settings: Settings, record: Kept, clients: PriceClients | None = None
+    ) -> None:
         self._settings = settings
-        self._gates = gates or PriceGates()
+        self._clients = clients or PriceClients()
         self._client = Client(connect_s=settings.connect_timeout_s)
         self._backfill = Backfill(settings, record, self._rest, self._client)
         self.catalogue = Catalogue(
@@ -164,8 +166,8 @@ class Upkeep:
         feed = create_feed(venue, self._settings, stored_trades)
         if not isinstance(feed, CoinGecko):
             return None
-        door = self._gates.door(feed, self._client)
-        return feed.parse_listing(door.fetch(feed.listing(), self._stop, LISTING_S))
+        client = self._clients.create(feed, self._client)
+        return feed.parse_listing(client.fetch(feed.listing(), self._stop, LISTING_S))
 
     def _run(self) -> None:
         while not self._stop.wait(CHECK_S):

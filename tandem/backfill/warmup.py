@@ -10,7 +10,7 @@ from tandem.backfill.jobs import Job
 from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
 from tandem.core.events import Gap, Trade
 from tandem.core.instruments import split_instrument
-from tandem.net.doors import Doors
+from tandem.net.venue_client import VenueClients
 from tandem.storage.reader import Span
 from tandem.storage.record import Record
 from tandem.venues.rest import RestVenue
@@ -132,12 +132,12 @@ class Pasts:
     def __init__(
         self,
         store: Record,
-        doors: Doors,
+        clients: VenueClients,
         add: Callable[[Job], None],
         changed: Callable[[], None],
     ) -> None:
         self._store = store
-        self._doors = doors
+        self._clients = clients
         self._add = add
         self._changed = changed
         self._lock = threading.Lock()
@@ -190,16 +190,16 @@ class Pasts:
         start_us += ahead_us
         warm_up = self._warming[name] = WarmUp.begin(name, start_us)
         warm_up.ahead_us = ahead_us
-        door = self._doors.get(split_instrument(name)[0])
-        if door is None or (span is not None and span.first_us <= start_us):
+        venue = self._clients.get(split_instrument(name)[0])
+        if venue is None or (span is not None and span.first_us <= start_us):
             warm_up.left = 0
             return
-        end_us = door[1].now_us() if span is None else span.first_us
+        end_us = venue[1].now_us() if span is None else span.first_us
         # The minute still going on is the stream's.
-        end_us = min(end_us, door[1].now_us() // MINUTE_US * MINUTE_US - 1)
-        reach_us = door[0].candle_reach_us
+        end_us = min(end_us, venue[1].now_us() // MINUTE_US * MINUTE_US - 1)
+        reach_us = venue[0].candle_reach_us
         if reach_us is not None:
-            start_us = max(start_us, door[1].now_us() - reach_us)
+            start_us = max(start_us, venue[1].now_us() - reach_us)
         if start_us < end_us:
             gap = Gap(name, -1, -1, start_us, end_us, "open")
             self._add(Job(gap, is_warm_up=True, no_trades="it was not recorded yet"))
@@ -207,8 +207,8 @@ class Pasts:
     def _is_misdated(self, name: str) -> bool:
         """Tell whether the venue has meanwhile told another time than a past was asked by."""
         warm_up = self._warming[name]
-        door = self._doors.get(split_instrument(name)[0])
-        warm_up.is_dated = door is None or door[1].ahead_us is not None
+        venue = self._clients.get(split_instrument(name)[0])
+        warm_up.is_dated = venue is None or venue[1].ahead_us is not None
         return warm_up.is_dated and self._ahead_us(name, None) != warm_up.ahead_us
 
     def _ahead_us(self, name: str, span: Span | None) -> int:
@@ -216,8 +216,8 @@ class Pasts:
 
         As the venue's REST told; before it did, as the newest trade shows if it came just now.
         """
-        door = self._doors.get(split_instrument(name)[0])
-        ahead_us = door[1].ahead_us if door else None
+        venue = self._clients.get(split_instrument(name)[0])
+        ahead_us = venue[1].ahead_us if venue else None
         if ahead_us is None and span is not None:
             last = self._store.trades(name, span.last_us, span.last_us + 1, 1)
             if last and abs(last[0].received_us - now_us()) < _WRONG_US:
@@ -232,8 +232,8 @@ class Pasts:
         if span is None:
             return not warm_up.is_late
         name, received = warm_up.instrument, 0
-        door = self._doors.get(split_instrument(name)[0])
-        if door is None:
+        venue = self._clients.get(split_instrument(name)[0])
+        if venue is None:
             return False
         if warm_up.stretch is not None:
             settled = is_settled(
@@ -248,7 +248,7 @@ class Pasts:
         first = self._store.trades(name, span.first_us, span.first_us + 1, 1)
         if not first:
             return False
-        stretch = warm_up.next(door[0], first[0], received)
+        stretch = warm_up.next(venue[0], first[0], received)
         if stretch is None:
             return False
         self._store.submit([stretch])

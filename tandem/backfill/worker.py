@@ -19,10 +19,9 @@ from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.net.doors import Doors
 from tandem.net.http import Answer, Client
 from tandem.net.rate_limit import BACKGROUND_SHARE, SHARE
-from tandem.net.venue_client import Gate
+from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.record import Record
 from tandem.venues.rest import Listing, RestVenue, is_by_id
 
@@ -70,7 +69,7 @@ class Backfill:
         client: Client,
     ) -> None:
         self._store = store
-        self._doors = Doors(venues, client, store)
+        self._clients = VenueClients(venues, client, store)
         self._client = client
         self._most_queued = settings.queue_trades // 2
         self._started_us = now_us()
@@ -86,7 +85,7 @@ class Backfill:
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
         self._jobs: dict[Key, Job] = {}
-        self._pasts = Pasts(store, self._doors, self._add, self._changed)
+        self._pasts = Pasts(store, self._clients, self._add, self._changed)
         self._tallies: dict[str, Tally] = {}
         self._pending: list[Filled] = []
         self._poll_at = self._published_s = 0.0
@@ -156,7 +155,7 @@ class Backfill:
         FeedError
             It has no REST interface here, or did not answer with a list that is understood.
         """
-        return self._doors.fetch_listing(venue, self._stop)
+        return self._clients.fetch_listing(venue, self._stop)
 
     def fetch_candles(
         self, instrument: str, start_us: int, end_us: int, stop: threading.Event
@@ -171,7 +170,7 @@ class Backfill:
         FeedError, MessageError
             The venue did not answer in time, or with something else.
         """
-        return self._doors.fetch_candles(instrument, start_us, end_us, stop)
+        return self._clients.fetch_candles(instrument, start_us, end_us, stop)
 
     # The thread -------------------------------------------------------------------------
 
@@ -290,46 +289,46 @@ class Backfill:
         return SHARE if self._is_urgent(job) else BACKGROUND_SHARE
 
     def _budget_wait_s(self, job: Job) -> float:
-        door = self._door(job.gap.instrument)
-        if door is None:
+        venue = self._venue(job.gap.instrument)
+        if venue is None:
             return 0.0
         weight = job.walk.request.weight if job.walk and job.walk.request else 1
-        return door[1].ready_in(weight, self._share(job))
+        return venue[1].ready_in(weight, self._share(job))
 
-    def _door(self, instrument: str) -> tuple[RestVenue, Gate] | None:
-        return self._doors.get(split_instrument(instrument)[0])
+    def _venue(self, instrument: str) -> tuple[RestVenue, VenueClient] | None:
+        return self._clients.get(split_instrument(instrument)[0])
 
     # One step of one job ----------------------------------------------------------------
 
     def _step(self, job: Job) -> None:
-        door = self._door(job.gap.instrument)
-        if door is None:
+        venue = self._venue(job.gap.instrument)
+        if venue is None:
             self._lose(job, "the venue has no REST interface")
             return
-        rest, gate = door
-        if job.walk is None and not self._begin(job, rest, gate):
+        rest, client = venue
+        if job.walk is None and not self._begin(job, rest, client):
             return
         request = job.walk.request if job.walk else None
         if request is None:
             self._end(job)
             return
-        if gate.admit(request.weight, self._share(job)):
+        if client.admit(request.weight, self._share(job)):
             return
         try:
-            answer = gate.ask(request)
+            answer = client.ask(request)
         except FeedError:
-            # The gate has said why, and lets nothing through for a while.
+            # The client has said why, and lets nothing through for a while.
             return
         self._take(job, rest, answer)
 
-    def _begin(self, job: Job, rest: RestVenue, gate: Gate) -> bool:
+    def _begin(self, job: Job, rest: RestVenue, client: VenueClient) -> bool:
         """Decide how to go on with a hole; False where it needs no request now."""
         gap = job.gap
         rate = 0.0 if is_by_id(gap) or job.is_warm_up else self._rate(gap)
         if rate:
             job.expected = expected_trades(gap, rate)
         chosen = plan(
-            gap, rest, gate.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
+            gap, rest, client.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
         )
         if chosen.kind == "lost":
             self._lose(job, chosen.reason)
@@ -340,7 +339,7 @@ class Backfill:
             job.walk = TradesWalk(rest, gap, chosen.ask, chosen.cost)
             return True
         walk = CandlesWalk(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
-        early_us = walk.is_over_us - gate.now_us()
+        early_us = walk.is_over_us - client.now_us()
         if early_us > 0 and not job.is_warm_up:
             job.not_before_s = steady_s() + early_us / SECOND_US
             return False
@@ -422,8 +421,8 @@ class Backfill:
         return left
 
     def _is_backwards(self, gap: Gap) -> bool:
-        door = self._door(gap.instrument)
-        return door is not None and door[0].backwards
+        venue = self._venue(gap.instrument)
+        return venue is not None and venue[0].backwards
 
     def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
         """Return why a piece was left out of what was asked for; empty where it was not."""
@@ -592,12 +591,12 @@ class Backfill:
         """Return why an instrument has to wait, how long, and whether only for the budget."""
         if self._problem:
             return self._problem.rstrip("."), _RECORD_WAIT_S, False
-        door = self._door(name)
-        if door is None or not jobs:
+        venue = self._venue(name)
+        if venue is None or not jobs:
             return "", 0.0, False
-        gate = door[1]
-        if gate.problem:
-            return gate.problem, gate.paused_for, False
+        client = venue[1]
+        if client.problem:
+            return client.problem, client.paused_for, False
         wait_s = self._budget_wait_s(jobs[0])
         return "", wait_s, wait_s > 1.0
 

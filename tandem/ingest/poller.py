@@ -27,7 +27,7 @@ _SLOW_S = 1.0
 _LEAST_WAIT_S = 0.05
 
 
-class Door(Protocol):
+class Client(Protocol):
     """What fetches; the package has no sockets but websockets."""
 
     @property
@@ -64,12 +64,12 @@ class Poller:
     """Asks a polled feed in a thread of its own; to others it looks like a `Recorder`.
 
     What is newly wanted is asked for at once, all of it every `feed.every_s`. After a failure
-    nothing is asked until the door's pause is over, or for one more interval.
+    nothing is asked until the client's pause is over, or for one more interval.
 
     Parameters
     ----------
     feed : PolledFeed
-    door : Door
+    client : Client
         Fetches; closed by `stop`.
     sink, buffer, timing, recorded
         As of a `Recorder`.
@@ -78,7 +78,7 @@ class Poller:
     def __init__(
         self,
         feed: PolledFeed,
-        door: Door,
+        client: Client,
         sink: Sink,
         buffer: HotBuffer,
         timing: Timing,
@@ -87,7 +87,7 @@ class Poller:
         self.feed = feed
         self.timing = timing
         self.stopping = threading.Event()
-        self._door = door
+        self._client = client
         self._sink = sink
         self._buffer = buffer
         self._recorded = recorded
@@ -118,7 +118,7 @@ class Poller:
         """End; returns whether the thread did within `timeout` seconds."""
         self.stopping.set()
         self._stir.set()
-        self._door.close()
+        self._client.close()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -202,14 +202,14 @@ class Poller:
 
     def _pause_s(self) -> float:
         if isinstance(self._failure, VenueRefused):
-            return max(self._door.paused_for, self.timing.refused_s)
-        return self._door.paused_for or self.feed.every_s
+            return max(self._client.paused_for, self.timing.refused_s)
+        return self._client.paused_for or self.feed.every_s
 
     def _ask(self, names: frozenset[str]) -> bool:
         """Ask for prices once and hand them on; returns whether that went well."""
         try:
             for request in self.feed.requests(names):
-                body = self._door.fetch(request, self.stopping, self.feed.every_s)
+                body = self._client.fetch(request, self.stopping, self.feed.every_s)
                 self._take(self._understood(body))
         except FeedError as error:
             if not self.stopping.is_set():
@@ -234,7 +234,7 @@ class Poller:
         except MessageError as error:
             self._count_not_understood(str(error), body)
             raise FeedError(f"{self.feed.title}: its answer was not understood ({error})") from None
-        latest_us = received_us + self._door.ahead_us() + _AHEAD_US
+        latest_us = received_us + self._client.ahead_us() + _AHEAD_US
         timely = [trade for trade in trades if trade.time_us <= latest_us]
         if len(timely) < len(trades):
             self._count_not_understood("dated ahead of the feed's clock", b"")
@@ -350,7 +350,7 @@ class Poller:
         return _Seen(last.time_us if last else 0, known.time_us if known else 0)
 
     def _skew_us(self) -> int:
-        ahead_us = self._door.ahead_us()
+        ahead_us = self._client.ahead_us()
         return -ahead_us if abs(ahead_us) > _BELIEVED_SKEW_US else 0
 
     def _waiting_s(self) -> float:

@@ -21,7 +21,7 @@ from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder, Sink
 from tandem.ingest.status import Choice, FeedStatus
 from tandem.net.http import Client
-from tandem.net.polling import PriceGates
+from tandem.net.venue_client import PriceClients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.base import Feed, WebsocketFeed
@@ -47,7 +47,7 @@ class Ingest:
         Handed to every recorder.
     timing, backoff, recorded
         As in `Recorder`.
-    gates : PriceGates, optional
+    clients : PriceClients, optional
         The ways to polled venues, where others ask these too.
     """
 
@@ -59,11 +59,11 @@ class Ingest:
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
-        gates: PriceGates | None = None,
+        clients: PriceClients | None = None,
     ) -> None:
         self._settings = settings
         self._recorded = recorded
-        self._gates = gates or PriceGates()
+        self._clients = clients or PriceClients()
         self._buffer = buffer
         self._sink = sink
         self._timing = timing or Timing(
@@ -223,7 +223,7 @@ class Ingest:
             client = Client(connect_s=self._timing.connect_s)
             return Poller(
                 feed,
-                self._gates.door(feed, client),
+                self._clients.create(feed, client),
                 self._sink,
                 self._buffer,
                 self._timing,

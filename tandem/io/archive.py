@@ -2,7 +2,7 @@
 
 `save_trades` and `save_bars` write CSV or Parquet; `TradeArchive` reads a vendor's archive of
 trades (CSV, also in a zip or gzip), or what `save_trades` wrote; `import_trades` hands one over to
-a record. Column names carry the unit as in `tables.writing`.
+a record. Column names carry the unit as in `io.writer`.
 """
 
 from __future__ import annotations

@@ -1,18 +1,28 @@
-"""The one way to a venue's REST: its budget, its refusals, and when to try again."""
+"""The one way to a venue's REST: its budget, its refusals, and when to try again.
+
+A venue is asked through one `VenueClient`, whoever asks: it counts what all of them spend. Prices
+of a polled feed and its list of assets are asked for by different threads, each with an HTTP client
+of its own, which it may close; both go through the venue's one client.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from tandem.core.clock import SECOND_US, now_us, steady_s
-from tandem.core.errors import FeedError, VenueRefused
+from tandem.core.errors import FeedError, StoreError, VenueRefused
+from tandem.core.instruments import split_instrument
 from tandem.net.http import Answer, Client, Stopped
 from tandem.net.rate_limit import SHARE, Backoff, Meter, http_date_s, retry_after_s, used_weight
 from tandem.venues.fields import EARLIEST_US, LATEST_US
-from tandem.venues.rest import Budget, Request
+from tandem.venues.rest import Budget, Listing, PolledFeed, Request, RestVenue
 
 log = logging.getLogger("tandem.backfill")
 
@@ -25,6 +35,12 @@ _BANNED_S = 120.0
 _REFUSED_S, _LAST_REFUSED_S = 900.0, 3_600.0
 _LEAST_PAUSE_S = 1.0
 
+_LISTING_S = 30.0
+_LISTING_PAGES = 30
+# Longer than the minute in which budgets are counted.
+_CANDLES_S = 90.0
+_PAUSE_KEY = "pause:"
+
 
 class Throttled(FeedError):
     """A venue that wants to be asked less; nothing is sent to it until it may be."""
@@ -34,7 +50,7 @@ class Refused(VenueRefused):
     """A venue that does not serve this address; it is asked again much later."""
 
 
-class Gate:
+class VenueClient:
     """Lets requests to one venue through, as fast as it allows. Any thread may ask.
 
     Parameters
@@ -115,7 +131,7 @@ class Gate:
     ) -> Answer:
         """Send a request that was admitted and return the answer: 2xx, or a 4xx about itself.
 
-        Another client than the gate's own may carry it: what it learns counts all the same.
+        Another HTTP client than its own may carry it: what it learns counts all the same.
 
         Raises
         ------
@@ -216,3 +232,168 @@ class Gate:
             self.trouble, self.problem = trouble, cause
         if is_new:
             log.warning("%s; nothing is asked of it for %.0f s.", cause, wait_s)
+
+
+class States(Protocol):
+    """Keeps small things over a restart: a database, or whatever takes its place."""
+
+    def save_state(self, key: str, blob: bytes) -> None:
+        """Keep something small under a key."""
+
+    def load_state(self, key: str) -> bytes | None:
+        """Return what was kept under a key."""
+
+
+class VenueClients:
+    """One client per venue, made when it is first needed. Any thread may ask.
+
+    Pauses that venues ask for outlast a restart.
+    """
+
+    def __init__(
+        self, venues: Callable[[str], RestVenue | None], client: Client, store: States
+    ) -> None:
+        self._venues = venues
+        self._http = client
+        self._store = store
+        self._lock = threading.Lock()
+        self._made: dict[str, tuple[RestVenue, VenueClient] | None] = {}
+
+    def get(self, venue: str) -> tuple[RestVenue, VenueClient] | None:
+        """Return a venue's REST interface with its client; None where it has none."""
+        with self._lock:
+            if venue not in self._made:
+                self._made[venue] = self._make(venue)
+            return self._made[venue]
+
+    def fetch_listing(self, venue: str, stop: threading.Event) -> list[Listing]:
+        """Return what a venue trades now; see `Backfill.fetch_listing`."""
+        known = self.get(venue)
+        if known is None:
+            raise FeedError(f"{venue} has no list of symbols to ask for.")
+        rest, client = known
+        request: Request | None = rest.listing()
+        found: dict[str, Listing] = {}
+        pages = 0
+        while request is not None and pages < _LISTING_PAGES:
+            pages += 1
+            client.wait_turn(request.weight, stop, _LISTING_S)
+            answer = client.ask(request)
+            if answer.status != 200:
+                raise FeedError(f"{client.title} gave no list of symbols (HTTP {answer.status}).")
+            found.update((one.symbol, one) for one in rest.parse_listing(answer.body))
+            request = rest.more_listing(answer.body)
+        return list(found.values())
+
+    def fetch_candles(
+        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
+    ) -> npt.NDArray[np.void] | None:
+        """Return an answer's worth of candles; see `Backfill.fetch_candles`."""
+        venue = self.get(split_instrument(instrument)[0])
+        if venue is None:
+            return None
+        rest, client = venue
+        request = rest.candles(instrument, start_us, end_us)
+        client.wait_turn(request.weight, stop, _CANDLES_S)
+        answer = client.ask(request)
+        if answer.status != 200:
+            raise FeedError(f"{client.title} gave no candles (HTTP {answer.status}).")
+        return rest.parse_candles(answer.body, instrument)
+
+    def _make(self, venue: str) -> tuple[RestVenue, VenueClient] | None:
+        rest = self._venues(venue)
+        if rest is None:
+            return None
+        client = VenueClient(rest.title or venue, rest.budget, self._http, rest.throttled)
+        # This machine's clock may be wrong by years.
+        rest.keep_time_by(client.now_us)
+        # A ban outlasts a restart, and asking during one makes it longer.
+        until_us, problem = self._kept_pause(venue)
+        if until_us > now_us():
+            client.resume_pause(problem, (until_us - now_us()) / SECOND_US)
+        client.on_throttled = functools.partial(self._keep_pause, venue)
+        return rest, client
+
+    def _kept_pause(self, venue: str) -> tuple[int, str]:
+        try:
+            blob = self._store.load_state(_PAUSE_KEY + venue) or b""
+        except StoreError as error:
+            log.warning("Whether %s asked for a pause is unknown: %s", venue, error)
+            return 0, ""
+        until, _, problem = blob.decode("utf-8", "replace").partition(" ")
+        is_time = until.isascii() and until.isdigit() and len(until) < 19
+        return (int(until), problem) if is_time else (0, "")
+
+    def _keep_pause(self, venue: str, problem: str, wait_s: float) -> None:
+        until_us = now_us() + round(wait_s * SECOND_US)
+        try:
+            self._store.save_state(_PAUSE_KEY + venue, f"{until_us} {problem}".encode())
+        except StoreError as error:
+            log.warning("The pause %s asked for is not kept: %s", venue, error)
+
+
+class PriceClients:
+    """One client per polled venue, which outlasts those who ask through it. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str, VenueClient] = {}
+
+    def create(self, feed: PolledFeed, client: Client) -> PriceClient:
+        """Return a new way to ask a feed, by the venue's one client."""
+        with self._lock:
+            venue = self._made.get(feed.venue)
+            if venue is None:
+                venue = VenueClient(feed.title, feed.budget, client, feed.throttled)
+                self._made[feed.venue] = venue
+        return PriceClient(feed, client, venue)
+
+
+class PriceClient:
+    """Fetches what a polled feed asks for. One thread asks; any may close.
+
+    Parameters
+    ----------
+    feed : PolledFeed
+        Gives the budget and the headers, which are sent and never shown.
+    client : Client
+        Closed with this one.
+    venue : VenueClient
+        Shared with everybody who asks it.
+    """
+
+    def __init__(self, feed: PolledFeed, client: Client, venue: VenueClient) -> None:
+        self._feed = feed
+        self._client = client
+        self._venue = venue
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds for which nothing may be asked: after a refusal, a failure, or on request."""
+        return self._venue.paused_for
+
+    def ahead_us(self) -> int:
+        """Return how far the feed's clock is ahead of this machine's, to the second."""
+        return self._venue.now_us() - now_us()
+
+    def fetch(self, request: Request, stop: threading.Event, limit_s: float) -> bytes:
+        """Return the body of an answer, waiting for at most `limit_s` until it may be asked for.
+
+        Raises
+        ------
+        VenueRefused
+            This address, or the key, is not served.
+        FeedError
+            No answer in time, or one that is none.
+        """
+        self._venue.wait_turn(request.weight, stop, limit_s)
+        answer = self._venue.ask(request, self._feed.headers(), self._client)
+        if answer.status == 401:
+            raise VenueRefused(f"{self._feed.title} does not take the key in the settings", 401)
+        if answer.status != 200:
+            raise FeedError(f"{self._feed.title} gave no prices (HTTP {answer.status})")
+        return answer.body
+
+    def close(self) -> None:
+        """Cut what is under way and ask nothing more; closing twice is harmless."""
+        self._client.close()

@@ -451,7 +451,8 @@ class BinanceUsdmRest(_BinanceRest):
     of the last 48 hours.
     """
 
-    venue: ClassVar[str] = "binance-usdm"
+    venue: ClassVar[str] = BinanceUsdm.venue
+    title: ClassVar[str] = BinanceUsdm.title
     budget: ClassVar[Budget] = Budget(2_400, 60.0, 0.0, _USED_HEADER)
     reach_us: ClassVar[int | None] = 48 * HOUR_US
 
@@ -474,7 +475,8 @@ class BinanceSpotRest(_BinanceRest):
     Limits: 6,000 of weight a minute, 4 for a thousand trades; trades since the beginning.
     """
 
-    venue: ClassVar[str] = "binance-spot"
+    venue: ClassVar[str] = BinanceSpot.venue
+    title: ClassVar[str] = BinanceSpot.title
     budget: ClassVar[Budget] = Budget(6_000, 60.0, 0.0, _USED_HEADER)
     has_seconds: ClassVar[bool] = True
 
@@ -502,7 +504,8 @@ class BinanceUsRest(BinanceSpotRest):
     Limits: 1,200 of weight a minute; requests are charged what spot charges, which is not less.
     """
 
-    venue: ClassVar[str] = "binance-us"
+    venue: ClassVar[str] = BinanceUs.venue
+    title: ClassVar[str] = BinanceUs.title
     budget: ClassVar[Budget] = Budget(1_200, 60.0, 0.0, _USED_HEADER)
 
     _listing_query: ClassVar[str] = ""

@@ -198,7 +198,8 @@ class BitstampRest(RestVenue):
     takers bought nor the notional.
     """
 
-    venue: ClassVar[str] = "bitstamp"
+    venue: ClassVar[str] = Bitstamp.venue
+    title: ClassVar[str] = Bitstamp.title
     budget: ClassVar[Budget] = Budget(10_000, 600.0, 0.05)
     reach_us: ClassVar[int | None] = DAY_US - _MARGIN_US
     backwards: ClassVar[bool] = True

@@ -236,7 +236,8 @@ class BybitRest(RestVenue):
     the notional, and not what takers bought.
     """
 
-    venue: ClassVar[str] = "bybit"
+    venue: ClassVar[str] = Bybit.venue
+    title: ClassVar[str] = Bybit.title
     budget: ClassVar[Budget] = Budget(600, 5.0, 0.02)
     reach_us: ClassVar[int | None] = 0
     backwards: ClassVar[bool] = True

@@ -204,7 +204,8 @@ class CoinbaseRest(RestVenue):
     neither what takers bought nor the notional.
     """
 
-    venue: ClassVar[str] = "coinbase"
+    venue: ClassVar[str] = Coinbase.venue
+    title: ClassVar[str] = Coinbase.title
     budget: ClassVar[Budget] = Budget(10, 1.0, 0.1)
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = True

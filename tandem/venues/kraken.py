@@ -243,7 +243,8 @@ class KrakenRest(RestVenue):
     for 720 minutes whatever is asked. Candles say the vwap, and not what takers bought.
     """
 
-    venue: ClassVar[str] = "kraken"
+    venue: ClassVar[str] = Kraken.venue
+    title: ClassVar[str] = Kraken.title
     budget: ClassVar[Budget] = Budget(15, 15.0, 1.0)
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 720

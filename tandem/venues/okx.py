@@ -219,7 +219,8 @@ class OkxRest(CandlesOnly):
     back for years, and say the notional but not what takers bought.
     """
 
-    venue: ClassVar[str] = "okx"
+    venue: ClassVar[str] = Okx.venue
+    title: ClassVar[str] = Okx.title
     budget: ClassVar[Budget] = Budget(20, 2.0, 0.1)
     consecutive_ids: ClassVar[bool] = False
     # 300 are documented for a page; 100 were, and are given in any case.

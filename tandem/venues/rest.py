@@ -101,8 +101,8 @@ class RestVenue(ABC):
 
     Attributes
     ----------
-    venue : str
-        Name in instruments.
+    venue, title : str
+        Name in instruments and on screen.
     budget : Budget
         What one address may ask.
     has_trades : bool
@@ -127,6 +127,7 @@ class RestVenue(ABC):
     """
 
     venue: ClassVar[str]
+    title: ClassVar[str] = ""
     budget: ClassVar[Budget]
     has_trades: ClassVar[bool] = True
     reach_us: ClassVar[int | None] = None

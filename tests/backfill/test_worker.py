@@ -140,7 +140,7 @@ def test_a_venue_asked_by_how_long_ago_is_asked_by_its_own_clock(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gap = Gap("bitstamp:BTCUSD", 1, 2, now_us() - 10 * MINUTE_US, now_us() - 5 * MINUTE_US, "open")
-    door = desk.backfill._doors.get("bitstamp")
+    door = desk.backfill._clients.get("bitstamp")
     assert door is not None
     rest, gate = door
     wrong_us = now_us() + 3_650 * DAY_US

@@ -18,7 +18,7 @@ from tandem.net.rate_limit import (
     retry_after_s,
     used_weight,
 )
-from tandem.net.venue_client import Gate, Refused, Throttled
+from tandem.net.venue_client import Refused, Throttled, VenueClient
 from tandem.venues.rest import Budget, Request
 
 
@@ -220,11 +220,11 @@ class Answers:
 REQUEST = Request("http://venue/", 1)
 
 
-def gate(clock: Clock, *answers: Answer | FeedError) -> Gate:
-    return Gate("Venue", Budget(100, 60.0, 0.0, "X-Used"), Answers(*answers), clock=clock)
+def gate(clock: Clock, *answers: Answer | FeedError) -> VenueClient:
+    return VenueClient("Venue", Budget(100, 60.0, 0.0, "X-Used"), Answers(*answers), clock=clock)
 
 
-def failing(one: Gate, kind: type[FeedError]) -> str:
+def failing(one: VenueClient, kind: type[FeedError]) -> str:
     assert one.admit() == 0.0
     with pytest.raises(kind) as caught:
         one.ask(REQUEST)
@@ -284,7 +284,9 @@ def test_refusals_are_named_and_left_alone(status: int, words: str) -> None:
 def test_a_refusal_that_means_too_much_is_not_one() -> None:
     clock = Clock()
     client = Answers(Answer(403, {}, b"access too frequent"))
-    one = Gate("V", Budget(9, 1.0, 0.0), client, lambda status, body: b"frequent" in body, clock)
+    one = VenueClient(
+        "V", Budget(9, 1.0, 0.0), client, lambda status, body: b"frequent" in body, clock
+    )
     failing(one, Throttled)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 
 from tandem.net.http import Client
-from tandem.net.venue_client import Gate, Throttled
+from tandem.net.venue_client import Throttled, VenueClient
 from tandem.venues.rest import Budget, Request
 from tests.support.rest_exchange import RestExchange, Tape
 
@@ -16,7 +16,7 @@ def test_short_pauses_asked_for_again_and_again_grow() -> None:
     with RestExchange() as exchange, contextlib.closing(client):
         exchange.tapes["BTCUSDT"] = YEARS
         exchange.fail(429, times=1_000, retry_after="0")
-        gate = Gate("Venue", Budget(2_400, 60.0, 0.0), client, clock=lambda: now_s)
+        gate = VenueClient("Venue", Budget(2_400, 60.0, 0.0), client, clock=lambda: now_s)
         request = Request(f"{exchange.url}/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=1")
         asked, end_s = 0, now_s + 3_600.0
         while now_s < end_s:
