@@ -23,7 +23,8 @@ from benchmarks.machine import describe
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.events import Trade
 from tandem.storage.reader import Reader
-from tandem.storage.retention import Keeper, Policy
+from tandem.storage.records import Policy
+from tandem.storage.retention import Keeper
 from tandem.storage.store import Store
 from tandem.storage.writer import Writer
 

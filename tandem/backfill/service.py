@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.http import Client
 from tandem.net.venue_client import PriceClients
-from tandem.storage.record import Record
+from tandem.storage.protocols import GapStore
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.listings import Catalogue
@@ -45,30 +44,20 @@ _LISTS_DIED = (
 _ARRIVING = ("waiting", "filling", "candles")
 
 
-class Kept(Record, Protocol):
-    """The record, with the small things that are kept in it by name."""
-
-    def load_state_dated(self, key: str) -> tuple[bytes, int] | None:
-        """Return what was kept under a key, and when."""
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep something under a key."""
-
-
 class Upkeep:
     """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
 
     Parameters
     ----------
     settings : Settings
-    record : Kept
+    record : GapStore
         Where what is fetched goes.
     clients : PriceClients, optional
         The ways to polled venues, where others ask these too.
     """
 
     def __init__(
-        self, settings: Settings, record: Kept, clients: PriceClients | None = None
+        self, settings: Settings, record: GapStore, clients: PriceClients | None = None
     ) -> None:
         self._settings = settings
         self._clients = clients or PriceClients()

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tandem.backfill.jobs import Job
 from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
 from tandem.core.events import Gap, Trade
 from tandem.core.instruments import split_instrument
 from tandem.net.venue_client import VenueClients
-from tandem.storage.reader import Span
-from tandem.storage.record import Record
+from tandem.storage.protocols import GapStore
+from tandem.storage.records import Span
 from tandem.venues.rest import RestVenue
 
 # Trades that are fetched for an instrument nobody recorded before.
@@ -124,16 +123,16 @@ class Pasts:
     Parameters
     ----------
     add : callable
-        Takes the job that covers an instrument's past with candles.
+        Takes the span of an instrument's past that candles are to cover.
     changed : callable
         Called when a stretch was put into the record's table.
     """
 
     def __init__(
         self,
-        store: Record,
+        store: GapStore,
         clients: VenueClients,
-        add: Callable[[Job], None],
+        add: Callable[[Gap], None],
         changed: Callable[[], None],
     ) -> None:
         self._store = store
@@ -201,8 +200,7 @@ class Pasts:
         if reach_us is not None:
             start_us = max(start_us, venue[1].now_us() - reach_us)
         if start_us < end_us:
-            gap = Gap(name, -1, -1, start_us, end_us, "open")
-            self._add(Job(gap, is_warm_up=True, no_trades="it was not recorded yet"))
+            self._add(Gap(name, -1, -1, start_us, end_us, "open"))
 
     def _is_misdated(self, name: str) -> bool:
         """Tell whether the venue has meanwhile told another time than a past was asked by."""

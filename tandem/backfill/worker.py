@@ -22,7 +22,7 @@ from tandem.core.threads import Lifeline
 from tandem.net.http import Answer, Client
 from tandem.net.rate_limit import BACKGROUND_SHARE, SHARE
 from tandem.net.venue_client import VenueClient, VenueClients
-from tandem.storage.record import Record
+from tandem.storage.protocols import GapStore
 from tandem.venues.rest import Listing, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
@@ -53,7 +53,7 @@ class Backfill:
     Parameters
     ----------
     settings : Settings
-    store : Record
+    store : GapStore
         The record; a `Store`.
     venues : callable
         Gives the REST interface of a venue by name; None where it has none.
@@ -64,7 +64,7 @@ class Backfill:
     def __init__(
         self,
         settings: Settings,
-        store: Record,
+        store: GapStore,
         venues: Callable[[str], RestVenue | None],
         client: Client,
     ) -> None:
@@ -85,7 +85,7 @@ class Backfill:
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
         self._jobs: dict[Key, Job] = {}
-        self._pasts = Pasts(store, self._clients, self._add, self._changed)
+        self._pasts = Pasts(store, self._clients, self._add_past, self._changed)
         self._tallies: dict[str, Tally] = {}
         self._pending: list[Filled] = []
         self._poll_at = self._published_s = 0.0
@@ -232,6 +232,10 @@ class Backfill:
             if key not in self._jobs:
                 self._add(Job(gap))
         self._pasts.step()
+
+    def _add_past(self, span: Gap) -> None:
+        """Cover the time before an instrument's record with candles: that is no gap of it."""
+        self._add(Job(span, is_warm_up=True, no_trades="it was not recorded yet"))
 
     def _add(self, job: Job) -> None:
         # Of a hole without ids it is estimated when its turn comes.

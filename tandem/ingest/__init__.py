@@ -3,8 +3,9 @@
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
-from tandem.ingest.recorder import Recorder, Sink
+from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import FeedStatus, State
+from tandem.storage.protocols import Sink
 from tandem.venues.base import Feed
 
 __all__ = [

@@ -14,9 +14,10 @@ from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
 from tandem.ingest.complaints import Complaints
 from tandem.ingest.connection import Timing
-from tandem.ingest.recorder import Sink, listed
+from tandem.ingest.recorder import listed
 from tandem.ingest.status import FeedStatus, Rate, State
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Sink
 from tandem.venues.rest import PolledFeed, Request
 
 # A price dated later than this beyond the feed's own clock would run its bars' clock ahead.

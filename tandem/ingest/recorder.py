@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
-from typing import Literal, Protocol
+from typing import Literal
 
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
@@ -20,6 +20,7 @@ from tandem.ingest.errors import backoff
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import Delays, FeedStatus, Rate, State, clock_hint
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Sink
 from tandem.venues.base import Feed, GeneratedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")
@@ -27,14 +28,6 @@ log = logging.getLogger("tandem.recorder")
 _instrument = itemgetter(0)
 
 _SLOW_S = 1.0
-
-
-class Sink(Protocol):
-    """Where batches go after the hot buffer: the store, or whatever takes its place."""
-
-    def submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
-        """Take a batch over. It may wait when it is full; it drops nothing."""
-        ...
 
 
 class Recorder:

@@ -18,11 +18,12 @@ from tandem.core.events import Trade
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
-from tandem.ingest.recorder import Recorder, Sink
+from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import Choice, FeedStatus
 from tandem.net.http import Client
 from tandem.net.venue_client import PriceClients
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Sink
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.base import Feed, WebsocketFeed
 from tandem.venues.coingecko import CoinGecko

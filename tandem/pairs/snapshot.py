@@ -16,7 +16,7 @@ from tandem.pairs.cointegration import Relation
 from tandem.pairs.costs import TradeCost
 from tandem.pairs.stream import PairSettings, Provisional
 from tandem.pairs.tracker import PairView
-from tandem.storage.health import StoreHealth
+from tandem.storage.records import StoreHealth
 
 LAST_TRADES = 20
 

@@ -28,8 +28,8 @@ from tandem.pairs.snapshot import LegNow, PairNow, Snapshot, WatchRow, holding_h
 from tandem.pairs.stream import PairSettings, Provisional
 from tandem.pairs.subscriptions import VenueFacts
 from tandem.pairs.tracker import Desk, PairView
-from tandem.storage.health import StoreHealth
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.records import StoreHealth
 
 log = logging.getLogger("tandem.pairs")
 

@@ -1,11 +1,9 @@
 """The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
 
-from tandem.storage.health import StoreHealth
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import ForeignRecord, NullStore
-from tandem.storage.reader import Held, Reader, Span
-from tandem.storage.records import Document, Recordable, SignalRow
-from tandem.storage.retention import Policy
+from tandem.storage.reader import Reader
+from tandem.storage.records import Document, Held, Policy, Recordable, SignalRow, Span, StoreHealth
 from tandem.storage.store import Store
 
 __all__ = [

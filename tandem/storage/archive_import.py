@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Literal, Protocol
+from typing import IO, Literal
 
 from tandem.core.clock import steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
-from tandem.core.events import Filled, Trade
+from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.storage.health import StoreHealth
+from tandem.storage.protocols import ImportTarget
 
 _DIED = (
     "The import stopped because of an error in Tandem itself (see its log). What was committed "
     "stays; recording and screen go on. Please report it, with a few lines of the file."
 )
-
-
-class Record(Protocol):
-    """Where the trades go."""
-
-    def submit(self, events: Sequence[Trade]) -> None:
-        """Take trades to be recorded."""
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything is recorded."""
-
-    def health(self) -> StoreHealth:
-        """Return how recording is going."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +53,10 @@ class Importer:
 
     Parameters
     ----------
-    record : Record
+    record : ImportTarget
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ImportTarget) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -37,6 +37,8 @@ _RECORD = np.dtype(
 )
 
 SECOND_BYTES = _RECORD.itemsize
+# What the number of a minute can be in a key of the database.
+LAST_MINUTE = 2**32 - 1
 
 
 class Seconds(NamedTuple):

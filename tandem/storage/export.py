@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, Protocol
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import BAR, Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.storage.protocols import ExportSource
 
 log = logging.getLogger("tandem.exporting")
 
@@ -59,23 +60,6 @@ _TOKEN = re.compile(r"[\w-]{20,}")
 Kind = Literal["trades", "bars", "candles"]
 Form = Literal["csv", "parquet"]
 State = Literal["waiting", "running", "done", "failed"]
-
-
-class Record(Protocol):
-    """What files are written from."""
-
-    def stream_trades(
-        self, instrument: str, start_us: int, end_us: int, chunk: int = ...
-    ) -> Iterator[list[Trade]]:
-        """Yield trades in order of time, some at a time."""
-
-    def stream_bars(
-        self, instrument: str, start_us: int, end_us: int, minutes: int = ...
-    ) -> Iterator[npt.NDArray[np.void]]:
-        """Yield one-second bars, some minutes of them at a time."""
-
-    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-minute bars a venue told."""
 
 
 class Wanted(NamedTuple):
@@ -157,12 +141,14 @@ class Exporter:
     folder : Path
         Where files go, each in a folder of its own; created when first needed. What lies there
         longer than half an hour is deleted, whoever wrote it.
-    record : Record
+    record : ExportSource
     served_at : str
         The path under which the folder is served.
     """
 
-    def __init__(self, folder: Path, record: Record, served_at: str = "app/static/exports") -> None:
+    def __init__(
+        self, folder: Path, record: ExportSource, served_at: str = "app/static/exports"
+    ) -> None:
         self._folder, self._record, self._served_at = folder, record, served_at
         self._jobs: dict[str, _Job] = {}
         self._wake = threading.Condition()
@@ -346,7 +332,7 @@ class Exporter:
 class _Writing:
     """The files of one export as they grow."""
 
-    def __init__(self, folder: Path, record: Record, job: _Job, room: int) -> None:
+    def __init__(self, folder: Path, record: ExportSource, job: _Job, room: int) -> None:
         self._folder, self._record, self._job, self._room = folder, record, job, room
         self._began = steady_s()
         self._earlier_bytes = 0
@@ -433,14 +419,14 @@ class _Writing:
                 yield end_us, rows
 
 
-def _trade_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
+def _trade_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
     for part in record.stream_trades(
         wanted.instrument, wanted.start_us, wanted.end_us, _SLICE_TRADES
     ):
         yield part[-1].time_us + 1, part
 
 
-def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _bar_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     """Combine seconds into bars that start in the range, each made of all of its seconds."""
     length = wanted.interval_us
     start_us, stop_us = (-(-time_us // length) * length for time_us in wanted[2:4])
@@ -458,13 +444,15 @@ def _bar_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArr
         yield stop_us, resample(waiting, length)
 
 
-def _candle_slices(record: Record, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _candle_slices(
+    record: ExportSource, wanted: Wanted
+) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     for start_us in range(wanted.start_us, wanted.end_us, _SLICE_CANDLES_US):
         stop_us = min(start_us + _SLICE_CANDLES_US, wanted.end_us)
         yield stop_us, record.candles(wanted.instrument, start_us, stop_us)
 
 
-_SLICES: dict[Kind, Callable[[Record, Wanted], Iterator[tuple[int, Any]]]] = {
+_SLICES: dict[Kind, Callable[[ExportSource, Wanted], Iterator[tuple[int, Any]]]] = {
     "trades": _trade_slices,
     "bars": _bar_slices,
     "candles": _candle_slices,

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap
-from tandem.storage.reader import Held
+from tandem.storage.protocols import InventorySource
+from tandem.storage.records import Held
 
 FRESH_S = 3.0
 MOST_GAPS = 200
-
-
-class Record(Protocol):
-    """What is asked."""
-
-    def inventory(self) -> list[Held]:
-        """Return what is held of every instrument."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = ..., states: Sequence[str] = ...
-    ) -> list[Gap]:
-        """Return known gaps."""
 
 
 class Holdings(NamedTuple):
@@ -52,10 +40,10 @@ class Inventory:
 
     Parameters
     ----------
-    record : Record
+    record : InventorySource
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: InventorySource) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._at: float | None = None

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from tandem.core.clock import steady_s
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
 from tandem.storage.files import check_readable, size_of
-from tandem.storage.health import StoreHealth
 from tandem.storage.lock import is_locked
-from tandem.storage.reader import GAP_STATES, Held, Reader, Span
-from tandem.storage.records import Document, Recordable, SignalRow
+from tandem.storage.reader import GAP_STATES, Reader
+from tandem.storage.records import Document, Held, Recordable, SignalRow, Span, StoreHealth
 
 # How often a record of another process is asked whether that process still has it.
 _ASK_S = 5.0

@@ -10,55 +10,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Gap, Quote, Trade
-from tandem.storage.codec import SECOND_BYTES, Seconds, unpack
-from tandem.storage.records import CANDLE_COLUMNS, SignalRow
-from tandem.storage.schema import LAST_MINUTE, TRADES_BETWEEN, explain, open_reader, slot
+from tandem.storage.codec import LAST_MINUTE, Seconds, unpack
+from tandem.storage.records import CANDLE_COLUMNS, Held, SignalRow, Span
+from tandem.storage.schema import TRADES_BETWEEN, explain, open_reader, slot
 
 _BY_TIME = "time_us, trade_id"
 _TRADE_MINUTES = 60
-# Measured: benchmarks/store.py.
-_TRADE_BYTES, _CANDLE_BYTES = 60, 70
 GAP_STATES = ("open", "filled", "candles", "lost")
-
-
-class Span(NamedTuple):
-    """What is recorded of an instrument: times of its first and last trade, and how many."""
-
-    first_us: int
-    last_us: int
-    trades: int
-
-
-class Held(NamedTuple):
-    """What the record holds of an instrument.
-
-    `first_us` and `last_us` are the times of its first and last trade, 0 where it has none.
-    `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state. Trades
-    before `kept_from_us` were let go; 0 where none were.
-    """
-
-    instrument: str
-    first_us: int
-    last_us: int
-    trades: int
-    seconds: int
-    minutes: int
-    gaps: dict[str, int]
-    kept_from_us: int = 0
-
-    @property
-    def bytes(self) -> int:
-        """About how much of the file it takes."""
-        return (
-            _TRADE_BYTES * self.trades + SECOND_BYTES * self.seconds + _CANDLE_BYTES * self.minutes
-        )
 
 
 class Reader:

@@ -1,8 +1,9 @@
-"""What the record takes: the entries of a batch, and whether one can be stored."""
+"""What goes into the record and what it says of itself: its entries, and how it stands."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Literal, NamedTuple
 
@@ -10,8 +11,7 @@ import numpy as np
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Funding, Gap, Quote, Trade
-from tandem.storage.codec import Array
-from tandem.storage.schema import LAST_MINUTE
+from tandem.storage.codec import LAST_MINUTE, SECOND_BYTES, Array
 
 CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
 # What a slot can hold; a later minute would be another instrument's.
@@ -61,6 +61,120 @@ class Document(NamedTuple):
 Recordable = Trade | Quote | Funding | Gap
 Entry = Recordable | Signals | Candles | Replacement | Document
 
+
+# How it stands ----------------------------------------------------------------------------
+
+StoreState = Literal["recording", "paused", "closed", "reading"]
+# Measured: benchmarks/store.py.
+_TRADE_BYTES, _CANDLE_BYTES = 60, 70
+
+
+class Span(NamedTuple):
+    """What is recorded of an instrument: times of its first and last trade, and how many."""
+
+    first_us: int
+    last_us: int
+    trades: int
+
+
+class Held(NamedTuple):
+    """What the record holds of an instrument.
+
+    `first_us` and `last_us` are the times of its first and last trade, 0 where it has none.
+    `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state. Trades
+    before `kept_from_us` were let go; 0 where none were.
+    """
+
+    instrument: str
+    first_us: int
+    last_us: int
+    trades: int
+    seconds: int
+    minutes: int
+    gaps: dict[str, int]
+    kept_from_us: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """About how much of the file it takes."""
+        return (
+            _TRADE_BYTES * self.trades + SECOND_BYTES * self.seconds + _CANDLE_BYTES * self.minutes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How much is kept; 0 stands for everything.
+
+    Attributes
+    ----------
+    days : float
+        Age from which trades, quotes and funding rates go.
+    bars_days : float
+        Age from which bars and candles go, but never before the trades they were made of.
+    gigabytes : float
+        Size of the file from which the oldest trades go, then the oldest bars; an hour stays.
+    """
+
+    days: float = 0.0
+    bars_days: float = 0.0
+    gigabytes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the record is doing.
+
+    Attributes
+    ----------
+    state : {"recording", "paused", "closed", "reading"}
+    text : str
+        What happened, what still works and what to do, for the screen.
+    queued : int
+        Entries that wait for the writer.
+    written : int
+        New trades committed since the start.
+    oldest_waiting_s : float
+        How long the oldest of the waiting entries has waited.
+    bytes : int
+        Size of the file with its write-ahead log.
+    last_commit_us : int
+        This machine's time of the last commit; 0 before the first.
+    lost : int
+        Trades and candles that found no room while recording was paused; the trades' place is
+        recorded as a gap. What fills a gap is settled only where this has not grown meanwhile.
+    refused : int
+        Entries that no database could hold (not a number, out of range).
+    expired : int
+        Trades not taken because they are older than what is kept.
+    pruned : int
+        Trades removed since the start because they are older than what is kept.
+    kept : Policy
+        What is kept for how long.
+    renumbered : dict
+        By instrument, trades since the start that came under the number of an earlier one: the
+        venue began to count anew. They are recorded, under their number and time.
+    notes : tuple of str
+        What happened since the start that the user should know although recording goes on.
+    """
+
+    state: StoreState
+    text: str
+    queued: int = 0
+    written: int = 0
+    oldest_waiting_s: float = 0.0
+    bytes: int = 0
+    last_commit_us: int = 0
+    lost: int = 0
+    refused: int = 0
+    expired: int = 0
+    pruned: int = 0
+    kept: Policy = Policy()
+    renumbered: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+# What can be stored -----------------------------------------------------------------------
 
 _NUMBER = (int, float)
 _FIELDS: dict[type, tuple[type | tuple[type, ...], ...]] = {

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
-from tandem.storage.codec import SECOND_BYTES, unpack
-from tandem.storage.schema import LAST_MINUTE, TRADES_BETWEEN, slot, transaction
+from tandem.storage.codec import LAST_MINUTE, SECOND_BYTES, unpack
+from tandem.storage.records import Policy
+from tandem.storage.schema import TRADES_BETWEEN, slot, transaction
 
 LOG_BYTES = 64 * 2**20
 
@@ -29,25 +29,6 @@ _SLOTS = 30
 _PAGES = 64
 # Pages that deleting leaves free are used again; only what is beyond goes back to the disk.
 _SPARE_PAGES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How much is kept; 0 stands for everything.
-
-    Attributes
-    ----------
-    days : float
-        Age from which trades, quotes and funding rates go.
-    bars_days : float
-        Age from which bars and candles go, but never before the trades they were made of.
-    gigabytes : float
-        Size of the file from which the oldest trades go, then the oldest bars; an hour stays.
-    """
-
-    days: float = 0.0
-    bars_days: float = 0.0
-    gigabytes: float = 0.0
 
 
 class Keeper:

@@ -170,9 +170,6 @@ TRADES_BETWEEN = """
 """
 
 
-LAST_MINUTE = 2**32 - 1
-
-
 def slot(instrument_id: int, minute: int) -> int:
     """Return the key of a minute's bars: one integer, so that a minute lies in one page."""
     return instrument_id << 32 | minute

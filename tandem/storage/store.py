@@ -16,20 +16,21 @@ from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
 from tandem.core.events import Gap
 from tandem.storage.files import check_readable, move_aside, size_of
-from tandem.storage.health import State, StoreHealth, notes_of
 from tandem.storage.lock import WriterLock
 from tandem.storage.reader import Reader
 from tandem.storage.records import (
     Candles,
     Document,
+    Policy,
     Recordable,
     Replacement,
     SignalRow,
     Signals,
+    StoreHealth,
+    StoreState,
     is_plain,
     storable,
 )
-from tandem.storage.retention import Policy
 from tandem.storage.schema import check_file, explain, make_folder
 from tandem.storage.write_queue import Backlog, Batch
 from tandem.storage.writer import Writer
@@ -44,6 +45,11 @@ _KEEPING_S = 0.01
 _BUSY_S, _IDLE_S, _FAILED_S = 0.02, 1.0, 30.0
 _FIRST_RETRY_S = 0.25
 _LAST_RETRY_S = 5.0
+
+_SAVED = (
+    "The record's log was deleted while it was recorded into; what was in it is in the file. Leave "
+    "the files that end in -wal and -shm alone while Tandem runs."
+)
 
 # The entry's fault, not the file's.
 _BAD_ENTRY = (
@@ -312,10 +318,10 @@ class Store(Reader):
             pruned=self._writer.keeper.pruned if self._writer else 0,
             kept=self._writer.keeper.policy if self._writer else Policy(),
             renumbered=self._writer.renumbered if self._writer else {},
-            notes=notes_of(self._writer) if self._writer else (),
+            notes=_notes(self._writer) if self._writer else (),
         )
 
-    def _describe(self, waited_s: float) -> tuple[State, str]:
+    def _describe(self, waited_s: float) -> tuple[StoreState, str]:
         queued, problem = self._backlog.queued, self._backlog.problem
         if self._writer is None:
             return "reading", f"Reading {self.path}; nothing is recorded from here."
@@ -413,3 +419,17 @@ def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
     return StoreUnusable(
         f"Recording into {path} failed unexpectedly ({error!r}); please report it."
     )
+
+
+def _notes(writer: Writer) -> tuple[str, ...]:
+    """Say what happened to the record although it goes on."""
+    notes = [_SAVED] if writer.saved_logs else []
+    if anew := writer.renumbered:
+        names = ", ".join(sorted(anew)[:3]) + (
+            f" and {len(anew) - 3} more" if len(anew) > 3 else ""
+        )
+        notes.append(
+            f"The venue counts its trades of {names} anew: {sum(anew.values())} came under numbers "
+            "recorded before and are kept under their number and time."
+        )
+    return tuple(notes)

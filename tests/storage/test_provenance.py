@@ -12,7 +12,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import StoreUnusable
 from tandem.core.events import BAR, CANDLE, Gap, Trade
 from tandem.storage.null import ForeignRecord, NullStore
-from tandem.storage.reader import Held
+from tandem.storage.records import Held
 from tandem.storage.schema import MIGRATIONS
 from tandem.storage.store import Store
 

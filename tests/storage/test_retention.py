@@ -15,7 +15,8 @@ from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
 from tandem.storage.reader import Reader
-from tandem.storage.retention import Keeper, Policy
+from tandem.storage.records import Policy
+from tandem.storage.retention import Keeper
 from tandem.storage.store import Store
 from tandem.storage.writer import Writer
 

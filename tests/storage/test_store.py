@@ -19,8 +19,8 @@ from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
 from tandem.storage.null import NullStore
-from tandem.storage.reader import Reader, Span
-from tandem.storage.records import SignalRow
+from tandem.storage.reader import Reader
+from tandem.storage.records import SignalRow, Span
 from tandem.storage.schema import MIGRATIONS, TRADES_BETWEEN
 from tandem.storage.store import Store
 from tests.support.paths import SHARED

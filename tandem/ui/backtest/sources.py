@@ -22,7 +22,7 @@ from tandem.io.pairing import pair_from
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
-from tandem.storage.reader import Held
+from tandem.storage.records import Held
 from tandem.ui.backtest.files import asked_for, called, read_files
 from tandem.ui.backtest.source import Source
 from tandem.ui.shared import format as f

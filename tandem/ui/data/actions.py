@@ -17,7 +17,7 @@ from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter, Form, Kind, Wanted
 from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
-from tandem.storage.reader import Held
+from tandem.storage.records import Held
 from tandem.ui.components import sheets as draw
 from tandem.ui.data import tables as sheets
 from tandem.ui.shared import format as f

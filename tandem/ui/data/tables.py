@@ -13,9 +13,8 @@ from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.ingest.status import FeedStatus
 from tandem.storage.archive_import import Import
 from tandem.storage.export import Export
-from tandem.storage.health import StoreHealth
 from tandem.storage.inventory import Holdings
-from tandem.storage.reader import Held
+from tandem.storage.records import Held, StoreHealth
 from tandem.ui.live.cards import STATES
 from tandem.ui.shared import format as f
 

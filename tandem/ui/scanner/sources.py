@@ -29,7 +29,7 @@ from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.simulated import simulated
 from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
-from tandem.storage.reader import Held
+from tandem.storage.records import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.venue import frame, watched

@@ -20,10 +20,9 @@ from tandem.ingest.status import FeedStatus
 from tandem.io.writer import write_trades
 from tandem.storage.archive_import import Import, Importer
 from tandem.storage.export import Export, Part, Wanted
-from tandem.storage.health import StoreHealth
 from tandem.storage.inventory import FRESH_S, Holdings, Inventory
 from tandem.storage.null import NullStore
-from tandem.storage.reader import Held
+from tandem.storage.records import Held, StoreHealth
 from tandem.storage.store import Store
 from tandem.ui.data import tables as sheets
 from tandem.ui.shared import state

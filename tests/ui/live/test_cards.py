@@ -19,7 +19,7 @@ from tandem.pairs.costs import LegQuote, trade_cost
 from tandem.pairs.snapshot import Kept, LegNow, Snapshot, WatchRow
 from tandem.pairs.stream import PairSettings, PairStream
 from tandem.pairs.tracker import PairView
-from tandem.storage.health import StoreHealth
+from tandem.storage.records import StoreHealth
 from tandem.strategy.rules import Rules
 from tandem.ui.live import cards
 from tandem.ui.shared import format as f

@@ -27,7 +27,7 @@ from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
 from tandem.scanner.simulated import simulated
 from tandem.scanner.surrogates import calibrated, noise
-from tandem.storage.reader import Held
+from tandem.storage.records import Held
 from tandem.ui.scanner import (
     charts as scanner_charts,
 )
