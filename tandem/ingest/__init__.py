@@ -1,16 +1,19 @@
-"""Reading one venue in threads of its own: the socket, the reconnect loop, the status."""
+"""Bring the market in: one recorder per venue in use, each in threads of its own."""
 
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
+from tandem.ingest.service import Choice, Ingest
 from tandem.ingest.status import FeedStatus, State
 from tandem.storage.protocols import Sink
 from tandem.venues.base import Feed
 
 __all__ = [
+    "Choice",
     "Feed",
     "FeedStatus",
+    "Ingest",
     "Poller",
     "Recorder",
     "Sink",

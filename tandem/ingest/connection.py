@@ -1,4 +1,9 @@
-"""One connection of a recorder: a thread that opens it, reads it and opens it again."""
+"""One connection of a recorder: a thread that opens it, reads it and opens it again.
+
+A `Line` is the thread and how it stands. It reads a `Link`, which is one open websocket; where a
+venue cuts old connections, a `Successor` is opened beside it and takes its place. What they need of
+the recorder is a `Source`.
+"""
 
 from __future__ import annotations
 
@@ -109,8 +114,11 @@ class Source(Protocol):
         """Take a batch over; returns whether the venue said goodbye."""
 
 
+# One websocket --------------------------------------------------------------------------
+
+
 class Link:
-    """A wire with what runs over it. One thread opens it, one thread (then) reads and tends it.
+    """One open websocket. One thread opens it, one thread (then) reads and maintains it.
 
     Parameters
     ----------
@@ -160,7 +168,7 @@ class Link:
         messages = self._wire.gather(wait_s)
         return self._source.understand(messages, self._wire.arrived_us) if messages else []
 
-    def tend(self, wanted: frozenset[str]) -> None:
+    def maintain(self, wanted: frozenset[str]) -> None:
         """Tell the venue what is wanted now, send what is due; FeedError if nobody is there."""
         if wanted != self._subscribed:
             added, removed = wanted - self._subscribed, self._subscribed - wanted
@@ -236,6 +244,9 @@ class Successor:
                 self.state = state
                 if self._abandoned:
                     self.link.close()
+
+
+# The thread -------------------------------------------------------------------------------
 
 
 class Line:
@@ -323,14 +334,14 @@ class Line:
             link = self._turn(link)
 
     def _turn(self, link: Link) -> Link:
-        """Read once and tend to what is due; returns the connection to go on with."""
+        """Read once and do what is due; returns the connection to go on with."""
         source, successor = self._source, self._successor
         try:
             events = link.read(_OVERLAP_POLL_S if successor else source.timing.poll_s)
             if self._hand_on(link, events):
-                self._heed_goodbye(link)
+                self._renew_soon(link)
             wanted = source.wanted(self._kind)
-            link.tend(wanted)
+            link.maintain(wanted)
         except (FeedError, WebSocketException, OSError) as error:
             if successor is None or successor.state != "open" or source.stopping.is_set():
                 raise
@@ -350,7 +361,7 @@ class Line:
         link.excuse(time.monotonic() - began)
         return closing
 
-    def _heed_goodbye(self, link: Link) -> None:
+    def _renew_soon(self, link: Link) -> None:
         """Have a new connection opened, as the venue asked; with a wait if it asks all the time."""
         if link.age() < self._source.timing.settled_s:
             raise FeedError(f"{self._source.feed.title}: it asked us to connect anew")
@@ -378,7 +389,7 @@ class Line:
                 raise FeedError("it could not be opened")
             handover.opened()
             fresh = successor.link.read(0.0)
-            successor.link.tend(wanted)
+            successor.link.maintain(wanted)
             if source.hand_on([e for e in fresh if type(e) is Notice], self._kind):
                 raise FeedError("it said goodbye at once")
             handover.from_new(fresh, now)

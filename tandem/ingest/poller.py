@@ -7,46 +7,22 @@ import statistics
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
-from tandem.ingest.complaints import Complaints
 from tandem.ingest.connection import Timing
-from tandem.ingest.recorder import listed
-from tandem.ingest.status import FeedStatus, Rate, State
+from tandem.ingest.status import SLOW_S, FeedStatus, Rate, State, VenueErrors, listed
+from tandem.net.venue_client import PriceClient
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
-from tandem.venues.rest import PolledFeed, Request
+from tandem.venues.rest import PolledFeed
 
 # A price dated later than this beyond the feed's own clock would run its bars' clock ahead.
 _AHEAD_US = 5 * SECOND_US
 # The answers' date is given to the second.
 _BELIEVED_SKEW_US = 2 * SECOND_US
-_SLOW_S = 1.0
 _LEAST_WAIT_S = 0.05
-
-
-class Client(Protocol):
-    """What fetches; the package has no sockets but websockets."""
-
-    @property
-    def paused_for(self) -> float:
-        """Seconds for which nothing may be asked."""
-        ...
-
-    def ahead_us(self) -> int:
-        """Return how far the feed's clock is ahead of this machine's."""
-        ...
-
-    def fetch(self, request: Request, stop: threading.Event, limit_s: float) -> bytes:
-        """Return the body of an answer; raises FeedError."""
-        ...
-
-    def close(self) -> None:
-        """Cut what is under way."""
-        ...
 
 
 class _Seen:
@@ -70,7 +46,7 @@ class Poller:
     Parameters
     ----------
     feed : PolledFeed
-    client : Client
+    client : PriceClient
         Fetches; closed by `stop`.
     sink, buffer, timing, recorded
         As of a `Recorder`.
@@ -79,7 +55,7 @@ class Poller:
     def __init__(
         self,
         feed: PolledFeed,
-        client: Client,
+        client: PriceClient,
         sink: Sink,
         buffer: HotBuffer,
         timing: Timing,
@@ -106,7 +82,7 @@ class Poller:
         self._messages = self._not_understood = self._trades = self._gaps = 0
         self._delays: deque[int] = deque(maxlen=400)
         self._rate = Rate()
-        self._complaints = Complaints(feed.title)
+        self._errors = VenueErrors(feed.title)
         self._state: tuple[State, int] = ("connecting", now_us())
 
     # What others ask of it ---------------------------------------------------------------
@@ -160,8 +136,8 @@ class Poller:
                 last_trade_us={n: seen.last_us for n, seen in self._seen.items() if seen.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=self._complaints.recent(),
-                waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
+                errors=self._errors.recent(),
+                waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
 
     def failure(self) -> FeedError | None:
@@ -244,7 +220,7 @@ class Poller:
     def _count_not_understood(self, cause: str, sample: bytes) -> None:
         with self._lock:
             self._not_understood += 1
-        self._complaints.not_understood(1, cause, sample)
+        self._errors.not_understood(1, cause, sample)
 
     def _take(self, trades: Sequence[Trade]) -> None:
         """Give new prices to the buffer, then to the sink, with the holes before them."""
@@ -286,14 +262,14 @@ class Poller:
         try:
             self._sink.submit(events)
         except StoreError as error:
-            self._complaints.note(str(error))
+            self._errors.note(str(error))
         finally:
             self._submitting = None
 
     # Words -------------------------------------------------------------------------------
 
     def _silent(self) -> tuple[str, ...]:
-        if self._answered is None or self._waiting_s() > _SLOW_S:
+        if self._answered is None or self._waiting_s() > SLOW_S:
             return ()
         limit = steady_s() - self.feed.stale_s
         return tuple(
@@ -313,7 +289,7 @@ class Poller:
             return self._describe_failure(failure)
         if self._answered is None:
             return "connecting", f"Asking {title} for its prices."
-        if (waiting_s := self._waiting_s()) > _SLOW_S:
+        if (waiting_s := self._waiting_s()) > SLOW_S:
             return "live", (
                 f"{title}: prices have been waiting for the record for {waiting_s:.0f} s. "
                 "Nothing is lost; they go on when the disk has caught up."
@@ -362,7 +338,7 @@ class Poller:
         most = self.feed.max_instruments
         if len(instruments) <= most:
             return instruments
-        self._complaints.note(
+        self._errors.note(
             f"{self.feed.title} is asked for {most} prices at once; "
             f"{len(instruments) - most} of {len(instruments)} are left out."
         )

@@ -10,15 +10,25 @@ from typing import Literal
 
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
-from tandem.core.errors import FeedError, MessageError, StoreError, TandemError, VenueRefused
+from tandem.core.errors import FeedError, MessageError, StoreError, TandemError
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
-from tandem.core.instruments import split_instrument
 from tandem.ingest.clock import VenueClock
-from tandem.ingest.complaints import Complaints
 from tandem.ingest.connection import Kind, Line, Timing
 from tandem.ingest.errors import backoff
 from tandem.ingest.sequence import REMEMBERED, Track, sift
-from tandem.ingest.status import Delays, FeedStatus, Rate, State, clock_hint
+from tandem.ingest.status import (
+    SLOW_S,
+    Delays,
+    FeedStatus,
+    Rate,
+    State,
+    Stream,
+    VenueErrors,
+    clock_hint,
+    describe_closed,
+    describe_open,
+    describe_played,
+)
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.venues.base import Feed, GeneratedFeed, Route, WebsocketFeed
@@ -26,8 +36,6 @@ from tandem.venues.base import Feed, GeneratedFeed, Route, WebsocketFeed
 log = logging.getLogger("tandem.recorder")
 
 _instrument = itemgetter(0)
-
-_SLOW_S = 1.0
 
 
 class Recorder:
@@ -102,7 +110,7 @@ class Recorder:
         self._not_understood = 0
         self._trades = 0
         self._gaps = 0
-        self._complaints = Complaints(feed.title)
+        self._errors = VenueErrors(feed.title)
         self._state: tuple[State, int] = ("connecting", now_us())
 
     # What others ask of it ---------------------------------------------------------------
@@ -181,9 +189,9 @@ class Recorder:
                 last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=(*self._complaints.recent(), *([hint] if hint else [])),
+                errors=(*self._errors.recent(), *([hint] if hint else [])),
                 renewals=sum(line.renewals for line in self._lines),
-                waiting_s=waiting_s if waiting_s > _SLOW_S else 0.0,
+                waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
 
     def failure(self) -> TandemError | None:
@@ -246,7 +254,7 @@ class Recorder:
             self._messages += len(messages)
             self._not_understood += bad
         if bad:
-            self._complaints.not_understood(bad, cause, sample)
+            self._errors.not_understood(bad, cause, sample)
         return events
 
     def hand_on(self, events: Sequence[Event], kind: Kind = "trades") -> bool:
@@ -270,7 +278,7 @@ class Recorder:
                     funding[event.instrument] = event
             elif type(event) is Notice:
                 closing |= event.kind == "closing"
-                self._heed(event)
+                self._note(event)
         passed, fresh, gaps = (
             sift(self._admit(trades), self._tracks, self._consecutive)
             if kind == "trades"
@@ -323,7 +331,7 @@ class Recorder:
     def _refuse_dates(self, count: int) -> None:
         with self._lock:
             self._not_understood += count
-        self._complaints.not_understood(count, "dated ahead of the exchange's clock")
+        self._errors.not_understood(count, "dated ahead of the exchange's clock")
 
     def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
         began = steady_s()
@@ -331,7 +339,7 @@ class Recorder:
         try:
             self._sink.submit(events)
         except StoreError as error:
-            self._complaints.note(str(error))
+            self._errors.note(str(error))
         finally:
             self._submitting.remove(began)
 
@@ -350,15 +358,15 @@ class Recorder:
         self._rate.add(count)
         self._delays.add(fresh)
 
-    def _heed(self, notice: Notice) -> None:
+    def _note(self, notice: Notice) -> None:
         if notice.kind != "alive":
-            self._complaints.said(notice.text)
+            self._errors.said(notice.text)
 
     # Words -------------------------------------------------------------------------------
 
     def _silent(self) -> tuple[str, ...]:
         opened = self._lines[0].opened if self._lines else self._started
-        if opened is None or self._waiting_s() > _SLOW_S:
+        if opened is None or self._waiting_s() > SLOW_S:
             return ()
         limit = steady_s() - self.timing.silence_s
         return tuple(
@@ -372,82 +380,35 @@ class Recorder:
         if self.stopping.is_set():
             return "stopped", f"{title}: stopped."
         if self._player is not None:
-            return self._describe_player(title, silent)
+            is_dead = self._player.ident is not None and not self._player.is_alive()
+            return describe_played(self._stream(silent, None), self._played, is_dead)
         line = self._lines[0]
         if line.broken:
             return "stopped", (
                 f"{title}: reading stopped through a fault in this program (see the log). "
                 "What was recorded stays; restart Tandem."
             )
-        failure = line.failure
-        if isinstance(failure, VenueRefused):
-            return "refused", (
-                f"{failure}. What was recorded stays. Choose another venue; this one is asked "
-                f"again every {self.timing.refused_s / 60:g} min."
-            )
         again: State = "reconnecting" if line.failures else "connecting"
-        if failure is not None:
-            return again, (
-                f"{failure}. Trying again (attempt {line.attempts + 1}); what was recorded stays, "
-                "and prices shown are the last ones received."
-            )
-        if line.opened is None:
-            return again, f"Connecting to {title}."
-        return self._describe_open(title, line, again, silent)
+        failure, opened = line.failure, line.opened
+        if failure is not None or opened is None:
+            return describe_closed(title, failure, line.attempts, self.timing.refused_s, again)
+        failures = (other.failure for other in self._lines[1:])
+        quotes_failure = next((failure for failure in failures if failure is not None), None)
+        return describe_open(self._stream(silent, opened), again, quotes_failure)
 
-    def _describe_open(
-        self, title: str, line: Line, again: State, silent: tuple[str, ...]
-    ) -> tuple[State, str]:
-        seconds = f"{self.timing.silence_s:g} s"
-        if (waiting_s := self._waiting_s()) > _SLOW_S:
-            return "live", (
-                f"{title}: connected, but reading has been waiting for the record for "
-                f"{waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
-            )
-        garbled = (
-            f"{self._not_understood:,} of {self._messages:,} messages were not understood"
-            if self._not_understood
-            else ""
+    def _stream(self, silent: tuple[str, ...], opened: float | None) -> Stream:
+        heard = [track.heard for track in self._tracks.values()]
+        return Stream(
+            title=self.feed.title,
+            instruments=len(heard),
+            silent=silent,
+            silence_s=self.timing.silence_s,
+            messages=self._messages,
+            not_understood=self._not_understood,
+            trades=self._trades,
+            is_heard=opened is not None and any(at >= opened for at in heard),
+            waiting_s=self._waiting_s(),
         )
-        if garbled and not self._trades:
-            return "silent" if silent else again, (
-                f"{title}: connected, but {garbled}: it may have changed its format. "
-                "Choose another venue, and look for a newer version of Tandem."
-            )
-        if silent:
-            names = listed(silent)
-            text = (
-                f"{title}: connected and subscribed, but no trade of {names} for {seconds}"
-                f"{garbled and ', and ' + garbled}: check the symbol"
-            )
-            if len(silent) == len(self._tracks):
-                return "silent", f"{text}, or choose another venue."
-            return "live", f"{text}. The other instruments are live."
-        opened = line.opened or 0.0
-        if not any(track.heard >= opened for track in self._tracks.values()):
-            return again, f"Connected to {title}; waiting for the first trade."
-        for other in self._lines[1:]:
-            if other.failure is not None:
-                return "live", f"{title}: trades are live, bid and ask are not ({other.failure})."
-        if garbled:
-            return "live", f"{title}: live; {garbled} and skipped."
-        return "live", f"{title}: live."
-
-    def _describe_player(self, title: str, silent: tuple[str, ...]) -> tuple[State, str]:
-        if isinstance(self._played, TandemError):
-            return "refused", f"{title}: {self._played}"
-        if self._played == "end":
-            return "ended", f"{title}: played to its end."
-        if self._player is not None and self._player.ident and not self._player.is_alive():
-            return "stopped", f"{title}: stopped through a fault in this program (see the log)."
-        if silent:
-            text = f"{title}: no trade of {listed(silent)} for {self.timing.silence_s:g} s"
-            if len(silent) == len(self._tracks):
-                return "silent", f"{text}; choose others."
-            return "live", f"{text}. The other instruments are live."
-        if not self._trades:
-            return "connecting", f"{title}: starting."
-        return "live", f"{title}: live."
 
     # Small things ------------------------------------------------------------------------
 
@@ -464,15 +425,8 @@ class Recorder:
         if len(instruments) <= most:
             return instruments
         kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
-        self._complaints.note(
+        self._errors.note(
             f"{self.feed.title} takes {most} instruments on one connection; "
             f"{len(instruments) - most} of {len(instruments)} are left out."
         )
         return kept
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """Return symbols for a sentence: "A, B and 4 more"."""
-    symbols = [split_instrument(name)[1] for name in names[:most]]
-    text = ", ".join(symbols)
-    return f"{text} and {len(names) - most} more" if len(names) > most else text

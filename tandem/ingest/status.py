@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import statistics
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tandem.core.clock import SECOND_US, steady_s
+from tandem.core.errors import FeedError, TandemError, VenueRefused
 from tandem.core.events import Trade
+from tandem.core.instruments import split_instrument
+
+log = logging.getLogger("tandem.recorder")
 
 State = Literal["connecting", "live", "reconnecting", "silent", "refused", "ended", "stopped"]
 
+_LOG_EVERY_S = 10.0
+_KEPT = 5
+_KEPT_S = 600.0
 _RATE_S = 5
+# The sink is waited for so long before anybody is told.
+SLOW_S = 1.0
 _BELIEVED_DELAY_US = SECOND_US
 _WRONG_S = 60.0
 _UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))
@@ -89,6 +100,134 @@ class FeedStatus:
     waiting_s: float = 0.0
 
 
+# Words ------------------------------------------------------------------------------------
+
+
+class Stream(NamedTuple):
+    """What the sentence on a stream of trades is made of.
+
+    Attributes
+    ----------
+    instruments : int
+        How many are read.
+    silent : tuple of str
+        Those of them without a trade for longer than `silence_s`.
+    is_heard : bool
+        A trade came over the connection there is now.
+    waiting_s : float
+        For how long reading has been waiting for the record.
+    """
+
+    title: str
+    instruments: int
+    silent: tuple[str, ...]
+    silence_s: float
+    messages: int
+    not_understood: int
+    trades: int
+    is_heard: bool = False
+    waiting_s: float = 0.0
+
+    @property
+    def garbled(self) -> str:
+        """How much was not understood, as part of a sentence; empty where all was."""
+        if not self.not_understood:
+            return ""
+        return f"{self.not_understood:,} of {self.messages:,} messages were not understood"
+
+
+def describe_closed(
+    title: str, failure: FeedError | None, attempts: int, refused_s: float, again: State
+) -> tuple[State, str]:
+    """Say why a connection is not open, and what comes next.
+
+    Parameters
+    ----------
+    attempts : int
+        Failed ones since it was open.
+    refused_s : float
+        Wait after a refusal.
+    again : State
+        What connecting is called now: for the first time, or again.
+    """
+    if isinstance(failure, VenueRefused):
+        return "refused", (
+            f"{failure}. What was recorded stays. Choose another venue; this one is asked "
+            f"again every {refused_s / 60:g} min."
+        )
+    if failure is not None:
+        return again, (
+            f"{failure}. Trying again (attempt {attempts + 1}); what was recorded stays, "
+            "and prices shown are the last ones received."
+        )
+    return again, f"Connecting to {title}."
+
+
+def describe_open(
+    stream: Stream, again: State, quotes_failure: FeedError | None
+) -> tuple[State, str]:
+    """Say what an open connection brings; `again` is the state before its first trade."""
+    title, garbled = stream.title, stream.garbled
+    if stream.waiting_s > SLOW_S:
+        return "live", (
+            f"{title}: connected, but reading has been waiting for the record for "
+            f"{stream.waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
+        )
+    if garbled and not stream.trades:
+        return "silent" if stream.silent else again, (
+            f"{title}: connected, but {garbled}: it may have changed its format. "
+            "Choose another venue, and look for a newer version of Tandem."
+        )
+    if stream.silent:
+        text = (
+            f"{title}: connected and subscribed, but no trade of {listed(stream.silent)} for "
+            f"{stream.silence_s:g} s{garbled and ', and ' + garbled}: check the symbol"
+        )
+        return _describe_silent(stream, text, ", or choose another venue.")
+    if not stream.is_heard:
+        return again, f"Connected to {title}; waiting for the first trade."
+    if quotes_failure is not None:
+        return "live", f"{title}: trades are live, bid and ask are not ({quotes_failure})."
+    if garbled:
+        return "live", f"{title}: live; {garbled} and skipped."
+    return "live", f"{title}: live."
+
+
+def describe_played(
+    stream: Stream, played: TandemError | Literal["", "end", "broken"], is_dead: bool
+) -> tuple[State, str]:
+    """Say how it goes with what makes its own events; `is_dead` where its thread has ended."""
+    title = stream.title
+    if isinstance(played, TandemError):
+        return "refused", f"{title}: {played}"
+    if played == "end":
+        return "ended", f"{title}: played to its end."
+    if is_dead:
+        return "stopped", f"{title}: stopped through a fault in this program (see the log)."
+    if stream.silent:
+        text = f"{title}: no trade of {listed(stream.silent)} for {stream.silence_s:g} s"
+        return _describe_silent(stream, text, "; choose others.")
+    if not stream.trades:
+        return "connecting", f"{title}: starting."
+    return "live", f"{title}: live."
+
+
+def _describe_silent(stream: Stream, text: str, advice: str) -> tuple[State, str]:
+    if len(stream.silent) == stream.instruments:
+        return "silent", text + advice
+    return "live", f"{text}. The other instruments are live."
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return symbols for a sentence: "A, B and 4 more"."""
+    symbols = [split_instrument(name)[1] for name in names[:most]]
+    text = ", ".join(symbols)
+    return f"{text} and {len(names) - most} more" if len(names) > most else text
+
+
+# Numbers ----------------------------------------------------------------------------------
+
+
 class Delays:
     """Arrival minus trade time over recent trades, and the least of the last minutes."""
 
@@ -152,3 +291,58 @@ class Rate:
         whole = int(now)
         total = sum(count for second, count in self._counts if whole - _RATE_S <= second < whole)
         return total / min(max(now - self._start, 1.0), float(_RATE_S))
+
+
+# Errors -----------------------------------------------------------------------------------
+
+
+class VenueErrors:
+    """The latest errors of one venue: kept for the screen, and sampled into the log.
+
+    What it complained about, and what was not understood of it. Any thread may add and read.
+
+    Parameters
+    ----------
+    title : str
+        The venue's name in the log.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._lock = threading.Lock()
+        self._kept: deque[tuple[float, str]] = deque(maxlen=_KEPT)
+        self._said_s = self._misunderstood_s = -math.inf
+
+    def note(self, text: str) -> None:
+        """Keep a sentence for the screen; one that is there already is only renewed."""
+        with self._lock:
+            others = [(at, said) for at, said in self._kept if said != text]
+            self._kept = deque([*others, (steady_s(), text)], _KEPT)
+
+    def recent(self) -> tuple[str, ...]:
+        """Return the sentences of the last ten minutes, oldest first."""
+        oldest = steady_s() - _KEPT_S
+        with self._lock:
+            return tuple(text for at, text in self._kept if at > oldest)
+
+    def said(self, text: str) -> None:
+        """Take what the venue said; a venue that goes on and on fills no log."""
+        now = steady_s()
+        if now - self._said_s >= _LOG_EVERY_S:
+            self._said_s = now
+            log.warning("%s said: %s", self._title, text)
+        self.note(text)
+
+    def not_understood(self, count: int, cause: str, sample: bytes = b"") -> None:
+        """Log that messages were not understood, with the beginning of one, now and then."""
+        now = steady_s()
+        if now - self._misunderstood_s < _LOG_EVERY_S:
+            return
+        self._misunderstood_s = now
+        log.warning(
+            "%s: %d of the last messages not understood (%s); one begins %r",
+            self._title,
+            count,
+            cause,
+            sample[:80],
+        )
