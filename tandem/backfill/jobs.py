@@ -1,45 +1,35 @@
-"""What is to be filled, how far it is, and the sentences that say so."""
+"""What is to be filled, one job a gap, and how each ends in the record's table of gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
-from tandem.backfill.paging import CandlesWalk, TradesWalk
-from tandem.backfill.planner import Plan
-from tandem.core.events import Gap
+from tandem.backfill.paging import CandlesWalk, TradesWalk, pieces_ahead
+from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
+from tandem.backfill.progress import Left, Tally
+from tandem.backfill.warmup import Pasts
+from tandem.core.clock import steady_s
+from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.net.rate_limit import Backoff
+from tandem.net.venue_client import VenueClients
+from tandem.storage.protocols import GapStore
+from tandem.venues.rest import is_by_id
 
-# A hole whose pages fail is given up after so many tries: the first waits seconds, the last
+log = logging.getLogger("tandem.backfill")
+
+# A gap whose pages fail is given up after so many tries: the first waits seconds, the last
 # minutes, together about ten minutes. Trouble of the venue as a whole is not counted.
 TRIES = 8
 # Ids the venue left out of complete pages are asked for so often before they are lost.
 MISSING_TRIES = 3
 _FIRST_WAIT_S, _LAST_WAIT_S = 5.0, 600.0
+# A record that had no room is given so long before what was lost is fetched again.
+RECORD_WAIT_S = 1.0
 
 Key = tuple[str, int, int, int]
-State = Literal["waiting", "filling", "candles", "paused", "refused", "done"]
-
-
-class Progress(NamedTuple):
-    """How filling one instrument goes.
-
-    Attributes
-    ----------
-    state : {"waiting", "filling", "candles", "paused", "refused", "done"}
-    done, total : int
-        Trades; `total` is an estimate where holes are known only by their time.
-    text : str
-        What happened, what still works and what to do, for the screen.
-    """
-
-    instrument: str
-    state: State
-    done: int
-    total: int
-    text: str
 
 
 @dataclass(eq=False)
@@ -69,110 +59,282 @@ class Job:
         """The hole as the record's table knows it."""
         return key_of(self.gap)
 
+    @property
+    def reason(self) -> str:
+        """Why it is not trades that are asked for, or not all of them; may be empty."""
+        return self.plan.reason if self.plan else ""
+
+    def start_over(self) -> None:
+        """Leave what was planned, so that it is planned anew."""
+        self.walk = self.plan = None
+
 
 def key_of(gap: Gap) -> Key:
     """Return what tells one hole from another."""
     return gap[:4]
 
 
-@dataclass
-class Tally:
-    """What was done for one instrument since it last had nothing to do."""
+def left_of(jobs: Sequence[Job]) -> Left | None:
+    """Return what is left to fill in jobs of one instrument, the one under way first."""
+    if not jobs:
+        return None
+    first = jobs[0]
+    walk = first.walk
+    return Left(
+        trades=sum(job.expected for job in jobs if not job.is_warm_up),
+        is_past_only=all(job.is_warm_up for job in jobs),
+        is_begun=walk is not None,
+        minutes=(walk.minutes, walk.total) if isinstance(walk, CandlesWalk) else None,
+        reason=first.reason,
+    )
 
-    trades: int = 0
-    minutes: int = 0
-    lost: int = 0
-    while_off: bool = False
-    is_past: bool = False
-    is_warming: bool = False
-    reason: str = ""
-    ended_s: float | None = None
 
-
-def describe(
-    instrument: str,
-    tally: Tally,
-    jobs: Iterable[Job],
-    trouble: str,
-    paused_s: float,
-    is_budget: bool,
-) -> Progress:
-    """Say how filling one instrument goes.
+class Jobs:
+    """The open gaps as jobs, and what was done so far. One thread uses it.
 
     Parameters
     ----------
-    jobs : iterable of Job
-        What is left, the one under way first.
-    trouble : str
-        Why nothing can be asked now; empty where it can.
-    paused_s : float
-        Seconds until it can.
-    is_budget : bool
-        Whether only the request budget has to be waited for.
+    store : GapStore
+        Whose table of gaps every end of a job is written into.
+    clients : VenueClients
+    started_us : int
+        When this process began: gaps from before are of the time it did not run.
+
+    Attributes
+    ----------
+    open : dict of Job
+        By what tells one gap from another.
+    tallies : dict of Tally
+        By instrument.
+    pasts : Pasts
+        The fresh instruments, which are given a past.
+    pending : list of Filled
+        What the record holds once it has committed.
+    is_dirty : bool
+        Whether something was handed to the record since `pending` was last passed on.
+    look_at_s : float
+        When the table should be looked at again, in seconds of a steady clock.
     """
-    jobs = list(jobs)
-    symbol = split_instrument(instrument)[1]
-    total = tally.trades + sum(job.expected for job in jobs if not job.is_warm_up)
-    state, text = _say(symbol, tally, jobs, total, trouble, paused_s, is_budget)
-    return Progress(instrument, state, tally.trades, total, text)
 
+    def __init__(self, store: GapStore, clients: VenueClients, started_us: int) -> None:
+        self._store = store
+        self._clients = clients
+        self._started_us = started_us
+        self.open: dict[Key, Job] = {}
+        self.tallies: dict[str, Tally] = {}
+        self.pasts = Pasts(store, clients, self.add_past, self.changed)
+        self.pending: list[Filled] = []
+        self.is_dirty = False
+        self.look_at_s = 0.0
 
-def _say(
-    symbol: str,
-    tally: Tally,
-    jobs: list[Job],
-    total: int,
-    trouble: str,
-    paused_s: float,
-    is_budget: bool,
-) -> tuple[State, str]:
-    if not jobs and tally.is_warming:
-        return "waiting", f"Earlier trades of {symbol} follow once its stream has given one."
-    if not jobs:
-        return "done", _ended(symbol, tally)
-    missed = "missed while Tandem was not running" if tally.while_off else "missed"
-    if tally.is_past:
-        missed = "from before it was recorded"
-    what = f"{tally.trades:,} of {total:,} trades of {symbol} {missed}"
-    if all(job.is_warm_up for job in jobs):
-        what = f"earlier minutes of {symbol}"
-    if trouble:
-        return "refused" if "refuses" in trouble else "paused", (
-            f"{_capital(trouble)}. Filling {what} waits {_duration(paused_s)} and then goes on by "
-            "itself; live prices do not depend on it."
+    def learn(self, gaps: Iterable[Gap]) -> None:
+        """Take over what the table has open, and forget what it has not."""
+        known = {key_of(gap): gap for gap in gaps}
+        for key in [k for k, job in self.open.items() if not job.is_warm_up and k not in known]:
+            del self.open[key]
+        for key, gap in known.items():
+            if key not in self.open:
+                self.add(Job(gap))
+
+    def add_past(self, span: Gap) -> None:
+        """Cover the time before an instrument's record with candles: that is no gap of it."""
+        self.add(Job(span, is_warm_up=True, no_trades="it was not recorded yet"))
+
+    def add(self, job: Job) -> None:
+        """Open a job; the instrument's tally begins anew where everything before was done."""
+        # Of a hole without ids it is estimated when its turn comes.
+        job.expected = expected_trades(job.gap, 0.0) if is_by_id(job.gap) else 0
+        self.open[job.key] = job
+        name = job.gap.instrument
+        tally = self.tallies.setdefault(name, Tally())
+        if tally.ended_s is not None:
+            tally = self.tallies[name] = Tally()
+        is_past = job.is_warm_up or self.pasts.covers(job.gap)
+        tally.is_past |= is_past
+        tally.while_off |= not is_past and job.gap.start_us < self._started_us
+
+    def look_soon(self) -> None:
+        """Have the table looked at in a moment."""
+        self.look_at_s = min(self.look_at_s, steady_s() + 0.1)
+
+    def changed(self) -> None:
+        """Note that the table has something new."""
+        self.is_dirty = True
+        self.look_at_s = 0.0
+
+    def _replace(self, old: Gap, pieces: Sequence[Gap]) -> None:
+        self._store.replace_gap(old, pieces)
+        self.is_dirty = True
+
+    # How a job ends -----------------------------------------------------------------------
+
+    def settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
+        """Write into the table what a walk has done; return what stays open, all its own jobs."""
+        job.settled_s = steady_s()
+        settled = walk.settle()
+        if settled is None:
+            return [walk.gap]
+        old, pieces = settled
+        self._replace(old, pieces)
+        filled = [piece for piece in pieces if piece.state == "filled"]
+        if filled:
+            self.pending.append(
+                Filled(
+                    old.instrument,
+                    min(piece.start_us for piece in filled),
+                    max(piece.end_us for piece in filled),
+                    "trades",
+                )
+            )
+        left = [piece for piece in pieces if piece.state == "open"]
+        backwards = self._is_backwards(old)
+        self.open.pop(key_of(old), None)
+        ahead = pieces_ahead(pieces, old, backwards)
+        for piece in left:
+            if piece is ahead and walk.request is not None:
+                job.gap = piece
+                self.open[job.key] = job
+            else:
+                self.add(Job(piece, no_trades=self._beyond(job, piece, old)))
+        if job.plan and not backwards:
+            # What was left out lies before the first page, and was told apart just now.
+            job.plan = job.plan._replace(reason="")
+        return left
+
+    def _is_backwards(self, gap: Gap) -> bool:
+        venue = self._clients.get(split_instrument(gap.instrument)[0])
+        return venue is not None and venue[0].backwards
+
+    def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
+        """Return why a piece was left out of what was asked for; empty where it was not."""
+        is_lowest = (piece.first_id, piece.start_us) == (old.first_id, old.start_us)
+        return job.reason if is_lowest else ""
+
+    def is_recorded(self, job: Job) -> bool:
+        """Tell whether all a walk brought found room in the record; else it has to begin again."""
+        if self._store.health().lost == job.lost:
+            return True
+        log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)
+        job.start_over()
+        job.not_before_s = steady_s() + RECORD_WAIT_S
+        return False
+
+    def end(self, job: Job) -> None:
+        """Settle a job whose pages have all come, unless something of them was lost."""
+        if not self.is_recorded(job):
+            return
+        if isinstance(job.walk, TradesWalk):
+            self._end_trades(job, job.walk)
+        else:
+            self._end_candles(job)
+        self.look_soon()
+
+    def _end_trades(self, job: Job, walk: TradesWalk) -> None:
+        reason = job.reason
+        for piece in self.settle(job, walk):
+            left = self.open[key_of(piece)]
+            left.start_over()
+            left.tries, left.missing = job.tries, job.missing
+            if left is job:
+                # Nothing at all was received.
+                left.no_trades = reason
+            if left.no_trades:
+                continue
+            if is_by_id(piece):
+                self._miss(self._page_of(left))
+            elif walk.is_stuck:
+                self.fail(left, "the venue repeats itself")
+            else:
+                left.no_trades = "the venue gives only its latest trades"
+
+    def _page_of(self, job: Job) -> Job:
+        """Set the page a walk did not get beyond apart from what it did not come to."""
+        gap = job.gap
+        if gap.last_id - gap.first_id < TRADES_PER_PAGE:
+            return job
+        if self._is_backwards(gap):
+            part = newest(gap, 0, TRADES_PER_PAGE)
+            rest = outside(gap, part)
+        else:
+            rest = [newest(gap, 0, gap.last_id - gap.first_id + 1 - TRADES_PER_PAGE)]
+            part = outside(gap, rest[0])[0]
+        self._replace(gap, [*rest, part])
+        del self.open[job.key]
+        for piece in (*rest, part):
+            self.add(Job(piece))
+        page = self.open[key_of(part)]
+        page.tries, page.missing = job.tries, job.missing
+        return page
+
+    def _miss(self, job: Job) -> None:
+        """Note that a complete answer left these ids out."""
+        job.missing += 1
+        job.not_before_s = steady_s() + job.waits.next_s()
+        if job.missing >= MISSING_TRIES:
+            self.lose(job, "the venue does not have them")
+
+    def _end_candles(self, job: Job) -> None:
+        self.open.pop(job.key, None)
+        if job.is_warm_up or job.plan is None:
+            return
+        ask = job.plan.ask
+        if not job.candles:
+            self.add(
+                Job(
+                    job.gap, no_trades=job.no_trades or job.plan.reason, no_candles="no candle came"
+                )
+            )
+            return
+        before = outside(job.gap, ask)
+        self._replace(job.gap, [*before, ask._replace(state="candles")])
+        for piece in before:
+            self.add(Job(piece, no_trades=job.plan.reason))
+
+    # What does not work -------------------------------------------------------------------
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Try a hole's pages again later; after enough of that by other means, or not at all."""
+        job.tries += 1
+        job.not_before_s = steady_s() + job.waits.next_s()
+        log.info(
+            "%s, %s to %s: %s (try %d of %d).",
+            *(job.gap.instrument, job.gap.start_us, job.gap.end_us, reason, job.tries, TRIES),
         )
-    if is_budget:
-        return "paused", (
-            f"Filling {what} pauses {_duration(paused_s)}: the venue allows so many requests and "
-            "no more. Live prices go on."
+        if job.tries < TRIES:
+            return
+        if isinstance(job.walk, CandlesWalk):
+            job.no_candles = f"{reason}, {TRIES} times"
+            job.no_trades = job.no_trades or job.reason
+            job.start_over()
+            job.tries = 0
+            if job.is_warm_up:
+                del self.open[job.key]
+        else:
+            self.give_up_trades(job, f"{reason}, {TRIES} times")
+
+    def give_up_trades(self, job: Job, reason: str) -> None:
+        """Leave trades alone for what a walk has not received."""
+        walk = job.walk
+        left = (
+            self.settle(job, walk) if isinstance(walk, TradesWalk) and self.is_recorded(job) else []
         )
-    walk = jobs[0].walk
-    if walk is None:
-        return "waiting", f"Filling {what} waits its turn."
-    if isinstance(walk, CandlesWalk):
-        why = f" ({jobs[0].plan.reason})" if jobs[0].plan and jobs[0].plan.reason else ""
-        return "candles", (
-            f"Covering {walk.minutes:,} of {walk.total:,} minutes of {symbol} with candles{why}."
-        )
-    return "filling", f"Filling {what}."
+        for one in {id(self.open[key_of(gap)]): self.open[key_of(gap)] for gap in left}.values():
+            one.no_trades = one.no_trades or reason
+            one.start_over()
+            one.tries = 0
+        job.start_over()
+        job.no_trades = job.no_trades or reason
+        job.tries = 0
+        job.waits.reset()
 
-
-def _ended(symbol: str, tally: Tally) -> str:
-    parts = []
-    if tally.trades:
-        parts.append(f"Filled {tally.trades:,} trades of {symbol}.")
-    if tally.minutes:
-        parts.append(f"{tally.minutes:,} minutes of {symbol} are covered by candles.")
-    if tally.lost:
-        parts.append(f"{tally.lost:,} trades of {symbol} are lost: {tally.reason}.")
-    return " ".join(parts) or f"Nothing of {symbol} is missing."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90.0:
-        return f"{max(1.0, seconds):.0f} s"
-    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
+    def lose(self, job: Job, reason: str) -> None:
+        """Give a gap up and write down that what it lacked is lost."""
+        gap = job.gap
+        self.open.pop(job.key, None)
+        if job.is_warm_up:
+            return
+        self._replace(gap, [gap._replace(state="lost")])
+        tally = self.tallies[gap.instrument]
+        tally.lost += expected_trades(gap, 0.0) if is_by_id(gap) else job.expected
+        tally.reason = reason
+        log.warning("Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], reason)

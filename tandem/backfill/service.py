@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, now_us

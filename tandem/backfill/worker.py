@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tandem.backfill.jobs import MISSING_TRIES, TRIES, Job, Key, Progress, Tally, describe, key_of
-from tandem.backfill.paging import CandlesWalk, TradesWalk, pieces_ahead
-from tandem.backfill.planner import TRADES_PER_PAGE, expected_trades, newest, outside, plan
-from tandem.backfill.warmup import Pasts
+from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
+from tandem.backfill.paging import CandlesWalk, TradesWalk
+from tandem.backfill.planner import expected_trades, plan
+from tandem.backfill.progress import Hindrance, Progress, describe
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
@@ -31,7 +31,6 @@ log = logging.getLogger("tandem.backfill")
 POLL_S = 2.0
 SETTLE_S = 10.0
 _PUBLISH_S = 0.2
-_RECORD_WAIT_S = 1.0
 _SHOWN_S = 600.0
 # Around a hole known only by its time, the rate of trades is taken from so much of the record.
 _AROUND_US = 10 * MINUTE_US
@@ -72,7 +71,6 @@ class Backfill:
         self._clients = VenueClients(venues, client, store)
         self._client = client
         self._most_queued = settings.queue_trades // 2
-        self._started_us = now_us()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._life = Lifeline(_DIED)
@@ -84,12 +82,9 @@ class Backfill:
         self._filled: list[Filled] = []
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
-        self._jobs: dict[Key, Job] = {}
-        self._pasts = Pasts(store, self._clients, self._add_past, self._changed)
-        self._tallies: dict[str, Tally] = {}
-        self._pending: list[Filled] = []
-        self._poll_at = self._published_s = 0.0
-        self._is_dirty = False
+        self._jobs = Jobs(store, self._clients, now_us())
+        self._pasts = self._jobs.pasts
+        self._published_s = 0.0
         self._problem = ""
 
     # For other threads ------------------------------------------------------------------
@@ -129,7 +124,7 @@ class Backfill:
 
     def note(self, gap: Gap) -> None:
         """Say that the table has a new hole, which would be found within seconds anyway."""
-        self._poll_at = 0.0
+        self._jobs.look_at_s = 0.0
         self._wake.set()
 
     def progress(self) -> tuple[Progress, ...]:
@@ -188,7 +183,7 @@ class Backfill:
             wait_s = self._turn()
         except StoreError as error:
             self._say_problem(str(error))
-            wait_s = _RECORD_WAIT_S
+            wait_s = RECORD_WAIT_S
         if wait_s > 0.0 or steady_s() - self._published_s > _PUBLISH_S:
             self._publish()
         if wait_s > 0.0 and not self._stop.is_set():
@@ -200,13 +195,13 @@ class Backfill:
         health = self._store.health()
         if health.state != "recording" or health.queued > self._most_queued:
             self._say_problem(health.text)
-            return _RECORD_WAIT_S
+            return RECORD_WAIT_S
         self._problem = ""
-        if steady_s() >= self._poll_at:
+        if steady_s() >= self._jobs.look_at_s:
             self._poll()
         job, wait_s = self._choose()
         if job is None:
-            return min(wait_s, max(0.0, self._poll_at - steady_s()))
+            return min(wait_s, max(0.0, self._jobs.look_at_s - steady_s()))
         self._step(job)
         return 0.0
 
@@ -217,37 +212,16 @@ class Backfill:
 
     def _poll(self) -> None:
         """Learn from the table what is open, once everything done here is committed."""
-        self._poll_at = steady_s() + POLL_S
-        if self._is_dirty:
+        self._jobs.look_at_s = steady_s() + POLL_S
+        if self._jobs.is_dirty:
             if not self._store.flush(1.0):
                 return
-            self._is_dirty = False
+            self._jobs.is_dirty = False
             with self._lock:
-                self._filled += self._pending
-            self._pending = []
-        known = {key_of(gap): gap for gap in self._store.gaps(None, 0, ("open",))}
-        for key in [k for k, job in self._jobs.items() if not job.is_warm_up and k not in known]:
-            del self._jobs[key]
-        for key, gap in known.items():
-            if key not in self._jobs:
-                self._add(Job(gap))
+                self._filled += self._jobs.pending
+            self._jobs.pending = []
+        self._jobs.learn(self._store.gaps(None, 0, ("open",)))
         self._pasts.step()
-
-    def _add_past(self, span: Gap) -> None:
-        """Cover the time before an instrument's record with candles: that is no gap of it."""
-        self._add(Job(span, is_warm_up=True, no_trades="it was not recorded yet"))
-
-    def _add(self, job: Job) -> None:
-        # Of a hole without ids it is estimated when its turn comes.
-        job.expected = expected_trades(job.gap, 0.0) if is_by_id(job.gap) else 0
-        self._jobs[job.key] = job
-        name = job.gap.instrument
-        tally = self._tallies.setdefault(name, Tally())
-        if tally.ended_s is not None:
-            tally = self._tallies[name] = Tally()
-        is_past = job.is_warm_up or self._pasts.covers(job.gap)
-        tally.is_past |= is_past
-        tally.while_off |= not is_past and job.gap.start_us < self._started_us
 
     def _rate(self, gap: Gap) -> float:
         """Return the trades per second that the record has around a hole."""
@@ -268,7 +242,7 @@ class Backfill:
         now = steady_s()
         wait_s = POLL_S
         busy: set[str] = set()
-        for job in sorted(self._jobs.values(), key=self._importance):
+        for job in sorted(self._jobs.open.values(), key=self._importance):
             venue = split_instrument(job.gap.instrument)[0]
             if venue in busy:
                 continue
@@ -307,14 +281,14 @@ class Backfill:
     def _step(self, job: Job) -> None:
         venue = self._venue(job.gap.instrument)
         if venue is None:
-            self._lose(job, "the venue has no REST interface")
+            self._jobs.lose(job, "the venue has no REST interface")
             return
         rest, client = venue
         if job.walk is None and not self._begin(job, rest, client):
             return
         request = job.walk.request if job.walk else None
         if request is None:
-            self._end(job)
+            self._jobs.end(job)
             return
         if client.admit(request.weight, self._share(job)):
             return
@@ -335,7 +309,7 @@ class Backfill:
             gap, rest, client.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
         )
         if chosen.kind == "lost":
-            self._lose(job, chosen.reason)
+            self._jobs.lose(job, chosen.reason)
             return False
         job.plan, job.settled_s, job.candles = chosen, steady_s(), 0
         job.lost = self._store.health().lost
@@ -355,27 +329,27 @@ class Backfill:
         try:
             if answer.status != 200:
                 if isinstance(walk, TradesWalk) and rest.beyond_reach(answer.status, answer.body):
-                    self._give_up_trades(job, "the venue gives no trades of so long ago")
+                    self._jobs.give_up_trades(job, "the venue gives no trades of so long ago")
                 else:
-                    self._fail(job, f"the venue answered with HTTP {answer.status}")
+                    self._jobs.fail(job, f"the venue answered with HTTP {answer.status}")
             elif isinstance(walk, TradesWalk):
                 self._take_trades(job, walk, answer)
             elif isinstance(walk, CandlesWalk):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
-            self._fail(job, f"the venue's answer was not understood ({error})")
+            self._jobs.fail(job, f"the venue's answer was not understood ({error})")
 
     def _take_trades(self, job: Job, walk: TradesWalk, answer: Answer) -> None:
         trades = walk.take(answer.body, now_us())
         if trades:
             self._store.submit(trades)
-            self._tallies[job.gap.instrument].trades += len(trades)
+            self._jobs.tallies[job.gap.instrument].trades += len(trades)
             job.expected = max(0, job.expected - len(trades))
             job.tries = 0
         if walk.request is None:
-            self._end(job)
-        elif steady_s() - job.settled_s >= SETTLE_S and self._is_recorded(job):
-            self._settle(job, walk)
+            self._jobs.end(job)
+        elif steady_s() - job.settled_s >= SETTLE_S and self._jobs.is_recorded(job):
+            self._jobs.settle(job, walk)
 
     def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
         before = walk.minutes
@@ -383,193 +357,13 @@ class Backfill:
         job.candles += len(bars)
         if len(bars):
             self._store.put_candles(job.gap.instrument, bars)
-            self._is_dirty = True
-            self._tallies[job.gap.instrument].minutes += walk.minutes - before
+            self._jobs.is_dirty = True
+            self._jobs.tallies[job.gap.instrument].minutes += walk.minutes - before
             start_us, end_us = int(bars["time_us"][0]), int(bars["last_us"][-1])
-            self._pending.append(Filled(job.gap.instrument, start_us, end_us, "candles"))
-            self._poll_at = min(self._poll_at, steady_s() + 0.1)
+            self._jobs.pending.append(Filled(job.gap.instrument, start_us, end_us, "candles"))
+            self._jobs.look_soon()
         if walk.request is None:
-            self._end(job)
-
-    def _settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
-        """Write into the table what a walk has done; return what stays open, all its own jobs."""
-        job.settled_s = steady_s()
-        settled = walk.settle()
-        if settled is None:
-            return [walk.gap]
-        old, pieces = settled
-        self._replace(old, pieces)
-        filled = [piece for piece in pieces if piece.state == "filled"]
-        if filled:
-            self._pending.append(
-                Filled(
-                    old.instrument,
-                    min(piece.start_us for piece in filled),
-                    max(piece.end_us for piece in filled),
-                    "trades",
-                )
-            )
-        left = [piece for piece in pieces if piece.state == "open"]
-        backwards = self._is_backwards(old)
-        self._jobs.pop(key_of(old), None)
-        ahead = pieces_ahead(pieces, old, backwards)
-        for piece in left:
-            if piece is ahead and walk.request is not None:
-                job.gap = piece
-                self._jobs[job.key] = job
-            else:
-                self._add(Job(piece, no_trades=self._beyond(job, piece, old)))
-        if job.plan and not backwards:
-            # What was left out lies before the first page, and was told apart just now.
-            job.plan = job.plan._replace(reason="")
-        return left
-
-    def _is_backwards(self, gap: Gap) -> bool:
-        venue = self._venue(gap.instrument)
-        return venue is not None and venue[0].backwards
-
-    def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
-        """Return why a piece was left out of what was asked for; empty where it was not."""
-        is_lowest = (piece.first_id, piece.start_us) == (old.first_id, old.start_us)
-        return job.plan.reason if job.plan and is_lowest else ""
-
-    def _is_recorded(self, job: Job) -> bool:
-        """Tell whether all a walk brought found room in the record; else it has to begin again."""
-        if self._store.health().lost == job.lost:
-            return True
-        log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)
-        job.walk = job.plan = None
-        job.not_before_s = steady_s() + _RECORD_WAIT_S
-        return False
-
-    def _end(self, job: Job) -> None:
-        if not self._is_recorded(job):
-            return
-        if isinstance(job.walk, TradesWalk):
-            self._end_trades(job, job.walk)
-        else:
-            self._end_candles(job)
-        self._poll_at = min(self._poll_at, steady_s() + 0.1)
-
-    def _end_trades(self, job: Job, walk: TradesWalk) -> None:
-        reason = job.plan.reason if job.plan else ""
-        for piece in self._settle(job, walk):
-            left = self._jobs[key_of(piece)]
-            left.walk = left.plan = None
-            left.tries, left.missing = job.tries, job.missing
-            if left is job:
-                # Nothing at all was received.
-                left.no_trades = reason
-            if left.no_trades:
-                continue
-            if is_by_id(piece):
-                self._miss(self._page_of(left))
-            elif walk.is_stuck:
-                self._fail(left, "the venue repeats itself")
-            else:
-                left.no_trades = "the venue gives only its latest trades"
-
-    def _page_of(self, job: Job) -> Job:
-        """Set the page a walk did not get beyond apart from what it did not come to."""
-        gap = job.gap
-        if gap.last_id - gap.first_id < TRADES_PER_PAGE:
-            return job
-        if self._is_backwards(gap):
-            part = newest(gap, 0, TRADES_PER_PAGE)
-            rest = outside(gap, part)
-        else:
-            rest = [newest(gap, 0, gap.last_id - gap.first_id + 1 - TRADES_PER_PAGE)]
-            part = outside(gap, rest[0])[0]
-        self._replace(gap, [*rest, part])
-        del self._jobs[job.key]
-        for piece in (*rest, part):
-            self._add(Job(piece))
-        page = self._jobs[key_of(part)]
-        page.tries, page.missing = job.tries, job.missing
-        return page
-
-    def _miss(self, job: Job) -> None:
-        """Note that a complete answer left these ids out."""
-        job.missing += 1
-        job.not_before_s = steady_s() + job.waits.next_s()
-        if job.missing >= MISSING_TRIES:
-            self._lose(job, "the venue does not have them")
-
-    def _end_candles(self, job: Job) -> None:
-        self._jobs.pop(job.key, None)
-        if job.is_warm_up or job.plan is None:
-            return
-        ask = job.plan.ask
-        if not job.candles:
-            self._add(
-                Job(
-                    job.gap, no_trades=job.no_trades or job.plan.reason, no_candles="no candle came"
-                )
-            )
-            return
-        before = outside(job.gap, ask)
-        self._replace(job.gap, [*before, ask._replace(state="candles")])
-        for piece in before:
-            self._add(Job(piece, no_trades=job.plan.reason))
-
-    def _changed(self) -> None:
-        """Note that the table has something new."""
-        self._is_dirty = True
-        self._poll_at = 0.0
-
-    def _replace(self, old: Gap, pieces: Sequence[Gap]) -> None:
-        self._store.replace_gap(old, pieces)
-        self._is_dirty = True
-
-    # What does not work -----------------------------------------------------------------
-
-    def _fail(self, job: Job, reason: str) -> None:
-        """Try a hole's pages again later; after enough of that by other means, or not at all."""
-        job.tries += 1
-        job.not_before_s = steady_s() + job.waits.next_s()
-        log.info(
-            "%s, %s to %s: %s (try %d of %d).",
-            *(job.gap.instrument, job.gap.start_us, job.gap.end_us, reason, job.tries, TRIES),
-        )
-        if job.tries < TRIES:
-            return
-        if isinstance(job.walk, CandlesWalk):
-            job.no_candles = f"{reason}, {TRIES} times"
-            job.no_trades = job.no_trades or (job.plan.reason if job.plan else "")
-            job.walk = job.plan = None
-            job.tries = 0
-            if job.is_warm_up:
-                del self._jobs[job.key]
-        else:
-            self._give_up_trades(job, f"{reason}, {TRIES} times")
-
-    def _give_up_trades(self, job: Job, reason: str) -> None:
-        """Leave trades alone for what a walk has not received."""
-        walk = job.walk
-        left = (
-            self._settle(job, walk)
-            if isinstance(walk, TradesWalk) and self._is_recorded(job)
-            else []
-        )
-        for one in {id(self._jobs[key_of(gap)]): self._jobs[key_of(gap)] for gap in left}.values():
-            one.no_trades = one.no_trades or reason
-            one.walk = one.plan = None
-            one.tries = 0
-        job.walk = job.plan = None
-        job.no_trades = job.no_trades or reason
-        job.tries = 0
-        job.waits.reset()
-
-    def _lose(self, job: Job, reason: str) -> None:
-        gap = job.gap
-        self._jobs.pop(job.key, None)
-        if job.is_warm_up:
-            return
-        self._replace(gap, [gap._replace(state="lost")])
-        tally = self._tallies[gap.instrument]
-        tally.lost += expected_trades(gap, 0.0) if is_by_id(gap) else job.expected
-        tally.reason = reason
-        log.warning("Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], reason)
+            self._jobs.end(job)
 
     # What is said -----------------------------------------------------------------------
 
@@ -577,38 +371,38 @@ class Backfill:
         now = self._published_s = steady_s()
         groups: dict[str, list[Job]] = {}
         for job in sorted(
-            self._jobs.values(), key=lambda job: (not job.walk, *self._importance(job))
+            self._jobs.open.values(), key=lambda job: (not job.walk, *self._importance(job))
         ):
             groups.setdefault(job.gap.instrument, []).append(job)
         shown = []
-        for name, tally in list(self._tallies.items()):
+        for name, tally in list(self._jobs.tallies.items()):
             jobs = groups.get(name, [])
             tally.is_warming = self._pasts.is_under_way(name)
             tally.ended_s = None if jobs or tally.is_warming else tally.ended_s or now
             if tally.ended_s is not None and now - tally.ended_s > _SHOWN_S:
-                del self._tallies[name]
+                del self._jobs.tallies[name]
                 continue
-            shown.append(describe(name, tally, jobs, *self._hindrance(name, jobs)))
+            shown.append(describe(name, tally, left_of(jobs), self._hindrance(name, jobs)))
         self._progress = tuple(shown)
 
-    def _hindrance(self, name: str, jobs: Sequence[Job]) -> tuple[str, float, bool]:
-        """Return why an instrument has to wait, how long, and whether only for the budget."""
+    def _hindrance(self, name: str, jobs: Sequence[Job]) -> Hindrance:
+        """Return why an instrument has to wait, and how long."""
         if self._problem:
-            return self._problem.rstrip("."), _RECORD_WAIT_S, False
+            return Hindrance(self._problem.rstrip("."), RECORD_WAIT_S)
         venue = self._venue(name)
         if venue is None or not jobs:
-            return "", 0.0, False
+            return Hindrance()
         client = venue[1]
         if client.problem:
-            return client.problem, client.paused_for, False
+            return Hindrance(client.problem, client.paused_for)
         wait_s = self._budget_wait_s(jobs[0])
-        return "", wait_s, wait_s > 1.0
+        return Hindrance("", wait_s, wait_s > 1.0)
 
     def _leave(self) -> None:
         """Keep what was received, unless the record is in trouble."""
         try:
-            for job in list(self._jobs.values()):
-                if isinstance(job.walk, TradesWalk) and self._is_recorded(job):
-                    self._settle(job, job.walk)
+            for job in list(self._jobs.open.values()):
+                if isinstance(job.walk, TradesWalk) and self._jobs.is_recorded(job):
+                    self._jobs.settle(job, job.walk)
         except StoreError as error:
             log.warning("What was fetched last will be fetched again: %s", error)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.core.clock import HOUR_US
 from tandem.core.events import Funding, Quote, Trade
 from tandem.ingest.status import Choice, FeedStatus

@@ -123,8 +123,8 @@ def test_a_clock_years_ahead_does_not_cost_a_fresh_instrument_its_past(
     def wrong_us() -> int:
         return now_us() + 3_650 * DAY_US
 
-    for module in ("gate", "warm", "worker", "doors"):
-        monkeypatch.setattr(f"backfill.{module}.now_us", wrong_us)
+    for module in ("net.venue_client", "backfill.warmup", "backfill.worker"):
+        monkeypatch.setattr(f"tandem.{module}.now_us", wrong_us)
     if is_recorded:
         desk.store.submit([made.trade(USDM, made.last_id)._replace(received_us=wrong_us())])
         desk.store.flush(5.0)

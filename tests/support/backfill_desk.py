@@ -10,7 +10,7 @@ import pytest
 
 from tandem.backfill import jobs as job
 from tandem.backfill import worker
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, MINUTE_US, now_us

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Gap
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument

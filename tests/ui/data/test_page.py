@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError, StoreUnusable
 from tandem.core.events import Gap, Trade

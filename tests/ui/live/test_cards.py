@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.backfill.jobs import Progress
+from tandem.backfill.progress import Progress
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Quote, Trade
 from tandem.ingest.status import Choice, FeedStatus

@@ -1,0 +1,140 @@
+"""How filling goes, by instrument: what was done, what is left, and the sentences that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from tandem.core.instruments import split_instrument
+
+State = Literal["waiting", "filling", "candles", "paused", "refused", "done"]
+
+
+class Progress(NamedTuple):
+    """How filling one instrument goes.
+
+    Attributes
+    ----------
+    state : {"waiting", "filling", "candles", "paused", "refused", "done"}
+    done, total : int
+        Trades; `total` is an estimate where holes are known only by their time.
+    text : str
+        What happened, what still works and what to do, for the screen.
+    """
+
+    instrument: str
+    state: State
+    done: int
+    total: int
+    text: str
+
+
+@dataclass
+class Tally:
+    """What was done for one instrument since it last had nothing to do."""
+
+    trades: int = 0
+    minutes: int = 0
+    lost: int = 0
+    while_off: bool = False
+    is_past: bool = False
+    is_warming: bool = False
+    reason: str = ""
+    ended_s: float | None = None
+
+
+class Left(NamedTuple):
+    """What is left to fill of one instrument.
+
+    Attributes
+    ----------
+    trades : int
+        How many are expected to be missing.
+    is_past_only : bool
+        Nothing but minutes from before the record began.
+    is_begun : bool
+        Something is being fetched.
+    minutes : (int, int) or None
+        Covered and to be covered, where candles are being fetched.
+    reason : str
+        Why candles and not trades; may be empty.
+    """
+
+    trades: int
+    is_past_only: bool
+    is_begun: bool
+    minutes: tuple[int, int] | None
+    reason: str
+
+
+class Hindrance(NamedTuple):
+    """Why nothing can be asked now: `trouble` as a sentence, or only the request budget.
+
+    `paused_s` is how many seconds until it can.
+    """
+
+    trouble: str = ""
+    paused_s: float = 0.0
+    is_budget: bool = False
+
+
+def describe(instrument: str, tally: Tally, left: Left | None, hindrance: Hindrance) -> Progress:
+    """Say how filling one instrument goes; `left` is None where there is nothing to fill."""
+    symbol = split_instrument(instrument)[1]
+    total = tally.trades + (left.trades if left else 0)
+    state, text = _say(symbol, tally, left, total, hindrance)
+    return Progress(instrument, state, tally.trades, total, text)
+
+
+def _say(
+    symbol: str, tally: Tally, left: Left | None, total: int, hindrance: Hindrance
+) -> tuple[State, str]:
+    if left is None and tally.is_warming:
+        return "waiting", f"Earlier trades of {symbol} follow once its stream has given one."
+    if left is None:
+        return "done", _ended(symbol, tally)
+    missed = "missed while Tandem was not running" if tally.while_off else "missed"
+    if tally.is_past:
+        missed = "from before it was recorded"
+    what = f"{tally.trades:,} of {total:,} trades of {symbol} {missed}"
+    if left.is_past_only:
+        what = f"earlier minutes of {symbol}"
+    trouble, pause = hindrance.trouble, _duration(hindrance.paused_s)
+    if trouble:
+        return "refused" if "refuses" in trouble else "paused", (
+            f"{_capital(trouble)}. Filling {what} waits {pause} and then goes on by "
+            "itself; live prices do not depend on it."
+        )
+    if hindrance.is_budget:
+        return "paused", (
+            f"Filling {what} pauses {pause}: the venue allows so many requests and "
+            "no more. Live prices go on."
+        )
+    if not left.is_begun:
+        return "waiting", f"Filling {what} waits its turn."
+    if left.minutes is not None:
+        done, of = left.minutes
+        why = f" ({left.reason})" if left.reason else ""
+        return "candles", f"Covering {done:,} of {of:,} minutes of {symbol} with candles{why}."
+    return "filling", f"Filling {what}."
+
+
+def _ended(symbol: str, tally: Tally) -> str:
+    parts = []
+    if tally.trades:
+        parts.append(f"Filled {tally.trades:,} trades of {symbol}.")
+    if tally.minutes:
+        parts.append(f"{tally.minutes:,} minutes of {symbol} are covered by candles.")
+    if tally.lost:
+        parts.append(f"{tally.lost:,} trades of {symbol} are lost: {tally.reason}.")
+    return " ".join(parts) or f"Nothing of {symbol} is missing."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90.0:
+        return f"{max(1.0, seconds):.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
