@@ -13,8 +13,7 @@ import numpy as np
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Gap, Trade
-from tandem.net.rate_limit import SHARE
-from tandem.venues.rest import Budget, RestVenue, is_by_id
+from tandem.venues.rest import SHARE, Budget, RestVenue, is_by_id
 
 TRADES_PER_PAGE = 1_000
 # One request at a time is under way; this is a plain round trip with its parsing.

@@ -20,10 +20,10 @@ from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.http import Answer, Client
-from tandem.net.rate_limit import BACKGROUND_SHARE, SHARE
+from tandem.net.rate_limit import BACKGROUND_SHARE
 from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.protocols import GapStore
-from tandem.venues.rest import Listing, RestVenue, is_by_id
+from tandem.venues.rest import SHARE, Listing, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 

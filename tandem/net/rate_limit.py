@@ -12,11 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tandem.venues.rest import Budget
+from tandem.venues.rest import SHARE, Budget
 
-# What is left unused, for others at the same address and for the venue counting a little earlier
-# or later than we do.
-SHARE = 0.8
 # What background work may use of the whole, so that a pair opened now is served now.
 BACKGROUND_SHARE = 0.4
 # Bans were seen to last three days.

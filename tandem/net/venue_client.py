@@ -20,9 +20,9 @@ from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, StoreError, VenueRefused
 from tandem.core.instruments import split_instrument
 from tandem.net.http import Answer, Client, Stopped
-from tandem.net.rate_limit import SHARE, Backoff, Meter, http_date_s, retry_after_s, used_weight
+from tandem.net.rate_limit import Backoff, Meter, http_date_s, retry_after_s, used_weight
 from tandem.venues.fields import EARLIEST_US, LATEST_US
-from tandem.venues.rest import Budget, Listing, PolledFeed, Request, RestVenue
+from tandem.venues.rest import SHARE, Budget, Listing, PolledFeed, Request, RestVenue
 
 log = logging.getLogger("tandem.backfill")
 

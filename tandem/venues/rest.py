@@ -37,6 +37,10 @@ MOST_TRADES = 200_000
 MOST_CANDLES = 5_000
 MOST_LISTINGS = 20_000
 
+# So much of a budget is used. The rest is left for others at the same address, and for the venue
+# counting a little earlier or later than we do.
+SHARE = 0.8
+
 _ASSET = re.compile(r"[^\W_][\w.-]{0,29}")
 
 

@@ -11,7 +11,6 @@ from tandem.net import venue_client as gate_module
 from tandem.net.http import Answer
 from tandem.net.rate_limit import (
     BACKGROUND_SHARE,
-    SHARE,
     Backoff,
     Meter,
     http_date_s,
@@ -19,7 +18,7 @@ from tandem.net.rate_limit import (
     used_weight,
 )
 from tandem.net.venue_client import Refused, Throttled, VenueClient
-from tandem.venues.rest import Budget, Request
+from tandem.venues.rest import SHARE, Budget, Request
 
 
 class Clock:
