@@ -226,29 +226,20 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
     delimiter = told.delimiter or _delimiter(text, name)
     whole = text if text.endswith(b"\n") else text + b"\n"
     found = scan(whole, delimiter)
-    starts, ends, fields, blank = found.starts, found.ends, found.fields, found.blank
-    width, first = _body(fields, blank, name)
+    width, first = _body(found.fields, found.blank, name)
 
     def line(index: int) -> str:
-        return whole[starts[index] : ends[index]].decode()
+        return whole[found.starts[index] : found.ends[index]].decode()
 
     top = _parse(line(first), delimiter)
     header = top if (is_header(top) if told.header is None else told.header) else None
-    rows = np.flatnonzero(~blank)
-    reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
+    rows = np.flatnonzero(~found.blank)
     body = rows[rows >= first + (header is not None)]
-    for i in body[~found.sound[body]]:
-        reasons[int(i)] = "a quote that does not open and close a cell"
-    for i in body[fields[body] > width]:
-        reasons.setdefault(int(i), f"{fields[i]} fields where the table has {width}")
-    last = int(rows[-1])
-    if not text.endswith(b"\n") and last >= first and fields[last] < width:
-        reasons.setdefault(last, "the file ends in the middle of the line")
+    reasons = _unusable(found, rows, body, first, width, is_cut=whole is not text)
     if header is not None:
         for i in _same_as(whole, found, first, body):
             reasons.setdefault(int(i), "the header again")
-    dropped = np.fromiter(reasons, np.int64, len(reasons))
-    kept = body[~np.isin(body, dropped)]
+    kept = body[~np.isin(body, np.fromiter(reasons, np.int64, len(reasons)))]
     return Lines(
         text=_join(whole, found, kept),
         numbers=kept + 1,
@@ -259,6 +250,26 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
         encoding=encoding,
         aside=[Aside(i + 1, reasons[i], line(i)) for i in sorted(reasons)],
     )
+
+
+def _unusable(
+    found: Scan,
+    rows: npt.NDArray[np.int64],
+    body: npt.NDArray[np.int64],
+    first: int,
+    width: int,
+    is_cut: bool,
+) -> dict[int, str]:
+    """Return why lines are no rows of the table; `is_cut` where the last has no line feed."""
+    reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
+    for i in body[~found.sound[body]]:
+        reasons[int(i)] = "a quote that does not open and close a cell"
+    for i in body[found.fields[body] > width]:
+        reasons.setdefault(int(i), f"{found.fields[i]} fields where the table has {width}")
+    last = int(rows[-1])
+    if is_cut and last >= first and found.fields[last] < width:
+        reasons.setdefault(last, "the file ends in the middle of the line")
+    return reasons
 
 
 def _parse(line: str, delimiter: str) -> list[str]:
