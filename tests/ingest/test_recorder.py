@@ -343,7 +343,7 @@ def test_a_line_is_given_up_as_soon_as_the_machine_wakes(
     )
     exchange.wait_for_streams("btcusdt@aggTrade")
     exchange.freeze()
-    monkeypatch.setattr("tandem.ingest.link.steady_s", lambda: steady_s() + 3_600.0)
+    monkeypatch.setattr("tandem.ingest.connection.steady_s", lambda: steady_s() + 3_600.0)
     wait_until(lambda: exchange.opened == 2, "a new connection")
     monkeypatch.undo()
     wait_until(lambda: recorder.status().reconnects == 1)
