@@ -24,8 +24,9 @@ from tandem.alerts.rules import Alert, Rule
 from tandem.core.clock import now_us
 from tandem.engine import Engine
 from tandem.storage.records import Document
-from tests.support.exchange import Exchange, wait_until
+from tests.support.exchange import Exchange
 from tests.support.message_servers import PostServer
+from tests.support.waiting import wait_until
 
 SYMBOL, NAME = "ETHUSDT", "binance-usdm:ETHUSDT"
 RULE = Rule("Jump", "trade_return_z", "above", 15.0, 10.0, cooldown_s=0.0, channels=("telegram",))

@@ -29,7 +29,8 @@ from tandem.storage.opening import last_recorded
 from tandem.surveillance.monitor import Lookout
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
-from tests.support.exchange import Exchange, wait_until
+from tests.support.exchange import Exchange
+from tests.support.waiting import wait_until
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
 Made = Callable[..., Engine]

@@ -12,8 +12,9 @@ from tandem import engine as engine_module
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.engine import Engine
 from tandem.pairs.stream import PairSettings
-from tests.support.exchange import Exchange, wait_until
+from tests.support.exchange import Exchange
 from tests.support.rest_exchange import RestExchange, Tape
+from tests.support.waiting import wait_until
 
 PAIR = PairSettings("binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT", lookback=20, z_window=10)
 SYMBOLS = ("ETHUSDT", "BTCUSDT")

@@ -26,7 +26,8 @@ from tandem.core.errors import DataError, SettingError
 from tandem.net.http import Client
 from tandem.storage.null import ForeignRecord, NullStore
 from tandem.storage.store import Store
-from tests.support.message_servers import MailServer, PostServer, wait_until
+from tests.support.message_servers import MailServer, PostServer
+from tests.support.waiting import wait_until
 
 TOKEN = "987654321:AAHfakeTokenThatMustNeverShow_0123"
 SECRETS = {
@@ -45,8 +46,8 @@ def server() -> Iterator[PostServer]:
 @pytest.fixture(autouse=True)
 def at_full_speed(monkeypatch) -> None:
     """Services are not spared here; the pace has tests of its own."""
-    for name in ("posts.Telegram", "posts.Slack", "posts.Discord", "posts.Webhook", "mail.Mail"):
-        monkeypatch.setattr(f"alerting.{name}.pace", Pace(0.0, 100_000))
+    for name in ("web.Telegram", "web.Slack", "web.Discord", "web.Webhook", "mail.Mail"):
+        monkeypatch.setattr(f"tandem.alerts.channels.{name}.pace", Pace(0.0, 100_000))
 
 
 @pytest.fixture(autouse=True)

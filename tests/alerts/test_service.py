@@ -13,7 +13,8 @@ from tandem.storage.store import Store
 from tandem.surveillance.service import Surveillance, batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
-from tests.support.message_servers import PostServer, wait_until
+from tests.support.message_servers import PostServer
+from tests.support.waiting import wait_until
 
 BASE_US = 1_790_000_000 * SECOND_US
 NAME = "sim:ETHUSDT"

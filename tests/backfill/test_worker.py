@@ -23,8 +23,8 @@ from tests.support.backfill_desk import (
     quicken,
     tape,
 )
-from tests.support.exchange import wait_until
 from tests.support.rest_exchange import RestExchange
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ from tests.support.backfill_desk import (
     quicken,
     tape,
 )
-from tests.support.exchange import unused_url, wait_until
+from tests.support.exchange import unused_url
 from tests.support.rest_exchange import RestExchange, Tape
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -116,7 +117,9 @@ def test_a_ban_outlasts_a_restart(tmp_path: Path, exchange: RestExchange) -> Non
     assert len(exchange.asked) == 1
 
 
-@pytest.mark.parametrize("url", ["http://nobody.invalid", unused_url().replace("ws:", "http:")])
+@pytest.mark.parametrize(
+    "url", ["http://nobody.invalid", unused_url("http")], ids=["no name", "no port"]
+)
 def test_a_venue_that_cannot_be_reached_keeps_its_holes_open(
     tmp_path: Path, exchange: RestExchange, url: str
 ) -> None:

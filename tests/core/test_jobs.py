@@ -12,7 +12,7 @@ from tandem.core import jobs as module
 from tandem.core.errors import DataError
 from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch, each
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

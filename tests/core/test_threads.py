@@ -19,7 +19,7 @@ from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter, Wanted
 from tandem.storage.store import Store
 from tandem.venues.listings import Catalogue
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 SECRET = "https://api.example/?key=hunter2"
 WANTED = Wanted("binance:BTCUSDT", "trades", 0, 1_000_000)

@@ -19,7 +19,8 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit
-from tests.support.exchange import Exchange, wait_until
+from tests.support.exchange import Exchange
+from tests.support.waiting import wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"
 HOUR_S = 3_600.0

@@ -27,7 +27,8 @@ from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.registry import create_feed, patience
 from tests.ingest.test_recorder import MemorySink
-from tests.support.exchange import unused_url, wait_until
+from tests.support.exchange import unused_url
+from tests.support.waiting import wait_until
 
 BITCOIN, ETHEREUM = "coingecko:BITCOIN", "coingecko:ETHEREUM"
 KEY = "CG-hush-hush"
@@ -289,7 +290,7 @@ def test_failures_are_backed_off_and_got_over(bench: Bench) -> None:
 
 
 def test_where_nothing_answers_it_says_so(bench: Bench) -> None:
-    one = bench.started(url=unused_url().replace("ws://", "http://"))
+    one = bench.started(url=unused_url("http"))
     status = wait_until(lambda: one.status() if one.failure() else None)
     assert status.state == "reconnecting"
     assert "prices shown are the last ones received" in status.text

@@ -27,7 +27,8 @@ from tandem.venues.coinbase import Coinbase
 from tandem.venues.kraken import Kraken
 from tandem.venues.okx import Okx
 from tandem.venues.simulated import Simulated
-from tests.support.exchange import DeafServer, Exchange, unused_url, wait_until
+from tests.support.exchange import DeafServer, Exchange, unused_url
+from tests.support.waiting import wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"
 QUICK = Timing(connect_s=5.0, silence_s=0.5, ping_s=0.1, dead_s=0.6, refused_s=60.0, poll_s=0.05)

@@ -26,8 +26,9 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.registry import create_feed
 from tandem.venues.simulated import Simulated
-from tests.support.exchange import DeafServer, Exchange, unused_url, wait_until
+from tests.support.exchange import DeafServer, Exchange, unused_url
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 QUICK = Timing(connect_s=5.0, silence_s=0.5, reach_s=1.0, poll_s=0.05)
 BTC = "binance-usdm:BTCUSDT"

@@ -21,7 +21,8 @@ from websocket import (
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.ingest.errors import explain
 from tandem.ingest.socket import Wire
-from tests.support.exchange import unused_url, wait_until
+from tests.support.exchange import unused_url
+from tests.support.waiting import wait_until
 
 TEXT, PING, CLOSE = 0x1, 0x9, 0x8
 

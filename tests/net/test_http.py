@@ -14,8 +14,9 @@ from tandem.core.clock import now_us
 from tandem.core.errors import FeedError
 from tandem.net import http as client_module
 from tandem.net.http import Client
-from tests.support.exchange import DeafServer, unused_url, wait_until
+from tests.support.exchange import DeafServer, unused_url
 from tests.support.rest_exchange import RestExchange, Tape
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_replies_that_break_the_protocol_are_bounded_failures(client: Client, re
 
 def test_nobody_there_is_told(client: Client) -> None:
     with pytest.raises(FeedError, match=r"nothing answers at 127\.0\.0\.1"):
-        client.get(unused_url().replace("ws:", "http:"))
+        client.get(unused_url("http"))
 
 
 def test_a_name_that_does_not_exist_is_told(client: Client) -> None:

@@ -24,7 +24,7 @@ from tandem.storage import export as exporting
 from tandem.storage.export import Export, Exporter, Wanted
 from tandem.storage.null import NullStore
 from tandem.storage.store import Store
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 NAME = "sim:ETHUSDT"
 START_US = 1_750_032_000 * SECOND_US

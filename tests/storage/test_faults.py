@@ -25,6 +25,7 @@ from tandem.storage.store import Store
 from tandem.storage.write_queue import Backlog
 from tandem.storage.writer import Writer
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)
@@ -74,15 +75,6 @@ def assert_sound(path, batches):
 def assert_bars(reader, leg):
     expected = aggregate(trade_array(reader.arrivals(leg, *ALWAYS)), SECOND_US)
     assert reader.bars(leg, *ALWAYS).tobytes() == expected.tobytes()
-
-
-def wait_for(condition):
-    """Wait for another thread, for as long as a very slow machine may need."""
-    for _ in range(3_000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen within 30 s")
 
 
 # Killed ---------------------------------------------------------------------------------
@@ -198,7 +190,7 @@ def test_a_full_disk_pauses_recording_which_then_resumes_with_what_was_kept(path
     assert store.trades("sim:AUSDT", *ALWAYS)
     limit_pages(store, 0)
     assert store.flush(30)
-    wait_for(lambda: all(store.gaps(leg) for leg in LEGS))
+    wait_until(lambda: all(store.gaps(leg) for leg in LEGS))
     assert store.health().state == "recording"
     lost = store.health().lost
     assert store.close() == 0
@@ -244,7 +236,7 @@ def test_closing_on_a_full_disk_says_what_was_not_written(path):
     assert store.flush(10)
     limit_pages(store, 1)
     store.submit([one for number in range(1, 60) for one in batch(number)])
-    wait_for(lambda: store.health().state == "paused")
+    wait_until(lambda: store.health().state == "paused")
     unwritten = store.close(timeout=2)
     assert unwritten == sum(len(batch(number)) for number in range(1, 60))
     assert store.health().state == "closed"
@@ -257,7 +249,7 @@ def test_another_program_that_locks_the_file_only_delays(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         store.submit(batch(0))
-        wait_for(lambda: store.health().state == "paused")
+        wait_until(lambda: store.health().state == "paused")
         assert "Another program holds" in store.health().text
         other.execute("ROLLBACK")
     assert store.flush(30)
@@ -313,7 +305,7 @@ def test_a_log_deleted_while_recording_is_noticed_and_costs_nothing(path, tmp_pa
         if not is_idle:
             store.submit(batch(1))
             assert store.flush(10)
-        wait_for(lambda: "log was deleted" in "".join(store.health().notes))
+        wait_until(lambda: "log was deleted" in "".join(store.health().notes))
         assert store.health().state == "recording"
         # What a process that is killed now would leave behind.
         left = tmp_path / "left"
@@ -338,7 +330,7 @@ def test_a_deleted_log_waits_for_a_reader_that_holds_the_file(path):
         assert store.flush(10)
         path.with_name(path.name + "-wal").unlink()
         store.submit(batch(2))
-        wait_for(lambda: "a reader holds the file" in store.health().text)
+        wait_until(lambda: "a reader holds the file" in store.health().text)
         reader.close()
         assert store.flush(20)
         assert store.health().state == "recording"
@@ -597,7 +589,7 @@ def test_what_may_have_found_no_room_settles_no_gap(path, monkeypatch):
     monkeypatch.setattr(Writer, "write", failing)
     other = [one(number, "sim:BUSDT") for number in range(995)]
     store.submit(other)
-    wait_for(lambda: store.health().state == "paused")
+    wait_until(lambda: store.health().state == "paused")
     before = store.health().lost
     store.submit([one(number) for number in range(101, 201)])
     assert store.health().lost == before + 100

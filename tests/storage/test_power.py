@@ -16,7 +16,8 @@ from tandem.core.events import Gap
 from tandem.ingest.sequence import Track, sift
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
-from tests.storage.test_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch, wait_for
+from tests.storage.test_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch
+from tests.support.waiting import wait_until
 
 LEG = LEGS[0]
 # Of a write-ahead log: its own header, then for each page a header and the page.
@@ -161,7 +162,7 @@ def test_a_disk_that_fills_up_pauses_recording_until_there_is_room(small_disk):
     assert len(store.arrivals(LEG, *ALWAYS)) == recorded > 0
     ballast.unlink()
     assert store.flush(30)
-    wait_for(lambda: all(store.gaps(leg) for leg in LEGS))
+    wait_until(lambda: all(store.gaps(leg) for leg in LEGS))
     assert store.health().state == "recording"
     assert store.close() == 0
     reader = Reader(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import time
 from contextlib import closing
 
 import numpy as np
@@ -19,6 +18,7 @@ from tandem.storage.records import Policy
 from tandem.storage.retention import Keeper
 from tandem.storage.store import Store
 from tandem.storage.writer import Writer
+from tests.support.waiting import wait_until
 
 BASE_US = 1_700_000_040 * SECOND_US
 ALWAYS = (0, 2**62)
@@ -53,14 +53,6 @@ def work_off(writer):
         if not writer.keep(0.0):
             return
     raise AssertionError("there is always something left to do")
-
-
-def wait_for(condition):
-    for _ in range(3_000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen within 30 s")
 
 
 def assert_sound(path):
@@ -229,7 +221,7 @@ def test_what_is_kept_is_changed_while_recording(path):
     assert store.flush(10)
     assert store.health().kept == Policy()
     store.keep(days=1_000 * SECOND_US / DAY_US)
-    wait_for(lambda: store.health().pruned == 1_999)
+    wait_until(lambda: store.health().pruned == 1_999)
     store.submit([trades[0]._replace(trade_id=9_999)])
     assert store.flush(10)
     assert store.health().expired == 1
@@ -252,7 +244,7 @@ def test_removing_that_fails_does_not_stop_recording(path, monkeypatch):
     trades = some_trades(100, SECOND_US)
     store.submit(trades[:50])
     assert store.flush(10)
-    wait_for(lambda: failed)
+    wait_until(lambda: failed)
     store.submit(trades[50:])
     assert store.flush(10)
     assert store.health().state == "recording"
@@ -277,7 +269,7 @@ def test_a_log_that_grew_under_a_long_reader_is_folded_when_it_ends(path, monkey
         assert log.stat().st_size > 500_000
         assert reader.execute("SELECT count(*) FROM trades").fetchone() == (10,)
         reader.execute("COMMIT")
-    wait_for(lambda: log.stat().st_size <= 500_000)
+    wait_until(lambda: log.stat().st_size <= 500_000)
     assert store.health().state == "recording"
     store.close()
     assert len(Reader(path).trades(NAME, *ALWAYS)) == 60_000

@@ -22,8 +22,8 @@ from tandem.venues.coinbase import CoinbaseRest
 from tandem.venues.kraken import KrakenRest
 from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Budget, RestVenue
-from tests.support.exchange import wait_until
 from tests.support.rest_exchange import RestExchange, Tape
+from tests.support.waiting import wait_until
 
 USDM, SPOT = "binance-usdm:BTCUSDT", "binance-spot:BTCUSDT"
 COINBASE, KRAKEN = "coinbase:BTC-USD", "kraken:BTC/USD"

@@ -39,8 +39,9 @@ from tandem.venues.bybit import Bybit
 from tandem.venues.coinbase import Coinbase
 from tandem.venues.kraken import Kraken
 from tandem.venues.okx import Okx
-from tests.support.exchange import Exchange, Sent, wait_until
+from tests.support.exchange import Exchange, Sent
 from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
 
 TIMING = Timing(
     connect_s=0.5,

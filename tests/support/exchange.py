@@ -17,13 +17,15 @@ It listens on 127.0.0.1, on a port the system chooses.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import random
 import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,21 +35,9 @@ from websockets.http11 import Request, Response
 
 from tandem.config import Settings
 from tests.support.dialects import BINANCE, Dialect, Sent, dialect_at, now_us
+from tests.support.waiting import PATIENCE_S, wait_until
 
-__all__ = ["DeafServer", "Exchange", "Sent", "unused_url", "wait_until"]
-
-PATIENCE_S = 20.0
-
-
-def wait_until(condition: Callable[[], Any], what: str = "it") -> Any:
-    """Return the condition's first true value; fails loudly after a generous limit."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"{what} did not happen within {PATIENCE_S:g} s")
+__all__ = ["DeafServer", "Exchange", "Sent", "unused_url"]
 
 
 class Exchange:
@@ -439,7 +429,15 @@ class DeafServer:
         self._socket.close()
 
 
-def unused_url() -> str:
-    """Return an address of this machine at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"ws://127.0.0.1:{listener.getsockname()[1]}"
+@cache
+def _unused_port() -> int:
+    """Take a port and never listen at it, so that no other process is given it either."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    atexit.register(taken.close)
+    return int(taken.getsockname()[1])
+
+
+def unused_url(scheme: str = "ws") -> str:
+    """Return an address of this machine at which nothing listens, as long as this process runs."""
+    return f"{scheme}://127.0.0.1:{_unused_port()}"

@@ -6,7 +6,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO
@@ -190,11 +189,3 @@ class MailServer:
                 return
             else:
                 say("250 yes")
-
-
-def wait_until(condition: Any, timeout: float = 20.0) -> None:
-    """Wait for something another thread does; fails where it does not come."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.005)

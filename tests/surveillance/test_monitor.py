@@ -30,7 +30,7 @@ from tandem.surveillance import monitor as lookout_module
 from tandem.surveillance.monitor import Desks, Lookout, PairNow
 from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 Made = Callable[..., Lookout]

@@ -15,7 +15,7 @@ from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.training import Learning, Lesson
 from tests.backfill.test_history import NAME, SPOT, Venue
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 WATCHING = WatchSettings(trees=10)
 

@@ -22,7 +22,8 @@ from tandem.scanner.live.service import Universe
 from tandem.scanner.multiple_testing import FEWEST_MINIMA
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
-from tests.support.exchange import Exchange, wait_until
+from tests.support.exchange import Exchange
+from tests.support.waiting import wait_until
 
 Bars = npt.NDArray[np.void]
 START_US = 20_000 * DAY_US

@@ -35,8 +35,9 @@ from tandem.ui.alerts.wording import Draft, Filters
 from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.desk import engine
-from tests.support.message_servers import PostServer, wait_until
+from tests.support.message_servers import PostServer
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 NOW_US = 1_750_032_000_000_000
 NAME = "sim:ETHUSDT"

@@ -43,9 +43,9 @@ from tandem.ui.backtest.source import Source
 from tandem.ui.backtest.study import Study, _make
 from tandem.ui.shared import state
 from tests.support.desk import engine
-from tests.support.exchange import wait_until
 from tests.support.made_pairs import cointegrated
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 PAGE = (
     "from tandem.ui.app import start\nstart()\nfrom tandem.ui.backtest.page import page\npage()\n"

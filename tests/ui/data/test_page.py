@@ -27,8 +27,8 @@ from tandem.storage.store import Store
 from tandem.ui.data import tables as sheets
 from tandem.ui.shared import state
 from tests.support.desk import engine
-from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 APP = str(ROOT / "app.py")
 NOW_US = 1_750_032_000 * SECOND_US

@@ -48,8 +48,8 @@ from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.scanner.table import Filter
 from tandem.ui.shared import state
 from tests.support.desk import engine
-from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 PAGE = "from tandem.ui.app import start\nstart()\nfrom tandem.ui.scanner.page import page\npage()\n"
 

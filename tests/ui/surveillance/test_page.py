@@ -31,8 +31,8 @@ from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.overview import Look
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.desk import engine
-from tests.support.exchange import wait_until
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 PAGE = (
     "from tandem.ui.app import start\nstart()\n"

@@ -13,7 +13,7 @@ from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.backfill.test_history import NAME, SPOT, Venue
 from tests.support.desk import engine
-from tests.support.exchange import wait_until
+from tests.support.waiting import wait_until
 
 PAGE = (
     "from tandem.ui.app import start\nstart()\n"
