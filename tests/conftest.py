@@ -1,4 +1,6 @@
-"""How much the property tests try: the same examples every time or, to find faults, new ones.
+"""Fixtures of several folders, and how much the property tests try.
+
+The property tests try the same examples every time or, to find faults, new ones.
 
 The profile is chosen by the variable HYPOTHESIS_PROFILE or by `--hypothesis-profile`:
 
@@ -10,10 +12,14 @@ search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 from hypothesis.internal.conjecture import providers
+
+from tests.support.candle_venue import CandleVenue
+from tests.support.exchange import Exchange
 
 TIMES = 5  # as many examples when fuzzing
 
@@ -48,3 +54,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         test._hypothesis_internal_use_settings = settings(
             own, max_examples=TIMES * own.max_examples
         )
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    with Exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def candle_venue() -> Iterator[CandleVenue]:
+    with CandleVenue() as venue:
+        yield venue

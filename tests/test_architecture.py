@@ -1,6 +1,8 @@
 """The imports point one way: a part may import only what stands below it in the table."""
 
 import ast
+import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -84,3 +86,31 @@ def test_only_their_owners_know_the_outside_libraries(name: str) -> None:
     for library, owners in OUTSIDE.items():
         known = {module.split(".")[0] for module in imported(MODULES[name])}
         assert library not in known or part_of(name) in owners
+
+
+# The tests ------------------------------------------------------------------------------
+
+TESTS = ROOT / "tests"
+# Folders of the tests that mirror no folder of the package.
+OWN_FOLDERS = {"benchmarks", "browser", "support"}
+
+
+def test_the_tests_lie_as_the_package_does() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("*.py")}
+    for folder in folders:
+        mirrors = (PACKAGE / folder).is_dir() or folder.parts[0] in OWN_FOLDERS
+        assert mirrors, f"tests/{folder} mirrors no folder of the package"
+
+
+def test_no_test_module_imports_another() -> None:
+    for path in TESTS.rglob("*.py"):
+        for module in imported(path):
+            if module.split(".")[0] == "tests":
+                assert module.startswith("tests.support"), f"{path} imports {module}"
+
+
+def test_the_folders_of_tests_hide_nothing() -> None:
+    assert not list(TESTS.rglob("__init__.py"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["pytest"]["ini_options"]["pythonpath"] == ["."]
+    assert list(sys.modules["tests"].__path__) == [str(TESTS)]

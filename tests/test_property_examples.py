@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.paths import ROOT
+
 TEST = """
 import {module}
 from hypothesis import given, settings
@@ -26,8 +28,10 @@ def drawn(folder: Path, *options: str, module: str = "json", hash_seed: str = "0
     (folder / "test_it.py").write_text(TEST.format(module=module), encoding="utf-8")
     # A project's file with constants that nothing else has.
     (folder / "ours.py").write_text("X = [7_777_777, 1234.56789] * 9", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", *options, "."]
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "."}
+    plugins = ["-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-s", "-q", *plugins, *options, "."]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": f".{os.pathsep}{ROOT}"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environment.pop("HYPOTHESIS_PROFILE", None)
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120

@@ -1,8 +1,6 @@
 """Holes of a real record, filled from a stand-in exchange: the difference is in the table."""
 
-from collections.abc import Iterator
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 
@@ -17,31 +15,13 @@ from tests.support.backfill_desk import (
     USDM,
     Desk,
     assert_whole,
-    desk_at,
     expected,
     hole,
-    quicken,
     tape,
 )
-from tests.support.rest_exchange import RestExchange
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture
-def exchange() -> Iterator[RestExchange]:
-    with RestExchange() as exchange:
-        yield exchange
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    quicken(monkeypatch)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exchange: RestExchange) -> Iterator[Desk]:
-    with desk_at(tmp_path, exchange) as desk:
-        yield desk
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 # Every venue ----------------------------------------------------------------------------

@@ -27,29 +27,13 @@ from tests.support.backfill_desk import (
     desk_at,
     expected,
     hole,
-    quicken,
     tape,
 )
 from tests.support.exchange import unused_url
 from tests.support.rest_exchange import RestExchange, Tape
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture
-def exchange() -> Iterator[RestExchange]:
-    with RestExchange() as exchange:
-        yield exchange
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    quicken(monkeypatch)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, exchange: RestExchange) -> Iterator[Desk]:
-    with desk_at(tmp_path, exchange) as desk:
-        yield desk
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.mark.parametrize(

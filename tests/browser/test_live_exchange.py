@@ -18,12 +18,6 @@ PRICES = {"ETHUSDT": 3_000.0, "BTCUSDT": 60_000.0, "SOLUSDT": 150.0, "BNBUSDT": 
 
 
 @pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
-
-
-@pytest.fixture
 def app(exchange: Exchange, tmp_path: Path) -> Iterator[App]:
     settings = {
         "TANDEM_VENUE": "binance-usdm",

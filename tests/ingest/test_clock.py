@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,10 @@ from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit
+from tests.support.sinks import MemorySink
 
 BTC = "binance-usdm:BTCUSDT"
 START_US = 1_795_000_000_000_000
-
-
-class MemorySink:
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def submit(self, events: Sequence[Any]) -> None:
-        self.events += events
 
 
 class Market:

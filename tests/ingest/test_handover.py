@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit
 from tests.support.exchange import Exchange
+from tests.support.sinks import MemorySink
 from tests.support.waiting import wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"
@@ -37,14 +38,6 @@ class Clock:
 
     def __call__(self) -> float:
         return time.monotonic() + self.added
-
-
-class MemorySink:
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def submit(self, events: Sequence[Any]) -> None:
-        self.events += events
 
 
 class Desk:
@@ -76,12 +69,6 @@ class Desk:
 
     def bought(self, name: str) -> list[Any]:
         return [trade.trade_id for trade in self.buffer.tail(name, 100_000)]
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.registry import create_feed, patience
-from tests.ingest.test_recorder import MemorySink
 from tests.support.exchange import unused_url
+from tests.support.sinks import MemorySink
 from tests.support.waiting import wait_until
 
 BITCOIN, ETHEREUM = "coingecko:BITCOIN", "coingecko:ETHEREUM"

@@ -4,7 +4,7 @@ import gc
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreFull
-from tandem.core.events import Event, Funding, Gap, Quote, Trade
+from tandem.core.events import Funding, Gap, Quote, Trade
 from tandem.ingest.connection import Timing
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.sequence import Recent
@@ -28,29 +28,11 @@ from tandem.venues.kraken import Kraken
 from tandem.venues.okx import Okx
 from tandem.venues.simulated import Simulated
 from tests.support.exchange import DeafServer, Exchange, unused_url
+from tests.support.sinks import MemorySink
 from tests.support.waiting import wait_until
 
 BTC, ETH = "binance-usdm:BTCUSDT", "binance-usdm:ETHUSDT"
 QUICK = Timing(connect_s=5.0, silence_s=0.5, ping_s=0.1, dead_s=0.6, refused_s=60.0, poll_s=0.05)
-
-
-class MemorySink:
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.events: list[Event | Gap] = []
-        self.fault: Exception | None = None
-        self.blocked = threading.Event()
-        self.blocked.set()
-
-    def submit(self, events: Sequence[Any]) -> None:
-        self.blocked.wait()
-        if self.fault:
-            raise self.fault
-        self.events += events
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in list(self.events) if type(event) is kind]
 
 
 class Desk:
@@ -70,12 +52,6 @@ class Desk:
         recorder.watch(frozenset(instruments), quoted)
         recorder.start()
         return recorder
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
 
 
 @pytest.fixture

@@ -41,12 +41,6 @@ class NoSink:
         """Let go of the batch."""
 
 
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
-
-
 @contextlib.contextmanager
 def running(settings: Settings, timing: Timing = QUICK) -> Iterator[tuple[Ingest, HotBuffer]]:
     buffer = HotBuffer(10_000)

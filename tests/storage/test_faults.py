@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tandem.core.bars import aggregate, trade_array
-from tandem.core.clock import SECOND_US
 from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.storage.reader import Reader
@@ -25,71 +23,20 @@ from tandem.storage.store import Store
 from tandem.storage.write_queue import Backlog
 from tandem.storage.writer import Writer
 from tests.support.paths import ROOT
+from tests.support.stored_batches import ALWAYS, BASE_US, LEGS, assert_bars, assert_sound, batch
 from tests.support.waiting import wait_until
-
-BASE_US = 1_700_000_040 * SECOND_US
-ALWAYS = (0, 2**62)
-LEGS = ("sim:AUSDT", "sim:BUSDT")
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "tandem.sqlite"
-
-
-def batch(number, size=20):
-    """Batch `number`: trades of both legs, partly out of order; every third repeats some."""
-    source = random.Random(number)
-    trades = [
-        Trade(
-            leg,
-            number * size + k,
-            BASE_US + number * 150_000 + source.randrange(-400_000, 400_000),
-            100.0 + source.random(),
-            source.random(),
-            source.choice((-1, 1)),
-            BASE_US + number * 150_000 + 500_000 + k,
-        )
-        for k in range(size)
-        for leg in LEGS
-    ]
-    return trades + (batch(number - 1)[: size // 2] if number % 3 == 2 else [])
-
-
-def assert_sound(path, batches):
-    """The file is sound, has every one of the batches, and bars that are those of its trades."""
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    reader = Reader(path)
-    for leg in LEGS:
-        trades = {one.trade_id: one for one in reader.arrivals(leg, *ALWAYS)}
-        for number in batches:
-            for one in batch(number):
-                if one.instrument == leg:
-                    assert trades[one.trade_id] == one
-        assert_bars(reader, leg)
-        for number in {trade_id // 20 for trade_id in trades}:
-            assert all(trade_id in trades for trade_id in range(number * 20, number * 20 + 20))
-
-
-def assert_bars(reader, leg):
-    expected = aggregate(trade_array(reader.arrivals(leg, *ALWAYS)), SECOND_US)
-    assert reader.bars(leg, *ALWAYS).tobytes() == expected.tobytes()
-
 
 # Killed ---------------------------------------------------------------------------------
 
 CHILD = """
-import importlib.util, sys
+import sys
 from tandem.storage.store import Store
-spec = importlib.util.spec_from_file_location("faults", sys.argv[1])
-faults = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(faults)
-store = Store.open(sys.argv[2], batch_ms=1)
-number = int(sys.argv[3])
+from tests.support.stored_batches import batch
+store = Store.open(sys.argv[1], batch_ms=1)
+number = int(sys.argv[2])
 print("open", flush=True)
 while True:
-    store.submit(faults.batch(number))
+    store.submit(batch(number))
     if number % 4 != 1:
         assert store.flush(30)
         print(number, flush=True)
@@ -111,7 +58,7 @@ def kill_while_writing(path, rounds):
     source = random.Random(rounds)
     acknowledged, number = set(), 0
     for _ in range(rounds):
-        child = start_child(CHILD, __file__, path, number)
+        child = start_child(CHILD, path, number)
         assert child.stdout.readline() == "open\n"
         first = number
         for _ in range(source.randrange(1, 25)):

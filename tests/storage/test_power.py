@@ -16,17 +16,12 @@ from tandem.core.events import Gap
 from tandem.ingest.sequence import Track, sift
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
-from tests.storage.test_faults import ALWAYS, LEGS, assert_bars, assert_sound, batch
+from tests.support.stored_batches import ALWAYS, LEGS, assert_bars, assert_sound, batch
 from tests.support.waiting import wait_until
 
 LEG = LEGS[0]
 # Of a write-ahead log: its own header, then for each page a header and the page.
 LOG_HEADER, FRAME = 32, 24 + 4_096
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "tandem.sqlite"
 
 
 def cut(path, target, size, tail=b""):

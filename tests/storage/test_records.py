@@ -12,11 +12,6 @@ from tandem.storage.records import Document
 from tandem.storage.store import Store
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "record.sqlite"
-
-
 def test_documents_are_kept_replaced_and_removed_over_a_restart(path: Path) -> None:
     with closing(Store.open(path)) as store:
         store.save_documents([Document("rule", "b", b"1"), Document("rule", "a", b"2")])

@@ -26,11 +26,6 @@ NAME = "sim:AUSDT"
 HOUR = 3_600
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "tandem.sqlite"
-
-
 def some_trades(count, every_us, instrument=NAME, text=False, seed=1):
     source = random.Random(seed)
     return [

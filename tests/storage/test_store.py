@@ -31,6 +31,7 @@ ALWAYS = (0, 2**62)
 
 @pytest.fixture
 def path(tmp_path):
+    """Return the place of a record, in a folder that is not there yet."""
     return tmp_path / "record" / "tandem.sqlite"
 
 

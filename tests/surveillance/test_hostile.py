@@ -30,7 +30,7 @@ from tandem.surveillance.liquidity import volume_profile
 from tandem.surveillance.service import Surveillance
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import garch_forecast
-from tests.surveillance.test_service import BASE_US, BOTH, SMALL, same
+from tests.support.watched_trades import BASE_US, BOTH, SMALL, same
 
 BAD, GOOD = "sim:ETHUSDT", "sim:BTCUSDT"
 NAMES = ("rsi", "volatility", "volume_change")

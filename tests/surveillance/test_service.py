@@ -17,7 +17,6 @@ from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
 from tandem.surveillance.divergence import Divergence
 from tandem.surveillance.instrument import (
-    FEATURES,
     MOMENTUM_LIMIT,
     InstrumentWatch,
     bar_readings,
@@ -29,12 +28,7 @@ from tandem.surveillance.service import Surveillance, batch, fresh
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import garch_forecast
 from tandem.venues.simulated_market import SimulatedMarket
-
-BASE_US = 1_790_000_000 * SECOND_US
-SMALL = WatchSettings(
-    trade_window=20, bar_window=20, momentum_bars=(5, 15), least_bars=60, retrain_bars=40,
-    train_bars=150, trees=10, features=FEATURES, contamination=0.02,
-)  # fmt: skip
+from tests.support.watched_trades import BASE_US, BOTH, OTHERS, SMALL, TRADES, same
 
 
 def bars_of(close, volume=None, seed: int = 1) -> np.ndarray:
@@ -52,17 +46,6 @@ def bars_of(close, volume=None, seed: int = 1) -> np.ndarray:
 
 def walk(count: int, seed: int = 0) -> np.ndarray:
     return 100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(size=count)) * 1e-3)
-
-
-def same(one: np.ndarray, other: np.ndarray) -> None:
-    assert one.dtype == other.dtype
-    for name in one.dtype.names:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-
-
-TRADES = SimulatedMarket(3, 4.0).history("sim:ETHUSDT", BASE_US, BASE_US + 240 * SECOND_US)
-OTHERS = SimulatedMarket(3, 4.0).history("sim:BTCUSDT", BASE_US, BASE_US + 240 * SECOND_US)
-BOTH = sorted(TRADES + OTHERS, key=lambda trade: trade.received_us)
 
 
 @settings(max_examples=8, deadline=None)

@@ -1,4 +1,4 @@
-"""Downloads for the watch, from a stand-in venue: learned from, kept, stopped, refused."""
+"""Downloads for the watch, from a stand-in candle_venue: learned from, kept, stopped, refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tandem.core.events import Funding
 from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.training import Learning, Lesson
-from tests.backfill.test_history import NAME, SPOT, Venue
+from tests.support.candle_venue import NAME, SPOT, CandleVenue
 from tests.support.waiting import wait_until
 
 WATCHING = WatchSettings(trees=10)
@@ -37,10 +37,10 @@ class Kept:
 class Class:
     """A learning with all it hands out."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, candle_venue: CandleVenue) -> None:
         self.kept = Kept()
         self.models: dict[str, Forest] = {}
-        self.learning = Learning(venue.settings, self.kept, self.models.__setitem__)
+        self.learning = Learning(candle_venue.settings, self.kept, self.models.__setitem__)
 
     def over(self, name: str) -> Lesson:
         lesson = wait_until(
@@ -52,14 +52,8 @@ class Class:
 
 
 @pytest.fixture
-def venue() -> Iterator[Venue]:
-    with Venue() as venue:
-        yield venue
-
-
-@pytest.fixture
-def taught(venue: Venue) -> Iterator[Class]:
-    one = Class(venue)
+def taught(candle_venue: CandleVenue) -> Iterator[Class]:
+    one = Class(candle_venue)
     yield one
     one.learning.stop()
 
@@ -88,14 +82,16 @@ def test_where_there_are_no_seconds_candles_and_funding_go_into_the_record(taugh
     assert not taught.models
 
 
-def test_a_download_can_be_stopped_and_begun_again(taught: Class, venue: Venue) -> None:
-    venue.gate.clear()
+def test_a_download_can_be_stopped_and_begun_again(
+    taught: Class, candle_venue: CandleVenue
+) -> None:
+    candle_venue.gate.clear()
     taught.learning.start(SPOT, 24.0, WATCHING)
-    wait_until(lambda: venue.asked, "the first page to be asked for")
+    wait_until(lambda: candle_venue.asked, "the first page to be asked for")
     with pytest.raises(DataError, match="under way"):
         taught.learning.start(SPOT, 1.0, WATCHING)
     taught.learning.cancel(SPOT)
-    venue.gate.set()
+    candle_venue.gate.set()
     assert taught.over(SPOT).text == "Stopped; nothing changed."
     assert not taught.models
     taught.learning.start(SPOT, 0.5, WATCHING)
@@ -112,9 +108,14 @@ def test_a_download_can_be_stopped_and_begun_again(taught: Class, venue: Venue) 
     ],
 )
 def test_what_goes_wrong_is_said(
-    taught: Class, venue: Venue, name: str, status: int, body: bytes | None, said: str
+    taught: Class,
+    candle_venue: CandleVenue,
+    name: str,
+    status: int,
+    body: bytes | None,
+    said: str,
 ) -> None:
-    venue.status, venue.body = status, body
+    candle_venue.status, candle_venue.body = status, body
     taught.learning.start(name, 1.0, WATCHING)
     assert said in taught.over(name).text
     assert not taught.models and not taught.kept.candles

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,8 @@ APP = str(ROOT / "app.py")
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.chdir(Path(APP).parent)
-    yield AppTest.from_file(APP, default_timeout=60)
-    state.close()
+def app(database: Path) -> AppTest:
+    return AppTest.from_file(APP, default_timeout=60)
 
 
 def test_the_live_page_runs(app: AppTest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -140,12 +139,6 @@ def test_the_next_slot_begins_where_this_one_ends() -> None:
 
 
 # All together ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    with Exchange() as made:
-        yield made
 
 
 def related(count: int, bars: int) -> npt.NDArray[np.float64]:

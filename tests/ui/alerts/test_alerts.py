@@ -7,7 +7,6 @@ import io
 import json
 import math
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.desk import engine
 from tests.support.message_servers import PostServer
-from tests.support.paths import ROOT
+from tests.support.pages import page_of
 from tests.support.waiting import wait_until
 
 NOW_US = 1_750_032_000_000_000
@@ -365,9 +364,7 @@ def test_a_channel_is_tested_once_however_often_it_is_clicked() -> None:
 
 # The pages ------------------------------------------------------------------------------
 
-SCRIPT = """
-from tandem.ui.app import start
-start()
+PAGE = """
 from tandem.ui.alerts import channels, list, rules, toasts
 toasts.follow()
 list.draw()
@@ -378,16 +375,12 @@ TOKEN = "123456789:planted-secret-token"
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.setenv("TANDEM_ALERTS_FILE", str(tmp_path / "alerts.csv"))
+def app(database: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("TANDEM_ALERTS_FILE", str(database.with_name("alerts.csv")))
     monkeypatch.setenv("TANDEM_TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setenv("TANDEM_TELEGRAM_CHAT", "7")
     monkeypatch.setenv("TANDEM_TELEGRAM_ADDRESS", "http://127.0.0.1:9")
-    monkeypatch.chdir(ROOT)
-    yield AppTest.from_string(SCRIPT, default_timeout=60)
-    state.close()
+    return page_of(PAGE)
 
 
 def alerts_of() -> Alerts:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,22 +11,9 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from tandem.ui.backtest.study import Study
-from tandem.ui.shared import state
 from tests.support.made_pairs import cointegrated
-from tests.support.paths import ROOT
 
-PAGE = (
-    "from tandem.ui.app import start\nstart()\nfrom tandem.ui.backtest.page import page\npage()\n"
-)
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.chdir(ROOT)
-    yield AppTest.from_string(PAGE, default_timeout=60)
-    state.close()
+PAGE = "from tandem.ui.backtest.page import page\npage()\n"
 
 
 def dropped(app: AppTest, *files: tuple[str, bytes]) -> AppTest:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -41,30 +40,13 @@ from tandem.ui.backtest.page import PREPARING
 from tandem.ui.backtest.significance import null_sentence
 from tandem.ui.backtest.source import Source
 from tandem.ui.backtest.study import Study, _make
-from tandem.ui.shared import state
 from tests.support.desk import engine
 from tests.support.made_pairs import cointegrated
+from tests.support.pages import page_of, sound
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
-PAGE = (
-    "from tandem.ui.app import start\nstart()\nfrom tandem.ui.backtest.page import page\npage()\n"
-)
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.chdir(ROOT)
-    yield AppTest.from_string(PAGE, default_timeout=60)
-    state.close()
-
-
-def sound(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
-    return app
+PAGE = "from tandem.ui.backtest.page import page\npage()\n"
 
 
 def opened(app: AppTest, tab: str) -> AppTest:
@@ -157,7 +139,7 @@ def test_a_sweep_is_counted_and_its_best_variant_used(app: AppTest) -> None:
 def test_what_was_tried_is_remembered_by_the_next_session(app: AppTest) -> None:
     app.run()
     app.slider(key="lookback").set_value(100).run()
-    again = AppTest.from_string(PAGE, default_timeout=60).run()
+    again = page_of(PAGE).run()
     assert again.session_state["tandem_study"].ledger.count == 2
 
 
@@ -249,7 +231,7 @@ def recorded(path: Path, n_bars: int = 3_000) -> None:
 
 def linked(app: AppTest) -> AppTest:
     """Open what is in the browser's address in a session of its own."""
-    again = AppTest.from_string(PAGE, default_timeout=60)
+    again = page_of(PAGE)
     for name, value in app.query_params.items():
         again.query_params[name] = value
     return sound(again.run())

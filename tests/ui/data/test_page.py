@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,12 @@ from tandem.storage.null import NullStore
 from tandem.storage.records import Held, StoreHealth
 from tandem.storage.store import Store
 from tandem.ui.data import tables as sheets
-from tandem.ui.shared import state
 from tests.support.desk import engine
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
+
+PAGE = "from tandem.ui.data.page import page\npage()\n"
+
 
 APP = str(ROOT / "app.py")
 NOW_US = 1_750_032_000 * SECOND_US
@@ -271,27 +272,6 @@ def test_nothing_is_imported_into_no_record() -> None:
 
 
 # The page -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "t.sqlite"))
-    # No test may ask a real venue for anything.
-    monkeypatch.setenv("TANDEM_BINANCE_USDM_REST_URL", "")
-    monkeypatch.chdir(Path(APP).parent)
-    return tmp_path / "t.sqlite"
-
-
-@pytest.fixture
-def app(database: Path) -> Iterator[AppTest]:
-    def script() -> None:
-        from tandem.ui.data import page as data
-
-        data.page()
-
-    yield AppTest.from_function(script, default_timeout=60)
-    state.close()
 
 
 def said(app: AppTest) -> str:

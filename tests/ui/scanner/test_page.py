@@ -6,8 +6,6 @@ import csv
 import dataclasses
 import io
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,27 +44,11 @@ from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.sources import recorded_closes
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.scanner.table import Filter
-from tandem.ui.shared import state
 from tests.support.desk import engine
-from tests.support.paths import ROOT
+from tests.support.pages import sound
 from tests.support.waiting import wait_until
 
-PAGE = "from tandem.ui.app import start\nstart()\nfrom tandem.ui.scanner.page import page\npage()\n"
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.chdir(ROOT)
-    yield AppTest.from_string(PAGE, default_timeout=60)
-    state.close()
-
-
-def sound(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
-    return app
+PAGE = "from tandem.ui.scanner.page import page\npage()\n"
 
 
 def study_of(app: AppTest) -> Study:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,6 @@ from tandem.surveillance.liquidity import volume_profile
 from tandem.surveillance.service import WallRow, batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import Forecast
-from tandem.ui.shared import state
 from tandem.ui.surveillance import charts as surveillance_charts
 from tandem.ui.surveillance import detail as surveillance_detail
 from tandem.ui.surveillance import overview as walls
@@ -31,13 +28,10 @@ from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.overview import Look
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.desk import engine
-from tests.support.paths import ROOT
+from tests.support.pages import sound
 from tests.support.waiting import wait_until
 
-PAGE = (
-    "from tandem.ui.app import start\nstart()\n"
-    "from tandem.ui.surveillance.page import page\npage()\n"
-)
+PAGE = "from tandem.ui.surveillance.page import page\npage()\n"
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 NOW = 1_800_000_000 * SECOND_US
 SETTINGS = WatchSettings()
@@ -421,21 +415,6 @@ def test_the_value_area_is_told_apart() -> None:
 
 
 # The page -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-    monkeypatch.chdir(ROOT)
-    yield AppTest.from_string(PAGE, default_timeout=60)
-    state.close()
-
-
-def sound(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception[0].value
-    assert not app.error, app.error[0].value
-    return app
 
 
 def said(app: AppTest) -> str:

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tandem.core.clock import now_us
-from tandem.ui.shared import state
 from tandem.venues.simulated_market import SimulatedMarket
-from tests.backfill.test_history import NAME, SPOT, Venue
+from tests.support.candle_venue import NAME, SPOT, CandleVenue
 from tests.support.desk import engine
+from tests.support.pages import page_of
 from tests.support.waiting import wait_until
 
-PAGE = (
-    "from tandem.ui.app import start\nstart()\n"
-    "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
-)
+PAGE = "from tandem.ui.surveillance import training\ntraining.draw({name!r})\n"
 
 
 @pytest.fixture
-def venue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Venue]:
-    with Venue() as venue:
-        for name in ("binance_usdm", "binance_spot"):
-            url = getattr(venue.settings, f"{name}_rest_url")
-            monkeypatch.setenv(f"TANDEM_{name.upper()}_REST_URL", url)
-        monkeypatch.setenv("TANDEM_VENUE", "sim")
-        monkeypatch.setenv("TANDEM_DATABASE", str(tmp_path / "tandem.sqlite"))
-        yield venue
-        state.close()
+def venue(
+    candle_venue: CandleVenue, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> CandleVenue:
+    for name in ("binance_usdm", "binance_spot"):
+        url = getattr(candle_venue.settings, f"{name}_rest_url")
+        monkeypatch.setenv(f"TANDEM_{name.upper()}_REST_URL", url)
+    return candle_venue
 
 
 def drawn(name: str) -> AppTest:
-    return AppTest.from_string(PAGE.format(name=name), default_timeout=60).run()
+    return page_of(PAGE.format(name=name)).run()
 
 
 def shown(page: AppTest) -> str:
     return " ".join(one.value.replace("\\", "") for one in (*page.caption, *page.warning))
 
 
-def test_seconds_are_downloaded_and_learned_from(venue: Venue) -> None:
+def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
     page = drawn(SPOT)
     assert "Candles of one second" in shown(page)
     running = engine()
@@ -60,7 +54,7 @@ def test_seconds_are_downloaded_and_learned_from(venue: Venue) -> None:
     assert not page.exception
 
 
-def test_a_download_can_be_stopped_on_the_page(venue: Venue) -> None:
+def test_a_download_can_be_stopped_on_the_page(venue: CandleVenue) -> None:
     venue.gate.clear()
     page = drawn(NAME)
     assert "candles of a minute" in shown(page)
@@ -75,10 +69,10 @@ def test_a_download_can_be_stopped_on_the_page(venue: Venue) -> None:
     assert "Stopped; nothing changed." in shown(page)
 
 
-def test_where_nothing_can_be_downloaded_nothing_is_offered(venue: Venue) -> None:
+def test_where_nothing_can_be_downloaded_nothing_is_offered(venue: CandleVenue) -> None:
     assert not drawn("sim:BTCUSDT").expander
 
 
-def test_visitors_download_nothing(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visitors_download_nothing(venue: CandleVenue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     assert not drawn(SPOT).expander
