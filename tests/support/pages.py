@@ -18,3 +18,8 @@ def sound(app: AppTest) -> AppTest:
     assert not app.exception, app.exception[0].value
     assert not app.error, app.error[0].value
     return app
+
+
+def metric(app: AppTest, label: str) -> str:
+    """Return what a metric of this label shows."""
+    return next(str(one.value) for one in app.metric if one.label == label)

@@ -42,7 +42,7 @@ from tandem.ui.backtest.source import Source
 from tandem.ui.backtest.study import Study, _make
 from tests.support.desk import engine
 from tests.support.made_pairs import cointegrated
-from tests.support.pages import page_of, sound
+from tests.support.pages import metric, page_of, sound
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
@@ -52,10 +52,6 @@ PAGE = "from tandem.ui.backtest.page import page\npage()\n"
 def opened(app: AppTest, tab: str) -> AppTest:
     app.query_params["tab"] = tab
     return sound(app.run())
-
-
-def metric(app: AppTest, label: str) -> str:
-    return next(str(one.value) for one in app.metric if one.label == label)
 
 
 def said(app: AppTest) -> str:

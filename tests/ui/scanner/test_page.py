@@ -45,7 +45,7 @@ from tandem.ui.scanner.sources import recorded_closes
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.scanner.table import Filter
 from tests.support.desk import engine
-from tests.support.pages import sound
+from tests.support.pages import metric, sound
 from tests.support.waiting import wait_until
 
 PAGE = "from tandem.ui.scanner.page import page\npage()\n"
@@ -85,10 +85,6 @@ def finished(app: AppTest, name: str) -> AppTest:
 def said(app: AppTest) -> str:
     texts = [one.value for one in (*app.caption, *app.text, *app.info, *app.warning, *app.error)]
     return " ".join(str(text) for text in texts).replace("\\", "")
-
-
-def metric(app: AppTest, label: str) -> str:
-    return next(str(one.value) for one in app.metric if one.label == label)
 
 
 @pytest.fixture(scope="module")
