@@ -4,8 +4,8 @@ from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
-from tandem.ingest.service import Choice, Ingest
-from tandem.ingest.status import FeedStatus, State
+from tandem.ingest.service import Ingest
+from tandem.ingest.status import Choice, FeedStatus, State
 from tandem.storage.protocols import Sink
 from tandem.venues.base import Feed
 

@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
 from tandem.ui.alerts import toasts
-from tandem.ui.live import page as live
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import state
 
@@ -30,9 +30,10 @@ def later(name: str) -> Callable[[], None]:
     return lambda: import_module(f"tandem.ui.{name}.page").page()
 
 
-def icon(title: str) -> str:
-    """Return a page's icon."""
-    return f":material/{ICONS[title]}:"
+def page_of(title: str) -> StreamlitPage:
+    """Return the page of a title, with its address and icon; Live is the first one shown."""
+    name, icon = title.lower(), f":material/{ICONS[title]}:"
+    return st.Page(later(name), title=title, url_path=name, default=name == "live", icon=icon)
 
 
 def start() -> None:
@@ -44,11 +45,11 @@ def start() -> None:
 async def recording(_app: st.App) -> AsyncIterator[None]:
     """Record from the server's start to its end, whoever looks.
 
-    Nothing is then lost before the first visitor, who does not wait for imports either: pandas
-    is among them, since Streamlit brings it with its first component.
+    Nothing is then lost before the first visitor, who does not wait for imports either: those of
+    the first page, and pandas, which Streamlit brings with its first component.
     """
-    import pandas  # noqa: F401
-
+    import_module("pandas")
+    import_module("tandem.ui.live.page")
     try:
         start()
     except SettingError as error:
@@ -68,11 +69,7 @@ def main() -> None:
         say.problem(f"Tandem did not start. {error}")
         st.stop()
     st.logo(str(HERE / "static" / "tandem.svg"), size="large")
-    pages = [st.Page(live.page, title="Live", url_path="live", default=True, icon=icon("Live"))]
-    for title in list(ICONS)[1:]:
-        url = title.lower()
-        pages.append(st.Page(later(url), title=title, url_path=url, icon=icon(title)))
-    chosen = st.navigation(pages)
+    chosen = st.navigation([page_of(title) for title in ICONS])
     if chosen.title != "Backtest":
         state.leave_backtest()
     toasts.follow()

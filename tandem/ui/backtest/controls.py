@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from tandem import backtest
+from tandem.backtest import grid as grids
 from tandem.backtest.grid import Grid
 from tandem.core.errors import DataError
 from tandem.strategy.rules import Limits
@@ -18,16 +18,6 @@ from tandem.ui.shared.model_controls import MODELS, URL, Model, model_controls
 
 MOST_VALUES = 60
 FUNDING_HOURS = {"1 h": 1.0, "4 h": 4.0, "8 h": 8.0, "24 h": 24.0}
-AXIS_NAMES = {
-    "model": "model",
-    "lookback": "lookback, bars",
-    "z_kind": "z-score",
-    "z_window": "z window, bars",
-    "entry": "entry |z|",
-    "exit": "exit |z|",
-    "stop": "stop |z|",
-    "time_stop_bars": "time stop, bars",
-}
 
 
 @dataclass(frozen=True)
@@ -224,6 +214,4 @@ def moving(grid: Grid) -> list[str]:
     """Return the axes on which the variants differ, most telling first."""
     setups = grid.setups()
     order = ("entry", "exit", "lookback", "z_window", "stop", "model", "z_kind", "time_stop_bars")
-    return [
-        axis for axis in order if len({backtest.grid.value_of(one, axis) for one in setups}) > 1
-    ]
+    return [axis for axis in order if len({grids.value_of(one, axis) for one in setups}) > 1]

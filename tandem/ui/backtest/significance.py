@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from tandem import backtest
 from tandem.backtest.grid import Grid
-from tandem.backtest.null_test import NULLS, NullTest
+from tandem.backtest.null_test import NULLS, NullTest, null_test
 from tandem.backtest.sweep import Sweep
-from tandem.backtest.walk_forward import WalkForward
+from tandem.backtest.sweep import sweep as run_sweep
+from tandem.backtest.walk_forward import WalkForward, walk_forward
 from tandem.core.errors import DataError
 from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
 from tandem.strategy.signals import Setup
 from tandem.ui.backtest import charts as drawn
 from tandem.ui.backtest import wording as words
-from tandem.ui.backtest.controls import AXIS_NAMES, ask_grid, moving
+from tandem.ui.backtest.controls import ask_grid, moving
 from tandem.ui.backtest.study import Study, longest_s
+from tandem.ui.backtest.wording import AXIS_NAMES
 from tandem.ui.components import chart, sheets
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
@@ -122,7 +123,7 @@ def sweep(study: Study) -> None:
 
 
 def _sweep(bars: Any, grid: Grid, funding: Any, watch: Watch) -> Sweep:
-    return backtest.sweep(bars, grid, funding, watch=watch)
+    return run_sweep(bars, grid, funding, watch=watch)
 
 
 def _asked(grid: Grid, *more: Any) -> Any:
@@ -260,9 +261,7 @@ def walk(study: Study) -> None:
 def _walk(
     bars: Any, grid: Grid, funding: Any, fit: int, trade: int, anchored: bool, watch: Watch
 ) -> WalkForward:
-    return backtest.walk_forward(
-        bars, grid, fit, trade, funding=funding, anchored=anchored, watch=watch
-    )
+    return walk_forward(bars, grid, fit, trade, funding=funding, anchored=anchored, watch=watch)
 
 
 def _walked(study: Study, grid: Grid, found: WalkForward) -> None:
@@ -402,7 +401,7 @@ def _nulls(
 ) -> tuple[NullTest, ...]:
     shares = np.linspace(0.0, 1.0, len(NULLS) + 1)
     return tuple(
-        backtest.null_test(
+        null_test(
             bars, grid, null, count, funding=funding, seed=seed, watch=watch.part(first, last)
         )
         for null, first, last in zip(NULLS, shares[:-1], shares[1:], strict=True)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from tandem import backtest
+from tandem.backtest.examples import crude
+from tandem.backtest.files import aligned
+from tandem.backtest.trials import data_set_key
 from tandem.config import Settings
 from tandem.core.bars import align, resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
@@ -93,14 +95,14 @@ def _remembered(key: tuple[Any, ...], make: Callable[[], Source]) -> Source:
 
 def _example(said: str) -> Source:
     def make() -> Source:
-        bars, y, x = part(HeavyWork).run(backtest.crude)
+        bars, y, x = part(HeavyWork).run(crude)
         bar_us = int(np.median(np.diff(bars.time_us)))
         bar_us -= bar_us % SECOND_US
         told = (
             "Bundled example: monthly spot prices of crude oil in dollars a barrel, WTI priced in "
             "Brent, May 1987 to January 2020 (US Energy Information Administration).",
         )
-        key = backtest.data_set_key(bars)
+        key = data_set_key(bars)
         return Source(f"example:{y}", f"example:{x}", bars, bar_us, told, key)
 
     source = _remembered(("example",), make)
@@ -165,12 +167,12 @@ def _bar_us() -> int:
 
 def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
     y_bars, x_bars, interval_us = pair_from(found, y, x, chosen_us, MOST_BARS)
-    bars = backtest.aligned(y_bars, x_bars, interval_us, MOST_BARS)
+    bars = aligned(y_bars, x_bars, interval_us, MOST_BARS)
     told = tuple(
         f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
         for one in found
     )
-    return Source(y, x, bars, interval_us, told, backtest.data_set_key(bars))
+    return Source(y, x, bars, interval_us, told, data_set_key(bars))
 
 
 # The record -----------------------------------------------------------------------------
@@ -298,7 +300,7 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
     stale_s = max(patience(split_instrument(leg)[0], part(Settings)).stale_s for leg in (y, x))
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
     told = f"Recorded history: {y} priced in {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
-    key = backtest.data_set_key(bars)
+    key = data_set_key(bars)
     return Source(y, x, bars, bar_us, (told,), key, (start_us, end_us))
 
 

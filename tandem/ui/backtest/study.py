@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from tandem import backtest
 from tandem.backtest.grid import Grid
-from tandem.backtest.run import Result
+from tandem.backtest.run import Result, compare, run
 from tandem.backtest.runtime_estimate import Pace, pace_of
-from tandem.backtest.significance import Luck
-from tandem.backtest.trials import Ledger
+from tandem.backtest.significance import Luck, judge
+from tandem.backtest.trials import Ledger, trial
 from tandem.core.errors import DataError, StoreError
 from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
@@ -24,7 +23,7 @@ from tandem.core.startup import HeavyWork
 from tandem.pairs.cointegration import Relation, assess
 from tandem.pairs.stream import PairSettings
 from tandem.storage.protocols import Database
-from tandem.strategy.signals import Model
+from tandem.strategy.signals import MODELS, Model, constant_funding
 from tandem.ui.backtest.controls import Asked
 from tandem.ui.backtest.source import Source
 from tandem.ui.shared import messages as say
@@ -79,13 +78,10 @@ class Study:
     def models(self) -> Mapping[Model, Result]:
         """The same setup under each model, from the first bar at which all have a z."""
         found = part(HeavyWork).run(
-            backtest.compare, self.source.bars, self.asked.setup, backtest.MODELS, self.funding
+            compare, self.source.bars, self.asked.setup, MODELS, self.funding
         )
         self.tried(
-            [
-                backtest.trial(one.setup, one.metrics, one.equity, self.funding)
-                for one in found.values()
-            ]
+            [trial(one.setup, one.metrics, one.equity, self.funding) for one in found.values()]
         )
         return found
 
@@ -97,7 +93,7 @@ class Study:
     def luck(self) -> Luck:
         """Judge the Sharpe ratio by all that was tried by now."""
         if self._luck is None or self._luck[0] != self.ledger.count:
-            found = part(HeavyWork).run(backtest.judge, self.result.metrics, self.ledger)
+            found = part(HeavyWork).run(judge, self.result.metrics, self.ledger)
             self._luck = self.ledger.count, found
         return self._luck[1]
 
@@ -179,7 +175,7 @@ def study(source: Source, asked: Asked) -> Study:
     with st.spinner("Following the pair"):
         made: Study = part(HeavyWork).run(_make, source, asked, ledger)
     result = made.result
-    made.tried([backtest.trial(asked.setup, result.metrics, result.equity, made.funding)])
+    made.tried([trial(asked.setup, result.metrics, result.equity, made.funding)])
     memory["tandem_study"] = made
     return made
 
@@ -187,8 +183,8 @@ def study(source: Source, asked: Asked) -> Study:
 def _make(source: Source, asked: Asked, ledger: Ledger) -> Study:
     funding = None
     if asked.has_funding:
-        funding = backtest.constant_funding(source.bars.time_us, source.bar_us, *asked.funding)
-    result = backtest.run(source.bars, asked.setup, funding)
+        funding = constant_funding(source.bars.time_us, source.bar_us, *asked.funding)
+    result = run(source.bars, asked.setup, funding)
     view = {
         "usable": source.bars.usable,
         "y": source.bars.y,

@@ -11,8 +11,18 @@ from tandem.backtest.metrics import DEFINITIONS, Metrics
 from tandem.backtest.run import Result
 from tandem.core.clock import SECOND_US
 from tandem.strategy.signals import Model, Setup
-from tandem.ui.backtest.controls import AXIS_NAMES
 from tandem.ui.shared import format as f
+
+AXIS_NAMES = {
+    "model": "model",
+    "lookback": "lookback, bars",
+    "z_kind": "z-score",
+    "z_window": "z window, bars",
+    "entry": "entry |z|",
+    "exit": "exit |z|",
+    "stop": "stop |z|",
+    "time_stop_bars": "time stop, bars",
+}
 
 # Name, title and kind of every figure shown, by what it tells of.
 GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
