@@ -2,23 +2,24 @@
 
 The tests come in an order drawn from the seed. Each may take what is left, divided by the tests
 that are left: what quick ones do not need goes to the others. A test whose share is used up is cut
-short and counts as skipped.
+short before its next example (Hypothesis must not be interrupted within one) and counts as skipped.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 import random
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import is_hypothesis_test
+from hypothesis.errors import HypothesisException, StopTest
 
 LEAST_S = 1.0
 CUT = "its share of the time is used up"
@@ -44,6 +45,7 @@ class _Shares:
         self.log = config.getoption("--fuzz-log")
         self.seed = config.getoption("--hypothesis-seed")
         self.left = 0
+        self.share_until = 0.0
         self.examples: Counter[Any] = Counter()
 
     @pytest.hookimpl(trylast=True)
@@ -57,28 +59,29 @@ class _Shares:
     def _counted(self, test: Any, inner: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(inner)
         def counted(*args: Any, **given: Any) -> Any:
+            if self.examples[test] and time.monotonic() > self.share_until:
+                pytest.skip(CUT)
             self.examples[test] += 1
-            return inner(*args, **given)
+            try:
+                return inner(*args, **given)
+            except (HypothesisException, StopTest):  # no example, or not all of one
+                raise
+            except BaseException:
+                self.share_until = math.inf  # it is tried again, to be sure and to be told
+                raise
 
         return counted
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: Any) -> Generator[None, object, object]:
-        share = max((self.until - time.monotonic()) / self.left, LEAST_S)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: Any) -> None:
+        now = time.monotonic()
+        self.share_until = now + max((self.until - now) / self.left, LEAST_S)
         self.left -= 1
         self.examples[item.obj] = 0
         self._write(test=item.nodeid)
-        before = signal.signal(signal.SIGALRM, _cut)
-        # Again and again: what is raised in a callback from C goes no further.
-        signal.setitimer(signal.ITIMER_REAL, share, LEAST_S)
-        try:
-            return (yield)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[Any]:
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Generator[None, Any, Any]:
         report = yield
         if report.when == "call" or not report.passed:
             text = str(report.longrepr) if report.failed else ""
@@ -94,7 +97,3 @@ class _Shares:
     def _write(self, **entry: Any) -> None:
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def _cut(*_: Any) -> None:
-    pytest.skip(CUT)
