@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 LEAST_S = 10.0
 # What pytest gets to write its report before it is ended.
 END_S = 2.0
-MOST_LINES = 40  # of an example
+MOST_LINES = 60  # of what a failure says
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Failure:
     text: str
 
     @property
-    def example(self) -> str:
-        """The falsifying example where there is one, else the end of what was said."""
-        told = [line[1:].removeprefix("   ") for line in self.text.splitlines() if line[:1] == "E"]
-        begin = next((i for i, line in enumerate(told) if "alsifying example" in line), None)
-        lines = told[begin:] if begin is not None else self.text.splitlines()[-MOST_LINES:]
+    def told(self) -> str:
+        """What was wrong and with which example, else the end of what was said."""
+        lines = [line[1:].removeprefix("   ") for line in self.text.splitlines() if line[:1] == "E"]
+        if not lines:
+            return "\n".join(self.text.splitlines()[-MOST_LINES:])
         if len(lines) > MOST_LINES:
-            # The last lines say how to have this very example again.
-            lines = [*lines[: MOST_LINES - 6], "...", *lines[-5:]]
+            # The last ones say how to have this very example again.
+            lines = [*lines[: MOST_LINES // 2], "...", *lines[-MOST_LINES // 2 :]]
         return "\n".join(lines)
 
     @property
@@ -92,7 +92,7 @@ class Fuzzed:
         if self.unended:
             lines.append(f"{self.unended} did not end when its share of the time was used up.")
         for failure in self.failures.values():
-            lines += ["", failure.test, failure.example, "", f"    {failure.command}"]
+            lines += ["", failure.test, failure.told, "", f"    {failure.command}"]
         return "\n".join(lines)
 
 

@@ -67,7 +67,7 @@ def test_a_round_keeps_to_its_time_and_tells_what_failed(tmp_path):
     assert (done.rounds, done.tests, done.cut) == (1, 3, 1)
     assert done.examples > 5 * 100 + 10
     assert list(done.failures) == [FAILS]
-    assert "number=" in done.failures[FAILS].example
+    assert "number=" in done.failures[FAILS].told
     command = done.failures[FAILS].command
     assert command == (
         f".venv/bin/pytest {FAILS} --hypothesis-profile=fuzz --hypothesis-seed={SEED}"
