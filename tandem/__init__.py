@@ -1,1 +1,3 @@
 """Tandem: a live pairs-trading workbench."""
+
+__version__ = "0.1.0"

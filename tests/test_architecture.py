@@ -14,6 +14,8 @@ PACKAGE = ROOT / "tandem"
 
 # From the top down. A part imports only parts below it; a folder that is not here fails.
 LAYERS = (
+    "__main__",
+    "cli",
     "ui",
     "engine",
     "surveillance",
@@ -75,7 +77,7 @@ def part_of(module: str) -> str:
 def test_imports_point_down(name: str) -> None:
     own = part_of(name)
     assert own in LAYERS, f"{own} has no layer: give it one here and a row in the README"
-    for module in imported(MODULES[name]):
+    for module in imported(MODULES[name]) - {"tandem"}:
         if module.split(".")[0] == "tandem" and part_of(module) != own:
             below = LAYERS.index(part_of(module)) > LAYERS.index(own)
             assert below, f"{name} imports {module}, which is not below it"

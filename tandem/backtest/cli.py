@@ -1,4 +1,4 @@
-"""`python backtest.py y.csv x.csv`: a backtest in the terminal."""
+"""A backtest in the terminal: ``python backtest.py`` and ``tandem backtest``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from tandem.backtest.significance import Luck, judge
 from tandem.backtest.sweep import Sweep, sweep
 from tandem.backtest.trials import Ledger, data_set_key, trial
 from tandem.backtest.walk_forward import WalkForward, walk_forward
+from tandem.core import cli
 from tandem.core.bars import AlignedBars
-from tandem.core.errors import DataError, TandemError
+from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.files import read
 from tandem.io.model import Table, time_text
@@ -52,12 +53,9 @@ SHARES = frozenset(
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "backtest.py") -> argparse.ArgumentParser:
     """Return the command's options."""
-    command = argparse.ArgumentParser(
-        prog="backtest.py",
-        description="Test whether a pair would have paid, from one or two files of bars or trades.",
-    )
+    command = cli.parser(prog, "Backtest a pair from one or two files of bars or trades.")
     command.add_argument("files", nargs="*", help="CSV file of Y, then of X; or one with both")
     command.add_argument("--example", choices=[EXAMPLE], help="use the bundled WTI and Brent")
     command.add_argument("--y", help="instrument priced, where the files have several")
@@ -121,18 +119,12 @@ def _cost_options(command: argparse.ArgumentParser) -> None:
     costs.add_argument("--funding-hours", type=float, default=8.0)
 
 
-def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
-    """Run the command; return 0, or 1 after saying on standard error what was wrong."""
-    options = parser().parse_args(arguments)
-    try:
-        return _answer(options, out)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nbacktest: stopped.\n")
-        return 1
-    except (TandemError, OSError) as error:
-        text = str(error) if isinstance(error, TandemError) else _file_error(error)
-        sys.stderr.write(f"backtest: {text}\n")
-        return 1
+def main(
+    arguments: Sequence[str] | None = None, out: TextIO | None = None, *, prog: str = "backtest.py"
+) -> int:
+    """Run the command; returns the exit code."""
+    options = parser(prog).parse_args(arguments)
+    return cli.run(prog, lambda: _answer(options, out or sys.stdout))
 
 
 def _watch(title: str) -> Watch:
@@ -146,10 +138,6 @@ def _watch(title: str) -> Watch:
         sys.stderr.flush()
 
     return Watch(progress)
-
-
-def _file_error(error: OSError) -> str:
-    return f"{error.filename or 'A file'}: {error.strerror or type(error).__name__}."
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> int:

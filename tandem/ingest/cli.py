@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import math
-import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tandem import config
 from tandem.config import Settings
-from tandem.core.errors import DataError, TandemError
+from tandem.core import cli
+from tandem.core.errors import DataError
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
 from tandem.storage.hot_buffer import HotBuffer
@@ -24,25 +21,23 @@ from tandem.storage.store import Store
 from tandem.venues.registry import create_feed
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "ingest.py") -> int:
     """Record until a signal or the time is up; returns the exit code."""
-    options = _parser().parse_args(argv)
-    try:
-        settings = config.load()
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(message)s")
-        groups = _by_venue(options.instruments)
-        for venue in groups:
-            create_feed(venue, settings)
-        return _record(settings, options.db or settings.database, groups, options.seconds)
-    except TandemError as error:
-        print(f"ingest: {error}", file=sys.stderr)
-        return 1
+    options = _parser(prog).parse_args(arguments)
+    return cli.run(prog, lambda: _answer(options, prog))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ingest.py", description="Record trades without a screen, until Ctrl+C."
-    )
+def _answer(options: argparse.Namespace, prog: str) -> int:
+    settings = config.load()
+    cli.log_to_stderr(settings.log_level)
+    groups = _by_venue(options.instruments)
+    for venue in groups:
+        create_feed(venue, settings)
+    return _record(settings, options.db or settings.database, groups, options.seconds, prog)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = cli.parser(prog, "Record trades without a screen, until Ctrl-C.")
     parser.add_argument(
         "--instruments",
         required=True,
@@ -66,12 +61,16 @@ def _by_venue(text: str) -> dict[str, frozenset[str]]:
 
 
 def _record(
-    settings: Settings, database: Path, groups: dict[str, frozenset[str]], seconds: float
+    settings: Settings,
+    database: Path,
+    groups: dict[str, frozenset[str]],
+    seconds: float,
+    prog: str,
 ) -> int:
     stop = threading.Event()
     store = Store.open(database, settings.batch_ms, settings.queue_trades)
     ingest = Ingest(settings, HotBuffer(settings.hot_trades), store, recorded=store.last_trade)
-    with _signals(stop):
+    with cli.stop_on_signal(stop):
         try:
             for venue, names in groups.items():
                 ingest.watch(venue, names, names)
@@ -88,7 +87,7 @@ def _record(
     print(f"{trades:,} trades recorded in {database}")
     for status in statuses:
         if not status.trades:
-            print(f"ingest: nothing came from {status.title}. {status.text}", file=sys.stderr)
+            cli.fail(prog, f"nothing came from {status.title}. {status.text}")
     return 0 if all(status.trades for status in statuses) else 1
 
 
@@ -103,18 +102,3 @@ def _report(ingest: Ingest, store: Store) -> None:
             f"{health.queued:,} waiting, {health.state}",
             flush=True,
         )
-
-
-@contextlib.contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a stop while this lasts (in the main thread only)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, lambda *_: stop.set()) for name in names]
-    try:
-        yield
-    finally:
-        for name, handler in zip(names, before, strict=True):
-            signal.signal(name, handler)

@@ -1,4 +1,4 @@
-"""`python scanner.py prices.csv`: a scan in the terminal."""
+"""A scan in the terminal: ``python scanner.py`` and ``tandem scan``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from tandem.analytics.inputs import whole
-from tandem.core.errors import DataError, TandemError
+from tandem.core import cli
+from tandem.core.cli import printable
+from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.writer import defused
 from tandem.scanner.columns import counted
@@ -38,12 +40,9 @@ LEFT_OUT_SHOWN = 10
 LONGEST_NAME, LONGEST_FILE = 24, 60
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     """Return the command's options."""
-    command = argparse.ArgumentParser(
-        prog="scanner.py",
-        description="Test every pair of a table of prices for cointegration.",
-    )
+    command = cli.parser(prog, "Test every pair of a table of prices for cointegration.")
     command.add_argument("file", type=Path, help="CSV: times, then a column per instrument")
     command.add_argument("--top", type=int, default=20, help="pairs shown")
     command.add_argument("--raw", action="store_true", help="raw prices instead of log prices")
@@ -79,25 +78,15 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
-    """Run the command; return 0, or 1 after saying on standard error what was wrong."""
-    options = parser().parse_args(arguments)
-    try:
-        _answer(options, out)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nscanner: stopped.\n")
-        return 1
-    except TandemError as error:
-        sys.stderr.write(_printable(f"scanner: {error}\n"))
-        return 1
-    except OSError as error:
-        told = f"{error.filename or options.dask or 'A file'}: {error.strerror or error}"
-        sys.stderr.write(f"scanner: {told:.300}\n")
-        return 1
-    return 0
+def main(
+    arguments: Sequence[str] | None = None, out: TextIO | None = None, *, prog: str = "scanner.py"
+) -> int:
+    """Run the command; returns the exit code."""
+    options = parser(prog).parse_args(arguments)
+    return cli.run(prog, lambda: _answer(options, out or sys.stdout))
 
 
-def _answer(options: argparse.Namespace, out: TextIO) -> None:
+def _answer(options: argparse.Namespace, out: TextIO) -> int:
     for name, least in (("top", 0), ("seed", 0), ("workers", 1)):
         if getattr(options, name) is not None:
             whole(getattr(options, name), name, least)
@@ -134,13 +123,14 @@ def _answer(options: argparse.Namespace, out: TextIO) -> None:
                 watch=_watch("later bars"),
                 **shared,
             )
-    out.writelines(_printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
+    out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
     _print(found, families, by_noise, later, options, out)
     if options.out:
         table = found.table()
         names = np.array([defused(name) for name in found.names], object)
         table["y"], table["x"] = names[found.y], names[found.x]
         table.to_csv(options.out, index=False)
+    return cli.DONE
 
 
 def _settings(options: argparse.Namespace) -> ScanSettings:
@@ -169,7 +159,13 @@ def _cluster(address: str | None) -> Iterator[Any]:
         ) from None
     if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}", address):
         raise DataError(f"{address!r:.60} is no scheduler's address; give one as tcp://host:port.")
-    with Client(address, timeout="10s", set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+    except OSError:
+        raise DataError(
+            f"No Dask scheduler answers at {address}; start one there, or leave --dask out."
+        ) from None
+    with client:
         yield client
 
 
@@ -243,12 +239,7 @@ def _print(
             f"of {options.least_activity:g} or more and are listed; all were tested and count."
         )
     table = _shown(found, options.top, is_active) if found.tested else "No pair could be tested."
-    out.write(_printable("\n".join(lines) + "\n\n" + table + "\n"))
-
-
-def _printable(text: str) -> str:
-    """Put a sign for what would steer a terminal: names and cells are from outside."""
-    return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
+    out.write(printable("\n".join(lines) + "\n\n" + table + "\n"))
 
 
 def _span(counts: Any) -> str:

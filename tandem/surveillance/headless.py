@@ -8,7 +8,7 @@ import io
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -419,10 +419,3 @@ def say(text: str) -> None:
     """Write a line to the terminal at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def unreachable(written: int, given: Headless) -> Sequence[str]:
-    """Return what to say at the end of a run that wrote nothing."""
-    if written:
-        return ()
-    return (f"surveillance: no price came from {given.venue}; see the lines above.",)

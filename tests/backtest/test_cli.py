@@ -120,7 +120,7 @@ def test_funding_and_limits_reach_the_engine(files):
 def test_what_is_wrong_is_said_and_the_command_fails(arguments, says, capsys):
     assert main(arguments, io.StringIO()) == 1
     said = capsys.readouterr().err
-    assert said.startswith("backtest: ") and says in said
+    assert said.startswith("backtest.py: ") and says in said
     assert said.count("\n") == 1
 
 

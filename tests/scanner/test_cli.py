@@ -200,7 +200,7 @@ def test_an_activity_that_is_no_share_is_a_sentence(
     path.write_bytes(as_csv(market_like(2, 200)))
     assert command.main([str(path), "--least-activity", str(share)], io.StringIO()) == 1
     said = capsys.readouterr().err
-    assert f"scanner: least-activity is {share}; give a share of the bars from 0 to 1" in said
+    assert f"scanner.py: least-activity is {share}; give a share of the bars from 0 to 1" in said
 
 
 def test_what_goes_wrong_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,7 +209,9 @@ def test_what_goes_wrong_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFix
     path.write_bytes(as_csv(market_like(1, 200)))
     assert command.main([str(path)]) == 1
     said = capsys.readouterr().err.splitlines()
-    assert "none.csv: No such file" in said[0] and all(line.startswith("scanner:") for line in said)
+    assert "none.csv: No such file" in said[0] and all(
+        line.startswith("scanner.py:") for line in said
+    )
 
 
 def test_without_distributed_the_rest_works(
@@ -315,7 +317,7 @@ def test_a_number_that_cannot_be_is_a_sentence(
     path = tmp_path / "prices.csv"
     path.write_bytes(as_csv(table_of({"A": walk(1), "B": walk(2)})))
     assert command.main([str(path), *map(str, wrong)], io.StringIO()) == 1
-    assert f"scanner: {str(wrong[0])[2:]} is {wrong[1]}; it must be at least" in (
+    assert f"scanner.py: {str(wrong[0])[2:]} is {wrong[1]}; it must be at least" in (
         capsys.readouterr().err
     )
 

@@ -1,0 +1,96 @@
+"""What every command shares: its parser, its exit code, and how a signal ends it.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | failed; one sentence on standard error says why and what to do |
+| 2 | wrong arguments; the usage is on standard error |
+| 130 | cancelled by Ctrl-C |
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from tandem import __version__
+from tandem.core.errors import TandemError
+
+DONE, FAILED, WRONG_ARGUMENTS, CANCELLED = 0, 1, 2, 130
+
+
+def parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser that knows `--help` and `--version`.
+
+    Parameters
+    ----------
+    prog : str
+        What the user typed, for help and errors: `backtest.py`, `tandem backtest`.
+    """
+    command = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
+    command.add_argument("--version", action="version", version=f"Tandem {__version__}")
+    return command
+
+
+def run(prog: str, work: Callable[[], int]) -> int:
+    """Return the exit code of `work`; a failure becomes one sentence on standard error."""
+    try:
+        code = work()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        fail(prog, "cancelled.")
+        return CANCELLED
+    except BrokenPipeError:
+        # Whoever read the output has left (`| head`), which is no error; nor may the interpreter
+        # complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except TandemError as error:
+        fail(prog, str(error))
+        return FAILED
+    except OSError as error:
+        fail(prog, _file_error(error))
+        return FAILED
+    return code
+
+
+def fail(prog: str, text: str) -> None:
+    """Write a sentence to standard error, headed by the command."""
+    sys.stderr.write(printable(f"{prog}: {text}\n"))
+
+
+def printable(text: str) -> str:
+    """Replace what would steer a terminal: names and cells are from outside."""
+    return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
+
+
+def log_to_stderr(level: str) -> None:
+    """Send the process's log to standard error, each line with its time."""
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s")
+
+
+@contextlib.contextmanager
+def stop_on_signal(stop: threading.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set `stop` while this lasts; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(name, lambda *_: stop.set()) for name in names]
+    try:
+        yield
+    finally:
+        for name, handler in zip(names, before, strict=True):
+            signal.signal(name, handler)
+
+
+def _file_error(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}." if error.filename else f"{reason}."
