@@ -11,4 +11,4 @@ from tandem.ui import app as script
 if __name__ == "__main__":
     script.main()
 else:
-    app = st.App(script.__file__, lifespan=script.recording)
+    app = st.App(script.__file__, **script.parts())

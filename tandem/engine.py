@@ -27,8 +27,9 @@ from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import Standing
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot_builder import SnapshotBuilder
-from tandem.pairs.subscriptions import Subscriptions, VenueFacts
+from tandem.pairs.subscriptions import Subscriptions
 from tandem.pairs.tracker import Desk
+from tandem.pairs.venue_facts import VenueFacts
 from tandem.scanner.live.service import Universe
 from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter

@@ -26,8 +26,8 @@ from tandem.pairs.costs import LegQuote, TradeCost, trade_cost
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot import LegNow, PairNow, Snapshot, WatchRow, holding_hours, kept
 from tandem.pairs.stream import PairSettings, Provisional
-from tandem.pairs.subscriptions import VenueFacts
 from tandem.pairs.tracker import Desk, PairView
+from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.records import StoreHealth
 

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from tandem.config import Settings
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
 from tandem.ui.alerts import toasts
 from tandem.ui.shared import messages as say
-from tandem.ui.shared import state
+from tandem.ui.shared import served, state
 
 HERE = Path(__file__).parent
-# Streamlit serves what lies in `static` beside its script.
-EXPORTS = HERE / "static" / "exports"
 log = logging.getLogger("tandem.app")
 ICONS = {"Live": "monitoring", "Surveillance": "radar", "Scanner": "grid_view"}
 ICONS |= {"Backtest": "history", "Data": "database"}
@@ -38,7 +38,7 @@ def page_of(title: str) -> StreamlitPage:
 
 def start() -> None:
     """Start the process's desk where nothing did before."""
-    state.start(lambda settings: Engine(settings, EXPORTS))
+    state.start(lambda settings: Engine(settings, state.export_folder(settings)))
 
 
 @asynccontextmanager
@@ -48,6 +48,7 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     Nothing is then lost before the first visitor, who does not wait for imports either: those of
     the first page, and pandas, which Streamlit brings with its first component.
     """
+    state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
     try:
@@ -57,6 +58,15 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
         log.error("Tandem did not start. %s", error)
     yield
     state.close()
+
+
+def parts() -> dict[str, Any]:
+    """Return what `st.App` is given beside the script: what records, and files to be fetched."""
+    return {"lifespan": recording, "routes": served.routes(_exports)}
+
+
+def _exports() -> Path | None:
+    return state.export_folder(state.part(Settings)) if state.desk() else None
 
 
 def main() -> None:

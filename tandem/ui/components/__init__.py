@@ -7,13 +7,13 @@ project; outside text reaches them only as data, which they place as text.
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+from tandem.ui.shared import served, state
 
 HERE = Path(__file__).parent
 _NODES = HERE / "nodes.js"
@@ -37,14 +37,10 @@ def _mount(name: str) -> Callable[..., Any]:
 
 @st.cache_resource(show_spinner=False)
 def _serve_plotly() -> None:
-    """Put Plotly's own script where Streamlit's static serving finds it."""
-    spec = importlib.util.find_spec("plotly")
-    assert spec is not None and spec.submodule_search_locations, "requirements.txt brings plotly"
-    target = HERE.parent / "static" / "plotly.min.js"
-    source = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    if not target.exists() or target.stat().st_size != source.stat().st_size:
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
+    """See to it that the browser can fetch Plotly's script."""
+    folder = state.static_folder()
+    if folder is not None:
+        served.copy_plotly(folder)
 
 
 def pulse(data: Mapping[str, Any], *, key: str) -> str | None:

@@ -15,7 +15,8 @@ from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
 from tandem.pairs.pinned import Standing
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.subscriptions import Subscriptions, VenueFacts
+from tandem.pairs.subscriptions import Subscriptions
+from tandem.pairs.venue_facts import VenueFacts
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice

@@ -12,11 +12,14 @@ import types
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import streamlit as st
 from streamlit import config as served
+from streamlit import runtime
 from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -41,6 +44,7 @@ def _process() -> Any:
     fresh.parts = {}  # type: ignore[attr-defined]
     fresh.guesses = Guesses(time.monotonic)  # type: ignore[attr-defined]
     fresh.uploads = None  # type: ignore[attr-defined]
+    fresh.has_routes = False  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
 
@@ -79,6 +83,29 @@ def start(create: Callable[[Settings], Desk]) -> None:
         # The page's own limit is the browser's; this one the server keeps whatever is sent.
         served.set_option("server.maxUploadSize", settings.upload_mb)
         atexit.register(close)
+
+
+def export_folder(settings: Settings) -> Path:
+    """Return where files to download are written: where they are served from."""
+    return (static_folder() or settings.database.parent).absolute() / "exports"
+
+
+def serve_by_routes() -> None:
+    """Note that the server has routes for the files it hands out."""
+    _process().has_routes = True
+
+
+def static_folder() -> Path | None:
+    """Return the folder Streamlit serves files from; None where the server has routes for them.
+
+    Only a plain script has no routes. A test harness has no server at all, and writes none.
+    """
+    if _process().has_routes:
+        return None
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None or type(runtime.get_instance()) is not Runtime:
+        return None
+    return Path(context.main_script_path).parent / "static"
 
 
 def close() -> None:
