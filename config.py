@@ -1,9 +1,11 @@
 """Every setting, read once at start from Streamlit's secrets, the environment and `.env`.
 
-import config
+    import config
 
-settings = config.load()
-settings.database
+    settings = config.load()
+    settings.database
+
+The README's table names each setting with its default: `TANDEM_DATABASE` sets `database`.
 """
 
 from tandem.config import *  # noqa: F403

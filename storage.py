@@ -1,9 +1,12 @@
 """The hot buffer in memory and the SQLite database on disk.
 
-import storage
+    import storage
 
-with storage.Store.open(path, batch_ms=100, queue_trades=500_000, read_only=True) as store:
+    store = storage.Store.open("data/tandem.sqlite", read_only=True)
     trades = store.trades("binance-usdm:BTCUSDT", start_us, end_us)
+    store.close()
+
+Times are microseconds since 1970, UTC. `help(storage.Store)` lists what can be read.
 """
 
 from tandem.storage import *  # noqa: F403
