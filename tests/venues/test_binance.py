@@ -1,17 +1,15 @@
 """Binance's parser on real recordings, on documented messages and on hostile ones."""
 
-import contextlib
 import gzip
 
 import orjson
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from tandem.core.errors import MessageError, UnknownSymbol
+from tandem.core.errors import MessageError
 from tandem.core.events import Funding, Notice, Quote, Trade
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
+from tests.support.examples.binance import AGGREGATE_TRADE
 from tests.support.paths import SHARED
 
 TICKS = SHARED / "data" / "ticks"
@@ -19,21 +17,6 @@ TICKS = SHARED / "data" / "ticks"
 recordings = pytest.mark.skipif(not TICKS.is_dir(), reason=f"no recordings in {TICKS}")
 
 RECEIVED_US = 1_795_000_000_000_000
-
-AGGREGATE_TRADE = {
-    "e": "aggTrade",
-    "E": 1626992742291,
-    "a": 14888302,
-    "s": "AKROUSDT",
-    "p": "0.01731",
-    "q": "312",
-    "nq": "312",
-    "f": 27931348,
-    "l": 27931348,
-    "T": 1626992742134,
-    "m": True,
-    "st": 1,
-}
 
 
 def usdm() -> BinanceUsdm:
@@ -46,20 +29,6 @@ def spot() -> BinanceSpot:
 
 def frame(data: object) -> bytes:
     return orjson.dumps({"stream": "akrousdt@aggTrade", "data": data})
-
-
-def test_aggregate_trade() -> None:
-    assert usdm().parse(frame(AGGREGATE_TRADE), RECEIVED_US) == (
-        Trade(
-            instrument="binance-usdm:AKROUSDT",
-            trade_id=14888302,
-            time_us=1626992742134000,
-            price=0.01731,
-            quantity=312.0,
-            side=-1,
-            received_us=RECEIVED_US,
-        ),
-    )
 
 
 def test_buyer_who_takes_is_plus_one_and_text_or_bare_frames_do_too() -> None:
@@ -175,116 +144,6 @@ def test_shutdown_is_told() -> None:
     assert notice.kind == "closing"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"p": "nan"},
-        {"p": "inf"},
-        {"p": "-1"},
-        {"p": "0"},
-        {"p": "1e300"},
-        {"p": "abc"},
-        {"p": 61800.3},
-        {"p": None},
-        {"q": "0"},
-        {"q": ["1"]},
-        {"a": -1},
-        {"a": "14888302"},
-        {"a": 2**63},
-        {"a": True},
-        {"a": 1.5},
-        {"T": 0},
-        {"T": 1626992742},
-        {"T": 1626992742134000},
-        {"T": "1626992742134"},
-        {"T": 4_200_000_000_000},
-        {"m": 1},
-        {"m": None},
-        {"s": ""},
-        {"s": 7},
-        {"s": ["BTCUSDT"]},
-        {"s": "<script>"},
-        {"s": "X" * 1000},
-        {"e": "depthUpdate"},
-        {"e": ["aggTrade"]},
-    ],
-)
-def test_a_wrong_field_is_refused_without_echoing_it(change: dict[str, object]) -> None:
-    with pytest.raises(MessageError) as caught:
-        usdm().parse(frame(AGGREGATE_TRADE | change), RECEIVED_US)
-    assert len(str(caught.value)) < 80
-
-
-@pytest.mark.parametrize("missing", ["s", "p", "q", "a", "T", "m"])
-def test_a_missing_field_is_named(missing: str) -> None:
-    data = {name: value for name, value in AGGREGATE_TRADE.items() if name != missing}
-    with pytest.raises(MessageError, match=missing):
-        usdm().parse(frame(data), RECEIVED_US)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"7",
-        b"null",
-        b'"text"',
-        b'{"data":[]}',
-        b"{}",
-        b"\xff\xfe",
-        b'{"a":"\xc3"}',
-    ],
-)
-def test_garbage_is_refused(raw: bytes) -> None:
-    with pytest.raises(MessageError):
-        usdm().parse(raw, RECEIVED_US)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
-    | st.text(max_size=20)
-    | st.sampled_from(["nan", "1", "-1", "1e999", "BTCUSDT", "aggTrade", "bookTicker"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(list("esatpqTmbBAurEM")), inner)
-    ),
-    max_leaves=12,
-)
-FIELDS = st.dictionaries(st.sampled_from([*AGGREGATE_TRADE, "t", "b", "B", "A", "u", "r"]), JSON)
-KINDS = st.sampled_from(["aggTrade", "trade", "bookTicker", "markPriceUpdate", "serverShutdown"])
-
-
-@given(raw=st.binary(max_size=200) | st.text(max_size=200))
-@example(raw="\ud800")
-def test_only_message_errors_escape_from_any_bytes(raw: bytes | str) -> None:
-    for feed in (usdm(), spot()):
-        with contextlib.suppress(MessageError):
-            feed.parse(raw, RECEIVED_US)
-
-
-@given(kind=KINDS, fields=FIELDS, bare=st.booleans())
-def test_only_message_errors_escape_from_any_fields(
-    kind: str, fields: dict[str, object], bare: bool
-) -> None:
-    data = AGGREGATE_TRADE | {"t": 1, "b": "1", "B": "1", "A": "1", "u": 1, "r": "0"}
-    data = data | {"e": kind} | fields
-    raw = orjson.dumps(data if bare else {"stream": "x", "data": data})
-    try:
-        events = usdm().parse(raw, RECEIVED_US)
-    except MessageError:
-        return
-    for event in events:
-        if isinstance(event, Trade):
-            assert 0.0 < event.price < float("inf")
-            assert 0.0 < event.quantity < float("inf")
-            assert type(event.trade_id) is int
-
-
 def test_trades_and_quotes_of_futures_have_routes_of_their_own() -> None:
     names = ["binance-usdm:ETHUSDT", "binance-usdm:BTCUSDT"]
     route = usdm().trade_route(names)
@@ -336,33 +195,6 @@ def test_change_subscribes_and_unsubscribes() -> None:
     assert feed.change(quotes, [], []) == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "symbol"),
-    [
-        ("btc", "BTCUSDT"),
-        ("BTC/USDT", "BTCUSDT"),
-        ("btc-usd", "BTCUSDT"),
-        ("btcusdt", "BTCUSDT"),
-        ("binance-usdm:BTCUSDT", "BTCUSDT"),
-        ("btcusdc", "BTCUSDC"),
-        ("eth/btc", "ETHBTC"),
-        ("wbtc", "WBTCUSDT"),
-        ("usdc", "USDCUSDT"),
-        ("shib", "1000SHIBUSDT"),
-        ("BTCUSDT_261225", "BTCUSDT_261225"),
-    ],
-)
-def test_common_names(text: str, symbol: str) -> None:
-    assert usdm().instrument(text) == f"binance-usdm:{symbol}"
-
-
-@pytest.mark.parametrize("text", ["", " ", "coinbase:BTC-USD", "<b>", "a/b/c", "x" * 60, "b;c"])
-def test_names_that_cannot_be(text: str) -> None:
-    for feed in (usdm(), spot()):
-        with pytest.raises(UnknownSymbol):
-            feed.instrument(text)
-
-
 def test_quotes_and_funding_of_another_unit_are_refused_too() -> None:
     late = RECEIVED_US
     quote = {"e": "bookTicker", "u": 1, "s": "X", "b": "1", "B": "1", "a": "2", "A": "1"}
@@ -382,11 +214,3 @@ def test_binance_us_speaks_like_spot_under_its_own_name() -> None:
     many = [f"binance-us:A{n}USDT" for n in range(feed.max_instruments)]
     changed = feed.change(route, many[200:], many[:200])
     assert len(feed.trade_route(many).frames) + len(changed) <= 5
-
-
-@pytest.mark.parametrize(
-    ("text", "symbol"),
-    [("btc", "BTCUSDT"), ("BTC/USD", "BTCUSD"), ("btcusd", "BTCUSD"), ("eth/btc", "ETHBTC")],
-)
-def test_common_names_on_binance_us(text: str, symbol: str) -> None:
-    assert BinanceUs("").instrument(text) == f"binance-us:{symbol}"

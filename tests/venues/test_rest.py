@@ -33,40 +33,6 @@ def venue_of(name: str) -> RestVenue:
     return venue
 
 
-@pytest.mark.parametrize("name", WITH_REST)
-def test_every_venue_of_the_settings_has_an_interface_and_an_address(name: str) -> None:
-    venue = venue_of(name)
-    assert venue.venue == name
-    assert venue.listing().url.startswith("https://")
-    assert venue.candles(f"{name}:BTC-USD", BEGIN_US, NOW_US).url.startswith(URLS[name])
-
-
-@pytest.mark.parametrize("name", WITH_REST)
-def test_every_venue_says_what_must_be_known_of_it(name: str) -> None:
-    text = type(venue_of(name)).__doc__ or ""
-    for word in ("Trade ids:", "Side:", "Liveness:", "Limits:"):
-        assert word in text
-
-
-@pytest.mark.parametrize("name", WITH_REST)
-def test_no_request_weighs_more_than_the_budget(name: str) -> None:
-    venue = venue_of(name)
-    gap = hole(f"{name}:BTC-USD", NOW_US - MINUTE_US, NOW_US)
-    requests = [venue.listing(), venue.candles(gap.instrument, BEGIN_US, NOW_US)]
-    trades = venue.trades(gap.instrument, gap)
-    assert venue.has_trades or trades is None
-    for request in [*requests, *([trades] if trades else [])]:
-        assert 0 < request.weight <= venue.budget.weight
-
-
-@pytest.mark.parametrize("name", WITH_REST)
-def test_a_symbol_cannot_break_out_of_its_place(name: str) -> None:
-    url = venue_of(name).candles(f"{name}:BTC/USD..", BEGIN_US, NOW_US).url
-    parts = urlsplit(url)
-    assert f"{parts.scheme}://{parts.netloc}" == URLS[name]
-    assert "/../" not in parts.path
-
-
 # Walks ------------------------------------------------------------------------------------------
 
 

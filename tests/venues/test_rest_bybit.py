@@ -4,52 +4,13 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pytest
-from hypothesis import given
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Gap, Trade
 from tandem.venues.bitstamp import BitstampRest
-from tandem.venues.bybit import Bybit, BybitRest
-from tandem.venues.registry import create_rest as create
-from tandem.venues.rest import Listing
-from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
-
-NAME = "bybit:BTCUSDT"
-TRADE = {
-    "execId": "5706445b-8543-59bc-8988-93e0f4a3f0f9",
-    "symbol": "BTCUSDT",
-    "price": "16814.50",
-    "size": "0.001",
-    "side": "Buy",
-    "time": "1671970297430",
-    "isBlockTrade": False,
-}
-TRADES = {"retCode": 0, "retMsg": "OK", "result": {"category": "linear", "list": [TRADE]}}
-KLINES = {
-    "retCode": 0,
-    "retMsg": "OK",
-    "result": {
-        "symbol": "BTCUSDT",
-        "category": "linear",
-        "list": [["1670608800000", "17071", "17073", "17027", "17055.5", "268.611", "4584216.2"]],
-    },
-}
-CONTRACT = {
-    "symbol": "BTCUSDT",
-    "contractType": "LinearPerpetual",
-    "status": "Trading",
-    "baseCoin": "BTC",
-    "quoteCoin": "USDT",
-    "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
-    "lotSizeFilter": {"minOrderQty": "0.001", "qtyStep": "0.001", "minNotionalValue": "5"},
-    "settleCoin": "USDT",
-}
-CONTRACTS = {
-    "retCode": 0,
-    "retMsg": "OK",
-    "result": {"category": "linear", "list": [CONTRACT], "nextPageCursor": ""},
-}
+from tandem.venues.bybit import BybitRest
+from tests.support.examples.bybit import CONTRACTS, KLINES, NAME, PAST_TRADE, TRADES
+from tests.support.rest_answers import NOW_US, clock, hole, refuses, url
 
 
 def venue() -> BybitRest:
@@ -64,34 +25,8 @@ def page_of(count: int, begin_us: int) -> list[Trade]:
     return [Trade(NAME, f"id-{n}", begin_us + n, 1.0, 1.0, 1, NOW_US) for n in range(count)]
 
 
-def test_the_documented_trade() -> None:
-    assert venue().parse_trades(orjson.dumps(TRADES), NAME, NOW_US) == [
-        Trade(NAME, str(TRADE["execId"]), 1671970297430000, 16814.5, 0.001, 1, NOW_US)
-    ]
-
-
-def test_a_trade_by_rest_is_the_trade_of_the_stream() -> None:
-    frame = {
-        "topic": "publicTrade.BTCUSDT",
-        "type": "snapshot",
-        "ts": 1671970297431,
-        "data": [
-            {
-                "T": 1671970297430,
-                "s": "BTCUSDT",
-                "S": "Buy",
-                "v": "0.001",
-                "p": "16814.50",
-                "i": "5706445b-8543-59bc-8988-93e0f4a3f0f9",
-            }
-        ],
-    }
-    streamed = Bybit("wss://bybit.test").parse(orjson.dumps(frame), NOW_US)
-    assert venue().parse_trades(orjson.dumps(TRADES), NAME, NOW_US) == list(streamed)
-
-
 def test_newest_first_is_turned_round_even_within_a_millisecond() -> None:
-    newest_first = [TRADE | {"execId": f"id-{n}"} for n in (3, 2, 1)]
+    newest_first = [PAST_TRADE | {"execId": f"id-{n}"} for n in (3, 2, 1)]
     body = orjson.dumps(TRADES | {"result": {"list": newest_first}})
     trades = venue().parse_trades(body, NAME, NOW_US)
     assert [trade.trade_id for trade in trades] == ["id-1", "id-2", "id-3"]
@@ -127,27 +62,6 @@ def test_candles_are_asked_for_with_both_ends() -> None:
     )
 
 
-def test_the_documented_contract() -> None:
-    assert venue().parse_listing(orjson.dumps(CONTRACTS)) == [
-        Listing("BTCUSDT", "BTC", "USDT", "perpetual", 0.1, 0.001, 5.0)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "count"),
-    [
-        ({}, 2),
-        ({"contractType": "LinearFutures"}, 2),
-        ({"status": "PreLaunch"}, 1),
-        ({"contractType": "InversePerpetual"}, 1),
-        ({"lotSizeFilter": None}, 1),
-    ],
-)
-def test_only_what_trades_and_is_understood_is_listed(changes: dict[str, Any], count: int) -> None:
-    found = venue().parse_listing(contracts(CONTRACT, CONTRACT | {"symbol": "ETHUSDT"} | changes))
-    assert len(found) == count
-
-
 def test_a_list_goes_on_where_its_cursor_says() -> None:
     assert venue().more_listing(orjson.dumps(CONTRACTS)) is None
     answer = {"retCode": 0, "result": {"list": [], "nextPageCursor": "first%3DBTC%26last%3D"}}
@@ -165,21 +79,6 @@ def test_too_many_requests_have_several_forms() -> None:
     assert venue().throttled(403, b"403, access too frequent")
     assert not venue().throttled(403, b"The Amazon CloudFront distribution is configured to block")
     assert not venue().throttled(200, orjson.dumps(TRADES))
-
-
-def test_it_is_found_by_its_venue() -> None:
-    assert type(create("bybit", "https://bybit.test")) is BybitRest
-
-
-@given(RAW)
-def test_raw_junk(body: bytes) -> None:
-    survives(venue(), NAME, body)
-
-
-@given(mutations(TRADES) | mutations(KLINES) | mutations(CONTRACTS))
-def test_mutated_answers(body: bytes) -> None:
-    survives(venue(), NAME, body)
-    venue().more_listing(body)
 
 
 def test_the_latest_trades_are_believed_no_further_back_than_they_go():

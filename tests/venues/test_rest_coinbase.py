@@ -1,65 +1,17 @@
 """Coinbase's REST formats: the documented answers, how a hole is asked for, hostile answers."""
 
-from typing import Any
-
 import numpy as np
 import orjson
-import pytest
-from hypothesis import given
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Trade
-from tandem.venues.coinbase import Coinbase, CoinbaseRest
-from tandem.venues.registry import create_rest as create
-from tandem.venues.rest import Listing
-from tests.support.rest_answers import NOW_US, RAW, clock, hole, mutations, refuses, survives, url
-
-NAME = "coinbase:BTC-USD"
-TRADE = {
-    "trade_id": 86326522,
-    "side": "sell",
-    "size": "0.00698254",
-    "price": "268.262",
-    "time": "2020-03-20T00:22:57.833897Z",
-}
-CANDLE = [1396224000, 0.32, 4.2, 0.35, 4.2, 12.3]
-PRODUCT = {
-    "id": "BTC-USD",
-    "base_currency": "BTC",
-    "quote_currency": "USD",
-    "quote_increment": "0.01",
-    "base_increment": "0.00000001",
-    "display_name": "BTC-USD",
-    "min_market_funds": "1",
-    "margin_enabled": False,
-    "post_only": False,
-    "limit_only": False,
-    "cancel_only": False,
-    "status": "online",
-    "status_message": "",
-    "trading_disabled": False,
-    "fx_stablecoin": False,
-    "max_slippage_percentage": "0.02000000",
-    "auction_mode": False,
-}
+from tandem.venues.coinbase import CoinbaseRest
+from tests.support.examples.coinbase import CANDLE, NAME, TRADE
+from tests.support.rest_answers import NOW_US, clock, hole, refuses, url
 
 
 def venue() -> CoinbaseRest:
     return CoinbaseRest("https://coinbase.test", clock)
-
-
-def test_the_makers_side_is_flipped() -> None:
-    assert venue().parse_trades(orjson.dumps([TRADE]), NAME, NOW_US) == [
-        Trade(NAME, 86326522, 1584663777833897, 268.262, 0.00698254, 1, NOW_US)
-    ]
-    (sold,) = venue().parse_trades(orjson.dumps([TRADE | {"side": "buy"}]), NAME, NOW_US)
-    assert sold.side == -1
-
-
-def test_a_trade_by_rest_is_the_trade_of_the_stream() -> None:
-    frame = TRADE | {"type": "match", "product_id": "BTC-USD"}
-    streamed = Coinbase("wss://coinbase.test").parse(orjson.dumps(frame), NOW_US)
-    assert venue().parse_trades(orjson.dumps([TRADE]), NAME, NOW_US) == list(streamed)
 
 
 def test_newest_first_is_turned_round() -> None:
@@ -110,34 +62,10 @@ def test_candles_include_both_ends_so_the_end_is_drawn_in() -> None:
     assert long.url.endswith("end=2026-11-07T02:19:00Z")  # the three hundredth minute
 
 
-def test_the_documented_product() -> None:
-    assert venue().parse_listing(orjson.dumps([PRODUCT])) == [
-        Listing("BTC-USD", "BTC", "USD", "spot", 0.01, 1e-8, 1.0)
-    ]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"status": "delisted"}, {"trading_disabled": True}, {"id": "a b"}, {"base_increment": 1}],
-)
-def test_only_what_trades_and_is_understood_is_listed(changes: dict[str, Any]) -> None:
-    other = PRODUCT | {"id": "ETH-USD"} | changes
-    assert len(venue().parse_listing(orjson.dumps([PRODUCT, other]))) == 1
-
-
 def test_an_error_is_not_an_answer() -> None:
     refuses(lambda: venue().parse_trades(b'{"message":"NotFound"}', NAME, NOW_US), "not a list")
 
 
-def test_it_is_found_by_its_venue() -> None:
-    assert type(create("coinbase", "https://coinbase.test")) is CoinbaseRest
-
-
-@given(RAW)
-def test_raw_junk(body: bytes) -> None:
-    survives(venue(), NAME, body)
-
-
-@given(mutations([TRADE, TRADE | {"trade_id": 2}]) | mutations([CANDLE]) | mutations([PRODUCT] * 2))
-def test_mutated_answers(body: bytes) -> None:
-    survives(venue(), NAME, body)
+def test_the_makers_side_is_flipped() -> None:
+    (sold,) = venue().parse_trades(orjson.dumps([TRADE | {"side": "buy"}]), NAME, NOW_US)
+    assert sold.side == -1
