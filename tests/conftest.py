@@ -12,6 +12,8 @@ search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +22,7 @@ from hypothesis.internal.conjecture import providers
 
 from tests.support.candle_venue import CandleVenue
 from tests.support.exchange import Exchange
+from tests.support.paths import ROOT
 
 TIMES = 5  # as many examples when fuzzing
 
@@ -66,3 +69,9 @@ def exchange() -> Iterator[Exchange]:
 def candle_venue() -> Iterator[CandleVenue]:
     with CandleVenue() as venue:
         yield venue
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile every kernel once before the workers start: they then read the cache."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-m", "tests.support.warm_up"], cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""What all venues' REST interfaces have in common, and walks through holes against plain venues."""
+"""Walks through holes against plain venues, and the parts that REST interfaces are made of."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from tandem.config import VENUES, Settings
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade
@@ -23,7 +23,6 @@ URLS = {
     for field in dataclasses.fields(Settings)
     if field.name.endswith("_rest_url")
 }
-WITH_REST = [venue for venue in VENUES if venue not in ("auto", "coingecko", "sim", "replay")]
 BEGIN_US = 1_794_000_000_000_000
 
 
