@@ -27,9 +27,12 @@ def test_passes(number):
     pass
 
 @settings(max_examples=100_000)
-@given(number=st.integers())
-def test_takes_long(number):
+@given(data=st.data())
+def test_takes_long(data):
     time.sleep(0.01)
+    if data.draw(st.booleans()):
+        data.draw(st.booleans())
+    data.draw(st.integers())
 
 @given(number=st.integers())
 def test_will_not_end(number):
