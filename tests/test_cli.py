@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,7 @@ from tandem import __version__
 from tandem.cli import COMMANDS, main
 from tandem.core import cli
 from tandem.core.errors import DataError
-
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
