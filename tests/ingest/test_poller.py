@@ -406,7 +406,7 @@ def test_the_whole_engine_shows_its_prices_and_finds_its_symbols(
         assert (shot.x.trade.price, shot.x.trade.quantity) == (47_295.0, 0.0)
         assert shot.y.stale_s == 900.0
         # Polled prices do not bounce between bid and ask: nothing can be estimated from them.
-        assert running._half_spread(shot.x, 0.7) == (0.7, True)
+        assert running.snapshots._half_spread(shot.x, 0.7) == (0.7, True)
         catalogue = running.backfill.catalogue
         wait_until(lambda: catalogue.listed_us("coingecko"), "a list of symbols")
         found = catalogue.search("coingecko", "jup")
