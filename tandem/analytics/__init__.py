@@ -5,7 +5,7 @@ series or a leg of a pair) on its index and column. A function that makes a colu
 takes a DataFrame of several and works column by column; where several make no sense it says so.
 Everything at bar t uses data up to and including t. A bar with NaN or infinity in either leg is not
 usable: it gets NaN, changes no state, and windows count usable bars only. Arguments that cannot
-give an answer raise `market.DataError`; bars that cannot give one are NaN.
+give an answer raise `tandem.core.errors.DataError`; bars that cannot give one are NaN.
 """
 
 from tandem.analytics.drift import Cusum, cusum, rolling_engle_granger

@@ -9,8 +9,8 @@ the other).
 
 The t-statistic of an autoregressive root near 1, by how near: with n bars and root 1 - decay / n
 its distribution depends on `decay` alone, and is far from normal where that is small. Simulated
-with 1,000 bars and 100,000 repeats by `tests/simulate.py`, with the spread observed or its hedge
-estimated; the quantiles' standard error is about 0.01.
+with 1,000 bars and 100,000 repeats by `tests/support/simulate.py`, with the spread observed or its
+hedge estimated; the quantiles' standard error is about 0.01.
 """
 
 from __future__ import annotations

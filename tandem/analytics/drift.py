@@ -18,9 +18,9 @@ from tandem.kernels.regression import take_out
 FEWEST = 50
 # How far the residual's root lies below 1, times the bars; and the 1, 5 and 10 % critical values of
 # the largest |partial sum|, for one random-walk regressor and a constant. Simulated by
-# `tests/simulate.py` (2,000 bars, 100,000 repeats; standard error 0.002). The last row is the limit
-# of Xiao and Phillips, which a slow spread's sums reach only after very many bars. The usual 1.36
-# at 5 % is for residuals of a regression that was known.
+# `tests/support/simulate.py` (2,000 bars, 100,000 repeats; standard error 0.002). The last row is
+# the limit of Xiao and Phillips, which a slow spread's sums reach only after very many bars. The
+# usual 1.36 at 5 % is for residuals of a regression that was known.
 CRITICAL = (
     (15, 1.098, 0.852, 0.736),
     (20, 1.158, 0.903, 0.786),
@@ -40,8 +40,8 @@ CRITICAL = (
 
 
 # In short samples leads, lags and AIC's search take the residual for quieter than it is: all limits
-# are this much higher, by the bars. Simulated by `tests/simulate.py` at the 5 % limit, with the
-# default leads; the half-life makes no difference to it.
+# are this much higher, by the bars. Simulated by `tests/support/simulate.py` at the 5 % limit, with
+# the default leads; the half-life makes no difference to it.
 SHORT = (725.0, 2.75e6)
 
 

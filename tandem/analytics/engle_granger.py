@@ -40,8 +40,8 @@ class AdfTest:
     statistic : float
         t of the level's coefficient; the more negative, the less a random walk.
     p_value : float
-        For the number of bars there are (`analytics/finite_sample.py`); agrees with the critical
-        values.
+        For the number of bars there are (`tandem/analytics/finite_sample.py`); agrees with the
+        critical values.
     p_value_searched : float
         The same with AIC's choice of the lags allowed for; `p_value` where `lags` was given.
     p_value_asymptotic : float
@@ -77,8 +77,9 @@ class EngleGranger:
     statistic : float
         t of the residual's level in its Dickey-Fuller regression; NaN where `note` says why.
     p_value : float
-        For two series and the number of bars there are (`analytics/finite_sample.py`); agrees with
-        the critical values, which as all that were published are for a fixed number of lags.
+        For two series and the number of bars there are (`tandem/analytics/finite_sample.py`);
+        agrees with the critical values, which as all that were published are for a fixed number of
+        lags.
     p_value_searched : float
         The same with AIC's choice of the lags allowed for: the honest one under 1,000 bars, where
         a 5 % test by `p_value` rejects more (7.6 % of unrelated pairs at 50 bars, 6.8 % at 100).

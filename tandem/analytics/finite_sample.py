@@ -3,13 +3,13 @@
 For each probability the quantile of Dickey-Fuller's t is a polynomial in 1 / bars, the form of
 MacKinnon (1996), "Numerical Distribution Functions for Unit Root and Cointegration Tests", Journal
 of Applied Econometrics 11. Simulated with independent normal increments and no lags by
-`tests/simulate.py` (13 lengths from 25 to 2,000 bars, up to a million walks each). At
+`tests/support/simulate.py` (13 lengths from 25 to 2,000 bars, up to a million walks each). At
 MacKinnon's 1, 5 and 10 % critical values of 2010 they give those p-values to within a twentieth.
 
 Published values, these among them, are for a number of lags that was fixed. AIC's choice takes the
 more negative statistic a little too often: at those values a 5 % test of 50 bars rejects 7.6 % of
-unrelated pairs, of 100 bars 6.8 %, of 1,000 bars 5.3 %. `analytics/finite_sample_search.py` holds
-what that adds.
+unrelated pairs, of 100 bars 6.8 %, of 1,000 bars 5.3 %. What that adds is in
+`tandem/analytics/finite_sample_search.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What AIC's search for lags adds to the quantiles of Dickey-Fuller's t.
 
 The search takes the more negative statistic a little too often, and the more so the fewer the
-bars. Simulated by `tests/simulate.py` as the difference between AIC's choice and no lags on the
-same walks (14 lengths from 25 to 5,000 bars, up to a million walks each), with at most
+bars. Simulated by `tests/support/simulate.py` as the difference between AIC's choice and no lags
+on the same walks (14 lengths from 25 to 5,000 bars, up to a million walks each), with at most
 ``12 (bars / 100)^(1/4)`` lags.
 """
 

@@ -59,8 +59,8 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     ``1 + level's coefficient / (1 - sum of the lags' coefficients)``. The interval holds every
     root from 0 to 1 whose t-statistic is between the 2.5 and 97.5 % quantiles it would have, were
     that root the true one. Those quantiles depend on ``n (1 - root)`` alone and were simulated
-    (`analytics/critical_values.py`), with the hedge estimated or known: a grid inversion as in
-    Hansen (1999), "The grid bootstrap and the autoregressive model", Review of Economics and
+    (`tandem/analytics/critical_values.py`), with the hedge estimated or known: a grid inversion
+    as in Hansen (1999), "The grid bootstrap and the autoregressive model", Review of Economics and
     Statistics 81, and Stock (1991), Journal of Monetary Economics 28.
 
     Parameters

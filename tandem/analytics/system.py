@@ -22,8 +22,8 @@ from tandem.analytics.inputs import (
 from tandem.core.errors import DataError
 
 # Critical values at 10, 5 and 1 % for 1, 2, ... prices left without a relation that have no drift,
-# by `tests/simulate.py` (1,000 bars, 100,000 repeats; standard error of the 5 % column below
-# 0.1). Statsmodels' are for prices that drift.
+# by `tests/support/simulate.py` (1,000 bars, 100,000 repeats; standard error of the 5 % column
+# below 0.1). Statsmodels' are for prices that drift.
 _TRACE = (
     (6.57, 8.17, 11.75),
     (15.83, 18.02, 22.68),

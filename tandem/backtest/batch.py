@@ -31,7 +31,7 @@ class Lean:
     bar_us : int
         Length of a bar.
     funding : (y, x), optional
-        As in `trading.running.run`.
+        As in `tandem.backtest.run.run`.
     """
 
     def __init__(

@@ -189,7 +189,10 @@ def metrics(
     bar_us: int,
     capital: float,
 ) -> Metrics:
-    """Put together what `kernels.performance.measure` and `backtest_kernel.run_lean` counted."""
+    """Return the figures from the sums of the compiled loops.
+
+    Those are `tandem.kernels.performance.measure` and `tandem.kernels.trading.batch.run_lean`.
+    """
     mean, deviation = float(figures[places.MEAN]), float(figures[places.DEVIATION])
     root = math.sqrt(cut.per_year) if cut.per_year > 0.0 else math.nan
     one = mean / deviation if deviation > 0.0 else math.nan

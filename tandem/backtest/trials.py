@@ -71,7 +71,7 @@ def trial(
     equity : ndarray of shape (n_bars,)
         Over all bars of the data set.
     funding : (y, x), optional
-        As in `trading.run`.
+        As in `tandem.backtest.run`.
     """
     edges = np.linspace(0, len(equity) - 1, SKETCH + 1).astype(np.int64)
     return Trial(

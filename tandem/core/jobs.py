@@ -1,7 +1,7 @@
 """Long work beside the screen: one at a time, watched, cancelled when nobody looks any more.
 
 It runs in a thread of its own rather than on the executor of the live models, which therefore go
-on; see `trading.work` for why both may run at once.
+on; see `tandem.core.parallel` for why both may run at once.
 """
 
 from __future__ import annotations

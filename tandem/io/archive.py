@@ -208,8 +208,9 @@ def import_trades(
 class TradeArchive:
     """A file of trades, read once, in batches, under one instrument.
 
-    Reads CSV in the layouts of `feeds.trade_rows`, plain, in a gzip or as the only CSV of a zip,
-    and Parquet as written by `save_trades`. A row that is no trade is set aside and reported.
+    Reads CSV in the layouts of `tandem.venues.replay_rows`, plain, in a gzip or as the only CSV of
+    a zip, and Parquet as written by `save_trades`. A row that is no trade is set aside and
+    reported.
 
     Parameters
     ----------

@@ -168,7 +168,7 @@ def level_statistic(
     return True
 
 
-# As in `kernels/ols.py`: how often, and on what loss of digits, a window is summed afresh.
+# As in `tandem/kernels/ols.py`: how often, and on what loss of digits, a window is summed afresh.
 REFRESH = 8
 CANCELLED = 1e-3
 

@@ -7,8 +7,8 @@ that r is their correlation. Everything the Dickey-Fuller regressions of u need 
     rss  = sum of u[t]^2
 
 and the first and last values of u: C is quadratic in r, with coefficients that are lagged
-cross-products of the columns, which `scanning/moments.py` has for a whole tile of pairs at once.
-Rows that a regression leaves out at either end are taken off exactly.
+cross-products of the columns, which `tandem/scanner/moments.py` has for a whole tile of pairs at
+once. Rows that a regression leaves out at either end are taken off exactly.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 # As everywhere: one comparison finds NaN, infinities and numbers whose squares would overflow.
 LIMIT = 1e50
-# As in `kernels/ols.py`: how often, and on what loss of digits, a window is summed afresh.
+# As in `tandem/kernels/ols.py`: how often, and on what loss of digits, a window is summed afresh.
 REFRESH = 8
 CANCELLED = 1e-3
 

@@ -375,12 +375,12 @@ class Trader:
 
     @property
     def closed(self) -> npt.NDArray[np.void]:
-        """Every closed trade as one structured array (dtype `backtest_kernel.CLOSED`)."""
+        """Every closed trade as one structured array, dtype `kernels.trading.records.CLOSED`."""
         return np.concatenate(self._closed)
 
     @property
     def adjusted(self) -> npt.NDArray[np.void]:
-        """Every re-hedge as one structured array (dtype `backtest_kernel.ADJUSTED`)."""
+        """Every re-hedge as one structured array, dtype `kernels.trading.records.ADJUSTED`."""
         return self._adjusted
 
     @property
@@ -465,7 +465,7 @@ def start(capital: float) -> npt.NDArray[np.void]:
 
 
 def closed_trades(closed: npt.NDArray[np.void]) -> list[ClosedTrade]:
-    """Return rows of dtype `backtest_kernel.CLOSED` as `ClosedTrade`."""
+    """Return rows of dtype `kernels.trading.records.CLOSED` as `ClosedTrade`."""
     rows: list[Any] = closed.tolist()
     return [ClosedTrade(*(*row[:-1], _REASONS[row[-1]])) for row in rows]
 

@@ -86,7 +86,7 @@ def kraken(trades: list[Trade], query: dict[str, str]) -> Any:
 def walk(
     name: str, gap: Gap, answer: Callable[[list[Trade], dict[str, str]], Any], all_: list[Trade]
 ) -> tuple[list[Trade], int]:
-    """Fill a hole as `feeds.rest.base` says; return its trades and the number of requests."""
+    """Fill a gap as `tandem.venues.rest` says; return its trades and the number of requests."""
     venue, asked = venue_of(name), 0
     got: dict[int, Trade] = {}
     request = venue.trades(gap.instrument, gap)

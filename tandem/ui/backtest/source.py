@@ -21,7 +21,7 @@ class Source:
     told : tuple of str
         Sentences about the origin, for the screen and the report; text from outside.
     key : str
-        See `trading.data_set_key`.
+        See `tandem.backtest.data_set_key`.
     range_us : (start, end), optional
         What of the record was read; None where the bars are not from the record.
     """

@@ -50,18 +50,18 @@ def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
 
 
 def chart(figure: Mapping[str, Any], *, key: str) -> None:
-    """Show a figure from `ui.charts` and keep the viewer's zoom when it changes."""
+    """Show a figure from a page's `charts` module and keep the viewer's zoom when it changes."""
     _serve_plotly()
     _mount("chart")(data=dict(figure), key=key)
 
 
 def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:
-    """Show tables from `ui.sheets`; on a narrow screen each row becomes a card."""
+    """Show tables from a page's `tables` or `wording`; on a narrow screen rows become cards."""
     _mount("sheet")(data={"sheets": [dict(table) for table in tables]}, key=key)
 
 
 def wall(data: Mapping[str, Any], *, key: str) -> str | None:
-    """Show the wall from `ui.surveillance_wall`; returns the instrument just chosen, if any."""
+    """Show the wall of `tandem.ui.surveillance.overview`; returns the instrument just chosen."""
     chosen: str | None = _mount("wall")(
         data=dict(data), key=key, on_instrument_change=lambda: None
     ).instrument
@@ -69,7 +69,7 @@ def wall(data: Mapping[str, Any], *, key: str) -> str | None:
 
 
 def ledger(data: Mapping[str, Any], *, key: str) -> tuple[str, str] | None:
-    """Show a list from `ui.alert_words`; returns what was just asked of which row, if anything.
+    """Show a list from `tandem.ui.alerts.wording`; returns the action just chosen and its row.
 
     It comes from a browser: whoever uses it asks whether that row and that right are there.
     """
@@ -80,5 +80,5 @@ def ledger(data: Mapping[str, Any], *, key: str) -> tuple[str, str] | None:
 
 
 def toasts(data: Mapping[str, Any], *, key: str) -> None:
-    """Show messages from `ui.alert_words` in a corner of whatever page is open."""
+    """Show messages from `tandem.ui.alerts.wording` in a corner of whatever page is open."""
     _mount("toasts")(data=dict(data), key=key)
