@@ -34,8 +34,9 @@ types: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
 
-architecture:
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,830 --screenshot=architecture.png docs/pictures/architecture.svg
+# The picture of the layers, from the imports as they are; needs Chromium.
+architecture: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.architecture
 
 strip: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.support.strip_states --output docs/pictures/strip.png

@@ -1,4 +1,4 @@
-"""The command `tandem`: one name for everything that can be run.
+"""The command line: `tandem app`, `record`, `backtest`, `scan`, `watch`.
 
 A command is imported when it is named, so help and version are there at once.
 """

@@ -1,4 +1,4 @@
-"""One frozen `Settings`, built once at start from secrets, environment and a `.env` file.
+"""One frozen `Settings`, read once from secrets, environment and `.env`.
 
 Nothing else in Tandem reads the environment. A later source fills only what an earlier one
 left unset: Streamlit secrets, then environment variables, then `.env`, then the defaults below.

@@ -1,4 +1,4 @@
-"""The composition root: makes the parts of the one process, starts and stops them.
+"""The composition root: creates, starts and stops the parts of the process.
 
 There is one `Engine` per process, however many browser sessions look at it. It runs without a
 screen too. Nothing here knows Streamlit.

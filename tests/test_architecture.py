@@ -1,40 +1,13 @@
 """The imports point one way: a part may import only what stands below it in the table."""
 
-import ast
 import sys
 import tomllib
-from functools import cache
-from pathlib import Path
 
 import pytest
 
+from tests.support.architecture import LAYERS, MODULES, PACKAGE, imported, part_of
 from tests.support.paths import ROOT
 
-PACKAGE = ROOT / "tandem"
-
-# From the top down. A part imports only parts below it; a folder that is not here fails.
-LAYERS = (
-    "__main__",
-    "cli",
-    "ui",
-    "engine",
-    "surveillance",
-    "alerts",
-    "pairs",
-    "scanner",
-    "backtest",
-    "ingest",
-    "backfill",
-    "storage",
-    "net",
-    "io",
-    "strategy",
-    "venues",
-    "analytics",
-    "kernels",
-    "config",
-    "core",
-)
 # The only parts that may know these libraries.
 OUTSIDE = {
     "streamlit": {"ui"},
@@ -43,40 +16,12 @@ OUTSIDE = {
     "sqlite3": {"storage"},
     "numba": {"kernels", "io"},
 }
-FILES = sorted(PACKAGE.rglob("*.py"))
-
-
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {name_of(path): path for path in FILES}
-
-
-@cache
-def imported(path: Path) -> frozenset[str]:
-    """Return the full names of what a file imports, wherever in it the import stands."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path} imports by a relative name"
-            module = str(node.module)
-            for alias in node.names:
-                inner = f"{module}.{alias.name}"
-                names.add(inner if inner in MODULES else module)
-    return frozenset(names)
-
-
-def part_of(module: str) -> str:
-    return module.split(".")[1]
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"tandem"}))
 def test_imports_point_down(name: str) -> None:
     own = part_of(name)
-    assert own in LAYERS, f"{own} has no layer: give it one here and a row in the README"
+    assert own in LAYERS, f"{own} has no layer: give it one in tests/support/architecture.py"
     for module in imported(MODULES[name]) - {"tandem"}:
         if module.split(".")[0] == "tandem" and part_of(module) != own:
             below = LAYERS.index(part_of(module)) > LAYERS.index(own)

@@ -1,4 +1,4 @@
-"""Rules over what is watched, and somebody told when one comes true.
+"""Alert rules with hysteresis and cool-down; delivery by channel.
 
     alerts = open_alerts(settings, store)
     alerts.start()

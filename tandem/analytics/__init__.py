@@ -1,4 +1,4 @@
-"""The mathematics of a pair: the one door to it.
+"""The mathematics of a pair: hedge, cointegration, spread, z-score.
 
 What is given comes back: arrays for arrays, Series on their index, a DataFrame of one column (for a
 series or a leg of a pair) on its index and column. A function that makes a column of one series

@@ -1,1 +1,1 @@
-"""Filling the gaps of the record by REST: trades where they can be had, else candles."""
+"""Gaps filled by REST: trades where the venue has them, else candles."""

@@ -1,4 +1,4 @@
-"""Backtests: two legs with real accounting, and the question whether it was luck.
+"""Backtests, sweeps, walk-forward; null test, deflated Sharpe ratio.
 
 `run` trades a pair by one `Setup`; `compare` does so under several models, `sweep` by every variant
 of a `Grid`, `walk_forward` by the variant that was best before, and `null_test` on surrogates in

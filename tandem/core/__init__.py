@@ -1,1 +1,1 @@
-"""What every part of Tandem shares: errors, instruments, events, time, bars, threads."""
+"""Shared by every part: errors, instruments, events, clock, bars."""

@@ -1,4 +1,4 @@
-"""Bring the market in: one recorder per venue in use, each in threads of its own."""
+"""One recorder per venue: connects, reads, reconnects, detects gaps."""
 
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain

@@ -1,4 +1,4 @@
-"""CSV in and out: files as people have them, read with a report; our own, which read back.
+"""CSV and Parquet in, with a report on every file; CSV out.
 
 `read` takes a file's bytes and gives a `Table` (bars or trades by instrument) with a `Report` of
 what was taken for what and which lines were left out; `pair_from` picks two legs out of one or two

@@ -1,1 +1,4 @@
-"""Compiled loops: arrays in, arrays out. No checks here; `analytics` is the door."""
+"""Loops compiled by Numba: arrays in, arrays out, nothing checked.
+
+`analytics`, `backtest`, `scanner` and `surveillance` check what they pass in.
+"""

@@ -1,1 +1,1 @@
-"""Every request to a venue over HTTP: one client, and the budget each venue allows."""
+"""HTTP requests to venues, within the rate limit of each."""

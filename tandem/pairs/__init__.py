@@ -1,1 +1,1 @@
-"""A pair bar by bar, all watched pairs, and what the live page shows of them."""
+"""Live pairs bar by bar: hedge, spread, z, signal, paper position."""

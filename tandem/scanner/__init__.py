@@ -1,4 +1,4 @@
-"""Every pair of a table tested, honestly."""
+"""Cointegration of every pair, adjusted for multiple testing."""
 
 from tandem.scanner.columns import LeftOut
 from tandem.scanner.families import Family, clusters, with_families

@@ -1,4 +1,4 @@
-"""The record: a bounded buffer in memory for what is hot, a SQLite file for what is kept."""
+"""The hot buffer in memory and the SQLite database on disk."""
 
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import ForeignRecord, NullStore

@@ -1,1 +1,1 @@
-"""What is traded and how: the pair model, its rules, and the trader's state machine."""
+"""The pair model, its trading rules, the two-leg trader."""

@@ -1,4 +1,4 @@
-"""What is unusual in a market, trade by trade and bar by bar; batch and stream give the same."""
+"""Anomaly detection by trade and by bar; batch equals stream."""
 
 from tandem.backfill.history import (
     download_candles,

@@ -1,1 +1,4 @@
-"""The screen: the only part of Tandem, beside `app.py`, that knows Streamlit."""
+"""The Streamlit pages: Live, Backtest, Scanner, Surveillance, Data.
+
+Only this part and `app.py` import Streamlit.
+"""

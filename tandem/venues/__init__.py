@@ -1,1 +1,1 @@
-"""Venues: one file each, and nothing here opens a socket."""
+"""One file per venue: addresses, subscriptions, parsers; no sockets."""

@@ -1,1 +1,1 @@
-"""The ways an alert reaches somebody."""
+"""Delivery channels: log, CSV file, mail, webhook, Telegram, Slack, Discord."""
