@@ -223,7 +223,7 @@ def test_what_is_understood_can_be_recorded(name: str, tmp_path: Any) -> None:
     instrument = one.instrument("btc")
     recorder.watch(frozenset({instrument}), frozenset({instrument}))
 
-    @settings(max_examples=200)
+    @settings(max_examples=80)
     @given(st.lists(hostile_messages.mutations(spoken(name)), max_size=5))
     def pour(raws: list[bytes]) -> None:
         recorder.hand_on(recorder.understand(raws, RECEIVED_US))
