@@ -4,6 +4,7 @@ import dataclasses
 import math
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -48,11 +49,16 @@ def walk(count: int, seed: int = 0) -> np.ndarray:
     return 100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(size=count)) * 1e-3)
 
 
+@cache
+def watched_whole():
+    return batch(BOTH, SMALL, [("sim:ETHUSDT", "sim:BTCUSDT")])
+
+
 @settings(max_examples=8, deadline=None)
 @example([422, 323, 743, 1734, 198, 130, 485, 1796])
 @given(st.lists(st.integers(0, len(BOTH)), max_size=25))
 def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:
-    whole, readings = batch(BOTH, SMALL, [("sim:ETHUSDT", "sim:BTCUSDT")])
+    whole, readings = watched_whole()
     stream = Surveillance(SMALL)
     for name in dict.fromkeys(trade.instrument for trade in BOTH):
         stream.add(name)
