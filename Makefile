@@ -12,7 +12,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --ignore tests/browser -m "not slow"
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal --ignore tests/browser -m "not slow"
 
 # New examples for the property tests; `make test` tries the same ones every time.
 fuzz: $(VENV)/dev.stamp
