@@ -162,6 +162,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None, help="of the first round")
     asked = parser.parse_args()
+    # Told to end, it ends the tests too: they run in a session of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended before its time."))
     seed = secrets.randbelow(10**9) if asked.seed is None else asked.seed
     done = fuzz(60.0 * asked.minutes, seed)
     print(done)
