@@ -86,7 +86,8 @@ def read_quick(
     Parameters are those of `reader.read_text`. The watch is asked after every piece.
     """
     plan = _plan(raw, name, told) if len(raw) >= least_bytes else None
-    if plan is None:
+    # Of the lines that are read with care alone the encoding may seem another than of the whole.
+    if plan is None or not (raw.isascii() or lines.is_utf8(raw)):
         return None
     rows = _rows(raw, plan, watch)
     if rows is None:

@@ -34,6 +34,7 @@ _BOMS = (
 )
 _HEAD_BYTES = 65_536
 _HEAD_LINES = 20
+_PIECE_BYTES = 4_000_000
 
 # Chinese (GBK is a part of it), Japanese, Korean, Cyrillic, Polish and Turkish before Western:
 # nearly any bytes are valid in the last, which therefore proves nothing.
@@ -134,9 +135,9 @@ def decode(raw: bytes, name: str, encoding: str = "") -> tuple[bytes, str]:
     found = encoding or encoding_of(raw)
     if not found.startswith("utf-16") and (b"\0" in raw or _control_share(raw) > 0.01):
         raise DataError(f"{shown(name)} is not text; choose a CSV file.")
-    if found != "utf-8" or not (raw.isascii() or _fits(raw, "utf-8")):
+    if found != "utf-8" or not (raw.isascii() or is_utf8(raw)):
         try:
-            raw = raw.decode(found, errors="strict" if found != "cp1252" else "replace").encode()
+            raw = text_of(raw, found, "strict" if found != "cp1252" else "replace").encode()
         except UnicodeError:
             raise DataError(
                 f"{shown(name)} is damaged {found.upper()} text, or is in another encoding; save "
@@ -164,7 +165,10 @@ def encoding_of(raw: bytes) -> str:
     head = raw[:_HEAD_BYTES]
     if b"\0" in head:
         return _without_mark(head)
-    if raw.isascii() or _fits(raw, "utf-8"):
+    if raw.isascii() or is_utf8(raw):
+        return "utf-8"
+    # Cut off within a character; other ones prove that a Western letter at the end is none.
+    if not raw[:-3].isascii() and _fits(raw, "utf-8"):
         return "utf-8"
     best, most = "", 0
     for name in _CANDIDATES:
@@ -199,9 +203,32 @@ def _is_chinese(raw: bytes, head: bytes) -> bool:
     return common > 0.8 * len(letters) and _fits(raw, "gb18030")
 
 
+def is_utf8(raw: bytes) -> bool:
+    """Tell whether all of it is UTF-8; piece by piece, since text may take four times the bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(raw), _PIECE_BYTES):
+            decoder.decode(raw[start : start + _PIECE_BYTES])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def text_of(raw: bytes, encoding: str, errors: str = "strict") -> str:
+    """Decode; a character that is cut off at the end is left out.
+
+    Raises
+    ------
+    UnicodeError
+        It is no text in this encoding.
+    """
+    return codecs.getincrementaldecoder(encoding)(errors).decode(raw)
+
+
 def _fits(raw: bytes, encoding: str) -> bool:
     try:
-        raw.decode(encoding)
+        text_of(raw, encoding)
     except UnicodeDecodeError:
         return False
     return True

@@ -112,6 +112,21 @@ def test_date_and_clock_in_two_columns():
 # Shapes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_a_file_cut_within_a_letter_keeps_its_encoding(encoding):
+    rows = "".join(f"2024-01-{day:02},{day}\n" for day in range(1, 29))
+    raw = f"\u65e5\u671f,\u6536\u76d8\n{rows}\u65e5".encode(encoding)[:-1]
+    table = read(raw)
+    assert len(only(table)) == 28
+    assert "\u6536" in str(table.report.columns)
+
+
+def test_a_western_letter_at_the_end_is_no_character_cut_off():
+    rows = "".join(f"2024-01-{day:02},{day},x\n" for day in range(1, 29))
+    table = read(f"date,close,note\n{rows}2024-01-29,29,caf\u00e9".encode("cp1252"))
+    assert table.report.encoding == "cp1252"
+
+
 @pytest.mark.parametrize("cut", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
@@ -327,7 +342,7 @@ def test_long_text_from_outside_is_shortened():
         (b'{"time": 1}\n', "JSON"),
         (b"a," * 600_000 + b"a\n" * 5, "a line of over 500,000 characters"),
         ((b"a," * 2_000 + b"a\n") * 5, "2,001 columns; the limit is 1,000"),
-        (codecs.BOM_UTF16_LE + b"a\x00,\x00\xd8", "damaged UTF-16"),
+        (codecs.BOM_UTF16_LE + b"a\x00,\x00\x00\xdc", "damaged UTF-16"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_used_get_a_sentence(data, says):

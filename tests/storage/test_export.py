@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tandem.core.bars import resample
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreUnusable
 from tandem.core.events import BAR, CANDLE, Trade
@@ -126,7 +127,7 @@ def test_bars_are_those_of_the_record(
     export = ended(exporter, Wanted(NAME, "bars", START_US, end_us, "csv", interval_us))
     (path,) = files(folder, export)
     (bars,) = read(path.read_bytes(), path.name).bars.values()
-    expected = exporting.bars.resample(store.bars(NAME, START_US, end_us), interval_us)
+    expected = resample(store.bars(NAME, START_US, end_us), interval_us)
     assert export.rows == len(bars) == len(expected)
     for field in BAR.names or ():
         assert np.array_equal(bars[field], expected[field]), field

@@ -421,7 +421,7 @@ def test_a_foreign_file_is_moved_aside_only_with_consent(app: AppTest, database:
     assert not app.exception
     assert "The old file is now" in said(app)
     assert not app.error
-    (aside,) = database.parent.glob("t.aside-*.sqlite")
+    (aside,) = database.parent.glob(f"{database.stem}.aside-*.sqlite")
     assert aside.read_bytes() == content
     assert engine().store.health().state == "recording"
     assert math.isfinite(recorded(1).held[0].bytes)
