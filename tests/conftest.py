@@ -59,6 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> Iterator[None]:
+    """Let no variable of whoever runs the tests be a setting, or a wrong one, of what they test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TANDEM_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture
 def exchange() -> Iterator[Exchange]:
     with Exchange() as exchange:
