@@ -172,7 +172,7 @@ class Lookout:
         """End; what was raised is sent or kept in the outbox. Twice is harmless."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(2.0)
+            self._thread.join(5.0)
         self.learning.stop()
         for pool in (self._reading, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
