@@ -2,6 +2,7 @@
 
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -33,6 +34,23 @@ def test_only_their_owners_know_the_outside_libraries(name: str) -> None:
     for library, owners in OUTSIDE.items():
         known = {module.split(".")[0] for module in imported(MODULES[name])}
         assert library not in known or part_of(name) in owners
+
+
+LONGEST_CHAIN = 14
+
+
+def test_no_chain_of_imports_is_long_and_none_is_a_circle() -> None:
+    """Every import counts, wherever it stands, and so does the entry point at its beginning."""
+    doors = {path.stem: path for path in ROOT.glob("*.py")}
+    files = doors | MODULES
+
+    below = {name: imported(path) & MODULES.keys() for name, path in files.items()}
+    chains: dict[str, tuple[str, ...]] = {}
+    for name in TopologicalSorter(below).static_order():  # CycleError names a circle
+        beyond = max((chains[module] for module in below[name]), key=len, default=())
+        chains[name] = (name, *beyond)
+    chain = max(chains.values(), key=len)
+    assert len(chain) <= LONGEST_CHAIN, " -> ".join(chain)
 
 
 # The tests ------------------------------------------------------------------------------
