@@ -101,7 +101,7 @@ def fuzz(seconds: float, seed: int, root: Path = ROOT) -> Fuzzed:
     begin = time.monotonic()
     until = begin + seconds
     done = Fuzzed(seed)
-    files = sorted(root.glob("tests/test_*.py"))
+    files = sorted(root.glob("tests/**/test_*.py"))
     files = [path for path in files if "hypothesis" in path.read_text(encoding="utf-8")]
     while until - time.monotonic() > LEAST_S:
         code, entries, said = _round(root, files, seed, until)

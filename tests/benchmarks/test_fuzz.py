@@ -51,14 +51,14 @@ def test_fails_late(number):
     time.sleep(1.1)
     raise AssertionError("too late")
 """
-FAILS = "tests/test_it.py::test_fails"
+FAILS = "tests/part/test_it.py::test_fails"
 SEED = 1  # what will not end comes last
 
 
 def folder_of(text: str, root: Path) -> Path:
-    (root / "tests").mkdir()
-    shutil.copy(Path(__file__).with_name("conftest.py"), root / "tests")
-    (root / "tests" / "test_it.py").write_text(text, encoding="utf-8")
+    (root / "tests" / "part").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
+    (root / "tests" / "part" / "test_it.py").write_text(text, encoding="utf-8")
     return root
 
 
@@ -79,6 +79,7 @@ def test_a_round_keeps_to_its_time_and_tells_what_failed(tmp_path):
     again = subprocess.run(
         [sys.executable, "-m", "pytest", *command.split()[1:]],
         cwd=root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
