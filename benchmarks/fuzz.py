@@ -26,6 +26,8 @@ LEAST_S = 10.0
 # What pytest gets to write its report before it is ended.
 END_S = 2.0
 MOST_LINES = 60  # of what a failure says
+# The exit code where no test ran; 1 where some failed.
+NOTHING_RUN = 2
 
 
 @dataclass
@@ -167,7 +169,7 @@ def main() -> None:
     seed = secrets.randbelow(10**9) if asked.seed is None else asked.seed
     done = fuzz(60.0 * asked.minutes, seed)
     print(done)
-    sys.exit(bool(done.failures))
+    sys.exit(bool(done.failures) if done.tests else NOTHING_RUN)
 
 
 if __name__ == "__main__":
