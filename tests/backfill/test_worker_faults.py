@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,17 @@ pytestmark = pytest.mark.usefixtures("quick")
         *("oversized", "endless", "reset", "packed", "wrong ids", "duplicated", "empty"),
     ],
 )
-def test_a_fault_that_passes_leaves_no_trace(desk: Desk, fault: int | str) -> None:
+def test_a_fault_that_passes_leaves_no_trace(
+    tmp_path: Path, exchange: RestExchange, fault: int | str
+) -> None:
     made = tape(10_000)
-    gap = hole(desk, SPOT, made, 2_000, 4_499)
-    desk.exchange.fail(fault, times=2)
-    desk.settle()
-    assert desk.ids(SPOT) == expected(made, 2_000, 4_499)
-    assert {one.state for one in desk.gaps()} == {"filled"}
-    assert_whole(gap, desk.gaps())
+    with desk_at(tmp_path, exchange, total_s=0.5) as desk:
+        gap = hole(desk, SPOT, made, 2_000, 4_499)
+        desk.exchange.fail(fault, times=2)
+        desk.settle()
+        assert desk.ids(SPOT) == expected(made, 2_000, 4_499)
+        assert {one.state for one in desk.gaps()} == {"filled"}
+        assert_whole(gap, desk.gaps())
 
 
 @pytest.mark.parametrize("instrument", [COINBASE, KRAKEN])
@@ -322,15 +324,8 @@ def test_what_is_looked_at_goes_first(desk: Desk) -> None:
     assert desk.ids(SPOT) == expected(made, 2_000, 12_000)
 
 
-@pytest.fixture
-def patient(tmp_path: Path, exchange: RestExchange) -> Iterator[Desk]:
-    """Return a desk that waits for answers for a minute."""
-    with desk_at(tmp_path, exchange, total_s=60.0) as desk:
-        yield desk
-
-
-def test_a_new_wish_overtakes_a_fill_under_way(patient: Desk) -> None:
-    desk, made = patient, tape(50_000)
+def test_a_new_wish_overtakes_a_fill_under_way(desk: Desk) -> None:
+    made = tape(50_000)
     hole(desk, SPOT, made, 2_000, 20_000)
     desk.exchange.hold(after=3)
     desk.backfill.start()
@@ -357,7 +352,7 @@ def test_stopped_in_the_middle_it_goes_on_from_there(
     tmp_path: Path, exchange: RestExchange
 ) -> None:
     made = tape(100_000)
-    with desk_at(tmp_path, exchange, total_s=60.0) as desk:
+    with desk_at(tmp_path, exchange) as desk:
         gap = hole(desk, SPOT, made, 2_000, 20_000)
         exchange.hold(after=6)
         desk.backfill.start()
@@ -385,7 +380,7 @@ def test_killed_in_the_middle_nothing_is_called_filled_that_is_not_there(
     """A kill leaves what was committed; here, without a last word, all that was."""
     monkeypatch.setattr(worker, "SETTLE_S", 0.0)
     made = tape(60_000)
-    with desk_at(tmp_path, exchange, total_s=60.0) as desk:
+    with desk_at(tmp_path, exchange) as desk:
         gap = hole(desk, SPOT, made, 2_000, 20_000)
         monkeypatch.setattr(type(desk.backfill), "_leave", lambda self: None)
         exchange.hold(after=6)
@@ -409,7 +404,7 @@ def test_killed_in_the_middle_nothing_is_called_filled_that_is_not_there(
 def test_a_stop_does_not_wait_for_a_venue(
     tmp_path: Path, exchange: RestExchange, fault: str
 ) -> None:
-    with desk_at(tmp_path, exchange, total_s=60.0) as desk:
+    with desk_at(tmp_path, exchange) as desk:
         hole(desk, SPOT, tape(10_000), 2_000, 4_499)
         exchange.fail(fault, times=10)
         desk.backfill.start()

@@ -76,9 +76,9 @@ def desk_at(
     path: Path,
     exchange: RestExchange,
     venues: Callable[[str], RestVenue | None] | None = None,
-    total_s: float = 0.5,
+    total_s: float = 60.0,
 ) -> Iterator[Desk]:
-    """Open the record in a folder and what fills it."""
+    """Open the record in a folder and what fills it, waiting at most so long for an answer."""
     store = Store.open(path / "tandem.sqlite", batch_ms=2)
     client = Client(connect_s=total_s, read_s=total_s, total_s=total_s)
     filler = Backfill(
