@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,33 @@ from tests.support.pages import page_of
 from tests.support.paths import ROOT
 
 
-@pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Let the process's engine watch the simulated market; give the place of its record."""
-    path = tmp_path / "tandem.sqlite"
-    monkeypatch.setenv("TANDEM_VENUE", "sim")
-    monkeypatch.setenv("TANDEM_DATABASE", str(path))
-    # No test may ask a real venue for anything.
-    for name in REST_URLS:
-        monkeypatch.setenv(f"TANDEM_{name.upper()}", "")
-    monkeypatch.chdir(ROOT)
-    yield path
+@contextmanager
+def simulated_market(path: Path) -> Iterator[Path]:
+    """Let the next engine of the process watch the simulated market and record it there."""
     state.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TANDEM_VENUE", "sim")
+        patch.setenv("TANDEM_DATABASE", str(path))
+        # No test may ask a real venue for anything.
+        for name in REST_URLS:
+            patch.setenv(f"TANDEM_{name.upper()}", "")
+        patch.chdir(ROOT)
+        yield path
+        state.close()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Path]:
+    """Give a test an engine of its own; return the place of its record."""
+    with simulated_market(tmp_path / "tandem.sqlite") as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the tests of a module one engine, where they only look at it."""
+    with simulated_market(tmp_path_factory.mktemp("desk") / "tandem.sqlite") as path:
+        yield path
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ class Study:
     asked: Asked
     work: Work = field(default_factory=Work)
     _whole: tuple[Any, Scan, tuple[Family, ...]] | None = None
+    # Every rerun draws hundreds of pairs of the same few instruments.
+    _levels: dict[tuple[str, bool], Floats] = field(default_factory=dict)
 
     # Long work ----------------------------------------------------------------------------
 
@@ -163,12 +165,12 @@ class Study:
 
     def level(self, place: int) -> Floats:
         """Return an instrument's prices as they were regressed; NaN where there is none."""
-        price = self.source.price(self.first.names[place])
-        if not self.asked.settings.log_prices:
-            return price
-        with np.errstate(invalid="ignore", divide="ignore"):
-            level: Floats = np.log(price)
-        return level
+        key = self.first.names[place], self.asked.settings.log_prices
+        if key not in self._levels:
+            price = self.source.price(key[0])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                self._levels[key] = np.log(price) if key[1] else price
+        return self._levels[key]
 
     def spread(self, pair: int) -> Floats:
         """Return a pair's residual of the one regression it was tested by."""

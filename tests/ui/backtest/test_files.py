@@ -115,6 +115,7 @@ def test_the_same_symbol_in_two_files_makes_two_legs(app: AppTest) -> None:
     assert np.array_equal(study(app).source.bars.x, cointegrated(300, 1)[1])
 
 
+@pytest.mark.usefixtures("database")
 def test_the_server_itself_keeps_the_limit_of_uploads(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

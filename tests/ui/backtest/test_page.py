@@ -78,6 +78,7 @@ def test_without_a_file_the_page_shows_the_example(app: AppTest) -> None:
     assert metric(app, "Net profit after costs") == backtest_words.figure("net", again.metrics.net)
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("is_ready", [False, True])
 def test_what_waits_for_the_compiler_says_so(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, is_ready: bool
@@ -132,6 +133,7 @@ def test_a_sweep_is_counted_and_its_best_variant_used(app: AppTest) -> None:
     assert app.session_state["tandem_study"].asked.setup == best
 
 
+@pytest.mark.usefixtures("database")
 def test_what_was_tried_is_remembered_by_the_next_session(app: AppTest) -> None:
     app.run()
     app.slider(key="lookback").set_value(100).run()
@@ -146,6 +148,7 @@ def test_walk_forward_counts_only_what_was_not_seen(app: AppTest) -> None:
     assert {"Sharpe where chosen", "Sharpe after"} <= {one.label for one in app.metric}
 
 
+@pytest.mark.usefixtures("database")
 def test_a_grid_is_counted_once_wherever_it_is_chosen_from(app: AppTest) -> None:
     app.query_params.update({"null_count": "99", "try_entry": "1, 3", "try_exit": "0.5"})
     opened(app, "Walk-forward")
@@ -233,6 +236,7 @@ def linked(app: AppTest) -> AppTest:
     return sound(again.run())
 
 
+@pytest.mark.usefixtures("database")
 def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path) -> None:
     recorded(tmp_path / "tandem.sqlite")
     app.query_params.update({"from": "Record", "file_bar": "5s", "record_y": LEGS[1]})
@@ -250,6 +254,7 @@ def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path
     assert again.source.range_us == source.range_us
 
 
+@pytest.mark.usefixtures("database")
 def test_a_link_keeps_what_is_first_in_the_record_too(app: AppTest, tmp_path: Path) -> None:
     recorded(tmp_path / "tandem.sqlite")
     app.query_params.update({"from": "Record", "record_range": "exact", "file_bar": "5s"})
@@ -260,6 +265,7 @@ def test_a_link_keeps_what_is_first_in_the_record_too(app: AppTest, tmp_path: Pa
     assert linked(app).session_state["tandem_study"].source.key == source.key
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("asked", ["", "<script>", "0001-01-01T00:00", "9999-12-31T23:59+01:00"])
 def test_a_time_no_record_holds_gives_the_usual(app: AppTest, tmp_path: Path, asked: str) -> None:
     recorded(tmp_path / "tandem.sqlite")

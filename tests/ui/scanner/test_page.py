@@ -112,6 +112,7 @@ def done(result: Any) -> Job:
 
 
 def test_the_page_scans_the_simulated_universe_by_itself(app: AppTest) -> None:
+    del app.query_params["scan_noise"]
     scanned(app)
     assert metric(app, "Pairs tested") == "1,653"
     text = said(app)
@@ -215,6 +216,7 @@ def test_a_scan_is_cancelled_and_begun_again(app: AppTest, monkeypatch: pytest.M
     assert metric(sound(app.run()), "Pairs tested") == "1,653"
 
 
+@pytest.mark.usefixtures("database")
 def test_visitors_of_a_public_desk_scan_only_what_is_simulated(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +233,7 @@ def test_visitors_of_a_public_desk_scan_only_what_is_simulated(
         assert not app.metric
 
 
+@pytest.mark.usefixtures("database")
 def test_an_empty_record_is_a_sentence(app: AppTest) -> None:
     app.query_params["scan_from"] = "record"
     sound(app.run())
