@@ -1,5 +1,8 @@
 # `make run` and `make test` do everything from a clean clone; the other targets build on them.
 
+# Each of the many processes that tests start would compile the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

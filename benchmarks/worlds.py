@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from tandem.kernels.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +30,7 @@ PAIR_HALF_LIFE = 10.0
 JUMP = 5.0
 
 
-@njit
+@compiled
 def _clustered(shocks: Floats) -> None:
     """Give unit normal shocks the variances of a GARCH(1, 1) of unconditional variance 1."""
     variance = 1.0
@@ -38,7 +39,7 @@ def _clustered(shocks: Floats) -> None:
         variance = (1.0 - NEWS - MEMORY) + NEWS * shocks[t] ** 2 + MEMORY * variance
 
 
-@njit
+@compiled
 def _shocks(kind: int, bars: int, seed: int) -> tuple[Floats, Floats]:
     np.random.seed(seed)
     a, b = np.random.normal(0.0, 1.0, bars), np.random.normal(0.0, 1.0, bars)
@@ -52,7 +53,7 @@ def _shocks(kind: int, bars: int, seed: int) -> tuple[Floats, Floats]:
     return a, b
 
 
-@njit
+@compiled
 def _bounced(price: Floats, kind: int) -> Floats:
     """Let every trade be at bid or at ask, at random."""
     if kind == BOUNCE:
@@ -61,14 +62,14 @@ def _bounced(price: Floats, kind: int) -> Floats:
     return price
 
 
-@njit
+@compiled
 def unrelated(kind: int, bars: int, seed: int) -> tuple[Floats, Floats]:
     """Return two random walks without a relation between their levels."""
     a, b = _shocks(kind, bars, seed)
     return _bounced(100.0 + np.cumsum(a), kind), _bounced(100.0 + np.cumsum(b), kind)
 
 
-@njit
+@compiled
 def related(kind: int, bars: int, seed: int, half_life: float) -> tuple[Floats, Floats]:
     """Return y = 3 + 0.6 x + u, with x a random walk and u an autoregression of that half-life.
 

@@ -42,7 +42,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     running: list[Engine] = []
 
     def make(**settings: Any) -> Engine:
-        settings = {"venue": "sim", "public": "off", "database": tmp_path / "t.sqlite"} | settings
+        usual = {"venue": "sim", "public": "off", "database": tmp_path / "t.sqlite"}
+        settings = usual | {"simulation_rate": 1.0} | settings
         running.append(Engine(Settings(**settings)))
         running[-1].start()
         return running[-1]

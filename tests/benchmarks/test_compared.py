@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+from benchmarks import compared
 from benchmarks.compared import ROWS, Compared, huber_excess, phillips_ouliaris_units, worst
 from benchmarks.peers import COMPARISONS
 from tests.support.paths import ROOT
@@ -13,8 +14,22 @@ from tests.support.paths import ROOT
 PAGE = ROOT / "docs" / "COMPARED.md"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.ours} and {row.library}")
+EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.ours} and {row.library}")
+
+
+@EVERY_ROW
+def test_ours_equals_the_library_on_short_samples(row, monkeypatch):
+    monkeypatch.setattr(compared, "LENGTHS", compared.LENGTHS[:2])
+    assert_equal_to_the_library(row)
+
+
+@pytest.mark.slow  # the libraries' searches for lags in long samples
+@EVERY_ROW
 def test_ours_equals_the_library(row):
+    assert_equal_to_the_library(row)
+
+
+def assert_equal_to_the_library(row):
     with warnings.catch_warnings():
         # The libraries' remarks on their own interfaces and on short samples.
         warnings.simplefilter("ignore")

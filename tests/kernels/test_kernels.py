@@ -63,7 +63,7 @@ def test_rolling_ols_equals_its_twin(window):
 
 @pytest.mark.parametrize("window", [3, 4, 10, 40])
 def test_rolling_huber_equals_its_twin(window):
-    y, x = pair(2, bars=60 if window < 10 else 110)
+    y, x = pair(2, bars=40 if window < 10 else 80)
     hedge = analytics.rolling_huber(y, x, window)
     for t, ys, xs in twins.usable_windows(window, y, x):
         alpha, beta, sigma = twins.huber(ys, xs)

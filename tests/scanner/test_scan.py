@@ -86,7 +86,7 @@ def test_all_pairs_of_sixty_instruments_equal_statsmodels() -> None:
         assert abs(row["statistic"] - one.statistic) < 1e-6
         assert row["lags"] == one.lags
     # The reference for one pair is proved equal to statsmodels elsewhere; here for some again.
-    for y, x in list(itertools.combinations(prices.columns, 2))[::59]:
+    for y, x in list(itertools.combinations(prices.columns, 2))[::177]:
         assert abs(found.loc[(y, x), "statistic"] - coint(logs[y], logs[x])[0]) < 1e-6
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from numba import njit
 
 from benchmarks import worlds
 from tandem import analytics
 from tandem.analytics.finite_sample_search import shortness
+from tandem.kernels import adf
 from tandem.kernels.adf import lag_sums, level_statistic
+from tandem.kernels.compiled import compiled, compiled_over
 
 DECAYS = (
     0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0, 25.0, 32.0, 40.0, 50.0,
@@ -28,7 +29,7 @@ DECAYS = (
 QUANTILES = (0.025, 0.5, 0.975)
 
 
-@njit
+@compiled
 def root_statistics(bars, decays, repeats, seed):
     """Return t of the true root, by (repeat, decay), for an observed and for an estimated spread.
 
@@ -92,7 +93,7 @@ LENGTHS = (25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000, 2000)
 TERMS = {"n": 0, "c": 1, "ct": 2}
 
 
-@njit
+@compiled
 def _detrend(values, terms):
     """Take out, in place, the mean (1) and a straight line (2)."""
     if terms >= 1:
@@ -107,7 +108,7 @@ def _detrend(values, terms):
             values[t] -= slope / weight * (t - middle)
 
 
-@njit
+@compiled
 def null_statistics(bars, terms, legs, repeats, seed):
     """Return Dickey-Fuller's t, no lags, for one walk or for one regressed on another."""
     np.random.seed(seed)
@@ -153,7 +154,7 @@ def surface(trend, legs, scale, seed=1):
 SEARCHED_LENGTHS = (25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000, 2000, 5000)
 
 
-@njit
+@compiled
 def two_walks(bars, seed):
     """Return the first pair that `searched_statistics` draws."""
     np.random.seed(seed)
@@ -161,7 +162,7 @@ def two_walks(bars, seed):
     return np.cumsum(steps[:, 0]), np.cumsum(steps[:, 1])
 
 
-@njit
+@compiled_over(adf)
 def searched_statistics(bars, terms, legs, repeats, seed):
     """Return Dickey-Fuller's t with no lags, and with as many as AIC chooses, of the same walks."""
     np.random.seed(seed)
@@ -218,7 +219,7 @@ CUSUM_DECAYS = (15.0, 20.0, 25.0, 32.0, 40.0, 50.0, 65.0, 80.0, 100.0, 150.0, 20
 CUSUM_QUANTILES = (0.99, 0.95, 0.90)
 
 
-@njit
+@compiled
 def cusum_statistics(bars, decays, repeats, seed):
     """Return the largest |partial sum| by (repeat, decay), of a residual that was stationary.
 

@@ -11,8 +11,10 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from benchmarks import worlds
 from tandem import analytics, backtest, scanner
 from tandem.surveillance.service import batch
+from tests.support import simulate
 from tests.support.watched_trades import BOTH, SMALL
 
 
@@ -29,6 +31,10 @@ def scans() -> None:
     analytics.rolling_adf(y, 60)
     analytics.fit_kalman(y, x)
     analytics.variance_ratio(y - 2.0 * x)
+    simulate.searched_statistics(40, 1, 1, 1, 0)
+    simulate.two_walks(40, 0)
+    worlds.related(worlds.INDEPENDENT, 40, 0, 10.0)
+    worlds.unrelated(worlds.INDEPENDENT, 40, 0)
 
 
 def main() -> None:

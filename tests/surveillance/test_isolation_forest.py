@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import zipfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -72,8 +73,13 @@ def test_a_model_comes_back_from_its_file(tmp_path) -> None:
     assert model(contamination=0.01).version != one.version
 
 
+@cache
+def content_of_a_model() -> bytes:
+    return model().to_bytes()
+
+
 def altered(**arrays) -> bytes:
-    with np.load(io.BytesIO(model().to_bytes()), allow_pickle=False) as file:
+    with np.load(io.BytesIO(content_of_a_model()), allow_pickle=False) as file:
         parts = {name: file[name] for name in file.files}
     told = json.loads(bytes(parts.pop("told")))
     told |= arrays.pop("say", {})
@@ -84,7 +90,7 @@ def altered(**arrays) -> bytes:
 
 
 def loops() -> np.ndarray:
-    with np.load(io.BytesIO(model().to_bytes()), allow_pickle=False) as file:
+    with np.load(io.BytesIO(content_of_a_model()), allow_pickle=False) as file:
         left = file["left"].copy()
         left[np.flatnonzero(file["feature"] >= 0)[3]] = 0
         return left

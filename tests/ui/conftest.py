@@ -22,6 +22,8 @@ def simulated_market(path: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TANDEM_VENUE", "sim")
         patch.setenv("TANDEM_DATABASE", str(path))
+        # Its past is two hours of trades, which every new engine writes.
+        patch.setenv("TANDEM_SIMULATION_RATE", "1")
         # No test may ask a real venue for anything.
         for name in REST_URLS:
             patch.setenv(f"TANDEM_{name.upper()}", "")
