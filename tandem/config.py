@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tandem.core.addresses import Network, host_of, is_loopback
+from tandem.core.addresses import Network, check_url, host_of, is_loopback
 from tandem.core.errors import SettingError
 
 __all__ = [
@@ -295,13 +295,10 @@ def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
     if setting.name in _CHECKED:
         return _CHECKED[setting.name](label, text)
     if setting.name.endswith("_rest_url"):
-        if text and not text.startswith(("http://", "https://")):
-            raise SettingError(
-                f"{label} must start with https:// (or http:// for a local server), or be empty: "
-                "then nothing is asked of it."
-            )
-    elif setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
-        raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
+        # An empty one: nothing is asked of it.
+        return check_url(text, label) if text else text
+    if setting.name.endswith("_url"):
+        return check_url(text, label, "wss", "ws")
     return kind(text)
 
 

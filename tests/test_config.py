@@ -43,6 +43,11 @@ def test_an_unknown_setting_names_the_nearest() -> None:
         ("TANDEM_PUBLIC", "maybe"),
         ("TANDEM_COINBASE_URL", "http://example.com"),
         ("TANDEM_COINBASE_REST_URL", "wss://example.com"),
+        ("TANDEM_COINBASE_URL", "ws://example.com"),
+        ("TANDEM_COINBASE_URL", "ws://localhost.example.com"),
+        ("TANDEM_COINBASE_REST_URL", "http://example.com"),
+        ("TANDEM_COINBASE_REST_URL", "http://192.168.1.5"),
+        ("TANDEM_COINBASE_REST_URL", "https://user:secret@example.com"),
     ],
 )
 def test_a_bad_value_names_its_setting(name: str, value: str) -> None:
@@ -55,6 +60,20 @@ def test_secrets_are_never_shown(name: str) -> None:
     settings = build({name: "open sesame, please"})
     assert "sesame" not in repr(settings)
     assert "***" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TANDEM_COINBASE_URL", "ws://localhost:9000"),
+        ("TANDEM_COINBASE_URL", "wss://example.com"),
+        ("TANDEM_COINBASE_REST_URL", "http://127.0.0.1:9000"),
+        ("TANDEM_COINBASE_REST_URL", "http://[::1]:9000"),
+        ("TANDEM_COINBASE_REST_URL", ""),
+    ],
+)
+def test_a_venue_is_asked_in_clear_on_this_machine_only(name: str, value: str) -> None:
+    assert getattr(build({name: value}), name.removeprefix("TANDEM_").lower()) == value
 
 
 SECRET = {"TANDEM_OPERATOR_SECRET": "open sesame, please"}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Literal
+from urllib.parse import urlsplit
+
+from tandem.core.errors import SettingError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -45,6 +48,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_url(url: str, setting: str, secure: str = "https", plain: str = "http") -> str:
+    """Return an address that nothing travels to in clear; the errors never show it.
+
+    Raises
+    ------
+    SettingError
+        It is none, or not encrypted although it is not on this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    is_sound = url.isascii() and url.isprintable() and " " not in url and parts.username is None
+    if not host or not is_sound or parts.scheme not in (secure, plain):
+        raise SettingError(f"{setting} is no address; give it as {secure}://host/path.")
+    if parts.scheme == plain and not is_loopback(host):
+        raise SettingError(f"{setting} must start with {secure}://, unless it is on this machine.")
+    return url
 
 
 def kind_of(address: str) -> Kind:
