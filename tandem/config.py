@@ -53,6 +53,10 @@ class Settings:
     """Everything that can be set from outside. Frozen: it is passed, never looked up."""
 
     database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
+    file_mode: str = _setting(
+        "600",
+        "who may open its files: `600` this user alone, `640` its group to read, `660` to write",
+    )
     venue: str = _setting("auto", ", ".join(f"`{venue}`" for venue in VENUES))
     symbols: str = _setting(
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
@@ -173,6 +177,11 @@ class Settings:
             for f in dataclasses.fields(self)
         }
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def file_bits(self) -> int:
+        """The mode of `file_mode` as a number."""
+        return int(self.file_mode, 8)
 
     @property
     def host_names(self) -> frozenset[str]:
@@ -358,6 +367,7 @@ _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "venue": (VENUES, str.lower),
     "universe": (("", *VENUES[1:]), str.lower),
     "public": (("auto", "on", "off", EVERYONE), _switch),
+    "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),
     "alert_private": (("on", "off"), _switch),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),

@@ -201,6 +201,7 @@ def test_one_channel_that_hangs_holds_back_no_other(server: PostServer, tmp_path
         wait_until(lambda: fate(alerts, raised[-1], "csv") == "sent")
         assert fate(alerts, raised[0], "slack") == "waiting"
         alerts.stop(0.1)
+    assert file.stat().st_mode & 0o077 == 0 == file.parent.stat().st_mode & 0o077
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert [row["id"] for row in rows] == [alert.id for alert in raised]
     assert float(rows[3]["value"]) == raised[3].value
