@@ -110,6 +110,7 @@ class Engine:
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
+                own=self.tracker.pinned_legs,
             ),
             is_foreign=isinstance(store, ForeignRecord),
         )

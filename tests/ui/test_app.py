@@ -46,7 +46,7 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
 
 
 def standing(app: AppTest) -> Any:
-    return next(one for one in app.sidebar.toggle if one.label == "Watch with no one here")
+    return next(one for one in app.sidebar.toggle if one.label == "Pin to be alerted")
 
 
 def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
