@@ -104,9 +104,7 @@ class Settings:
     operator_secret: str = _setting(
         "", "password that gives a visitor the operator's rights: 12 characters or more"
     )
-    hosts: str = _setting(
-        "", "names this desk is reached by beside loopback, separated by commas: `desk.example`"
-    )
+    hosts: str = _setting("", "names this desk is reached by beside loopback, separated by commas")
     trusted_proxies: str = _setting(
         "",
         "addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas",
