@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,17 +13,22 @@ from urllib.parse import urlsplit
 
 import websocket
 
+from tandem.storage.reader import Reader
 from tests.support.app_process import App
 from tests.support.visitor import Visitor, ask
 
 SECRET = "correct horse battery staple"
 NAME = "desk.example"
 TOTAL_MB = 12
+# How long the simulated market takes to alarm somebody, and some seconds more.
+ALERTS_S = 20.0
 # The settings of the apps that are attacked, by a name for each.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "private": {"TANDEM_VENUE": "sim"},
+    "secret": {"TANDEM_VENUE": "sim", "TANDEM_OPERATOR_SECRET": SECRET},
     "public": {
         "TANDEM_VENUE": "sim",
+        "TANDEM_PUBLIC": "on",
         "TANDEM_OPERATOR_SECRET": SECRET,
         "TANDEM_HOSTS": NAME,
         "TANDEM_TRUSTED_PROXIES": "127.0.0.1",
@@ -47,6 +53,7 @@ class Attack(NamedTuple):
     server: str
     text: str
     run: Callable[[App], Result]
+    is_slow: bool = False
 
 
 # Hosts and origins ------------------------------------------------------------------------
@@ -159,6 +166,22 @@ def _as_nobody(path: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, check=False, cwd="/")
 
 
+# Alerts -------------------------------------------------------------------------------------
+
+
+def _alarmed(app: App) -> Result:
+    """Open a pair that is not pinned, with an entry that z is always beyond."""
+    record = Reader(app.log.parent / "tandem.sqlite")
+    with Visitor(app.url) as visitor:
+        end = time.monotonic() + ALERTS_S
+        found: list[bytes] = []
+        while not found and time.monotonic() < end:
+            visitor.open(query="y=DOGEUSDT&x=ETHUSDT&bar=1s&lookback=60&enter=0.1&exit=0")
+            found = [one for one in record.documents("alert").values() if b"DOGEUSDT" in one]
+            time.sleep(0.2)
+    return Result(not found, "an alert is raised" if found else f"no alert within {ALERTS_S:.0f} s")
+
+
 ATTACKS = (
     Attack(
         "private",
@@ -197,9 +220,10 @@ ATTACKS = (
         "A visitor comes through a proxy that nobody configured",
         lambda app: _opened(app, headers={"X-Forwarded-For": "203.0.113.5"}),
     ),
+    Attack("private", "What is merely opened raises an alert", _alarmed, is_slow=True),
     Attack("private", "Another user may read the database by its mode", _read_by_others),
     Attack("private", "Another user opens database and lock", _opened_by_nobody),
-    Attack("public", "A visitor opens a desk that has an operator's secret", _opened),
+    Attack("secret", "A visitor opens a desk that has an operator's secret", _opened),
     Attack("public", "The desk's own name is served, without rights", _named),
     Attack(
         "public",
