@@ -15,7 +15,7 @@ def make_folder(folder: Path, mode: int = PRIVATE) -> None:
 
     What exists stays as it is: it may hold more than Tandem's files.
     """
-    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.is_dir()]):
         missing.mkdir(exist_ok=True)
         # Who may read a file may enter its folder.
         os.chmod(missing, mode | (mode & 0o444) >> 2)

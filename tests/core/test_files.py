@@ -52,6 +52,13 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755
 
 
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError):
+            make_folder(folder)
+
+
 def test_folders_for_records_are_made_in_one_place() -> None:
     makers = {
         name
