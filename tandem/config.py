@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tandem.core.addresses import Network, check_url, host_of, is_loopback
 from tandem.core.errors import SettingError
 
-__all__ = ["PREFIX", "VENUES", "Settings", "load"]
+__all__ = [
+    *("EVERYONE", "PREFIX", "VENUES"),
+    *("Settings", "exposures", "load", "on_community_cloud"),
+]
 
 PREFIX = "TANDEM_"
+# What `public` has to say where everybody who reaches the desk from outside is its operator.
+EVERYONE = "everyone-is-operator"
+_SHORTEST_SECRET = 12
 VENUES = (
     *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),
     *("bitstamp", "coingecko", "sim", "replay"),
@@ -44,6 +53,10 @@ class Settings:
     """Everything that can be set from outside. Frozen: it is passed, never looked up."""
 
     database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
+    file_mode: str = _setting(
+        "600",
+        "who may open its files: `600` this user alone, `640` its group to read, `660` to write",
+    )
     venue: str = _setting("auto", ", ".join(f"`{venue}`" for venue in VENUES))
     symbols: str = _setting(
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
@@ -84,9 +97,18 @@ class Settings:
         150, "uploaded files all browser sessions together may hold", 1, 20_000
     )
     public: str = _setting(
-        "auto", "`on`: visitors may only look; `auto`: on when hosted on Community Cloud"
+        "auto",
+        "`on`: visitors may only look; `off`: whoever opens it is the operator; `auto`: off on "
+        "loopback alone, else on; `everyone-is-operator`: as `off`, also where others reach it",
     )
-    operator_secret: str = _setting("", "password that gives a visitor the operator's rights")
+    operator_secret: str = _setting(
+        "", "password that gives a visitor the operator's rights: 12 characters or more"
+    )
+    hosts: str = _setting("", "names this desk is reached by beside loopback, separated by commas")
+    trusted_proxies: str = _setting(
+        "",
+        "addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas",
+    )
     simulation_seed: int = _setting(7, "seed of the simulated market", 0, 2**31 - 1)
     simulation_rate: float = _setting(4.0, "simulated trades per second and instrument", 0.1, 5_000)
     replay_file: str = _setting(
@@ -155,6 +177,21 @@ class Settings:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
+    def file_bits(self) -> int:
+        """The mode of `file_mode` as a number."""
+        return int(self.file_mode, 8)
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `hosts`."""
+        return frozenset(_listed(self.hosts))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(map(ipaddress.ip_network, _listed(self.trusted_proxies)))
+
+    @property
     def is_public(self) -> bool:
         """Whether visitors are read-only until they give the operator's secret."""
         return self.public == "on"
@@ -164,6 +201,7 @@ def load(
     secrets: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     env_file: Path = Path(".env"),
+    address: str | None = "localhost",
 ) -> Settings:
     """Build the settings from all sources.
 
@@ -175,11 +213,14 @@ def load(
         Environment variables; the process's own when None.
     env_file : Path
         File of ``NAME=value`` lines; ignored where it does not exist.
+    address : str, optional
+        What the server listens on; None for every interface.
 
     Raises
     ------
     SettingError
-        A name nobody knows (with the nearest known one) or a value out of its range.
+        A name nobody knows (with the nearest known one), a value out of its range, or one that
+        gives everybody the operator's rights without saying so.
     """
     environ = os.environ if environ is None else environ
     sources = (_prefixed(secrets or {}), _prefixed(environ), _prefixed(_read_env_file(env_file)))
@@ -192,9 +233,34 @@ def load(
             values.setdefault(name, _convert(known[name], text))
     if len([name for name in values.get("symbols", "a,b").split(",") if name.strip()]) < 2:
         raise SettingError(f"{PREFIX}SYMBOLS must name at least two assets, as in ETH,BTC.")
-    if values.get("public", "auto") == "auto":
-        values["public"] = "on" if _on_community_cloud(environ) else "off"
-    return Settings(**values)
+    settings = Settings(**values)
+    return dataclasses.replace(settings, public=_mode(settings, address, environ))
+
+
+def exposures(
+    settings: Settings, address: str | None, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return each reason to expect visitors from outside, as a clause; none on loopback alone."""
+    found = {
+        "it runs on Community Cloud": on_community_cloud(environ),
+        f"{PREFIX}OPERATOR_SECRET is set": bool(settings.operator_secret),
+        f"{PREFIX}HOSTS is set": bool(settings.hosts),
+        f"it listens on {address or 'every interface'}": not is_loopback(address or ""),
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+def _mode(settings: Settings, address: str | None, environ: Mapping[str, str]) -> str:
+    reasons = exposures(settings, address, environ)
+    if settings.public == "auto":
+        return "on" if reasons else "off"
+    if settings.public == "off" and reasons:
+        raise SettingError(
+            f"{PREFIX}PUBLIC is off, but {' and '.join(reasons)}: everybody who reaches this desk "
+            f"would be its operator. Leave {PREFIX}PUBLIC out; or, if that is meant, set it to "
+            f"{EVERYONE}."
+        )
+    return settings.public
 
 
 def _prefixed(source: Mapping[str, Any]) -> dict[str, str]:
@@ -233,14 +299,13 @@ def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
         return _choice(label, text, *_CHOICES[setting.name])
     if kind in (int, float):
         return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
+    if setting.name in _CHECKED:
+        return _CHECKED[setting.name](label, text)
     if setting.name.endswith("_rest_url"):
-        if text and not text.startswith(("http://", "https://")):
-            raise SettingError(
-                f"{label} must start with https:// (or http:// for a local server), or be empty: "
-                "then nothing is asked of it."
-            )
-    elif setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
-        raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
+        # An empty one: nothing is asked of it.
+        return check_url(text, label) if text else text
+    if setting.name.endswith("_url"):
+        return check_url(text, label, "wss", "ws")
     return kind(text)
 
 
@@ -251,6 +316,46 @@ def _choice(label: str, text: str, options: tuple[str, ...], tidy: Callable[[str
     return value
 
 
+def _listed(text: str) -> list[str]:
+    return [one for one in re.split(r"[\s,]+", text) if one]
+
+
+def _host_names(label: str, text: str) -> str:
+    names = [name.lower().rstrip(".") for name in _listed(text)]
+    for name in names:
+        if host_of(name) != name.strip("[]"):
+            raise SettingError(
+                f"{label} holds {name!r:.60}; give names without scheme and port, as desk.example."
+            )
+    return ",".join(map(host_of, names))
+
+
+def _networks(label: str, text: str) -> str:
+    for one in _listed(text):
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise SettingError(
+                f"{label} holds {one!r:.60}; give addresses or networks, as 10.0.0.0/8."
+            ) from None
+    return text
+
+
+def _long_enough(label: str, text: str) -> str:
+    if 0 < len(text) < _SHORTEST_SECRET:
+        raise SettingError(
+            f"{label} is too short; use {_SHORTEST_SECRET} characters or more that nobody guesses."
+        )
+    return text
+
+
+_CHECKED: dict[str, Callable[[str, str], str]] = {
+    "hosts": _host_names,
+    "trusted_proxies": _networks,
+    "operator_secret": _long_enough,
+}
+
+
 def _switch(text: str) -> str:
     value = text.lower()
     return "on" if value in _TRUE else "off" if value in _FALSE else value
@@ -259,7 +364,8 @@ def _switch(text: str) -> str:
 _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "venue": (VENUES, str.lower),
     "universe": (("", *VENUES[1:]), str.lower),
-    "public": (("auto", "on", "off"), _switch),
+    "public": (("auto", "on", "off", EVERYONE), _switch),
+    "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),
     "alert_private": (("on", "off"), _switch),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
@@ -276,8 +382,8 @@ def _number(label: str, text: str, kind: type, low: float, high: float) -> Any:
     return value
 
 
-def _on_community_cloud(environ: Mapping[str, str]) -> bool:
-    """Tell whether this is Streamlit Community Cloud.
+def on_community_cloud(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this is Streamlit Community Cloud.
 
     It runs apps as `appuser` from below `/mount/src`; there is no documented variable.
     """

@@ -70,7 +70,7 @@ class Engine:
         share_heaps()
         self.settings = settings
         self.opened: Opened = open_database(
-            settings.database, settings.batch_ms, settings.queue_trades
+            settings.database, settings.batch_ms, settings.queue_trades, settings.file_bits
         )
         self.store = store = self.opened.store
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
@@ -91,7 +91,8 @@ class Engine:
             clients=clients,
         )
         self.backfill = Upkeep(settings, store, clients)
-        self.exporter = Exporter(exports or settings.database.parent / "exports", store)
+        folder = exports or settings.database.parent / "exports"
+        self.exporter = Exporter(folder, store, file_mode=settings.file_bits)
         self.importer = Importer(store)
         self.inventory = Inventory(store)
         self.universe = Universe(
@@ -109,6 +110,7 @@ class Engine:
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
+                own=self.tracker.pinned_legs,
             ),
             is_foreign=isinstance(store, ForeignRecord),
         )

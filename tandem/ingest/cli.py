@@ -68,7 +68,9 @@ def _record(
     prog: str,
 ) -> int:
     stop = threading.Event()
-    store = Store.open(database, settings.batch_ms, settings.queue_trades)
+    store = Store.open(
+        database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
+    )
     ingest = Ingest(settings, HotBuffer(settings.hot_trades), store, recorded=store.last_trade)
     with cli.stop_on_signal(stop):
         try:

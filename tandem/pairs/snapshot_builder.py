@@ -141,14 +141,14 @@ class SnapshotBuilder:
         )
 
     def pairs_now(self) -> list[PairNow]:
-        """Return every pair that is computed, pinned ones first; their relation tested at leisure.
+        """Return every pinned pair; their relation tested at leisure.
 
-        For whoever watches without a screen. What visitors of a public desk open is left out: they
-        choose thresholds, and nobody is to be told by rules of what a stranger typed.
+        For whoever watches without a screen. What else is open is left out: visitors and those who
+        try settings choose thresholds, and nobody is to be alerted by what was merely looked at.
         """
-        views = self._tracker.views(pinned_only=self._settings.is_public)
         return [
-            PairNow(pair, view, self._relation(pair, view, UNWATCHED_S)) for pair, view in views
+            PairNow(pair, view, self._relation(pair, view, UNWATCHED_S))
+            for pair, view in self._tracker.pinned_views()
         ]
 
     def problems(self) -> tuple[str, ...]:

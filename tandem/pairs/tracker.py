@@ -228,16 +228,15 @@ class Desk:
         live = self._pairs.get(settings)
         return live.view if live else None
 
-    def views(self, pinned_only: bool = False) -> list[tuple[PairSettings, PairView]]:
-        """Return every pair that has been opened, pinned ones first, or those alone."""
+    def pinned_legs(self) -> frozenset[str]:
+        """Return the instruments of all pinned pairs."""
+        return frozenset(leg for pair in self._pinned for leg in (pair.y, pair.x))
+
+    def pinned_views(self) -> list[tuple[PairSettings, PairView]]:
+        """Return every pinned pair that has been opened."""
+        opened = [(pair, live.view) for pair, live in list(self._pairs.items())]
         pinned = self._pinned
-        opened = [
-            (pair, live.view)
-            for pair, live in list(self._pairs.items())
-            if pair in pinned or not pinned_only
-        ]
-        opened.sort(key=lambda one: one[0] not in pinned)
-        return [(pair, view) for pair, view in opened if view is not None]
+        return [(pair, view) for pair, view in opened if view is not None and pair in pinned]
 
     def provisional(self, settings: PairSettings, y: float, x: float) -> Provisional | None:
         """Return what the running bar says at these prices."""

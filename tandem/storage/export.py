@@ -27,6 +27,7 @@ from tandem.core.bars import resample
 from tandem.core.clock import DAY_US, SECOND_US, steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import BAR, Trade
+from tandem.core.files import PRIVATE, make_folder, take
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.storage.protocols import ExportSource
@@ -144,12 +145,19 @@ class Exporter:
     record : ExportSource
     served_at : str
         The path under which the folder is served.
+    file_mode : int
+        Of the files.
     """
 
     def __init__(
-        self, folder: Path, record: ExportSource, served_at: str = "app/static/exports"
+        self,
+        folder: Path,
+        record: ExportSource,
+        served_at: str = "app/static/exports",
+        file_mode: int = PRIVATE,
     ) -> None:
         self._folder, self._record, self._served_at = folder, record, served_at
+        self._file_mode = file_mode
         self._jobs: dict[str, _Job] = {}
         self._wake = threading.Condition()
         self._ending = False
@@ -260,7 +268,9 @@ class Exporter:
     def _write(self, job: _Job) -> None:
         began = steady_s()
         job.told = replace(job.told, state="running")
-        writing = _Writing(self._folder / job.token, self._record, job, self._room())
+        writing = _Writing(
+            self._folder / job.token, self._record, job, self._room(), self._file_mode
+        )
         try:
             writing.all_parts()
             state, text = self._ended(job)
@@ -335,8 +345,11 @@ class Exporter:
 class _Writing:
     """The files of one export as they grow."""
 
-    def __init__(self, folder: Path, record: ExportSource, job: _Job, room: int) -> None:
+    def __init__(
+        self, folder: Path, record: ExportSource, job: _Job, room: int, file_mode: int
+    ) -> None:
         self._folder, self._record, self._job, self._room = folder, record, job, room
+        self._file_mode = file_mode
         self._began = steady_s()
         self._earlier_bytes = 0
         self.parts: list[tuple[str, int]] = []
@@ -350,8 +363,9 @@ class _Writing:
             self._begin(first[1])
         wanted = self._job.told.wanted
         while first is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder, self._file_mode)
             name = _file_name(wanted, len(self.parts))
+            take(self._folder / name, self._file_mode)
             full: list[str] = []
             with (self._folder / name).open("wb") as file:
                 _save(wanted, self._until_full(first, slices, file, full), file)

@@ -24,6 +24,7 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.core.files import make_folder, take
 from tandem.ingest.service import Ingest
 from tandem.net.http import Client
 from tandem.storage.hot_buffer import HotBuffer
@@ -238,7 +239,7 @@ def _watch(
         watched.add(instrument)
     prices = given.folder / "prices.csv"
     alerts_file = given.folder / "alerts.csv"
-    CsvFile(alerts_file).send([])
+    CsvFile(alerts_file, settings.file_bits).send([])
     if isinstance(source, Polled):
         _recall(watched, names, prices, given.base_currency)
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
@@ -248,7 +249,7 @@ def _watch(
         say(f"surveillance: {line}")
     written = 0
     try:
-        with _appending(prices) as file:
+        with _appending(prices, settings.file_bits) as file:
             written = _cycles(given, source, watched, alerts, file, stop, say)
     finally:
         alerts.stop(5.0)
@@ -352,9 +353,10 @@ def _price_row(
 
 
 @contextmanager
-def _appending(path: Path) -> Iterator[IO[str]]:
+def _appending(path: Path, mode: int) -> Iterator[IO[str]]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, mode)
+        take(path, mode)
         with path.open("a", newline="", encoding="utf-8") as file:
             if file.tell() == 0:
                 csv.writer(file, lineterminator="\n").writerow(COLUMNS)

@@ -12,7 +12,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from tandem.core.bars import NEVER_US
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Gap
+from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.ingest.status import FeedStatus
 from tandem.pairs.snapshot import PairNow
@@ -95,7 +96,10 @@ class Desks:
     choosing : callable
         Whether no venue has been found yet.
     pairs : callable
-        Every pair that is computed; those whose state is kept first.
+        Every pinned pair.
+    own : callable
+        The desk's own instruments and those of pinned pairs: rules watch these and no others,
+        whatever visitors open.
     """
 
     is_ready: Callable[[], bool]
@@ -104,6 +108,7 @@ class Desks:
     feeds: Callable[[], Iterable[FeedStatus]]
     choosing: Callable[[], bool]
     pairs: Callable[[], list[PairNow]]
+    own: Callable[[], Collection[str]]
 
 
 class Lookout:
@@ -204,9 +209,10 @@ class Lookout:
 
     def scopes(self) -> tuple[str, ...]:
         """Return everything a rule may name."""
+        watched = (scope for scope in self._surveillance.scopes() if self._is_own(scope))
         pairs = (scope for scope, _ in self._scoped(self._desks.pairs()))
-        venues = (status.venue for status in self._desks.feeds())
-        return tuple(dict.fromkeys((*self._surveillance.scopes(), *pairs, *venues, "record")))
+        venues = (status.venue for status in self._own_feeds())
+        return tuple(dict.fromkeys((*watched, *pairs, *venues, "record")))
 
     def forecast(self, instrument: str, horizon: int = FORECAST_BARS) -> Future[Forecast]:
         """Begin a GARCH forecast of an instrument's next seconds; the result may be a DataError."""
@@ -258,9 +264,21 @@ class Lookout:
                 trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
                 if not trades:
                     break
-                self.alerts.observe(watched.observe(trades, times.__getitem__))
-        self.alerts.observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
+                self._observe(watched.observe(trades, times.__getitem__))
+        self._observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
         self._look_at_states(watched)
+
+    def _observe(self, readings: Iterable[Reading]) -> None:
+        """Let rules watch the readings that are of the desk's own instruments or pinned pairs."""
+        self.alerts.observe([one for one in readings if self._is_own(one.scope)])
+
+    def _is_own(self, scope: str) -> bool:
+        # Pairs are pinned ones: no others are watched.
+        return "~" in scope or scope in self._desks.own()
+
+    def _own_feeds(self) -> list[FeedStatus]:
+        venues = {split_instrument(name)[0] for name in self._desks.own()}
+        return [status for status in self._desks.feeds() if status.venue in venues]
 
     def _tell(self, readings: list[Reading], instrument: str, age_s: float = FRESH_S) -> None:
         """Judge readings by an instrument's clock, if they are about now.
@@ -268,7 +286,7 @@ class Lookout:
         Now is what it is at the exchange: this machine's clock may be wrong.
         """
         now = self._surveillance.clock_us(instrument, self._clock(instrument))
-        self.alerts.observe(fresh(readings, now, age_s))
+        self._observe(fresh(readings, now, age_s))
 
     def _clock(self, instrument: str) -> int:
         return self._desks.clock(instrument.partition(":")[0])
@@ -378,7 +396,7 @@ class Lookout:
         return True
 
     def _watch_pairs(self, watched: Surveillance, pairs: list[PairNow]) -> None:
-        """Watch the legs of every pair that is computed for moves apart."""
+        """Watch the legs of every pinned pair for moves apart."""
         legs = {(pair.settings.y, pair.settings.x) for pair in pairs}
         both = {(y, x) for y, x in legs if y in self._cursors and x in self._cursors}
         watched.keep_pairs(f"{y}~{x}" for y, x in both)
@@ -386,7 +404,7 @@ class Lookout:
             watched.add_pair(y, x)
 
     def _feeds_now(self, now: int) -> list[Reading]:
-        states = {status.venue: status.state in _DOWN for status in self._desks.feeds()}
+        states = {status.venue: status.state in _DOWN for status in self._own_feeds()}
         if self._desks.choosing():
             states["auto"] = True
         monotonic = time.monotonic()
@@ -418,7 +436,8 @@ class Lookout:
             # The page says so beside the record; the gaps known so far stand.
             log.warning("Gaps cannot be read: %s", error)
             return
-        self._oldest_gap_us = min((gap.end_us for gap in gaps), default=0)
+        own = self._desks.own()
+        self._oldest_gap_us = min((gap.end_us for gap in gaps if gap.instrument in own), default=0)
 
     def _scoped(self, pairs: list[PairNow]) -> list[tuple[str, PairNow]]:
         """Name pairs: by their legs, and by bar and model where the same legs are computed twice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
 
 
 def standing(app: AppTest) -> Any:
-    return next(one for one in app.sidebar.toggle if one.label == "Watch with no one here")
+    return next(one for one in app.sidebar.toggle if one.label == "Pin to be alerted")
 
 
 def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
@@ -120,18 +121,74 @@ def test_a_wrong_setting_stops_with_its_name(app: AppTest, monkeypatch: pytest.M
     assert "TANDEM_VENUE" in app.error[0].value.replace("\\", "")
 
 
+SECRET = "open sesame, please"
+
+
+@pytest.fixture
+def public(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("TANDEM_OPERATOR_SECRET", SECRET)
+    return app.run()
+
+
+def tried(app: AppTest, secret: str) -> AppTest:
+    field = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
+    return field.set_value(secret).run()
+
+
+def is_operator(app: AppTest) -> bool:
+    return any(button.label == "Log out" for button in app.sidebar.button)
+
+
 def test_visitors_of_a_public_desk_may_look_and_the_operator_may_act(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    public: AppTest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("TANDEM_PUBLIC", "on")
-    monkeypatch.setenv("TANDEM_OPERATOR_SECRET", "open sesame")
-    app.run()
-    assert "tandem_operator" not in app.session_state
-    secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
-    secret.set_value("open barley").run()
-    assert "not the operator" in app.error[0].value
-    assert "tandem_operator" not in app.session_state
-    secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
-    secret.set_value("open sesame").run()
-    assert app.session_state["tandem_operator"]
-    assert not app.error
+    assert not is_operator(public)
+    tried(public, "open barley")
+    assert "not the operator" in public.error[0].value
+    assert not is_operator(public)
+    assert "A wrong operator secret was given" in caplog.text
+    tried(public, SECRET)
+    assert is_operator(public)
+    assert not public.error
+    assert "The operator logged in" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_the_operator_logs_out(public: AppTest, caplog: pytest.LogCaptureFixture) -> None:
+    tried(public, SECRET)
+    next(button for button in public.sidebar.button if button.label == "Log out").click().run()
+    assert not is_operator(public)
+    assert "The operator logged out" in caplog.text
+
+
+def test_a_login_ends_by_itself(public: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried(public, SECRET)
+    public.session_state["tandem_operator"] = time.monotonic()
+    assert not is_operator(public.run())
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "Private desk, on loopback alone"),
+        ({"TANDEM_PUBLIC": "on"}, "Public desk, because TANDEM_PUBLIC is on"),
+        ({"TANDEM_HOSTS": "desk.example"}, "Nobody can be its operator until"),
+        ({"TANDEM_OPERATOR_SECRET": SECRET}, "because TANDEM_OPERATOR_SECRET is set"),
+        (
+            {"TANDEM_OPERATOR_SECRET": SECRET, "TANDEM_PUBLIC": "everyone-is-operator"},
+            "Everybody who reaches this desk is its operator",
+        ),
+    ],
+)
+def test_the_desk_logs_whose_it_is_and_why(
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    environ: dict[str, str],
+    words: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    caplog.set_level("INFO", "tandem")
+    engine()
+    assert words in caplog.text

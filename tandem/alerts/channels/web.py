@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from tandem.alerts.channels.address import check_url
 from tandem.alerts.channels.base import NotSent, Pace, Secret, lines
 from tandem.alerts.rules import Alert, encode
+from tandem.core.addresses import check_url
 from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, SettingError
 from tandem.net.http import Answer, Client

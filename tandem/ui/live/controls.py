@@ -107,12 +107,12 @@ def _stand(settings: PairSettings) -> None:
     is_on = own or settings in part(Standing).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
-        "Watch with no one here",
+        "Pin to be alerted",
         is_on,
         key=f"stand_{settings.key}_{is_on}",
         disabled=own,
-        help="This pair, with these settings, is computed and its alerts go on after the page is "
-        "closed and over a restart."
+        help="Alerts are raised for pinned pairs only. This one, with these settings, then keeps "
+        "running in the background after the page is closed and over a restart."
         + (" It is one of the desk's own pairs, which always are." if own else ""),
     )
     if wanted == is_on:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from tandem.config import Settings
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
@@ -38,7 +37,7 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.model_controls import BARS
-from tandem.ui.shared.state import hold_upload, is_operator, part
+from tandem.ui.shared.state import is_operator, part, upload_limit_mb, warn_of_room
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,13 +118,14 @@ def _from_file() -> Source | None:
         say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
         return None
     memory = st.session_state
-    limit = part(Settings).upload_mb
+    limit = upload_limit_mb(is_operator())
     given = st.file_uploader(
         "A file with a column of times and a column of prices for each instrument, or a list of "
         "bars: CSV, TXT or TSV, plain or in a ZIP or GZ, or Parquet",
         max_upload_size=limit,
         key="scan_file",
     )
+    warn_of_room(limit)
     last: _File | None = memory.get("tandem_scan_file")
     if given is not None and (last is None or last.file_id != given.file_id):
         last = memory["tandem_scan_file"] = _begun(given, last)
@@ -153,12 +153,6 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     """Begin to read a file in place of the last one."""
     if last is not None:
         last.job.cancel()
-    if not hold_upload(given.size, "scanner"):
-        raise DataError(
-            f"There is no room for {f.size_of(given.size)} now: the files of all who use this desk "
-            f"may hold {part(Settings).upload_total_mb} MB together. Try again later or upload "
-            "a smaller file."
-        )
     raw, name = given.getvalue(), given.name
     begun = _File(given.file_id, name, part(Readers).start(partial(_read, raw, name), READ_S))
     with st.spinner(f"Reading {say.escaped(name)}"):
