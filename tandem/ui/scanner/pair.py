@@ -68,9 +68,9 @@ def sentence(figures: dict[str, float], log_prices: bool) -> str:
         + ("of X's value for each of Y's" if log_prices else "units of X for each of Y"),
         f"t {f.number(figures['statistic'])} at {figures['lags']:.0f} lags, "
         f"p {f.p_value(figures['p_value'])}, q {f.p_value(figures['q_value'])}",
-        "it does not come back"
+        "it does not revert"
         if np.isinf(life)
-        else f"half of a deviation is gone after {f.number(life, 1)} bars",
+        else "half-life " + f.half_life(life, figures["half_life_low"], figures["half_life_high"]),
         f"a round trip costs {f.number(figures['cost_bp'], 1)} bp, "
         f"{f.number(figures['break_even_z'])} deviations of the spread",
     ]

@@ -136,3 +136,15 @@ def shown_name(instrument: str) -> str:
     """Return an instrument's name; of one that is only a file's column, its symbol."""
     venue, _, symbol = instrument.partition(":")
     return symbol if venue == "file" else instrument
+
+
+def half_life(estimate: float, low: float, high: float) -> str:
+    """Write a half-life in bars with its interval; either may be infinite."""
+    return f"{bars(estimate)} ({bars(low, '')} to {bars(high, '')})"
+
+
+def bars(value: float, unit: str = " bars") -> str:
+    """Write a number of bars, which may be infinite."""
+    if math.isinf(value):
+        return "\u221e"
+    return f"{number(value, 1 if value < 100 else 0)}{unit}"

@@ -543,9 +543,9 @@ def test_what_is_built_in_is_counted_right() -> None:
     assert "1 other finding is false" in text
 
 
-def test_a_pair_that_does_not_come_back_is_said_so() -> None:
+def test_a_pair_that_does_not_revert_is_said_so() -> None:
     figures = {name: 1.0 for name in FIGURE_TEXTS} | {"half_life": np.inf}
-    assert "it does not come back" in sentence(figures, True)
+    assert "it does not revert" in sentence(figures, True)
     assert "units of X" in sentence(figures, False)
 
 
