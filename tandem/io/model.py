@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -195,6 +196,16 @@ class Report:
         """Lines that were not used."""
         return self.rows_read - self.rows_kept
 
+    @property
+    def kept_text(self) -> str:
+        """How many rows were kept."""
+        return f"{self.name}: {self.rows_kept:,} of {self.rows_read:,} rows kept"
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """What was done to the rows, in sentences."""
+        return (*left_out(self.reasons), *self.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -223,6 +234,14 @@ class Table:
     def interval_us(self) -> int:
         """Bar interval; 0 for trades."""
         return self.report.interval_us
+
+
+def left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
+    """Say how many rows were left out, a sentence for each reason."""
+    return tuple(
+        f"{count:,} row{'s' if count > 1 else ''} left out: {reason}."
+        for reason, count in reasons.items()
+    )
 
 
 def interval_text(interval_us: int) -> str:

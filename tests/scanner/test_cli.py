@@ -16,6 +16,7 @@ import pytest
 from benchmarks.universes import market_like, universe
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.io.parsing import BAR_STARTS
 from tandem.scanner import cli as command
 from tandem.scanner import files
 from tandem.scanner.files import read_prices
@@ -279,19 +280,15 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     path.write_text("\n".join([*lines, f"{later[0]},1.5,2.5", "soon,1,2", ""]), encoding="utf-8")
     found = files.read_universe(path, "prices.csv")
     assert list(found.notes) == [
-        "1 row left out: no time can be read in it.",
-        "The rows did not stand in the order of their times; they were sorted.",
-        "1 row left out: another row has the same time, and the last one counts.",
+        "1 row left out: the time is not understood.",
+        "1 row left out: another bar of the same time; the first is kept.",
+        "1 row was out of time order; the rows were sorted.",
+        BAR_STARTS,
     ]
-    # Of two rows of one time the last one counts.
-    assert found.prices.iloc[6].tolist() == [1.5, 2.5]
-    pd.testing.assert_frame_equal(
-        found.prices.drop(found.prices.index[6]),
-        read_prices(as_csv(prices), "prices.csv").drop(found.prices.index[6]),
-    )
+    pd.testing.assert_frame_equal(found.prices, read_prices(as_csv(prices), "prices.csv"))
     text = run(path)
     assert all(f"prices.csv: {note}" in text for note in found.notes)
-    assert files.read_universe(as_csv(prices), "prices.csv").notes == ()
+    assert files.read_universe(as_csv(prices), "prices.csv").notes == (BAR_STARTS,)
 
 
 def test_a_column_without_a_name_is_called_by_its_place() -> None:

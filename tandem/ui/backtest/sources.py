@@ -20,7 +20,7 @@ from tandem.core.instruments import split_instrument
 from tandem.core.startup import HeavyWork
 from tandem.io.files import read
 from tandem.io.model import Table
-from tandem.io.pairing import pair_from
+from tandem.io.pairing import legs_offered, pair_from
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.storage.inventory import Inventory
 from tandem.storage.protocols import Database
@@ -134,7 +134,7 @@ def _from_files() -> Source | None:
     found = read_files()
     if found is None:
         return _example("Until files are dropped above, this is the bundled example")
-    names = list(dict.fromkeys(name for table in found for name in table.instruments))
+    names, others = legs_offered(found) if found else ([], [])
     if len(names) < 2:
         if found:
             say.warning(
@@ -144,10 +144,7 @@ def _from_files() -> Source | None:
         return None
     with st.sidebar:
         y = _leg_box("Y, priced in X", names, "file_y", called)
-        # The second file's instrument first: that is what it was added for.
-        others = [*found[-1].instruments, *names] if len(found) > 1 else names
-        others = [name for name in dict.fromkeys(others) if name != y]
-        x = _leg_box("X, the hedge", others, "file_x", called)
+        x = _leg_box("X, the hedge", [name for name in others if name != y], "file_x", called)
         if any(not table.interval_us for table in found):
             _bar_control()
     chosen_us = _bar_us()
@@ -168,10 +165,7 @@ def _bar_us() -> int:
 def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
     y_bars, x_bars, interval_us = pair_from(found, y, x, chosen_us, MOST_BARS)
     bars = aligned(y_bars, x_bars, interval_us, MOST_BARS)
-    told = tuple(
-        f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
-        for one in found
-    )
+    told = tuple(one.report.kept_text for one in found)
     return Source(y, x, bars, interval_us, told, data_set_key(bars))
 
 

@@ -354,9 +354,9 @@ def test_what_was_done_to_rows_and_prices_is_said(app: AppTest) -> None:
     lines += [lines[5], "soon,1,2,3"]
     sound(dropped(app, "\n".join(lines).encode()))
     text = said(app)
-    assert "1 row left out: no time can be read in it." in text
-    assert "they were sorted" in text
-    assert "1 row left out: another row has the same time" in text
+    assert "1 row left out: the time is not understood." in text
+    assert "1 row was out of time order; the rows were sorted." in text
+    assert "1 row left out: the same bar again." in text
     assert metric(app, "Pairs tested") == "3"
     assert app.dataframe[-1].value.to_numpy().tolist() == [
         ["C", "1 price infinite or beyond 1e+50, first in bar 8, taken as missing"]
