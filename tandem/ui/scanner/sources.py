@@ -21,7 +21,7 @@ from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
-from tandem.core.jobs import Job, Readers
+from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
@@ -35,7 +35,7 @@ from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.venue import frame, watched
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.jobs import follow
+from tandem.ui.shared.jobs import begin, follow
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.model_controls import BARS
 from tandem.ui.shared.state import hold_upload, is_operator, part
@@ -47,7 +47,6 @@ MOST_INSTRUMENTS = 1_000
 MOST_BARS = 50_000
 # The record is read and shortened piece by piece.
 PIECE_US = 6 * HOUR_US
-READ_S = 300.0
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
 
 FROM = Choice(
@@ -136,7 +135,7 @@ def _from_file() -> Source | None:
         )
         return None
     if last.job.is_going_on:
-        follow(last.job, "scan_reading", f"Reading {last.name}", part(Readers))
+        follow(last.job, "scan_reading", f"Reading {last.name}")
         return None
     if last.job.state != "done":
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
@@ -160,7 +159,7 @@ def _begun(given: Any, last: _File | None) -> _File | None:
             "a smaller file."
         )
     raw, name = given.getvalue(), given.name
-    begun = _File(given.file_id, name, part(Readers).start(partial(_read, raw, name), READ_S))
+    begun = _File(given.file_id, name, begin(partial(_read, raw, name), "read"))
     with st.spinner(f"Reading {say.escaped(name)}"):
         begun.job.wait(3.0)
     return begun
@@ -219,12 +218,12 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
                 "a longer bar or a shorter range."
             )
         work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
-        last = asked, part(Readers).start(work, READ_S), []
+        last = asked, begin(work, "read"), []
         memory["tandem_scan_record"] = last
         last[1].wait(2.0)
     _, job, made = last
     if job.is_going_on:
-        follow(job, "scan_recorded", "Reading the record", part(Readers))
+        follow(job, "scan_recorded", "Reading the record")
         return None
     if job.state != "done":
         say.problem(job.text or "Reading was cancelled; \u201cRead to now\u201d begins it again.")

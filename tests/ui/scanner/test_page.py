@@ -295,7 +295,9 @@ def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
     """Give the page a file that was read."""
     app.query_params["scan_from"] = "file"
     app.run()
-    job = engine().readers.start(lambda watch: scanner_sources._read(content, name, watch))
+    job = engine().jobs.start(
+        lambda watch: scanner_sources._read(content, name, watch), lane="read"
+    )
     ended(job)
     app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job)
     app.run()
