@@ -94,12 +94,8 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     longest, shortest, median = roots_inside(
         found.coefficient, found.damping, found.error, found.n_obs, root_table(estimated)
     )
-    return HalfLife(
-        *bars_to_half([median, shortest, longest, 1.0 - root]).tolist(),
-        root,
-        found.lags,
-        found.n_obs,
-    )
+    half, low, high, plain = bars_to_half([median, shortest, longest, 1.0 - root]).tolist()
+    return HalfLife(half, low, high, plain, root, found.lags, found.n_obs)
 
 
 def unknown_half_life(n_obs: int) -> HalfLife:

@@ -32,8 +32,9 @@ from tandem.io.files import read_files
 from tandem.io.model import Table, time_text
 from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
+from tandem.strategy.pair_model import MODELS, Z_KINDS
 from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
-from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding
+from tandem.strategy.signals import Setup, constant_funding
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"
@@ -201,7 +202,8 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         for one in found
         for text in (one.report.kept_text, *(f"  {note}" for note in one.report.corrections))
     ]
-    return aligned(y_bars, x_bars, interval_us), y, x, notes
+    bars = aligned(y_bars, x_bars, interval_us)
+    return bars, y, x, notes
 
 
 def _read(path: Path) -> list[Table]:

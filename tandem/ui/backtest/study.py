@@ -22,7 +22,8 @@ from tandem.core.startup import HeavyWork
 from tandem.pairs.cointegration import Relation, assess
 from tandem.pairs.stream import PairSettings
 from tandem.storage.protocols import Database
-from tandem.strategy.signals import MODELS, Model, constant_funding
+from tandem.strategy.pair_model import MODELS, Model
+from tandem.strategy.signals import constant_funding
 from tandem.ui.backtest.controls import Asked
 from tandem.ui.backtest.source import Source
 from tandem.ui.shared import messages as say
@@ -167,18 +168,7 @@ def _make(source: Source, asked: Asked, ledger: Ledger) -> Study:
 
 def settings_of(source: Source, asked: Asked) -> PairSettings:
     """Return a backtest as the live page would name it."""
-    setup = asked.setup
-    return PairSettings(
-        source.y,
-        source.x,
-        source.bar_us,
-        setup.model,
-        setup.lookback,
-        setup.z_window,
-        setup.z_kind,
-        setup.rules,
-        setup.costs,
-    )
+    return asked.setup.extended(PairSettings, y=source.y, x=source.x, bar_us=source.bar_us)
 
 
 def columns_of(source: Source, result: Result) -> Columns:
