@@ -13,7 +13,7 @@ from tandem.backtest.examples import crude
 from tandem.backtest.files import aligned
 from tandem.backtest.trials import data_set_key
 from tandem.config import Settings
-from tandem.core.bars import align, resample, with_candles
+from tandem.core.bars import align
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import split_instrument
@@ -23,7 +23,6 @@ from tandem.io.model import Table
 from tandem.io.pairing import legs_offered, pair_from
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.storage.inventory import Inventory
-from tandem.storage.protocols import Database
 from tandem.storage.records import Held
 from tandem.ui.backtest.files import asked_for, called, read_files
 from tandem.ui.backtest.source import Source
@@ -35,8 +34,6 @@ from tandem.ui.shared.state import part
 from tandem.venues.registry import patience
 
 MOST_BARS = 200_000
-# The record is read and shortened piece by piece: a week of seconds is never in memory at once.
-PIECE_US = 6 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
 FILES, RECORD, EXAMPLE, SCANNED = "Files", "Record", "Example", "Scanner"
@@ -321,18 +318,5 @@ def link_sentence(source: Source) -> str:
 
 
 def _leg(name: str, bar_us: int, start_us: int, end_us: int) -> np.ndarray:
-    """Return a leg's bars, made of seconds and, in bars of whole minutes, of candles for holes."""
     held = next(one for one in part(Inventory).now().held if one.instrument == name)
-    start_us = max(start_us, held.first_us) // bar_us * bar_us
-    # The bar that still runs is left out.
-    end_us = end_us // bar_us * bar_us
-    parts = []
-    for piece in range(start_us, end_us, PIECE_US - PIECE_US % bar_us):
-        stop = min(piece + PIECE_US - PIECE_US % bar_us, end_us)
-        seconds = part(SnapshotBuilder).seconds(name, piece, stop)
-        if bar_us % MINUTE_US == 0:
-            seconds = with_candles(seconds, part(Database).candles(name, piece, stop))
-        parts.append(resample(seconds, bar_us))
-    return (
-        np.concatenate(parts) if parts else part(SnapshotBuilder).seconds(name, start_us, start_us)
-    )
+    return part(SnapshotBuilder).bars(name, bar_us, max(start_us, held.first_us), end_us)

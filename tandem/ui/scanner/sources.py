@@ -17,7 +17,6 @@ import pandas as pd
 import streamlit as st
 
 from tandem.config import Settings
-from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
@@ -28,7 +27,6 @@ from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.simulated import simulated
 from tandem.storage.inventory import Inventory
-from tandem.storage.protocols import Database
 from tandem.storage.records import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.scanner.source import Source
@@ -45,8 +43,6 @@ Floats = npt.NDArray[np.float64]
 # More make a table that a page should not hold; `python scanner.py` takes them.
 MOST_INSTRUMENTS = 1_000
 MOST_BARS = 50_000
-# The record is read and shortened piece by piece.
-PIECE_US = 6 * HOUR_US
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
 
 FROM = Choice(
@@ -251,16 +247,9 @@ def recorded_closes(
     columns: dict[str, Floats] = {}
     for done, one in enumerate(held):
         closes = np.full(len(grid), np.nan)
-        first = max(start_us, one.first_us // bar_us * bar_us)
-        piece_us = PIECE_US - PIECE_US % bar_us
-        for piece in range(first, end_us, piece_us):
-            watch.check()
-            stop = min(piece + piece_us, end_us)
-            seconds = part(SnapshotBuilder).seconds(one.instrument, piece, stop)
-            if bar_us % MINUTE_US == 0:
-                seconds = with_candles(seconds, part(Database).candles(one.instrument, piece, stop))
-            found = resample(seconds, bar_us)
-            closes[(found["time_us"] - start_us) // bar_us] = found["close"]
+        first = max(start_us, one.first_us)
+        found = part(SnapshotBuilder).bars(one.instrument, bar_us, first, end_us, watch)
+        closes[(found["time_us"] - start_us) // bar_us] = found["close"]
         if np.isfinite(closes).any():
             columns[one.instrument] = closes
         watch.progress(done + 1, len(held))
