@@ -15,7 +15,7 @@ import numpy as np
 
 from tandem.analytics.quality import spread_quality
 from tandem.backtest.examples import crude
-from tandem.backtest.files import aligned
+from tandem.backtest.files import aligned, suspect_prices
 from tandem.backtest.grid import Grid
 from tandem.backtest.null_test import NULLS, NullTest, null_test
 from tandem.backtest.run import Result, run
@@ -203,7 +203,7 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         for text in (one.report.kept_text, *(f"  {note}" for note in one.report.corrections))
     ]
     bars = aligned(y_bars, x_bars, interval_us)
-    return bars, y, x, notes
+    return bars, y, x, [*notes, *suspect_prices(bars, y, x)]
 
 
 def _read(path: Path) -> list[Table]:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from tandem.backtest.examples import crude
-from tandem.backtest.files import aligned
+from tandem.backtest.files import aligned, suspect_prices
 from tandem.backtest.trials import data_set_key
 from tandem.config import Settings
 from tandem.core.bars import align
@@ -162,7 +162,7 @@ def _bar_us() -> int:
 def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
     y_bars, x_bars, interval_us = pair_from(found, y, x, chosen_us, MOST_BARS)
     bars = aligned(y_bars, x_bars, interval_us, MOST_BARS)
-    told = tuple(one.report.kept_text for one in found)
+    told = (*(one.report.kept_text for one in found), *suspect_prices(bars, called(y), called(x)))
     return Source(y, x, bars, interval_us, told, data_set_key(bars))
 
 
@@ -292,7 +292,8 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
     told = f"Recorded history: {y} priced in {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
     key = data_set_key(bars)
-    return Source(y, x, bars, bar_us, (told,), key, (start_us, end_us))
+    notes = (told, *suspect_prices(bars, y, x))
+    return Source(y, x, bars, bar_us, notes, key, (start_us, end_us))
 
 
 def link_sentence(source: Source) -> str:
