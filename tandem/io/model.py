@@ -163,6 +163,8 @@ class Report:
         Whose format it looks like; "" where it is nobody's in particular.
     time_zone : str
         The zone times are in, and how that is known.
+    time_unit, date_order : str
+        One of `TIME_UNITS` or `DATE_ORDERS`, where times were read as such; else empty.
     duplicates : int
         Lines not used because they repeat another, or another of the same time was there first.
     sample : tuple of tuple of str
@@ -188,6 +190,8 @@ class Report:
     notes: tuple[str, ...]
     vendor: str = ""
     time_zone: str = ""
+    time_unit: str = ""
+    date_order: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
 

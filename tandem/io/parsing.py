@@ -61,7 +61,7 @@ class Sheet:
         Lines not used that are not among `lines`, by reason.
     notes : list of str
         Sentences for the report.
-    decimal, times, zone : str
+    decimal, times, zone, time_unit, date_order : str
         As in `Report`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
@@ -78,6 +78,8 @@ class Sheet:
     decimal: str = "."
     times: str = ""
     zone: str = ""
+    time_unit: str = ""
+    date_order: str = ""
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -184,6 +186,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     _require_whole_times(sheet, time_column)
     found = cells.times(text, time_column.name, sheet.told)
     sheet.times, sheet.zone = found.taken_for, found.zone
+    sheet.time_unit, sheet.date_order = found.unit, found.date_order
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")

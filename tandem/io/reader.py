@@ -368,6 +368,8 @@ def report(
         notes=tuple(sheet.notes),
         vendor=_vendor(sheet, layout),
         time_zone=sheet.zone,
+        time_unit=sheet.time_unit,
+        date_order=sheet.date_order,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
     )

@@ -181,7 +181,7 @@ def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch
 
 def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> pd.DataFrame:
     try:
-        table = pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(
             _Watched(raw, watch),
             header=None,
             skiprows=1,
@@ -194,7 +194,7 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
             **EXACT_FLOATS,
         )
     except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{name:.{SHOWN}} cannot be read: {_told(error)}") from None
+        raise DataError(f"{name:.{SHOWN}} cannot be read: {_told(raw, error)}") from None
     if not len(table):
         raise DataError(f"{name:.{SHOWN}} has names of columns but no rows; give prices below.")
     return table
@@ -244,11 +244,11 @@ def _first_of_each_time(
     return table, dict(zip(AGAIN[:2], counts, strict=True))
 
 
-def _told(error: Exception) -> str:
+def _told(raw: bytes, error: Exception) -> str:
     """Say what the reader of tables met, in words for somebody who has only the file."""
-    text = str(error).splitlines()[0] if str(error) else "it is no table"
-    if "EOF inside string" in text:
+    if raw.count(b'"') % 2:
         return "a quotation mark is opened and never closed."
+    text = str(error).splitlines()[0] if str(error) else "it is no table"
     return f"{text:.120}"
 
 

@@ -72,7 +72,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
         ("Content", f"{bars} of {', '.join(names[:SYMBOLS_SHOWN])}{more}{missing}"),
         ("Rows", f"{told.rows_kept:,} kept, {told.rows_aside:,} set aside{repeats}"),
         ("Range", f"{f.day_clock(told.first_us)} to {f.day_clock(told.last_us)} UTC"),
-        ("Times", f"{told.times.partition(', taken as')[0]}; zone: {told.time_zone}"),
+        ("Times", f"{told.times}; zone: {told.time_zone}"),
         ("Text", text_of(told)),
     ]
     if told.reasons:
