@@ -123,7 +123,7 @@ def spread_quality(
 
 
 def _of_residual(test: EngleGranger, days: float) -> tuple[HalfLife, float, float]:
-    if test.note:
+    if math.isnan(test.statistic):
         return unknown_half_life(test.n_obs), math.nan, math.nan
     residual = test.residual
     return half_life(residual), hurst(residual), zero_crossings(residual) / days
