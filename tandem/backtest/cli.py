@@ -18,7 +18,7 @@ from tandem.backtest.examples import crude
 from tandem.backtest.files import aligned, suspect_prices
 from tandem.backtest.grid import Grid
 from tandem.backtest.null_test import NULLS, NullTest, null_test
-from tandem.backtest.run import Result, run
+from tandem.backtest.run import Result, bar_length, run
 from tandem.backtest.significance import Luck, judge
 from tandem.backtest.sweep import Sweep, sweep
 from tandem.backtest.trials import Ledger, data_set_key, trial
@@ -33,7 +33,15 @@ from tandem.io.model import Table, time_text
 from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
 from tandem.strategy.pair_model import MODELS, Z_KINDS
-from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
+from tandem.strategy.rules import (
+    DEFAULT_COSTS,
+    FILLS,
+    NEGATIVE_BETAS,
+    SIZINGS,
+    Costs,
+    Limits,
+    Rules,
+)
 from tandem.strategy.signals import Setup, constant_funding
 
 LARGEST_FILE = 2_000 * 2**20
@@ -108,9 +116,12 @@ def _rule_options(command: argparse.ArgumentParser) -> None:
 
 def _cost_options(command: argparse.ArgumentParser) -> None:
     costs = command.add_argument_group("costs")
-    costs.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
-    costs.add_argument("--half-spread", nargs=2, type=float, default=(0.5, 0.5), metavar=("Y", "X"))
-    costs.add_argument("--slippage", type=float, default=0.5, help="basis points per fill")
+    usual, half = DEFAULT_COSTS, (DEFAULT_COSTS.y_half_spread_bp, DEFAULT_COSTS.x_half_spread_bp)
+    costs.add_argument("--fee", type=float, default=usual.fee_bp, help="basis points per fill")
+    costs.add_argument("--half-spread", nargs=2, type=float, default=half, metavar=("Y", "X"))
+    costs.add_argument(
+        "--slippage", type=float, default=usual.slippage_bp, help="basis points per fill"
+    )
     costs.add_argument(
         "--borrow", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"), help="%% a year"
     )
@@ -248,8 +259,8 @@ def _funding(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     if options.funding is None:
         return None
-    bar_us = int(np.median(np.diff(bars.time_us))) if len(bars.time_us) > 1 else 1
     y, x = options.funding
+    bar_us = bar_length(bars.time_us)
     return constant_funding(bars.time_us, bar_us, y, x, options.funding_hours)
 
 

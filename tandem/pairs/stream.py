@@ -23,7 +23,7 @@ from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows
 from tandem.strategy.pair_model import MODELS, PairModel
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 from tandem.strategy.signals import (
     Hedging,
     hedging,
@@ -66,10 +66,6 @@ COLUMNS: dict[str, type] = {
     "event": np.int8,
     "equity": np.float64,
 }
-
-
-# What a fill costs until something else is chosen; the screen's controls start here too.
-DEFAULT_COSTS = Costs(fee_bp=5.0, y_half_spread_bp=0.5, x_half_spread_bp=0.5, slippage_bp=0.5)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tandem.analytics.finite_sample import finite_ps
 from tandem.analytics.persistence import bars_to_half
+from tandem.analytics.quality import SECONDS_PER_DAY
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.scanner.columns import Columns, columns_of
@@ -47,7 +48,6 @@ from tandem.scanner.tiles import (
     Method,
 )
 
-SECONDS_PER_DAY = 86_400.0
 MOST_NAMED = 1_000
 REASONS = {
     CONSTANT: "a leg is constant over the bars both have",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.critical_values import root_table
+from tandem.analytics.engle_granger import most_lags
 from tandem.analytics.inputs import SAME_ASSET_R2
 from tandem.kernels import scan as kernel
 from tandem.scanner.moments import Spectra, cross_products, own_products, spectra
@@ -66,9 +67,8 @@ class Method(NamedTuple):
 
     def lags_for(self, bars: int) -> int:
         """Return how many lags AIC chooses among."""
-        given = self.most_lags
-        most = int(np.ceil(12.0 * (bars / 100.0) ** 0.25)) if given < 0 else given
-        return min(most, bars // 2 - 1)
+        usual = most_lags(bars, 0)
+        return usual if self.most_lags < 0 else min(self.most_lags, bars // 2 - 1)
 
 
 class Block(NamedTuple):

@@ -168,12 +168,13 @@ def test_every_option_reaches_the_scan(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_bytes(as_csv(market_like(4, 200, seed=1)))
     options = ["--raw", "--trend", "ct", "--direction", "both", "--max-lags", "3", "--level", "0.2"]
-    options += ["--fewest-bars", "60", "--fee", "1", "--half-spread", "2", "--workers", "1"]
+    options += ["--fewest-bars", "60", "--fee", "1", "--half-spread", "2"]
+    options += ["--slippage", "0.25", "--workers", "1"]
     asked = command.parser().parse_args([str(path), *options])
     settings = command._settings(asked)
     assert not settings.log_prices and settings.trend == "ct" and settings.direction == "both"
     assert (settings.max_lags, settings.level, settings.fewest_bars) == (3, 0.2, 60)
-    assert settings.costs.fee_bp == 1.0 and settings.costs.slips_bp == (2.0, 2.0)
+    assert settings.costs.fee_bp == 1.0 and settings.costs.slips_bp == (2.25, 2.25)
     assert "6 pairs tested" in run(path, *options)
 
 

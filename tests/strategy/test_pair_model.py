@@ -6,10 +6,13 @@ import ast
 
 import pytest
 
+from tandem.backtest import cli as backtest
 from tandem.core.errors import DataError
 from tandem.pairs.stream import PairSettings
+from tandem.scanner import cli as scanner
+from tandem.scanner.settings import ScanSettings
 from tandem.strategy.pair_model import PairModel
-from tandem.strategy.rules import Costs, Rules
+from tandem.strategy.rules import DEFAULT_COSTS, Costs, Rules
 from tandem.strategy.signals import Setup
 from tests.support.architecture import MODULES
 
@@ -57,3 +60,11 @@ def test_one_function_each_holds_a_hedge_takes_logs_and_scores_innovations() -> 
             module for module, path in MODULES.items() if f"def {name}(" in path.read_text("utf-8")
         ]
         assert defining == ["tandem.strategy.signals"]
+
+
+def test_a_fill_costs_the_same_until_something_else_is_chosen() -> None:
+    assert PairSettings("a:Y", "a:X").costs == ScanSettings().costs == DEFAULT_COSTS
+    back, scan = backtest.parser().parse_args([]), scanner.parser().parse_args(["prices.csv"])
+    half = DEFAULT_COSTS.y_half_spread_bp
+    assert (back.fee, tuple(back.half_spread), back.slippage) == (5.0, (half, half), 0.5)
+    assert (scan.fee, scan.half_spread, scan.slippage) == (5.0, half, 0.5)

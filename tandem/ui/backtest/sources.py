@@ -11,6 +11,7 @@ import streamlit as st
 
 from tandem.backtest.examples import crude
 from tandem.backtest.files import aligned, suspect_prices
+from tandem.backtest.run import bar_length
 from tandem.backtest.trials import data_set_key
 from tandem.config import Settings
 from tandem.core.bars import align
@@ -93,8 +94,7 @@ def _remembered(key: tuple[Any, ...], make: Callable[[], Source]) -> Source:
 def _example(said: str) -> Source:
     def make() -> Source:
         bars, y, x = part(HeavyWork).run(crude)
-        bar_us = int(np.median(np.diff(bars.time_us)))
-        bar_us -= bar_us % SECOND_US
+        bar_us = bar_length(bars.time_us) // SECOND_US * SECOND_US
         told = (
             "Bundled example: monthly spot prices of crude oil in dollars a barrel, WTI priced in "
             "Brent, May 1987 to January 2020 (US Energy Information Administration).",
@@ -217,7 +217,7 @@ def _from_record() -> Source | None:
 def _keep_range(start_us: int, end_us: int) -> None:
     st.session_state[RANGE.name] = CHOSEN
     for key, time_us in (("record_from", start_us), ("record_to", end_us)):
-        st.session_state[key] = _clock(time_us)
+        st.session_state[key] = f.minute(time_us)
 
 
 def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str] = str) -> str:
@@ -250,9 +250,9 @@ def _moment(place: Any, label: str, key: str, default_us: int) -> int:
     """Draw a box for a time in whole minutes; it is in the URL, the usual one too."""
     memory = st.session_state
     if memory.get(key) is None:
-        memory[key] = _asked_moment(key) or _clock(default_us)
+        memory[key] = _asked_moment(key) or f.minute(default_us)
     given: datetime = place.datetime_input(label, key=key, step=60, persist_state="session")
-    given = given or _clock(default_us)
+    given = given or f.minute(default_us)
     st.query_params[key] = given.isoformat(timespec="minutes")
     return int(given.replace(tzinfo=UTC).timestamp()) * SECOND_US
 
@@ -266,10 +266,6 @@ def _asked_moment(key: str) -> datetime | None:
     if asked.tzinfo is not None or not 2000 <= asked.year < 2100:
         return None
     return asked.replace(second=0, microsecond=0)
-
-
-def _clock(time_us: int) -> datetime:
-    return datetime.fromtimestamp(time_us // MINUTE_US * 60, UTC).replace(tzinfo=None)
 
 
 def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source:

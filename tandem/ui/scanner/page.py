@@ -11,7 +11,7 @@ from tandem.core.errors import DataError, SettingError
 from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 from tandem.ui.scanner import table as scanner_table
 from tandem.ui.scanner import tabs as scanner_tabs
 from tandem.ui.scanner import wording as words
@@ -138,9 +138,11 @@ def ask() -> Asked | None:
 
 
 def _costs() -> Costs:
-    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, 5.0, 0.5)
-    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, 0.0, 0.1)
-    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half)
+    usual = DEFAULT_COSTS
+    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, usual.fee_bp, 0.5)
+    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, usual.y_half_spread_bp, 0.1)
+    slip = _number("Slippage per fill, bp", "scan_slip", 0.0, 100.0, usual.slippage_bp, 0.1)
+    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slip)
 
 
 def _advanced() -> dict[str, Any]:

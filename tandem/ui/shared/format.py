@@ -93,6 +93,11 @@ def size_of(count_bytes: float) -> str:
     return f"{count_bytes / 1e6:.0f} MB" if count_bytes >= 1e6 else f"{count_bytes / 1e3:.0f} kB"
 
 
+def minute(time_us: int) -> datetime:
+    """Return the minute a time is in, UTC, as boxes for times take it."""
+    return datetime.fromtimestamp(time_us // 60_000_000 * 60, UTC).replace(tzinfo=None)
+
+
 def clock(time_us: int) -> str:
     """Write a time of day, UTC."""
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%H:%M:%S")

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 import streamlit as st
 
 from tandem.core.clock import SECOND_US
-from tandem.pairs.stream import DEFAULT_COSTS
 from tandem.strategy.pair_model import Model, PairModel, ZKind
-from tandem.strategy.rules import Costs, Rules, Sizing
+from tandem.strategy.rules import DEFAULT_COSTS, Costs, Rules, Sizing
 from tandem.ui.shared.links import Choice, check_number
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
