@@ -175,15 +175,15 @@ def volatility_sheet(
         _volatility("EWMA", weighted, 60, decay),
     ]
     if forecast is not None and len(scores) > 1:
-        horizon = len(forecast.deviation)
         # It was fitted to bars, and a second without a trade has none.
         spacing_s = float(np.mean(np.diff(scores["time_us"]))) / SECOND_US
+        span_s = len(forecast.deviation) * spacing_s
         expected = forecast.percent_per_year(spacing_s)
         fitted = (
             f"fitted {f.age(age_s)} ago on {forecast.returns:,} returns: \u03b1 "
             f"{forecast.alpha:.3f}, \u03b2 {forecast.beta:.3f}"
         )
-        rows.append(_volatility(f"GARCH, next {f.duration(horizon)}", expected, horizon, fitted))
+        rows.append(_volatility(f"GARCH, next {f.duration(span_s)}", expected, span_s, fitted))
     columns = [
         ("Volatility", "", ""),
         ("% a year", "end", "As if it stayed so all year."),
