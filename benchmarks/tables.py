@@ -276,7 +276,7 @@ def shown(name: str, raw: bytes) -> Iterator[str]:
             why = "; ".join(f"{reason} ({count:,})" for reason, count in report.reasons.items())
             yield (
                 f"| {name} | {what} | {content} | {report.encoding} | "
-                f"{report.times.partition(', taken as')[0]} | {len(table.instruments)} | "
+                f"{report.times} | {len(table.instruments)} | "
                 f"{report.rows_kept:,} | {report.rows_aside:,} | {report.gaps:,} | {why} |"
             )
     except DataError as error:

@@ -18,7 +18,7 @@ from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
-from tandem.core.jobs import Jobs, Readers
+from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
@@ -79,7 +79,6 @@ class Engine:
         self.heavy = HeavyWork()
         self.jobs = Jobs()
         # Files are read beside it: nobody waits for another's long test to see a report.
-        self.readers = Readers()
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
         clients = PriceClients()
@@ -167,7 +166,6 @@ class Engine:
             Readiness: self.readiness,
             HeavyWork: self.heavy,
             Jobs: self.jobs,
-            Readers: self.readers,
             Ingest: self.ingest,
             Upkeep: self.backfill,
             Exporter: self.exporter,
@@ -209,7 +207,6 @@ class Engine:
         self.importer.stop()
         self.exporter.stop()
         self.jobs.stop()
-        self.readers.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.monitor.stop()

@@ -46,12 +46,16 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """How one channel stands; `text` is for the screen and holds no secret."""
+    """How one channel stands; `text` is for the screen and holds no secret.
+
+    `is_ready` tells whether it is set up, `is_failing` whether its last message did not arrive.
+    """
 
     name: str
     is_ready: bool
     waiting: int
     text: str
+    is_failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +313,7 @@ class Alerts:
         text = lane.problem or "Ready."
         if lane.waits_s > 1.0 and lane.problem:
             text += f" {lane.waiting} waiting; tried again within {lane.waits_s:.0f} s."
-        return ChannelState(name, True, lane.waiting, text)
+        return ChannelState(name, True, lane.waiting, text, bool(lane.problem))
 
     # The record -------------------------------------------------------------------------
 

@@ -14,10 +14,12 @@ import numpy.typing as npt
 from tandem.analytics.trend import roll_spread
 from tandem.backfill.service import Upkeep
 from tandem.config import Settings
-from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.bars import resample, with_candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import StoreError
 from tandem.core.events import BAR, Gap, Trade
 from tandem.core.instruments import split_instrument
+from tandem.core.parallel import UNWATCHED, Watch
 from tandem.core.startup import Readiness
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
@@ -35,6 +37,7 @@ log = logging.getLogger("tandem.pairs")
 
 UNWATCHED_S = 60.0
 GAPS_S = 3.0
+PIECE_US = 6 * HOUR_US
 _UNREADABLE = "The record cannot be read: {error} Prices and signals go on."
 
 
@@ -53,6 +56,9 @@ class Database(Protocol):
         self, instrument: str, start_us: int, end_us: int, most: int = ..., newest: bool = ...
     ) -> list[Trade]:
         """Return trades."""
+
+    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
+        """Return one-minute bars taken from the venue's candles."""
 
 
 class SnapshotBuilder:
@@ -162,6 +168,31 @@ class SnapshotBuilder:
         except StoreError as error:
             self._unreadable = _UNREADABLE.format(error=error)
             return np.empty(0, BAR)
+
+    def bars(
+        self,
+        instrument: str,
+        bar_us: int,
+        start_us: int,
+        end_us: int,
+        watch: Watch = UNWATCHED,
+    ) -> npt.NDArray[np.void]:
+        """Return recorded bars of an instrument from `start_us` on; the bar still open is left out.
+
+        Bars of whole minutes take the venue's candles where seconds are missing. Read and resampled
+        piece by piece: a week of seconds is never in memory at once.
+        """
+        start_us, end_us = start_us // bar_us * bar_us, end_us // bar_us * bar_us
+        piece_us = PIECE_US - PIECE_US % bar_us
+        pieces = [np.empty(0, BAR)]
+        for piece in range(start_us, end_us, piece_us):
+            watch.check()
+            stop = min(piece + piece_us, end_us)
+            seconds = self.seconds(instrument, piece, stop)
+            if bar_us % MINUTE_US == 0:
+                seconds = with_candles(seconds, self._database.candles(instrument, piece, stop))
+            pieces.append(resample(seconds, bar_us))
+        return np.concatenate(pieces)
 
     def tape(self, instruments: Iterable[str], count: int) -> list[Trade]:
         """Return the newest trades of some instruments, newest first."""

@@ -29,7 +29,7 @@ from tandem.scanner.scan import scan
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.scanner.surrogates import Noise, calibrated, noise
 from tandem.scanner.tiles import Bools
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),
@@ -51,8 +51,14 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     command.add_argument("--max-lags", type=int, help="most lags AIC may choose")
     command.add_argument("--level", type=float, default=0.05, help="what a finding is")
     command.add_argument("--fewest-bars", type=int, default=100, help="bars both legs need")
-    command.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
-    command.add_argument("--half-spread", type=float, default=0.0, help="basis points")
+    usual = DEFAULT_COSTS
+    command.add_argument("--fee", type=float, default=usual.fee_bp, help="basis points per fill")
+    command.add_argument(
+        "--half-spread", type=float, default=usual.y_half_spread_bp, help="basis points per fill"
+    )
+    command.add_argument(
+        "--slippage", type=float, default=usual.slippage_bp, help="basis points per fill"
+    )
     command.add_argument(
         "--least-activity",
         type=float,
@@ -141,7 +147,7 @@ def _settings(options: argparse.Namespace) -> ScanSettings:
         direction=options.direction,
         fewest_bars=options.fewest_bars,
         level=options.level,
-        costs=Costs(options.fee, options.half_spread, options.half_spread),
+        costs=Costs(options.fee, options.half_spread, options.half_spread, options.slippage),
     )
 
 

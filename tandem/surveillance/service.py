@@ -19,7 +19,6 @@ from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
 from tandem.surveillance.divergence import Apart, Divergence
 from tandem.surveillance.instrument import (
-    SECONDS_PER_YEAR,
     InstrumentWatch,
     Momentum,
     bar_readings,
@@ -374,7 +373,7 @@ class Surveillance:
         found = garch_forecast(scores["return_"], horizon)
         elapsed_s = float(scores["time_us"][-1] - scores["time_us"][0]) / SECOND_US
         spacing_s = elapsed_s / (len(scores) - 1)
-        value = 100.0 * found.total * math.sqrt(SECONDS_PER_YEAR / (horizon * spacing_s))
+        value = found.percent_per_year(spacing_s)
         numbers = {
             "omega": found.omega,
             "alpha": found.alpha,

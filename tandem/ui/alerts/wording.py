@@ -532,7 +532,7 @@ def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> 
 
     A visitor of a public desk learns how it stands and nothing of what it is set to.
     """
-    is_well = state.is_ready and state.text in ("Ready.", "Shown on this page.")
+    is_well = state.is_ready and not state.is_failing
     badge, tone = ("ready", "good") if is_well else ("in trouble", "bad")
     if not state.is_ready:
         badge, tone = "not set up", "muted"
@@ -560,7 +560,7 @@ def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> 
 
 def channel_list(rows: Sequence[Row]) -> Row:
     """Return the list of channels."""
-    ready = sum(one["badge"] != "not set up" for one in rows)
+    ready = sum(not one["dim"] for one in rows)
     note = (
         f"{ready} of {len(rows)} channels can be used. They are set up in the environment or in "
         ".env, and hold from the next start; what is secret in them is never shown."

@@ -13,6 +13,7 @@ from tandem.ui.backtest import corrections as backtest_guesses
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.jobs import follow
 from tandem.ui.shared.state import (
     forget_uploads,
     is_operator,
@@ -23,7 +24,6 @@ from tandem.ui.shared.state import (
 MOST_FILES = 2
 # A small file is waited for; a larger one is followed while everything else works.
 SMALL_BYTES, SMALL_S = 4_000_000, 10.0
-LOOK_S = 0.3
 # What a file's instruments are filed under; nobody needs to read it.
 _PREFIXES = ("file:", "example:")
 
@@ -100,27 +100,10 @@ def _uploads(files: list[Any], limit_mb: int) -> list[Upload]:
     return found
 
 
-def _follow(upload: Upload, key: str) -> None:
-    """Show how far a file is read, beside everything else, and let it be cancelled."""
-
-    @st.fragment(run_every=LOOK_S)
-    def follow() -> None:
-        job = upload.job
-        if job is None or not job.is_going_on:
-            st.rerun()
-        job.look()
-        text = "waits for another file" if job.state == "waiting" else f"{100.0 * job.share:.0f} %"
-        st.progress(min(job.share, 1.0), say.escaped(f"Reading {upload.name}: {text}"))
-        if st.button("Cancel", key=f"cancel-{key}", icon=":material/close:"):
-            job.cancel()
-
-    follow()
-
-
 def _show(file: Any, upload: Upload) -> None:
     """Show a file's report, or why there is none, and let what was guessed be corrected."""
     if upload.job is not None and upload.job.is_going_on:
-        _follow(upload, file.file_id)
+        follow(upload.job, file.file_id, f"Reading {upload.name}")
         return
     if upload.job is not None and upload.job.state == "cancelled":
         say.note(f"{upload.name}: reading was cancelled.")

@@ -70,13 +70,13 @@ def status(
     if not is_refused:
         items += _writer_items(health, queue_limit, now_us)
     items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
-    for name, value, hint in (
-        ("lost", health.lost, "trades that found no room while recording was paused"),
-        ("refused", health.refused, "entries no database could hold"),
-        ("let go", health.pruned, "trades removed because of what is kept, since the start"),
+    for name, value, hint, look in (
+        ("lost", health.lost, "trades that found no room while recording was paused", "bad"),
+        ("refused", health.refused, "entries no database could hold", "bad"),
+        ("let go", health.pruned, "trades removed because of what is kept, since the start", ""),
     ):
         if value:
-            items.append(_item(name, f.count(value), hint, "" if name == "let go" else "bad"))
+            items.append(_item(name, f.count(value), hint, look))
     is_well = health.state == "recording" and not is_behind
     return {
         "label": label,

@@ -412,7 +412,7 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
         ),
         _row(
             TRUTH[1],
-            f"{bars(life.median)} ({bars(life.low, '')} to {bars(life.high, '')})",
+            f.half_life(life.half_life, life.low, life.high),
             hint="Of the residual of one fixed regression, with its 95 % interval, which holds "
             f"near a unit root; a bar is {f.duration(settings.bar_us / SECOND_US)}.",
         ),
@@ -439,13 +439,6 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
             "Share of the tested bars left out because a leg had no fresh trade.",
         ),
     ]
-
-
-def bars(value: float, unit: str = " bars") -> str:
-    """Write a number of bars, which may be without end."""
-    if math.isinf(value):
-        return "\u221e"
-    return f"{f.number(value, 1 if value < 100 else 0)}{unit}"
 
 
 def verdict(relation: Relation) -> str:

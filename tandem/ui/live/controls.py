@@ -20,7 +20,7 @@ from tandem.pairs.venue_facts import VenueFacts
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
-from tandem.ui.shared.model_controls import REFRESH, SHOW, SHOWN, URL, Model, model_controls
+from tandem.ui.shared.model_controls import REFRESH, SHOW, SHOWN, URL, Controls, model_controls
 from tandem.ui.shared.state import is_operator, part
 
 VENUE_NAMES = {
@@ -76,19 +76,19 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         help="Type what is not in the list; a leg on another venue as coinbase:BTC-USD.",
     )
     try:
-        model = model_controls()
+        controls = model_controls()
     except DataError as error:
         return Refusal(str(error), ())
     try:
         settings = _pair(
-            model,
+            controls,
             part(Subscriptions).resolve(venue, y or ""),
             part(Subscriptions).resolve(venue, x or ""),
         )
-        watchlist = _watchlist(model, settings)
+        watchlist = _watchlist(controls, settings)
     except (DataError, FeedError) as error:
-        return Refusal(str(error), _own_pairs(model, venue))
-    if settings.bar_us > model.bar_us:
+        return Refusal(str(error), _own_pairs(controls, venue))
+    if settings.bar_us > controls.bar_us:
         st.caption(
             f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
             "asked for now and then, and shorter bars would repeat it."
@@ -165,30 +165,31 @@ def venue_choice() -> str | None:
     return part(Ingest).choice().venue if asked == "auto" else asked
 
 
-def _watchlist(model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
+def _watchlist(controls: Controls, current: PairSettings) -> tuple[PairSettings, ...]:
     """Return the watched pairs: the desk's own on this venue, then those this session added."""
     venue = split_instrument(current.y)[0]
-    legs = [(pair.y, pair.x) for pair in _own_pairs(model, venue)]
+    legs = [(pair.y, pair.x) for pair in _own_pairs(controls, venue)]
     added = st.session_state.setdefault("tandem_watch", [])
     if (current.y, current.x) not in legs + added:
         added.append((current.y, current.x))
         del added[:-3]
     legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
-    return tuple(_pair(model, y, x) for y, x in dict.fromkeys(legs))
+    return tuple(_pair(controls, y, x) for y, x in dict.fromkeys(legs))
 
 
-def _own_pairs(model: Model, venue: str) -> tuple[PairSettings, ...]:
+def _own_pairs(controls: Controls, venue: str) -> tuple[PairSettings, ...]:
     """Return the desk's own pairs on a venue."""
     return tuple(
-        _pair(model, pair.y, pair.x)
+        _pair(controls, pair.y, pair.x)
         for pair in part(Subscriptions).default_pairs()
         if split_instrument(pair.y)[0] == venue
     )
 
 
-def _pair(model: Model, y: str, x: str) -> PairSettings:
+def _pair(controls: Controls, y: str, x: str) -> PairSettings:
     """Return a pair under these controls, on bars no shorter than its legs' prices allow."""
-    return model.pair(y, x, part(VenueFacts).least_bar_us(model.bar_us, y, x))
+    bar_us = part(VenueFacts).least_bar_us(controls.bar_us, y, x)
+    return controls.model.extended(PairSettings, y=y, x=x, bar_us=bar_us)
 
 
 def named(settings: PairSettings) -> str:

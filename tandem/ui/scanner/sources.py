@@ -16,25 +16,23 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
-from tandem.core.jobs import Job, Readers
+from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.simulated import simulated
 from tandem.storage.inventory import Inventory
-from tandem.storage.protocols import Database
 from tandem.storage.records import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.venue import frame, watched
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.jobs import follow
+from tandem.ui.shared.jobs import begin, follow
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.model_controls import BARS
 from tandem.ui.shared.state import is_operator, part, upload_limit_mb, warn_of_room
@@ -44,9 +42,6 @@ Floats = npt.NDArray[np.float64]
 # More make a table that a page should not hold; `python scanner.py` takes them.
 MOST_INSTRUMENTS = 1_000
 MOST_BARS = 50_000
-# The record is read and shortened piece by piece.
-PIECE_US = 6 * HOUR_US
-READ_S = 300.0
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
 
 FROM = Choice(
@@ -136,7 +131,7 @@ def _from_file() -> Source | None:
         )
         return None
     if last.job.is_going_on:
-        follow(last.job, "scan_reading", f"Reading {last.name}", part(Readers))
+        follow(last.job, "scan_reading", f"Reading {last.name}")
         return None
     if last.job.state != "done":
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
@@ -154,7 +149,7 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     if last is not None:
         last.job.cancel()
     raw, name = given.getvalue(), given.name
-    begun = _File(given.file_id, name, part(Readers).start(partial(_read, raw, name), READ_S))
+    begun = _File(given.file_id, name, begin(partial(_read, raw, name), "read"))
     with st.spinner(f"Reading {say.escaped(name)}"):
         begun.job.wait(3.0)
     return begun
@@ -213,12 +208,12 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
                 "a longer bar or a shorter range."
             )
         work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
-        last = asked, part(Readers).start(work, READ_S), []
+        last = asked, begin(work, "read"), []
         memory["tandem_scan_record"] = last
         last[1].wait(2.0)
     _, job, made = last
     if job.is_going_on:
-        follow(job, "scan_recorded", "Reading the record", part(Readers))
+        follow(job, "scan_recorded", "Reading the record")
         return None
     if job.state != "done":
         say.problem(job.text or "Reading was cancelled; \u201cRead to now\u201d begins it again.")
@@ -246,16 +241,9 @@ def recorded_closes(
     columns: dict[str, Floats] = {}
     for done, one in enumerate(held):
         closes = np.full(len(grid), np.nan)
-        first = max(start_us, one.first_us // bar_us * bar_us)
-        piece_us = PIECE_US - PIECE_US % bar_us
-        for piece in range(first, end_us, piece_us):
-            watch.check()
-            stop = min(piece + piece_us, end_us)
-            seconds = part(SnapshotBuilder).seconds(one.instrument, piece, stop)
-            if bar_us % MINUTE_US == 0:
-                seconds = with_candles(seconds, part(Database).candles(one.instrument, piece, stop))
-            found = resample(seconds, bar_us)
-            closes[(found["time_us"] - start_us) // bar_us] = found["close"]
+        first = max(start_us, one.first_us)
+        found = part(SnapshotBuilder).bars(one.instrument, bar_us, first, end_us, watch)
+        closes[(found["time_us"] - start_us) // bar_us] = found["close"]
         if np.isfinite(closes).any():
             columns[one.instrument] = closes
         watch.progress(done + 1, len(held))

@@ -273,7 +273,7 @@ def leave_backtest() -> None:
     """Let go of what the Backtest page holds: bars and results are kept only while shown."""
     study = st.session_state.pop("tandem_study", None)
     if study is not None:
-        study.close()
+        study.work.close()
     for upload in st.session_state.pop("tandem_files", {}).values():
         upload.close()
     for name in ("tandem_source", "tandem_source_key"):
