@@ -22,7 +22,7 @@ from tandem.core.jobs import Jobs, Readers
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import Standing
 from tandem.pairs.sessions import Sessions
@@ -82,7 +82,7 @@ class Engine:
         self.readers = Readers()
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
-        clients = PriceClients()
+        clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,
             self.buffer,
@@ -109,6 +109,7 @@ class Engine:
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
+                clients=clients,
             ),
             is_foreign=isinstance(store, ForeignRecord),
         )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
 
 from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
 from tandem.backfill.paging import CandlesWalk, TradesWalk
@@ -19,11 +16,11 @@ from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.net.http import Answer, Client
+from tandem.net.http import Answer
 from tandem.net.rate_limit import BACKGROUND_SHARE
 from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.protocols import GapStore
-from tandem.venues.rest import SHARE, Listing, RestVenue, is_by_id
+from tandem.venues.rest import SHARE, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 
@@ -54,22 +51,13 @@ class Backfill:
     settings : Settings
     store : GapStore
         The record; a `Store`.
-    venues : callable
-        Gives the REST interface of a venue by name; None where it has none.
-    client : Client
+    clients : VenueClients
         Closed by `stop`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: GapStore,
-        venues: Callable[[str], RestVenue | None],
-        client: Client,
-    ) -> None:
+    def __init__(self, settings: Settings, store: GapStore, clients: VenueClients) -> None:
         self._store = store
-        self._clients = VenueClients(venues, client, store)
-        self._client = client
+        self._clients = clients
         self._most_queued = settings.queue_trades // 2
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -96,11 +84,11 @@ class Backfill:
     def stop(self, timeout: float = 2.0) -> bool:
         """End at once, whatever is under way; what was received is kept. False where it hangs.
 
-        Call it before the record is closed. The client is closed too.
+        Call it before the record is closed. The clients of venues are closed too.
         """
         self._stop.set()
         self._wake.set()
-        self._client.close()
+        self._clients.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -141,31 +129,6 @@ class Backfill:
         with self._lock:
             filled, self._filled = self._filled, []
         return filled
-
-    def fetch_listing(self, venue: str) -> list[Listing]:
-        """Return what a venue trades now, within its budget; on the caller's thread.
-
-        Raises
-        ------
-        FeedError
-            It has no REST interface here, or did not answer with a list that is understood.
-        """
-        return self._clients.fetch_listing(venue, self._stop)
-
-    def fetch_candles(
-        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
-    ) -> npt.NDArray[np.void] | None:
-        """Return one-minute candles from a time on, within the budget; on the caller's thread.
-
-        As many as one answer holds, none of them recorded. None where the venue has no REST
-        interface here.
-
-        Raises
-        ------
-        FeedError, MessageError
-            The venue did not answer in time, or with something else.
-        """
-        return self._clients.fetch_candles(instrument, start_us, end_us, stop)
 
     # The thread -------------------------------------------------------------------------
 

@@ -18,13 +18,14 @@ from typing import Literal, Protocol
 
 from websocket import WebSocketException
 
+from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice
 from tandem.ingest.errors import explain
 from tandem.ingest.handover import Handover
 from tandem.ingest.socket import Wire
-from tandem.venues.base import Feed, Route
+from tandem.venues.base import RecordedFeed, Route
 
 log = logging.getLogger("tandem.recorder")
 
@@ -71,12 +72,17 @@ class Timing:
     renew_again_s: float = 60.0
     poll_s: float = 0.5
 
+    @classmethod
+    def under(cls, settings: Settings) -> Timing:
+        """Return how patient the settings are."""
+        return cls(connect_s=settings.connect_timeout_s, silence_s=settings.silence_s)
+
 
 class Source(Protocol):
     """What a connection asks of whoever it reads for."""
 
     @property
-    def feed(self) -> Feed:
+    def feed(self) -> RecordedFeed:
         """The venue."""
 
     @property

@@ -20,14 +20,13 @@ from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import Choice, FeedStatus
-from tandem.net.http import Client
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
+from tandem.net.venue_client import VenueClients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.storage.stored_trades import stored_trades
-from tandem.venues.base import Feed, WebsocketFeed
-from tandem.venues.coingecko import CoinGecko
-from tandem.venues.registry import create_feed
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.registry import Feed, create_feed
 
 log = logging.getLogger("tandem.ingest")
 
@@ -48,8 +47,8 @@ class Ingest:
         Handed to every recorder.
     timing, backoff, recorded
         As in `Recorder`.
-    clients : PriceClients, optional
-        The ways to polled venues, where others ask these too.
+    clients : VenueClients, optional
+        By whom venues are asked, where others ask them too.
     """
 
     def __init__(
@@ -60,16 +59,14 @@ class Ingest:
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
-        clients: PriceClients | None = None,
+        clients: VenueClients | None = None,
     ) -> None:
         self._settings = settings
         self._recorded = recorded
-        self._clients = clients or PriceClients()
+        self._clients = clients or venue_clients(settings)
         self._buffer = buffer
         self._sink = sink
-        self._timing = timing or Timing(
-            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
-        )
+        self._timing = timing or Timing.under(settings)
         self._backoff = backoff
         self._lock = threading.Lock()
         self._recorders: dict[str, Recorder | Poller] = {}
@@ -143,8 +140,7 @@ class Ingest:
         threading.Thread(target=self._resolve, name="ingest-choice", daemon=True).start()
 
     def _resolve(self) -> None:
-        created = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
-        feeds = [feed for feed in created if not isinstance(feed, CoinGecko)]
+        feeds = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
         unreachable = _unreachable(feeds, self._timing.reach_s)
         reasons: list[str] = []
         for feed in feeds:
@@ -211,40 +207,44 @@ class Ingest:
             if recorder is not None:
                 recorder.watch(instruments, quoted)
                 return recorder
-            recorder = self._recorders[venue] = self._create_recorder(venue)
+            recorder = self._recorders[venue] = create_recorder(
+                create_feed(venue, self._settings, stored_trades),
+                self._settings,
+                self._sink,
+                self._buffer,
+                self._clients,
+                self._timing,
+                self._backoff,
+                self._recorded,
+            )
             # Before it starts: a replay at full speed would be over with nothing wanted.
             recorder.watch(instruments, quoted)
             if not self._stopping.is_set():
                 recorder.start()
         return recorder
 
-    def _create_recorder(self, venue: str) -> Recorder | Poller:
-        feed = create_feed(venue, self._settings, stored_trades)
-        if isinstance(feed, CoinGecko):
-            client = Client(connect_s=self._timing.connect_s)
-            return Poller(
-                feed,
-                self._clients.create(feed, client),
-                self._sink,
-                self._buffer,
-                self._timing,
-                recorded=self._recorded,
-            )
-        return Recorder(
-            feed,
-            self._sink,
-            self._buffer,
-            self._settings,
-            self._timing,
-            self._backoff,
-            recorded=self._recorded,
-        )
-
     def _drop(self, venue: str) -> None:
         with self._lock:
             recorder = self._recorders.pop(venue, None)
         if recorder is not None:
             recorder.stop(0.0)
+
+
+def create_recorder(
+    feed: Feed,
+    settings: Settings,
+    sink: Sink,
+    buffer: HotBuffer,
+    clients: VenueClients,
+    timing: Timing | None = None,
+    backoff: Callable[[], Iterator[float]] = backoff,
+    recorded: Callable[[str], Trade | None] = lambda instrument: None,
+) -> Recorder | Poller:
+    """Return what reads a feed, not yet started; parameters as of `Ingest`."""
+    timing = timing or Timing.under(settings)
+    if feed.kind == "polled":
+        return Poller(feed, clients.prices(feed), sink, buffer, timing, recorded)
+    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded)
 
 
 def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
@@ -258,7 +258,7 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
     answers: dict[str, str] = {}
     probes = []
     for feed in feeds:
-        if feed.generated:
+        if feed.kind != "streamed":
             continue
         url = feed.trade_route(()).url
         answers[feed.venue] = str(explain(TimeoutError(), feed.title, url))

@@ -33,6 +33,7 @@ from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Gap
 from tandem.core.threads import Lifeline
 from tandem.ingest.status import FeedStatus
+from tandem.net.venue_client import VenueClients
 from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
@@ -96,6 +97,8 @@ class Desks:
         Whether no venue has been found yet.
     pairs : callable
         Every pair that is computed; those whose state is kept first.
+    clients : VenueClients
+        By whom venues are asked for what they remember.
     """
 
     is_ready: Callable[[], bool]
@@ -104,6 +107,7 @@ class Desks:
     feeds: Callable[[], Iterable[FeedStatus]]
     choosing: Callable[[], bool]
     pairs: Callable[[], list[PairNow]]
+    clients: VenueClients
 
 
 class Lookout:
@@ -135,7 +139,7 @@ class Lookout:
         is_foreign: bool = False,
     ) -> None:
         self.alerts: Alerts = open_alerts(settings, record, is_foreign)
-        self.learning = Learning(settings, record, self._take_model)
+        self.learning = Learning(settings, record, self._take_model, desks.clients)
         self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer

@@ -57,8 +57,8 @@ class WebsocketFeed(Protocol):
 
     Attributes
     ----------
-    generated : False
-        What tells it from a `GeneratedFeed`.
+    kind : "streamed"
+        What tells it from feeds of other kinds.
     venue, title : str
         Name in instruments (``binance-usdm``) and on screen (``Binance USD-M``).
     consecutive_ids : bool
@@ -73,7 +73,7 @@ class WebsocketFeed(Protocol):
         How many one connection may carry.
     """
 
-    generated: ClassVar[Literal[False]]
+    kind: ClassVar[Literal["streamed"]]
     venue: ClassVar[str]
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool]
@@ -112,8 +112,8 @@ class GeneratedFeed(Protocol):
 
     Attributes
     ----------
-    generated : True
-        What tells it from a `WebsocketFeed`.
+    kind : "generated"
+        What tells it from feeds of other kinds.
     venue, title
         As of a `WebsocketFeed`.
     begins_with_past : bool
@@ -122,7 +122,7 @@ class GeneratedFeed(Protocol):
         True where what is traded are, or may be, perpetual futures.
     """
 
-    generated: ClassVar[Literal[True]]
+    kind: ClassVar[Literal["generated"]]
     venue: ClassVar[str]
     title: ClassVar[str]
     begins_with_past: ClassVar[bool]
@@ -214,4 +214,4 @@ def read_symbol(text: str, venue: str) -> tuple[str, str]:
     return whole, ""
 
 
-Feed = WebsocketFeed | GeneratedFeed
+RecordedFeed = WebsocketFeed | GeneratedFeed

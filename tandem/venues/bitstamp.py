@@ -99,7 +99,7 @@ _TOO_MANY = ("400.002", "400.067", "400.068")
 class Bitstamp:
     """Bitstamp spot. Symbols are shown in capitals and sent in small letters."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "bitstamp"
     title: ClassVar[str] = "Bitstamp"
     consecutive_ids: ClassVar[bool] = False
@@ -200,7 +200,7 @@ class BitstampRest(RestVenue):
 
     venue: ClassVar[str] = Bitstamp.venue
     title: ClassVar[str] = Bitstamp.title
-    budget: ClassVar[Budget] = Budget(10_000, 600.0, 0.05)
+    budget = Budget(10_000, 600.0, 0.05)
     reach_us: ClassVar[int | None] = DAY_US - _MARGIN_US
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = False

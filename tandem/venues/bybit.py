@@ -101,7 +101,7 @@ _TOO_MANY = (10006, 10018)
 class Bybit:
     """Bybit's linear perpetuals, settled in USDT or USDC."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "bybit"
     title: ClassVar[str] = "Bybit"
     consecutive_ids: ClassVar[bool] = False
@@ -238,7 +238,7 @@ class BybitRest(RestVenue):
 
     venue: ClassVar[str] = Bybit.venue
     title: ClassVar[str] = Bybit.title
-    budget: ClassVar[Budget] = Budget(600, 5.0, 0.02)
+    budget = Budget(600, 5.0, 0.02)
     reach_us: ClassVar[int | None] = 0
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = False

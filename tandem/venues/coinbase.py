@@ -84,7 +84,7 @@ _PAGE = 1000
 class Coinbase:
     """Coinbase Exchange."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "coinbase"
     title: ClassVar[str] = "Coinbase"
     consecutive_ids: ClassVar[bool] = True
@@ -206,7 +206,7 @@ class CoinbaseRest(RestVenue):
 
     venue: ClassVar[str] = Coinbase.venue
     title: ClassVar[str] = Coinbase.title
-    budget: ClassVar[Budget] = Budget(10, 1.0, 0.1)
+    budget = Budget(10, 1.0, 0.1)
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 300

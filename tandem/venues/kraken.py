@@ -100,7 +100,7 @@ _THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled")
 class Kraken:
     """Kraken spot."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "kraken"
     title: ClassVar[str] = "Kraken"
     consecutive_ids: ClassVar[bool] = True
@@ -245,7 +245,7 @@ class KrakenRest(RestVenue):
 
     venue: ClassVar[str] = Kraken.venue
     title: ClassVar[str] = Kraken.title
-    budget: ClassVar[Budget] = Budget(15, 15.0, 1.0)
+    budget = Budget(15, 15.0, 1.0)
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 720
     candle_reach_us: ClassVar[int | None] = 720 * MINUTE_US

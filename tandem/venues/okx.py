@@ -93,7 +93,7 @@ _LATEST_US = 23 * HOUR_US
 class Okx:
     """OKX spot."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "okx"
     title: ClassVar[str] = "OKX"
     consecutive_ids: ClassVar[bool] = False
@@ -221,7 +221,7 @@ class OkxRest(CandlesOnly):
 
     venue: ClassVar[str] = Okx.venue
     title: ClassVar[str] = Okx.title
-    budget: ClassVar[Budget] = Budget(20, 2.0, 0.1)
+    budget = Budget(20, 2.0, 0.1)
     consecutive_ids: ClassVar[bool] = False
     # 300 are documented for a page; 100 were, and are given in any case.
     candles_per_page: ClassVar[int] = 100

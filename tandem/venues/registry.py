@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tandem.config import VENUES, Settings
 from tandem.core.errors import SettingError
 from tandem.core.instruments import REPLAY_VENUE
-from tandem.venues.base import Feed
+from tandem.venues.base import RecordedFeed
 from tandem.venues.binance import (
     BinanceSpot,
     BinanceSpotRest,
@@ -24,8 +24,10 @@ from tandem.venues.coingecko import CoinGecko
 from tandem.venues.kraken import Kraken, KrakenRest
 from tandem.venues.okx import Okx, OkxRest
 from tandem.venues.replay import Replay, StoredTrades
-from tandem.venues.rest import RestVenue
+from tandem.venues.rest import PolledFeed, RestSource, RestVenue
 from tandem.venues.simulated import Simulated
+
+Feed = RecordedFeed | PolledFeed
 
 
 class Patience(NamedTuple):
@@ -39,14 +41,12 @@ class Patience(NamedTuple):
 def patience(venue: str, settings: Settings) -> Patience:
     """Return how patient to be with a venue: prices that are polled come late and seldom."""
     feed = create_feed(venue, settings)
-    if not isinstance(feed, CoinGecko):
+    if feed.kind != "polled":
         return Patience(settings.grace_ms / 1_000.0, settings.stale_s)
     return Patience(feed.grace_s, max(feed.stale_s, settings.stale_s), feed.least_bar_s)
 
 
-def create_feed(
-    venue: str, settings: Settings, stored: StoredTrades | None = None
-) -> Feed | CoinGecko:
+def create_feed(venue: str, settings: Settings, stored: StoredTrades | None = None) -> Feed:
     """Return the feed of a venue, set up from the settings; opens nothing.
 
     `stored` reads a Tandem database for the venue that replays recordings.
@@ -59,7 +59,7 @@ def create_feed(
     raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(VENUES)}.")
 
 
-_FEEDS: dict[str, Callable[[Settings], Feed | CoinGecko]] = {
+_FEEDS: dict[str, Callable[[Settings], Feed]] = {
     "binance-usdm": lambda settings: BinanceUsdm(settings.binance_usdm_url),
     "binance-spot": lambda settings: BinanceSpot(settings.binance_spot_url),
     "binance-us": lambda settings: BinanceUs(settings.binance_us_url),
@@ -77,6 +77,18 @@ def create_rest(venue: str, url: str) -> RestVenue | None:
     """Return the REST interface of a venue at an address; None where it has none here."""
     kind = _REST.get(venue)
     return kind(url) if kind else None
+
+
+def rest_venue(venue: str, settings: Settings) -> RestVenue | None:
+    """Return the REST interface of a venue under the settings; None where there is none."""
+    url = getattr(settings, f"{venue.replace('-', '_')}_rest_url", "")
+    return create_rest(venue, url) if url else None
+
+
+def rest_source(venue: str, settings: Settings) -> RestSource | None:
+    """Return what a venue's list is asked of: its REST interface, or the polled feed itself."""
+    feed = create_feed(venue, settings)
+    return feed if feed.kind == "polled" else rest_venue(venue, settings)
 
 
 _REST: dict[str, type[RestVenue]] = {

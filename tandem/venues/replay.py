@@ -61,7 +61,7 @@ class Replay:
         Reads a Tandem database.
     """
 
-    generated: ClassVar[Literal[True]] = True
+    kind: ClassVar[Literal["generated"]] = "generated"
     venue: ClassVar[str] = REPLAY_VENUE
     title: ClassVar[str] = "Replay"
     begins_with_past: ClassVar[bool] = False

@@ -35,7 +35,7 @@ class Simulated(SimulatedMarket):
         Wall clock in microseconds.
     """
 
-    generated: ClassVar[Literal[True]] = True
+    kind: ClassVar[Literal["generated"]] = "generated"
     venue: ClassVar[str] = SIMULATED_VENUE
     title: ClassVar[str] = "Simulated market"
     begins_with_past: ClassVar[bool] = True

@@ -20,8 +20,7 @@ from tandem.ingest.connection import Timing
 from tandem.ingest.poller import Poller
 from tandem.ingest.service import Ingest
 from tandem.net import venue_client as gate
-from tandem.net.http import Client
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
@@ -105,7 +104,7 @@ class Bench:
         feed = CoinGecko(url or self.stand.url, key)
         feed.stale_s = stale_s
         feed.every_s, feed.budget = every_s, feed.budget._replace(weight=10_000, spacing_s=0.0)
-        door = PriceClients().create(feed, Client())
+        door = venue_clients(Settings()).prices(feed)
         timing = Timing(refused_s=60.0)
         one = Poller(feed, door, self.sink, self.buffer, timing, **others)
         self.pollers.append(one)
@@ -351,7 +350,7 @@ def test_ingest_reads_it_like_any_other_venue(bench: Bench) -> None:
 def test_prices_and_the_list_of_assets_share_one_budget(bench: Bench, tmp_path: Path) -> None:
     bench.stand.say(429, Retry_After="3600")
     settings = Settings(coingecko_rest_url=bench.stand.url)
-    gates = PriceClients()
+    gates = venue_clients(settings)
     ingest = Ingest(settings, bench.buffer, bench.sink, clients=gates)
     store = Store.open(tmp_path / "t.sqlite")
     upkeep = Upkeep(settings, store, gates)
