@@ -26,7 +26,7 @@ from tandem.net.venue_client import VenueClients
 from tandem.storage.protocols import GapStore
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.listings import Catalogue
-from tandem.venues.registry import create_feed, rest_source
+from tandem.venues.registry import create_feed, venue_of
 from tandem.venues.rest import Listing
 
 log = logging.getLogger("tandem.upkeep")
@@ -140,7 +140,7 @@ class Upkeep:
         return any(one.state in _ARRIVING for one in self._backfill.progress())
 
     def _listings(self, venue: str) -> list[Listing] | None:
-        source = rest_source(venue, self._settings)
+        source = venue_of(venue).source(self._settings)
         return None if source is None else self._clients.fetch_listing(source, self._stop)
 
     def _run(self) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from tandem.config import Settings
+from tandem.config import AUTO, Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import UnknownSymbol
 from tandem.core.events import Trade
+from tandem.core.instruments import SIMULATED_VENUE
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
@@ -26,11 +27,10 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.base import WebsocketFeed
-from tandem.venues.registry import Feed, create_feed
+from tandem.venues.registry import create_feed, tried, venue_of
+from tandem.venues.venue import Feed
 
 log = logging.getLogger("tandem.ingest")
-
-AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase", "kraken")
 
 
 # One per process ----------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class Ingest:
         """Return how one venue stands."""
         recorder = self._recorders.get(venue)
         if recorder is None:
-            title = create_feed(venue, self._settings).title
+            title = venue_of(venue).title
             return FeedStatus(venue, title, "stopped", f"{title} is not being read.", now_us())
         return recorder.status()
 
@@ -131,16 +131,16 @@ class Ingest:
     def resolve(self, setting: str) -> None:
         """Settle the venue: at once where one is named, in the background for ``auto``.
 
-        ``auto`` reads the first venue of `AUTO_ORDER` that brings a trade, else the simulation.
+        ``auto`` reads the first venue of those it tries that brings a trade, else the simulation.
         """
-        if setting != "auto":
+        if setting != AUTO:
             self._choice = Choice(setting)
             return
-        self._choice = Choice(None, create_feed(AUTO_ORDER[0], self._settings).title)
+        self._choice = Choice(None, tried()[0].title)
         threading.Thread(target=self._resolve, name="ingest-choice", daemon=True).start()
 
     def _resolve(self) -> None:
-        feeds = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
+        feeds = [create_feed(venue.name, self._settings) for venue in tried()]
         unreachable = _unreachable(feeds, self._timing.reach_s)
         reasons: list[str] = []
         for feed in feeds:
@@ -153,7 +153,7 @@ class Ingest:
                 return
             reasons.append(reason)
             log.info("%s", reason)
-        self._choose("sim", reasons)
+        self._choose(SIMULATED_VENUE, reasons)
 
     def _choose(self, venue: str, reasons: Sequence[str]) -> None:
         log.info("reading %s", venue)

@@ -18,7 +18,7 @@ from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
 from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts, Record
-from tandem.config import Settings
+from tandem.config import AUTO, Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
@@ -46,7 +46,7 @@ class Source:
     """The prices of a venue, traded or polled, as they arrive."""
 
     def __init__(self, given: Headless, settings: Settings) -> None:
-        if given.venue == "auto":
+        if given.venue == AUTO:
             raise SettingError("venue must be named for the command line; auto is for the screen.")
         feed = create_feed(given.venue, settings)
         self.is_polled = feed.kind == "polled"

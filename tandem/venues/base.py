@@ -6,10 +6,11 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from tandem.core.errors import DataError, MessageError, UnknownSymbol
-from tandem.core.events import Event
+from tandem.core.events import Event, Trade
 from tandem.core.instruments import instrument
 
 
@@ -215,3 +216,5 @@ def read_symbol(text: str, venue: str) -> tuple[str, str]:
 
 
 RecordedFeed = WebsocketFeed | GeneratedFeed
+# Reads a Tandem database: gives every trade in order of arrival.
+StoredTrades = Callable[[Path], Iterable[Trade]]

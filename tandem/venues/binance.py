@@ -107,6 +107,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50
@@ -603,3 +604,20 @@ def _listing(entry: Any) -> Listing | None:
         amount(filters["LOT_SIZE"]["stepSize"]),
         amount(least.get("notional") or least.get("minNotional") or "0"),
     )
+
+
+USDM = exchange(
+    BinanceUsdm,
+    BinanceUsdmRest,
+    "wss://fstream.binance.com",
+    "https://fapi.binance.com",
+    is_tried=True,
+)
+SPOT = exchange(
+    BinanceSpot,
+    BinanceSpotRest,
+    "wss://data-stream.binance.vision",
+    "https://data-api.binance.vision",
+    is_tried=True,
+)
+US = exchange(BinanceUs, BinanceUsRest, "wss://stream.binance.us:9443", "https://api.binance.us")

@@ -81,6 +81,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}
@@ -308,3 +309,6 @@ def _listing(entry: Any) -> Listing | None:
         decimal_step(entry["base_decimals"]),
         amount(entry.get("minimum_order_value") or "0"),
     )
+
+
+VENUE = exchange(Bitstamp, BitstampRest, "wss://ws.bitstamp.net", "https://www.bitstamp.net")

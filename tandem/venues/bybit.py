@@ -80,6 +80,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"Buy": BUY, "Sell": SELL}
 _TOPICS = {"trades": "publicTrade.", "quotes": "orderbook.1."}
@@ -368,3 +369,8 @@ def _listing(entry: Any) -> Listing | None:
         amount(lots["qtyStep"]),
         amount(lots.get("minNotionalValue") or "0"),
     )
+
+
+VENUE = exchange(
+    Bybit, BybitRest, "wss://stream.bybit.com/v5/public/linear", "https://api.bybit.com"
+)

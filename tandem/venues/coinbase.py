@@ -70,6 +70,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"sell": BUY, "buy": SELL}
 _CHANNELS = {"trades": ["matches", "heartbeat"], "quotes": ["ticker", "heartbeat"]}
@@ -299,3 +300,12 @@ def _listing(entry: Any) -> Listing | None:
         amount(entry["base_increment"]),
         amount(entry.get("min_market_funds") or "0"),
     )
+
+
+VENUE = exchange(
+    Coinbase,
+    CoinbaseRest,
+    "wss://ws-feed.exchange.coinbase.com",
+    "https://api.exchange.coinbase.com",
+    is_tried=True,
+)

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from tandem.config import VenueSetting
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import UNKNOWN_SIDE, Trade
@@ -45,6 +46,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import Venue, address
 
 _IDS_IN_REQUEST = 100
 _MOST_LISTINGS = 60_000
@@ -228,3 +230,18 @@ def _listing(entry: Any) -> Listing | None:
     if not _ID.fullmatch(entry["id"]):
         return None
     return Listing(entry["id"], asset(entry["symbol"]), "USD", "spot", 0.0, 0.0, 0.0)
+
+
+_URL = address(CoinGecko.venue, CoinGecko.title, "https://api.coingecko.com", "REST")
+_KEY = VenueSetting(
+    "coingecko_key",
+    "",
+    "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1",
+)
+VENUE = Venue(
+    CoinGecko.venue,
+    f"{CoinGecko.title} (prices only)",
+    lambda settings, stored: CoinGecko(settings.of(_URL), settings.of(_KEY)),
+    settings=(_URL, _KEY),
+    can_be_scanned=False,
+)

@@ -80,6 +80,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS: dict[str, dict[str, Any]] = {
@@ -374,3 +375,12 @@ def _listing(entry: Any) -> Listing | None:
         decimal_step(entry["lot_decimals"]),
         amount(entry.get("costmin") or "0"),
     )
+
+
+VENUE = exchange(
+    Kraken,
+    KrakenRest,
+    "wss://ws.kraken.com/v2",
+    "https://api.kraken.com",
+    is_tried=True,
+)

@@ -76,6 +76,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS = {"trades": "trades", "quotes": "bbo-tbt"}
@@ -292,3 +293,6 @@ def _listing(entry: Any) -> Listing | None:
         amount(entry["lotSz"]),
         0.0,
     )
+
+
+VENUE = exchange(Okx, OkxRest, "wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com")

@@ -25,6 +25,7 @@ from tandem.surveillance.yaml_config import from_mapping, read
 from tandem.venues import coingecko
 from tandem.venues.rest import Budget
 from tests.support.paths import ROOT
+from tests.support.settings import settings_of
 
 
 class Prices:
@@ -60,7 +61,7 @@ class Prices:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.settings = Settings(
+        self.settings = settings_of(
             coingecko_rest_url=f"http://127.0.0.1:{self._server.server_port}", coingecko_key=""
         )
 
@@ -256,7 +257,7 @@ def test_ctrl_c_cuts_a_service_that_does_not_answer(tmp_path: Path) -> None:
     said: list[str] = []
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        settings = Settings(coingecko_rest_url=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        settings = settings_of(coingecko_rest_url=f"http://127.0.0.1:{deaf.getsockname()[1]}")
         ended = threading.Event()
 
         def watch() -> None:

@@ -23,7 +23,6 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tandem import config
 from tandem.config import Settings
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
@@ -61,7 +60,9 @@ class Desk(Protocol):
         """Return every part a page may ask for, by its class."""
 
 
-def start(create: Callable[[Settings], Desk]) -> None:
+def start(
+    load: Callable[[Mapping[str, Any]], Settings], create: Callable[[Settings], Desk]
+) -> None:
     """Start the process's desk where nothing did before.
 
     Raises
@@ -73,7 +74,7 @@ def start(create: Callable[[Settings], Desk]) -> None:
     with process.lock:
         if process.desk is not None:
             return
-        settings = config.load(_secrets())
+        settings = load(_secrets())
         logging.getLogger("tandem").setLevel(settings.log_level)
         desk = create(settings)
         desk.start()
