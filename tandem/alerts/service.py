@@ -200,14 +200,16 @@ class Alerts:
             self._judge.use(tuple(one for one in self._judge.rules if one.name != name))
         self._keep_rules()
 
-    def unmatched(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Return a sentence for each rule that names something which there is not."""
+    def unmatched(self, scopes: Iterable[str]) -> dict[str, str]:
+        """Return a sentence for each rule, by its name, that names something which there is not."""
         known = set(scopes)
-        return tuple(
-            f"The rule {rule.name} names {rule.scope}, which is not watched; it stays silent."
+        return {
+            rule.name: (
+                f"The rule {rule.name} names {rule.scope}, which is not watched; it stays silent."
+            )
             for rule in self._judge.rules
             if not set("*?") & set(rule.scope) and rule.scope not in known
-        )
+        }
 
     # What was raised --------------------------------------------------------------------
 

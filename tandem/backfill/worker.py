@@ -357,7 +357,8 @@ class Backfill:
             return Hindrance()
         client = venue[1]
         if client.problem:
-            return Hindrance(client.problem, client.paused_for)
+            is_refused = client.trouble == "refused"
+            return Hindrance(client.problem, client.paused_for, is_refused=is_refused)
         wait_s = self._budget_wait_s(jobs[0])
         return Hindrance("", wait_s, wait_s > 1.0)
 
