@@ -23,7 +23,7 @@ from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.venue_client import VenueClients
-from tandem.storage.protocols import GapStore
+from tandem.storage.protocols import Database
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.listings import Catalogue
 from tandem.venues.registry import create_feed, venue_of
@@ -47,13 +47,13 @@ class Upkeep:
     Parameters
     ----------
     settings : Settings
-    record : GapStore
+    record : Database
         Where what is fetched goes.
     clients : VenueClients
         Closed by `stop`.
     """
 
-    def __init__(self, settings: Settings, record: GapStore, clients: VenueClients) -> None:
+    def __init__(self, settings: Settings, record: Database, clients: VenueClients) -> None:
         self._settings = settings
         self._clients = clients
         self._backfill = Backfill(settings, record, clients)

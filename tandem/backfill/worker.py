@@ -19,7 +19,7 @@ from tandem.core.threads import Lifeline
 from tandem.net.http import Answer
 from tandem.net.rate_limit import BACKGROUND_SHARE
 from tandem.net.venue_client import VenueClient, VenueClients
-from tandem.storage.protocols import GapStore
+from tandem.storage.protocols import Database
 from tandem.venues.rest import SHARE, RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
@@ -49,13 +49,13 @@ class Backfill:
     Parameters
     ----------
     settings : Settings
-    store : GapStore
+    store : Database
         The record; a `Store`.
     clients : VenueClients
         Closed by `stop`.
     """
 
-    def __init__(self, settings: Settings, store: GapStore, clients: VenueClients) -> None:
+    def __init__(self, settings: Settings, store: Database, clients: VenueClients) -> None:
         self._store = store
         self._clients = clients
         self._most_queued = settings.queue_trades // 2

@@ -17,7 +17,7 @@ from typing import IO
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
 from tandem.alerts.rules import Rule
-from tandem.alerts.service import Alerts, Record
+from tandem.alerts.service import Alerts
 from tandem.config import AUTO, Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import SettingError, StoreError, UnknownSymbol
@@ -28,6 +28,7 @@ from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
+from tandem.storage.protocols import Documents
 from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.yaml_config import Headless
@@ -113,7 +114,7 @@ def run(
     settings: Settings,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Record | None = None,
+    record: Documents | None = None,
 ) -> int:
     """Watch until the cycles are over or `stop` is set; returns how many prices were written.
 
@@ -132,7 +133,7 @@ def _watch(
     source: Source,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Record,
+    record: Documents,
 ) -> int:
     names = source.names()
     watched = Surveillance(
@@ -250,7 +251,7 @@ def _scopes(names: dict[str, str]) -> dict[str, str]:
 def _alerts(
     given: Headless,
     settings: Settings,
-    record: Record,
+    record: Documents,
     scopes: dict[str, str],
     is_polled: bool,
 ) -> Alerts:

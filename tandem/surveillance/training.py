@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from tandem.backfill.history import (
     download_candles,
@@ -22,10 +19,10 @@ from tandem.backfill.history import (
 from tandem.config import Settings
 from tandem.core.clock import HOUR_US, SECOND_US, now_us
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
-from tandem.core.events import Funding
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.venue_client import VenueClients
+from tandem.storage.protocols import Database
 from tandem.surveillance.instrument import InstrumentWatch
 from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
@@ -38,16 +35,6 @@ _DIED = (
     "Downloading pasts stopped because of an error in Tandem itself (see its log); watching goes "
     "on. Restart the app, and please report it."
 )
-
-
-class Record(Protocol):
-    """Where what is downloaded is kept."""
-
-    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
-        """Keep one-minute candles."""
-
-    def submit(self, events: Sequence[Funding]) -> None:
-        """Keep funding rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +53,7 @@ class Learning:
     Parameters
     ----------
     settings : Settings
-    record : Record
+    record : Database
     learned : callable
         Takes an instrument's new model into use.
     clients : VenueClients
@@ -76,7 +63,7 @@ class Learning:
     def __init__(
         self,
         settings: Settings,
-        record: Record,
+        record: Database,
         learned: Callable[[str, Forest], None],
         clients: VenueClients,
     ) -> None:
