@@ -10,6 +10,7 @@ from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
 from tandem.backfill.paging import CandlesWalk, TradesWalk
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
+from tandem.backfill.schedule import Schedule
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
@@ -17,10 +18,9 @@ from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.net.http import Answer
-from tandem.net.rate_limit import BACKGROUND_SHARE
 from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.protocols import Database
-from tandem.venues.rest import SHARE, RestVenue, is_by_id
+from tandem.venues.rest import RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 
@@ -66,11 +66,11 @@ class Backfill:
             target=self._life.watch, args=(self._run,), name="backfill", daemon=True
         )
         self._lock = threading.Lock()
-        self._ranks: dict[str, int] = {}
         self._filled: list[Filled] = []
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
         self._jobs = Jobs(store, self._clients, now_us())
+        self._schedule = Schedule(clients, POLL_S)
         self._pasts = self._jobs.pasts
         self._published_s = 0.0
         self._problem = ""
@@ -95,9 +95,7 @@ class Backfill:
 
     def want(self, instruments: Sequence[str]) -> None:
         """Say what is looked at now, most important first; cheap, call it as often as you like."""
-        ranks = {name: rank for rank, name in enumerate(dict.fromkeys(instruments))}
-        if ranks != self._ranks:
-            self._ranks = ranks
+        if self._schedule.want(instruments):
             self._wake.set()
 
     def warm(self, instrument: str, start_us: int) -> None:
@@ -162,7 +160,7 @@ class Backfill:
         self._problem = ""
         if steady_s() >= self._jobs.look_at_s:
             self._poll()
-        job, wait_s = self._choose()
+        job, wait_s = self._schedule.choose(self._jobs.open.values())
         if job is None:
             return min(wait_s, max(0.0, self._jobs.look_at_s - steady_s()))
         self._step(job)
@@ -200,42 +198,6 @@ class Backfill:
                 trades += int(bars["trades"].sum())
         return trades / seconds if seconds else _PLAUSIBLE_RATE
 
-    def _choose(self) -> tuple[Job | None, float]:
-        """Return the most important job that may go on now, or how long until one may."""
-        now = steady_s()
-        wait_s = POLL_S
-        busy: set[str] = set()
-        for job in sorted(self._jobs.open.values(), key=self._importance):
-            venue = split_instrument(job.gap.instrument)[0]
-            if venue in busy:
-                continue
-            job_wait_s = max(job.not_before_s - now, 0.0)
-            if not job_wait_s:
-                job_wait_s = self._budget_wait_s(job)
-                if not job_wait_s:
-                    return job, 0.0
-                # Cheaper work behind it would keep it waiting for ever.
-                busy.add(venue)
-            wait_s = min(wait_s, job_wait_s)
-        return None, wait_s
-
-    def _importance(self, job: Job) -> tuple[bool, int, int]:
-        rank = self._ranks.get(job.gap.instrument, len(self._ranks))
-        return not job.is_warm_up or not self._is_urgent(job), rank, -job.gap.end_us
-
-    def _is_urgent(self, job: Job) -> bool:
-        return job.is_warm_up or job.gap.instrument in self._ranks
-
-    def _share(self, job: Job) -> float:
-        return SHARE if self._is_urgent(job) else BACKGROUND_SHARE
-
-    def _budget_wait_s(self, job: Job) -> float:
-        venue = self._venue(job.gap.instrument)
-        if venue is None:
-            return 0.0
-        weight = job.walk.request.weight if job.walk and job.walk.request else 1
-        return venue[1].ready_in(weight, self._share(job))
-
     def _venue(self, instrument: str) -> tuple[RestVenue, VenueClient] | None:
         return self._clients.get(split_instrument(instrument)[0])
 
@@ -253,7 +215,7 @@ class Backfill:
         if request is None:
             self._jobs.end(job)
             return
-        if client.admit(request.weight, self._share(job)):
+        if client.admit(request.weight, self._schedule.share(job)):
             return
         try:
             answer = client.ask(request)
@@ -269,7 +231,13 @@ class Backfill:
         if rate:
             job.expected = expected_trades(gap, rate)
         chosen = plan(
-            gap, rest, client.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
+            gap,
+            rest,
+            client.now_us(),
+            rate,
+            self._schedule.is_urgent(job),
+            job.no_trades,
+            job.no_candles,
         )
         if chosen.kind == "lost":
             self._jobs.lose(job, chosen.reason)
@@ -334,7 +302,8 @@ class Backfill:
         now = self._published_s = steady_s()
         groups: dict[str, list[Job]] = {}
         for job in sorted(
-            self._jobs.open.values(), key=lambda job: (not job.walk, *self._importance(job))
+            self._jobs.open.values(),
+            key=lambda job: (not job.walk, *self._schedule.importance(job)),
         ):
             groups.setdefault(job.gap.instrument, []).append(job)
         shown = []
@@ -359,7 +328,7 @@ class Backfill:
         if client.problem:
             is_refused = client.trouble == "refused"
             return Hindrance(client.problem, client.paused_for, is_refused=is_refused)
-        wait_s = self._budget_wait_s(jobs[0])
+        wait_s = self._schedule.budget_wait_s(jobs[0])
         return Hindrance("", wait_s, wait_s > 1.0)
 
     def _leave(self) -> None:
