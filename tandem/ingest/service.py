@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 from tandem.config import AUTO, Settings
 from tandem.core.clock import now_us
-from tandem.core.errors import UnknownSymbol
+from tandem.core.errors import FeedError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import SIMULATED_VENUE
 from tandem.ingest.connection import Timing
@@ -147,46 +147,48 @@ class Ingest:
             if self._stopping.is_set():
                 return
             self._choice = Choice(None, feed.title, tuple(reasons))
-            reason = unreachable.get(feed.venue) or self._attempt(feed)
-            if not reason:
+            failure = unreachable.get(feed.venue) or self._attempt(feed)
+            if failure is None:
                 self._choose(feed.venue, reasons)
                 return
-            reasons.append(reason)
-            log.info("%s", reason)
+            reasons.append(str(failure))
+            log.info("%s", failure)
         self._choose(SIMULATED_VENUE, reasons)
 
     def _choose(self, venue: str, reasons: Sequence[str]) -> None:
         log.info("reading %s", venue)
         self._choice = Choice(venue, "", tuple(reasons))
 
-    def _attempt(self, feed: Feed) -> str:
-        """Read a venue until its first trade; returns why it failed, or nothing."""
+    def _attempt(self, feed: Feed) -> TandemError | None:
+        """Read a venue until its first trade; return what failed, or None."""
         with self._lock:
             recorder = self._recorders.get(feed.venue)
         if recorder is None:
             names = self._first_instruments(feed)
             recorder = self._read(feed.venue, names, names)
-        reason = self._wait_for_trade(recorder)
+        failure = self._wait_for_trade(recorder)
         with self._lock:
             asked = feed.venue in self._asked
-        if reason and not asked:
+        if failure is not None and not asked:
             self._drop(feed.venue)
-        return reason
+        return failure
 
-    def _wait_for_trade(self, recorder: Recorder | Poller) -> str:
+    def _wait_for_trade(self, recorder: Recorder | Poller) -> TandemError | None:
         timing, title = self._timing, recorder.feed.title
         start = time.monotonic()
         while not self._stopping.wait(0.01):
             if recorder.status().trades:
-                return ""
+                return None
             failure = recorder.failure()
             if failure is not None:
-                return str(failure)
+                return failure
             if recorder.open_for() > timing.silence_s:
-                return f"{title} connected but sent no trade within {timing.silence_s:g} s"
+                return FeedError(
+                    f"{title} connected but sent no trade within {timing.silence_s:g} s"
+                )
             if time.monotonic() - start > 2.0 * timing.connect_s + timing.silence_s:
-                return f"{title} did not answer in time"
-        return "stopped"
+                return FeedError(f"{title} did not answer in time")
+        return FeedError(f"{title} was not waited for: Tandem is stopping")
 
     def _first_instruments(self, feed: Feed) -> frozenset[str]:
         """Return the assets of the settings as this venue calls them, without those it lacks."""
@@ -247,21 +249,21 @@ def create_recorder(
     return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded)
 
 
-def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
-    """Return a sentence for each venue whose address does not even take a connection.
+def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, FeedError]:
+    """Return an error for each venue whose address does not even take a connection.
 
     All are tried at once, so that a machine without a network knows within `limit_s` and not
     after one limit for each. Behind a proxy nothing can be said this way.
     """
     if getproxies().keys() & {"http", "https", "all"}:
         return {}
-    answers: dict[str, str] = {}
+    answers: dict[str, FeedError | None] = {}
     probes = []
     for feed in feeds:
         if feed.kind != "streamed":
             continue
         url = feed.trade_route(()).url
-        answers[feed.venue] = str(explain(TimeoutError(), feed.title, url))
+        answers[feed.venue] = explain(TimeoutError(), feed.title, url)
         probe = threading.Thread(
             target=_probe, args=(feed, url, limit_s, answers), name="ingest-probe", daemon=True
         )
@@ -270,16 +272,18 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
     deadline = time.monotonic() + limit_s
     for probe in probes:
         probe.join(max(0.0, deadline - time.monotonic()))
-    return {venue: reason for venue, reason in answers.items() if reason}
+    return {venue: failure for venue, failure in answers.items() if failure is not None}
 
 
-def _probe(feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, str]) -> None:
+def _probe(
+    feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, FeedError | None]
+) -> None:
     """Open and close a bare connection; leave in `answers` what came of it."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         socket.create_connection((parts.hostname or "", port), limit_s).close()
     except (OSError, ValueError) as error:
-        answers[feed.venue] = str(explain(error, feed.title, url))
+        answers[feed.venue] = explain(error, feed.title, url)
     else:
-        answers[feed.venue] = ""
+        answers[feed.venue] = None

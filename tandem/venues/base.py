@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol
@@ -106,6 +107,57 @@ class WebsocketFeed(Protocol):
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
         ...
+
+
+class SubscribedFeed(ABC):
+    """What venues have in common that are subscribed to by frames on one address.
+
+    Attributes
+    ----------
+    keepalive, renew_s
+        As of a `Route`.
+    """
+
+    kind: ClassVar[Literal["streamed"]] = "streamed"
+    venue: ClassVar[str]
+    title: ClassVar[str]
+    quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
+    keepalive: ClassVar[Keepalive | None] = None
+    renew_s: ClassVar[float] = math.inf
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._names = Names(self.venue)
+
+    def trade_route(self, instruments: Iterable[str]) -> Route:
+        """Return the connection that brings trades."""
+        return self._route("trades", sorted(instruments))
+
+    def quote_route(self, instruments: Iterable[str]) -> Route | None:
+        """Return the connection that brings the best bid and ask; None where there are none."""
+        return self._route("quotes", sorted(instruments)) if self.quotes else None
+
+    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
+        """Return the frames that add and remove instruments on an open connection."""
+        return (
+            *self.frames("unsubscribe", route.kind, sorted(removed)),
+            *self.frames("subscribe", route.kind, sorted(added)),
+        )
+
+    @abstractmethod
+    def frames(
+        self,
+        method: Literal["subscribe", "unsubscribe"],
+        kind: Literal["trades", "quotes"],
+        names: list[str],
+    ) -> tuple[str, ...]:
+        """Return the frames that subscribe to instruments, or no longer; none for none."""
+
+    def _route(self, kind: Literal["trades", "quotes"], names: list[str]) -> Route:
+        carried = frozenset(names) if kind == "trades" else frozenset[str]()
+        frames = self.frames("subscribe", kind, names)
+        return Route(kind, self._url, frames, carried, self.keepalive, self.renew_s)
 
 
 class GeneratedFeed(Protocol):

@@ -79,6 +79,7 @@ from tandem.venues.fields import (
     MOST_ID,
     MOST_PRICE,
     amount,
+    best,
     json_object,
     milliseconds,
     moment,
@@ -226,9 +227,7 @@ class _Binance:
         return _new_trade(Trade, (name, trade_id, time_us, price, quantity, side, received_us))
 
     def _quote(self, data: dict[str, Any], received_us: int) -> Event:
-        bid, ask = positive(data["b"]), positive(data["a"])
-        if bid > ask:
-            raise MessageError("the bid is above the ask")
+        bid, ask = best(data["b"], data["a"])
         # Spot quotes carry no time of their own.
         time_us = milliseconds(data["T"]) if "T" in data else received_us
         name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))

@@ -44,7 +44,7 @@ What is wrong is told as ``{"status":"error","reason":"...","code":"404.002"}``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
@@ -57,8 +57,8 @@ from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, json_object, moment, positive, trade_number, whole
+from tandem.venues.base import Keepalive, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import amount, json_object, moment, positive, side_of, trade_number, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -97,45 +97,37 @@ _TOO_MANY = ("400.002", "400.067", "400.068")
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bitstamp:
+class Bitstamp(SubscribedFeed):
     """Bitstamp spot. Symbols are shown in capitals and sent in small letters."""
 
-    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str] = "bitstamp"
     title: ClassVar[str] = "Bitstamp"
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = False
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSD", "ETHUSD", "XRPUSD", "SOLUSD", "LTCUSD", "ADAUSD", "LINKUSD", "DOGEUSD"),
         *("BTCEUR", "ETHEUR", "ETHBTC"),
     )
+    keepalive: ClassVar[Keepalive | None] = _KEEPALIVE
+    renew_s: ClassVar[float] = _RENEW_S
     max_instruments: ClassVar[int] = 20
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the pair meant by `text`: in dollars unless it says otherwise."""
         asset, quote = read_symbol(text, self.venue)
         return instrument(self.venue, asset + (quote or "USD"))
 
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        frames = _frames("bts:subscribe", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE, _RENEW_S)
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return None: there are no quotes here."""
-        return None
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove pairs on an open connection, one for each."""
-        return (
-            *_frames("bts:unsubscribe", sorted(removed)),
-            *_frames("bts:subscribe", sorted(added)),
+    def frames(
+        self,
+        method: Literal["subscribe", "unsubscribe"],
+        kind: Literal["trades", "quotes"],
+        names: list[str],
+    ) -> tuple[str, ...]:
+        """Return one request for each pair."""
+        channels = [_CHANNEL + name.partition(":")[2].lower() for name in names]
+        return tuple(
+            orjson.dumps({"event": f"bts:{method}", "data": {"channel": one}}).decode()
+            for one in channels
         )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
@@ -164,26 +156,16 @@ class Bitstamp:
     def _trade(self, channel: Any, data: dict[str, Any], received_us: int) -> Trade:
         if type(channel) is not str or not channel.startswith(_CHANNEL):
             raise MessageError("a trade of a channel not asked for")
-        side = data["type"]
-        if type(side) is not int or side not in _TAKER:
-            raise MessageError("the side is not 0 or 1")
+        side = side_of(data["type"], _TAKER)
         return Trade(
             self._names[channel.removeprefix(_CHANNEL)],
             trade_number(data["id"]),
             moment(whole(data["microtimestamp"])),
             positive(data["price_str"]),
             positive(data["amount_str"]),
-            _TAKER[side],
+            side,
             received_us,
         )
-
-
-def _frames(event: str, names: Sequence[str]) -> tuple[str, ...]:
-    symbols = [name.partition(":")[2].lower() for name in names]
-    return tuple(
-        orjson.dumps({"event": event, "data": {"channel": _CHANNEL + symbol}}).decode()
-        for symbol in symbols
-    )
 
 
 # By REST ----------------------------------------------------------------------------------
@@ -270,16 +252,14 @@ def _pair(instrument: str) -> str:
 
 
 def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side = data["type"]
-    if type(side) is not str or side not in _REST_TAKER:
-        raise MessageError("the side is not 0 or 1")
+    side = side_of(data["type"], _REST_TAKER)
     return Trade(
         instrument,
         trade_number(whole(data["tid"])),
         moment(whole(data["date"]) * SECOND_US),
         positive(data["price"]),
         positive(data["amount"]),
-        _REST_TAKER[side],
+        side,
         received_us,
     )
 
