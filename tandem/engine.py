@@ -95,7 +95,7 @@ class Engine:
         self.importer = Importer(store)
         self.inventory = Inventory(store)
         self.universe = Universe(
-            settings, self.backfill.members, self.backfill.fetch_candles, self.backfill.is_busy
+            settings, self.backfill.members, clients.fetch_candles, self.backfill.is_busy
         )
         self._make_pairs()
         self.monitor = Lookout(

@@ -11,9 +11,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from tandem.backfill.progress import Progress
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
@@ -128,12 +125,6 @@ class Upkeep:
         if self.catalogue.due(venue):
             self.catalogue.refresh(venue)
         return self.catalogue.members(venue)
-
-    def fetch_candles(
-        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
-    ) -> npt.NDArray[np.void] | None:
-        """Return one-minute candles; see `VenueClients.fetch_candles`."""
-        return self._clients.fetch_candles(instrument, start_us, end_us, stop)
 
     def is_busy(self) -> bool:
         """Tell whether holes or pasts of what is recorded are being fetched."""

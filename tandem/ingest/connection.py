@@ -26,11 +26,10 @@ from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice, Trade, TradeId
 from tandem.ingest.errors import explain
 from tandem.ingest.socket import Wire
-from tandem.venues.base import RecordedFeed, Route
+from tandem.venues.base import Kind, RecordedFeed, Route
 
 log = logging.getLogger("tandem.recorder")
 
-Kind = Literal["trades", "quotes"]
 Verdict = Literal["wait", "ready", "useless"]
 
 _OVERLAP_POLL_S = 0.05

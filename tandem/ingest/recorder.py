@@ -13,7 +13,7 @@ from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, TandemError
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
 from tandem.ingest.clock import VenueClock
-from tandem.ingest.connection import Kind, Line, Timing
+from tandem.ingest.connection import Line, Timing
 from tandem.ingest.errors import backoff
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import (
@@ -31,7 +31,7 @@ from tandem.ingest.status import (
 )
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
-from tandem.venues.base import GeneratedFeed, RecordedFeed, Route, WebsocketFeed
+from tandem.venues.base import GeneratedFeed, Kind, RecordedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")
 

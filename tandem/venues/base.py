@@ -14,6 +14,9 @@ from tandem.core.errors import DataError, MessageError, UnknownSymbol
 from tandem.core.events import Event, Trade
 from tandem.core.instruments import instrument
 
+Kind = Literal["trades", "quotes"]
+Method = Literal["subscribe", "unsubscribe"]
+
 
 class Keepalive(NamedTuple):
     """What a venue wants to hear from its client now and then, besides the protocol's own pings.
@@ -46,7 +49,7 @@ class Route(NamedTuple):
         cuts old ones.
     """
 
-    kind: Literal["trades", "quotes"]
+    kind: Kind
     url: str
     frames: tuple[str, ...]
     carries: frozenset[str]
@@ -146,15 +149,10 @@ class SubscribedFeed(ABC):
         )
 
     @abstractmethod
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return the frames that subscribe to instruments, or no longer; none for none."""
 
-    def _route(self, kind: Literal["trades", "quotes"], names: list[str]) -> Route:
+    def _route(self, kind: Kind, names: list[str]) -> Route:
         carried = frozenset(names) if kind == "trades" else frozenset[str]()
         frames = self.frames("subscribe", kind, names)
         return Route(kind, self._url, frames, carried, self.keepalive, self.renew_s)

@@ -45,7 +45,7 @@ What is wrong is told as ``{"status":"error","reason":"...","code":"404.002"}``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
 
@@ -57,7 +57,7 @@ from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import amount, json_object, moment, positive, side_of, trade_number, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
@@ -85,8 +85,6 @@ from tandem.venues.venue import exchange
 
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}
-_KEEPALIVE = Keepalive('{"event":"bts:heartbeat"}', 20.0)
-_RENEW_S = 89 * 86_400.0
 _ACKNOWLEDGED = ("bts:subscription_succeeded", "bts:unsubscription_succeeded")
 _REST_TAKER = {"0": BUY, "1": SELL}
 # Room between what is asked for and the edge of the span the venue gives.
@@ -108,8 +106,8 @@ class Bitstamp(SubscribedFeed):
         *("BTCUSD", "ETHUSD", "XRPUSD", "SOLUSD", "LTCUSD", "ADAUSD", "LINKUSD", "DOGEUSD"),
         *("BTCEUR", "ETHEUR", "ETHBTC"),
     )
-    keepalive: ClassVar[Keepalive | None] = _KEEPALIVE
-    renew_s: ClassVar[float] = _RENEW_S
+    keepalive: ClassVar[Keepalive | None] = Keepalive('{"event":"bts:heartbeat"}', 20.0)
+    renew_s: ClassVar[float] = 89 * 86_400.0
     max_instruments: ClassVar[int] = 20
 
     def instrument(self, text: str) -> str:
@@ -117,12 +115,7 @@ class Bitstamp(SubscribedFeed):
         asset, quote = read_symbol(text, self.venue)
         return instrument(self.venue, asset + (quote or "USD"))
 
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return one request for each pair."""
         channels = [_CHANNEL + name.partition(":")[2].lower() for name in names]
         return tuple(

@@ -59,7 +59,7 @@ import orjson
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     best,
@@ -93,7 +93,6 @@ from tandem.venues.venue import exchange
 
 _TAKER = {"Buy": BUY, "Sell": SELL}
 _TOPICS = {"trades": "publicTrade.", "quotes": "orderbook.1."}
-_KEEPALIVE = Keepalive('{"op":"ping"}', 20.0)
 _REQUESTS = 5
 
 _TRADE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -119,7 +118,7 @@ class Bybit(SubscribedFeed):
         *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT"),
         *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),
     )
-    keepalive: ClassVar[Keepalive | None] = _KEEPALIVE
+    keepalive: ClassVar[Keepalive | None] = Keepalive('{"op":"ping"}', 20.0)
     max_instruments: ClassVar[int] = 500
 
     def instrument(self, text: str) -> str:
@@ -195,12 +194,7 @@ class Bybit(SubscribedFeed):
             return ()
         raise MessageError("a message of no known kind")
 
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return several requests: an unknown topic may fail its whole one."""
         topics = [_TOPICS[kind] + name.partition(":")[2] for name in names]
         return tuple(

@@ -38,7 +38,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 
 import numpy as np
@@ -49,7 +49,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     best,
@@ -159,12 +159,7 @@ class Coinbase(SubscribedFeed):
             received_us,
         )
 
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return as many requests as are allowed: an unknown product spoils its whole one."""
         parts = min(_REQUESTS if method == "subscribe" else 1, len(names))
         return tuple(

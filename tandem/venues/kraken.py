@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import numpy as np
@@ -56,7 +56,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade, TradeId
 from tandem.core.instruments import instrument
-from tandem.venues.base import SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     iso_time,
@@ -191,12 +191,7 @@ class Kraken(SubscribedFeed):
             return ()
         raise MessageError("a message of no known kind")
 
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return one request, which the venue answers symbol by symbol."""
         if not names:
             return ()

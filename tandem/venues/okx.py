@@ -46,7 +46,7 @@ in it says which fills belong together. Filled from there, a hole's edges would 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import numpy as np
@@ -57,7 +57,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import amount, best, json_object, moment, positive, side_of, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
@@ -80,7 +80,6 @@ from tandem.venues.venue import exchange
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS = {"trades": "trades", "quotes": "bbo-tbt"}
-_KEEPALIVE = Keepalive("ping", 20.0)
 _PONG = (b"pong", "pong")
 # A name takes up to 55 bytes of a request's 4,096.
 _NAMES_IN_FRAME = 60
@@ -101,7 +100,7 @@ class Okx(SubscribedFeed):
         *("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LINK-USDT"),
         *("AVAX-USDT", "LTC-USDT", "BCH-USDT", "DOT-USDT", "ETH-BTC"),
     )
-    keepalive: ClassVar[Keepalive | None] = _KEEPALIVE
+    keepalive: ClassVar[Keepalive | None] = Keepalive("ping", 20.0)
     max_instruments: ClassVar[int] = 300
 
     def instrument(self, text: str) -> str:
@@ -160,12 +159,7 @@ class Okx(SubscribedFeed):
             return (Notice("closing", f"{self.title}: {said}"),)
         raise MessageError("an event of a kind not asked for")
 
-    def frames(
-        self,
-        method: Literal["subscribe", "unsubscribe"],
-        kind: Literal["trades", "quotes"],
-        names: list[str],
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return requests, each as long as the venue takes."""
         args = [{"channel": _CHANNELS[kind], "instId": name.partition(":")[2]} for name in names]
         return tuple(
