@@ -8,5 +8,5 @@
 The README's table names each setting with its default: `TANDEM_DATABASE` sets `database`.
 """
 
-from tandem.config import *  # noqa: F403
-from tandem.config import __all__  # noqa: F401
+from tandem.venues.settings import *  # noqa: F403
+from tandem.venues.settings import __all__  # noqa: F401

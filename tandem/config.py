@@ -12,32 +12,29 @@ import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tandem.core.addresses import Network, check_url, host_of, is_loopback
 from tandem.core.errors import SettingError
 
 __all__ = [
-    *("EVERYONE", "PREFIX", "VENUES"),
-    *("Settings", "exposures", "load", "on_community_cloud"),
+    *("AUTO", "EVERYONE", "PREFIX"),
+    *("Settings", "VenueSetting", "exposures", "load", "on_community_cloud"),
 ]
 
 PREFIX = "TANDEM_"
+AUTO = "auto"
 # What `public` has to say where everybody who reaches the desk from outside is its operator.
 EVERYONE = "everyone-is-operator"
 _SHORTEST_SECRET = 12
-VENUES = (
-    *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),
-    *("bitstamp", "coingecko", "sim", "replay"),
-)
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _SECRETS = {
-    *("operator_secret", "coingecko_key", "telegram_token", "webhook_key", "mail_password"),
+    *("operator_secret", "telegram_token", "webhook_key", "mail_password"),
     # Whoever knows such an address can write to it.
     *("webhook_address", "slack_address", "discord_address"),
 }
@@ -46,6 +43,18 @@ _SECRETS = {
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
     """Declare a setting: its default, the sentence the README prints, and its limits."""
     return field(default=default, metadata={"text": text, "low": low, "high": high})
+
+
+class VenueSetting(NamedTuple):
+    """A setting that a venue declares: its name without ``TANDEM_``, default, and meaning.
+
+    An address to be asked ends in ``_rest_url``, one of a websocket in ``_url``, a secret in
+    ``_key``.
+    """
+
+    name: str
+    default: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class Settings:
         "600",
         "who may open its files: `600` this user alone, `640` its group to read, `660` to write",
     )
-    venue: str = _setting("auto", ", ".join(f"`{venue}`" for venue in VENUES))
+    venue: str = _setting(AUTO, "venue read first: `auto` tries one after another")
     symbols: str = _setting(
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
     )
@@ -116,36 +125,6 @@ class Settings:
         "recordings the `replay` venue plays, separated by commas: CSV, raw frames or a database",
     )
     replay_speed: float = _setting(1.0, "replay speed; 0 plays as fast as possible", 0, 1_000)
-    binance_usdm_url: str = _setting("wss://fstream.binance.com", "Binance USD-M websocket address")
-    binance_spot_url: str = _setting(
-        "wss://data-stream.binance.vision", "Binance spot websocket address"
-    )
-    coinbase_url: str = _setting(
-        "wss://ws-feed.exchange.coinbase.com", "Coinbase Exchange websocket address"
-    )
-    kraken_url: str = _setting("wss://ws.kraken.com/v2", "Kraken websocket address")
-    okx_url: str = _setting("wss://ws.okx.com:8443/ws/v5/public", "OKX websocket address")
-    bybit_url: str = _setting(
-        "wss://stream.bybit.com/v5/public/linear", "Bybit websocket address of linear perpetuals"
-    )
-    bitstamp_url: str = _setting("wss://ws.bitstamp.net", "Bitstamp websocket address")
-    binance_us_url: str = _setting("wss://stream.binance.us:9443", "Binance.US websocket address")
-    binance_usdm_rest_url: str = _setting("https://fapi.binance.com", "Binance USD-M REST address")
-    binance_spot_rest_url: str = _setting(
-        "https://data-api.binance.vision", "Binance spot REST address"
-    )
-    binance_us_rest_url: str = _setting("https://api.binance.us", "Binance.US REST address")
-    coinbase_rest_url: str = _setting(
-        "https://api.exchange.coinbase.com", "Coinbase Exchange REST address"
-    )
-    kraken_rest_url: str = _setting("https://api.kraken.com", "Kraken REST address")
-    okx_rest_url: str = _setting("https://www.okx.com", "OKX REST address")
-    bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST address")
-    bitstamp_rest_url: str = _setting("https://www.bitstamp.net", "Bitstamp REST address")
-    coingecko_rest_url: str = _setting("https://api.coingecko.com", "CoinGecko address")
-    coingecko_key: str = _setting(
-        "", "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1"
-    )
     telegram_token: str = _setting("", "token of the Telegram bot that sends alerts")
     telegram_chat: str = _setting("", "Telegram chat the bot writes to: a number or @channel")
     telegram_address: str = _setting("https://api.telegram.org", "Telegram's address")
@@ -168,12 +147,21 @@ class Settings:
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
+    # What was set of venues, by name: what they declare is theirs.
+    of_venues: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def of(self, declared: VenueSetting) -> str:
+        """Return what a setting of a venue is."""
+        return self.of_venues.get(declared.name, declared.default)
+
     def __repr__(self) -> str:
         """Show every setting but the secrets."""
-        shown = {
-            f.name: "***" if f.name in _SECRETS and getattr(self, f.name) else getattr(self, f.name)
-            for f in dataclasses.fields(self)
-        }
+        shown = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        shown.update(self.of_venues)
+        del shown["of_venues"]
+        for name, value in shown.items():
+            if value and (name in _SECRETS or name.endswith("_key")):
+                shown[name] = "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -198,6 +186,7 @@ class Settings:
 
 
 def load(
+    venues: Mapping[str, Sequence[VenueSetting]],
     secrets: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     env_file: Path = Path(".env"),
@@ -207,6 +196,8 @@ def load(
 
     Parameters
     ----------
+    venues : mapping of str to sequence of VenueSetting
+        What each venue there is declares.
     secrets : mapping, optional
         Streamlit's secrets, as a plain mapping; keys as in the environment.
     environ : mapping, optional
@@ -224,16 +215,21 @@ def load(
     """
     environ = os.environ if environ is None else environ
     sources = (_prefixed(secrets or {}), _prefixed(environ), _prefixed(_read_env_file(env_file)))
-    known = {f.name: f for f in dataclasses.fields(Settings)}
+    known = {f.name: f for f in dataclasses.fields(Settings) if f.name != "of_venues"}
+    declared = {one.name for settings in venues.values() for one in settings}
     values: dict[str, Any] = {}
+    of_venues: dict[str, str] = {}
     for source in sources:
         for name, text in source.items():
-            if name not in known:
-                raise SettingError(_unknown(name, list(known)))
-            values.setdefault(name, _convert(known[name], text))
+            if name in declared:
+                of_venues.setdefault(name, _checked_address(name, text))
+            elif name in known:
+                values.setdefault(name, _convert(known[name], text, tuple(venues)))
+            else:
+                raise SettingError(_unknown(name, [*known, *declared]))
     if len([name for name in values.get("symbols", "a,b").split(",") if name.strip()]) < 2:
         raise SettingError(f"{PREFIX}SYMBOLS must name at least two assets, as in ETH,BTC.")
-    settings = Settings(**values)
+    settings = Settings(**values, of_venues=of_venues)
     return dataclasses.replace(settings, public=_mode(settings, address, environ))
 
 
@@ -292,21 +288,29 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{PREFIX}{name.upper():.60} is not a setting.{hint}"
 
 
-def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
+def _convert(setting: dataclasses.Field[Any], text: str, venues: tuple[str, ...]) -> Any:
     label = PREFIX + setting.name.upper()
     kind: Any = type(setting.default)
     if setting.name in _CHOICES:
         return _choice(label, text, *_CHOICES[setting.name])
+    if setting.name in _VENUE_OR:
+        return _choice(label, text, (_VENUE_OR[setting.name], *venues), str.lower)
     if kind in (int, float):
         return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
     if setting.name in _CHECKED:
         return _CHECKED[setting.name](label, text)
-    if setting.name.endswith("_rest_url"):
+    return kind(text)
+
+
+def _checked_address(name: str, text: str) -> str:
+    """Return what is set of a venue, if it is an address where it must be one."""
+    label = PREFIX + name.upper()
+    if name.endswith("_rest_url"):
         # An empty one: nothing is asked of it.
         return check_url(text, label) if text else text
-    if setting.name.endswith("_url"):
+    if name.endswith("_url"):
         return check_url(text, label, "wss", "ws")
-    return kind(text)
+    return text
 
 
 def _choice(label: str, text: str, options: tuple[str, ...], tidy: Callable[[str], str]) -> str:
@@ -361,9 +365,9 @@ def _switch(text: str) -> str:
     return "on" if value in _TRUE else "off" if value in _FALSE else value
 
 
+# A venue, or what stands for none.
+_VENUE_OR = {"venue": AUTO, "universe": ""}
 _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
-    "venue": (VENUES, str.lower),
-    "universe": (("", *VENUES[1:]), str.lower),
     "public": (("auto", "on", "off", EVERYONE), _switch),
     "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),

@@ -22,7 +22,7 @@ from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import Standing
 from tandem.pairs.sessions import Sessions
@@ -81,7 +81,7 @@ class Engine:
         # Files are read beside it: nobody waits for another's long test to see a report.
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
-        clients = PriceClients()
+        clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,
             self.buffer,
@@ -95,7 +95,7 @@ class Engine:
         self.importer = Importer(store)
         self.inventory = Inventory(store)
         self.universe = Universe(
-            settings, self.backfill.members, self.backfill.fetch_candles, self.backfill.is_busy
+            settings, self.backfill.members, clients.fetch_candles, self.backfill.is_busy
         )
         self._make_pairs()
         self.monitor = Lookout(
@@ -110,6 +110,7 @@ class Engine:
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
                 own=self.tracker.pinned_legs,
+                clients=clients,
             ),
             is_foreign=isinstance(store, ForeignRecord),
         )

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tandem.config import Settings, exposures, load
+from tandem.config import Settings, exposures
 from tandem.core.errors import SettingError
+from tandem.venues.settings import load
 
 
 def build(

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import get_args
 
 import orjson
 
@@ -21,6 +21,7 @@ from tandem.alerts.rules import CHANNELS, Alert, Reading, Rule, decode_alert, de
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.threads import Lifeline
+from tandem.storage.protocols import Documents
 from tandem.storage.records import Document
 
 log = logging.getLogger("tandem.alerts")
@@ -32,16 +33,6 @@ _DIED = (
     "Sending alerts stopped because of an error in Tandem itself (see its log); they are still "
     "raised on the screen. Restart the app, and please report it."
 )
-
-
-class Record(Protocol):
-    """What is needed of the store; `NullStore` will do."""
-
-    def save_documents(self, documents: list[Document]) -> None:
-        """Keep, replace or remove documents."""
-
-    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
-        """Return the documents of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class Alerts:
 
     Parameters
     ----------
-    record : Record
+    record : Documents
         The store.
     channels : mapping of str to Channel
         Those that are set up.
@@ -95,7 +86,7 @@ class Alerts:
 
     def __init__(
         self,
-        record: Record,
+        record: Documents,
         channels: Mapping[str, Channel],
         missing: Mapping[str, str] | None = None,
         secrets: tuple[Secret, ...] = (),
@@ -204,14 +195,16 @@ class Alerts:
             self._judge.use(tuple(one for one in self._judge.rules if one.name != name))
         self._keep_rules()
 
-    def unmatched(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Return a sentence for each rule that names something which there is not."""
+    def unmatched(self, scopes: Iterable[str]) -> dict[str, str]:
+        """Return a sentence for each rule, by its name, that names something which there is not."""
         known = set(scopes)
-        return tuple(
-            f"The rule {rule.name} names {rule.scope}, which is not watched; it stays silent."
+        return {
+            rule.name: (
+                f"The rule {rule.name} names {rule.scope}, which is not watched; it stays silent."
+            )
             for rule in self._judge.rules
             if not set("*?") & set(rule.scope) and rule.scope not in known
-        )
+        }
 
     # What was raised --------------------------------------------------------------------
 

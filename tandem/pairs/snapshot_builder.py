@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from tandem.config import Settings
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import StoreError
-from tandem.core.events import BAR, Gap, Trade
+from tandem.core.events import BAR, Trade
 from tandem.core.instruments import split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.core.startup import Readiness
@@ -31,7 +30,7 @@ from tandem.pairs.stream import PairSettings, Provisional
 from tandem.pairs.tracker import Desk, PairView
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
-from tandem.storage.records import StoreHealth
+from tandem.storage.protocols import Database
 
 log = logging.getLogger("tandem.pairs")
 
@@ -39,26 +38,6 @@ UNWATCHED_S = 60.0
 GAPS_S = 3.0
 PIECE_US = 6 * HOUR_US
 _UNREADABLE = "The record cannot be read: {error} Prices and signals go on."
-
-
-class Database(Protocol):
-    """What is asked of the database."""
-
-    def health(self) -> StoreHealth:
-        """Return how recording goes."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = ..., states: Sequence[str] = ...
-    ) -> list[Gap]:
-        """Return known gaps."""
-
-    def trades(
-        self, instrument: str, start_us: int, end_us: int, most: int = ..., newest: bool = ...
-    ) -> list[Trade]:
-        """Return trades."""
-
-    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-minute bars taken from the venue's candles."""
 
 
 class SnapshotBuilder:

@@ -30,7 +30,7 @@ from tandem.core.events import BAR, Trade
 from tandem.core.files import PRIVATE, make_folder, take
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.storage.protocols import ExportSource
+from tandem.storage.protocols import Records
 
 log = logging.getLogger("tandem.exporting")
 
@@ -142,7 +142,7 @@ class Exporter:
     folder : Path
         Where files go, each in a folder of its own; created when first needed. What lies there
         longer than half an hour is deleted, whoever wrote it.
-    record : ExportSource
+    record : Records
     served_at : str
         The path under which the folder is served.
     file_mode : int
@@ -152,7 +152,7 @@ class Exporter:
     def __init__(
         self,
         folder: Path,
-        record: ExportSource,
+        record: Records,
         served_at: str = "app/static/exports",
         file_mode: int = PRIVATE,
     ) -> None:
@@ -345,9 +345,7 @@ class Exporter:
 class _Writing:
     """The files of one export as they grow."""
 
-    def __init__(
-        self, folder: Path, record: ExportSource, job: _Job, room: int, file_mode: int
-    ) -> None:
+    def __init__(self, folder: Path, record: Records, job: _Job, room: int, file_mode: int) -> None:
         self._folder, self._record, self._job, self._room = folder, record, job, room
         self._file_mode = file_mode
         self._began = steady_s()
@@ -436,14 +434,14 @@ class _Writing:
                 yield end_us, rows
 
 
-def _trade_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
+def _trade_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
     for part in record.stream_trades(
         wanted.instrument, wanted.start_us, wanted.end_us, _SLICE_TRADES
     ):
         yield part[-1].time_us + 1, part
 
 
-def _bar_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _bar_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     """Combine seconds into bars that start in the range, each made of all of its seconds."""
     length = wanted.interval_us
     start_us, stop_us = (-(-time_us // length) * length for time_us in wanted[2:4])
@@ -461,15 +459,13 @@ def _bar_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, npt
         yield stop_us, resample(waiting, length)
 
 
-def _candle_slices(
-    record: ExportSource, wanted: Wanted
-) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _candle_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     for start_us in range(wanted.start_us, wanted.end_us, _SLICE_CANDLES_US):
         stop_us = min(start_us + _SLICE_CANDLES_US, wanted.end_us)
         yield stop_us, record.candles(wanted.instrument, start_us, stop_us)
 
 
-_SLICES: dict[Kind, Callable[[ExportSource, Wanted], Iterator[tuple[int, Any]]]] = {
+_SLICES: dict[Kind, Callable[[Records, Wanted], Iterator[tuple[int, Any]]]] = {
     "trades": _trade_slices,
     "bars": _bar_slices,
     "candles": _candle_slices,

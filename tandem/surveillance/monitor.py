@@ -12,11 +12,10 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,23 +24,23 @@ from tandem.alerts.defaults import open_alerts
 from tandem.alerts.readings import feed_reading, pair_readings, record_readings
 from tandem.alerts.rules import Reading
 from tandem.alerts.service import Alerts
-from tandem.alerts.service import Record as AlertRecord
 from tandem.config import Settings
 from tandem.core.bars import NEVER_US
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
-from tandem.core.events import BAR, Gap
+from tandem.core.events import BAR
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.ingest.status import FeedStatus
+from tandem.net.venue_client import VenueClients
 from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Database
 from tandem.surveillance.isolation_forest import Forest, load
 from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
 from tandem.surveillance.settings import WatchSettings, settings_from
 from tandem.surveillance.training import Learning
-from tandem.surveillance.training import Record as LearningRecord
 from tandem.surveillance.volatility import Forecast
 
 log = logging.getLogger("tandem.lookout")
@@ -59,24 +58,6 @@ _DIED = (
     "Surveillance stopped because of an error in Tandem itself (see its log); prices, recording "
     "and signals go on. Restart the app, and please report it."
 )
-
-
-class Record(AlertRecord, LearningRecord, Protocol):
-    """What is needed of the store; `NullStore` will do."""
-
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return recorded one-second bars."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = 0, states: Sequence[str] = ()
-    ) -> list[Gap]:
-        """Return known gaps."""
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep something under a key."""
-
-    def load_state(self, key: str) -> bytes | None:
-        """Return what was kept under a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +81,8 @@ class Desks:
     own : callable
         The desk's own instruments and those of pinned pairs: rules watch these and no others,
         whatever visitors open.
+    clients : VenueClients
+        By whom venues are asked for what they remember.
     """
 
     is_ready: Callable[[], bool]
@@ -109,6 +92,7 @@ class Desks:
     choosing: Callable[[], bool]
     pairs: Callable[[], list[PairNow]]
     own: Callable[[], Collection[str]]
+    clients: VenueClients
 
 
 class Lookout:
@@ -117,7 +101,7 @@ class Lookout:
     Parameters
     ----------
     settings : Settings
-    record : Record
+    record : Database
     buffer : HotBuffer
     desks : Desks
     is_foreign : bool
@@ -134,13 +118,13 @@ class Lookout:
     def __init__(
         self,
         settings: Settings,
-        record: Record,
+        record: Database,
         buffer: HotBuffer,
         desks: Desks,
         is_foreign: bool = False,
     ) -> None:
         self.alerts: Alerts = open_alerts(settings, record, is_foreign)
-        self.learning = Learning(settings, record, self._take_model)
+        self.learning = Learning(settings, record, self._take_model, desks.clients)
         self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer

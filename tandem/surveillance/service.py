@@ -17,6 +17,7 @@ from tandem.core.bars import BarBuilder
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
+from tandem.core.instruments import is_simulated
 from tandem.surveillance.divergence import Apart, Divergence
 from tandem.surveillance.instrument import (
     InstrumentWatch,
@@ -421,7 +422,7 @@ class Surveillance:
             volatility=math.nan if last is None else yearly(last),
             shock=0 if last is None else int(last["shock"]),
             age_s=max(0.0, age_s) if watched.last_us else math.nan,
-            is_simulated=name.startswith("sim:"),
+            is_simulated=is_simulated(name),
             spark=closes,
             text=watch.problem,
         )

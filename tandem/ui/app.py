@@ -21,6 +21,7 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared import served, state
 from tandem.ui.shared.hosts import HostGuard
 from tandem.ui.shared.uploads import UploadGuard
+from tandem.venues.settings import load
 
 HERE = Path(__file__).parent
 log = logging.getLogger("tandem.app")
@@ -41,7 +42,7 @@ def page_of(title: str) -> StreamlitPage:
 
 def start() -> None:
     """Start the process's desk where nothing did before."""
-    state.start(lambda settings: Engine(settings, state.export_folder(settings)))
+    state.start(load, lambda settings: Engine(settings, state.export_folder(settings)))
 
 
 @asynccontextmanager

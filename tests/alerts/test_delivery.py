@@ -667,8 +667,10 @@ def test_rules_for_what_is_not_watched_are_told() -> None:
     alerts = alerts_of(settings())
     missing = Rule("Gone", "anomaly", "above", 1.0, scope="sim:GONE")
     alerts.put_rule(missing)
-    assert [line.split()[3] for line in alerts.unmatched(["sim:A"])] == ["names"]
-    assert alerts.unmatched(["sim:GONE"]) == ()
+    assert alerts.unmatched(["sim:A"]) == {
+        "Gone": "The rule Gone names sim:GONE, which is not watched; it stays silent."
+    }
+    assert alerts.unmatched(["sim:GONE"]) == {}
 
 
 # Pace ---------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import socket
@@ -15,12 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.config import Settings
 from tests.support.paths import ROOT
+from tests.support.settings import declared
 
-REST_URLS = [
-    field.name for field in dataclasses.fields(Settings) if field.name.endswith("_rest_url")
-]
+REST_URLS = [name for name in declared() if name.endswith("_rest_url")]
 
 
 # Limits itself, then becomes the command: the process keeps its number.

@@ -22,6 +22,7 @@ from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
 from tandem.ingest.status import FeedStatus
+from tandem.net.factory import venue_clients
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
@@ -57,6 +58,7 @@ class Around:
             choosing=lambda: self.is_choosing,
             pairs=lambda: self.pairs,
             own=lambda: self.own,
+            clients=venue_clients(Settings()),
         )
 
 

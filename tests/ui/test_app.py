@@ -13,8 +13,13 @@ from streamlit.testing.v1 import AppTest
 
 import tandem.ui
 from tandem.ui.shared import state
+from tests.support import mars
 from tests.support.desk import engine
+from tests.support.exchange import Exchange
+from tests.support.pages import page_of, sound
 from tests.support.paths import ROOT
+from tests.support.rest_exchange import RestExchange
+from tests.support.waiting import wait_until
 
 APP = str(ROOT / "app.py")
 
@@ -192,3 +197,33 @@ def test_the_desk_logs_whose_it_is_and_why(
     caplog.set_level("INFO", "tandem")
     engine()
     assert words in caplog.text
+
+
+PAGES = {
+    "live": "from tandem.ui.live.page import page\npage()\n",
+    "scanner": "from tandem.ui.scanner.venue import watched\nwatched()\n",
+    "data": "from tandem.ui.data.page import page\npage()\n",
+    "surveillance": "from tandem.ui.surveillance.page import page\npage()\n",
+}
+
+
+def test_a_made_up_venue_works_on_every_page(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mars.known(), Exchange() as stream, RestExchange() as rest:
+        stream.play(20.0, ["BTC-USD", "ETH-USD"])
+        monkeypatch.setenv("TANDEM_VENUE", "mars")
+        monkeypatch.setenv("TANDEM_SYMBOLS", "ETH,BTC")
+        monkeypatch.setenv("TANDEM_MARS_URL", f"{stream.url}/coinbase")
+        monkeypatch.setenv("TANDEM_MARS_REST_URL", rest.url)
+        running = engine()
+        wait_until(lambda: running.ingest.status("mars").trades, "a trade")
+        pages = {name: sound(page_of(script).run()) for name, script in PAGES.items()}
+        (venue,) = [box for box in pages["live"].selectbox if box.label == "Venue"]
+        assert (venue.value, "Mars Exchange" in venue.options) == ("mars", True)
+        assert "mars" in pages["scanner"].selectbox(key="scan_venue").options
+        (status,) = running.ingest.statuses()
+        assert status.title == "Mars Exchange"
+        wait_until(lambda: mars.NAME in [row.instrument for row in running.monitor.wall()])
+        sound(page_of(PAGES["surveillance"]).run())
+        state.close()

@@ -387,7 +387,7 @@ def rule_row(rule: Rule, raised: int, problem: str, not_ready: Iterable[str], ma
 def rule_list(
     rules: Sequence[Rule],
     raised: Mapping[str, int],
-    problems: Sequence[str],
+    problems: Mapping[str, str],
     channels: Sequence[ChannelState],
     may: bool,
 ) -> Row:
@@ -395,8 +395,8 @@ def rule_list(
 
     Parameters
     ----------
-    problems : sequence of str
-        What keeps rules silent, from `Alerts.unmatched`.
+    problems : mapping of str to str
+        What keeps rules silent, by their names, from `Alerts.unmatched`.
     """
     not_ready = [one.name for one in channels if not one.is_ready]
     on = sum(rule.enabled for rule in rules)
@@ -408,15 +408,10 @@ def rule_list(
         "live": False,
         "note": note,
         "items": [
-            rule_row(rule, raised.get(rule.name, 0), _silent(rule, problems), not_ready, may)
+            rule_row(rule, raised.get(rule.name, 0), problems.get(rule.name, ""), not_ready, may)
             for rule in rules
         ],
     }
-
-
-def _silent(rule: Rule, problems: Sequence[str]) -> str:
-    start = f"The rule {rule.name} names {rule.scope},"
-    return next((one for one in problems if one.startswith(start)), "")
 
 
 def scopes_for(measure: str, scopes: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tandem.backfill.service import Upkeep
-from tandem.config import VENUES, Settings
+from tandem.config import AUTO, Settings
 from tandem.core.clock import MINUTE_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
@@ -22,21 +22,8 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.model_controls import REFRESH, SHOW, SHOWN, URL, Controls, model_controls
 from tandem.ui.shared.state import is_operator, part
+from tandem.venues.registry import offered, tried
 
-VENUE_NAMES = {
-    "auto": "automatic",
-    "binance-usdm": "Binance USD-M",
-    "binance-spot": "Binance spot",
-    "binance-us": "Binance.US",
-    "coinbase": "Coinbase",
-    "kraken": "Kraken",
-    "okx": "OKX",
-    "bybit": "Bybit",
-    "bitstamp": "Bitstamp",
-    "coingecko": "CoinGecko (prices only)",
-    "sim": "Simulation",
-    "replay": "Replay",
-}
 MOST_OFFERED = 500
 
 
@@ -150,19 +137,17 @@ def _take_chosen_pair(venue: str) -> None:
 
 def venue_choice() -> str | None:
     """Draw the venue box; return the venue to show, None while `auto` is still looking."""
-    offered = [venue for venue in VENUES if venue != "replay" or part(Settings).replay_file]
-    choice = Choice(
-        "venue", {venue: VENUE_NAMES[venue] for venue in offered}, part(Settings).venue, "venue"
-    )
+    settings = part(Settings)
+    titles = {AUTO: "automatic"} | {one.name: one.title for one in offered(settings)}
+    choice = Choice("venue", titles, settings.venue, "venue")
     asked = choice.keep(
         st.selectbox(
             "Venue",
             **choice.widget(),
-            help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the "
-            "simulation.",
+            help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
         )
     )
-    return part(Ingest).choice().venue if asked == "auto" else asked
+    return part(Ingest).choice().venue if asked == AUTO else asked
 
 
 def _watchlist(controls: Controls, current: PairSettings) -> tuple[PairSettings, ...]:

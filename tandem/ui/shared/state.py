@@ -21,8 +21,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tandem import config
-from tandem.config import EVERYONE, Settings
+from tandem.config import EVERYONE, Settings, exposures
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
 from tandem.ui.shared.uploads import Uploads, session_of
@@ -69,7 +68,7 @@ class Desk(Protocol):
         """Return every part a page may ask for, by its class."""
 
 
-def start(create: Callable[[Settings], Desk]) -> None:
+def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> None:
     """Start the process's desk where nothing did before.
 
     Raises
@@ -82,9 +81,9 @@ def start(create: Callable[[Settings], Desk]) -> None:
         if process.desk is not None:
             return
         address = served.get_option("server.address")
-        settings = config.load(_secrets(), address=address)
+        settings = load(_secrets(), address=address)
         logging.getLogger("tandem").setLevel(settings.log_level)
-        _log_mode(settings, config.exposures(settings, address))
+        _log_mode(settings, exposures(settings, address))
         desk = create(settings)
         desk.start()
         process.uploads = Uploads(settings.upload_total_mb * 2**20, _stored_bytes)

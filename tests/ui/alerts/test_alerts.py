@@ -255,7 +255,7 @@ def test_a_rules_row_says_what_keeps_it_silent() -> None:
     ]  # fmt: skip
     assert row["tags"][4]["hint"] == "not set up"
     assert [one["id"] for one in row["actions"]] == ["edit", "remove"]
-    (seen,) = words.rule_list((rule,), {}, (), states, False)["items"]
+    (seen,) = words.rule_list((rule,), {}, {}, states, False)["items"]
     assert not seen["actions"] and not seen["may"]
 
 
