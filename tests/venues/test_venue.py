@@ -40,14 +40,14 @@ def known() -> Iterator[None]:
 
 
 def test_its_settings_are_read_and_checked() -> None:
-    environ = {"TANDEM_VENUE": "mars", "TANDEM_UNIVERSE": "mars", "TANDEM_MARS_URL": "ws://x.test"}
+    environ = {"TANDEM_VENUE": "mars", "TANDEM_UNIVERSE": "mars", "TANDEM_MARS_URL": "wss://x.test"}
     settings = load(None, environ, Path("no such file"))
     assert (settings.venue, settings.universe) == ("mars", "mars")
-    assert settings.of_venues == {"mars_url": "ws://x.test"}
-    with pytest.raises(SettingError, match="TANDEM_MARS_REST_URL must start with https"):
+    assert settings.of_venues == {"mars_url": "wss://x.test"}
+    with pytest.raises(SettingError, match="TANDEM_MARS_REST_URL is no address; give it as https"):
         load(None, {"TANDEM_MARS_REST_URL": "ftp://x.test"}, Path("no such file"))
     with pytest.raises(SettingError, match="Did you mean TANDEM_MARS_URL"):
-        load(None, {"TANDEM_MARS_URK": "ws://x.test"}, Path("no such file"))
+        load(None, {"TANDEM_MARS_URK": "wss://x.test"}, Path("no such file"))
 
 
 def test_it_is_offered_and_its_facts_are_known() -> None:
