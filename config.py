@@ -5,7 +5,7 @@
     settings = config.load()
     settings.database
 
-The README's table names each setting with its default: `TANDEM_DATABASE` sets `database`.
+`docs/SETTINGS.md` lists each with its default and range: `TANDEM_DATABASE` sets `database`.
 """
 
 from tandem.config import *  # noqa: F403

@@ -1,28 +1,12 @@
-"""The README says what is so: every setting with its default, every file it names."""
+"""The README names only files that exist, and has a reason for every dependency."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
-import pytest
-
-from tandem.config import PREFIX, Settings
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def row(setting: dataclasses.Field) -> str:
-    """Return a setting's line of the README's table."""
-    text = str(setting.default).replace("|", "/")
-    default = f"`{text}`" if text else ""
-    return f"| `{PREFIX}{setting.name.upper()}` | {default} | {setting.metadata['text']} |"
-
-
-@pytest.mark.parametrize("setting", dataclasses.fields(Settings), ids=lambda setting: setting.name)
-def test_every_setting_has_its_line(setting: dataclasses.Field) -> None:
-    assert row(setting) in README, f"put this line into the README's table:\n{row(setting)}"
 
 
 def test_every_local_file_it_names_exists() -> None:
