@@ -214,14 +214,29 @@ def test_every_command_can_be_typed() -> None:
 def test_every_link_between_documents_leads_somewhere() -> None:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        for name in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)[^)]*\)", text):
-            assert (document.parent / name).exists(), f"{document.name}: {name}"
+        for name, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#]*)#?([^)]*)\)", text):
+            target = document.parent / name if name else document
+            assert target.exists(), f"{document.name}: {name}"
+            assert not anchor or anchor in anchors(target), f"{document.name}: {name}#{anchor}"
 
 
-def test_the_readme_has_a_row_for_every_part_from_the_top_down() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `tandem/(\w+)(?:\.py|/)`", readme, re.MULTILINE)
+def anchors(document: Path) -> set[str]:
+    """Return what a link can name in a document, as GitHub makes it of each heading."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_architecture_has_a_row_for_every_part_from_the_top_down() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `tandem/(\w+)(?:\.py|/)`", text, re.MULTILINE)
     assert rows == [part for part in LAYERS if part != "__main__"]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name = re.split(r"[<>=]", line)[0]
+        assert re.search(rf"\b{re.escape(name)}\b", text.partition("## Dependencies")[2]), name
 
 
 @pytest.mark.parametrize(
