@@ -160,19 +160,31 @@ def wrong_words(line: str) -> list[str]:
     """Return the line if it calls a target, subcommand, option or marker that is not there."""
     if match := re.match(r"make (\w+)", line):
         return [] if match[1] in targets() else [line]
-    if match := re.match(r"(?:python -m )?tandem ([a-z]\w*)", line):
-        return [] if match[1] in COMMANDS else [line]
+    if match := re.match(r"(?:python -m )?tandem ([a-z]\w*)(.*)", line):
+        command = COMMANDS.get(match[1])
+        return [] if command and takes(command.module, match[2]) else [line]
     if match := re.match(r"python -m (benchmarks[\w.]*)(.*)", line):
-        place = ROOT.joinpath(*match[1].split("."))
-        file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
-        options = re.findall(r"--[a-z][a-z_-]*", match[2])
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        known = (f'"{option}"' in text or f'"{option[2:]}"' in text for option in options)
-        return [] if all(known) else [line]
+        return [] if takes(match[1], match[2]) else [line]
+    if match := re.match(r"python (ingest|backtest|scanner|surveillance)\.py(.*)", line):
+        return [] if takes(f"tandem.{match[1]}.cli", match[2]) else [line]
     if line.startswith("pytest "):
         known = markers()
         return [line for marker in re.findall(r"-m (\w+)", line) if marker not in known][:1]
     return []
+
+
+def takes(module: str, arguments: str) -> bool:
+    """Return whether a command's module declares every option it is given."""
+    place = ROOT.joinpath(*module.split("."))
+    file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    options = re.findall(r"(?<!\S)--[a-z][a-z_-]*", arguments)
+    # `--help` and `--version` are every command's.
+    return all(
+        f'"{option}"' in text or f'"{option[2:]}"' in text
+        for option in options
+        if option not in ("--help", "--version")
+    )
 
 
 @cache
@@ -295,6 +307,8 @@ def test_a_name_that_is_there_passes(name: str) -> None:
         "`python -m benchmarks.size --nothing`",
         "`python -m tandem nothing`",
         "`tandem nothing`",
+        "`tandem backtest --nothing`",
+        "`python scanner.py prices.csv --nothing`",
         "`python nothing.py`",
         "`pytest tests/nothing.py`",
         "`pytest -m nothing`",
