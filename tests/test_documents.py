@@ -232,6 +232,13 @@ def test_every_link_between_documents_leads_somewhere() -> None:
             assert not anchor or anchor in anchors(target), f"{document.name}: {name}#{anchor}"
 
 
+def test_every_picture_is_shown_or_drawn_from() -> None:
+    written = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    written.append((ROOT / "benchmarks/architecture.py").read_text(encoding="utf-8"))
+    for picture in (ROOT / "docs/pictures").iterdir():
+        assert any(picture.name in text for text in written), picture.name
+
+
 def anchors(document: Path) -> set[str]:
     """Return what a link can name in a document, as GitHub makes it of each heading."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
