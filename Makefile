@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 MINUTES ?= 10
 
-.PHONY: run test fuzz slow browser lint types bench architecture strip clean
+.PHONY: run test fuzz slow browser lint types bench settings architecture strip clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
@@ -36,6 +36,10 @@ types: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# docs/SETTINGS.md, from the code.
+settings: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.settings
 
 # The picture of the layers, from the imports as they are; needs Chromium.
 architecture: $(VENV)/dev.stamp

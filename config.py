@@ -1,11 +1,10 @@
 """Every setting, read once at start from Streamlit's secrets, the environment and `.env`.
 
-    import config
+    >>> import config
+    >>> config.load(environ={"TANDEM_STALE_S": "10"}).stale_s
+    10.0
 
-    settings = config.load()
-    settings.database
-
-The README's table names each setting with its default: `TANDEM_DATABASE` sets `database`.
+`docs/SETTINGS.md` lists each with its default and range: `TANDEM_DATABASE` sets `database`.
 """
 
 from tandem.venues.settings import *  # noqa: F403

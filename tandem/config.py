@@ -41,7 +41,7 @@ _SECRETS = {
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    """Declare a setting: its default, the sentence the README prints, and its limits."""
+    """Declare a setting: its default, the sentence that docs/SETTINGS.md prints, and its limits."""
     return field(default=default, metadata={"text": text, "low": low, "high": high})
 
 

@@ -259,6 +259,14 @@ def engle_granger(
     ------
     DataError
         Fewer than 20 usable bars, legs that do not match, or too many lags.
+
+    Examples
+    --------
+    >>> from tandem.backtest.examples import crude
+    >>> bars, y, x = crude()
+    >>> test = engle_granger(bars.y, bars.x)
+    >>> f"{test.statistic:.2f} with {test.lags} lags, p {test.p_value_searched:.2f}"
+    '-2.61 with 12 lags, p 0.24'
     """
     first, second = two_legs(y, x)
     check_trend(trend)

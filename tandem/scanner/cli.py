@@ -38,6 +38,8 @@ SHOWN = (
 )
 LEFT_OUT_SHOWN = 10
 LONGEST_NAME, LONGEST_FILE = 24, 60
+# Seconds a Dask scheduler has to answer.
+DASK_WAIT_S = 10.0
 
 
 def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
@@ -166,7 +168,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}", address):
         raise DataError(f"{address!r:.60} is no scheduler's address; give one as tcp://host:port.")
     try:
-        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=DASK_WAIT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except OSError:
         raise DataError(
             f"No Dask scheduler answers at {address}; start one there, or leave --dask out."

@@ -53,7 +53,6 @@ class Attack(NamedTuple):
     server: str
     text: str
     run: Callable[[App], Result]
-    is_slow: bool = False
 
 
 # Hosts and origins ------------------------------------------------------------------------
@@ -220,7 +219,7 @@ ATTACKS = (
         "A visitor comes through a proxy that nobody configured",
         lambda app: _opened(app, headers={"X-Forwarded-For": "203.0.113.5"}),
     ),
-    Attack("private", "What is merely opened raises an alert", _alarmed, is_slow=True),
+    Attack("private", "What is merely opened raises an alert", _alarmed),
     Attack("private", "Another user may read the database by its mode", _read_by_others),
     Attack("private", "Another user opens database and lock", _opened_by_nobody),
     Attack("secret", "A visitor opens a desk that has an operator's secret", _opened),

@@ -28,13 +28,8 @@ def app_of() -> Iterator[Callable[[str], App]]:
         yield started
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        pytest.param(one, id=one.text, marks=[pytest.mark.slow] if one.is_slow else [])
-        for one in ATTACKS
-    ],
-)
+@pytest.mark.slow  # several servers, started as an operator starts them
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.text)
 def test_an_attack_fails(app_of: Callable[[str], App], attack: Attack) -> None:
     app = app_of(attack.server)
     result = attack.run(app)

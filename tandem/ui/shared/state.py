@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # whatever reruns, the process keeps one desk, one set of sockets and one writer.
 _PROCESS = "tandem_process"
 # How long a login lasts.
-OPERATOR_S = 12 * 3_600.0
+LOGIN_S = 12 * 3_600.0
 # Visitors of a public desk share its memory.
 VISITOR_UPLOAD_MB = 10
 log = logging.getLogger("tandem.app")
@@ -202,7 +202,7 @@ def is_operator() -> bool:
 
 def set_operator(is_operator: bool) -> None:
     """Give this session the operator's rights for some hours, or take them from it."""
-    until_s = time.monotonic() + OPERATOR_S if is_operator else 0.0
+    until_s = time.monotonic() + LOGIN_S if is_operator else 0.0
     st.session_state["tandem_operator"] = until_s
     context = get_script_run_ctx()
     if context is not None:
