@@ -9,7 +9,7 @@ import pytest
 
 from tandem import analytics
 from tandem.analytics.defects import DefectKind, find_defects
-from tests.support.architecture import MODULES
+from tests.support.architecture import MODULES, nodes
 
 BARS = 2_000
 
@@ -88,7 +88,7 @@ def test_there_is_one_finder() -> None:
     defining = [
         module
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef)
         and any(word in node.name for word in ("bad_print", "split_like", "defects", "is_split"))
     ]

@@ -47,6 +47,7 @@ print(json.dumps({name: [before[name], after[name]] for name in after}))
 """
 
 
+@pytest.mark.slow  # runs every kernel in a process of its own
 def test_a_backtest_after_the_warm_up_compiles_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", COMPILED_LATER], cwd=ROOT, capture_output=True, text=True, check=True

@@ -40,7 +40,14 @@ def found():
     return ask
 
 
-@pytest.mark.parametrize("cell", HONEST, ids=named)
+def _cells():
+    """Yield the cells; those that a library computes are slow."""
+    for cell in HONEST:
+        marks = [pytest.mark.slow] if "(arch)" in named(cell) or "Johansen" in named(cell) else []
+        yield pytest.param(cell, id=named(cell), marks=marks)
+
+
+@pytest.mark.parametrize("cell", _cells())
 def test_size_is_roughly_five_percent(found, cell):
     # 300 repeats: the standard error is 1.3 %.
     question, place = cell

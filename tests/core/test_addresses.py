@@ -8,7 +8,7 @@ import pytest
 
 from tandem.core.addresses import check_url, host_of, is_loopback, kind_of
 from tandem.core.errors import SettingError
-from tests.support.architecture import MODULES
+from tests.support.architecture import MODULES, nodes
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1"])
@@ -64,7 +64,7 @@ def test_what_is_this_machine_stands_in_one_place() -> None:
     owners = {
         name
         for name, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and node.attr in ("is_loopback", "is_link_local", "is_private", "is_global")
         or isinstance(node, ast.Set | ast.Tuple | ast.List)

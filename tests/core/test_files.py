@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.core.files import make_folder, take
-from tests.support.architecture import MODULES
+from tests.support.architecture import MODULES, nodes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
@@ -63,7 +63,7 @@ def test_folders_for_records_are_made_in_one_place() -> None:
     makers = {
         name
         for name, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr == "mkdir"
     }
     # A trained model goes where its user says, Plotly's script is nobody's secret.

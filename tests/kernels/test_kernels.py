@@ -240,6 +240,7 @@ def outer(x):
 """
 
 
+@pytest.mark.slow  # compiles in processes of its own
 def test_a_change_of_what_a_kernel_calls_is_noticed(tmp_path):
     (tmp_path / "outer.py").write_text(OUTER)
     found = []

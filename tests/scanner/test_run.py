@@ -1,4 +1,4 @@
-"""The tiles on a real cluster of processes give what they give here."""
+"""The tiles on a real cluster of processes, which takes seconds to start, give what they give here."""
 
 from __future__ import annotations
 
@@ -51,16 +51,19 @@ def same(one: Scan, other: Scan) -> bool:
     return (one.pairs_left_out, one.left_out) == (other.pairs_left_out, other.left_out)
 
 
+@pytest.mark.slow
 def test_same_results_to_the_last_digit(cluster: Any) -> None:
     prices = universe()
     assert same(scan(prices), scan(prices, client=cluster))
 
 
+@pytest.mark.slow
 def test_noise_runs_there_too(cluster: Any) -> None:
     here, there = noise(universe(), runs=2), noise(universe(), runs=2, client=cluster)
     assert here.by_p.tolist() == there.by_p.tolist()
 
 
+@pytest.mark.slow
 def test_a_cancelled_scan_leaves_the_cluster_usable(cluster: Any) -> None:
     prices, steps = universe(), []
 
@@ -76,6 +79,7 @@ def fails(*_: Any) -> None:
     raise RuntimeError("out of luck")
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_is_said(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "work_tile", fails)
     with pytest.raises(DataError, match="worker failed"):
@@ -88,6 +92,7 @@ def test_what_is_sent_is_one_function_by_name_and_arrays() -> None:
         assert pickle.loads(pickle.dumps(work)) is work
 
 
+@pytest.mark.slow
 def test_the_command_takes_an_address(
     cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -201,7 +201,7 @@ def test_only_message_errors_escape_from_any_bytes(name: str, raw: bytes | str) 
 
 
 @pytest.mark.parametrize("name", STREAMED)
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_only_message_errors_escape_and_what_is_understood_is_sound(
     name: str, data: st.DataObject
@@ -219,7 +219,7 @@ def test_what_is_understood_can_be_recorded(name: str, tmp_path: Any) -> None:
     instrument = one.instrument("btc")
     recorder.watch(frozenset({instrument}), frozenset({instrument}))
 
-    @settings(max_examples=80)
+    @settings(max_examples=40)
     @given(st.lists(hostile_messages.mutations(spoken(name)), max_size=5))
     def pour(raws: list[bytes]) -> None:
         recorder.hand_on(recorder.understand(raws, RECEIVED_US))
