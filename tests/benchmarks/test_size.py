@@ -47,7 +47,7 @@ def _cells():
         yield pytest.param(cell, id=named(cell), marks=marks)
 
 
-@pytest.mark.parametrize("cell", _cells())
+@pytest.mark.parametrize("cell", list(_cells()))
 def test_size_is_roughly_five_percent(found, cell):
     # 300 repeats: the standard error is 1.3 %.
     question, place = cell

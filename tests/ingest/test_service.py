@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -339,6 +340,15 @@ def test_the_command_says_when_nothing_came(
     assert "nothing came from Binance USD-M" in capsys.readouterr().err
 
 
+def recorded(path: Path) -> bool:
+    """Return whether another process has written a trade to a database."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return bool(database.execute("SELECT count(*) FROM trades").fetchone()[0])
+    except sqlite3.OperationalError:  # not there yet, or without its tables
+        return False
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_stops_it_cleanly(tmp_path: Path, name: str) -> None:
     path = tmp_path / "ticks.sqlite"
@@ -351,8 +361,7 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, name: str) -> None:
         text=True,
     )
     try:
-        wait_until(lambda: path.exists() and path.stat().st_size > 0, "a record")
-        time.sleep(0.5)  # into the middle of it
+        wait_until(lambda: recorded(path), "a trade")
         process.send_signal(getattr(signal, name))
         out, error = process.communicate(timeout=20.0)
     finally:

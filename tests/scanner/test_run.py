@@ -1,4 +1,4 @@
-"""The tiles on a real cluster of processes, which takes seconds to start, give what they give here."""
+"""The tiles on a real cluster of processes, seconds to start, give what they give here."""
 
 from __future__ import annotations
 

@@ -75,6 +75,7 @@ def page() -> None:
     study = _study(source, asked)
     if not _scanned(study):
         return
+    study.take_noise()
     _head(study)
     if study.found.tested:
         _tabs(study)

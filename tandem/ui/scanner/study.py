@@ -56,11 +56,14 @@ class Study:
     source : Source
     asked : Asked
     work : Work
+    noise : Noise, optional
+        The noise runs, as they were last taken.
     """
 
     source: Source
     asked: Asked
     work: Work = field(default_factory=Work)
+    noise: Noise | None = None
     _whole: tuple[Any, Scan, tuple[Family, ...]] | None = None
     # Every rerun draws hundreds of pairs of the same few instruments.
     _levels: dict[tuple[str, bool], Floats] = field(default_factory=dict)
@@ -115,11 +118,10 @@ class Study:
         found: Scan = self.scan_job.result
         return found
 
-    @property
-    def noise(self) -> Noise | None:
-        """The noise runs, once they are done."""
+    def take_noise(self) -> None:
+        """Take the noise runs where they are done: while a page is drawn they must not come in."""
         job = self.noise_job
-        return job.result if job is not None and job.state == "done" else None
+        self.noise = job.result if job is not None and job.state == "done" else None
 
     @property
     def held(self) -> Scan | None:

@@ -412,6 +412,19 @@ def test_the_record_is_read_onto_one_grid(app: AppTest, monkeypatch: pytest.Monk
     assert table["a:Y"].isna().tolist() == [True, True] + 8 * [False]
 
 
+def test_noise_that_ends_while_a_page_is_drawn_waits_for_the_next(universe: Source) -> None:
+    made = Study(universe, Asked(ScanSettings(), "q_value_noise", 1))
+    made.work._jobs["scan"] = made.asked.settings, done(scan(universe.prices))
+    made.take_noise()
+    drawn = made.found
+    made.work._jobs["noise"] = made.noise_asked, done(noise(universe.prices, runs=1))
+    assert drawn.count(made.by) == drawn.count("q_value")
+    assert made.noise is None
+    made.take_noise()
+    assert made.by == "q_value_noise"
+    assert made.found.count(made.by) >= 0
+
+
 # Filters, pictures, words ---------------------------------------------------------------
 
 
