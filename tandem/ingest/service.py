@@ -189,7 +189,7 @@ class Ingest:
             if recorder.open_for() > timing.silence_s:
                 return f"{title} connected but sent no trade within {timing.silence_s:g} s"
             if time.monotonic() - start > 2.0 * timing.connect_s + timing.silence_s:
-                return f"{title} did not answer in time"
+                return f"{title} timed out"
         return "stopped"
 
     def _first_instruments(self, feed: Feed) -> frozenset[str]:

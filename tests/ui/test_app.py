@@ -29,8 +29,8 @@ def test_the_live_page_runs(app: AppTest) -> None:
     assert not app.error
     assert app.session_state["y"] == "ETHUSDT"
     assert [box.label for box in app.sidebar.selectbox][:2] == [
-        "Pair: Y, priced in X",
-        "X, the hedge",
+        "Dependent leg (Y)",
+        "Hedge leg (X)",
     ]
 
 
@@ -45,10 +45,10 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
 
 
 def standing(app: AppTest) -> Any:
-    return next(one for one in app.sidebar.toggle if one.label == "Watch with no one here")
+    return next(one for one in app.sidebar.toggle if one.label == "Keep running in background")
 
 
-def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
+def test_a_pair_can_run_in_the_background(app: AppTest) -> None:
     app.run()
     assert standing(app).value and standing(app).disabled, "the desk's own pair always runs"
     app.slider(key="lookback").set_value(500).run()

@@ -63,17 +63,17 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
     offered = _offered(venue)
     _take_chosen_pair(venue)
     y = pair_place.selectbox(
-        "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
+        "Dependent leg (Y)", offered, index=0, key="y", bind=URL, accept_new_options=True
     )
     x = pair_place.selectbox(
-        "X, the hedge",
+        "Hedge leg (X)",
         offered,
         index=1,
         key="x",
         bind=URL,
         accept_new_options=True,
         label_visibility="collapsed",
-        help="Type what is not in the list; a leg on another venue as coinbase:BTC-USD.",
+        help="Type a symbol that is not listed; for another venue write e.g. coinbase:BTC-USD.",
     )
     try:
         model = model_controls()
@@ -90,8 +90,8 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         return Refusal(str(error), _own_pairs(model, venue))
     if settings.bar_us > model.bar_us:
         st.caption(
-            f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
-            "asked for now and then, and shorter bars would repeat it."
+            f"Bar interval raised to {settings.bar_us // MINUTE_US} minutes: prices for one leg "
+            "are polled, and shorter bars would only repeat the last price."
         )
     with pair_place:
         _stand(settings)
@@ -107,13 +107,12 @@ def _stand(settings: PairSettings) -> None:
     is_on = own or settings in part(Standing).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
-        "Watch with no one here",
+        "Keep running in background",
         is_on,
         key=f"stand_{settings.key}_{is_on}",
         disabled=own,
-        help="This pair, with these settings, is computed and its alerts go on after the page is "
-        "closed and over a restart."
-        + (" It is one of the desk's own pairs, which always are." if own else ""),
+        help="Keep computing this pair and its alerts, with these settings, after the page is "
+        "closed and across restarts." + (" Default pairs always run." if own else ""),
     )
     if wanted == is_on:
         return
@@ -158,8 +157,8 @@ def venue_choice() -> str | None:
         st.selectbox(
             "Venue",
             **choice.widget(),
-            help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then the "
-            "simulation.",
+            help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then falls back to "
+            "the simulation.",
         )
     )
     return part(Ingest).choice().venue if asked == "auto" else asked
