@@ -171,7 +171,9 @@ def test_alerts_call_assets_as_the_configuration_does_and_what_is_simulated_so(t
     )  # fmt: skip
     began = datetime.now(UTC)
     run(config, Settings(), threading.Event(), said.append)
-    missing = "surveillance: The rule Of nothing names DOGE, which is not watched; it stays silent."
+    missing = (
+        "surveillance: Rule Of nothing has scope DOGE, which is not monitored; it cannot fire."
+    )
     assert said[0] == missing
     alerts = rows(tmp_path / "alerts.csv")
     by_rule = {row["rule"]: row["scope"] for row in alerts}

@@ -37,7 +37,7 @@ class Reach:
         try:
             found = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
-            return "an address that is none"
+            return "an invalid address"
         if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
             found = found.ipv4_mapped
         if found.is_loopback:
@@ -49,7 +49,7 @@ class Reach:
         )
         if is_network:
             return "" if self._private else "a private address"
-        return "an address that is not a host's"
+        return "not a unicast host address"
 
 
 def check_url(url: str, setting: str) -> str:
@@ -67,7 +67,7 @@ def check_url(url: str, setting: str) -> str:
         host, parts = "", urlsplit("")
     is_plain = url.isascii() and url.isprintable() and " " not in url and parts.username is None
     if not host or not is_plain or parts.scheme not in ("http", "https"):
-        raise SettingError(f"{setting} is no web address; give it as https://host/path.")
+        raise SettingError(f"{setting} is not a web address; use https://host/path.")
     if parts.scheme == "http" and host not in _LOOPBACK:
         raise SettingError(f"{setting} must start with https://, unless it is on this machine.")
     return url

@@ -385,7 +385,7 @@ def test_a_visitor_learns_no_folder_from_what_ended(
 ) -> None:
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     app.run()
-    died = f"Alerts are sent but not kept: {database.absolute()} cannot be written."
+    died = f"Alerts are sent but cannot be saved: {database.absolute()} cannot be written."
     monkeypatch.setattr(type(engine().monitor), "problems", (died,))
     app.run()
     assert "not kept" in said(app)
