@@ -36,7 +36,7 @@ _SHOWN_S = 600.0
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
 _DIED = (
-    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
+    "Filling holes stopped because of an internal error (see the log); recording, prices "
     "and what is recorded go on. Restart the app, which fills what is open, and please report it."
 )
 

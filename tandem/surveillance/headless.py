@@ -153,14 +153,16 @@ class Streamed:
 
     def __init__(self, given: Headless, settings: Settings) -> None:
         if given.venue == "auto":
-            raise SettingError("venue must be named for the command line; auto is for the screen.")
+            raise SettingError(
+                "venue must be given explicitly on the command line; auto works only in the app."
+            )
         feed = create_feed(given.venue, settings)
         self.title = feed.title
         self._venue = given.venue
         self._names = {feed.instrument(name): name for name in given.assets}
         self._buffer = HotBuffer(settings.hot_trades)
         self._cursors = dict.fromkeys(self._names, 0)
-        self._ingest = Ingest(settings, self._buffer, NullStore("no record"))
+        self._ingest = Ingest(settings, self._buffer, NullStore("no database"))
         self._ingest.watch(given.venue, frozenset(self._names))
 
     def names(self) -> dict[str, str]:
@@ -215,7 +217,7 @@ def run(
         Polled(given, settings, stop) if given.venue == "coingecko" else Streamed(given, settings)
     )
     try:
-        return _watch(given, settings, source, stop, say, record or NullStore("no record"))
+        return _watch(given, settings, source, stop, say, record or NullStore("no database"))
     finally:
         source.close()
 
@@ -333,7 +335,7 @@ def _alerts(given: Headless, settings: Settings, record: Record, scopes: dict[st
     else:
         rules += [
             Rule("bar return", "bar_return_z", "beyond", given.anomaly_z, channels=channels),
-            Rule("unusual bar", "anomaly", "above", 1.0, channels=channels),
+            Rule("anomalous bar", "anomaly", "above", 1.0, channels=channels),
         ]
     made, missing = channels_from(settings)
     # Rules of the file hold for this run only: those kept in a record belong to the screen.
@@ -359,13 +361,11 @@ def _appending(path: Path) -> Iterator[IO[str]]:
             if file.tell() == 0:
                 csv.writer(file, lineterminator="\n").writerow(COLUMNS)
             elif _last_lines(path).partition("\n")[0].strip() != ",".join(COLUMNS):
-                raise StoreError(
-                    f"{path} holds something else than prices written here; name another folder."
-                )
+                raise StoreError(f"{path} was not written by this command; choose another folder.")
             yield file
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be written ({error.strerror}); name another folder."
+            f"{path} cannot be written ({error.strerror}); choose another folder."
         ) from None
 
 

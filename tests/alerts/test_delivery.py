@@ -591,7 +591,10 @@ def test_a_password_is_not_given_to_a_server_without_encryption() -> None:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ({"mail_security": "none", "mail_host": "mail.example.com"}, "only for a server on this machine"),
+        (
+            {"mail_security": "none", "mail_host": "mail.example.com"},
+            "only for a server on this machine",
+        ),
         ({"mail_to": "nobody"}, "must be e-mail addresses"),
         ({"mail_from": "a@b\nBcc: c@d"}, "must be e-mail addresses"),
     ],

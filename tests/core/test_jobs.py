@@ -73,7 +73,7 @@ def test_work_nobody_looks_at_is_given_up(jobs: Jobs, monkeypatch: pytest.Monkey
 def test_work_that_takes_too_long_says_so(jobs: Jobs) -> None:
     job = ended(jobs.start(endless(threading.Event()), most_s=0.05))
     assert job.state == "failed"
-    assert "the limit here" in job.text
+    assert "the time limit" in job.text
 
 
 def test_a_fault_is_a_sentence(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
@@ -83,7 +83,7 @@ def test_a_fault_is_a_sentence(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> 
     assert ended(jobs.start(wrong)).text == "There are no bars; give some."
     broken = ended(jobs.start(lambda watch: 1 / 0))
     assert broken.state == "failed"
-    assert "error in Tandem itself" in broken.text
+    assert "internal error" in broken.text
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -91,7 +91,7 @@ def test_only_so_much_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "MOST_WAITING", 1)
     for _ in range(2):
         jobs.start(endless(threading.Event()))
-    with pytest.raises(DataError, match="2 long tests run or wait"):
+    with pytest.raises(DataError, match="2 long jobs are running or queued"):
         jobs.start(endless(threading.Event()))
 
 
@@ -100,5 +100,5 @@ def test_stopping_ends_all_and_refuses_more(jobs: Jobs) -> None:
     jobs.stop()
     jobs.stop()
     assert ended(job).state == "cancelled"
-    with pytest.raises(DataError, match="closing"):
+    with pytest.raises(DataError, match="shutting down"):
         jobs.start(lambda watch: None)

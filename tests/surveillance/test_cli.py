@@ -141,7 +141,7 @@ def test_a_long_file_of_earlier_prices_is_read_from_its_end(tmp_path: Path) -> N
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("Date,Close\n2026-01-01,5\n")
-    with Prices([]) as prices, pytest.raises(StoreError, match="something else"):
+    with Prices([]) as prices, pytest.raises(StoreError, match="was not written by this command"):
         run(given(tmp_path, cycles=1), prices.settings, threading.Event(), print)
     assert (tmp_path / "prices.csv").read_text() == "Date,Close\n2026-01-01,5\n"
 
@@ -250,7 +250,7 @@ def test_the_example_is_read() -> None:
     [
         ({"interval_second": 5}, "Did you mean interval_seconds"),
         ({"asset": ["a"]}, "Did you mean assets"),
-        ({"Zz9": 1}, "There is assets"),
+        ({"Zz9": 1}, "Known keys: assets"),
         ({"assets": "bitcoin"}, "list of names"),
         ({"assets": []}, "1 to 200"),
         ({"assets": [1]}, "list of names"),
@@ -258,7 +258,7 @@ def test_the_example_is_read() -> None:
         ({"anomaly_z": "three"}, "must be a number"),
         ({"anomaly_z": True}, "must be a number"),
         ({"anomaly_z": float("nan")}, "must be a number"),
-        ({"cycles": 1.5}, "whole number"),
+        ({"cycles": 1.5}, "an integer"),
         ({"interval_seconds": 0}, "from 0.05"),
         ({"base_currency": "us/d"}, "usd or eur"),
         ({"channels": ["telegam"]}, "Did you mean telegram"),
@@ -299,7 +299,7 @@ def test_the_command_fails_with_a_sentence(tmp_path: Path, capsys) -> None:
     ("more", "hint"),
     [
         ({"channels": ["telegram"]}, "TANDEM_TELEGRAM_TOKEN"),
-        ({"venue": "auto"}, "must be named"),
+        ({"venue": "auto"}, "given explicitly"),
         ({"assets": ["a/../b"]}, "no id"),
     ],
 )
