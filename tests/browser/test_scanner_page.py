@@ -52,7 +52,7 @@ def test_the_universe_is_scanned_and_every_tab_answers(page: Page, simulated_app
 def test_a_click_opens_a_pair_and_backtests_it(page: Page, simulated_app: App) -> None:
     # Without noise runs, whose end draws the table anew.
     page.goto(f"{simulated_app.url}/scanner?scan_noise=0")
-    expect(page.get_by_text("priced in")).to_be_visible()
+    expect(page.get_by_text(" vs ")).to_be_visible()
     expect(page.locator(".tandem-chart .main-svg").first).to_be_visible()
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
@@ -60,10 +60,10 @@ def test_a_click_opens_a_pair_and_backtests_it(page: Page, simulated_app: App) -
     assert place is not None
     # The third row's first name.
     page.mouse.click(place["x"] + 60, place["y"] + 35 * 3 + 17)
-    expect(page.get_by_text("CHIP00 priced in CHIP01")).to_be_visible()
+    expect(page.get_by_text("CHIP00 vs CHIP01")).to_be_visible()
     assert "scan_pair=sim" in page.url
     page.get_by_role("button", name="Backtest it").click()
-    expect(page.get_by_text("CHIP00 priced in sim:CHIP01: 3,000 bars")).to_be_visible()
+    expect(page.get_by_text("CHIP00 vs sim:CHIP01: 3,000 bars")).to_be_visible()
     expect(page.get_by_text("SIMULATED:")).to_be_visible()
 
 
@@ -73,7 +73,7 @@ def test_a_pair_is_opened_while_noise_is_scanned(page: Page, simulated_app: App)
     page.goto(f"{simulated_app.url}/scanner?{link}")
     expect(page.get_by_text("Scanning noise beside it")).to_be_visible()
     page.get_by_role("button", name="Backtest it").click()
-    expect(page.get_by_text("CHIP00 priced in sim:CHIP01: 3,000 bars")).to_be_visible()
+    expect(page.get_by_text("CHIP00 vs sim:CHIP01: 3,000 bars")).to_be_visible()
 
 
 @pytest.mark.parametrize(("button", "there"), [("Open on Live", "/"), ("Backtest it", "/backtest")])
@@ -84,13 +84,13 @@ def test_a_recorded_pair_is_opened(page: Page, simulated_app: App, button: str, 
         f"{simulated_app.url}/scanner?scan_from=record&scan_bar=1s&scan_range=hour&scan_fewest=50"
         "&scan_noise=0&scan_pair=sim:ETHUSDT|sim:BTCUSDT"
     )
-    expect(page.get_by_text("BTCUSDT priced in ETHUSDT")).to_be_visible()
+    expect(page.get_by_text("BTCUSDT vs ETHUSDT")).to_be_visible()
     page.get_by_role("button", name=button).click()
     expect(page).to_have_url(re.compile(rf"\d{there}(\?|$)"))
     if there == "/":
         expect(page.locator(".pulse")).to_contain_text("BTC")
     else:
-        expect(page.get_by_text("sim:BTCUSDT priced in sim:ETHUSDT: ")).to_be_visible()
+        expect(page.get_by_text("sim:BTCUSDT vs sim:ETHUSDT: ")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -60,7 +60,7 @@ def test_missing_and_huge_values_get_no_score() -> None:
     tried = rows(5)
     tried[0, 0], tried[1, 1], tried[2, 2] = np.nan, np.inf, 1e40
     assert np.isnan(model().score(tried)).tolist() == [True, True, True, False, False]
-    with pytest.raises(DataError, match="takes rsi"):
+    with pytest.raises(DataError, match="expects rsi"):
         model().score([[1.0]])
 
 

@@ -60,8 +60,8 @@ def _files(limit_mb: int) -> list[Any]:
     memory = st.session_state
     turn = memory.setdefault("tandem_upload_turn", 0)
     given = st.file_uploader(
-        "One or two files of bars or trades, one instrument each or several in one: CSV, TXT or "
-        "TSV, plain or in a ZIP or GZ, or Parquet",
+        "One or two files of bars or trades, with one or several instruments: CSV, TXT or TSV, "
+        "plain, zipped or gzipped, or Parquet",
         accept_multiple_files=True,
         max_upload_size=limit_mb,
         key=f"files-{turn}",
@@ -95,15 +95,15 @@ def _files(limit_mb: int) -> list[Any]:
 def _say_what_was_dropped(more: int, refused_bytes: int | None) -> None:
     if more:
         say.warning(
-            f"{more + MOST_FILES} files were given; the first {MOST_FILES} are used, the others "
-            "were dropped."
+            f"{more + MOST_FILES} files were uploaded; the first {MOST_FILES} are used, the others "
+            "ignored."
         )
     if refused_bytes:
         say.warning(
-            f"There is no room for {f.size_of(refused_bytes)} now: the files of all who use this "
-            f"desk may hold {part(Settings).upload_total_mb} MB together, and they do. "
-            "Everything else works. Try again later or upload a smaller file; whoever runs the "
-            "desk can raise TANDEM_UPLOAD_TOTAL_MB."
+            f"Upload of {f.size_of(refused_bytes)} rejected: the shared upload limit of "
+            f"{part(Settings).upload_total_mb} MB for all users is reached. Everything else works. "
+            "Try again later or upload a smaller file; the operator can raise "
+            "TANDEM_UPLOAD_TOTAL_MB."
         )
 
 
@@ -130,7 +130,9 @@ def _follow(upload: Upload, key: str) -> None:
         if job is None or not job.is_going_on:
             st.rerun()
         job.look()
-        text = "waits for another file" if job.state == "waiting" else f"{100.0 * job.share:.0f} %"
+        text = (
+            "queued behind another file" if job.state == "waiting" else f"{100.0 * job.share:.0f} %"
+        )
         st.progress(min(job.share, 1.0), say.escaped(f"Reading {upload.name}: {text}"))
         if st.button("Cancel", key=f"cancel-{key}", icon=":material/close:"):
             job.cancel()
@@ -146,7 +148,7 @@ def _show(file: Any, upload: Upload) -> None:
     if upload.job is not None and upload.job.state == "cancelled":
         say.note(f"{upload.name}: reading was cancelled.")
         st.button(
-            "Read it",
+            "Read again",
             key=f"again-{file.file_id}",
             icon=":material/refresh:",
             on_click=lambda: upload.again(file.getvalue()),
@@ -158,7 +160,7 @@ def _show(file: Any, upload: Upload) -> None:
         backtest_read.report(table)
     if upload.tables or upload.unclear or upload.told != Corrections():
         with st.expander(
-            say.escaped(f"Not right? Correct what {upload.name} was taken for"),
+            say.escaped(f"Not right? Correct how {upload.name} is read"),
             expanded=upload.unclear is not None,
             icon=":material/tune:",
         ):
