@@ -35,7 +35,7 @@ def move_aside(path: Path) -> Path:
 def check_readable(path: Path) -> None:
     """Refuse what is no record, or cannot be read."""
     if not check_file(path):
-        raise StoreUnusable(f"There is no record at {path}; record something first.")
+        raise StoreUnusable(f"There is no database at {path}; record something first.")
     connection = open_reader(path)
     try:
         check_inside(connection, path, read_only=True)

@@ -92,7 +92,7 @@ def test_a_null_test_is_cancelled(page: Page, simulated_app: App) -> None:
 def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
     example(page, simulated_app, "&tab=Sweep&try_entry=1,2&enter=1.5")
     expect(page.get_by_label("Entry |z|")).to_have_value("1,2")
-    expect(page.get_by_label("Enter |z|")).to_have_value("1.5")
+    expect(page.get_by_label("Entry |z|")).to_have_value("1.5")
 
 
 def test_it_fits_on_a_phone(page: Page, simulated_app: App) -> None:

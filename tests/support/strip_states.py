@@ -206,7 +206,7 @@ def filling(studio: Studio) -> None:
             rest.hold(after=1)
             exchange.skip_ids("ETHUSDT", MISSED)
             exchange.play(TRADES_A_SECOND, PRICES, PRICES)
-            studio.shoot(page, "A gap is being filled", "LIVE", "Filling [1-9]")
+            studio.shoot(page, "A gap is being filled", "LIVE", "Backfilling [1-9]")
             rest.release()
             expect(page.get_by_test_id("said")).to_be_empty(timeout=WAIT_MS)
             expect(page.get_by_text(re.compile("gaps none"))).to_be_visible(timeout=WAIT_MS)

@@ -72,7 +72,7 @@ def test_too_many_standing_pairs_are_refused_in_a_sentence(
     app.run()
     app.slider(key="lookback").set_value(500).run()
     standing(app).set_value(True).run()
-    assert "let one go first" in app.warning[0].value.replace("\\", "")
+    assert "stop one first" in app.warning[0].value.replace("\\", "")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_visitors_of_a_public_desk_may_look_and_the_operator_may_act(
     assert "tandem_operator" not in app.session_state
     secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
     secret.set_value("open barley").run()
-    assert "not the operator" in app.error[0].value
+    assert "Wrong operator secret" in app.error[0].value
     assert "tandem_operator" not in app.session_state
     secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
     secret.set_value("open sesame").run()

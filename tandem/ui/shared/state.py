@@ -162,7 +162,7 @@ def offer_operator() -> None:
     settings = part(Settings)
     if not settings.is_public or is_operator():
         return
-    st.caption("Public desk: you may look at everything and change your own view.")
+    st.caption("Public mode: you can view everything and change your own view.")
     if not settings.operator_secret:
         return
     given = st.text_input("Operator secret", type="password", key="tandem_secret")
@@ -179,7 +179,7 @@ def offer_operator() -> None:
         st.rerun()
     else:
         st.session_state["tandem_guess"] = given
-        say.problem("That is not the operator's secret. Nothing changed.")
+        say.problem("Wrong operator secret.")
 
 
 class _SessionEnd:

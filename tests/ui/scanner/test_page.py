@@ -228,7 +228,7 @@ def test_visitors_of_a_public_desk_scan_only_what_is_simulated(
     for source in ("file", "record"):
         app.session_state["scan_from"] = source
         text = said(sound(app.run()))
-        assert "only its operator" in text
+        assert "only the operator" in text
         assert "Anyone can scan the simulated universe" in text
         assert not app.metric
 
@@ -314,14 +314,14 @@ def test_a_file_is_scanned_and_kept(app: AppTest) -> None:
                  "C": walk(5), "<b>*D*</b>": walk(6)})  # fmt: skip
     sound(dropped(app, good))
     assert metric(app, "Pairs tested") == "6"
-    assert metric(app, "Found at 5 %") == "1"
+    assert metric(app, "Findings at 5 %") == "1"
     table = app.dataframe[0].value
     assert set(table.iloc[0][["Y", "X"]]) == {"A", "B"}
     assert "<b>*D*</b>" in set(table["Y"]) | set(table["X"])
     assert "Using the earlier upload prices.csv" in said(app)
     app.query_params["scan_pair"] = "<b>*D*</b>|C"
     app.run()
-    shown = [one.value for one in app.markdown if "vs" in one.value]
+    shown = [one.value for one in app.markdown if " vs " in one.value]
     assert shown == ["**\\<b\\>\\*D\\*\\<\\/b\\> vs C**"]
 
 

@@ -541,7 +541,7 @@ def test_the_public_reads_the_settings_only(app: AppTest, monkeypatch: pytest.Mo
     app.query_params["watch"] = "settings"
     sound(app.run())
     assert not app.number_input
-    assert "only its operator" in said(app)
+    assert "only the operator" in said(app)
 
 
 # The forecast ---------------------------------------------------------------------------
