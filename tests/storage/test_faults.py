@@ -478,7 +478,7 @@ def test_a_second_process_is_told_who_records_and_may_read(path):
         assert store.health().state == "reading"
         assert store.spans()["sim:AUSDT"].trades == 2_000
         assert store.flush()
-        with pytest.raises(Exception, match="for reading only"):
+        with pytest.raises(Exception, match="read-only"):
             store.submit(batch(0))
     holder.communicate("done\n")
     with closing(Store.open(path)) as store:

@@ -144,7 +144,9 @@ def test_each_hole_says_what_becomes_of_it() -> None:
     assert [row[4] for row in rows] == ["open"] * 4 + ["candles", "lost"]
     assert [row[5] for row in rows[:2]] == ["Filling waits 5 s.", "See above."]
     for row, expected in zip(
-        rows[2:], ("pairs on a Live page go first", "simulated", "candles", "nothing"), strict=True
+        rows[2:],
+        ("pairs on a Live page go first", "simulated", "candles", "the gap remains"),
+        strict=True,
     ):
         assert expected in row[5]
 
