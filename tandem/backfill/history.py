@@ -237,5 +237,5 @@ def _fundings(body: bytes, instrument: str) -> list[Funding]:
                 Funding(instrument, time_us, float(row["fundingRate"]), time_us, mark, time_us)
             )
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
-        raise FeedError("The funding rates were not understood.") from None
+        raise FeedError("The funding rates could not be parsed.") from None
     return found

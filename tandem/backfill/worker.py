@@ -337,7 +337,7 @@ class Backfill:
             elif isinstance(walk, CandlesWalk):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
-            self._jobs.fail(job, f"the venue's answer was not understood ({error})")
+            self._jobs.fail(job, f"the venue's response could not be parsed ({error})")
 
     def _take_trades(self, job: Job, walk: TradesWalk, answer: Answer) -> None:
         trades = walk.take(answer.body, now_us())

@@ -186,8 +186,8 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")
         raise DataError(
-            f"{shown(sheet.name)}: the times in column {shown(time_column.name)} are not "
-            f"understood, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
+            f"{shown(sheet.name)}: the times in column {shown(time_column.name)} could not "
+            f"be parsed, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
             "or in milliseconds since 1970."
         )
     _set_aside_times(sheet, text, found)
@@ -235,7 +235,7 @@ def _set_aside_times(sheet: Sheet, text: pd.Series[Any], found: cells.ReadTimes)
         sheet.set_aside(ruined, reason, np.arange(len(text)))
         wrong &= ~ruined
         texts = text[wrong].astype(str)
-    sheet.set_aside(wrong, "the time is not understood", np.arange(len(text)))
+    sheet.set_aside(wrong, "the time could not be parsed", np.arange(len(text)))
 
 
 def _note_no_numbers(

@@ -122,7 +122,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.split,
                 seed=options.seed,
-                watch=_watch("later bars"),
+                watch=_watch("out-of-sample"),
                 **shared,
             )
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)

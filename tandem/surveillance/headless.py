@@ -111,7 +111,7 @@ class Polled:
         except orjson.JSONDecodeError:
             told = None
         if not isinstance(told, dict):
-            return [], [], "CoinGecko's answer was not understood."
+            return [], [], "CoinGecko's response could not be parsed."
         trades, missing = [], []
         for instrument, name in self.names().items():
             entry = told.get(name)

@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said_once_and_the_rest_goes_on(tmp_path: Path) -> None
         written = run(given(tmp_path, cycles=6), prices.settings, threading.Event(), said.append)
     assert written == 2
     assert [line.partition(": ")[2] for line in said] == [
-        "CoinGecko's answer was not understood.",
+        "CoinGecko's response could not be parsed.",
         "CoinGecko has no price of bitcoin.",
     ]
     assert rows(tmp_path / "alerts.csv") == []
