@@ -40,7 +40,7 @@ EWA_EWC = Grid(
     exits=[0.0, 0.5],
 )
 Floats = npt.NDArray[np.float64]
-PAGE = """# Is it luck?
+PAGE = """# Significance
 
 Written by `python -m benchmarks.luck`. The null test runs the whole pipeline, the choice of the
 best variant included, on a pair and on B surrogates of it without the pull of its legs;
@@ -176,7 +176,7 @@ def published_table() -> list[str]:
     walked = walk_forward(bars, EWA_EWC, 500, 125)
     lines += [
         "",
-        f"Walk-forward over the same variants (choose on 500 days, trade the next 125): Sharpe "
+        f"Walk-forward over the same variants (in-sample 500 days, out-of-sample 125): Sharpe "
         f"{walked.fitted:.2f} where chosen, {walked.metrics.sharpe:.2f} after.",
     ]
     return lines

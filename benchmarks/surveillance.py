@@ -1,4 +1,4 @@
-"""What surveillance finds, how often it cries wolf, and how fast: writes docs/SURVEILLANCE.md.
+"""What surveillance finds, its false alarms, and how fast: writes docs/SURVEILLANCE.md.
 
 python -m benchmarks.surveillance [--only found|latency|life] [--hours 4] [--seconds 10] [--dry]
 """
@@ -390,7 +390,7 @@ def machine() -> list[str]:
 
 
 HEAD = (
-    "# What surveillance finds, how often it cries wolf, and how fast",
+    "# What surveillance finds, its false alarms, and how fast",
     "",
     "Written by `python -m benchmarks.surveillance`. All of it is simulated except where Binance",
     "is named.",
