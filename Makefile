@@ -8,14 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 MINUTES ?= 10
+# One more than processors: many tests wait for sockets and clocks.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 4) + 1)")
 
-.PHONY: run test fuzz slow browser lint types bench architecture strip clean
+.PHONY: run test fuzz slow browser lint types bench settings architecture strip clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal --ignore tests/browser -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/browser -m "not slow"
 
 # New examples for the property tests; `make test` tries the same ones every time.
 fuzz: $(VENV)/dev.stamp
@@ -36,6 +38,10 @@ types: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks
+
+# docs/SETTINGS.md, from the code.
+settings: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.settings
 
 # The picture of the layers, from the imports as they are; needs Chromium.
 architecture: $(VENV)/dev.stamp

@@ -1,12 +1,11 @@
 """Every setting, read once at start from Streamlit's secrets, the environment and `.env`.
 
-    import config
+    >>> import config
+    >>> config.load(environ={"TANDEM_STALE_S": "10"}).stale_s
+    10.0
 
-    settings = config.load()
-    settings.database
-
-The README's table names each setting with its default: `TANDEM_DATABASE` sets `database`.
+`docs/SETTINGS.md` lists each with its default and range: `TANDEM_DATABASE` sets `database`.
 """
 
-from tandem.config import *  # noqa: F403
-from tandem.config import __all__  # noqa: F401
+from tandem.venues.settings import *  # noqa: F403
+from tandem.venues.settings import __all__  # noqa: F401

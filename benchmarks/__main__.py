@@ -1,4 +1,4 @@
-"""Times every row of the table in `benchmarks/peers.py` and writes the README's section on speed.
+"""Times every row of `benchmarks/peers.py` and writes the table of speeds in docs/MEASUREMENTS.md.
 
 python -m benchmarks [--dry]
 """
@@ -23,7 +23,7 @@ from benchmarks.peers import COMPARISONS, Comparison, difference
 from tandem import analytics
 from tests.support.paths import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "MEASUREMENTS.md"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 PACKAGES = ("numpy", "numba", "pandas", "scipy", "statsmodels", "scikit-learn", "pykalman", "arch")
 # Rounds of a row: up to seven, but no new one after so many seconds, and two at the least.
@@ -105,12 +105,12 @@ TEXT = """\
 
 ## Speed
 
-`make bench` runs each row of `benchmarks/peers.py`, ours and the peer in turn in one process, and writes this table; the tests check
-the same rows for equal results. Medians, warm, on centred and scaled prices, peers on one BLAS thread. Where the peer was given fewer
-bars (in brackets) its time is per bar of those. *Differs by*: the largest difference of the two results over the largest number in
-them. *Extra memory*: the peak beyond input and output.
+`make bench` times every row of `benchmarks/peers.py` and writes this table: Tandem and the reference library in turn, in one process; the
+tests require equal results of the same rows. Times are medians of warm runs on centred and scaled prices, with the libraries on one BLAS
+thread. A library that was given fewer bars (in brackets) is timed per bar of those. *Max. difference* is the largest absolute difference of
+the two results, relative to the largest value in them. *Extra memory* is the peak beyond input and output.
 
-| work | Tandem | peer | faster | asked | differs by | extra memory |
+| computation | Tandem | reference | speed-up | target | max. difference | extra memory |
 |---|---|---|---|---|---|---|
 {rows}
 
@@ -119,20 +119,20 @@ them. *Extra memory*: the peak beyond input and output.
 """  # noqa: E501
 
 
-def into_readme(text: str) -> None:
+def into_page(text: str) -> None:
     """Replace what stands between the marks."""
-    page = README.read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise SystemExit(f"{README} has no {START} and {END}; put them where the table belongs.")
-    README.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{PAGE} has no {START} and {END}; put them where the table belongs.")
+    PAGE.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dry", action="store_true", help="leave the README as it is")
+    parser.add_argument("--dry", action="store_true", help="leave docs/MEASUREMENTS.md as it is")
     options = parser.parse_args()
     before, start = os.getloadavg()[0], time.perf_counter()
     analytics.warm_up()
@@ -152,7 +152,7 @@ def main() -> None:
     )
     sys.stdout.write(f"{text.splitlines()[-2]} {time.perf_counter() - start:.0f} s.\n")
     if not options.dry:
-        into_readme(text)
+        into_page(text)
 
 
 if __name__ == "__main__":

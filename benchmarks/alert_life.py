@@ -142,9 +142,9 @@ def page(alerts: int) -> list[str]:
     """Return the lines of the table."""
     lives, late, text = measure(alerts)
     steps = (
-        "its flag is judged",
-        "it is handed to the record (committed within 0.1 s)",
-        "the message is taken",
+        "the flag is evaluated",
+        "the alert is queued for the database (committed within 0.1 s)",
+        "the message is accepted",
     )
     rows = [
         f"| {step} | "
@@ -153,16 +153,16 @@ def page(alerts: int) -> list[str]:
         for step, values in zip(steps, np.array(lives).T, strict=True)
     ]
     return [
-        f"{alerts} trades far off, one by one, at a local exchange, through a websocket into a",
-        "whole engine with its record; a local stand-in takes what is for Telegram. Milliseconds",
-        "since the trade left the exchange.",
+        f"{alerts} outliers, one by one, from a local exchange through a websocket into an",
+        "engine with its database; a local stand-in replaces Telegram. Milliseconds since the",
+        "trade left the exchange.",
         "",
         "| until | median | 95 % | longest |",
         "|---|---|---|---|",
         *rows,
         "",
-        f"Answered with 429 and `retry_after` {RETRY_S:.0f}, the message was taken after "
-        f"{late / 1_000.0:.1f} s. What came:",
+        f"Answered with 429 and `retry_after` {RETRY_S:.0f}, the message was accepted after "
+        f"{late / 1_000.0:.1f} s. The message:",
         "",
         f"    {text}",
     ]

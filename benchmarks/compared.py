@@ -320,7 +320,7 @@ def mistakes(scale: float) -> dict[str, str]:
         [f"{bars:,}", *(rejections(_trace_rejects(drift), bars, few) for drift in (True, False))]
         for bars in (100, 250, 1_000)
     ]
-    asymptotic = [["bars", "asymptotic p", "ours, search for lags allowed for"]]
+    asymptotic = [["bars", "asymptotic p", "ours, allowing for the search over lags"]]
     for bars in (50, 100, 250):
         asymptotic.append(
             [
@@ -352,38 +352,38 @@ def mistakes(scale: float) -> dict[str, str]:
 
 
 TEXT = """\
-# What ours was compared with
+# Agreement with the reference libraries
 
-Written by `python -m benchmarks.compared`; the tests require the same rows to agree. *Worst difference*: the largest of any case, over
-the largest number in that case. The cases of the first rows: two independent walks, and a pair with a half-life of 10 bars, of
-30, 60, 300 and 1,000 bars; of the last rows, whose names are those of the table of speeds: its pair at 320 and 600 bars (window 500:
-540 and 900). Certified data, printed runs and plain twins are in the tests besides.
+Written by `python -m benchmarks.compared`; the tests require the same rows to agree. *Worst difference*: the largest of all cases, relative to
+the largest value in that case. The first rows use two independent random walks, and a pair with a half-life of 10 bars, of 30, 60,
+300 and 1,000 bars. The last rows are those of the table of speeds, with its pair at 320 and 600 bars (window 500: 540 and 900). The tests
+also compare with certified data, published results and plain Python twins.
 
 {differences}
 
-scikit-learn's Huber regression differs as it does because its solver stops early (below), not because ours does.
+scikit-learn's Huber regression differs that much because its solver stops early (see below).
 
 ## Where a library was wrong
 
-**Johansen's critical values.** statsmodels' `coint_johansen` with a constant gives critical values for prices that drift. On independent
-walks without a drift its trace test at 5 % rejects (percent, {johansen_repeats} repeats):
+**Johansen's critical values.** statsmodels' `coint_johansen` with a constant uses critical values for prices with drift. On independent
+random walks without drift its trace test at 5 % rejects (percent, {johansen_repeats} repeats):
 
 {johansen}
 
-**An asymptotic p-value in short samples.** statsmodels' `coint` gives MacKinnon's p-value of an endless sample, whose tables know
-nothing of the search for lags. On independent walks a 5 % test rejects (percent, {asymptotic_repeats} repeats; our copy of its p, which is
-its own to the digits above):
+**Asymptotic p-values in short samples.** statsmodels' `coint` returns MacKinnon's asymptotic p-value, which does not allow for the search over
+lags. On independent random walks a 5 % test rejects (percent, {asymptotic_repeats} repeats; computed with our copy of its p-value, which agrees
+to the digits above):
 
 {asymptotic}
 
-**A minimum that is none.** scikit-learn's `HuberRegressor` at its default tolerance stops above the minimum of its own objective: over
-{windows} windows of 60 bars by up to {excess} of it, with a slope off by up to {slope} of itself.
+**Early stopping.** scikit-learn's `HuberRegressor` at its default tolerance stops above the minimum of its own objective: over
+{windows} windows of 60 bars by a relative {excess} at most, with a relative error of the slope of up to {slope}.
 
-**Units.** A change of units should change none of Phillips and Ouliaris' statistics. arch's `phillips_ouliaris` of one pair:
+**Units.** Phillips and Ouliaris' statistics should not depend on units. arch's `phillips_ouliaris` for one pair:
 
 {units}
 
-Ours gives it every price centred and in its own size, and has no P_u and P_z.
+Ours centres and scales the prices first; it does not provide P_u and P_z.
 
 {machine}. {seconds:.0f} s.
 """  # noqa: E501

@@ -1,4 +1,4 @@
-"""Strike a recorder with every fault, many times, and write what became of the trades.
+"""Inject every fault into a recorder, many times, and count the trades: writes docs/FAULTS.md.
 
 python -m benchmarks.faults [--times 10] [--reconnects 10000] [--output docs/FAULTS.md]
 
@@ -20,15 +20,15 @@ from benchmarks import filling
 from benchmarks.machine import describe
 from tests.support.connection_faults import FAULTS, Fault, Outcome, attempt, drop_often
 
-_HEAD = """# What a fault costs
+HEAD = """# Injected faults and the trades after them
 
-Each line: a fault struck a recorder so many times while a local exchange, speaking the venue's own
-protocol, went on trading. Afterwards every trade made was looked for in the record, and those that
-are not there in its table of gaps. *Unaccounted* counts what is in neither, or was recorded
-otherwise than it was sent: it must be 0. Back-fill was off: what is in the table of gaps is what it
-would fetch. *Recovery* is the time from the end of the fault to the next trade of every instrument
-in the hot buffer, where every instrument trades 100 times a second: median and longest. Waits
-between attempts are short here (5 ms, after a refusal 200 ms; a line is called dead after 0.5 s).
+Each row injects one fault into a recorder so many times, while a local exchange that speaks the
+venue's own protocol goes on trading. Afterwards every trade sent is looked up in the database, and
+those missing there in its table of gaps. *Unaccounted* counts trades found in neither, or recorded
+otherwise than they were sent: it must be 0. Backfill is off: the table of gaps lists what it would
+fetch. *Recovery* is the time from the end of the fault to the next trade of every instrument in the
+hot buffer, where every instrument trades 100 times a second: median and longest. Waits between
+attempts are shortened (5 ms, after a refusal 200 ms; a connection is dead after 0.5 s).
 
 Written by `python -m benchmarks.faults` on {machine}.
 
@@ -36,11 +36,11 @@ Written by `python -m benchmarks.faults` on {machine}.
 |---|---:|---:|---:|---:|---:|---:|
 """
 
-_KILLED = """
-## Killed while it writes
+KILLED = """
+## Killed while writing
 
 `pytest tests/storage/test_faults.py -m slow -k kill` kills a writing process (SIGKILL) at 200
-random points, one after the other on the same file. After each the file has to open, pass
+random points, one after the other on the same file. After each the file must open, pass
 `integrity_check` and hold every batch whose COMMIT had returned; one failure fails the test.
 """
 
@@ -83,7 +83,7 @@ def main() -> int:
     table += filling.HEAD + "".join(rest)
     unaccounted += lost
     machine = describe("websocket-client")
-    options.output.write_text(_HEAD.format(machine=machine) + table + _KILLED, encoding="utf-8")
+    options.output.write_text(HEAD.format(machine=machine) + table + KILLED, encoding="utf-8")
     return 1 if unaccounted else 0
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a hole while the venue's REST interface fails: table 2 of docs/FAULTS.md."""
+"""Filling a gap while the venue's REST interface fails: table 2 of docs/FAULTS.md."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.backfill_desk import SPOT, USDM, desk_at, expected, hole, qui
 from tests.support.rest_exchange import RestExchange
 
 HEAD = """
-## Filling a hole while REST fails
+## Filling a gap while REST fails
 
-Each line: 2,500 trades are missing from a record, and what fills them is struck by the fault twice
-before the venue answers as it should. *In the gap table* is what it still lists as open or lost.
-Waits between attempts are short here (20 to 100 ms; a request may take 0.5 s).
+Each row: 2,500 trades are missing from a database, and the fault hits their backfill twice before
+the venue answers correctly. *In the gap table* is what is still listed as open or lost. Waits
+between attempts are shortened (20 to 100 ms; a request may take 0.5 s).
 
-| fault | times | trades missing | fetched | in the gap table | unaccounted | until whole |
+| fault | times | trades missing | fetched | in the gap table | unaccounted | until filled |
 |---|---:|---:|---:|---:|---:|---:|
 """
 FIRST, LAST = 2_000, 4_499

@@ -1,4 +1,4 @@
-"""Does the null test believe noise, and does it believe a pair that pulls? Writes docs/LUCK.md.
+"""The null test's p-values on noise and on mean-reverting pairs: writes docs/LUCK.md.
 
 python -m benchmarks.luck [--sets 300] [--surrogates 99]
 """
@@ -40,18 +40,18 @@ EWA_EWC = Grid(
     exits=[0.0, 0.5],
 )
 Floats = npt.NDArray[np.float64]
-PAGE = """# Significance
+PAGE = """# Null test: p-values on noise and on mean-reverting pairs
 
-Written by `python -m benchmarks.luck`. The null test runs the whole pipeline, the choice of the
-best variant included, on a pair and on B surrogates of it without the pull of its legs;
-p = (1 + k) / (B + 1), k surrogates having done as well as the pair. "no correction": one random
-sign a bar for both legs; "independent": each leg by itself.
+Written by `python -m benchmarks.luck`. The null test runs the whole pipeline, selection of the best
+variant included, on a pair and on B surrogates of it without error correction;
+p = (1 + k) / (B + 1), where k surrogates did at least as well as the pair. "no correction": one
+random sign per bar for both legs; "independent": one for each leg.
 
 ## On simulated pairs
 
-{sets:,} pairs a row, {bars} hourly bars each, {variants} variants to choose from by Sharpe ratio,
-no costs, B = {surrogates}. Where there is nothing to find, p must be at or below 0.05 in 5 % of the
-pairs, and 0.5 on average; where the legs pull at each other, the more often the better.
+{sets:,} pairs per row, {bars} hourly bars each, {variants} variants to choose from by Sharpe ratio,
+no costs, B = {surrogates}. Under H0 p is at or below 0.05 in 5 % of the pairs and 0.5 on average;
+for mean-reverting pairs, the share at or below 0.05 is the test's power.
 
 {simulated}
 
@@ -96,9 +96,9 @@ def clustered(rng: np.random.Generator) -> Floats:
 
 NOISE: dict[str, Callable[[np.random.Generator], Floats]] = {
     "two independent random walks": independent,
-    "random walks, moves correlated 0.8": alike,
+    "random walks, returns correlated 0.8": alike,
     "the same, fat tails (t, 3 degrees)": fat,
-    "the same, volatility in clusters (GARCH)": clustered,
+    "the same, clustered volatility (GARCH)": clustered,
 }
 
 
@@ -150,7 +150,7 @@ def noise_table(sets: int, surrogates: int) -> list[str]:
             lines.append(f"| {name} | {null} | {cells}")
     for null in NULLS:
         cells = believed(pulled, null, sets, surrogates)
-        lines.append(f"| **a pair that pulls**, half-life 8 bars | {null} | {cells}")
+        lines.append(f"| **mean-reverting pair**, half-life 8 bars | {null} | {cells}")
     return lines
 
 
@@ -163,7 +163,7 @@ def published_table() -> list[str]:
     y, x = data.EWC.to_numpy(float), data.EWA.to_numpy(float)
     bars = bars_of(y, x, DAY_US, y)
     lines = [
-        "| null | Sharpe | 95 % of the surrogates are below | p | took |",
+        "| null | Sharpe | 95 % quantile of surrogates | p | took |",
         "|---|---|---|---|---|",
     ]
     for null in NULLS:
@@ -176,8 +176,8 @@ def published_table() -> list[str]:
     walked = walk_forward(bars, EWA_EWC, 500, 125)
     lines += [
         "",
-        f"Walk-forward over the same variants (in-sample 500 days, out-of-sample 125): Sharpe "
-        f"{walked.fitted:.2f} where chosen, {walked.metrics.sharpe:.2f} after.",
+        f"Walk-forward over the same variants (500 days in-sample, 125 out-of-sample): Sharpe "
+        f"{walked.fitted:.2f} in-sample, {walked.metrics.sharpe:.2f} out-of-sample.",
     ]
     return lines
 

@@ -307,7 +307,8 @@ def _relation(y: Floats, x: Floats) -> Floats:
     found = analytics.spread_quality(y, x, 5.0)
     held = analytics.soundness(y, x)
     life = found.half_life
-    return np.array([life.half_life, life.low, found.hurst, found.crossings_per_day, held.p_value])
+    per_day = found.crossings_per_day
+    return np.array([life.least_squares, life.low, found.hurst, per_day, held.p_value])
 
 
 COMPARISONS = (

@@ -1,4 +1,4 @@
-"""Proves and times the scanner: writes docs/SCANNER.md.
+"""Agreement, error rates and speed of the scanner: writes docs/SCANNER.md.
 
 python -m benchmarks.scanner [--dry] [--only SECTION ...]
 
@@ -212,7 +212,7 @@ def beside() -> str:
         (f"p at most {LEVEL:g}", found.found("p_value"), by_noise.by_p),
         ("Benjamini-Hochberg, nominal", found.found(), by_noise.by_q),
         ("Benjamini-Yekutieli, nominal", found.found("q_value_any"), by_noise.by_q_any),
-        ("calibrated by the noise runs", q <= LEVEL, None),
+        ("calibrated by the surrogate runs", q <= LEVEL, None),
         ("p, and found in 4 of 5 windows", found.found("p_value") & (held >= 4), None),
     ):
         on_noise = (
@@ -224,7 +224,7 @@ def beside() -> str:
     rows.append("")
     rows.append(
         f"{found.tested:,} pairs of 200 instruments, 2,000 bars; {found.expected_by_chance:,.0f} "
-        f"p-values of {LEVEL:g} or less would be by chance. The findings by Benjamini-Hochberg "
+        f"p-values of {LEVEL:g} or less are expected by chance. The findings by Benjamini-Hochberg "
         f"are {len(families)} families with {sum(f.independent for f in families)} relations that "
         f"do not follow from others. Of the {len(later.table)} findings of the first 60 % of the "
         f"bars {later.confirmed} hold on the rest; of pairs not found {later.control:.0%} do."
@@ -281,7 +281,7 @@ def told() -> str:
 def look_costs() -> str:
     """Time the surrogates of a look at 400 instruments of 1,440 minutes on one thread."""
     rows = []
-    for label, share in (("none missing", 0.0), ("2 % of the prices missing", 0.02)):
+    for label, share in (("no prices missing", 0.0), ("2 % of the prices missing", 0.02)):
         prices = market_like(400, 1_440, seed=1, related=8).to_numpy(copy=True)
         prices[np.random.default_rng(0).random(prices.shape) < share] = np.nan
         spent = []

@@ -1,4 +1,4 @@
-"""How often the tests reject what is true, and find what is there: writes docs/SIZE.md.
+"""Size and power of the tests: writes docs/SIZE.md.
 
 python -m benchmarks.size
 
@@ -87,17 +87,17 @@ def _cusum(y: Floats, x: Floats) -> tuple[bool, ...]:
 QUESTIONS = {
     "engle_granger": Question(
         (
-            "Engle-Granger, p for the bars there are and AIC's search",
-            "Engle-Granger, p for the bars there are (agrees with MacKinnon's critical values)",
+            "Engle-Granger, finite-sample p with AIC's search",
+            "Engle-Granger, finite-sample p (agrees with MacKinnon's critical values)",
             "Engle-Granger, asymptotic p (statsmodels' `coint`)",
-            "half-life's interval leaves infinity out",
+            "half-life's interval excludes infinity",
         ),
         unrelated, _engle_granger, (0.05, 0.05, 0.05, 0.025), 20_000,
     ),
     "known_hedge": Question(
         (
-            "ADF of y - 0.6 x, hedge known beforehand, p for the bars and AIC's search",
-            "ADF of y - 0.6 x, p for the bars there are",
+            "ADF of y - 0.6 x, hedge known beforehand, finite-sample p with AIC's search",
+            "ADF of y - 0.6 x, finite-sample p",
             "variance ratio of y - 0.6 x, q = 5",
         ),
         unrelated, _known_hedge, (0.05, 0.05, 0.05), 20_000,
@@ -109,7 +109,7 @@ QUESTIONS = {
     "phillips_ouliaris": Question(
         ("Phillips-Ouliaris (arch)",), unrelated, _phillips_ouliaris, (0.05,), 4_000,
     ),
-    "cusum": Question(("CUSUM of a pair that holds",), sound, _cusum, (0.05,), 4_000),
+    "cusum": Question(("CUSUM of a stable pair",), sound, _cusum, (0.05,), 4_000),
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def size_tables(scale: float) -> str:
         with ProcessPoolExecutor() as pool:
             found = dict(zip(cells, pool.map(_shares, cells), strict=True))
         for place, name in enumerate(named.names):
-            promised = f"promises {100.0 * named.promised[place]:g} %, {repeats:,} repeats"
+            promised = f"nominal {100.0 * named.promised[place]:g} %, {repeats:,} repeats"
             rows = [
                 [
                     kind,
@@ -209,7 +209,10 @@ def power_tables(scale: float) -> str:
     ]
     jumps = [
         (name, [breaks(truth, bars, fewer) for bars in LENGTHS])
-        for name, truth in (("no relation", unrelated), ("level jumps by 5 deviations", broken))
+        for name, truth in (
+            ("no relation", unrelated),
+            ("level jumps by 5 standard deviations", broken),
+        )
     ]
     verdicts = [
         (f"{name}, called {state}", [called(truth, state, bars, fewer) for bars in LENGTHS])
@@ -218,8 +221,8 @@ def power_tables(scale: float) -> str:
     ]
     parts = []
     for title, head, rows, count in (
-        ("Engle-Granger, p for the bars and AIC's search", "half-life", lives, repeats),
-        ("CUSUM", "what is wrong", jumps, fewer),
+        ("Engle-Granger, finite-sample p with AIC's search", "half-life", lives, repeats),
+        ("CUSUM", "truth", jumps, fewer),
         ("`soundness`", "truth", verdicts, fewer),
     ):
         cells = [[name, *(cell(share, count) for share in found)] for name, found in rows]
@@ -229,48 +232,48 @@ def power_tables(scale: float) -> str:
 
 TRUTHS = {
     "no relation": unrelated,
-    "holds, half-life 10 bars": sound,
-    "level jumps by 5 deviations half-way": broken,
+    "stable, half-life 10 bars": sound,
+    "level jumps by 5 standard deviations half-way": broken,
 }
 
 
 TEXT = """\
-# How often the tests are wrong, and how often they see
+# Size and power of the tests
 
-Written by `python -m benchmarks.size`; `make slow` requires of the same simulations what is promised. Every cell: how often the test
-rejects, in percent, with its standard error.
+Written by `python -m benchmarks.size`; `make slow` requires the nominal size of the same simulations. Every cell is a rejection rate in
+percent, with its standard error.
 
 Simulated prices, two legs each:
 
-- **independent**: normal changes, unrelated to each other and to the past;
-- **GARCH**: changes with a variance that follows 0.01 + 0.10 news + 0.89 variance, unrelated legs;
-- **common factor**: a GARCH factor in both legs, and half as much GARCH noise of each leg's own (the levels still wander apart);
-- **bid-ask bounce**: independent changes, each price at bid or ask at random, half a spread of 1.5 deviations of a bar's change
-  (trade prices on bars far too short for them).
+- **independent**: normal changes, independent of each other and over time;
+- **GARCH**: changes with variance 0.01 + 0.10 news + 0.89 previous variance, unrelated legs;
+- **common factor**: a GARCH factor in both legs, and half as much GARCH noise specific to each (the levels are not cointegrated);
+- **bid-ask bounce**: independent changes, each price at bid or ask at random, with a half-spread of 1.5 standard deviations of a bar's
+  change (trade prices on bars far too short for them).
 
-## Rejecting what is true
+## Size
 
-For all but CUSUM the truth is two walks without a relation; for CUSUM it is a pair that holds, with a half-life of 10 bars.
+Under H0 the legs are two unrelated random walks; for CUSUM they are a stable pair with a half-life of 10 bars.
 
 {sizes}
 
-What to take from it:
+Conclusions:
 
-- With independent changes and 1,000 bars or more every test keeps its promise. So does Engle-Granger from 50 bars on, by
-  `p_value_searched`. By `p_value`, which agrees with MacKinnon's critical values, it rejects 7.6 % at 50 bars: those values, as all that
-  were published, are for a number of lags that was fixed, and AIC's search takes the more negative statistic a little too often.
-- Clustered volatility and common factors, which is what markets have, make 5 % into 6 to 8 %, and more bars help little.
-- Bounce makes short samples look stationary: take longer bars or more of them. Lags chosen by AIC see through it in time; Johansen's
-  test here has one lag and does not: give it more. A variance ratio sees bounce for what it is, changes that cancel, and so says nothing
-  about the mid price.
-- CUSUM cannot tell a spread with a half-life beyond about 0.7 times the root of the bars from one that never comes back: 10 bars are
-  just within that at 250 bars and beyond it at 50 and 100.
-- Statsmodels' critical values for Johansen's test with a constant are for prices that drift. For prices that do not,
-  `analytics.johansen` uses its own unless told `drift=True`.
+- With independent changes and 1,000 bars or more every test has its nominal size. Engle-Granger has it from 50 bars on by
+  `p_value_searched`. By `p_value`, which agrees with MacKinnon's critical values, it rejects 7.6 % at 50 bars: all published critical values
+  are for a fixed number of lags, and AIC's search selects the more negative statistic a little too often.
+- Clustered volatility and common factors, which real markets have, turn 5 % into 6 to 8 %, and more bars help little.
+- Bid-ask bounce makes short samples look stationary: use longer bars or more of them. With enough bars, lags chosen by AIC correct for it.
+  Johansen's test has one lag here and does not: give it more. A variance ratio detects the bounce itself and so says nothing about the
+  mid price.
+- CUSUM cannot distinguish a spread with a half-life beyond about 0.7 times the square root of the number of bars from one that does not
+  revert: 10 bars are just within that at 250 bars, and beyond it at 50 and 100.
+- statsmodels' critical values for Johansen's test with a constant are for prices with drift. For prices without,
+  `analytics.johansen` uses its own unless given `drift=True`.
 
-## Finding what is there
+## Power
 
-Independent changes. A pair's spread is an autoregression; the tests are at 5 %. `soundness` says nothing of fewer than 200 bars.
+Independent changes. A pair's spread is an autoregression; the tests are at 5 %. `soundness` gives no verdict below 200 bars.
 
 {powers}
 

@@ -74,8 +74,7 @@ def main() -> None:
                 public="off",
                 symbols="ETH,BTC",
                 hot_trades=20_000,
-                binance_usdm_url=line.recv(),
-                binance_usdm_rest_url="",
+                of_venues={"binance_usdm_url": line.recv(), "binance_usdm_rest_url": ""},
                 database=Path(folder) / "soak.sqlite",
             )
         )

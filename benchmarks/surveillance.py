@@ -1,4 +1,4 @@
-"""What surveillance finds, its false alarms, and how fast: writes docs/SURVEILLANCE.md.
+"""Detection, false alarms and latency of surveillance: writes docs/SURVEILLANCE.md.
 
 python -m benchmarks.surveillance [--only found|latency|life] [--hours 4] [--seconds 10] [--dry]
 """
@@ -87,7 +87,7 @@ def table(hours: float) -> list[str]:
     lines = []
     for kind in KINDS:
         names = SHOWN[kind]
-        lines += ["", f"**{kind}** (told within {WINDOWS[kind]} s)", ""]
+        lines += ["", f"**{kind}** (detected within {WINDOWS[kind]} s)", ""]
         lines += ["| size | planted | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
         for size in SIZES:
             planted = plant(kind, size, bars, other, TRAIN_S + 300, EVERY_S)
@@ -151,8 +151,8 @@ def recorded(settings: WatchSettings, rules) -> list[str]:
     alerts = Judge([rule]).observe(readings, 0)
     lines += [
         "",
-        "Trade by trade in the same recording, 300 trades back, |z of return| > 3, at most one per "
-        f"10 s and instrument: {len(alerts)} alerts in {len(together):,} trades.",
+        "Trade by trade in the same recording, window of 300 trades, |z of return| > 3, at most "
+        f"one per 10 s and instrument: {len(alerts)} alerts in {len(together):,} trades.",
     ]
     return lines
 
@@ -306,16 +306,16 @@ def sleeper(seconds: float) -> Iterator[list[float]]:
 def latency(seconds: float) -> list[str]:
     """Return from trade to judged flag, and from a bar's close, at full rate and in real time."""
     lines = [
-        "| beside it | what | measured | median | 95 % | 99 % | longest | cores | trained "
+        "| load | from | measured | median | 95 % | 99 % | longest | cores | models trained "
         "| sleeper |",
         "|" + "---|" * 10,
     ]
     calm = WatchSettings()
     often = dataclasses.replace(calm, retrain_bars=5)
     for title, settings, is_busy in (
-        ("nothing", calm, False),
-        ("models trained without a pause", often, False),
-        ("a thread that never pauses", calm, True),
+        ("none", calm, False),
+        ("continuous model training", often, False),
+        ("a busy Python thread", calm, True),
     ):
         with (
             ThreadPoolExecutor(1) as executor,
@@ -332,12 +332,13 @@ def latency(seconds: float) -> list[str]:
     return [
         *lines,
         "",
-        f"From a trade, and from a bar's close, to its judged flag: {rate:,.0f} trades/s for",
-        f"{INSTRUMENTS} instruments and {INSTRUMENTS // 2} pairs, {len(judged())} rules, looked at "
-        f"every {STEP_S * 1_000:.0f} ms. Models learn from",
-        f"{calm.train_bars:,} bars on another thread of the same process. The processor's time is "
-        "that of the whole",
-        "process, making the trades too. Grace for late trades (0.5 s by default) is 0 here.",
+        f"From a trade, and from a bar's close, to its evaluated flag: {rate:,.0f} trades/s for",
+        f"{INSTRUMENTS} instruments and {INSTRUMENTS // 2} pairs, {len(judged())} rules, evaluated "
+        f"every {STEP_S * 1_000:.0f} ms. Models train on",
+        f"{calm.train_bars:,} bars in another thread of the same process. *Cores* is the processor "
+        "time of the whole",
+        "process, generating the trades included. Grace for late trades (0.5 s by default) is 0 "
+        "here.",
         "*Sleeper*: how late a process that only sleeps for 5 ms woke meanwhile, 99 % and longest;",
         "that much of a delay is the machine's.",
         "",
@@ -390,36 +391,36 @@ def machine() -> list[str]:
 
 
 HEAD = (
-    "# What surveillance finds, its false alarms, and how fast",
+    "# Surveillance: detection, false alarms, latency",
     "",
-    "Written by `python -m benchmarks.surveillance`. All of it is simulated except where Binance",
+    "Written by `python -m benchmarks.surveillance`. Everything is simulated except where Binance",
     "is named.",
     "",
     "## Planted anomalies",
     "",
-    "One-second bars of the simulated ETHUSDT beside BTCUSDT, 8 trades per second; anomalies of",
-    f"known time and size about every {EVERY_S} s after an hour that the Isolation Forest learns",
-    "from (contamination 0.001). Size in deviations of what is disturbed over the 300 bars before:",
-    "of one-second returns for a jump, of a minute's move for a drift (laid over 60 s), of the",
-    "legs' difference in a minute's move for a crash of one leg (within 5 s), of log volume for a",
-    "burst; a dead feed is silent for 10 s per unit.",
+    "One-second bars of the simulated ETHUSDT and BTCUSDT, 8 trades per second, with anomalies of",
+    f"known time and size about every {EVERY_S} s, after an hour of training for the Isolation",
+    "Forest (contamination 0.001). Sizes are in standard deviations over the 300 bars before: of",
+    "one-second returns for a jump, of a minute's return for a drift (spread over 60 s), of the",
+    "legs' difference in a minute's return for a crash of one leg (within 5 s), of log volume for",
+    "a burst; a dead feed is silent for 10 s per unit.",
     "",
-    "Cells: recall / precision in percent. Recall: anomalies told in time. Precision: alerts that",
-    "were about one; the market's own clusters of volatility count as false. *Plain z*: a bar's",
-    "return beyond 3 deviations of 300 bars. The z-score of returns finds jumps and is blind to",
-    "volume, silence and, mostly, drift; its false alarms are most of what it says. The forest",
-    "adds little on a jump: one odd second moves RSI and volatility less than an agitated minute",
-    "does. It is trained again every hour on the last four, with the anomalies that were in them,",
-    "and a state of the market it has not seen yet is strange to it.",
+    "Cells are recall / precision in percent. Recall: anomalies detected in time. Precision:",
+    "alerts that belong to one; the market's own volatility clusters count as false. *Plain z* is",
+    "a bar's return beyond 3 standard deviations of 300 bars. The z-score of returns detects jumps",
+    "and is blind to volume, silence and, mostly, drift; most of its alerts are false. The forest",
+    "adds little on a jump: one unusual second moves RSI and volatility less than a volatile",
+    "minute does. It is retrained every hour on the last four, with the anomalies in them, and a",
+    "market state that it has not seen yet is an anomaly to it.",
 )
 CALM = (
     "## False alarms",
     "",
-    "Alerts per day by the same rules where nothing was planted, from as many hours as said.",
+    "Alerts per day by the same rules where nothing was planted, over the hours given.",
     "",
 )
 FAST = ("## Latency", "")
-LIFE = ("## An alert's life", "")
+LIFE = ("## From trade to message", "")
 
 
 if __name__ == "__main__":

@@ -38,16 +38,15 @@ ROWS = 30
 TICKS = 5_000_000
 
 
-_TOP = """# What is made of each format
+TOP = """# Files that can be read
 
-Written by `python -m benchmarks.tables --formats`: each file is read with nothing said about it.
-*Aside* are lines that are not used, *missing* bars that are not there between the first and the
-last, over all instruments. Real files are downloads, excerpts of them and conversions; they are not
-part of this project.
-"""
-_HEAD = (
-    "| file | taken for | content | encoding | times | instruments | kept | aside | missing | "
-    "why aside |",
+Written by `python -m benchmarks.tables --formats`: every file is read without any hint, as an upload is. [GUIDE.md](GUIDE.md#files) says what a
+file may contain, and what is rejected. *Skipped* counts rows that are not used, *missing* bars absent between the first and the last one,
+over all instruments. Real files are downloads, excerpts of them and conversions; they are not part of this project.
+"""  # noqa: E501
+HEAD = (
+    "| file | recognised as | content | encoding | times | instruments | kept | skipped | "
+    "missing | reason skipped |",
     "|---|---|---|---|---|---:|---:|---:|---:|---|",
 )
 
@@ -276,7 +275,7 @@ def shown(name: str, raw: bytes) -> Iterator[str]:
             why = "; ".join(f"{reason} ({count:,})" for reason, count in report.reasons.items())
             yield (
                 f"| {name} | {what} | {content} | {report.encoding} | "
-                f"{report.times.partition(', taken as')[0]} | {len(table.instruments)} | "
+                f"{report.times} | {len(table.instruments)} | "
                 f"{report.rows_kept:,} | {report.rows_aside:,} | {report.gaps:,} | {why} |"
             )
     except DataError as error:
@@ -285,14 +284,14 @@ def shown(name: str, raw: bytes) -> Iterator[str]:
 
 def page() -> Iterator[str]:
     """Yield the lines of the page of formats."""
-    yield _TOP
+    yield TOP
     found = list(_shared())
     if found:
-        yield "## Files as their makers gave them\n"
-        yield from (*_HEAD, *(row for name, raw in found for row in shown(name, raw)), "")
-    yield "## Shapes made here\n"
-    yield f"{ROWS} rows each, from the start of 2024; `benchmarks/tables.py` makes them.\n"
-    yield from (*_HEAD, *(row for name, raw in made() for row in shown(name, raw)))
+        yield "## Files from vendors\n"
+        yield from (*HEAD, *(row for name, raw in found for row in shown(name, raw)), "")
+    yield "## Generated files\n"
+    yield f"{ROWS} rows each, from the start of 2024; `benchmarks/tables.py` generates them.\n"
+    yield from (*HEAD, *(row for name, raw in made() for row in shown(name, raw)))
 
 
 def formats(is_dry: bool) -> None:

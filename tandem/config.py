@@ -9,34 +9,52 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from tandem.core.addresses import Network, check_url, host_of, is_loopback
 from tandem.core.errors import SettingError
 
-__all__ = ["PREFIX", "VENUES", "Settings", "load"]
+__all__ = [
+    *("AUTO", "EVERYONE", "PREFIX"),
+    *("Settings", "VenueSetting", "exposures", "load", "on_community_cloud"),
+]
 
 PREFIX = "TANDEM_"
-VENUES = (
-    *("auto", "binance-usdm", "binance-spot", "binance-us", "coinbase", "kraken", "okx", "bybit"),
-    *("bitstamp", "coingecko", "sim", "replay"),
-)
+AUTO = "auto"
+# What `public` has to say where everybody who reaches the desk from outside is its operator.
+EVERYONE = "everyone-is-operator"
+_SHORTEST_SECRET = 12
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _SECRETS = {
-    *("operator_secret", "coingecko_key", "telegram_token", "webhook_key", "mail_password"),
+    *("operator_secret", "telegram_token", "webhook_key", "mail_password"),
     # Whoever knows such an address can write to it.
     *("webhook_address", "slack_address", "discord_address"),
 }
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    """Declare a setting: its default, the sentence the README prints, and its limits."""
+    """Declare a setting: its default, the sentence that docs/SETTINGS.md prints, and its limits."""
     return field(default=default, metadata={"text": text, "low": low, "high": high})
+
+
+class VenueSetting(NamedTuple):
+    """A setting that a venue declares: its name without ``TANDEM_``, default, and meaning.
+
+    An address to be asked ends in ``_rest_url``, one of a websocket in ``_url``, a secret in
+    ``_key``.
+    """
+
+    name: str
+    default: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +62,11 @@ class Settings:
     """Everything that can be set from outside. Frozen: it is passed, never looked up."""
 
     database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
-    venue: str = _setting("auto", ", ".join(f"`{venue}`" for venue in VENUES))
+    file_mode: str = _setting(
+        "600",
+        "who may open its files: `600` this user alone, `640` its group to read, `660` to write",
+    )
+    venue: str = _setting(AUTO, "venue read first: `auto` tries one after another")
     symbols: str = _setting(
         "ETH,BTC,SOL,BNB", "assets recorded from the start, most important first; at least two"
     )
@@ -84,9 +106,18 @@ class Settings:
         150, "uploaded files all browser sessions together may hold", 1, 20_000
     )
     public: str = _setting(
-        "auto", "`on`: visitors may only look; `auto`: on when hosted on Community Cloud"
+        "auto",
+        "`on`: visitors may only look; `off`: whoever opens it is the operator; `auto`: off on "
+        "loopback alone, else on; `everyone-is-operator`: as `off`, also where others reach it",
     )
-    operator_secret: str = _setting("", "password that gives a visitor the operator's rights")
+    operator_secret: str = _setting(
+        "", "password that gives a visitor the operator's rights: 12 characters or more"
+    )
+    hosts: str = _setting("", "names this desk is reached by beside loopback, separated by commas")
+    trusted_proxies: str = _setting(
+        "",
+        "addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas",
+    )
     simulation_seed: int = _setting(7, "seed of the simulated market", 0, 2**31 - 1)
     simulation_rate: float = _setting(4.0, "simulated trades per second and instrument", 0.1, 5_000)
     replay_file: str = _setting(
@@ -94,36 +125,6 @@ class Settings:
         "recordings the `replay` venue plays, separated by commas: CSV, raw frames or a database",
     )
     replay_speed: float = _setting(1.0, "replay speed; 0 plays as fast as possible", 0, 1_000)
-    binance_usdm_url: str = _setting("wss://fstream.binance.com", "Binance USD-M websocket address")
-    binance_spot_url: str = _setting(
-        "wss://data-stream.binance.vision", "Binance spot websocket address"
-    )
-    coinbase_url: str = _setting(
-        "wss://ws-feed.exchange.coinbase.com", "Coinbase Exchange websocket address"
-    )
-    kraken_url: str = _setting("wss://ws.kraken.com/v2", "Kraken websocket address")
-    okx_url: str = _setting("wss://ws.okx.com:8443/ws/v5/public", "OKX websocket address")
-    bybit_url: str = _setting(
-        "wss://stream.bybit.com/v5/public/linear", "Bybit websocket address of linear perpetuals"
-    )
-    bitstamp_url: str = _setting("wss://ws.bitstamp.net", "Bitstamp websocket address")
-    binance_us_url: str = _setting("wss://stream.binance.us:9443", "Binance.US websocket address")
-    binance_usdm_rest_url: str = _setting("https://fapi.binance.com", "Binance USD-M REST address")
-    binance_spot_rest_url: str = _setting(
-        "https://data-api.binance.vision", "Binance spot REST address"
-    )
-    binance_us_rest_url: str = _setting("https://api.binance.us", "Binance.US REST address")
-    coinbase_rest_url: str = _setting(
-        "https://api.exchange.coinbase.com", "Coinbase Exchange REST address"
-    )
-    kraken_rest_url: str = _setting("https://api.kraken.com", "Kraken REST address")
-    okx_rest_url: str = _setting("https://www.okx.com", "OKX REST address")
-    bybit_rest_url: str = _setting("https://api.bybit.com", "Bybit REST address")
-    bitstamp_rest_url: str = _setting("https://www.bitstamp.net", "Bitstamp REST address")
-    coingecko_rest_url: str = _setting("https://api.coingecko.com", "CoinGecko address")
-    coingecko_key: str = _setting(
-        "", "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1"
-    )
     telegram_token: str = _setting("", "token of the Telegram bot that sends alerts")
     telegram_chat: str = _setting("", "Telegram chat the bot writes to: a number or @channel")
     telegram_address: str = _setting("https://api.telegram.org", "Telegram's address")
@@ -146,13 +147,37 @@ class Settings:
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
+    # What was set of venues, by name: what they declare is theirs.
+    of_venues: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def of(self, declared: VenueSetting) -> str:
+        """Return what a setting of a venue is."""
+        return self.of_venues.get(declared.name, declared.default)
+
     def __repr__(self) -> str:
         """Show every setting but the secrets."""
-        shown = {
-            f.name: "***" if f.name in _SECRETS and getattr(self, f.name) else getattr(self, f.name)
-            for f in dataclasses.fields(self)
-        }
+        shown = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        shown.update(self.of_venues)
+        del shown["of_venues"]
+        for name, value in shown.items():
+            if value and (name in _SECRETS or name.endswith("_key")):
+                shown[name] = "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def file_bits(self) -> int:
+        """The mode of `file_mode` as a number."""
+        return int(self.file_mode, 8)
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `hosts`."""
+        return frozenset(_listed(self.hosts))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(map(ipaddress.ip_network, _listed(self.trusted_proxies)))
 
     @property
     def is_public(self) -> bool:
@@ -161,40 +186,77 @@ class Settings:
 
 
 def load(
+    venues: Mapping[str, Sequence[VenueSetting]],
     secrets: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     env_file: Path = Path(".env"),
+    address: str | None = "localhost",
 ) -> Settings:
     """Build the settings from all sources.
 
     Parameters
     ----------
+    venues : mapping of str to sequence of VenueSetting
+        What each venue there is declares.
     secrets : mapping, optional
         Streamlit's secrets, as a plain mapping; keys as in the environment.
     environ : mapping, optional
         Environment variables; the process's own when None.
     env_file : Path
         File of ``NAME=value`` lines; ignored where it does not exist.
+    address : str, optional
+        What the server listens on; None for every interface.
 
     Raises
     ------
     SettingError
-        A name nobody knows (with the nearest known one) or a value out of its range.
+        A name nobody knows (with the nearest known one), a value out of its range, or one that
+        gives everybody the operator's rights without saying so.
     """
     environ = os.environ if environ is None else environ
     sources = (_prefixed(secrets or {}), _prefixed(environ), _prefixed(_read_env_file(env_file)))
-    known = {f.name: f for f in dataclasses.fields(Settings)}
+    known = {f.name: f for f in dataclasses.fields(Settings) if f.name != "of_venues"}
+    declared = {one.name for settings in venues.values() for one in settings}
     values: dict[str, Any] = {}
+    of_venues: dict[str, str] = {}
     for source in sources:
         for name, text in source.items():
-            if name not in known:
-                raise SettingError(_unknown(name, list(known)))
-            values.setdefault(name, _convert(known[name], text))
+            if name in declared:
+                of_venues.setdefault(name, _checked_address(name, text))
+            elif name in known:
+                values.setdefault(name, _convert(known[name], text, tuple(venues)))
+            else:
+                raise SettingError(_unknown(name, [*known, *declared]))
     if len([name for name in values.get("symbols", "a,b").split(",") if name.strip()]) < 2:
         raise SettingError(f"{PREFIX}SYMBOLS must name at least two assets, as in ETH,BTC.")
-    if values.get("public", "auto") == "auto":
-        values["public"] = "on" if _on_community_cloud(environ) else "off"
-    return Settings(**values)
+    settings = Settings(**values, of_venues=of_venues)
+    return dataclasses.replace(settings, public=_mode(settings, address, environ))
+
+
+def exposures(
+    settings: Settings, address: str | None, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return each reason to expect visitors from outside, as a clause; none on loopback alone."""
+    found = {
+        "it runs on Community Cloud": on_community_cloud(environ),
+        f"{PREFIX}OPERATOR_SECRET is set": bool(settings.operator_secret),
+        f"{PREFIX}HOSTS is set": bool(settings.hosts),
+        f"it listens on {address or 'every interface'}": not is_loopback(address or ""),
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+def _mode(settings: Settings, address: str | None, environ: Mapping[str, str]) -> str:
+    reasons = exposures(settings, address, environ)
+    if settings.public == "auto":
+        return "on" if reasons else "off"
+    if settings.public == "off" and reasons:
+        raise SettingError(
+            f"{PREFIX}PUBLIC is off, but {' and '.join(reasons)}: everybody who reaches this desk "
+            f"would be its operator. Leave {PREFIX}PUBLIC out; or, if that is meant, set it to "
+            f"{EVERYONE}."
+        )
+    return settings.public
 
 
 def _prefixed(source: Mapping[str, Any]) -> dict[str, str]:
@@ -226,22 +288,29 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{PREFIX}{name.upper():.60} is not a setting.{hint}"
 
 
-def _convert(setting: dataclasses.Field[Any], text: str) -> Any:
+def _convert(setting: dataclasses.Field[Any], text: str, venues: tuple[str, ...]) -> Any:
     label = PREFIX + setting.name.upper()
     kind: Any = type(setting.default)
     if setting.name in _CHOICES:
         return _choice(label, text, *_CHOICES[setting.name])
+    if setting.name in _VENUE_OR:
+        return _choice(label, text, (_VENUE_OR[setting.name], *venues), str.lower)
     if kind in (int, float):
         return _number(label, text, kind, setting.metadata["low"], setting.metadata["high"])
-    if setting.name.endswith("_rest_url"):
-        if text and not text.startswith(("http://", "https://")):
-            raise SettingError(
-                f"{label} must start with https:// (or http:// for a local server), or be empty: "
-                "then nothing is asked of it."
-            )
-    elif setting.name.endswith("_url") and not text.startswith(("ws://", "wss://")):
-        raise SettingError(f"{label} must start with wss:// (or ws:// for a local server).")
+    if setting.name in _CHECKED:
+        return _CHECKED[setting.name](label, text)
     return kind(text)
+
+
+def _checked_address(name: str, text: str) -> str:
+    """Return what is set of a venue, if it is an address where it must be one."""
+    label = PREFIX + name.upper()
+    if name.endswith("_rest_url"):
+        # An empty one: nothing is asked of it.
+        return check_url(text, label) if text else text
+    if name.endswith("_url"):
+        return check_url(text, label, "wss", "ws")
+    return text
 
 
 def _choice(label: str, text: str, options: tuple[str, ...], tidy: Callable[[str], str]) -> str:
@@ -251,15 +320,56 @@ def _choice(label: str, text: str, options: tuple[str, ...], tidy: Callable[[str
     return value
 
 
+def _listed(text: str) -> list[str]:
+    return [one for one in re.split(r"[\s,]+", text) if one]
+
+
+def _host_names(label: str, text: str) -> str:
+    names = [name.lower().rstrip(".") for name in _listed(text)]
+    for name in names:
+        if host_of(name) != name.strip("[]"):
+            raise SettingError(
+                f"{label} holds {name!r:.60}; give names without scheme and port, as desk.example."
+            )
+    return ",".join(map(host_of, names))
+
+
+def _networks(label: str, text: str) -> str:
+    for one in _listed(text):
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise SettingError(
+                f"{label} holds {one!r:.60}; give addresses or networks, as 10.0.0.0/8."
+            ) from None
+    return text
+
+
+def _long_enough(label: str, text: str) -> str:
+    if 0 < len(text) < _SHORTEST_SECRET:
+        raise SettingError(
+            f"{label} is too short; use {_SHORTEST_SECRET} characters or more that nobody guesses."
+        )
+    return text
+
+
+_CHECKED: dict[str, Callable[[str, str], str]] = {
+    "hosts": _host_names,
+    "trusted_proxies": _networks,
+    "operator_secret": _long_enough,
+}
+
+
 def _switch(text: str) -> str:
     value = text.lower()
     return "on" if value in _TRUE else "off" if value in _FALSE else value
 
 
+# A venue, or what stands for none.
+_VENUE_OR = {"venue": AUTO, "universe": ""}
 _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
-    "venue": (VENUES, str.lower),
-    "universe": (("", *VENUES[1:]), str.lower),
-    "public": (("auto", "on", "off"), _switch),
+    "public": (("auto", "on", "off", EVERYONE), _switch),
+    "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),
     "alert_private": (("on", "off"), _switch),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
@@ -276,8 +386,8 @@ def _number(label: str, text: str, kind: type, low: float, high: float) -> Any:
     return value
 
 
-def _on_community_cloud(environ: Mapping[str, str]) -> bool:
-    """Tell whether this is Streamlit Community Cloud.
+def on_community_cloud(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this is Streamlit Community Cloud.
 
     It runs apps as `appuser` from below `/mount/src`; there is no documented variable.
     """

@@ -18,11 +18,11 @@ from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
-from tandem.core.jobs import Jobs, Readers
+from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import Standing
 from tandem.pairs.sessions import Sessions
@@ -70,7 +70,7 @@ class Engine:
         share_heaps()
         self.settings = settings
         self.opened: Opened = open_database(
-            settings.database, settings.batch_ms, settings.queue_trades
+            settings.database, settings.batch_ms, settings.queue_trades, settings.file_bits
         )
         self.store = store = self.opened.store
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
@@ -79,10 +79,9 @@ class Engine:
         self.heavy = HeavyWork()
         self.jobs = Jobs()
         # Files are read beside it: nobody waits for another's long test to see a report.
-        self.readers = Readers()
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
-        clients = PriceClients()
+        clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,
             self.buffer,
@@ -91,11 +90,12 @@ class Engine:
             clients=clients,
         )
         self.backfill = Upkeep(settings, store, clients)
-        self.exporter = Exporter(exports or settings.database.parent / "exports", store)
+        folder = exports or settings.database.parent / "exports"
+        self.exporter = Exporter(folder, store, file_mode=settings.file_bits)
         self.importer = Importer(store)
         self.inventory = Inventory(store)
         self.universe = Universe(
-            settings, self.backfill.members, self.backfill.fetch_candles, self.backfill.is_busy
+            settings, self.backfill.members, clients.fetch_candles, self.backfill.is_busy
         )
         self._make_pairs()
         self.monitor = Lookout(
@@ -109,6 +109,8 @@ class Engine:
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
+                own=self.tracker.pinned_legs,
+                clients=clients,
             ),
             is_foreign=isinstance(store, ForeignRecord),
         )
@@ -165,7 +167,6 @@ class Engine:
             Readiness: self.readiness,
             HeavyWork: self.heavy,
             Jobs: self.jobs,
-            Readers: self.readers,
             Ingest: self.ingest,
             Upkeep: self.backfill,
             Exporter: self.exporter,
@@ -207,7 +208,6 @@ class Engine:
         self.importer.stop()
         self.exporter.stop()
         self.jobs.stop()
-        self.readers.stop()
         if self._thread.is_alive():
             self._thread.join(5.0)
         self.monitor.stop()

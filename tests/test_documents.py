@@ -44,6 +44,7 @@ _OLD_PATH = re.compile(
 )
 
 
+@cache
 def exists(path: str) -> bool:
     pattern = re.sub(r"<\w+>", "*", path.rstrip("/"))
     return any(ROOT.glob(pattern)) if "*" in pattern else (ROOT / pattern).exists()
@@ -160,19 +161,31 @@ def wrong_words(line: str) -> list[str]:
     """Return the line if it calls a target, subcommand, option or marker that is not there."""
     if match := re.match(r"make (\w+)", line):
         return [] if match[1] in targets() else [line]
-    if match := re.match(r"(?:python -m )?tandem ([a-z]\w*)", line):
-        return [] if match[1] in COMMANDS else [line]
+    if match := re.match(r"(?:python -m )?tandem ([a-z]\w*)(.*)", line):
+        command = COMMANDS.get(match[1])
+        return [] if command and takes(command.module, match[2]) else [line]
     if match := re.match(r"python -m (benchmarks[\w.]*)(.*)", line):
-        place = ROOT.joinpath(*match[1].split("."))
-        file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
-        options = re.findall(r"--[a-z][a-z_-]*", match[2])
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        known = (f'"{option}"' in text or f'"{option[2:]}"' in text for option in options)
-        return [] if all(known) else [line]
+        return [] if takes(match[1], match[2]) else [line]
+    if match := re.match(r"python (ingest|backtest|scanner|surveillance)\.py(.*)", line):
+        return [] if takes(f"tandem.{match[1]}.cli", match[2]) else [line]
     if line.startswith("pytest "):
         known = markers()
         return [line for marker in re.findall(r"-m (\w+)", line) if marker not in known][:1]
     return []
+
+
+def takes(module: str, arguments: str) -> bool:
+    """Return whether a command's module declares every option it is given."""
+    place = ROOT.joinpath(*module.split("."))
+    file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    options = re.findall(r"(?<!\S)--[a-z][a-z_-]*", arguments)
+    # `--help` and `--version` are every command's.
+    return all(
+        f'"{option}"' in text or f'"{option[2:]}"' in text
+        for option in options
+        if option not in ("--help", "--version")
+    )
 
 
 @cache
@@ -214,14 +227,36 @@ def test_every_command_can_be_typed() -> None:
 def test_every_link_between_documents_leads_somewhere() -> None:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        for name in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)[^)]*\)", text):
-            assert (document.parent / name).exists(), f"{document.name}: {name}"
+        for name, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#]*)#?([^)]*)\)", text):
+            target = document.parent / name if name else document
+            assert target.exists(), f"{document.name}: {name}"
+            assert not anchor or anchor in anchors(target), f"{document.name}: {name}#{anchor}"
 
 
-def test_the_readme_has_a_row_for_every_part_from_the_top_down() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `tandem/(\w+)(?:\.py|/)`", readme, re.MULTILINE)
+def test_every_picture_is_shown_or_drawn_from() -> None:
+    written = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    written.append((ROOT / "benchmarks/architecture.py").read_text(encoding="utf-8"))
+    for picture in (ROOT / "docs/pictures").iterdir():
+        assert any(picture.name in text for text in written), picture.name
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what a link can name in a document, as GitHub makes it of each heading."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_architecture_has_a_row_for_every_part_from_the_top_down() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `tandem/(\w+)(?:\.py|/)`", text, re.MULTILINE)
     assert rows == [part for part in LAYERS if part != "__main__"]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name = re.split(r"[<>=]", line)[0]
+        assert re.search(rf"\b{re.escape(name)}\b", text.partition("## Dependencies")[2]), name
 
 
 @pytest.mark.parametrize(
@@ -280,6 +315,8 @@ def test_a_name_that_is_there_passes(name: str) -> None:
         "`python -m benchmarks.size --nothing`",
         "`python -m tandem nothing`",
         "`tandem nothing`",
+        "`tandem backtest --nothing`",
+        "`python scanner.py prices.csv --nothing`",
         "`python nothing.py`",
         "`pytest tests/nothing.py`",
         "`pytest -m nothing`",

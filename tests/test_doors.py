@@ -24,7 +24,7 @@ DOORS = {
     **COMMANDS,
     "analytics": "tandem.analytics",
     "storage": "tandem.storage",
-    "config": "tandem.config",
+    "config": "tandem.venues.settings",
     "app": "tandem.ui.app",
 }
 MOST_LINES = 20

@@ -30,6 +30,7 @@ from tandem.surveillance.monitor import Lookout
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
 from tests.support.exchange import Exchange
+from tests.support.forests import plant_few_trees
 from tests.support.waiting import wait_until
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
@@ -39,6 +40,7 @@ Made = Callable[..., Engine]
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     monkeypatch.setattr(engine_module, "PAGE_S", 0.0)
+    plant_few_trees(monkeypatch)
     running: list[Engine] = []
 
     def make(**settings: Any) -> Engine:
@@ -110,16 +112,23 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     assert {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}
 
 
-def test_pairs_of_visitors_of_a_public_desk_raise_nothing(made: Made) -> None:
-    running = made(public="on")
-    visitors = replace(PAIR, rules=replace(PAIR.rules, entry=0.01, exit=0.0))
+@pytest.mark.parametrize("public", ["on", "off"])
+def test_what_is_merely_opened_or_tried_raises_nothing_until_it_is_pinned(
+    made: Made, public: str
+) -> None:
+    running = made(public=public)
+    visitors = replace(PAIR, y="sim:DOGEUSDT", rules=replace(PAIR.rules, entry=0.01, exit=0.0))
     ready(running, visitors)
+    wait_until(lambda: visitors.y in [row.instrument for row in running.monitor.wall()], "its leg")
+    assert visitors.y not in running.tracker.pinned_legs()
+    assert not [scope for scope in running.monitor.scopes() if visitors.y in scope]
     assert visitors not in [pair.settings for pair in running.snapshots.pairs_now()]
     running.pinned.add(visitors)
     wait_until(
         lambda: visitors in [pair.settings for pair in running.snapshots.pairs_now()],
-        "the pair that stands",
+        "the pinned pair",
     )
+    assert visitors.y in running.tracker.pinned_legs()
 
 
 def test_a_standing_pair_runs_when_its_session_is_gone(

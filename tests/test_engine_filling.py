@@ -79,7 +79,7 @@ def test_what_was_missed_while_off_is_fetched_at_the_next_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     last = venue[1].tapes["ETHUSDT"].last_id
-    monkeypatch.setattr("tandem.backfill.service.Upkeep._rest", lambda self, name: None)
+    monkeypatch.setattr("tandem.net.venue_client.VenueClients.get", lambda self, venue: None)
     first = running(venue, tmp_path, monkeypatch)
     subscribed(venue[0])
     send(venue, last - 2_400)
@@ -137,7 +137,7 @@ def test_a_power_cut_loses_the_end_of_the_log_and_the_next_start_fetches_it(
 ) -> None:
     stream, rest = venue
     last = rest.tapes["ETHUSDT"].last_id
-    monkeypatch.setattr("tandem.backfill.service.Upkeep._rest", lambda self, name: None)
+    monkeypatch.setattr("tandem.net.venue_client.VenueClients.get", lambda self, venue: None)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()

@@ -6,8 +6,9 @@ from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.rules import (
     Rule,
 )
-from tandem.alerts.service import Alerts, Record
+from tandem.alerts.service import Alerts
 from tandem.config import Settings
+from tandem.storage.protocols import Documents
 
 DEFAULT_RULES = (
     Rule("Return outlier", "bar_return_z", "beyond", 6.0, 3.0),
@@ -39,13 +40,13 @@ DEFAULT_RULES = (
 _ELSEWHERE = "The recording process sends alerts; this one only displays them."
 
 
-def open_alerts(settings: Settings, store: Record, is_foreign: bool = False) -> Alerts:
+def open_alerts(settings: Settings, store: Documents, is_foreign: bool = False) -> Alerts:
     """Return the alerts of a process, with the channels its settings allow; not started.
 
     Parameters
     ----------
     settings : Settings
-    store : Record
+    store : Documents
     is_foreign : bool
         The record is another process's.
     """

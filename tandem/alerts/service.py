@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import get_args
 
 import orjson
 
@@ -21,6 +21,7 @@ from tandem.alerts.rules import CHANNELS, Alert, Reading, Rule, decode_alert, de
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.threads import Lifeline
+from tandem.storage.protocols import Documents
 from tandem.storage.records import Document
 
 log = logging.getLogger("tandem.alerts")
@@ -34,24 +35,18 @@ _DIED = (
 )
 
 
-class Record(Protocol):
-    """What is needed of the store; `NullStore` will do."""
-
-    def save_documents(self, documents: list[Document]) -> None:
-        """Keep, replace or remove documents."""
-
-    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
-        """Return the documents of a kind."""
-
-
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """How one channel stands; `text` is for the screen and holds no secret."""
+    """How one channel stands; `text` is for the screen and holds no secret.
+
+    `is_ready` tells whether it is set up, `is_failing` whether its last message did not arrive.
+    """
 
     name: str
     is_ready: bool
     waiting: int
     text: str
+    is_failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +68,7 @@ class Alerts:
 
     Parameters
     ----------
-    record : Record
+    record : Documents
         The store.
     channels : mapping of str to Channel
         Those that are set up.
@@ -91,7 +86,7 @@ class Alerts:
 
     def __init__(
         self,
-        record: Record,
+        record: Documents,
         channels: Mapping[str, Channel],
         missing: Mapping[str, str] | None = None,
         secrets: tuple[Secret, ...] = (),
@@ -200,14 +195,16 @@ class Alerts:
             self._judge.use(tuple(one for one in self._judge.rules if one.name != name))
         self._keep_rules()
 
-    def unmatched(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Return a message for each rule whose scope matches nothing known."""
+    def unmatched(self, scopes: Iterable[str]) -> dict[str, str]:
+        """Return a message for each rule, by its name, whose scope matches nothing known."""
         known = set(scopes)
-        return tuple(
-            f"Rule {rule.name} has scope {rule.scope}, which is not monitored; it cannot fire."
+        return {
+            rule.name: (
+                f"Rule {rule.name} has scope {rule.scope}, which is not monitored; it cannot fire."
+            )
             for rule in self._judge.rules
             if not set("*?") & set(rule.scope) and rule.scope not in known
-        )
+        }
 
     # What was raised --------------------------------------------------------------------
 
@@ -309,7 +306,7 @@ class Alerts:
         text = lane.problem or "Ready."
         if lane.waits_s > 1.0 and lane.problem:
             text += f" {lane.waiting} queued; retrying within {lane.waits_s:.0f} s."
-        return ChannelState(name, True, lane.waiting, text)
+        return ChannelState(name, True, lane.waiting, text, bool(lane.problem))
 
     # The record -------------------------------------------------------------------------
 

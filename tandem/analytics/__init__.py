@@ -8,6 +8,7 @@ usable: it gets NaN, changes no state, and windows count usable bars only. Argum
 give an answer raise `tandem.core.errors.DataError`; bars that cannot give one are NaN.
 """
 
+from tandem.analytics.defects import Defect, DefectKind, find_defects
 from tandem.analytics.drift import Cusum, cusum, rolling_engle_granger
 from tandem.analytics.engle_granger import AdfTest, EngleGranger, adf, engle_granger, rolling_adf
 from tandem.analytics.hedges import Hedge, RollingHuber, RollingOls, rolling_huber, rolling_ols
@@ -39,6 +40,8 @@ from tandem.analytics.zscores import RollingZ, ZScore, zscore
 __all__ = [
     "AdfTest",
     "Cusum",
+    "Defect",
+    "DefectKind",
     "EngleGranger",
     "HalfLife",
     "Hedge",
@@ -60,6 +63,7 @@ __all__ = [
     "correlation",
     "cusum",
     "engle_granger",
+    "find_defects",
     "fit_kalman",
     "half_life",
     "hurst",

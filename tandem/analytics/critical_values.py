@@ -170,5 +170,7 @@ def critical_values(trend: Trend, series: int, n_obs: float) -> dict[str, float]
 
 
 def root_table(estimated: bool) -> npt.NDArray[np.float64]:
-    """Return the table's rows; it is nearly straight in the square root of the decay."""
-    return np.array(ESTIMATED if estimated else OBSERVED)
+    """Return the table's rows by the square root of the decay, in which it is nearly straight."""
+    table = np.array(ESTIMATED if estimated else OBSERVED)
+    table[:, 0] **= 0.5
+    return table

@@ -259,6 +259,14 @@ def engle_granger(
     ------
     DataError
         Fewer than 20 usable bars, legs that do not match, or too many lags.
+
+    Examples
+    --------
+    >>> from tandem.backtest.examples import crude
+    >>> bars, y, x = crude()
+    >>> test = engle_granger(bars.y, bars.x)
+    >>> f"{test.statistic:.2f} with {test.lags} lags, p {test.p_value_searched:.2f}"
+    '-2.61 with 12 lags, p 0.24'
     """
     first, second = two_legs(y, x)
     check_trend(trend)
@@ -270,14 +278,15 @@ def engle_granger(
     residual = np.full(len(first), np.nan)
     residual[mask] = fit.residual
     same = fit.r_squared >= SAME_ASSET_R2
-    note = fit.note or (_SAME_ASSET if same else "")
+    is_testable = math.isfinite(fit.beta) and not same
     found = (
-        DickeyFuller(math.nan, math.nan, math.nan, 0, 0)
-        if note
-        else dickey_fuller(fit.residual, lags, "n", max_lags)
+        dickey_fuller(fit.residual, lags, "n", max_lags)
+        if is_testable
+        else DickeyFuller(math.nan, math.nan, math.nan, 0, 0)
     )
     statistic = found.statistic
-    if not note and math.isnan(statistic):
+    note = fit.note or (_SAME_ASSET if same else "")
+    if is_testable and math.isnan(statistic):
         note = "The residual follows itself exactly; nothing random is left to test."
     searched = lags is None and max_lags != 0
     simulated = not searched or max_lags in (None, most_lags(len(fit.residual), 0))
@@ -298,7 +307,7 @@ def engle_granger(
         same,
         trend,
         note,
-        "" if simulated or note else _NOT_SIMULATED,
+        "" if simulated or math.isnan(statistic) else _NOT_SIMULATED,
     )
 
 

@@ -240,6 +240,13 @@ def rolling_ols(y: Any, x: Any, window: int) -> Hedge:
     ------
     DataError
         Legs of different length or index, not one-dimensional, or a window below 2.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 4.0, 3.0])
+    >>> hedge = rolling_ols(3.0 + 2.0 * x, x, window=3)
+    >>> hedge.alpha.round(6), hedge.beta.round(6)
+    (array([nan, nan,  3.,  3.]), array([nan, nan,  2.,  2.]))
     """
     return _batch(RollingOls(window), y, x)
 

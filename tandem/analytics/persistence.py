@@ -30,13 +30,14 @@ class HalfLife:
     Attributes
     ----------
     half_life : float
-        ``-log 2 / log(root)`` of the least-squares root; infinite for a root of 1 or more. Biased
-        short near a unit root, see `median`.
-    median : float
-        The median-unbiased estimate: as often too long as too short.
+        The median-unbiased estimate, as often too long as too short; infinite where the data show
+        no reversion. The one half-life that pages, commands and filters use.
     low, high : float
         95 % confidence interval, valid whether or not the spread comes back at all; `high` is
         infinite where the data cannot tell that it does.
+    least_squares : float
+        ``-log 2 / log(root)`` of the least-squares root; infinite for a root of 1 or more. Biased
+        short near a unit root, for comparison with other tools only.
     root : float
         The largest autoregressive root, estimated.
     lags, n_obs : int
@@ -44,9 +45,9 @@ class HalfLife:
     """
 
     half_life: float
-    median: float
     low: float
     high: float
+    least_squares: float
     root: float
     lags: int
     n_obs: int
@@ -80,36 +81,34 @@ def half_life(residual: Any, estimated: bool = True, lags: int | None = None) ->
     """
     estimated = flag(estimated, "estimated")
     values = _series(residual)
-    nothing = HalfLife(math.nan, math.nan, math.nan, math.nan, math.nan, 0, len(values))
     if not np.ptp(values) > 1e-14 * np.abs(values).max():
-        return nothing
+        return unknown_half_life(len(values))
     trend: Trend = "n" if estimated else "c"
     found = dickey_fuller(values, lags, trend)
     if lags is None and not found.damping > 0.0:
         # Lags that take the whole pull upon themselves leave no root: seen on noise without memory.
         found = dickey_fuller(values, 0, trend)
     if not found.error > 0.0 or not found.damping > 0.0:
-        return nothing
+        return unknown_half_life(len(values))
     root = 1.0 + found.coefficient / found.damping
     longest, shortest, median = roots_inside(
         found.coefficient, found.damping, found.error, found.n_obs, root_table(estimated)
     )
-    return HalfLife(
-        _bars(1.0 - root),
-        _bars(median),
-        _bars(shortest),
-        _bars(longest),
-        root,
-        found.lags,
-        found.n_obs,
-    )
+    half, low, high, plain = bars_to_half([median, shortest, longest, 1.0 - root]).tolist()
+    return HalfLife(half, low, high, plain, root, found.lags, found.n_obs)
 
 
-def _bars(distance: float) -> float:
-    """Return the half-life of a root this far below 1."""
-    if distance <= 0.0:
-        return math.inf
-    return -math.log(2.0) / math.log1p(-distance) if distance < 1.0 else 0.0
+def unknown_half_life(n_obs: int) -> HalfLife:
+    """Return the half-life of a residual that says nothing."""
+    return HalfLife(math.nan, math.nan, math.nan, math.nan, math.nan, 0, n_obs)
+
+
+def bars_to_half(distances: Any) -> Floats:
+    """Return the half-lives, in bars, of roots this far below 1."""
+    distance = np.asarray(distances, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bars = -np.log(2.0) / np.log1p(-np.minimum(distance, 1.0))
+    return np.where(distance <= 0.0, np.inf, np.abs(bars))
 
 
 def hurst(residual: Any, most: int = 20) -> float:

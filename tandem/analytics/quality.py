@@ -10,7 +10,13 @@ import numpy as np
 
 from tandem.analytics.engle_granger import EngleGranger, engle_granger
 from tandem.analytics.inputs import Floats, flag, floats, like, positive, two_legs, usable, whole
-from tandem.analytics.persistence import HalfLife, half_life, hurst, zero_crossings
+from tandem.analytics.persistence import (
+    HalfLife,
+    half_life,
+    hurst,
+    unknown_half_life,
+    zero_crossings,
+)
 from tandem.core.errors import DataError
 
 FEWEST = 50
@@ -117,9 +123,8 @@ def spread_quality(
 
 
 def _of_residual(test: EngleGranger, days: float) -> tuple[HalfLife, float, float]:
-    if test.note:
-        unknown = HalfLife(math.nan, math.nan, math.nan, math.nan, math.nan, 0, test.n_obs)
-        return unknown, math.nan, math.nan
+    if math.isnan(test.statistic):
+        return unknown_half_life(test.n_obs), math.nan, math.nan
     residual = test.residual
     return half_life(residual), hurst(residual), zero_crossings(residual) / days
 

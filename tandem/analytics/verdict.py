@@ -73,7 +73,7 @@ def soundness(y: Any, x: Any) -> Soundness:
         text = f"Not enough data: {count} of {FEWEST} bars."
         return Soundness("unknown", text, math.nan, nothing, None)
     whole = engle_granger(first[mask], second[mask])
-    if whole.note:
+    if math.isnan(whole.statistic):
         return Soundness("unknown", whole.note, math.nan, nothing, None)
     path = rolling_engle_granger(y, x, count // 2, count // 8)
     stable = cusum(y, x)

@@ -111,6 +111,12 @@ def zscore(spread: Any, window: int, kind: ZKind = "rolling", lag: int = 1) -> Z
     ZScore
         On the index (and columns) of `spread` if it has them. With lag 1 the first score is at
         usable bar number ``window + 1``.
+
+    Examples
+    --------
+    >>> spread = np.array([1.0, 3.0, 2.0, 5.0])
+    >>> zscore(spread, window=3).z.round(3)
+    array([nan, nan, nan,  3.])
     """
     if is_frame(spread):
         scores: ZScore = by_column(spread, "spread", lambda one: zscore(one, window, kind, lag))

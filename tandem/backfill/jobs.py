@@ -15,7 +15,7 @@ from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.net.rate_limit import Backoff
 from tandem.net.venue_client import VenueClients
-from tandem.storage.protocols import GapStore
+from tandem.storage.protocols import Database
 from tandem.venues.rest import is_by_id
 
 log = logging.getLogger("tandem.backfill")
@@ -94,7 +94,7 @@ class Jobs:
 
     Parameters
     ----------
-    store : GapStore
+    store : Database
         Whose table of gaps every end of a job is written into.
     clients : VenueClients
     started_us : int
@@ -116,7 +116,7 @@ class Jobs:
         When the table should be looked at again, in seconds of a steady clock.
     """
 
-    def __init__(self, store: GapStore, clients: VenueClients, started_us: int) -> None:
+    def __init__(self, store: Database, clients: VenueClients, started_us: int) -> None:
         self._store = store
         self._clients = clients
         self._started_us = started_us

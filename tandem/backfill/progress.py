@@ -70,12 +70,14 @@ class Left(NamedTuple):
 class Hindrance(NamedTuple):
     """Why nothing can be asked now: `trouble` as a sentence, or only the request budget.
 
-    `paused_s` is how many seconds until it can.
+    `paused_s` is how many seconds until it can, `is_refused` whether the venue does not serve this
+    address.
     """
 
     trouble: str = ""
     paused_s: float = 0.0
     is_budget: bool = False
+    is_refused: bool = False
 
 
 def describe(instrument: str, tally: Tally, left: Left | None, hindrance: Hindrance) -> Progress:
@@ -101,7 +103,7 @@ def _say(
         what = f"earlier {symbol} minutes"
     trouble, pause = hindrance.trouble, _duration(hindrance.paused_s)
     if trouble:
-        return "refused" if "refuses" in trouble else "paused", (
+        return "refused" if hindrance.is_refused else "paused", (
             f"{_capital(trouble)}. Backfill of {what} resumes automatically in {pause}; "
             "live prices are unaffected."
         )

@@ -11,9 +11,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from tandem.backfill.progress import Progress
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
@@ -22,19 +19,16 @@ from tandem.core.errors import FeedError, MessageError
 from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.net.http import Client
-from tandem.net.venue_client import PriceClients
-from tandem.storage.protocols import GapStore
+from tandem.net.venue_client import VenueClients
+from tandem.storage.protocols import Database
 from tandem.storage.stored_trades import stored_trades
-from tandem.venues.coingecko import CoinGecko
 from tandem.venues.listings import Catalogue
-from tandem.venues.registry import create_feed, create_rest
-from tandem.venues.rest import Listing, RestVenue
+from tandem.venues.registry import create_feed, venue_of
+from tandem.venues.rest import Listing
 
 log = logging.getLogger("tandem.upkeep")
 
 CHECK_S = 1.0
-LISTING_S = 30.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
 _LISTS_DIED = (
@@ -50,19 +44,16 @@ class Upkeep:
     Parameters
     ----------
     settings : Settings
-    record : GapStore
+    record : Database
         Where what is fetched goes.
-    clients : PriceClients, optional
-        The ways to polled venues, where others ask these too.
+    clients : VenueClients
+        Closed by `stop`.
     """
 
-    def __init__(
-        self, settings: Settings, record: GapStore, clients: PriceClients | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, record: Database, clients: VenueClients) -> None:
         self._settings = settings
-        self._clients = clients or PriceClients()
-        self._client = Client(connect_s=settings.connect_timeout_s)
-        self._backfill = Backfill(settings, record, self._rest, self._client)
+        self._clients = clients
+        self._backfill = Backfill(settings, record, clients)
         self.catalogue = Catalogue(
             record.load_state_dated,
             record.save_state,
@@ -103,7 +94,7 @@ class Upkeep:
         self._venues = frozenset(split_instrument(name)[0] for name in instruments)
         start_us = now_us() - self._settings.history_bars * MINUTE_US
         for name in fresh:
-            if name not in self._warmed and self._rest(split_instrument(name)[0]) is not None:
+            if name not in self._warmed and self._clients.get(split_instrument(name)[0]):
                 self._warmed[name] = time.monotonic()
                 self._backfill.warm(name, start_us)
 
@@ -135,28 +126,13 @@ class Upkeep:
             self.catalogue.refresh(venue)
         return self.catalogue.members(venue)
 
-    def fetch_candles(
-        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
-    ) -> npt.NDArray[np.void] | None:
-        """Return one-minute candles; see `Backfill.fetch_candles`."""
-        return self._backfill.fetch_candles(instrument, start_us, end_us, stop)
-
     def is_busy(self) -> bool:
         """Tell whether holes or pasts of what is recorded are being fetched."""
         return any(one.state in _ARRIVING for one in self._backfill.progress())
 
-    def _rest(self, venue: str) -> RestVenue | None:
-        url = getattr(self._settings, f"{venue.replace('-', '_')}_rest_url", "")
-        return create_rest(venue, url) if url else None
-
     def _listings(self, venue: str) -> list[Listing] | None:
-        if self._rest(venue) is not None:
-            return self._backfill.fetch_listing(venue)
-        feed = create_feed(venue, self._settings, stored_trades)
-        if not isinstance(feed, CoinGecko):
-            return None
-        client = self._clients.create(feed, self._client)
-        return feed.parse_listing(client.fetch(feed.listing(), self._stop, LISTING_S))
+        source = venue_of(venue).source(self._settings)
+        return None if source is None else self._clients.fetch_listing(source, self._stop)
 
     def _run(self) -> None:
         while not self._stop.wait(CHECK_S):

@@ -10,7 +10,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US, now_us, steady_s
 from tandem.core.events import Gap, Trade
 from tandem.core.instruments import split_instrument
 from tandem.net.venue_client import VenueClients
-from tandem.storage.protocols import GapStore
+from tandem.storage.protocols import Database
 from tandem.storage.records import Span
 from tandem.venues.rest import RestVenue
 
@@ -130,7 +130,7 @@ class Pasts:
 
     def __init__(
         self,
-        store: GapStore,
+        store: Database,
         clients: VenueClients,
         add: Callable[[Gap], None],
         changed: Callable[[], None],

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
 
 from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
 from tandem.backfill.paging import CandlesWalk, TradesWalk
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
+from tandem.backfill.schedule import Schedule
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.net.http import Answer, Client
-from tandem.net.rate_limit import BACKGROUND_SHARE
+from tandem.net.http import Answer
 from tandem.net.venue_client import VenueClient, VenueClients
-from tandem.storage.protocols import GapStore
-from tandem.venues.rest import SHARE, Listing, RestVenue, is_by_id
+from tandem.storage.protocols import Database
+from tandem.venues.rest import RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 
@@ -52,24 +49,15 @@ class Backfill:
     Parameters
     ----------
     settings : Settings
-    store : GapStore
+    store : Database
         The record; a `Store`.
-    venues : callable
-        Gives the REST interface of a venue by name; None where it has none.
-    client : Client
+    clients : VenueClients
         Closed by `stop`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: GapStore,
-        venues: Callable[[str], RestVenue | None],
-        client: Client,
-    ) -> None:
+    def __init__(self, settings: Settings, store: Database, clients: VenueClients) -> None:
         self._store = store
-        self._clients = VenueClients(venues, client, store)
-        self._client = client
+        self._clients = clients
         self._most_queued = settings.queue_trades // 2
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -78,11 +66,11 @@ class Backfill:
             target=self._life.watch, args=(self._run,), name="backfill", daemon=True
         )
         self._lock = threading.Lock()
-        self._ranks: dict[str, int] = {}
         self._filled: list[Filled] = []
         self._progress: tuple[Progress, ...] = ()
         # The thread's own:
         self._jobs = Jobs(store, self._clients, now_us())
+        self._schedule = Schedule(clients, POLL_S)
         self._pasts = self._jobs.pasts
         self._published_s = 0.0
         self._problem = ""
@@ -96,20 +84,18 @@ class Backfill:
     def stop(self, timeout: float = 2.0) -> bool:
         """End at once, whatever is under way; what was received is kept. False where it hangs.
 
-        Call it before the record is closed. The client is closed too.
+        Call it before the record is closed. The clients of venues are closed too.
         """
         self._stop.set()
         self._wake.set()
-        self._client.close()
+        self._clients.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def want(self, instruments: Sequence[str]) -> None:
         """Say what is looked at now, most important first; cheap, call it as often as you like."""
-        ranks = {name: rank for rank, name in enumerate(dict.fromkeys(instruments))}
-        if ranks != self._ranks:
-            self._ranks = ranks
+        if self._schedule.want(instruments):
             self._wake.set()
 
     def warm(self, instrument: str, start_us: int) -> None:
@@ -141,31 +127,6 @@ class Backfill:
         with self._lock:
             filled, self._filled = self._filled, []
         return filled
-
-    def fetch_listing(self, venue: str) -> list[Listing]:
-        """Return what a venue trades now, within its budget; on the caller's thread.
-
-        Raises
-        ------
-        FeedError
-            It has no REST interface here, or did not answer with a list that is understood.
-        """
-        return self._clients.fetch_listing(venue, self._stop)
-
-    def fetch_candles(
-        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
-    ) -> npt.NDArray[np.void] | None:
-        """Return one-minute candles from a time on, within the budget; on the caller's thread.
-
-        As many as one answer holds, none of them recorded. None where the venue has no REST
-        interface here.
-
-        Raises
-        ------
-        FeedError, MessageError
-            The venue did not answer in time, or with something else.
-        """
-        return self._clients.fetch_candles(instrument, start_us, end_us, stop)
 
     # The thread -------------------------------------------------------------------------
 
@@ -199,7 +160,7 @@ class Backfill:
         self._problem = ""
         if steady_s() >= self._jobs.look_at_s:
             self._poll()
-        job, wait_s = self._choose()
+        job, wait_s = self._schedule.choose(self._jobs.open.values())
         if job is None:
             return min(wait_s, max(0.0, self._jobs.look_at_s - steady_s()))
         self._step(job)
@@ -237,42 +198,6 @@ class Backfill:
                 trades += int(bars["trades"].sum())
         return trades / seconds if seconds else _PLAUSIBLE_RATE
 
-    def _choose(self) -> tuple[Job | None, float]:
-        """Return the most important job that may go on now, or how long until one may."""
-        now = steady_s()
-        wait_s = POLL_S
-        busy: set[str] = set()
-        for job in sorted(self._jobs.open.values(), key=self._importance):
-            venue = split_instrument(job.gap.instrument)[0]
-            if venue in busy:
-                continue
-            job_wait_s = max(job.not_before_s - now, 0.0)
-            if not job_wait_s:
-                job_wait_s = self._budget_wait_s(job)
-                if not job_wait_s:
-                    return job, 0.0
-                # Cheaper work behind it would keep it waiting for ever.
-                busy.add(venue)
-            wait_s = min(wait_s, job_wait_s)
-        return None, wait_s
-
-    def _importance(self, job: Job) -> tuple[bool, int, int]:
-        rank = self._ranks.get(job.gap.instrument, len(self._ranks))
-        return not job.is_warm_up or not self._is_urgent(job), rank, -job.gap.end_us
-
-    def _is_urgent(self, job: Job) -> bool:
-        return job.is_warm_up or job.gap.instrument in self._ranks
-
-    def _share(self, job: Job) -> float:
-        return SHARE if self._is_urgent(job) else BACKGROUND_SHARE
-
-    def _budget_wait_s(self, job: Job) -> float:
-        venue = self._venue(job.gap.instrument)
-        if venue is None:
-            return 0.0
-        weight = job.walk.request.weight if job.walk and job.walk.request else 1
-        return venue[1].ready_in(weight, self._share(job))
-
     def _venue(self, instrument: str) -> tuple[RestVenue, VenueClient] | None:
         return self._clients.get(split_instrument(instrument)[0])
 
@@ -290,7 +215,7 @@ class Backfill:
         if request is None:
             self._jobs.end(job)
             return
-        if client.admit(request.weight, self._share(job)):
+        if client.admit(request.weight, self._schedule.share(job)):
             return
         try:
             answer = client.ask(request)
@@ -306,7 +231,13 @@ class Backfill:
         if rate:
             job.expected = expected_trades(gap, rate)
         chosen = plan(
-            gap, rest, client.now_us(), rate, self._is_urgent(job), job.no_trades, job.no_candles
+            gap,
+            rest,
+            client.now_us(),
+            rate,
+            self._schedule.is_urgent(job),
+            job.no_trades,
+            job.no_candles,
         )
         if chosen.kind == "lost":
             self._jobs.lose(job, chosen.reason)
@@ -371,7 +302,8 @@ class Backfill:
         now = self._published_s = steady_s()
         groups: dict[str, list[Job]] = {}
         for job in sorted(
-            self._jobs.open.values(), key=lambda job: (not job.walk, *self._importance(job))
+            self._jobs.open.values(),
+            key=lambda job: (not job.walk, *self._schedule.importance(job)),
         ):
             groups.setdefault(job.gap.instrument, []).append(job)
         shown = []
@@ -394,8 +326,9 @@ class Backfill:
             return Hindrance()
         client = venue[1]
         if client.problem:
-            return Hindrance(client.problem, client.paused_for)
-        wait_s = self._budget_wait_s(jobs[0])
+            is_refused = client.trouble == "refused"
+            return Hindrance(client.problem, client.paused_for, is_refused=is_refused)
+        wait_s = self._schedule.budget_wait_s(jobs[0])
         return Hindrance("", wait_s, wait_s > 1.0)
 
     def _leave(self) -> None:

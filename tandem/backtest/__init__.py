@@ -25,8 +25,9 @@ from tandem.backtest.trials import Ledger, Trial, data_set_key, setup_name, setu
 from tandem.backtest.walk_forward import Fold, WalkForward, walk_forward
 from tandem.backtest.warmup import warm_up
 from tandem.core.parallel import Watch
+from tandem.strategy.pair_model import MODELS, Z_KINDS
 from tandem.strategy.rules import SIZINGS, Costs, Limits, RoundTrip, Rules, Sizing
-from tandem.strategy.signals import MODELS, Z_KINDS, Setup, Signals, constant_funding, signals
+from tandem.strategy.signals import Setup, Signals, constant_funding, signals
 from tandem.strategy.trader import (
     ENTER_LONG,
     ENTER_SHORT,

@@ -13,27 +13,36 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tandem.analytics.engle_granger import engle_granger
-from tandem.analytics.persistence import half_life
+from tandem.analytics.quality import spread_quality
 from tandem.backtest.examples import crude
-from tandem.backtest.files import aligned
+from tandem.backtest.files import aligned, suspect_prices
 from tandem.backtest.grid import Grid
 from tandem.backtest.null_test import NULLS, NullTest, null_test
-from tandem.backtest.run import Result, run
+from tandem.backtest.run import Result, bar_length, run
 from tandem.backtest.significance import Luck, judge
 from tandem.backtest.sweep import Sweep, sweep
 from tandem.backtest.trials import Ledger, data_set_key, trial
 from tandem.backtest.walk_forward import WalkForward, walk_forward
 from tandem.core import cli
 from tandem.core.bars import AlignedBars
+from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
-from tandem.io.files import read
+from tandem.io.files import read_files
 from tandem.io.model import Table, time_text
-from tandem.io.pairing import pair_from
+from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
-from tandem.strategy.rules import FILLS, NEGATIVE_BETAS, SIZINGS, Costs, Limits, Rules
-from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding
+from tandem.strategy.pair_model import MODELS, Z_KINDS
+from tandem.strategy.rules import (
+    DEFAULT_COSTS,
+    FILLS,
+    NEGATIVE_BETAS,
+    SIZINGS,
+    Costs,
+    Limits,
+    Rules,
+)
+from tandem.strategy.signals import Setup, constant_funding
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"
@@ -113,9 +122,12 @@ def _rule_options(command: argparse.ArgumentParser) -> None:
 
 def _cost_options(command: argparse.ArgumentParser) -> None:
     costs = command.add_argument_group("costs")
-    costs.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
-    costs.add_argument("--half-spread", nargs=2, type=float, default=(0.5, 0.5), metavar=("Y", "X"))
-    costs.add_argument("--slippage", type=float, default=0.5, help="basis points per fill")
+    usual, half = DEFAULT_COSTS, (DEFAULT_COSTS.y_half_spread_bp, DEFAULT_COSTS.x_half_spread_bp)
+    costs.add_argument("--fee", type=float, default=usual.fee_bp, help="basis points per fill")
+    costs.add_argument("--half-spread", nargs=2, type=float, default=half, metavar=("Y", "X"))
+    costs.add_argument(
+        "--slippage", type=float, default=usual.slippage_bp, help="basis points per fill"
+    )
     costs.add_argument(
         "--borrow", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"), help="%% p.a."
     )
@@ -158,7 +170,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     ledger = Ledger(data_set_key(bars))
     ledger.add([trial(setup, result.metrics, result.equity, funding)])
     answers: dict[str, Any] = {"y": y, "x": x, "read": notes, "bars": _span(bars)}
-    answers["cointegration"] = _cointegration(bars, setup)
+    answers["cointegration"] = _cointegration(bars, result.bar_us, options.log)
     answers["period"] = result.periods.text
     answers["metrics"] = dataclasses.asdict(result.metrics)
     grid = Grid(setup, entries=ENTRIES, exits=EXITS)
@@ -194,10 +206,10 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         return bars, y, x, ["the bundled example: monthly WTI and Brent, 1987 to 2020"]
     if not 1 <= len(options.files) <= 2:
         raise DataError(f"{len(options.files)} files given; use one or two, or --example crude.")
-    found = [_read(Path(name)) for name in options.files]
-    names = list(dict.fromkeys(name for table in found for name in table.instruments))
+    found = apart([table for name in options.files for table in _read(Path(name))])
+    names, others = legs_offered(found)
     y = options.y or names[0]
-    x = options.x or next((name for name in _second(found, names) if name != y), "")
+    x = options.x or next((name for name in others if name != y), "")
     if not x:
         raise DataError(
             f"Only {names[0]} was found; a pair needs two instruments. Add a file, or use one with "
@@ -205,21 +217,18 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         )
     y_bars, x_bars, interval_us = pair_from(found, y, x, round(options.bar * 1_000_000))
     notes = [
-        f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
+        text
         for one in found
+        for text in (one.report.kept_text, *(f"  {note}" for note in one.report.corrections))
     ]
-    return aligned(y_bars, x_bars, interval_us), y, x, notes
+    bars = aligned(y_bars, x_bars, interval_us)
+    return bars, y, x, [*notes, *suspect_prices(bars, y, x)]
 
 
-def _read(path: Path) -> Table:
+def _read(path: Path) -> list[Table]:
     if path.stat().st_size > LARGEST_FILE:
         raise DataError(f"{path.name} has more than {LARGEST_FILE >> 20:,} MB; use a shorter file.")
-    return read(path.read_bytes(), path.name, LARGEST_FILE)
-
-
-def _second(found: list[Table], names: list[str]) -> list[str]:
-    """Return names in the order X is looked for: the second file's first."""
-    return [*found[-1].instruments, *names] if len(found) > 1 else names
+    return read_files(path.read_bytes(), path.name, LARGEST_FILE)
 
 
 def _setup(options: argparse.Namespace) -> Setup:
@@ -258,8 +267,8 @@ def _funding(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     if options.funding is None:
         return None
-    bar_us = int(np.median(np.diff(bars.time_us))) if len(bars.time_us) > 1 else 1
     y, x = options.funding
+    bar_us = bar_length(bars.time_us)
     return constant_funding(bars.time_us, bar_us, y, x, options.funding_hours)
 
 
@@ -275,15 +284,17 @@ def _span(bars: AlignedBars) -> dict[str, Any]:
     }
 
 
-def _cointegration(bars: AlignedBars, setup: Setup) -> dict[str, Any]:
-    y, x = bars.y[bars.usable], bars.x[bars.usable]
-    if setup.rules.log_prices:
-        y, x = np.log(y), np.log(x)
-    test = engle_granger(y, x)
-    life = half_life(test.residual)
+def _cointegration(bars: AlignedBars, bar_us: int, log_prices: bool) -> dict[str, Any]:
+    """Return the test of the pair and its half-life, as every page shows them."""
+    y, x = (np.where(bars.usable, leg, np.nan) for leg in (bars.y, bars.x))
+    try:
+        quality = spread_quality(y, x, bar_us / SECOND_US, log_prices=log_prices)
+    except DataError as error:
+        return {"note": str(error)}
+    test, life = quality.test, quality.half_life
     return {
         "statistic": test.statistic,
-        "p_value": test.p_value,
+        "p_value": test.p_value_searched,
         "lags": test.lags,
         "beta": test.beta,
         "half_life_bars": life.half_life,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tandem.analytics.defects import DefectKind, find_defects
 from tandem.core.bars import AlignedBars, align, join
 from tandem.core.clock import DAY_US
 from tandem.core.errors import DataError
+from tandem.io.model import time_text
 
 Bars = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
 
 # A leg of a file is stale once it missed so many bars.
 STALE_BARS = 2
 MOST_BARS = 5_000_000
+MOST_NAMED = 3
 
 
 def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS) -> AlignedBars:
@@ -46,3 +50,29 @@ def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS)
         )
     stale_us = STALE_BARS * interval_us
     return align(y_bars, x_bars, interval_us, start_us, end_us, stale_us=stale_us)
+
+
+def suspect_prices(bars: AlignedBars, y: str, x: str) -> tuple[str, ...]:
+    """Say which prices of the legs look like no market's; see `analytics.find_defects`.
+
+    At most three of each kind are named for each leg.
+    """
+    return tuple(
+        sentence
+        for name, leg in ((y, bars.y), (x, bars.x))
+        for kind in DefectKind
+        for sentence in _named(name, kind, bars, leg)
+    )
+
+
+def _named(name: str, kind: DefectKind, bars: AlignedBars, leg: Floats) -> list[str]:
+    price = np.where(bars.usable, leg, np.nan)
+    found = [one for one in find_defects(price) if one.kind is kind]
+    lines = [
+        f"{name}: {kind.value} at {time_text(int(bars.time_us[one.first]))} UTC"
+        + (f", {one.bars:,} bars." if kind is DefectKind.FROZEN else f", {one.ratio:.4g} times.")
+        for one in found[:MOST_NAMED]
+    ]
+    if len(found) > MOST_NAMED:
+        lines.append(f"{name}: {len(found) - MOST_NAMED:,} more of the kind {kind.value}.")
+    return lines

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tandem.core.errors import DataError
-from tandem.strategy.signals import Model, Setup, ZKind
+from tandem.strategy.pair_model import Model, ZKind
+from tandem.strategy.signals import Setup
 
 MOST_VARIANTS = 20_000
 

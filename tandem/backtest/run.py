@@ -15,7 +15,8 @@ from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch, each
 from tandem.kernels import performance
 from tandem.kernels.trading.batch import BARS_IN, COUNTS, REFUSED, TRADED, count_trades
-from tandem.strategy.signals import MODELS, Model, Setup, Signals, bars_in, require_known, signals
+from tandem.strategy.pair_model import MODELS, Model
+from tandem.strategy.signals import Setup, Signals, bars_in, require_known, signals
 from tandem.strategy.trader import ClosedTrade, Fill, Position, Trader, TraderBars
 
 Floats = npt.NDArray[np.float64]

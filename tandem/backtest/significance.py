@@ -47,6 +47,11 @@ def expected_best(trials: float) -> float:
 
     ``(1 - g) q(1 - 1 / N) + g q(1 - 1 / (N e))``, g Euler's constant and q the normal quantile; 0
     for one trial, and on the straight line to the value of two in between.
+
+    Examples
+    --------
+    >>> round(expected_best(100), 3)
+    2.531
     """
     if trials <= 1.0:
         return 0.0

@@ -12,6 +12,7 @@ trial, and stores `to_bytes()`.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -109,7 +110,7 @@ def setup_name(setup: Setup, funding: tuple[Floats, Floats] | None = None) -> st
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    values = {name: getattr(record, name) for name in record.__slots__}
+    values = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
     return {name: None if value == math.inf else value for name, value in values.items()}
 
 

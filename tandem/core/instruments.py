@@ -48,3 +48,8 @@ def split_instrument(name: str) -> tuple[str, str]:
     if instrument(venue, symbol) != name:
         raise DataError(f"{name!r:.60} is not an instrument; the symbol is upper case.")
     return venue, symbol
+
+
+def is_simulated(name: str) -> bool:
+    """Tell whether an instrument is one of the simulated market."""
+    return name.partition(":")[0] == SIMULATED_VENUE

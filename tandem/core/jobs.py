@@ -1,7 +1,8 @@
-"""Long work beside the screen: one at a time, watched, cancelled when nobody looks any more.
+"""Long work beside the screen: watched, bounded, cancelled when nobody looks any more.
 
-It runs in a thread of its own rather than on the executor of the live models, which therefore go
-on; see `tandem.core.parallel` for why both may run at once.
+Each lane has one thread, so that nobody waits for another's long test to see a file's report. None
+is the executor of the live models, which therefore go on; see `tandem.core.parallel` for why both
+may run at once.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from tandem.core.parallel import Watch
 log = logging.getLogger("tandem.jobs")
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
+Lane = Literal["test", "read"]
+LANES: tuple[Lane, ...] = ("test", "read")
 
 # Work that nobody has looked at for so long is given up: a tab in the background still asks about
 # once a minute.
 FORGOTTEN_S = 150.0
 MOST_WAITING = 8
+# What one owner may have running and waiting in a lane: others find a place too.
+MOST_OWNED = 4
 # Below this share done nothing is said of the time left.
 LEAST_SHARE = 0.02
 
@@ -38,9 +43,15 @@ class Job:
         Given a `Watch`, returns the result.
     most_s : float
         Seconds it may run.
+    owner : str
+        Whose places it takes.
+    lane : {"test", "read"}
     """
 
-    def __init__(self, work: Callable[[Watch], Any], most_s: float) -> None:
+    def __init__(
+        self, work: Callable[[Watch], Any], most_s: float, owner: str = "", lane: Lane = "test"
+    ) -> None:
+        self.owner, self.lane = owner, lane
         self._work: Callable[[Watch], Any] | None = work
         self._most_s = most_s
         self._is_cancelled = threading.Event()
@@ -94,7 +105,7 @@ class Job:
         if now_s - self._began_s > self._most_s:
             raise DataError(
                 f"Stopped at the time limit of {self._most_s:,.0f} s. Try fewer variants, "
-                "fewer surrogates or longer bars."
+                "surrogates or instruments, longer bars or a smaller file."
             )
         return self._is_cancelled.is_set() or now_s - self._seen_s > FORGOTTEN_S
 
@@ -120,41 +131,65 @@ _BROKE = "Failed because of an internal error (see the log). Please report it."
 
 
 class Jobs:
-    """The one thread for long work of all sessions."""
+    """The long work of all sessions: one thread for each lane."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "tandem-long")
+        self._pools = {lane: ThreadPoolExecutor(1, f"tandem-{lane}") for lane in LANES}
         self._lock = threading.Lock()
         self._open: list[Job] = []
 
-    def start(self, work: Callable[[Watch], Any], most_s: float = float("inf")) -> Job:
-        """Begin work, or let it wait for what was begun before.
+    def start(
+        self,
+        work: Callable[[Watch], Any],
+        most_s: float = float("inf"),
+        *,
+        owner: str = "",
+        lane: Lane = "test",
+    ) -> Job:
+        """Begin work, or let it wait for what was begun before in its lane.
+
+        Parameters
+        ----------
+        work, most_s, lane
+            As in `Job`.
+        owner : str
+            Who may have only some of the places; empty for the operator, who may have all.
 
         Raises
         ------
         DataError
             Too much waits already, or the process ends.
         """
-        job = Job(work, most_s)
+        job = Job(work, most_s, owner, lane)
         with self._lock:
             self._open = [one for one in self._open if one.is_going_on]
-            if len(self._open) > MOST_WAITING:
-                raise DataError(
-                    f"{len(self._open)} long jobs are running or queued, which is the limit. "
-                    "Try again in a minute."
-                )
+            self._require_place(job)
             try:
-                future = self._pool.submit(job.run)
+                future = self._pools[lane].submit(job.run)
             except RuntimeError as error:
                 raise DataError("Tandem is shutting down; no new job can start.") from error
             self._open.append(job)
         future.add_done_callback(job.close)
         return job
 
+    def _require_place(self, job: Job) -> None:
+        taken = [one for one in self._open if one.lane == job.lane]
+        if len(taken) > MOST_WAITING:
+            raise DataError(
+                f"{len(taken)} long jobs are running or queued, which is the limit. Try again in a "
+                "minute."
+            )
+        owned = sum(one.owner == job.owner for one in taken)
+        if job.owner and owned >= MOST_OWNED:
+            raise DataError(
+                f"{owned} of your jobs are running or queued, which is the limit for a visitor. "
+                "Cancel one, or wait until it is done."
+            )
+
     def before(self, job: Job) -> int:
-        """Return how many others come before this one."""
+        """Return how many others of its lane come before this one."""
         with self._lock:
-            going = [one for one in self._open if one.is_going_on]
+            going = [one for one in self._open if one.is_going_on and one.lane == job.lane]
         return going.index(job) if job in going else 0
 
     def stop(self) -> None:
@@ -163,8 +198,5 @@ class Jobs:
             going, self._open = self._open, []
         for job in going:
             job.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-class Readers(Jobs):
-    """The same for reading files: nobody waits for another's long test to see a report."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -7,7 +7,7 @@ from tandem.ingest.recorder import Recorder
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import Choice, FeedStatus, State
 from tandem.storage.protocols import Sink
-from tandem.venues.base import Feed
+from tandem.venues.venue import Feed
 
 __all__ = [
     "Choice",

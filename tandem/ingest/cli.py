@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tandem import config
 from tandem.config import Settings
 from tandem.core import cli
 from tandem.core.errors import DataError
@@ -19,6 +18,7 @@ from tandem.ingest.service import Ingest
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.registry import create_feed
+from tandem.venues.settings import load as load_settings
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "ingest.py") -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ingest.py") -> 
 
 
 def _answer(options: argparse.Namespace, prog: str) -> int:
-    settings = config.load()
+    settings = load_settings()
     cli.log_to_stderr(settings.log_level)
     groups = _by_venue(options.instruments)
     for venue in groups:
@@ -70,7 +70,9 @@ def _record(
     prog: str,
 ) -> int:
     stop = threading.Event()
-    store = Store.open(database, settings.batch_ms, settings.queue_trades)
+    store = Store.open(
+        database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
+    )
     ingest = Ingest(settings, HotBuffer(settings.hot_trades), store, recorded=store.last_trade)
     with cli.stop_on_signal(stop):
         try:

@@ -13,7 +13,7 @@ from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, TandemError
 from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
 from tandem.ingest.clock import VenueClock
-from tandem.ingest.connection import Kind, Line, Timing
+from tandem.ingest.connection import Line, Timing
 from tandem.ingest.errors import backoff
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import (
@@ -31,7 +31,7 @@ from tandem.ingest.status import (
 )
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
-from tandem.venues.base import Feed, GeneratedFeed, Route, WebsocketFeed
+from tandem.venues.base import GeneratedFeed, Kind, RecordedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")
 
@@ -64,7 +64,7 @@ class Recorder:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: RecordedFeed,
         sink: Sink,
         buffer: HotBuffer,
         settings: Settings,
@@ -74,9 +74,7 @@ class Recorder:
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
     ) -> None:
         self.feed = feed
-        self.timing = timing or Timing(
-            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
-        )
+        self.timing = timing or Timing.under(settings)
         self.backoff = backoff
         self.clock = clock
         self._recorded = recorded
@@ -91,7 +89,7 @@ class Recorder:
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
         self._played: TandemError | Literal["", "end", "broken"] = ""
-        if feed.generated:
+        if feed.kind == "generated":
             self._player = threading.Thread(
                 target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
             )
@@ -99,8 +97,8 @@ class Recorder:
             self._lines.append(Line(self, "trades"))
             if feed.quotes:
                 self._lines.append(Line(self, "quotes"))
-        self._past_first = feed.generated and feed.begins_with_past
-        self._consecutive = not feed.generated and feed.consecutive_ids
+        self._past_first = feed.kind == "generated" and feed.begins_with_past
+        self._consecutive = feed.kind == "streamed" and feed.consecutive_ids
         self._venue_clock = VenueClock()
         self._submitting: list[float] = []
         self._started: float | None = None
@@ -148,7 +146,8 @@ class Recorder:
             self._asked = (instruments, quoted)
             instruments = self._within_limit(instruments)
             self._tracks = {
-                name: self._tracks.get(name) or Track(self._known(name), not self.feed.generated)
+                name: self._tracks.get(name)
+                or Track(self._known(name), self.feed.kind == "streamed")
                 for name in sorted(instruments)
             }
             self._wanted, self._quoted = instruments, quoted & instruments
@@ -158,7 +157,7 @@ class Recorder:
     def _known(self, instrument: str) -> list[Trade]:
         """Return the newest trades of an instrument that the process, or else the record, has."""
         known = self._buffer.tail(instrument, REMEMBERED)
-        if known or self.feed.generated:
+        if known or self.feed.kind == "generated":
             return known
         last = self._recorded(instrument)
         return [last] if last is not None else []
@@ -171,7 +170,7 @@ class Recorder:
             if state != self._state[0]:
                 self._state = (state, now_us())
             delay_ms, skew_ms = self._delays.report()
-            hint = "" if self.feed.generated else clock_hint(skew_ms, self.feed.title)
+            hint = "" if self.feed.kind == "generated" else clock_hint(skew_ms, self.feed.title)
             waiting_s = self._waiting_s()
             return FeedStatus(
                 venue=self.feed.venue,
@@ -202,7 +201,7 @@ class Recorder:
 
     def clock_us(self) -> int:
         """Return what time it is at the venue's side of the wire: a recording has its own now."""
-        return self.feed.clock_us() if self.feed.generated else now_us()
+        return self.feed.clock_us() if self.feed.kind == "generated" else now_us()
 
     def open_for(self) -> float:
         """Return for how many seconds the trades' connection has been open; 0 if it is not."""
@@ -313,7 +312,7 @@ class Recorder:
 
     def _admit(self, trades: Sequence[Trade]) -> Sequence[Trade]:
         """Return the trades with a plausible venue time; the others count as parse errors."""
-        if self.feed.generated:
+        if self.feed.kind == "generated":
             return trades
         admitted, refused = self._venue_clock.admit(trades, steady_s())
         if refused:
@@ -321,7 +320,7 @@ class Recorder:
         return admitted
 
     def _is_timely(self, event: Quote | Funding) -> bool:
-        if self.feed.generated:
+        if self.feed.kind == "generated":
             return True
         if self._venue_clock.is_ahead(event.time_us, event.received_us):
             self._refuse_dates(1)
@@ -416,7 +415,7 @@ class Recorder:
         return [self._player] if self._player else [line.thread for line in self._lines]
 
     def _websocket_feed(self) -> WebsocketFeed:
-        if self.feed.generated:
+        if self.feed.kind == "generated":
             raise FeedError(f"{self.feed.title} has no connection")
         return self.feed
 

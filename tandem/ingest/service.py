@@ -11,27 +11,26 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from tandem.config import Settings
+from tandem.config import AUTO, Settings
 from tandem.core.clock import now_us
-from tandem.core.errors import UnknownSymbol
+from tandem.core.errors import FeedError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
+from tandem.core.instruments import SIMULATED_VENUE
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import Choice, FeedStatus
-from tandem.net.http import Client
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
+from tandem.net.venue_client import VenueClients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.storage.stored_trades import stored_trades
-from tandem.venues.base import Feed, WebsocketFeed
-from tandem.venues.coingecko import CoinGecko
-from tandem.venues.registry import create_feed
+from tandem.venues.base import WebsocketFeed
+from tandem.venues.registry import create_feed, tried, venue_of
+from tandem.venues.venue import Feed
 
 log = logging.getLogger("tandem.ingest")
-
-AUTO_ORDER = ("binance-usdm", "binance-spot", "coinbase", "kraken")
 
 
 # One per process ----------------------------------------------------------------------------
@@ -48,8 +47,8 @@ class Ingest:
         Handed to every recorder.
     timing, backoff, recorded
         As in `Recorder`.
-    clients : PriceClients, optional
-        The ways to polled venues, where others ask these too.
+    clients : VenueClients, optional
+        By whom venues are asked, where others ask them too.
     """
 
     def __init__(
@@ -60,16 +59,14 @@ class Ingest:
         timing: Timing | None = None,
         backoff: Callable[[], Iterator[float]] = backoff,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
-        clients: PriceClients | None = None,
+        clients: VenueClients | None = None,
     ) -> None:
         self._settings = settings
         self._recorded = recorded
-        self._clients = clients or PriceClients()
+        self._clients = clients or venue_clients(settings)
         self._buffer = buffer
         self._sink = sink
-        self._timing = timing or Timing(
-            connect_s=settings.connect_timeout_s, silence_s=settings.silence_s
-        )
+        self._timing = timing or Timing.under(settings)
         self._backoff = backoff
         self._lock = threading.Lock()
         self._recorders: dict[str, Recorder | Poller] = {}
@@ -95,7 +92,7 @@ class Ingest:
         """Return how one venue stands."""
         recorder = self._recorders.get(venue)
         if recorder is None:
-            title = create_feed(venue, self._settings).title
+            title = venue_of(venue).title
             return FeedStatus(venue, title, "stopped", f"{title} is not being read.", now_us())
         return recorder.status()
 
@@ -134,63 +131,64 @@ class Ingest:
     def resolve(self, setting: str) -> None:
         """Settle the venue: at once where one is named, in the background for ``auto``.
 
-        ``auto`` reads the first venue of `AUTO_ORDER` that brings a trade, else the simulation.
+        ``auto`` reads the first venue of those it tries that brings a trade, else the simulation.
         """
-        if setting != "auto":
+        if setting != AUTO:
             self._choice = Choice(setting)
             return
-        self._choice = Choice(None, create_feed(AUTO_ORDER[0], self._settings).title)
+        self._choice = Choice(None, tried()[0].title)
         threading.Thread(target=self._resolve, name="ingest-choice", daemon=True).start()
 
     def _resolve(self) -> None:
-        created = [create_feed(venue, self._settings) for venue in AUTO_ORDER]
-        feeds = [feed for feed in created if not isinstance(feed, CoinGecko)]
+        feeds = [create_feed(venue.name, self._settings) for venue in tried()]
         unreachable = _unreachable(feeds, self._timing.reach_s)
         reasons: list[str] = []
         for feed in feeds:
             if self._stopping.is_set():
                 return
             self._choice = Choice(None, feed.title, tuple(reasons))
-            reason = unreachable.get(feed.venue) or self._attempt(feed)
-            if not reason:
+            failure = unreachable.get(feed.venue) or self._attempt(feed)
+            if failure is None:
                 self._choose(feed.venue, reasons)
                 return
-            reasons.append(reason)
-            log.info("%s", reason)
-        self._choose("sim", reasons)
+            reasons.append(str(failure))
+            log.info("%s", failure)
+        self._choose(SIMULATED_VENUE, reasons)
 
     def _choose(self, venue: str, reasons: Sequence[str]) -> None:
         log.info("reading %s", venue)
         self._choice = Choice(venue, "", tuple(reasons))
 
-    def _attempt(self, feed: Feed) -> str:
-        """Read a venue until its first trade; returns why it failed, or nothing."""
+    def _attempt(self, feed: Feed) -> TandemError | None:
+        """Read a venue until its first trade; return what failed, or None."""
         with self._lock:
             recorder = self._recorders.get(feed.venue)
         if recorder is None:
             names = self._first_instruments(feed)
             recorder = self._read(feed.venue, names, names)
-        reason = self._wait_for_trade(recorder)
+        failure = self._wait_for_trade(recorder)
         with self._lock:
             asked = feed.venue in self._asked
-        if reason and not asked:
+        if failure is not None and not asked:
             self._drop(feed.venue)
-        return reason
+        return failure
 
-    def _wait_for_trade(self, recorder: Recorder | Poller) -> str:
+    def _wait_for_trade(self, recorder: Recorder | Poller) -> TandemError | None:
         timing, title = self._timing, recorder.feed.title
         start = time.monotonic()
         while not self._stopping.wait(0.01):
             if recorder.status().trades:
-                return ""
+                return None
             failure = recorder.failure()
             if failure is not None:
-                return str(failure)
+                return failure
             if recorder.open_for() > timing.silence_s:
-                return f"{title} connected but sent no trade within {timing.silence_s:g} s"
+                return FeedError(
+                    f"{title} connected but sent no trade within {timing.silence_s:g} s"
+                )
             if time.monotonic() - start > 2.0 * timing.connect_s + timing.silence_s:
-                return f"{title} timed out"
-        return "stopped"
+                return FeedError(f"{title} timed out")
+        return FeedError(f"{title} was not waited for: Tandem is stopping")
 
     def _first_instruments(self, feed: Feed) -> frozenset[str]:
         """Return the assets of the settings as this venue calls them, without those it lacks."""
@@ -211,34 +209,21 @@ class Ingest:
             if recorder is not None:
                 recorder.watch(instruments, quoted)
                 return recorder
-            recorder = self._recorders[venue] = self._create_recorder(venue)
+            recorder = self._recorders[venue] = create_recorder(
+                create_feed(venue, self._settings, stored_trades),
+                self._settings,
+                self._sink,
+                self._buffer,
+                self._clients,
+                self._timing,
+                self._backoff,
+                self._recorded,
+            )
             # Before it starts: a replay at full speed would be over with nothing wanted.
             recorder.watch(instruments, quoted)
             if not self._stopping.is_set():
                 recorder.start()
         return recorder
-
-    def _create_recorder(self, venue: str) -> Recorder | Poller:
-        feed = create_feed(venue, self._settings, stored_trades)
-        if isinstance(feed, CoinGecko):
-            client = Client(connect_s=self._timing.connect_s)
-            return Poller(
-                feed,
-                self._clients.create(feed, client),
-                self._sink,
-                self._buffer,
-                self._timing,
-                recorded=self._recorded,
-            )
-        return Recorder(
-            feed,
-            self._sink,
-            self._buffer,
-            self._settings,
-            self._timing,
-            self._backoff,
-            recorded=self._recorded,
-        )
 
     def _drop(self, venue: str) -> None:
         with self._lock:
@@ -247,21 +232,38 @@ class Ingest:
             recorder.stop(0.0)
 
 
-def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
-    """Return a sentence for each venue whose address does not even take a connection.
+def create_recorder(
+    feed: Feed,
+    settings: Settings,
+    sink: Sink,
+    buffer: HotBuffer,
+    clients: VenueClients,
+    timing: Timing | None = None,
+    backoff: Callable[[], Iterator[float]] = backoff,
+    recorded: Callable[[str], Trade | None] = lambda instrument: None,
+) -> Recorder | Poller:
+    """Return what reads a feed, not yet started; parameters as of `Ingest`."""
+    timing = timing or Timing.under(settings)
+    if feed.kind == "polled":
+        return Poller(feed, clients.prices(feed), sink, buffer, timing, recorded)
+    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded)
+
+
+def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, FeedError]:
+    """Return an error for each venue whose address does not even take a connection.
 
     All are tried at once, so that a machine without a network knows within `limit_s` and not
     after one limit for each. Behind a proxy nothing can be said this way.
     """
     if getproxies().keys() & {"http", "https", "all"}:
         return {}
-    answers: dict[str, str] = {}
+    answers: dict[str, FeedError | None] = {}
     probes = []
     for feed in feeds:
-        if feed.generated:
+        if feed.kind != "streamed":
             continue
         url = feed.trade_route(()).url
-        answers[feed.venue] = str(explain(TimeoutError(), feed.title, url))
+        answers[feed.venue] = explain(TimeoutError(), feed.title, url)
         probe = threading.Thread(
             target=_probe, args=(feed, url, limit_s, answers), name="ingest-probe", daemon=True
         )
@@ -270,16 +272,18 @@ def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, str]:
     deadline = time.monotonic() + limit_s
     for probe in probes:
         probe.join(max(0.0, deadline - time.monotonic()))
-    return {venue: reason for venue, reason in answers.items() if reason}
+    return {venue: failure for venue, failure in answers.items() if failure is not None}
 
 
-def _probe(feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, str]) -> None:
+def _probe(
+    feed: WebsocketFeed, url: str, limit_s: float, answers: dict[str, FeedError | None]
+) -> None:
     """Open and close a bare connection; leave in `answers` what came of it."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         socket.create_connection((parts.hostname or "", port), limit_s).close()
     except (OSError, ValueError) as error:
-        answers[feed.venue] = str(explain(error, feed.title, url))
+        answers[feed.venue] = explain(error, feed.title, url)
     else:
-        answers[feed.venue] = ""
+        answers[feed.venue] = None

@@ -32,7 +32,7 @@ _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
 class Epoch(NamedTuple):
     """A unit of numeric times: the values it is recognised by, and its length."""
 
-    name: str
+    unit: str
     low: float
     high: float
     us_numerator: int
@@ -50,10 +50,10 @@ ASSUMED = "UTC, assumed: the file names no zone"
 _NUMERIC = "UTC: the times count from 1970"
 
 EPOCHS = (
-    Epoch("seconds since 1970", 1e8, 1e10, 1_000_000, 1),
-    Epoch("milliseconds since 1970", 1e11, 1e13, 1_000, 1),
-    Epoch("microseconds since 1970", 1e14, 1e16, 1, 1),
-    Epoch("nanoseconds since 1970", 1e17, 1e19, 1, 1_000),
+    Epoch("seconds", 1e8, 1e10, 1_000_000, 1),
+    Epoch("milliseconds", 1e11, 1e13, 1_000, 1),
+    Epoch("microseconds", 1e14, 1e16, 1, 1),
+    Epoch("nanoseconds", 1e17, 1e19, 1, 1_000),
 )
 
 FORMATS = (
@@ -87,6 +87,13 @@ _ISO_FORMS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "%Y-%m-%d %H:%M:%S%z"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", "%Y-%m-%dT%H:%M:%S%z"),
 )
+# By the first part of a date.
+_ORDERS = {
+    "%d": "day first",
+    "%m": "month first",
+    "%y": "year first",
+    "%Y": "year first",
+}
 _OFFSETS = "UTC: the times have offsets"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 
@@ -96,13 +103,18 @@ _SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
 
 
 class ReadTimes(NamedTuple):
-    """Times in microseconds, which of them were understood, and as what."""
+    """Times in microseconds, which of them were understood, and as what.
+
+    `taken_for` is for the screen; `unit` and `date_order` are what `Corrections` calls it.
+    """
 
     time_us: Times
     valid: npt.NDArray[np.bool_]
     taken_for: str
     zone: str = ""
     note: str = ""
+    unit: str = ""
+    date_order: str = ""
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -238,15 +250,16 @@ def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
     time_us = np.where(twice, 0, stamps.astype(np.int64))
     lost = int((twice & found.valid).sum())
     note = f"{lost:,} times are there twice as clocks went back; they are left out." * bool(lost)
-    taken_for = found.taken_for.replace("taken as UTC", f"taken as {name}")
-    valid = found.valid & ~twice
-    return ReadTimes(time_us, valid, taken_for, f"{name}, as corrected", note or found.note)
+    return found._replace(
+        time_us=time_us,
+        valid=found.valid & ~twice,
+        zone=f"{name}, as corrected",
+        note=note or found.note,
+    )
 
 
 def _times(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
-    unit = next(
-        (one for one in EPOCHS if told.time_unit and one.name.startswith(told.time_unit)), None
-    )
+    unit = next((one for one in EPOCHS if one.unit == told.time_unit), None)
     if pd.api.types.is_integer_dtype(column.dtype) and not column.hasnans:
         return _epochs(column.to_numpy(np.int64), unit)
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -277,7 +290,7 @@ def _iso_alike(column: pd.Series[Any]) -> ReadTimes | None:
     found = _from(parsed, "date")
     if form.endswith("%z"):
         return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
-    return found._replace(taken_for="ISO date and time, taken as UTC")
+    return found._replace(taken_for="ISO date and time")
 
 
 def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
@@ -307,7 +320,7 @@ def _serial(values: npt.NDArray[np.float64]) -> ReadTimes:
     return ReadTimes(
         time_us,
         valid,
-        "day numbers of a spreadsheet, taken as UTC",
+        "day numbers of a spreadsheet",
         note="The times are a spreadsheet's day numbers; they are read to the second.",
     )
 
@@ -321,7 +334,8 @@ def _in_unit(values: npt.NDArray[Any], unit: Epoch) -> ReadTimes:
     else:
         time_us = safe * unit.us_numerator // unit.us_denominator
     valid &= time_us < LATEST_US
-    return ReadTimes(time_us, valid, unit.name, _NUMERIC)
+    taken_for = f"{unit.unit} since 1970"
+    return ReadTimes(time_us, valid, taken_for, _NUMERIC, unit=unit.unit)
 
 
 def _mixed_epochs(column: pd.Series[Any], numeric: pd.Series[Any], told: Epoch | None) -> ReadTimes:
@@ -374,7 +388,7 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
     if bool(offset[found.valid].any()):
         return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
-    return found._replace(taken_for="ISO date and time, taken as UTC")
+    return found._replace(taken_for="ISO date and time")
 
 
 def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[list[str], str]:
@@ -452,4 +466,5 @@ def _from(parsed: pd.Series[Any], pattern: str) -> ReadTimes:
     stamps = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
     time_us = np.where(valid, stamps.astype(np.int64), 0)
     valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
-    return ReadTimes(time_us, valid, f"dates written like {SHOWN:{pattern}}, taken as UTC")
+    taken_for, order = f"dates written like {SHOWN:{pattern}}", _ORDERS.get(pattern[:2], "")
+    return ReadTimes(time_us, valid, taken_for, date_order=order)

@@ -110,7 +110,7 @@ def _plan(raw: bytes, name: str, told: Corrections) -> Plan | None:
         top = data(sheet, frame(sheet, columns), columns)
     except DataError:
         return None
-    unit = next((unit for unit in EPOCHS if unit.name == sheet.times), None)
+    unit = next((unit for unit in EPOCHS if unit.unit == sheet.time_unit), None)
     used = [column.role for column in columns if column.role]
     if unit is None or sheet.lines.encoding != "utf-8" or sheet.decimal != ".":
         return None

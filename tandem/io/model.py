@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -162,6 +163,8 @@ class Report:
         Whose format it looks like; "" where it is nobody's in particular.
     time_zone : str
         The zone times are in, and how that is known.
+    time_unit, date_order : str
+        One of `TIME_UNITS` or `DATE_ORDERS`, where times were read as such; else empty.
     duplicates : int
         Lines not used because they repeat another, or another of the same time was there first.
     sample : tuple of tuple of str
@@ -187,6 +190,8 @@ class Report:
     notes: tuple[str, ...]
     vendor: str = ""
     time_zone: str = ""
+    time_unit: str = ""
+    date_order: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
 
@@ -194,6 +199,16 @@ class Report:
     def rows_aside(self) -> int:
         """Lines that were not used."""
         return self.rows_read - self.rows_kept
+
+    @property
+    def kept_text(self) -> str:
+        """How many rows were kept."""
+        return f"{self.name}: {self.rows_kept:,} of {self.rows_read:,} rows kept"
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """What was done to the rows, in sentences."""
+        return (*left_out(self.reasons), *self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,14 @@ class Table:
     def interval_us(self) -> int:
         """Bar interval; 0 for trades."""
         return self.report.interval_us
+
+
+def left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
+    """Say how many rows were left out, a sentence for each reason."""
+    return tuple(
+        f"{count:,} row{'s' if count > 1 else ''} left out: {reason}."
+        for reason, count in reasons.items()
+    )
 
 
 def interval_text(interval_us: int) -> str:

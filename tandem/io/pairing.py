@@ -33,6 +33,16 @@ def apart(tables: Sequence[Table]) -> list[Table]:
     return found
 
 
+def legs_offered(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
+    """Return the instruments of some files in the order in which Y and X are looked for.
+
+    A second file's instrument comes first for X: that is what the file was added for.
+    """
+    names = [name for table in tables for name in table.instruments]
+    others = [*tables[-1].instruments, *names] if len(tables) > 1 else names
+    return names, list(dict.fromkeys(others))
+
+
 def pair_from(
     tables: Sequence[Table],
     y_name: str,

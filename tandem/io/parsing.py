@@ -27,6 +27,8 @@ AGAIN = (
     "another bar of the same time; the first is kept",
     "the same trade id again",
 )
+NO_TIME = "the time could not be parsed"
+BAR_STARTS = "Times are taken as the start of each bar."
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
 _EXCEL = (
@@ -41,7 +43,7 @@ _EXCEL = (
 
 # Floats to the last bit: the default from pandas 3.1 on, where naming it is deprecated.
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
-_EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Sheet:
         Lines not used that are not among `lines`, by reason.
     notes : list of str
         Sentences for the report.
-    decimal, times, zone : str
+    decimal, times, zone, time_unit, date_order : str
         As in `Report`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
@@ -76,6 +78,8 @@ class Sheet:
     decimal: str = "."
     times: str = ""
     zone: str = ""
+    time_unit: str = ""
+    date_order: str = ""
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -159,7 +163,7 @@ def _parse(sheet: Sheet, indexes: list[int], as_text: dict[int, type]) -> pd.Dat
             low_memory=False,
             index_col=False,
             encoding="utf-8",
-            **_EXACT_FLOATS,
+            **EXACT_FLOATS,
         )
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
         raise DataError(
@@ -182,6 +186,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     _require_whole_times(sheet, time_column)
     found = cells.times(text, time_column.name, sheet.told)
     sheet.times, sheet.zone = found.taken_for, found.zone
+    sheet.time_unit, sheet.date_order = found.unit, found.date_order
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")
@@ -235,7 +240,7 @@ def _set_aside_times(sheet: Sheet, text: pd.Series[Any], found: cells.ReadTimes)
         sheet.set_aside(ruined, reason, np.arange(len(text)))
         wrong &= ~ruined
         texts = text[wrong].astype(str)
-    sheet.set_aside(wrong, "the time could not be parsed", np.arange(len(text)))
+    sheet.set_aside(wrong, NO_TIME, np.arange(len(text)))
 
 
 def _note_no_numbers(
@@ -259,24 +264,44 @@ def sorted_note(back: int) -> str:
     return f"{back:,} rows were out of time order; they were sorted."
 
 
+def time_order(
+    time_us: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.intp] | None, list[str]]:
+    """Return the order that sorts rows by time, and what to say of it; None where they are sorted.
+
+    Rows of one time stay in file order, also where the newest come first.
+
+    Parameters
+    ----------
+    time_us : ndarray of shape (n_rows,)
+    steps : ndarray
+        Changes of time from row to row, within an instrument.
+    """
+    back, forth = int((steps < 0).sum()), int((steps > 0).sum())
+    if not back:
+        return None, []
+    notes, rows = [], np.arange(len(time_us))
+    if back > forth:
+        rows = rows[::-1]
+        notes.append("The newest rows came first; they were turned round.")
+        back = forth
+    if back:
+        notes.append(sorted_note(back))
+    return rows[np.argsort(time_us[rows], kind="stable")], notes
+
+
 def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
-    """Sort by time; rows of one time stay in file order, also where the newest come first."""
-    steps = np.diff(data["time_us"].to_numpy())
+    """Sort by time; see `time_order`."""
+    time_us = data["time_us"].to_numpy()
+    steps = np.diff(time_us)
     if "symbol" in data:  # one instrument below the other is in order
         symbols = data["symbol"].to_numpy()
         steps = steps[symbols[1:] == symbols[:-1]]
         if not (steps < 0).any():
             return data.sort_values("time_us", kind="stable")
-    back, forth = int((steps < 0).sum()), int((steps > 0).sum())
-    if not back:
-        return data
-    if back > forth:
-        data = data[::-1]
-        sheet.notes.append("The newest rows came first; they were turned round.")
-        back = forth
-    if back:
-        sheet.notes.append(sorted_note(back))
-    return data.sort_values("time_us", kind="stable")
+    order, notes = time_order(time_us, steps)
+    sheet.notes += notes
+    return data if order is None else data.iloc[order]
 
 
 # Rows that can be used --------------------------------------------------------------------
@@ -337,14 +362,26 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
     """Keep the first bar of each time."""
-    times = part["time_us"].to_numpy()
-    if bool((times[1:] > times[:-1]).all()):
+    again, same = repeats(part["time_us"].to_numpy(), part[keys["close"]].to_numpy())
+    if not again.any():
         return part
-    again = part.duplicated("time_us").to_numpy()
-    same = part.duplicated(["time_us", keys["close"]]).to_numpy()
     sheet.set_aside(again & same, AGAIN[0], part["row"])
     sheet.set_aside(again & ~same, AGAIN[1], part["row"])
     return part[~again]
+
+
+def repeats(
+    time_us: npt.NDArray[np.int64], close: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which rows are of a time that was there before, and which of them say the same.
+
+    Of rows of one time the first counts, whatever reads the file.
+    """
+    if bool((time_us[1:] > time_us[:-1]).all()):
+        nothing = np.zeros(len(time_us), np.bool_)
+        return nothing, nothing
+    rows = pd.DataFrame({"time_us": time_us, "close": close}, copy=False)
+    return rows.duplicated("time_us").to_numpy(), rows.duplicated().to_numpy()
 
 
 def valid_trades(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from tandem.io.model import (
 )
 from tandem.io.parsing import (
     AGAIN,
+    BAR_STARTS,
     Sheet,
     amount_of,
     data,
@@ -344,7 +345,7 @@ def report(
         unknown = rows["last_us"] == 0
         rows["last_us"][unknown] = rows["time_us"][unknown] + max(interval_us, 1) - 1
     if bars:
-        sheet.notes.append("Times are taken as the start of each bar.")
+        sheet.notes.append(BAR_STARTS)
     aside = sorted({*sheet.lines.aside, *sheet.aside})[:ASIDE_SHOWN]
     reasons = sheet.reasons()
     return Report(
@@ -367,6 +368,8 @@ def report(
         notes=tuple(sheet.notes),
         vendor=_vendor(sheet, layout),
         time_zone=sheet.zone,
+        time_unit=sheet.time_unit,
+        date_order=sheet.date_order,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
     )

@@ -58,6 +58,11 @@ def compiled_over(*modules: ModuleType) -> Callable[[Callable[P, R]], Callable[P
     return _over(compiled, modules)
 
 
+def summing_over(*modules: ModuleType) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return `summing` for kernels that call into these modules, as `compiled_over` does."""
+    return _over(summing, modules)
+
+
 def _over(
     compiling: Callable[[Callable[P, R]], Callable[P, R]], modules: tuple[ModuleType, ...]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -18,7 +18,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from tandem.kernels.compiled import summing
+from tandem.kernels import roots
+from tandem.kernels.compiled import summing, summing_over
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
@@ -27,11 +28,13 @@ Ints = npt.NDArray[np.int64]
 FORWARD, BACKWARD = 1, 2
 
 # What a pair's row of answers holds.
-STATISTIC, LAGS, ROOT, HURST, CROSSINGS, RSS, DIRECT = range(7)
-ANSWERS = 7
+STATISTIC, LAGS, HURST, CROSSINGS, RSS, DIRECT = range(6)
+# How far below 1 the autoregressive root lies: median-unbiased, and the ends of its interval.
+ROOT, FARTHEST_ROOT, NEAREST_ROOT = 6, 7, 8
+ANSWERS = 9
 # What the row of a pair with bars of its own holds beside.
-ALPHA, BETA, SLOPE, R_SQUARED, BARS, CORRELATION, LAST_Y, LAST_X = range(7, 15)
-OWN_ANSWERS = 15
+ALPHA, BETA, SLOPE, R_SQUARED, BARS, CORRELATION, LAST_Y, LAST_X = range(9, 17)
+OWN_ANSWERS = 17
 # Below this share of its parts the difference C has lost digits, and is summed from u itself.
 CANCELLED = 1e-5
 # A column is a combination of the earlier ones as far as doubles can tell.
@@ -267,7 +270,7 @@ def _ends(y: Floats, x: Floats, r: float, head: Floats, tail: Floats) -> None:
         tail[t] = y[count - 1 - t] - r * x[count - 1 - t]
 
 
-@summing
+@summing_over(roots)
 def _test(
     products: Floats,
     head: Floats,
@@ -279,10 +282,12 @@ def _test(
     g: Floats,
     work: Floats,
     out: Floats,
+    quantiles: Floats,
     answer: Floats,
 ) -> None:
-    """Fill statistic and lags and, with `steps`, root and Hurst; NaN where a matrix is singular."""
-    answer[STATISTIC] = answer[ROOT] = answer[HURST] = np.nan
+    """Fill statistic and lags and, with `steps`, roots and Hurst; NaN for a singular matrix."""
+    answer[STATISTIC] = answer[HURST] = np.nan
+    answer[ROOT] = answer[FARTHEST_ROOT] = answer[NEAREST_ROOT] = np.nan
     answer[LAGS] = 0.0
     answer[RSS] = rss
     _gram(products, head, tail, rss, m, most, most, g)
@@ -297,15 +302,20 @@ def _test(
     answer[STATISTIC] = out[0] / out[1]
     if steps == 0:
         return
-    if not out[2] > 0.0 and not _regress(products, head, tail, rss, m, 0, g, work, out):
+    rows = m - chosen
+    if not out[2] > 0.0:
         # Lags that take the whole pull upon themselves leave no root.
-        return
-    if out[2] > 0.0:
-        answer[ROOT] = 1.0 + out[0] / out[2]
+        rows = m
+        if not _regress(products, head, tail, rss, m, 0, g, work, out):
+            return
+    if out[1] > 0.0 and out[2] > 0.0:
+        answer[NEAREST_ROOT], answer[FARTHEST_ROOT], answer[ROOT] = roots.roots_inside(
+            out[0], out[2], out[1], rows, quantiles
+        )
     answer[HURST] = _hurst(products, head, tail, m, steps)
 
 
-@summing
+@summing_over(roots)
 def scan_tile(
     y: Floats,
     x: Floats,
@@ -316,6 +326,7 @@ def scan_tile(
     wanted: Codes,
     most: int,
     steps: int,
+    quantiles: Floats,
     answers: Floats,
 ) -> None:
     """Test the wanted pairs of a tile.
@@ -335,7 +346,9 @@ def scan_tile(
     most : int
         Lags AIC chooses among.
     steps : int
-        Longest step of Hurst's exponent; with 0 it, the root and the crossings are left out.
+        Longest step of Hurst's exponent; with 0 it, the roots and the crossings are left out.
+    quantiles : ndarray of shape (decays, 4)
+        As `roots.roots_inside` takes it.
     answers : ndarray of shape (rows, columns, ANSWERS)
     """
     bars, count = y.shape[1], own_y.shape[1]
@@ -360,7 +373,7 @@ def scan_tile(
             if not (products[0] > CANCELLED * parts and rss > CANCELLED):
                 rss = _sum_directly(first, second, r, u, products)
                 answer[DIRECT] = 1.0
-            _test(products, head, tail, rss, bars - 1, most, steps, g, work, out, answer)
+            _test(products, head, tail, rss, bars - 1, most, steps, g, work, out, quantiles, answer)
             answer[CROSSINGS] = _crossings(first, second, r) if steps > 0 else np.nan
 
 
@@ -437,7 +450,7 @@ def _correlation(y: Floats, x: Floats) -> float:
     return yx / math.sqrt(yy) / math.sqrt(xx)
 
 
-@summing
+@summing_over(roots)
 def scan_one_by_one(
     levels: Floats,
     returns: Floats,
@@ -446,6 +459,7 @@ def scan_one_by_one(
     fewest: int,
     given: int,
     steps: int,
+    quantiles: Floats,
     answers: Floats,
 ) -> None:
     """Test pairs over the bars each has, for columns with gaps of their own.
@@ -463,7 +477,7 @@ def scan_one_by_one(
         Bars below which a pair is not tested.
     given : int
         Lags AIC chooses among; -1 for the usual number for the bars there are.
-    steps : int
+    steps, quantiles
         As in `scan_tile`.
     answers : ndarray of shape (pairs, OWN_ANSWERS)
     """
@@ -498,7 +512,7 @@ def scan_one_by_one(
         g, work, out = np.empty((most + 2, most + 2)), np.empty(most + 2), np.empty(3)
         _ends(y, x, r, head, tail)
         rss = _sum_directly(y, x, r, u, products)
-        _test(products, head, tail, rss, n - 1, most, steps, g, work, out, answer)
+        _test(products, head, tail, rss, n - 1, most, steps, g, work, out, quantiles, answer)
         beta = r * found_y[2] / found_x[2]
         slope = found_y[1] - beta * found_x[1]
         answer[BETA], answer[SLOPE] = beta, slope

@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -137,7 +138,7 @@ class Client:
         self._read_s = read_s
         self._total_s = total_s
         self._most_bytes = most_bytes
-        self._context = context or ssl.create_default_context()
+        self._context = context
         self._refused = refused
         self._lock = threading.Lock()
         self._idle: list[tuple[float, tuple[str, str, int], http.client.HTTPConnection]] = []
@@ -266,9 +267,8 @@ class Client:
             plain.sock = raw
             return plain
         try:
-            secured = self._context.wrap_socket(
-                raw, server_hostname=host, do_handshake_on_connect=False
-            )
+            context = self._context or _verifying()
+            secured = context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
         except (OSError, ValueError):
             raw.close()
             raise
@@ -278,7 +278,7 @@ class Client:
         except OSError:
             secured.close()
             raise
-        connection = http.client.HTTPSConnection(host, port, context=self._context)
+        connection = http.client.HTTPSConnection(host, port, context=context)
         connection.sock = secured
         return connection
 
@@ -355,6 +355,12 @@ class Client:
             return FeedError(f"{host} did not answer in HTTP")
         reason = getattr(error, "strerror", None) or type(error).__name__
         return FeedError(f"{host} could not be reached ({reason})")
+
+
+@cache
+def _verifying() -> ssl.SSLContext:
+    """Return what certificates are verified with; made when it is needed, for it takes a while."""
+    return ssl.create_default_context()
 
 
 def _checked(url: str) -> SplitResult:

@@ -5,19 +5,21 @@ Nothing here sleeps or opens anything; the clock is given, and only ever runs fo
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from tandem.venues.rest import SHARE, Budget
 
 # What background work may use of the whole, so that a pair opened now is served now.
 BACKGROUND_SHARE = 0.4
 # Bans were seen to last three days.
-_LONGEST_S = 3 * 86_400.0
+LONGEST_S = 3 * 86_400.0
 
 
 class Meter:
@@ -72,7 +74,7 @@ class Meter:
     def pause(self, seconds: float) -> None:
         """Let nothing through for a while; a pause under way is never shortened."""
         with self._lock:
-            self._paused_s = max(self._paused_s, self._clock() + min(seconds, _LONGEST_S))
+            self._paused_s = max(self._paused_s, self._clock() + min(seconds, LONGEST_S))
 
     @property
     def paused_for(self) -> float:
@@ -109,9 +111,10 @@ def used_weight(budget: Budget, headers: Mapping[str, str]) -> int | None:
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """Return how long a venue asks to be left alone: ``Retry-After`` in seconds or as a date.
+    """Return how long a server asks to be left alone: ``Retry-After`` in seconds or as a date.
 
     A date is compared with the answer's own ``Date``, so that this machine's clock may be wrong.
+    Three days at most, the longest ban that was seen; None where nothing sensible was asked.
 
     Parameters
     ----------
@@ -119,13 +122,20 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
         This machine's time in seconds since the epoch, where the answer has no date.
     """
     text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
     until_s = http_date_s(text)
     if until_s is None:
-        return None
+        return pause_s(text) if text.isascii() else None
     sent_s = http_date_s(headers.get("date", ""))
-    return max(0.0, until_s - (now_s if sent_s is None else sent_s))
+    return pause_s(max(0.0, until_s - (now_s if sent_s is None else sent_s)))
+
+
+def pause_s(value: Any) -> float | None:
+    """Return the seconds of a pause that a server asks for, bounded; None where it is none."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(seconds, LONGEST_S) if math.isfinite(seconds) and seconds >= 0.0 else None
 
 
 def http_date_s(text: str) -> float | None:

@@ -1,8 +1,7 @@
 """The one way to a venue's REST: its budget, its refusals, and when to try again.
 
-A venue is asked through one `VenueClient`, whoever asks: it counts what all of them spend. Prices
-of a polled feed and its list of assets are asked for by different threads, each with an HTTP client
-of its own, which it may close; both go through the venue's one client.
+A venue is asked through one `VenueClient`, whoever asks: back-fill, downloads, scans, symbol lists
+and polled prices. It counts what all of them spend, and a pause the venue asks for holds for all.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,9 @@ from tandem.core.instruments import split_instrument
 from tandem.net.http import Answer, Client, Stopped
 from tandem.net.rate_limit import Backoff, Meter, http_date_s, retry_after_s, used_weight
 from tandem.venues.fields import EARLIEST_US, LATEST_US
-from tandem.venues.rest import SHARE, Budget, Listing, PolledFeed, Request, RestVenue
+from tandem.venues.rest import SHARE, Budget, Listing, PolledFeed, Request, RestSource, RestVenue
 
-log = logging.getLogger("tandem.backfill")
+log = logging.getLogger("tandem.net")
 
 Trouble = Literal["", "throttled", "refused", "unreachable"]
 
@@ -93,6 +92,7 @@ class VenueClient:
         self._insisted = Backoff(_LEAST_PAUSE_S, _LAST_THROTTLED_S)
         self._refusing = Backoff(_REFUSED_S, _LAST_REFUSED_S)
         self._ahead_us: int | None = None
+        self._status = 0
         self.trouble: Trouble = ""
         self.problem = ""
         self.on_throttled: Callable[[str, float], None] = lambda problem, wait_s: None
@@ -164,14 +164,20 @@ class VenueClient:
         Raises
         ------
         FeedError
-            There was no room in time; says what the venue's trouble is.
+            There was no room in time: `Throttled` or `Refused` where the venue said no before.
         """
         deadline_s = steady_s() + limit_s
         while wait_s := self.admit(weight):
             left_s = deadline_s - steady_s()
             if wait_s > left_s or stop.wait(wait_s):
                 why = self.problem or f"the request budget of {self.title} is used up"
-                raise FeedError(f"{why}; it is asked again in {wait_s:.0f} s.")
+                raise self._still(f"{why}; it is asked again in {wait_s:.0f} s.")
+
+    def _still(self, text: str) -> FeedError:
+        """Return the error of a pause that is not over yet."""
+        if self.trouble == "refused":
+            return Refused(text, self._status)
+        return Throttled(text) if self.trouble == "throttled" else FeedError(text)
 
     def _learn(self, answer: Answer) -> None:
         used = used_weight(self._budget, answer.headers)
@@ -215,11 +221,12 @@ class VenueClient:
 
     def _refused(self, status: int) -> Refused:
         with self._lock:
+            self._status = status
             wait_s = self._refusing.next_s()
         reason = (
             "it does not serve this region"
             if status == 451
-            else "forbidden, as in regions it does not serve"
+            else "forbidden, possibly a region restriction"
         )
         cause = f"{self.title} refuses this address (HTTP {status}: {reason})"
         self._pause("refused", cause, wait_s)
@@ -234,61 +241,97 @@ class VenueClient:
             log.warning("%s; nothing is asked of it for %.0f s.", cause, wait_s)
 
 
-class States(Protocol):
-    """Keeps small things over a restart: a database, or whatever takes its place."""
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep something small under a key."""
-
-    def load_state(self, key: str) -> bytes | None:
-        """Return what was kept under a key."""
+Load = Callable[[str], bytes | None]
+Save = Callable[[str, bytes], None]
 
 
 class VenueClients:
-    """One client per venue, made when it is first needed. Any thread may ask.
+    """One client per venue of the process, made when it is first needed. Any thread may ask.
 
-    Pauses that venues ask for outlast a restart.
+    Whoever asks a venue over REST does so through this: what one learns of its limits holds for
+    all. Pauses that venues ask for outlast a restart where there is something to keep them.
+
+    Parameters
+    ----------
+    venues : callable
+        Gives the REST interface of a venue by name; None where it has none.
+    http : Client
+        Closed by `close`.
+    load, save : callable, optional
+        Return and keep something small under a key, as a store's `load_state` and `save_state`.
     """
 
     def __init__(
-        self, venues: Callable[[str], RestVenue | None], client: Client, store: States
+        self,
+        venues: Callable[[str], RestVenue | None],
+        http: Client,
+        load: Load = lambda key: None,
+        save: Save = lambda key, blob: None,
     ) -> None:
         self._venues = venues
-        self._http = client
-        self._store = store
+        self._http = http
+        self._load, self._save = load, save
         self._lock = threading.Lock()
-        self._made: dict[str, tuple[RestVenue, VenueClient] | None] = {}
+        self._rests: dict[str, RestVenue | None] = {}
+        self._clients: dict[str, VenueClient] = {}
 
     def get(self, venue: str) -> tuple[RestVenue, VenueClient] | None:
         """Return a venue's REST interface with its client; None where it has none."""
         with self._lock:
-            if venue not in self._made:
-                self._made[venue] = self._make(venue)
-            return self._made[venue]
+            if venue not in self._rests:
+                self._rests[venue] = self._venues(venue)
+            rest = self._rests[venue]
+        return None if rest is None else (rest, self.client(rest))
 
-    def fetch_listing(self, venue: str, stop: threading.Event) -> list[Listing]:
-        """Return what a venue trades now; see `Backfill.fetch_listing`."""
-        known = self.get(venue)
-        if known is None:
-            raise FeedError(f"{venue} has no list of symbols to ask for.")
-        rest, client = known
-        request: Request | None = rest.listing()
+    def client(self, source: RestSource) -> VenueClient:
+        """Return the one client of whatever is asked over REST."""
+        with self._lock:
+            if source.venue not in self._clients:
+                self._clients[source.venue] = self._make(source)
+            client = self._clients[source.venue]
+        # This machine's clock may be wrong by years.
+        source.keep_time_by(client.now_us)
+        return client
+
+    def prices(self, feed: PolledFeed) -> PriceClient:
+        """Return a new way to ask for the prices of a polled feed, by the venue's one client."""
+        return PriceClient(feed, self.client(feed))
+
+    def fetch_listing(self, source: RestSource, stop: threading.Event) -> list[Listing]:
+        """Return what a venue trades now, within its budget; on the caller's thread.
+
+        Raises
+        ------
+        FeedError, MessageError
+            It did not answer in time, or not with a list that is understood.
+        """
+        client = self.client(source)
+        request: Request | None = source.listing()
         found: dict[str, Listing] = {}
         pages = 0
         while request is not None and pages < _LISTING_PAGES:
             pages += 1
             client.wait_turn(request.weight, stop, _LISTING_S)
-            answer = client.ask(request)
+            answer = client.ask(request, source.headers())
             if answer.status != 200:
                 raise FeedError(f"{client.title} gave no list of symbols (HTTP {answer.status}).")
-            found.update((one.symbol, one) for one in rest.parse_listing(answer.body))
-            request = rest.more_listing(answer.body)
+            found.update((one.symbol, one) for one in source.parse_listing(answer.body))
+            request = source.more_listing(answer.body)
         return list(found.values())
 
     def fetch_candles(
         self, instrument: str, start_us: int, end_us: int, stop: threading.Event
     ) -> npt.NDArray[np.void] | None:
-        """Return an answer's worth of candles; see `Backfill.fetch_candles`."""
+        """Return one-minute candles from a time on, within the budget; on the caller's thread.
+
+        As many as one answer holds, none of them recorded. None where the venue has no REST
+        interface here.
+
+        Raises
+        ------
+        FeedError, MessageError
+            The venue did not answer in time, or with something else.
+        """
         venue = self.get(split_instrument(instrument)[0])
         if venue is None:
             return None
@@ -300,23 +343,22 @@ class VenueClients:
             raise FeedError(f"{client.title} gave no candles (HTTP {answer.status}).")
         return rest.parse_candles(answer.body, instrument)
 
-    def _make(self, venue: str) -> tuple[RestVenue, VenueClient] | None:
-        rest = self._venues(venue)
-        if rest is None:
-            return None
-        client = VenueClient(rest.title or venue, rest.budget, self._http, rest.throttled)
-        # This machine's clock may be wrong by years.
-        rest.keep_time_by(client.now_us)
+    def close(self) -> None:
+        """Cut what is under way and ask nothing more; closing twice is harmless."""
+        self._http.close()
+
+    def _make(self, source: RestSource) -> VenueClient:
+        client = VenueClient(source.title, source.budget, self._http, source.throttled)
         # A ban outlasts a restart, and asking during one makes it longer.
-        until_us, problem = self._kept_pause(venue)
+        until_us, problem = self._kept_pause(source.venue)
         if until_us > now_us():
             client.resume_pause(problem, (until_us - now_us()) / SECOND_US)
-        client.on_throttled = functools.partial(self._keep_pause, venue)
-        return rest, client
+        client.on_throttled = functools.partial(self._keep_pause, source.venue)
+        return client
 
     def _kept_pause(self, venue: str) -> tuple[int, str]:
         try:
-            blob = self._store.load_state(_PAUSE_KEY + venue) or b""
+            blob = self._load(_PAUSE_KEY + venue) or b""
         except StoreError as error:
             log.warning("Whether %s asked for a pause is unknown: %s", venue, error)
             return 0, ""
@@ -327,44 +369,28 @@ class VenueClients:
     def _keep_pause(self, venue: str, problem: str, wait_s: float) -> None:
         until_us = now_us() + round(wait_s * SECOND_US)
         try:
-            self._store.save_state(_PAUSE_KEY + venue, f"{until_us} {problem}".encode())
+            self._save(_PAUSE_KEY + venue, f"{until_us} {problem}".encode())
         except StoreError as error:
             log.warning("The pause %s asked for is not kept: %s", venue, error)
-
-
-class PriceClients:
-    """One client per polled venue, which outlasts those who ask through it. Any thread may ask."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made: dict[str, VenueClient] = {}
-
-    def create(self, feed: PolledFeed, client: Client) -> PriceClient:
-        """Return a new way to ask a feed, by the venue's one client."""
-        with self._lock:
-            venue = self._made.get(feed.venue)
-            if venue is None:
-                venue = VenueClient(feed.title, feed.budget, client, feed.throttled)
-                self._made[feed.venue] = venue
-        return PriceClient(feed, client, venue)
 
 
 class PriceClient:
     """Fetches what a polled feed asks for. One thread asks; any may close.
 
+    It has connections of its own, so that a feed can be stopped in the middle of a request while
+    others go on asking the venue.
+
     Parameters
     ----------
     feed : PolledFeed
-        Gives the budget and the headers, which are sent and never shown.
-    client : Client
-        Closed with this one.
+        Gives the headers, which are sent and never shown.
     venue : VenueClient
         Shared with everybody who asks it.
     """
 
-    def __init__(self, feed: PolledFeed, client: Client, venue: VenueClient) -> None:
+    def __init__(self, feed: PolledFeed, venue: VenueClient) -> None:
         self._feed = feed
-        self._client = client
+        self._client = Client()
         self._venue = venue
 
     @property

@@ -17,7 +17,8 @@ from tandem.analytics.quality import SpreadQuality, spread_quality
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.startup import HeavyWork
-from tandem.pairs.stream import PairSettings, levels
+from tandem.pairs.stream import PairSettings
+from tandem.strategy.signals import levels
 
 log = logging.getLogger("tandem.pairs")
 

@@ -6,11 +6,12 @@ import json
 import logging
 import threading
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import split_instrument
 from tandem.pairs.stream import PairSettings
+from tandem.storage.protocols import Documents
 from tandem.storage.records import Document
 from tandem.strategy.rules import Costs, Rules
 
@@ -18,16 +19,6 @@ log = logging.getLogger("tandem.standing")
 
 MOST = 12
 _KIND = "standing-pair"
-
-
-class Record(Protocol):
-    """Where they are kept."""
-
-    def save_documents(self, documents: list[Document]) -> None:
-        """Keep or remove documents."""
-
-    def documents(self, kind: str, most: int = 10_000) -> dict[str, bytes]:
-        """Return the documents of a kind."""
 
 
 class Standing:
@@ -39,7 +30,7 @@ class Standing:
         Why some that were kept do not stand, as a sentence; empty where all do.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Documents) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._pairs: dict[str, PairSettings] = {}

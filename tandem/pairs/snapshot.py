@@ -102,7 +102,7 @@ def holding_hours(settings: PairSettings, z: float, relation: Relation | None) -
 
     NaN where that is unknown: no half-life, or an exit at zero, which decay alone never reaches.
     """
-    half_life = relation.quality.half_life.median if relation else float("nan")
+    half_life = relation.quality.half_life.half_life if relation else float("nan")
     if not np.isfinite(half_life) or settings.rules.exit <= 0.0:
         return float("nan")
     halvings = max(np.log2(abs(z) / settings.rules.exit), 0.0) if z else 0.0

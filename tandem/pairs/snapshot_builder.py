@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,12 @@ import numpy.typing as npt
 from tandem.analytics.trend import roll_spread
 from tandem.backfill.service import Upkeep
 from tandem.config import Settings
-from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.bars import resample, with_candles
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import StoreError
-from tandem.core.events import BAR, Gap, Trade
+from tandem.core.events import BAR, Trade
 from tandem.core.instruments import split_instrument
+from tandem.core.parallel import UNWATCHED, Watch
 from tandem.core.startup import Readiness
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
@@ -29,30 +30,14 @@ from tandem.pairs.stream import PairSettings, Provisional
 from tandem.pairs.tracker import Desk, PairView
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
-from tandem.storage.records import StoreHealth
+from tandem.storage.protocols import Database
 
 log = logging.getLogger("tandem.pairs")
 
 UNWATCHED_S = 60.0
 GAPS_S = 3.0
+PIECE_US = 6 * HOUR_US
 _UNREADABLE = "The database cannot be read: {error} Prices and signals continue."
-
-
-class Database(Protocol):
-    """What is asked of the database."""
-
-    def health(self) -> StoreHealth:
-        """Return how recording goes."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = ..., states: Sequence[str] = ...
-    ) -> list[Gap]:
-        """Return known gaps."""
-
-    def trades(
-        self, instrument: str, start_us: int, end_us: int, most: int = ..., newest: bool = ...
-    ) -> list[Trade]:
-        """Return trades."""
 
 
 class SnapshotBuilder:
@@ -141,14 +126,14 @@ class SnapshotBuilder:
         )
 
     def pairs_now(self) -> list[PairNow]:
-        """Return every pair that is computed, pinned ones first; their relation tested at leisure.
+        """Return every pinned pair; their relation tested at leisure.
 
-        For whoever watches without a screen. What visitors of a public desk open is left out: they
-        choose thresholds, and nobody is to be told by rules of what a stranger typed.
+        For whoever watches without a screen. What else is open is left out: visitors and those who
+        try settings choose thresholds, and nobody is to be alerted by what was merely looked at.
         """
-        views = self._tracker.views(pinned_only=self._settings.is_public)
         return [
-            PairNow(pair, view, self._relation(pair, view, UNWATCHED_S)) for pair, view in views
+            PairNow(pair, view, self._relation(pair, view, UNWATCHED_S))
+            for pair, view in self._tracker.pinned_views()
         ]
 
     def problems(self) -> tuple[str, ...]:
@@ -162,6 +147,31 @@ class SnapshotBuilder:
         except StoreError as error:
             self._unreadable = _UNREADABLE.format(error=error)
             return np.empty(0, BAR)
+
+    def bars(
+        self,
+        instrument: str,
+        bar_us: int,
+        start_us: int,
+        end_us: int,
+        watch: Watch = UNWATCHED,
+    ) -> npt.NDArray[np.void]:
+        """Return recorded bars of an instrument from `start_us` on; the bar still open is left out.
+
+        Bars of whole minutes take the venue's candles where seconds are missing. Read and resampled
+        piece by piece: a week of seconds is never in memory at once.
+        """
+        start_us, end_us = start_us // bar_us * bar_us, end_us // bar_us * bar_us
+        piece_us = PIECE_US - PIECE_US % bar_us
+        pieces = [np.empty(0, BAR)]
+        for piece in range(start_us, end_us, piece_us):
+            watch.check()
+            stop = min(piece + piece_us, end_us)
+            seconds = self.seconds(instrument, piece, stop)
+            if bar_us % MINUTE_US == 0:
+                seconds = with_candles(seconds, self._database.candles(instrument, piece, stop))
+            pieces.append(resample(seconds, bar_us))
+        return np.concatenate(pieces)
 
     def tape(self, instruments: Iterable[str], count: int) -> list[Trade]:
         """Return the newest trades of some instruments, newest first."""

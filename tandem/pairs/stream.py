@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +17,22 @@ import numpy.typing as npt
 
 from tandem.analytics.hedges import Hedge
 from tandem.analytics.kalman_filter import KalmanHedge
+from tandem.analytics.zscores import ZScore
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows
-from tandem.strategy.rules import Costs, Rules
-from tandem.strategy.signals import MODELS, Hedging, Model, ZKind, hedging, zscoring
+from tandem.strategy.pair_model import MODELS, PairModel
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
+from tandem.strategy.signals import (
+    Hedging,
+    hedging,
+    innovation_score,
+    known_before,
+    legs_of,
+    levels,
+    zscoring,
+)
 from tandem.strategy.trader import BarsIn, Trader
 
 Floats = npt.NDArray[np.float64]
@@ -58,66 +68,39 @@ COLUMNS: dict[str, type] = {
 }
 
 
-# What a fill costs until something else is chosen; the screen's controls start here too.
-DEFAULT_COSTS = Costs(fee_bp=5.0, y_half_spread_bp=0.5, x_half_spread_bp=0.5, slippage_bp=0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class PairSettings:
-    """What is computed for a pair. Two sessions with equal settings share one stream.
+@dataclass(frozen=True)
+class Legs:
+    """What a pair is made of.
 
     Attributes
     ----------
     y, x : str
-        Instruments; y is priced in x.
+        Instruments: the dependent leg and the hedge leg.
     bar_us : int
         Bar interval in microseconds.
-    model : {"ols", "kalman", "huber"}
-        The hedge whose spread is traded.
-    lookback : int
-        Bars the hedge looks back on: the window of OLS and Huber, the Kalman filter's prefix.
-    z_window : int
-        Bars of the rolling z-score.
-    z_kind : {"model", "rolling", "ewm", "robust"}
-        "model" is the Kalman innovation over its own standard deviation, and the rolling z of
-        the spread for OLS and Huber.
-    rules : Rules
-        When to trade; ``rules.log_prices`` also makes the regression one of log prices.
-    costs : Costs
-        What a fill costs.
     """
 
     y: str
     x: str
     bar_us: int = 5 * SECOND_US
-    model: Model = "kalman"
-    lookback: int = 200
-    z_window: int = 100
-    z_kind: ZKind = "model"
-    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(frozen=True)
+class PairSettings(PairModel, Legs):
+    """What is computed for a pair: its legs and its model.
+
+    Two sessions with equal settings share one stream.
+    """
+
     costs: Costs = DEFAULT_COSTS
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot give an answer."""
+        PairModel.__post_init__(self)
         if self.y == self.x:
             raise DataError(f"Both legs are {self.y}; choose two different instruments.")
         if self.bar_us < SECOND_US or self.bar_us % SECOND_US:
             raise DataError(f"The bar is {self.bar_us} us; choose whole seconds.")
-        if self.lookback < 10 or self.z_window < 5:
-            raise DataError(
-                f"Lookback is {self.lookback} and z window {self.z_window} bars; "
-                "use at least 10 and 5."
-            )
-
-    @property
-    def log_prices(self) -> bool:
-        """Whether log prices are regressed: beta is then a ratio of notionals, not of units."""
-        return self.rules.log_prices
-
-    @property
-    def uses_innovation(self) -> bool:
-        """Whether z is the Kalman filter's own innovation."""
-        return self.model == "kalman" and self.z_kind == "model"
 
     @property
     def key(self) -> str:
@@ -186,15 +169,15 @@ class PairStream:
         if not len(bars.time_us):
             return
         self.first_us = self.first_us or int(bars.time_us[0])
-        y, x = self._scale(bars)
+        y, x = legs_of(bars, self.settings.log_prices)
         before = self.hedge.last_alpha, self.hedge.last_beta
         hedges = {name: hedge.extend(y, x) for name, hedge in self._hedges.items()}
         used = hedges[self.settings.model]
-        alpha = known_before(before[0], used.alpha)
-        beta = known_before(before[1], used.beta)
+        alpha = known_before(used.alpha, before[0])
+        beta = known_before(used.beta, before[1])
         spread = y - (alpha + beta * x)
-        mean, deviation, z = self._score(used, spread)
-        done = self.trader.extend(self._trader_input(bars, z, alpha, beta, funding))
+        score = self._score(used, spread)
+        done = self.trader.extend(self._trader_input(bars, score.z, alpha, beta, funding))
         self._append(
             {
                 "time_us": bars.time_us,
@@ -211,9 +194,9 @@ class PairStream:
                 **{f"beta_{name}": hedge.beta for name, hedge in hedges.items()},
                 "hedged": self._unscale(alpha + beta * x),
                 "spread": spread,
-                "mean": mean,
-                "deviation": deviation,
-                "z": z,
+                "mean": score.mean,
+                "deviation": score.deviation,
+                "z": score.z,
                 "signal": done.signal,
                 "position": done.position,
                 "event": done.event,
@@ -263,27 +246,16 @@ class PairStream:
         self._append(_part(parts, "history"))
         self.bars, self.first_us = (int(value) for value in parts["bars"])
 
-    def _scale(self, bars: AlignedBars) -> tuple[Floats, Floats]:
-        """Mask unusable bars with NaN and take logs where asked."""
-        y = np.where(bars.usable, bars.y, np.nan)
-        x = np.where(bars.usable, bars.x, np.nan)
-        return levels(y, self.settings.log_prices), levels(x, self.settings.log_prices)
-
     def _unscale(self, values: Floats) -> Floats:
         if not self.settings.log_prices:
             return values
         # Beyond this no double is left to hold the price.
         return np.exp(values, where=values < 700.0, out=np.full(len(values), np.nan))
 
-    def _score(self, hedge: Hedge, spread: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return mean, deviation and z of the spread."""
+    def _score(self, hedge: Hedge, spread: Floats) -> ZScore:
         if self.settings.uses_innovation:
-            deviation = np.sqrt(hedge.innovation_var)
-            z = np.full(len(spread), np.nan)
-            np.divide(spread, deviation, where=deviation > 0.0, out=z)
-            return np.where(np.isnan(deviation), np.nan, 0.0), deviation, z
-        score = self._zscore.extend(spread)
-        return score.mean, score.deviation, score.z
+            return innovation_score(spread, np.sqrt(hedge.innovation_var))
+        return self._zscore.extend(spread)
 
     def _trader_input(
         self,
@@ -308,36 +280,9 @@ class PairStream:
         )
 
 
-def levels(prices: Floats, log_prices: bool) -> Floats:
-    """Return prices as the models take them: their logs where asked, NaN where there is none.
-
-    A price of 0 or less has no log, and an infinite one is no price.
-    """
-    if not log_prices:
-        return np.where(np.isfinite(prices), prices, np.nan)
-    known = np.isfinite(prices) & (prices > 0.0)
-    return np.log(prices, where=known, out=np.full(len(prices), np.nan))
-
-
 def _ratio(surprise: float, deviation: float) -> float:
     """Divide, or return NaN where nothing moved and there is no scale to divide by."""
     return surprise / deviation if deviation > 0.0 else float("nan")
-
-
-def known_before(last: float, values: Floats) -> Floats:
-    """Return, for each bar, the last value known strictly before it.
-
-    Parameters
-    ----------
-    last : float
-        The value known before the first bar (NaN if none).
-    values : ndarray of shape (n_bars,)
-        NaN where a bar gave none; the earlier value then stays.
-    """
-    before = np.concatenate(([last], values[:-1]))
-    index = np.where(np.isnan(before), 0, np.arange(len(before)))
-    np.maximum.accumulate(index, out=index)
-    return before[index]
 
 
 def _part(parts: dict[str, npt.NDArray[Any]], name: str) -> dict[str, npt.NDArray[Any]]:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from tandem.backfill.service import Upkeep
-from tandem.config import VENUES, Settings
+from tandem.config import Settings
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
 from tandem.pairs.cointegration import CointegrationTests
@@ -16,6 +16,7 @@ from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import Desk
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.venues.registry import VENUES
 
 SESSION_S = 20.0
 LINGER_S = 90.0
@@ -76,7 +77,7 @@ class Subscriptions:
             The venue is known not to list it, or it cannot be a symbol.
         """
         named, colon, symbol = text.strip().partition(":")
-        if colon and named.lower() in VENUES and named.lower() not in ("auto", venue):
+        if colon and named.lower() in VENUES and named.lower() != venue:
             venue, text = named.lower(), symbol
         return self._backfill.catalogue.resolve(venue, text)
 

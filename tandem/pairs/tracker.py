@@ -15,7 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,12 @@ import numpy.typing as npt
 from tandem.core.bars import BarBuilder, align, with_candles
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
-from tandem.core.events import BAR, Funding
+from tandem.core.events import BAR
 from tandem.core.ring import Rows
 from tandem.kernels.trading.records import CLOSED
 from tandem.pairs.stream import PairSettings, PairStream, Progress, Provisional
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Database
 from tandem.storage.records import SignalRow
 from tandem.strategy.trader import (
     ENTER_LONG,
@@ -64,34 +65,6 @@ MEMORY_SECONDS = 86_400
 # A charge is announced at most this long ahead.
 ANNOUNCED_BEFORE_US = 8 * HOUR_US
 OPEN_AT_ONCE = 2
-
-
-class History(Protocol):
-    """What the desk asks of the record."""
-
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return recorded one-second bars."""
-        ...
-
-    def candles(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-minute bars taken from the venue's candles."""
-        ...
-
-    def fundings(self, instrument: str, start_us: int, end_us: int) -> list[Funding]:
-        """Return recorded announcements of funding."""
-        ...
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep a pair's state over a restart."""
-        ...
-
-    def load_state(self, key: str) -> bytes | None:
-        """Return what `save_state` kept."""
-        ...
-
-    def save_signals(self, pair: str, rows: list[SignalRow]) -> None:
-        """Keep signals as they were shown."""
-        ...
 
 
 class Limits(NamedTuple):
@@ -180,7 +153,7 @@ class Desk:
     ----------
     buffer : HotBuffer
         Where trades arrive.
-    history : History
+    history : Database
         The record, read once when a pair is opened, written when signals change.
     grace_us, stale_us : int
         How long a second waits for late trades; the age from which a leg's bars are masked.
@@ -196,7 +169,7 @@ class Desk:
     def __init__(
         self,
         buffer: HotBuffer,
-        history: History,
+        history: Database,
         grace_us: int,
         stale_us: int,
         keep: int,
@@ -228,16 +201,15 @@ class Desk:
         live = self._pairs.get(settings)
         return live.view if live else None
 
-    def views(self, pinned_only: bool = False) -> list[tuple[PairSettings, PairView]]:
-        """Return every pair that has been opened, pinned ones first, or those alone."""
+    def pinned_legs(self) -> frozenset[str]:
+        """Return the instruments of all pinned pairs."""
+        return frozenset(leg for pair in self._pinned for leg in (pair.y, pair.x))
+
+    def pinned_views(self) -> list[tuple[PairSettings, PairView]]:
+        """Return every pinned pair that has been opened."""
+        opened = [(pair, live.view) for pair, live in list(self._pairs.items())]
         pinned = self._pinned
-        opened = [
-            (pair, live.view)
-            for pair, live in list(self._pairs.items())
-            if pair in pinned or not pinned_only
-        ]
-        opened.sort(key=lambda one: one[0] not in pinned)
-        return [(pair, view) for pair, view in opened if view is not None]
+        return [(pair, view) for pair, view in opened if view is not None and pair in pinned]
 
     def provisional(self, settings: PairSettings, y: float, x: float) -> Provisional | None:
         """Return what the running bar says at these prices."""

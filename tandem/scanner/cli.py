@@ -29,7 +29,7 @@ from tandem.scanner.scan import scan
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.scanner.surrogates import Noise, calibrated, noise
 from tandem.scanner.tiles import Bools
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),
@@ -38,6 +38,8 @@ SHOWN = (
 )
 LEFT_OUT_SHOWN = 10
 LONGEST_NAME, LONGEST_FILE = 24, 60
+# Seconds a Dask scheduler has to answer.
+DASK_WAIT_S = 10.0
 
 
 def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
@@ -51,8 +53,14 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     command.add_argument("--max-lags", type=int, help="maximum lags for AIC")
     command.add_argument("--level", type=float, default=0.05, help="false discovery rate")
     command.add_argument("--fewest-bars", type=int, default=100, help="minimum common bars")
-    command.add_argument("--fee", type=float, default=5.0, help="basis points per fill")
-    command.add_argument("--half-spread", type=float, default=0.0, help="basis points")
+    usual = DEFAULT_COSTS
+    command.add_argument("--fee", type=float, default=usual.fee_bp, help="basis points per fill")
+    command.add_argument(
+        "--half-spread", type=float, default=usual.y_half_spread_bp, help="basis points per fill"
+    )
+    command.add_argument(
+        "--slippage", type=float, default=usual.slippage_bp, help="basis points per fill"
+    )
     command.add_argument(
         "--least-activity",
         type=float,
@@ -143,7 +151,7 @@ def _settings(options: argparse.Namespace) -> ScanSettings:
         direction=options.direction,
         fewest_bars=options.fewest_bars,
         level=options.level,
-        costs=Costs(options.fee, options.half_spread, options.half_spread),
+        costs=Costs(options.fee, options.half_spread, options.half_spread, options.slippage),
     )
 
 
@@ -162,7 +170,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}", address):
         raise DataError(f"{address!r:.60} is no scheduler's address; give one as tcp://host:port.")
     try:
-        client = Client(address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=DASK_WAIT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except OSError:
         raise DataError(
             f"No Dask scheduler answers at {address}; start one there, or leave --dask out."

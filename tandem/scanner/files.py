@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,13 @@ import pandas as pd
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
-from tandem.io.cells import times
+from tandem.io.cells import MISSING, ReadTimes, numbers, times
 from tandem.io.containers import contents
-from tandem.io.files import read
-from tandem.scanner.columns import MOST_INSTRUMENTS, counted
+from tandem.io.files import read_files
+from tandem.io.model import left_out
+from tandem.io.pairing import apart
+from tandem.io.parsing import AGAIN, BAR_STARTS, EXACT_FLOATS, NO_TIME, repeats, time_order
+from tandem.scanner.columns import MOST_INSTRUMENTS
 
 LARGEST_FILE = 400 * 2**20
 # What cuts a wide table's cells.
@@ -51,7 +54,7 @@ class Universe(NamedTuple):
     ----------
     prices : DataFrame of shape (bars, instruments)
     notes : tuple of str
-        What was done to the file's rows, in sentences.
+        What was done to the file's rows, in the words of `tandem.io`'s reports.
     """
 
     prices: pd.DataFrame
@@ -96,8 +99,8 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
     -------
     Universe
         On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
-        that `scan` can say which column has some. Of rows of one time the last one counts; a row
-        without a time is left out; a column without a name gets that of its place.
+        that `scan` can say which column has some. Of prices of one time the first one counts; a
+        row without a time is left out; a column without a name gets that of its place.
 
     Raises
     ------
@@ -167,9 +170,19 @@ def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch
     outside = b"".join(first[0].split(b'"')[::2]) if first else b""
     if outside.count(separator.encode()) >= len(header):
         raise DataError(f"{name:.{SHOWN}} has more cells in a row than names; name every column.")
+    table = _parsed(raw, name, header, separator, watch.part(0.0, 0.8))
+    watch.check()
+    found = times(table.iloc[:, 0], header[0] or "time")
+    if not found.valid.any():
+        raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
+    watch.check()
+    return _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found)
+
+
+def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> pd.DataFrame:
     try:
-        table = pd.read_csv(
-            _Watched(raw, watch.part(0.0, 0.8)),
+        table: pd.DataFrame = pd.read_csv(
+            _Watched(raw, watch),
             header=None,
             skiprows=1,
             names=header,
@@ -178,43 +191,64 @@ def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch
             low_memory=False,
             encoding="utf-8",
             skipinitialspace=True,
+            **EXACT_FLOATS,
         )
     except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{name:.{SHOWN}} cannot be read: {_told(error)}") from None
+        raise DataError(f"{name:.{SHOWN}} cannot be read: {_told(raw, error)}") from None
     if not len(table):
         raise DataError(f"{name:.{SHOWN}} has names of columns but no rows; give prices below.")
-    watch.check()
-    found = times(table.iloc[:, 0], header[0] or "time")
-    if not found.valid.any():
-        raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
-    table = table.iloc[np.flatnonzero(found.valid), 1:]
-    table.index = _index(found.time_us[found.valid])
-    watch.check()
-    notes = []
-    if not found.valid.all():
-        notes.append(f"{_rows(~found.valid)} left out: no time can be read in it.")
-    if not table.index.is_monotonic_increasing:
-        notes.append("The rows did not stand in the order of their times; they were sorted.")
-        # Of rows of one time the one that stands last in the file comes last.
-        table = table.sort_index(kind="stable")
-    is_earlier = table.index.duplicated(keep="last")
-    if is_earlier.any():
-        notes.append(
-            f"{_rows(is_earlier)} left out: another row has the same time, and the last one counts."
-        )
-        table = table[~is_earlier]
-    return Universe(table, tuple(notes))
+    return table
 
 
-def _rows(which: npt.NDArray[np.bool_]) -> str:
-    return counted(int(np.count_nonzero(which)), "row")
+def _in_order(table: pd.DataFrame, found: ReadTimes) -> Universe:
+    """Return the rows that have a time, sorted, each time once."""
+    time_us = found.time_us[found.valid]
+    order, notes = time_order(time_us, np.diff(time_us))
+    if order is not None:
+        table, time_us = table.iloc[order], time_us[order]
+    for place, dtype in enumerate(table.dtypes):
+        if dtype.kind not in "iuf":
+            table.isetitem(place, _numbers_or_text(table.iloc[:, place]))
+    table.index = _index(time_us)
+    reasons = {NO_TIME: int(np.count_nonzero(~found.valid))}
+    table, repeated = _first_of_each_time(table, time_us)
+    reasons = {reason: count for reason, count in (reasons | repeated).items() if count}
+    return Universe(table, (*left_out(reasons), *notes, BAR_STARTS))
 
 
-def _told(error: Exception) -> str:
+def _numbers_or_text(column: pd.Series[Any]) -> Any:
+    """Return a column's numbers, whatever signs they are written with; text if any is no number."""
+    values = numbers(column)
+    written = column[np.isnan(values) & column.notna().to_numpy()].astype(str)
+    return values if written.str.strip().str.lower().isin(MISSING).all() else column
+
+
+def _first_of_each_time(
+    table: pd.DataFrame, time_us: npt.NDArray[np.int64]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep each instrument's first price of a time; count the rows that came after, by reason."""
+    shared = table.index.duplicated(keep=False)
+    if not shared.any():
+        return table, {}
+    several, moments = table[shared], time_us[shared]
+    same_again, other_again = np.zeros((2, len(several)), np.bool_)
+    for place in range(several.shape[1]):
+        column = several.iloc[:, place]
+        there = np.flatnonzero(column.notna())
+        again, same = repeats(moments[there], column.iloc[there].to_numpy())
+        same_again[there] |= again & same
+        other_again[there] |= again & ~same
+    firsts = several.groupby(level=0).first()
+    table = pd.concat([table[~shared], firsts]).sort_index()
+    counts = (int(np.count_nonzero(which)) for which in (same_again, other_again))
+    return table, dict(zip(AGAIN[:2], counts, strict=True))
+
+
+def _told(raw: bytes, error: Exception) -> str:
     """Say what the reader of tables met, in words for somebody who has only the file."""
-    text = str(error).splitlines()[0] if str(error) else "it is no table"
-    if "EOF inside string" in text:
+    if raw.count(b'"') % 2:
         return "a quotation mark is opened and never closed."
+    text = str(error).splitlines()[0] if str(error) else "it is no table"
     return f"{text:.120}"
 
 
@@ -223,16 +257,17 @@ def _index(time_us: object) -> pd.DatetimeIndex:
 
 
 def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
-    """Put the closes of a list of bars side by side."""
-    found = read(raw, name, LARGEST_FILE, watch=watch)
+    """Put the closes of a list of bars, or of several, side by side."""
+    found = apart(read_files(raw, name, LARGEST_FILE, watch=watch))
     watch.check()
-    if not found.bars:
+    if any(table.trades for table in found):
         raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")
     closes = {
         instrument.partition(":")[2] or instrument: pd.Series(
             bars["close"], index=_index(bars["time_us"])
         )
-        for instrument, bars in found.bars.items()
+        for table in found
+        for instrument, bars in table.bars.items()
     }
     if len(closes) < 2:
         raise DataError(
@@ -240,4 +275,5 @@ def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
             "table whose first column is called time and holds times, with a column of prices for "
             "each instrument, as UTF-8 text."
         )
-    return Universe(pd.DataFrame(closes).sort_index())
+    notes = tuple(note for table in found for note in table.report.corrections)
+    return Universe(pd.DataFrame(closes).sort_index(), notes)

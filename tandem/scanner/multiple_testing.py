@@ -40,6 +40,11 @@ def q_values(p_values: Floats, any_dependence: bool = False) -> Floats:
     any_dependence : bool
         Benjamini and Yekutieli (2001), Annals of Statistics 29: larger by 1 + 1/2 + ... + 1/tests,
         valid however the tests depend on each other.
+
+    Examples
+    --------
+    >>> q_values(np.array([0.01, 0.5, 0.02, np.nan]))
+    array([0.03, 0.5 , 0.03,  nan])
     """
     q = np.full(len(p_values), np.nan)
     known = np.flatnonzero(~np.isnan(p_values))

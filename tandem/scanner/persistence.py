@@ -26,7 +26,6 @@ from tandem.scanner.tiles import Floats
 MOST_WINDOWS = 100
 # Bars of the second part a spread needs to be tested.
 FEWEST_LATER = 50
-SECONDS_PER_DAY = 86_400.0
 
 
 def persistence(

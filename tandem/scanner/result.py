@@ -152,7 +152,10 @@ FIGURE_TEXTS = {
     "beta": "hedge ratio: notional ratio for log prices, unit ratio for raw prices",
     "trend_slope": "trend coefficient per bar; only with trend ct",
     "r_squared": "R\u00b2 of the cointegrating regression",
-    "half_life": "half-life of the residual in bars; infinite if not mean-reverting",
+    "half_life": "half-life of the residual in bars, median-unbiased; infinite if not "
+    "mean-reverting",
+    "half_life_low": "lower bound of the half-life's 95 % confidence interval",
+    "half_life_high": "upper bound of the half-life's 95 % confidence interval",
     "hurst": "Hurst exponent of the residual over 1 to 20 bars; 0.5 for a random walk",
     "correlation": "correlation of the legs' returns",
     "crossings": "sign changes of the residual",

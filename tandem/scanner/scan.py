@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.finite_sample import finite_ps
+from tandem.analytics.persistence import bars_to_half
+from tandem.analytics.quality import SECONDS_PER_DAY
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.scanner.columns import Columns, columns_of
@@ -25,10 +27,12 @@ from tandem.scanner.tiles import (
     CORRELATION,
     CROSSINGS,
     DEVIATION,
+    FARTHEST_ROOT,
     HURST,
     LAGS,
     LAST_X,
     LAST_Y,
+    NEAREST_ROOT,
     R_SQUARED,
     ROOT,
     SAME_ASSET,
@@ -44,7 +48,6 @@ from tandem.scanner.tiles import (
     Method,
 )
 
-SECONDS_PER_DAY = 86_400.0
 MOST_NAMED = 1_000
 REASONS = {
     CONSTANT: "a leg is constant over the bars both have",
@@ -221,10 +224,10 @@ def _figures(
     """Return what the table shows, in the units it shows."""
     p_values = p_values[order]
     statistic, bars, beta = (raw[row, order] for row in (STATISTIC, BARS, BETA))
-    root, deviation = raw[ROOT, order], raw[DEVIATION, order]
+    roots = (ROOT, FARTHEST_ROOT, NEAREST_ROOT)
+    half_life, half_life_low, half_life_high = (bars_to_half(raw[row, order]) for row in roots)
+    deviation = raw[DEVIATION, order]
     with np.errstate(divide="ignore", invalid="ignore"):
-        half_life = np.where(root < 1.0, -np.log(2.0) / np.log(np.maximum(root, 0.0)), np.inf)
-        half_life[np.isnan(root)] = np.nan
         ratio = np.abs(beta)
         volatility = deviation * 1e4
         if not settings.log_prices:
@@ -244,6 +247,8 @@ def _figures(
             **({"trend_slope": raw[SLOPE, order]} if settings.trend == "ct" else {}),
             "r_squared": raw[R_SQUARED, order],
             "half_life": half_life,
+            "half_life_low": half_life_low,
+            "half_life_high": half_life_high,
             "hurst": raw[HURST, order],
             "correlation": raw[CORRELATION, order],
             "crossings": raw[CROSSINGS, order],

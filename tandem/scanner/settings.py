@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from tandem.analytics.critical_values import Trend
 from tandem.analytics.inputs import check_trend, positive, whole
 from tandem.core.errors import DataError
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 
 Direction = Literal["name", "volatility", "order", "both"]
 DIRECTIONS: tuple[Direction, ...] = ("name", "volatility", "order", "both")
@@ -59,7 +58,7 @@ class ScanSettings:
     most_unchanged: float = 0.9
     level: float = 0.05
     bar_seconds: float | None = None
-    costs: Costs = field(default_factory=Costs)
+    costs: Costs = DEFAULT_COSTS
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -106,8 +105,3 @@ class ScanSettings:
     def terms(self) -> int:
         """Deterministic terms of the regression."""
         return 0 if self.trend == "n" else len(self.trend)
-
-    def lags_for(self, bars: int) -> int:
-        """Return how many lags AIC chooses among."""
-        most = math.ceil(12.0 * (bars / 100.0) ** 0.25) if self.max_lags is None else self.max_lags
-        return min(most, bars // 2 - 1)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tandem.analytics.critical_values import root_table
+from tandem.analytics.engle_granger import most_lags
 from tandem.analytics.inputs import SAME_ASSET_R2
 from tandem.kernels import scan as kernel
 from tandem.scanner.moments import Spectra, cross_products, own_products, spectra
@@ -21,6 +23,8 @@ Bools = npt.NDArray[np.bool_]
 
 # Longest step of Hurst's exponent, as in `analytics.hurst`.
 HURST_STEPS = 20
+# Of a residual whose hedge was estimated, as in `analytics.half_life`.
+QUANTILES = root_table(estimated=True)
 
 # What came of a pair.
 TESTED, TOO_FEW, CONSTANT, SAME_ASSET, SINGULAR = range(5)
@@ -29,9 +33,11 @@ TESTED, TOO_FEW, CONSTANT, SAME_ASSET, SINGULAR = range(5)
 FIGURES = (
     *("statistic", "lags", "bars", "alpha", "beta", "slope", "r_squared", "root", "hurst"),
     *("correlation", "crossings", "deviation", "last_y", "last_x", "status"),
+    *("farthest_root", "nearest_root"),
 )
 STATISTIC, LAGS, BARS, ALPHA, BETA, SLOPE, R_SQUARED, ROOT, HURST = range(9)
 CORRELATION, CROSSINGS, DEVIATION, LAST_Y, LAST_X, STATUS = range(9, 15)
+FARTHEST_ROOT, NEAREST_ROOT = 15, 16
 
 
 class Method(NamedTuple):
@@ -61,9 +67,8 @@ class Method(NamedTuple):
 
     def lags_for(self, bars: int) -> int:
         """Return how many lags AIC chooses among."""
-        given = self.most_lags
-        most = int(np.ceil(12.0 * (bars / 100.0) ** 0.25)) if given < 0 else given
-        return min(most, bars // 2 - 1)
+        usual = most_lags(bars, 0)
+        return usual if self.most_lags < 0 else min(self.most_lags, bars // 2 - 1)
 
 
 class Block(NamedTuple):
@@ -165,6 +170,7 @@ def scan_blocks(first: Block, second: Block, wanted: Codes, method: Method) -> F
         np.where(alive, wanted, 0).astype(np.int8),
         method.lags_for(bars),
         method.steps,
+        QUANTILES,
         answers,
     )
     i, j = np.nonzero(wanted)
@@ -187,6 +193,8 @@ _SAME = (
     (STATISTIC, kernel.STATISTIC),
     (LAGS, kernel.LAGS),
     (ROOT, kernel.ROOT),
+    (FARTHEST_ROOT, kernel.FARTHEST_ROOT),
+    (NEAREST_ROOT, kernel.NEAREST_ROOT),
     (HURST, kernel.HURST),
     (CROSSINGS, kernel.CROSSINGS),
 )
@@ -250,6 +258,7 @@ def scan_own_bars(levels: Floats, returns: Floats, pairs: Ints, method: Method) 
         method.fewest,
         method.most_lags,
         method.steps,
+        QUANTILES,
         answers,
     )
     out = np.full((len(pairs), 2 + len(FIGURES)), np.nan)

@@ -11,7 +11,7 @@ from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.storage.protocols import ImportTarget
+from tandem.storage.protocols import Database
 
 _DIED = (
     "The import stopped because of an internal error (see the log). What was committed "
@@ -53,10 +53,10 @@ class Importer:
 
     Parameters
     ----------
-    record : ImportTarget
+    record : Database
     """
 
-    def __init__(self, record: ImportTarget) -> None:
+    def __init__(self, record: Database) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -27,9 +27,10 @@ from tandem.core.bars import resample
 from tandem.core.clock import DAY_US, SECOND_US, steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import BAR, Trade
+from tandem.core.files import PRIVATE, make_folder, take
 from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
-from tandem.storage.protocols import ExportSource
+from tandem.storage.protocols import Records
 
 log = logging.getLogger("tandem.exporting")
 
@@ -141,15 +142,22 @@ class Exporter:
     folder : Path
         Where files go, each in a folder of its own; created when first needed. What lies there
         longer than half an hour is deleted, whoever wrote it.
-    record : ExportSource
+    record : Records
     served_at : str
         The path under which the folder is served.
+    file_mode : int
+        Of the files.
     """
 
     def __init__(
-        self, folder: Path, record: ExportSource, served_at: str = "app/static/exports"
+        self,
+        folder: Path,
+        record: Records,
+        served_at: str = "app/static/exports",
+        file_mode: int = PRIVATE,
     ) -> None:
         self._folder, self._record, self._served_at = folder, record, served_at
+        self._file_mode = file_mode
         self._jobs: dict[str, _Job] = {}
         self._wake = threading.Condition()
         self._ending = False
@@ -260,7 +268,9 @@ class Exporter:
     def _write(self, job: _Job) -> None:
         began = steady_s()
         job.told = replace(job.told, state="running")
-        writing = _Writing(self._folder / job.token, self._record, job, self._room())
+        writing = _Writing(
+            self._folder / job.token, self._record, job, self._room(), self._file_mode
+        )
         try:
             writing.all_parts()
             state, text = self._ended(job)
@@ -335,8 +345,9 @@ class Exporter:
 class _Writing:
     """The files of one export as they grow."""
 
-    def __init__(self, folder: Path, record: ExportSource, job: _Job, room: int) -> None:
+    def __init__(self, folder: Path, record: Records, job: _Job, room: int, file_mode: int) -> None:
         self._folder, self._record, self._job, self._room = folder, record, job, room
+        self._file_mode = file_mode
         self._began = steady_s()
         self._earlier_bytes = 0
         self.parts: list[tuple[str, int]] = []
@@ -350,8 +361,9 @@ class _Writing:
             self._begin(first[1])
         wanted = self._job.told.wanted
         while first is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder, self._file_mode)
             name = _file_name(wanted, len(self.parts))
+            take(self._folder / name, self._file_mode)
             full: list[str] = []
             with (self._folder / name).open("wb") as file:
                 _save(wanted, self._until_full(first, slices, file, full), file)
@@ -422,14 +434,14 @@ class _Writing:
                 yield end_us, rows
 
 
-def _trade_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
+def _trade_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, list[Trade]]]:
     for part in record.stream_trades(
         wanted.instrument, wanted.start_us, wanted.end_us, _SLICE_TRADES
     ):
         yield part[-1].time_us + 1, part
 
 
-def _bar_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _bar_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     """Combine seconds into bars that start in the range, each made of all of its seconds."""
     length = wanted.interval_us
     start_us, stop_us = (-(-time_us // length) * length for time_us in wanted[2:4])
@@ -447,15 +459,13 @@ def _bar_slices(record: ExportSource, wanted: Wanted) -> Iterator[tuple[int, npt
         yield stop_us, resample(waiting, length)
 
 
-def _candle_slices(
-    record: ExportSource, wanted: Wanted
-) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+def _candle_slices(record: Records, wanted: Wanted) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
     for start_us in range(wanted.start_us, wanted.end_us, _SLICE_CANDLES_US):
         stop_us = min(start_us + _SLICE_CANDLES_US, wanted.end_us)
         yield stop_us, record.candles(wanted.instrument, start_us, stop_us)
 
 
-_SLICES: dict[Kind, Callable[[ExportSource, Wanted], Iterator[tuple[int, Any]]]] = {
+_SLICES: dict[Kind, Callable[[Records, Wanted], Iterator[tuple[int, Any]]]] = {
     "trades": _trade_slices,
     "bars": _bar_slices,
     "candles": _candle_slices,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from itertools import count
 from pathlib import Path
 
 from tandem.core.errors import StoreUnusable
+from tandem.core.files import take
 from tandem.storage.schema import check_file, check_inside, explain, open_reader
 
 # Of the database, its write-ahead log and the index of that.
@@ -30,6 +32,15 @@ def move_aside(path: Path) -> Path:
         if source.exists() or not source.name.endswith(_ENDS[1:]):
             source.rename(target)
     return aside
+
+
+def take_files(path: Path, mode: int) -> None:
+    """Give a record and its log this mode; SQLite makes a log with the mode of its database."""
+    for part in (path.with_name(path.name + end) for end in _ENDS):
+        if part == path or part.exists():
+            # What cannot be written is explained when it is opened.
+            with contextlib.suppress(OSError):
+                take(part, mode)
 
 
 def check_readable(path: Path) -> None:

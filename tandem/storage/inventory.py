@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tandem.core.clock import steady_s
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap
-from tandem.storage.protocols import InventorySource
+from tandem.storage.protocols import Records
 from tandem.storage.records import Held
 
 FRESH_S = 3.0
@@ -40,10 +40,10 @@ class Inventory:
 
     Parameters
     ----------
-    record : InventorySource
+    record : Records
     """
 
-    def __init__(self, record: InventorySource) -> None:
+    def __init__(self, record: Records) -> None:
         self._record = record
         self._lock = threading.Lock()
         self._at: float | None = None

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tandem.core.errors import StoreFull, StoreInUse
+from tandem.core.files import PRIVATE, take
 
 if sys.platform == "win32":
     import msvcrt
@@ -47,6 +48,8 @@ def _lock_path(database: Path) -> Path:
 class WriterLock:
     """The right to record into a database, held until `release` or the end of the process.
 
+    Whoever may open the lock file can keep others from recording: by its mode, other users cannot.
+
     The lock is on ``<database>.lock``, which stays behind: removing it would let two processes
     lock two different files of the same name.
 
@@ -58,10 +61,11 @@ class WriterLock:
         The lock file cannot be written.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, mode: int = PRIVATE) -> None:
         path = _lock_path(database)
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            take(path, mode)
+            self._handle = os.open(path, os.O_RDWR)
         except OSError as error:
             raise StoreFull(
                 f"Nothing can be written beside {database} ({error.strerror}). Live prices and "

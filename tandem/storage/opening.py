@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tandem.core.errors import StoreError, StoreInUse
 from tandem.core.events import Trade
+from tandem.core.files import PRIVATE
 from tandem.storage.null import ForeignRecord, NullStore
 from tandem.storage.store import Store
 
@@ -36,10 +37,10 @@ class Opened(NamedTuple):
     trades: int
 
 
-def open_database(path: Path, batch_ms: int, queue_trades: int) -> Opened:
+def open_database(path: Path, batch_ms: int, queue_trades: int, file_mode: int = PRIVATE) -> Opened:
     """Open the database at `path`; whatever fails, prices and signals go on without it."""
     try:
-        store = Store.open(path, batch_ms, queue_trades)
+        store = Store.open(path, batch_ms, queue_trades, file_mode=file_mode)
         try:
             # A large database is not searched for damage before it is read.
             trades = sum(span.trades for span in store.spans().values())

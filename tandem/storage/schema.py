@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tandem.core.clock import now_us
 from tandem.core.errors import StoreError, StoreFull, StoreInUse, StoreUnusable
+from tandem.core.files import make_folder
 from tandem.storage.codec import SECOND_BYTES
 
 APPLICATION_ID = 0x54_4E_44_4D  # "TNDM"
@@ -214,10 +215,10 @@ def damaged(path: Path, detail: str) -> StoreUnusable:
 # Opening --------------------------------------------------------------------------------
 
 
-def make_folder(path: Path) -> None:
+def make_place(path: Path, mode: int) -> None:
     """Create the folder a database will lie in; raises StoreFull where that is not allowed."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, mode)
     except OSError as error:
         raise StoreFull(
             f"The folder {path.parent} cannot be made ({error.strerror}). Live prices and signals "

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
 from tandem.core.events import Gap
-from tandem.storage.files import check_readable, move_aside, size_of
+from tandem.core.files import PRIVATE
+from tandem.storage.files import check_readable, move_aside, size_of, take_files
 from tandem.storage.lock import WriterLock
 from tandem.storage.reader import Reader
 from tandem.storage.records import (
@@ -31,7 +32,7 @@ from tandem.storage.records import (
     is_plain,
     storable,
 )
-from tandem.storage.schema import check_file, explain, make_folder
+from tandem.storage.schema import check_file, explain, make_place
 from tandem.storage.write_queue import Backlog, Batch
 from tandem.storage.writer import Writer
 
@@ -92,6 +93,7 @@ class Store(Reader):
         batch_ms: int = 100,
         queue_trades: int = 500_000,
         read_only: bool = False,
+        file_mode: int = PRIVATE,
     ) -> Store:
         """Open the record at `path`, creating it and its folder where there is none.
 
@@ -103,6 +105,8 @@ class Store(Reader):
             Entries that may wait for the writer.
         read_only : bool
             Only read, beside another process that records.
+        file_mode : int
+            Of the record, its log and its lock, also where they exist.
 
         Raises
         ------
@@ -117,10 +121,11 @@ class Store(Reader):
         if read_only:
             check_readable(path)
             return cls(path, None, None, Backlog(0.0, 0))
-        make_folder(path)
+        make_place(path, file_mode)
         check_file(path)
-        lock = WriterLock(path)
+        lock = WriterLock(path, file_mode)
         try:
+            take_files(path, file_mode)
             writer = Writer(path)
         except StoreError:
             lock.release()

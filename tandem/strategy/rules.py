@@ -229,6 +229,10 @@ class Costs:
         return RoundTrip(2.0 * (y_fee + weight * x_fee), 2.0 * (y_slip + weight * x_slip))
 
 
+# What a fill costs until something else is chosen, on every page and in every command.
+DEFAULT_COSTS = Costs(fee_bp=5.0, y_half_spread_bp=0.5, x_half_spread_bp=0.5, slippage_bp=0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the venue accepts; 0 is no limit.

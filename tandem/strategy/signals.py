@@ -6,77 +6,45 @@ The same numbers, to the last bit, as following the pair bar by bar on the live 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.hedges import RollingHuber, RollingOls
 from tandem.analytics.kalman_filter import KalmanHedge
-from tandem.analytics.zscores import RollingZ
+from tandem.analytics.zscores import RollingZ, ZScore
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import HOUR_US
 from tandem.core.errors import DataError
 from tandem.kernels.series import hold_before
-from tandem.strategy.rules import Costs, Limits, Rules
+from tandem.strategy.pair_model import Model, PairModel, ZKind
+from tandem.strategy.rules import Limits
 from tandem.strategy.trader import BarsIn
 
 Floats = npt.NDArray[np.float64]
-Model = Literal["ols", "kalman", "huber"]
-ZKind = Literal["model", "rolling", "ewm", "robust"]
 Hedging = RollingOls | RollingHuber | KalmanHedge
-
-MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
-Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything a backtest of two legs depends on but the bars.
+class Setup(PairModel):
+    """Everything a backtest of two legs depends on but the bars: a pair model and an account.
 
     Attributes
     ----------
-    model : {"ols", "kalman", "huber"}
-        The hedge whose spread is traded.
-    lookback : int
-        Bars the hedge looks back on: the window of OLS and Huber, the Kalman filter's prefix.
-    z_window : int
-        Bars of the rolling z-score.
-    z_kind : {"model", "rolling", "ewm", "robust"}
-        "model" is the Kalman innovation over its own standard deviation, and the rolling z of the
-        spread for OLS and Huber.
-    rules, costs, limits : Rules, Costs, Limits
+    limits : Limits
     capital : float
         Money at the start, the base of every return.
     """
 
-    model: Model = "kalman"
-    lookback: int = 200
-    z_window: int = 100
-    z_kind: ZKind = "model"
-    rules: Rules = field(default_factory=Rules)
-    costs: Costs = field(default_factory=Costs)
     limits: Limits = field(default_factory=Limits)
     capital: float = 20_000.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot give an answer."""
-        if self.model not in MODELS:
-            raise DataError(f"The model is {self.model!r:.40}; choose one of {', '.join(MODELS)}.")
-        if self.z_kind not in Z_KINDS:
-            raise DataError(f"The z is {self.z_kind!r:.40}; choose one of {', '.join(Z_KINDS)}.")
-        if self.lookback < 10 or self.z_window < 5:
-            raise DataError(
-                f"Lookback is {self.lookback} and z window {self.z_window} bars; "
-                "use at least 10 and 5."
-            )
+        PairModel.__post_init__(self)
         if not 0.0 < self.capital < np.inf:
             raise DataError(f"The capital is {self.capital:g}; it must be a positive amount.")
-
-    @property
-    def uses_innovation(self) -> bool:
-        """Whether z is the Kalman filter's own innovation."""
-        return self.model == "kalman" and self.z_kind == "model"
 
     @property
     def signal_key(self) -> tuple[Any, ...]:
@@ -88,7 +56,7 @@ class Setup:
     @property
     def hedge_key(self) -> tuple[Any, ...]:
         """What the hedge depends on."""
-        return self.model, self.lookback, self.rules.log_prices
+        return self.model, self.lookback, self.log_prices
 
     def with_rules(self, **changes: Any) -> Setup:
         """Return the same setup under other rules."""
@@ -133,26 +101,52 @@ class Hedged:
     deviation: Floats
 
 
-def known_before(values: Floats) -> Floats:
-    """Return, for each bar, the last value known strictly before it; NaN before the first."""
-    before = np.empty(len(values))
-    hold_before(values, before)
-    return before
+def known_before(values: Floats, last: float = np.nan) -> Floats:
+    """Return, for each bar, the last value known strictly before it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bars,)
+        NaN where a bar gave none; the earlier value then stays.
+    last : float
+        The value known before the first bar; NaN if none.
+    """
+    known = np.concatenate(([last], values))
+    before = np.empty(len(known))
+    hold_before(known, before)
+    return before[1:]
+
+
+def levels(prices: Floats, log_prices: bool) -> Floats:
+    """Return prices as the models take them: their logs where asked, NaN where there is none.
+
+    A price of 0 or less has no log, and an infinite one is no price.
+    """
+    if not log_prices:
+        return np.where(np.isfinite(prices), prices, np.nan)
+    known = np.isfinite(prices) & (prices > 0.0)
+    return np.log(prices, where=known, out=np.full(len(prices), np.nan))
+
+
+def legs_of(bars: AlignedBars, log_prices: bool) -> tuple[Floats, Floats]:
+    """Return both legs as the models take them, NaN where a bar is not usable."""
+    y, x = (np.where(bars.usable, leg, np.nan) for leg in (bars.y, bars.x))
+    return levels(y, log_prices), levels(x, log_prices)
 
 
 def hedged(bars: AlignedBars, setup: Setup) -> Hedged:
     """Return the hedge of every bar. Unusable bars change nothing and have no spread."""
-    y = np.where(bars.usable, bars.y, np.nan)
-    x = np.where(bars.usable, bars.x, np.nan)
-    if setup.rules.log_prices:
-        y, x = _log(y), _log(x)
+    y, x = legs_of(bars, setup.log_prices)
     found = hedging(setup.model, setup.lookback).extend(y, x)
     alpha, beta = known_before(found.alpha), known_before(found.beta)
     return Hedged(alpha, beta, y - (alpha + beta * x), np.sqrt(found.innovation_var))
 
 
-def _log(price: Floats) -> Floats:
-    return np.log(price, where=price > 0.0, out=np.full(len(price), np.nan))
+def innovation_score(spread: Floats, deviation: Floats) -> ZScore:
+    """Return the z of Kalman innovations: over the deviation the filter expected of them."""
+    z = np.full(len(spread), np.nan)
+    np.divide(spread, deviation, where=deviation > 0.0, out=z)
+    return ZScore(z, np.where(np.isnan(deviation), np.nan, 0.0), deviation)
 
 
 def hedging(model: Model, lookback: int) -> Hedging:
@@ -173,13 +167,10 @@ def zscoring(z_kind: ZKind, z_window: int) -> RollingZ:
 def scored(hedge: Hedged, setup: Setup) -> Signals:
     """Return the hedge with the z of its spread."""
     if setup.uses_innovation:
-        deviation = hedge.deviation
-        mean = np.where(np.isnan(deviation), np.nan, 0.0)
-        z = hedge.spread / deviation
+        score = innovation_score(hedge.spread, hedge.deviation)
     else:
         score = zscoring(setup.z_kind, setup.z_window).extend(hedge.spread)
-        mean, deviation, z = score.mean, score.deviation, score.z
-    return Signals(hedge.alpha, hedge.beta, hedge.spread, mean, deviation, z)
+    return Signals(hedge.alpha, hedge.beta, hedge.spread, score.mean, score.deviation, score.z)
 
 
 def signals(bars: AlignedBars, setup: Setup) -> Signals:

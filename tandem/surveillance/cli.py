@@ -8,10 +8,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tandem import config
 from tandem.core import cli
 from tandem.surveillance.headless import run, say
 from tandem.surveillance.yaml_config import read
+from tandem.venues.settings import load as load_settings
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "surveillance.py") -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "surveillance.py
 def _answer(options: argparse.Namespace, prog: str) -> int:
     stop = threading.Event()
     with cli.stop_on_signal(stop):
-        settings = config.load()
+        settings = load_settings()
         cli.log_to_stderr(settings.log_level)
         given = read(options.config)
         if options.cycles is not None:

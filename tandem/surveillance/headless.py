@@ -12,23 +12,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol
-
-import orjson
+from typing import IO
 
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
-from tandem.alerts.rules import Reading, Rule
-from tandem.alerts.service import Alerts, Record
-from tandem.config import Settings
-from tandem.core.clock import SECOND_US, now_us
-from tandem.core.errors import FeedError, SettingError, StoreError, UnknownSymbol
+from tandem.alerts.rules import Rule
+from tandem.alerts.service import Alerts
+from tandem.config import AUTO, Settings
+from tandem.core.clock import SECOND_US
+from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
-from tandem.ingest.service import Ingest
-from tandem.net.http import Client
+from tandem.core.files import make_folder, take
+from tandem.core.instruments import is_simulated, split_instrument
+from tandem.ingest.service import create_recorder
+from tandem.ingest.status import FeedStatus
+from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
-from tandem.surveillance.service import Surveillance, WallRow, fresh
+from tandem.storage.protocols import Documents
+from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.yaml_config import Headless
 from tandem.venues.base import read_symbol
@@ -36,134 +38,39 @@ from tandem.venues.registry import create_feed
 
 COLUMNS = ("time_utc", "asset", "base_currency", "price", "z", "source")
 _STEP_S = 0.05
+# Longer than a request for prices may take.
+_ANSWER_S = 25.0
 # Bytes of earlier prices: some hundred thousand rows.
 _MOST_BACK = 8 * 2**20
 
 
-class Source(Protocol):
-    """Where prices come from."""
-
-    title: str
-
-    def names(self) -> dict[str, str]:
-        """Return each instrument's name in the files."""
-
-    def currency(self, instrument: str) -> str:
-        """Return what its price is in; empty where its name does not say."""
-
-    def take(self) -> tuple[list[Trade], list[Reading], str]:
-        """Return what is new: trades, readings of a feed's health, and what is wrong."""
-
-    def close(self) -> None:
-        """Stop."""
-
-
-class Polled:
-    """CoinGecko's prices in any currency, asked for once per cycle."""
-
-    title = "CoinGecko"
-
-    def __init__(self, given: Headless, settings: Settings, stop: threading.Event) -> None:
-        self._client = Client()
-        self._stop = stop
-        self._base = given.base_currency
-        self._ids = tuple(name.lower() for name in given.assets)
-        for name in self._ids:
-            if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-                raise SettingError(f"{name!r:.60} is no id of CoinGecko; write one like bitcoin.")
-        base = settings.coingecko_rest_url.rstrip("/")
-        if not base:
-            raise SettingError("TANDEM_COINGECKO_REST_URL is empty: nothing is asked of CoinGecko.")
-        ids = ",".join(sorted(self._ids))
-        self._url = (
-            f"{base}/api/v3/simple/price?ids={ids}&vs_currencies={self._base}&precision=full"
-        )
-        key = settings.coingecko_key
-        self._headers = {"x-cg-demo-api-key": key} if key else {}
-        self._wait_until_us = 0
-
-    def names(self) -> dict[str, str]:
-        """Return each instrument's name in the files."""
-        return {f"coingecko:{name.upper()}": name for name in self._ids}
-
-    def currency(self, instrument: str) -> str:
-        """Return what its price is in."""
-        return self._base
-
-    def take(self) -> tuple[list[Trade], list[Reading], str]:
-        """Ask once; returns the prices, and what is wrong."""
-        time_us = now_us()
-        if time_us < self._wait_until_us:
-            wait_s = (self._wait_until_us - time_us) / SECOND_US
-            return [], [], f"CoinGecko asked to be left alone for {wait_s:.0f} s more."
-        try:
-            with self._cut_on_stop():
-                answer = self._client.get(self._url, self._headers)
-        except FeedError as error:
-            if self._stop.is_set():
-                return [], [], ""
-            return [], [], f"CoinGecko: {error}."
-        if answer.status != 200:
-            self._wait_until_us = time_us + int(_patience_s(answer.headers) * SECOND_US)
-            return [], [], f"CoinGecko answered {answer.status}; it is asked again later."
-        try:
-            told = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            told = None
-        if not isinstance(told, dict):
-            return [], [], "CoinGecko's response could not be parsed."
-        trades, missing = [], []
-        for instrument, name in self.names().items():
-            entry = told.get(name)
-            price = entry.get(self._base) if isinstance(entry, dict) else None
-            if isinstance(price, (int, float)) and math.isfinite(price) and price > 0.0:
-                trade = Trade(instrument, time_us, time_us, float(price), 0.0, 0, time_us)
-                trades.append(trade)
-            else:
-                missing.append(name)
-        problem = f"CoinGecko has no price of {', '.join(missing)}." if missing else ""
-        return trades, [], problem
-
-    def close(self) -> None:
-        """Stop."""
-        self._client.close()
-
-    @contextmanager
-    def _cut_on_stop(self) -> Iterator[None]:
-        """End the request that is under way when Ctrl-C comes, however long the answer takes."""
-        is_over = threading.Event()
-
-        def watch() -> None:
-            while not is_over.wait(_STEP_S):
-                if self._stop.is_set():
-                    self._client.close()
-                    return
-
-        thread = threading.Thread(target=watch, name="cut-on-stop", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
-
-
-class Streamed:
-    """Every trade of an exchange or of the simulation, as it arrives."""
+class Source:
+    """The prices of a venue, traded or polled, as they arrive."""
 
     def __init__(self, given: Headless, settings: Settings) -> None:
-        if given.venue == "auto":
+        if given.venue == AUTO:
             raise SettingError(
                 "venue must be given explicitly on the command line; auto works only in the app."
             )
         feed = create_feed(given.venue, settings)
+        self.is_polled = feed.kind == "polled"
+        self._base, self.fresh_s, grace_s = "", FRESH_S, 0.0
+        if feed.kind == "polled":
+            feed = feed.priced_in(given.base_currency)
+            feed.every_s = max(feed.every_s, given.interval_seconds)
+            self._base, grace_s = given.base_currency, feed.grace_s
+            self.fresh_s = max(FRESH_S, grace_s)
         self.title = feed.title
-        self._venue = given.venue
         self._names = {feed.instrument(name): name for name in given.assets}
         self._buffer = HotBuffer(settings.hot_trades)
         self._cursors = dict.fromkeys(self._names, 0)
-        self._ingest = Ingest(settings, self._buffer, NullStore("no database"))
-        self._ingest.watch(given.venue, frozenset(self._names))
+        self._recorder = create_recorder(
+            feed, settings, NullStore("no database"), self._buffer, venue_clients(settings)
+        )
+        self._recorder.watch(frozenset(self._names))
+        self._recorder.start()
+        # A polled price is told of although it was made a little before it was asked for.
+        self.began_us = self.now_us() - int(grace_s * SECOND_US)
 
     def names(self) -> dict[str, str]:
         """Return each instrument's name in the files."""
@@ -171,35 +78,38 @@ class Streamed:
 
     def currency(self, instrument: str) -> str:
         """Return what its price is in; empty where its name does not say."""
+        venue, symbol = split_instrument(instrument)
         try:
-            return read_symbol(instrument.partition(":")[2], self._venue)[1].lower()
+            return self._base or read_symbol(symbol, venue)[1].lower()
         except UnknownSymbol:
             return ""
 
     def now_us(self) -> int:
         """Return what time it is for this venue's trades."""
-        return self._ingest.now_us(self._venue)
+        return self._recorder.clock_us()
 
-    def take(self) -> tuple[list[Trade], list[Reading], str]:
+    def take(self) -> list[Trade]:
         """Return the trades that came since the last call."""
         trades: list[Trade] = []
         for name, cursor in self._cursors.items():
             new, self._cursors[name] = self._buffer.since(name, cursor)
             trades += new
-        status = self._ingest.status(self._venue)
-        problem = "" if status.state in ("live", "connecting") else status.text
-        return trades, [], problem
+        return trades
+
+    def is_awaited(self, priced: int) -> bool:
+        """Tell whether polled prices are still on their way, of which so many have come."""
+        if not self.is_polled or priced == len(self._names):
+            return False
+        status = self.status()
+        return status.state in ("connecting", "live") and not status.silent
+
+    def status(self) -> FeedStatus:
+        """Return how the venue stands."""
+        return self._recorder.status()
 
     def close(self) -> None:
         """Stop."""
-        self._ingest.stop()
-
-
-def _patience_s(headers: Any) -> float:
-    try:
-        return min(max(float(headers.get("retry-after", 60.0)), 1.0), 3_600.0)
-    except ValueError:
-        return 60.0
+        self._recorder.stop()
 
 
 def run(
@@ -207,15 +117,13 @@ def run(
     settings: Settings,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Record | None = None,
+    record: Documents | None = None,
 ) -> int:
     """Watch until the cycles are over or `stop` is set; returns how many prices were written.
 
     Everything said is on disk when this returns.
     """
-    source: Source = (
-        Polled(given, settings, stop) if given.venue == "coingecko" else Streamed(given, settings)
-    )
+    source = Source(given, settings)
     try:
         return _watch(given, settings, source, stop, say, record or NullStore("no database"))
     finally:
@@ -228,7 +136,7 @@ def _watch(
     source: Source,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Record,
+    record: Documents,
 ) -> int:
     names = source.names()
     watched = Surveillance(
@@ -240,17 +148,17 @@ def _watch(
         watched.add(instrument)
     prices = given.folder / "prices.csv"
     alerts_file = given.folder / "alerts.csv"
-    CsvFile(alerts_file).send([])
-    if isinstance(source, Polled):
+    CsvFile(alerts_file, settings.file_bits).send([])
+    if source.is_polled:
         _recall(watched, names, prices, given.base_currency)
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
-    alerts = _alerts(given, kept, record, _scopes(names))
+    alerts = _alerts(given, kept, record, _scopes(names), source.is_polled)
     alerts.start()
-    for line in alerts.unmatched(_scopes(names).values()):
+    for line in alerts.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
     written = 0
     try:
-        with _appending(prices) as file:
+        with _appending(prices, settings.file_bits) as file:
             written = _cycles(given, source, watched, alerts, file, stop, say)
     finally:
         alerts.stop(5.0)
@@ -268,47 +176,68 @@ def _cycles(
 ) -> int:
     writer = csv.writer(file, lineterminator="\n")
     names = source.names()
-    scopes = _scopes(names)
-    began_us = source.now_us() if isinstance(source, Streamed) else now_us()
-    steps = max(1, round(given.interval_seconds / _STEP_S)) if isinstance(source, Streamed) else 1
+    steps = max(1, round(given.interval_seconds / _STEP_S))
+    limit = steps + round(_ANSWER_S / _STEP_S)
     written = cycle = 0
-    told = ""
-    while not stop.is_set() and not (given.cycles and cycle >= given.cycles):
-        problem = ""
-        for step in range(steps):
-            clock_us = source.now_us() if isinstance(source, Streamed) else now_us()
-            trades, readings, problem = source.take()
-            readings = readings + watched.observe(trades)
-            if isinstance(source, Streamed):
-                readings += watched.close(clock_us)
-            # A stream begins with the minutes before: they fill the windows, and nobody is told.
-            now = [
-                one._replace(scope=scopes.get(one.scope, one.scope))
-                for one in fresh(readings, clock_us)
-                if one.time_us >= began_us
-            ]
-            for alert in alerts.observe(now):
-                say(alert.text)
-            if step < steps - 1 and stop.wait(_STEP_S):
+    told: tuple[str, tuple[str, ...]] = ("live", ())
+    is_last = False
+    while not is_last:
+        cycle += 1
+        # Once more after Ctrl-C, for what has come meanwhile.
+        is_last = stop.is_set() or cycle == given.cycles
+        priced: set[str] = set()
+        step = 0
+        while step < steps or (step < limit and source.is_awaited(len(priced))):
+            step += 1
+            is_stopped = stop.wait(_STEP_S)
+            priced |= _step(source, watched, alerts, say)
+            if is_stopped or (source.is_polled and not source.is_awaited(len(priced))):
                 break
-        priced = {trade.instrument for trade in trades}
+        clock_us = source.now_us()
         shown = [
             row
             for row in watched.wall(clock_us)
-            if row.instrument in priced or (isinstance(source, Streamed) and row.price > 0.0)
+            if row.instrument in priced or (not source.is_polled and row.price > 0.0)
         ]
         rows = [_price_row(row, names, clock_us, source) for row in shown]
         writer.writerows(rows)
         file.flush()
         written += len(rows)
-        if problem and problem != told:
-            say(f"surveillance: {problem}")
-        told = problem
-        cycle += 1
-        is_last = bool(given.cycles) and cycle >= given.cycles
-        if steps == 1 and not is_last:
-            stop.wait(given.interval_seconds)
+        told = _say_trouble(source.status(), told, say)
+        if not is_last:
+            stop.wait(max(steps - step, 0) * _STEP_S)
     return written
+
+
+def _step(
+    source: Source, watched: Surveillance, alerts: Alerts, say: Callable[[str], None]
+) -> set[str]:
+    """Take what came, raise alerts, and return the instruments that have a new price."""
+    scopes = _scopes(source.names())
+    clock_us = source.now_us()
+    trades = source.take()
+    readings = watched.observe(trades)
+    if not source.is_polled:
+        readings += watched.close(clock_us)
+    # A stream begins with the minutes before: they fill the windows, and nobody is told.
+    now = [
+        one._replace(scope=scopes.get(one.scope, one.scope))
+        for one in fresh(readings, clock_us, source.fresh_s)
+        if one.time_us >= source.began_us
+    ]
+    for alert in alerts.observe(now):
+        say(alert.text)
+    return {trade.instrument for trade in trades}
+
+
+def _say_trouble(
+    status: FeedStatus, told: tuple[str, tuple[str, ...]], say: Callable[[str], None]
+) -> tuple[str, tuple[str, ...]]:
+    """Say what is wrong with a venue, once for each state; return the state that was said."""
+    now = (status.state, status.silent)
+    if now != told and (status.silent or status.state not in ("live", "connecting")):
+        say(f"surveillance: {status.text}")
+    return now
 
 
 def _scopes(names: dict[str, str]) -> dict[str, str]:
@@ -317,19 +246,25 @@ def _scopes(names: dict[str, str]) -> dict[str, str]:
     That they are simulated is written nowhere else in an alert.
     """
     return {
-        instrument: f"sim:{name}" if instrument.startswith("sim:") else name
+        instrument: f"sim:{name}" if is_simulated(instrument) else name
         for instrument, name in names.items()
     }
 
 
-def _alerts(given: Headless, settings: Settings, record: Record, scopes: dict[str, str]) -> Alerts:
+def _alerts(
+    given: Headless,
+    settings: Settings,
+    record: Documents,
+    scopes: dict[str, str],
+    is_polled: bool,
+) -> Alerts:
     channels = tuple(dict.fromkeys(("csv", *given.channels)))
     missing = channels_from(settings)[1]
     for name in given.channels:
         if name in missing:
             raise SettingError(f"The channel {name} cannot be used. {missing[name]}")
     rules = [Rule("price", "trade_price_z", "beyond", given.anomaly_z, channels=channels)]
-    if given.venue == "coingecko":
+    if is_polled:
         # Polled prices are far apart: each that is out is told.
         rules = [dataclasses.replace(rules[0], cooldown_s=0.0)]
     else:
@@ -354,9 +289,10 @@ def _price_row(
 
 
 @contextmanager
-def _appending(path: Path) -> Iterator[IO[str]]:
+def _appending(path: Path, mode: int) -> Iterator[IO[str]]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, mode)
+        take(path, mode)
         with path.open("a", newline="", encoding="utf-8") as file:
             if file.tell() == 0:
                 csv.writer(file, lineterminator="\n").writerow(COLUMNS)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.alerts.rules import Reading
+from tandem.analytics.trend import SECONDS_PER_YEAR
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.ring import Rows
@@ -77,7 +78,6 @@ BAR_SCORE = np.dtype(
     ]
 )
 SHOCK_Z = 3.0
-SECONDS_PER_YEAR = 365.0 * 86_400.0
 _MOST_BARS = 1_000
 # On a random walk the slope's t grows with the root of the window (Durlauf and Phillips, 1988):
 # 95 percent of windows stay within this many roots, where |t| > 2 would call 85 to 96 percent.

@@ -12,11 +12,10 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,22 +24,23 @@ from tandem.alerts.defaults import open_alerts
 from tandem.alerts.readings import feed_reading, pair_readings, record_readings
 from tandem.alerts.rules import Reading
 from tandem.alerts.service import Alerts
-from tandem.alerts.service import Record as AlertRecord
 from tandem.config import Settings
 from tandem.core.bars import NEVER_US
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
-from tandem.core.events import BAR, Gap
+from tandem.core.events import BAR
+from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.ingest.status import FeedStatus
+from tandem.net.venue_client import VenueClients
 from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.protocols import Database
 from tandem.surveillance.isolation_forest import Forest, load
 from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
 from tandem.surveillance.settings import WatchSettings, settings_from
 from tandem.surveillance.training import Learning
-from tandem.surveillance.training import Record as LearningRecord
 from tandem.surveillance.volatility import Forecast
 
 log = logging.getLogger("tandem.lookout")
@@ -60,24 +60,6 @@ _DIED = (
 )
 
 
-class Record(AlertRecord, LearningRecord, Protocol):
-    """What is needed of the store; `NullStore` will do."""
-
-    def bars(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return recorded one-second bars."""
-
-    def gaps(
-        self, instrument: str | None = None, since_us: int = 0, states: Sequence[str] = ()
-    ) -> list[Gap]:
-        """Return known gaps."""
-
-    def save_state(self, key: str, blob: bytes) -> None:
-        """Keep something under a key."""
-
-    def load_state(self, key: str) -> bytes | None:
-        """Return what was kept under a key."""
-
-
 @dataclass(frozen=True, slots=True)
 class Desks:
     """What the watch asks of the rest, each a function of any thread.
@@ -95,7 +77,12 @@ class Desks:
     choosing : callable
         Whether no venue has been found yet.
     pairs : callable
-        Every pair that is computed; those whose state is kept first.
+        Every pinned pair.
+    own : callable
+        The desk's own instruments and those of pinned pairs: rules watch these and no others,
+        whatever visitors open.
+    clients : VenueClients
+        By whom venues are asked for what they remember.
     """
 
     is_ready: Callable[[], bool]
@@ -104,6 +91,8 @@ class Desks:
     feeds: Callable[[], Iterable[FeedStatus]]
     choosing: Callable[[], bool]
     pairs: Callable[[], list[PairNow]]
+    own: Callable[[], Collection[str]]
+    clients: VenueClients
 
 
 class Lookout:
@@ -112,7 +101,7 @@ class Lookout:
     Parameters
     ----------
     settings : Settings
-    record : Record
+    record : Database
     buffer : HotBuffer
     desks : Desks
     is_foreign : bool
@@ -129,13 +118,13 @@ class Lookout:
     def __init__(
         self,
         settings: Settings,
-        record: Record,
+        record: Database,
         buffer: HotBuffer,
         desks: Desks,
         is_foreign: bool = False,
     ) -> None:
         self.alerts: Alerts = open_alerts(settings, record, is_foreign)
-        self.learning = Learning(settings, record, self._take_model)
+        self.learning = Learning(settings, record, self._take_model, desks.clients)
         self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer
@@ -204,9 +193,10 @@ class Lookout:
 
     def scopes(self) -> tuple[str, ...]:
         """Return everything a rule may name."""
+        watched = (scope for scope in self._surveillance.scopes() if self._is_own(scope))
         pairs = (scope for scope, _ in self._scoped(self._desks.pairs()))
-        venues = (status.venue for status in self._desks.feeds())
-        return tuple(dict.fromkeys((*self._surveillance.scopes(), *pairs, *venues, "record")))
+        venues = (status.venue for status in self._own_feeds())
+        return tuple(dict.fromkeys((*watched, *pairs, *venues, "record")))
 
     def forecast(self, instrument: str, horizon: int = FORECAST_BARS) -> Future[Forecast]:
         """Begin a GARCH forecast of an instrument's next seconds; the result may be a DataError."""
@@ -258,9 +248,21 @@ class Lookout:
                 trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
                 if not trades:
                     break
-                self.alerts.observe(watched.observe(trades, times.__getitem__))
-        self.alerts.observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
+                self._observe(watched.observe(trades, times.__getitem__))
+        self._observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
         self._look_at_states(watched)
+
+    def _observe(self, readings: Iterable[Reading]) -> None:
+        """Let rules watch the readings that are of the desk's own instruments or pinned pairs."""
+        self.alerts.observe([one for one in readings if self._is_own(one.scope)])
+
+    def _is_own(self, scope: str) -> bool:
+        # Pairs are pinned ones: no others are watched.
+        return "~" in scope or scope in self._desks.own()
+
+    def _own_feeds(self) -> list[FeedStatus]:
+        venues = {split_instrument(name)[0] for name in self._desks.own()}
+        return [status for status in self._desks.feeds() if status.venue in venues]
 
     def _tell(self, readings: list[Reading], instrument: str, age_s: float = FRESH_S) -> None:
         """Judge readings by an instrument's clock, if they are about now.
@@ -268,7 +270,7 @@ class Lookout:
         Now is what it is at the exchange: this machine's clock may be wrong.
         """
         now = self._surveillance.clock_us(instrument, self._clock(instrument))
-        self.alerts.observe(fresh(readings, now, age_s))
+        self._observe(fresh(readings, now, age_s))
 
     def _clock(self, instrument: str) -> int:
         return self._desks.clock(instrument.partition(":")[0])
@@ -378,7 +380,7 @@ class Lookout:
         return True
 
     def _watch_pairs(self, watched: Surveillance, pairs: list[PairNow]) -> None:
-        """Watch the legs of every pair that is computed for moves apart."""
+        """Watch the legs of every pinned pair for moves apart."""
         legs = {(pair.settings.y, pair.settings.x) for pair in pairs}
         both = {(y, x) for y, x in legs if y in self._cursors and x in self._cursors}
         watched.keep_pairs(f"{y}~{x}" for y, x in both)
@@ -386,7 +388,7 @@ class Lookout:
             watched.add_pair(y, x)
 
     def _feeds_now(self, now: int) -> list[Reading]:
-        states = {status.venue: status.state in _DOWN for status in self._desks.feeds()}
+        states = {status.venue: status.state in _DOWN for status in self._own_feeds()}
         if self._desks.choosing():
             states["auto"] = True
         monotonic = time.monotonic()
@@ -418,7 +420,8 @@ class Lookout:
             # The page says so beside the record; the gaps known so far stand.
             log.warning("Gaps cannot be read: %s", error)
             return
-        self._oldest_gap_us = min((gap.end_us for gap in gaps), default=0)
+        own = self._desks.own()
+        self._oldest_gap_us = min((gap.end_us for gap in gaps if gap.instrument in own), default=0)
 
     def _scoped(self, pairs: list[PairNow]) -> list[tuple[str, PairNow]]:
         """Name pairs: by their legs, and by bar and model where the same legs are computed twice.

@@ -17,9 +17,9 @@ from tandem.core.bars import BarBuilder
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
+from tandem.core.instruments import is_simulated
 from tandem.surveillance.divergence import Apart, Divergence
 from tandem.surveillance.instrument import (
-    SECONDS_PER_YEAR,
     InstrumentWatch,
     Momentum,
     bar_readings,
@@ -374,7 +374,7 @@ class Surveillance:
         found = garch_forecast(scores["return_"], horizon)
         elapsed_s = float(scores["time_us"][-1] - scores["time_us"][0]) / SECOND_US
         spacing_s = elapsed_s / (len(scores) - 1)
-        value = 100.0 * found.total * math.sqrt(SECONDS_PER_YEAR / (horizon * spacing_s))
+        value = found.percent_per_year(spacing_s)
         numbers = {
             "omega": found.omega,
             "alpha": found.alpha,
@@ -422,7 +422,7 @@ class Surveillance:
             volatility=math.nan if last is None else yearly(last),
             shock=0 if last is None else int(last["shock"]),
             age_s=max(0.0, age_s) if watched.last_us else math.nan,
-            is_simulated=name.startswith("sim:"),
+            is_simulated=is_simulated(name),
             spark=closes,
             text=watch.problem,
         )

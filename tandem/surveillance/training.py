@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from tandem.backfill.history import (
     download_candles,
@@ -22,8 +19,10 @@ from tandem.backfill.history import (
 from tandem.config import Settings
 from tandem.core.clock import HOUR_US, SECOND_US, now_us
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
-from tandem.core.events import Funding
+from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
+from tandem.net.venue_client import VenueClients
+from tandem.storage.protocols import Database
 from tandem.surveillance.instrument import InstrumentWatch
 from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
@@ -36,16 +35,6 @@ _DIED = (
     "Downloading history stopped because of an internal error (see the log); monitoring continues. "
     "Restart the app, and please report it."
 )
-
-
-class Record(Protocol):
-    """Where what is downloaded is kept."""
-
-    def put_candles(self, instrument: str, rows: npt.NDArray[np.void]) -> None:
-        """Keep one-minute candles."""
-
-    def submit(self, events: Sequence[Funding]) -> None:
-        """Keep funding rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +53,22 @@ class Learning:
     Parameters
     ----------
     settings : Settings
-    record : Record
+    record : Database
     learned : callable
         Takes an instrument's new model into use.
+    clients : VenueClients
+        By whom venues are asked.
     """
 
     def __init__(
-        self, settings: Settings, record: Record, learned: Callable[[str, Forest], None]
+        self,
+        settings: Settings,
+        record: Database,
+        learned: Callable[[str, Forest], None],
+        clients: VenueClients,
     ) -> None:
         self._settings = settings
+        self._clients = clients
         self._record = record
         self._learned = learned
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
@@ -162,7 +158,7 @@ class Learning:
             name,
             start_us,
             end_us,
-            self._settings,
+            self._clients,
             stop,
             lambda share: self._tell(name, share=share),
         )
@@ -182,17 +178,18 @@ class Learning:
         self._tell(name, text="Downloading 1 min candles.")
         end_us = now_us()
         span = (end_us - round(hours * HOUR_US), end_us)
-        is_charged = name.startswith("binance-usdm:")
+        venue = self._clients.get(split_instrument(name)[0])
+        is_charged = venue is not None and venue[0].has_funding
         part = 0.9 if is_charged else 1.0
         candles = download_candles(
-            name, *span, self._settings, stop, lambda share: self._tell(name, share=part * share)
+            name, *span, self._clients, stop, lambda share: self._tell(name, share=part * share)
         )
         # The minute that still goes on is none yet.
         candles = candles[candles["last_us"] < end_us]
         self._record.put_candles(name, candles)
         text = f"{len(candles):,} one-minute candles stored"
         if is_charged:
-            rates = download_funding(name, *span, self._settings, stop)
+            rates = download_funding(name, *span, self._clients, stop)
             self._record.submit(rates)
             text += f", and {len(rates):,} funding rates"
         return (

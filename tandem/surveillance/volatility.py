@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tandem.analytics.trend import SECONDS_PER_YEAR
 from tandem.core.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,11 @@ class Forecast:
     deviation: Floats
     total: float
     returns: int
+
+    def percent_per_year(self, spacing_s: float) -> float:
+        """Return the whole horizon's volatility a year, where bars come every so many seconds."""
+        seconds = len(self.deviation) * spacing_s
+        return 100.0 * self.total * math.sqrt(SECONDS_PER_YEAR / seconds)
 
 
 def garch_forecast(returns: npt.ArrayLike, horizon: int) -> Forecast:

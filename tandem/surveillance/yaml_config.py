@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tandem import config
 from tandem.alerts.rules import CHANNELS, Rule, rule_from
+from tandem.config import AUTO
 from tandem.core.errors import DataError, SettingError
+from tandem.venues.registry import VENUES
 
 MOST_BYTES = 256 * 1024
 MOST_ASSETS = 200
@@ -103,7 +104,7 @@ def from_mapping(given: dict[Any, Any]) -> Headless:
         raise SettingError(f"base_currency is {base!r:.40}; use a code such as usd or eur.")
     return Headless(
         assets=names,
-        venue=_choice("venue", given.get("venue", "coingecko"), config.VENUES),
+        venue=_choice("venue", given.get("venue", "coingecko"), (AUTO, *VENUES)),
         base_currency=base,
         interval_seconds=_number(given, "interval_seconds", 60.0, 0.05, 86_400.0),
         anomaly_z=_number(given, "anomaly_z", 3.0, 0.5, 100.0),

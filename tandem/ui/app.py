@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.navigation.page import StreamlitPage
 
-from tandem.config import Settings
+from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
 from tandem.ui.alerts import toasts
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import served, state
+from tandem.ui.shared.hosts import HostGuard
+from tandem.ui.shared.uploads import UploadGuard
+from tandem.venues.settings import load
 
 HERE = Path(__file__).parent
 log = logging.getLogger("tandem.app")
@@ -38,7 +42,7 @@ def page_of(title: str) -> StreamlitPage:
 
 def start() -> None:
     """Start the process's desk where nothing did before."""
-    state.start(lambda settings: Engine(settings, state.export_folder(settings)))
+    state.start(load, lambda settings: Engine(settings, state.export_folder(settings)))
 
 
 @asynccontextmanager
@@ -48,6 +52,7 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     Nothing is then lost before the first visitor, who does not wait for imports either: those of
     the first page, and pandas, which Streamlit brings with its first component.
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
@@ -61,8 +66,25 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
 
 
 def parts() -> dict[str, Any]:
-    """Return what `st.App` is given beside the script: what records, and files to be fetched."""
-    return {"lifespan": recording, "routes": served.routes(_exports)}
+    """Return what `st.App` is given beside the script: what records, files, and who is served."""
+    return {
+        "lifespan": recording,
+        "routes": served.routes(_exports),
+        "middleware": [
+            Middleware(HostGuard, names=_host_names),
+            Middleware(UploadGuard, uploads=state.uploads, most_bytes=state.most_upload_bytes),
+        ],
+    }
+
+
+def _host_names() -> Collection[str] | None:
+    """Return the names the server answers to beside loopback; None for any.
+
+    Community Cloud's own proxy decides there, and apps do not learn their name.
+    """
+    if on_community_cloud():
+        return None
+    return state.part(Settings).host_names if state.desk() else ()
 
 
 def _exports() -> Path | None:

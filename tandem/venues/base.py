@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from tandem.core.errors import DataError, MessageError, UnknownSymbol
-from tandem.core.events import Event
+from tandem.core.events import Event, Trade
 from tandem.core.instruments import instrument
+
+Kind = Literal["trades", "quotes"]
+Method = Literal["subscribe", "unsubscribe"]
 
 
 class Keepalive(NamedTuple):
@@ -44,7 +49,7 @@ class Route(NamedTuple):
         cuts old ones.
     """
 
-    kind: Literal["trades", "quotes"]
+    kind: Kind
     url: str
     frames: tuple[str, ...]
     carries: frozenset[str]
@@ -57,8 +62,8 @@ class WebsocketFeed(Protocol):
 
     Attributes
     ----------
-    generated : False
-        What tells it from a `GeneratedFeed`.
+    kind : "streamed"
+        What tells it from feeds of other kinds.
     venue, title : str
         Name in instruments (``binance-usdm``) and on screen (``Binance USD-M``).
     consecutive_ids : bool
@@ -73,7 +78,7 @@ class WebsocketFeed(Protocol):
         How many one connection may carry.
     """
 
-    generated: ClassVar[Literal[False]]
+    kind: ClassVar[Literal["streamed"]]
     venue: ClassVar[str]
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool]
@@ -107,13 +112,59 @@ class WebsocketFeed(Protocol):
         ...
 
 
+class SubscribedFeed(ABC):
+    """What venues have in common that are subscribed to by frames on one address.
+
+    Attributes
+    ----------
+    keepalive, renew_s
+        As of a `Route`.
+    """
+
+    kind: ClassVar[Literal["streamed"]] = "streamed"
+    venue: ClassVar[str]
+    title: ClassVar[str]
+    quotes: ClassVar[bool] = True
+    charges_funding: ClassVar[bool] = False
+    keepalive: ClassVar[Keepalive | None] = None
+    renew_s: ClassVar[float] = math.inf
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._names = Names(self.venue)
+
+    def trade_route(self, instruments: Iterable[str]) -> Route:
+        """Return the connection that brings trades."""
+        return self._route("trades", sorted(instruments))
+
+    def quote_route(self, instruments: Iterable[str]) -> Route | None:
+        """Return the connection that brings the best bid and ask; None where there are none."""
+        return self._route("quotes", sorted(instruments)) if self.quotes else None
+
+    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
+        """Return the frames that add and remove instruments on an open connection."""
+        return (
+            *self.frames("unsubscribe", route.kind, sorted(removed)),
+            *self.frames("subscribe", route.kind, sorted(added)),
+        )
+
+    @abstractmethod
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return the frames that subscribe to instruments, or no longer; none for none."""
+
+    def _route(self, kind: Kind, names: list[str]) -> Route:
+        carried = frozenset(names) if kind == "trades" else frozenset[str]()
+        frames = self.frames("subscribe", kind, names)
+        return Route(kind, self._url, frames, carried, self.keepalive, self.renew_s)
+
+
 class GeneratedFeed(Protocol):
     """A source that makes its own events: the simulation, or a recording played back.
 
     Attributes
     ----------
-    generated : True
-        What tells it from a `WebsocketFeed`.
+    kind : "generated"
+        What tells it from feeds of other kinds.
     venue, title
         As of a `WebsocketFeed`.
     begins_with_past : bool
@@ -122,7 +173,7 @@ class GeneratedFeed(Protocol):
         True where what is traded are, or may be, perpetual futures.
     """
 
-    generated: ClassVar[Literal[True]]
+    kind: ClassVar[Literal["generated"]]
     venue: ClassVar[str]
     title: ClassVar[str]
     begins_with_past: ClassVar[bool]
@@ -214,4 +265,6 @@ def read_symbol(text: str, venue: str) -> tuple[str, str]:
     return whole, ""
 
 
-Feed = WebsocketFeed | GeneratedFeed
+RecordedFeed = WebsocketFeed | GeneratedFeed
+# Reads a Tandem database: gives every trade in order of arrival.
+StoredTrades = Callable[[Path], Iterable[Trade]]

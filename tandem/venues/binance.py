@@ -42,6 +42,11 @@ takers that bought, and a field to ignore::
      "tickSize":"0.10"},{"filterType":"LOT_SIZE","stepSize":"0.001"},
      {"filterType":"MIN_NOTIONAL","notional":"100"}]}]}
 
+``GET /fapi/v1/fundingRate?symbol=BTCUSDT&startTime=..&endTime=..&limit=1000``, USD-M only::
+
+    [{"symbol":"BTCUSDT","fundingRate":"-0.03750000","fundingTime":1570608000000,
+     "markPrice":"34287.54619963"}]
+
 What is wrong is told as ``{"code":-1121,"msg":"Invalid symbol."}`` with HTTP 400.
 
 Trade ids: the aggregate trade id ``a``, the same as the stream's, consecutive per symbol. Side:
@@ -74,6 +79,7 @@ from tandem.venues.fields import (
     MOST_ID,
     MOST_PRICE,
     amount,
+    best,
     json_object,
     milliseconds,
     moment,
@@ -102,6 +108,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50
@@ -126,7 +133,7 @@ MOST_TRADES_OF_CANDLE = 2**31
 class _Binance:
     """What USD-M futures and spot have in common."""
 
-    generated: ClassVar[Literal[False]] = False
+    kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str]
     title: ClassVar[str]
     consecutive_ids: ClassVar[bool] = True
@@ -220,9 +227,7 @@ class _Binance:
         return _new_trade(Trade, (name, trade_id, time_us, price, quantity, side, received_us))
 
     def _quote(self, data: dict[str, Any], received_us: int) -> Event:
-        bid, ask = positive(data["b"]), positive(data["a"])
-        if bid > ask:
-            raise MessageError("the bid is above the ask")
+        bid, ask = best(data["b"], data["a"])
         # Spot quotes carry no time of their own.
         time_us = milliseconds(data["T"]) if "T" in data else received_us
         name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))
@@ -453,8 +458,10 @@ class BinanceUsdmRest(_BinanceRest):
 
     venue: ClassVar[str] = BinanceUsdm.venue
     title: ClassVar[str] = BinanceUsdm.title
-    budget: ClassVar[Budget] = Budget(2_400, 60.0, 0.0, _USED_HEADER)
+    budget = Budget(2_400, 60.0, 0.0, _USED_HEADER)
     reach_us: ClassVar[int | None] = 48 * HOUR_US
+    has_funding: ClassVar[bool] = True
+    funding_per_page: ClassVar[int] = 1_000
 
     _path: ClassVar[str] = "/fapi/v1"
     _trades_weight: ClassVar[int] = 20
@@ -462,6 +469,22 @@ class BinanceUsdmRest(_BinanceRest):
 
     def _candles_weight(self, limit: int) -> int:
         return 1 if limit < 100 else 2 if limit < 500 else 5
+
+    def funding(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for the first thousand rates charged from a time on."""
+        query = {
+            "symbol": symbol_of(instrument),
+            "startTime": start_us // 1_000,
+            "endTime": end_us // 1_000 - 1,
+            "limit": self.funding_per_page,
+        }
+        return Request(f"{self._url}{self._path}/fundingRate?{urlencode(query)}")
+
+    def parse_funding(self, body: bytes, instrument: str) -> list[Funding]:
+        """Return rates with the mark price, NaN where it is left out."""
+        with reading("a funding rate"):
+            rows = json_list(body, MOST_CANDLES)
+            return [_past_funding(row, instrument) for row in rows]
 
     def beyond_reach(self, status: int, body: bytes) -> bool:
         """Tell whether the answer is the refusal of trades older than 48 hours."""
@@ -477,7 +500,7 @@ class BinanceSpotRest(_BinanceRest):
 
     venue: ClassVar[str] = BinanceSpot.venue
     title: ClassVar[str] = BinanceSpot.title
-    budget: ClassVar[Budget] = Budget(6_000, 60.0, 0.0, _USED_HEADER)
+    budget = Budget(6_000, 60.0, 0.0, _USED_HEADER)
     has_seconds: ClassVar[bool] = True
 
     _path: ClassVar[str] = "/api/v3"
@@ -486,7 +509,7 @@ class BinanceSpotRest(_BinanceRest):
     # Without these the list is several times as long.
     _listing_query: ClassVar[str] = "?symbolStatus=TRADING&showPermissionSets=false"
 
-    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request | None:
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a thousand seconds; futures have none."""
         return self._klines(instrument, start_us, end_us, "1s", SECOND_US)
 
@@ -506,7 +529,7 @@ class BinanceUsRest(BinanceSpotRest):
 
     venue: ClassVar[str] = BinanceUs.venue
     title: ClassVar[str] = BinanceUs.title
-    budget: ClassVar[Budget] = Budget(1_200, 60.0, 0.0, _USED_HEADER)
+    budget = Budget(1_200, 60.0, 0.0, _USED_HEADER)
 
     _listing_query: ClassVar[str] = ""
 
@@ -535,6 +558,14 @@ def _candle(row: Any) -> Candle:
         amount(row[9]),
         amount(row[7]),
     )
+
+
+def _past_funding(row: Any, instrument: str) -> Funding:
+    time_us, rate = milliseconds(row["fundingTime"]), number(row["fundingRate"])
+    if not -1.0 < rate < 1.0:
+        raise MessageError("the funding rate is not plausible")
+    mark = positive(row["markPrice"]) if row.get("markPrice") else float("nan")
+    return Funding(instrument, time_us, rate, time_us, mark, time_us)
 
 
 def _second(row: Any) -> Candle:
@@ -572,3 +603,20 @@ def _listing(entry: Any) -> Listing | None:
         amount(filters["LOT_SIZE"]["stepSize"]),
         amount(least.get("notional") or least.get("minNotional") or "0"),
     )
+
+
+USDM = exchange(
+    BinanceUsdm,
+    BinanceUsdmRest,
+    "wss://fstream.binance.com",
+    "https://fapi.binance.com",
+    is_tried=True,
+)
+SPOT = exchange(
+    BinanceSpot,
+    BinanceSpotRest,
+    "wss://data-stream.binance.vision",
+    "https://data-api.binance.vision",
+    is_tried=True,
+)
+US = exchange(BinanceUs, BinanceUsRest, "wss://stream.binance.us:9443", "https://api.binance.us")

@@ -44,8 +44,8 @@ What is wrong is told as ``{"status":"error","reason":"...","code":"404.002"}``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
 
@@ -57,8 +57,8 @@ from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, json_object, moment, positive, trade_number, whole
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import amount, json_object, moment, positive, side_of, trade_number, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -81,11 +81,10 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _CHANNEL = "live_trades_"
 _TAKER = {0: BUY, 1: SELL}
-_KEEPALIVE = Keepalive('{"event":"bts:heartbeat"}', 20.0)
-_RENEW_S = 89 * 86_400.0
 _ACKNOWLEDGED = ("bts:subscription_succeeded", "bts:unsubscription_succeeded")
 _REST_TAKER = {"0": BUY, "1": SELL}
 # Room between what is asked for and the edge of the span the venue gives.
@@ -96,45 +95,32 @@ _TOO_MANY = ("400.002", "400.067", "400.068")
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bitstamp:
+class Bitstamp(SubscribedFeed):
     """Bitstamp spot. Symbols are shown in capitals and sent in small letters."""
 
-    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "bitstamp"
     title: ClassVar[str] = "Bitstamp"
     consecutive_ids: ClassVar[bool] = False
     quotes: ClassVar[bool] = False
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSD", "ETHUSD", "XRPUSD", "SOLUSD", "LTCUSD", "ADAUSD", "LINKUSD", "DOGEUSD"),
         *("BTCEUR", "ETHEUR", "ETHBTC"),
     )
+    keepalive: ClassVar[Keepalive | None] = Keepalive('{"event":"bts:heartbeat"}', 20.0)
+    renew_s: ClassVar[float] = 89 * 86_400.0
     max_instruments: ClassVar[int] = 20
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the pair meant by `text`: in dollars unless it says otherwise."""
         asset, quote = read_symbol(text, self.venue)
         return instrument(self.venue, asset + (quote or "USD"))
 
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        frames = _frames("bts:subscribe", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE, _RENEW_S)
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return None: there are no quotes here."""
-        return None
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove pairs on an open connection, one for each."""
-        return (
-            *_frames("bts:unsubscribe", sorted(removed)),
-            *_frames("bts:subscribe", sorted(added)),
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return one request for each pair."""
+        channels = [_CHANNEL + name.partition(":")[2].lower() for name in names]
+        return tuple(
+            orjson.dumps({"event": f"bts:{method}", "data": {"channel": one}}).decode()
+            for one in channels
         )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
@@ -163,26 +149,16 @@ class Bitstamp:
     def _trade(self, channel: Any, data: dict[str, Any], received_us: int) -> Trade:
         if type(channel) is not str or not channel.startswith(_CHANNEL):
             raise MessageError("a trade of a channel not asked for")
-        side = data["type"]
-        if type(side) is not int or side not in _TAKER:
-            raise MessageError("the side is not 0 or 1")
+        side = side_of(data["type"], _TAKER)
         return Trade(
             self._names[channel.removeprefix(_CHANNEL)],
             trade_number(data["id"]),
             moment(whole(data["microtimestamp"])),
             positive(data["price_str"]),
             positive(data["amount_str"]),
-            _TAKER[side],
+            side,
             received_us,
         )
-
-
-def _frames(event: str, names: Sequence[str]) -> tuple[str, ...]:
-    symbols = [name.partition(":")[2].lower() for name in names]
-    return tuple(
-        orjson.dumps({"event": event, "data": {"channel": _CHANNEL + symbol}}).decode()
-        for symbol in symbols
-    )
 
 
 # By REST ----------------------------------------------------------------------------------
@@ -200,7 +176,7 @@ class BitstampRest(RestVenue):
 
     venue: ClassVar[str] = Bitstamp.venue
     title: ClassVar[str] = Bitstamp.title
-    budget: ClassVar[Budget] = Budget(10_000, 600.0, 0.05)
+    budget = Budget(10_000, 600.0, 0.05)
     reach_us: ClassVar[int | None] = DAY_US - _MARGIN_US
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = False
@@ -269,16 +245,14 @@ def _pair(instrument: str) -> str:
 
 
 def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side = data["type"]
-    if type(side) is not str or side not in _REST_TAKER:
-        raise MessageError("the side is not 0 or 1")
+    side = side_of(data["type"], _REST_TAKER)
     return Trade(
         instrument,
         trade_number(whole(data["tid"])),
         moment(whole(data["date"]) * SECOND_US),
         positive(data["price"]),
         positive(data["amount"]),
-        _REST_TAKER[side],
+        side,
         received_us,
     )
 
@@ -308,3 +282,6 @@ def _listing(entry: Any) -> Listing | None:
         decimal_step(entry["base_decimals"]),
         amount(entry.get("minimum_order_value") or "0"),
     )
+
+
+VENUE = exchange(Bitstamp, BitstampRest, "wss://ws.bitstamp.net", "https://www.bitstamp.net")

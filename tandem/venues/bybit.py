@@ -47,7 +47,7 @@ What is wrong is told with HTTP 200: ``{"retCode":10001,"retMsg":"...","result":
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
@@ -59,8 +59,17 @@ import orjson
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, json_object, milliseconds, moment, positive, whole
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import (
+    amount,
+    best,
+    json_object,
+    milliseconds,
+    moment,
+    positive,
+    side_of,
+    whole,
+)
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -80,10 +89,10 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"Buy": BUY, "Sell": SELL}
 _TOPICS = {"trades": "publicTrade.", "quotes": "orderbook.1."}
-_KEEPALIVE = Keepalive('{"op":"ping"}', 20.0)
 _REQUESTS = 5
 
 _TRADE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -98,24 +107,19 @@ _TOO_MANY = (10006, 10018)
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bybit:
+class Bybit(SubscribedFeed):
     """Bybit's linear perpetuals, settled in USDT or USDC."""
 
-    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "bybit"
     title: ClassVar[str] = "Bybit"
     consecutive_ids: ClassVar[bool] = False
-    quotes: ClassVar[bool] = True
     charges_funding: ClassVar[bool] = True
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT"),
         *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),
     )
+    keepalive: ClassVar[Keepalive | None] = Keepalive('{"op":"ping"}', 20.0)
     max_instruments: ClassVar[int] = 500
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the contract meant by `text`: settled in USDT unless it says otherwise.
@@ -132,24 +136,6 @@ class Bybit:
         if quote == "" and asset.endswith("PERP") and asset != "PERP":
             return instrument(self.venue, asset)
         return instrument(self.venue, asset + ("USDT" if quote in ("", "USD") else quote))
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        frames = self._frames("subscribe", "trades", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE)
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask."""
-        frames = self._frames("subscribe", "quotes", sorted(instruments))
-        return Route("quotes", self._url, frames, frozenset(), _KEEPALIVE)
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove contracts on an open connection."""
-        return (
-            *self._frames("unsubscribe", route.kind, sorted(removed)),
-            *self._frames("subscribe", route.kind, sorted(added)),
-        )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
@@ -172,9 +158,7 @@ class Bybit:
         raise MessageError("a topic not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
-        side, trade_id = data["S"], data["i"]
-        if type(side) is not str or side not in _TAKER:
-            raise MessageError("the side is not Buy or Sell")
+        side, trade_id = side_of(data["S"], _TAKER), data["i"]
         if type(trade_id) is not str or not _TRADE_ID.fullmatch(trade_id):
             raise MessageError("the trade id is not one")
         return Trade(
@@ -183,7 +167,7 @@ class Bybit:
             milliseconds(data["T"]),
             positive(data["p"]),
             positive(data["v"]),
-            _TAKER[side],
+            side,
             received_us,
         )
 
@@ -193,9 +177,7 @@ class Bybit:
         bids, asks = data["b"], data["a"]
         if bids == [] or asks == []:  # one side of the book is empty
             return ()
-        bid, ask = positive(bids[0][0]), positive(asks[0][0])
-        if bid > ask:
-            raise MessageError("the bid is above the ask")
+        bid, ask = best(bids[0][0], asks[0][0])
         time_us = milliseconds(message["ts"])
         sizes = amount(bids[0][1]), amount(asks[0][1])
         name = self._names[data["s"]]
@@ -212,12 +194,11 @@ class Bybit:
             return ()
         raise MessageError("a message of no known kind")
 
-    def _frames(
-        self, what: str, kind: Literal["trades", "quotes"], names: list[str]
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return several requests: an unknown topic may fail its whole one."""
         topics = [_TOPICS[kind] + name.partition(":")[2] for name in names]
         return tuple(
-            orjson.dumps({"op": what, "args": topics[start::_REQUESTS]}).decode()
+            orjson.dumps({"op": method, "args": topics[start::_REQUESTS]}).decode()
             for start in range(min(_REQUESTS, len(topics)))
         )
 
@@ -238,7 +219,7 @@ class BybitRest(RestVenue):
 
     venue: ClassVar[str] = Bybit.venue
     title: ClassVar[str] = Bybit.title
-    budget: ClassVar[Budget] = Budget(600, 5.0, 0.02)
+    budget = Budget(600, 5.0, 0.02)
     reach_us: ClassVar[int | None] = 0
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = False
@@ -321,9 +302,7 @@ def _by_time(trade: Trade) -> int:
 
 
 def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side, trade_id = data["side"], data["execId"]
-    if type(side) is not str or side not in _TAKER:
-        raise MessageError("the side is not Buy or Sell")
+    side, trade_id = side_of(data["side"], _TAKER), data["execId"]
     if type(trade_id) is not str or not _TRADE_ID.fullmatch(trade_id):
         raise MessageError("the trade id is not one")
     return Trade(
@@ -332,7 +311,7 @@ def _trade(data: Any, instrument: str, received_us: int) -> Trade:
         moment(whole(data["time"]) * 1000),
         positive(data["price"]),
         positive(data["size"]),
-        _TAKER[side],
+        side,
         received_us,
     )
 
@@ -368,3 +347,8 @@ def _listing(entry: Any) -> Listing | None:
         amount(lots["qtyStep"]),
         amount(lots.get("minNotionalValue") or "0"),
     )
+
+
+VENUE = exchange(
+    Bybit, BybitRest, "wss://stream.bybit.com/v5/public/linear", "https://api.bybit.com"
+)

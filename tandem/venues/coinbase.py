@@ -36,9 +36,9 @@ What is wrong is told as ``{"message":"NotFound"}``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 
 import numpy as np
@@ -49,8 +49,17 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, iso_time, json_object, moment, positive, trade_number
+from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import (
+    amount,
+    best,
+    iso_time,
+    json_object,
+    moment,
+    positive,
+    side_of,
+    trade_number,
+)
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -70,6 +79,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"sell": BUY, "buy": SELL}
 _CHANNELS = {"trades": ["matches", "heartbeat"], "quotes": ["ticker", "heartbeat"]}
@@ -81,24 +91,17 @@ _PAGE = 1000
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Coinbase:
+class Coinbase(SubscribedFeed):
     """Coinbase Exchange."""
 
-    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "coinbase"
     title: ClassVar[str] = "Coinbase"
     consecutive_ids: ClassVar[bool] = True
-    quotes: ClassVar[bool] = True
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LINK-USD"),
         *("AVAX-USD", "LTC-USD", "BCH-USD", "ETH-BTC"),
     )
     max_instruments: ClassVar[int] = 100
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the product meant by `text`: in dollars unless it says otherwise.
@@ -109,20 +112,6 @@ class Coinbase:
         if quote == "" or (quote == "USDT" and "-" not in text):
             quote = "USD"
         return instrument(self.venue, f"{asset}-{quote}")
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        return Route("trades", self._url, self._frames("trades", wanted, []), frozenset(wanted))
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask, as of each trade."""
-        frames = self._frames("quotes", sorted(instruments), [])
-        return Route("quotes", self._url, frames, frozenset())
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove products on an open connection."""
-        return self._frames(route.kind, sorted(added), sorted(removed))
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
@@ -147,23 +136,19 @@ class Coinbase:
         raise MessageError("a message of no known kind")
 
     def _trade(self, message: dict[str, Any], received_us: int) -> Trade:
-        side = message["side"]
-        if type(side) is not str or side not in _TAKER:
-            raise MessageError("the side is not buy or sell")
+        side = side_of(message["side"], _TAKER)
         return Trade(
             self._names[message["product_id"]],
             trade_number(message["trade_id"]),
             iso_time(message["time"]),
             positive(message["price"]),
             positive(message["size"]),
-            _TAKER[side],
+            side,
             received_us,
         )
 
     def _quote(self, message: dict[str, Any], received_us: int) -> Quote:
-        bid, ask = positive(message["best_bid"]), positive(message["best_ask"])
-        if bid > ask:
-            raise MessageError("the bid is above the ask")
+        bid, ask = best(message["best_bid"], message["best_ask"])
         return Quote(
             self._names[message["product_id"]],
             iso_time(message["time"]),
@@ -174,20 +159,18 @@ class Coinbase:
             received_us,
         )
 
-    def _frames(
-        self, kind: Literal["trades", "quotes"], added: list[str], removed: list[str]
-    ) -> tuple[str, ...]:
-        requests = [("unsubscribe", removed)] if removed else []
-        requests += [("subscribe", added[n::_REQUESTS]) for n in range(min(_REQUESTS, len(added)))]
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return as many requests as are allowed: an unknown product spoils its whole one."""
+        parts = min(_REQUESTS if method == "subscribe" else 1, len(names))
         return tuple(
             orjson.dumps(
                 {
-                    "type": what,
-                    "product_ids": [name.partition(":")[2] for name in names],
+                    "type": method,
+                    "product_ids": [name.partition(":")[2] for name in names[first::parts]],
                     "channels": _CHANNELS[kind],
                 }
             ).decode()
-            for what, names in requests
+            for first in range(parts)
         )
 
 
@@ -206,7 +189,7 @@ class CoinbaseRest(RestVenue):
 
     venue: ClassVar[str] = Coinbase.venue
     title: ClassVar[str] = Coinbase.title
-    budget: ClassVar[Budget] = Budget(10, 1.0, 0.1)
+    budget = Budget(10, 1.0, 0.1)
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 300
@@ -265,16 +248,14 @@ def _iso(time_us: int) -> str:
 
 
 def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side = data["side"]
-    if type(side) is not str or side not in _TAKER:
-        raise MessageError("the side is not buy or sell")
+    side = side_of(data["side"], _TAKER)
     return Trade(
         instrument,
         trade_number(data["trade_id"]),
         iso_time(data["time"]),
         positive(data["price"]),
         positive(data["size"]),
-        _TAKER[side],
+        side,
         received_us,
     )
 
@@ -299,3 +280,12 @@ def _listing(entry: Any) -> Listing | None:
         amount(entry["base_increment"]),
         amount(entry.get("min_market_funds") or "0"),
     )
+
+
+VENUE = exchange(
+    Coinbase,
+    CoinbaseRest,
+    "wss://ws-feed.exchange.coinbase.com",
+    "https://api.exchange.coinbase.com",
+    is_tried=True,
+)

@@ -1,4 +1,4 @@
-"""CoinGecko: prices of thousands of assets in dollars, asked for once a minute. Not a venue.
+"""CoinGecko: prices of thousands of assets, asked for once a minute. Not a venue.
 
 ``GET /api/v3/simple/price?ids=bitcoin,ethereum&vs_currencies=usd&include_last_updated_at=true``::
 
@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from tandem.config import VenueSetting
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import UNKNOWN_SIDE, Trade
@@ -35,6 +36,7 @@ from tandem.venues.fields import moment
 from tandem.venues.rest import (
     Budget,
     Listing,
+    PolledFeed,
     Request,
     asset,
     json_dict,
@@ -44,9 +46,12 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import Venue, address
 
 _IDS_IN_REQUEST = 100
 _MOST_LISTINGS = 60_000
+_EVERY_S, _EVERY_S_KEYED = 60.0, 300.0
+_BUDGET, _BUDGET_KEYED = Budget(5, 60.0, 2.0), Budget(30, 60.0, 2.0)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _DOLLARS = ("", "USD", "USDT", "USDC")
 _OTHERS = ("EUR", "GBP", "JPY", "TRY", "BRL", "BTC", "ETH", "BNB")
@@ -79,8 +84,8 @@ IDS = {
 }
 
 
-class CoinGecko:
-    """A price feed that is polled: it says what to ask for and understands the answer.
+class CoinGecko(PolledFeed):
+    """Prices of assets, polled.
 
     Parameters
     ----------
@@ -88,6 +93,8 @@ class CoinGecko:
         Address without a path.
     key : str
         Demo key, or empty.
+    currency : str
+        What prices are in. Everything recorded is in dollars.
 
     Attributes
     ----------
@@ -101,28 +108,24 @@ class CoinGecko:
 
     venue: ClassVar[str] = "coingecko"
     title: ClassVar[str] = "CoinGecko"
-    polled: ClassVar[Literal[True]] = True
     # A price may be a minute old when it is given out, and is cached for another.
     grace_s: ClassVar[float] = 120.0
     # Shorter bars would mostly repeat the price before.
     least_bar_s: ClassVar[float] = 300.0
-    consecutive_ids: ClassVar[bool] = False
-    quotes: ClassVar[bool] = False
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BITCOIN", "ETHEREUM", "SOLANA", "BINANCECOIN", "RIPPLE", "DOGECOIN", "CARDANO"),
         *("CHAINLINK", "AVALANCHE-2", "LITECOIN", "BITCOIN-CASH", "POLKADOT"),
     )
     max_instruments: ClassVar[int] = 300
 
-    def __init__(self, url: str, key: str = "") -> None:
-        self._url = url.rstrip("/")
-        self._key = key
+    def __init__(self, url: str, key: str = "", currency: str = "usd") -> None:
+        super().__init__(url)
+        self._key, self._currency = key, currency
         self._names = Names(self.venue)
         self._latest: dict[str, int] = {}
-        self.every_s = 300.0 if key else 60.0
+        self.every_s = _EVERY_S_KEYED if key else _EVERY_S
         self.stale_s = 3.0 * self.every_s
-        self.budget = Budget(30 if key else 5, 60.0, 2.0)
+        self.budget = _BUDGET_KEYED if key else _BUDGET
 
     def instrument(self, text: str) -> str:
         """Return the instrument meant by `text`: a ticker, or an asset's id; in dollars only.
@@ -139,6 +142,10 @@ class CoinGecko:
                 "like bitcoin-cash."
             )
         return market_instrument(self.venue, found)
+
+    def priced_in(self, currency: str) -> CoinGecko:
+        """Return the same feed with prices in another currency."""
+        return CoinGecko(self._url, self._key, currency)
 
     def headers(self) -> dict[str, str]:
         """Return the headers every request needs: the key, which must not be shown."""
@@ -179,10 +186,6 @@ class CoinGecko:
         self._latest.update((trade.instrument, trade.time_us) for trade in fresh)
         return fresh
 
-    def throttled(self, status: int, body: bytes) -> bool:
-        """Tell whether an answer says that too much was asked."""
-        return status == 429
-
     def listing(self) -> Request:
         """Return the request for all assets."""
         return Request(f"{self._url}/api/v3/coins/list")
@@ -206,14 +209,14 @@ class CoinGecko:
     def _prices(self, ids: list[str]) -> Request:
         query = {
             "ids": ",".join(ids),
-            "vs_currencies": "usd",
+            "vs_currencies": self._currency,
             "include_last_updated_at": "true",
             "precision": "full",
         }
         return Request(f"{self._url}/api/v3/simple/price?{urlencode(query, safe=',')}")
 
     def _trade(self, key: str, entry: Any, received_us: int) -> Trade:
-        price, updated = plain_number(entry["usd"]), entry["last_updated_at"]
+        price, updated = plain_number(entry[self._currency]), entry["last_updated_at"]
         if price <= 0.0:
             raise MessageError("a price is not positive")
         if type(updated) is not int:
@@ -227,3 +230,18 @@ def _listing(entry: Any) -> Listing | None:
     if not _ID.fullmatch(entry["id"]):
         return None
     return Listing(entry["id"], asset(entry["symbol"]), "USD", "spot", 0.0, 0.0, 0.0)
+
+
+_URL = address(CoinGecko.venue, CoinGecko.title, "https://api.coingecko.com", "REST")
+_KEY = VenueSetting(
+    "coingecko_key",
+    "",
+    "CoinGecko demo key; with one, prices are asked for every 5 minutes instead of 1",
+)
+VENUE = Venue(
+    CoinGecko.venue,
+    f"{CoinGecko.title} (prices only)",
+    lambda settings, stored: CoinGecko(settings.of(_URL), settings.of(_KEY)),
+    settings=(_URL, _KEY),
+    can_be_scanned=False,
+)

@@ -5,6 +5,7 @@ Causes are short and quote nothing: what a venue sent is hostile until it is und
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,3 +103,18 @@ def trade_number(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= MOST_ID:
         raise MessageError("the trade id is not a whole number")
     return value
+
+
+def best(bid: Any, ask: Any) -> tuple[float, float]:
+    """Return the best bid and ask written in texts; the bid must not be above the ask."""
+    prices = positive(bid), positive(ask)
+    if prices[0] > prices[1]:
+        raise MessageError("the bid is above the ask")
+    return prices
+
+
+def side_of(value: Any, sides: Mapping[Any, int]) -> int:
+    """Return the taker's side that a venue means by a text or a whole number."""
+    if type(value) not in (str, int) or value not in sides:
+        raise MessageError(f"the side is not {' or '.join(map(str, sides))}")
+    return sides[value]

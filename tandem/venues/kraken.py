@@ -44,8 +44,8 @@ What is wrong is told with HTTP 200: ``{"error":["EQuery:Unknown asset pair"]}``
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import numpy as np
@@ -56,8 +56,16 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade, TradeId
 from tandem.core.instruments import instrument
-from tandem.venues.base import Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, iso_time, json_object, moment, positive, trade_number
+from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import (
+    amount,
+    iso_time,
+    json_object,
+    moment,
+    positive,
+    side_of,
+    trade_number,
+)
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -80,6 +88,7 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS: dict[str, dict[str, Any]] = {
@@ -97,24 +106,17 @@ _THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled")
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Kraken:
+class Kraken(SubscribedFeed):
     """Kraken spot."""
 
-    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "kraken"
     title: ClassVar[str] = "Kraken"
     consecutive_ids: ClassVar[bool] = True
-    quotes: ClassVar[bool] = True
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "DOGE/USD", "ADA/USD", "LINK/USD"),
         *("AVAX/USD", "LTC/USD", "BCH/USD", "DOT/USD", "ETH/BTC"),
     )
     max_instruments: ClassVar[int] = 300
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the pair meant by `text`: in dollars unless it says otherwise.
@@ -125,24 +127,6 @@ class Kraken:
         if quote == "" or (quote == "USDT" and "/" not in text):
             quote = "USD"
         return instrument(self.venue, f"{asset}/{quote}")
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        frames = self._frames("subscribe", "trades", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted))
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask."""
-        frames = self._frames("subscribe", "quotes", sorted(instruments))
-        return Route("quotes", self._url, frames, frozenset())
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove pairs on an open connection."""
-        return (
-            *self._frames("unsubscribe", route.kind, sorted(removed)),
-            *self._frames("subscribe", route.kind, sorted(added)),
-        )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
@@ -169,9 +153,7 @@ class Kraken:
         raise MessageError("a channel not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
-        side = data["side"]
-        if type(side) is not str or side not in _TAKER:
-            raise MessageError("the side is not buy or sell")
+        side = side_of(data["side"], _TAKER)
         price, quantity = plain_number(data["price"]), plain_number(data["qty"])
         if not (price > 0.0 and quantity > 0.0):
             raise MessageError("price or quantity is not positive")
@@ -181,7 +163,7 @@ class Kraken:
             iso_time(data["timestamp"]),
             price,
             quantity,
-            _TAKER[side],
+            side,
             received_us,
         )
 
@@ -209,9 +191,8 @@ class Kraken:
             return ()
         raise MessageError("a message of no known kind")
 
-    def _frames(
-        self, method: str, kind: Literal["trades", "quotes"], names: list[str]
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return one request, which the venue answers symbol by symbol."""
         if not names:
             return ()
         params = _CHANNELS[kind] | {"symbol": [name.partition(":")[2] for name in names]}
@@ -245,7 +226,7 @@ class KrakenRest(RestVenue):
 
     venue: ClassVar[str] = Kraken.venue
     title: ClassVar[str] = Kraken.title
-    budget: ClassVar[Budget] = Budget(15, 15.0, 1.0)
+    budget = Budget(15, 15.0, 1.0)
     consecutive_ids: ClassVar[bool] = True
     candles_per_page: ClassVar[int] = 720
     candle_reach_us: ClassVar[int | None] = 720 * MINUTE_US
@@ -333,16 +314,14 @@ def _rows(body: bytes, most: int) -> list[Any]:
 
 
 def _trade(row: Any, instrument: str, received_us: int) -> Trade:
-    side = row[3]
-    if type(side) is not str or side not in _REST_TAKER:
-        raise MessageError("the side is not b or s")
+    side = side_of(row[3], _REST_TAKER)
     return Trade(
         instrument,
         trade_number(row[6]),
         moment(round(plain_number(row[2]) * SECOND_US)),
         positive(row[0]),
         positive(row[1]),
-        _REST_TAKER[side],
+        side,
         received_us,
     )
 
@@ -374,3 +353,12 @@ def _listing(entry: Any) -> Listing | None:
         decimal_step(entry["lot_decimals"]),
         amount(entry.get("costmin") or "0"),
     )
+
+
+VENUE = exchange(
+    Kraken,
+    KrakenRest,
+    "wss://ws.kraken.com/v2",
+    "https://api.kraken.com",
+    is_tried=True,
+)

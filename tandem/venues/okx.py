@@ -45,8 +45,8 @@ in it says which fills belong together. Filled from there, a hole's edges would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import numpy as np
@@ -57,8 +57,8 @@ from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.errors import MessageError
 from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Names, Route, plain_text, read_symbol
-from tandem.venues.fields import amount, json_object, moment, positive, whole
+from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.fields import amount, best, json_object, moment, positive, side_of, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
@@ -76,10 +76,10 @@ from tandem.venues.rest import (
     reading,
     symbol_of,
 )
+from tandem.venues.venue import exchange
 
 _TAKER = {"buy": BUY, "sell": SELL}
 _CHANNELS = {"trades": "trades", "quotes": "bbo-tbt"}
-_KEEPALIVE = Keepalive("ping", 20.0)
 _PONG = (b"pong", "pong")
 # A name takes up to 55 bytes of a request's 4,096.
 _NAMES_IN_FRAME = 60
@@ -90,24 +90,18 @@ _LATEST_US = 23 * HOUR_US
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Okx:
+class Okx(SubscribedFeed):
     """OKX spot."""
 
-    generated: ClassVar[Literal[False]] = False
     venue: ClassVar[str] = "okx"
     title: ClassVar[str] = "OKX"
     consecutive_ids: ClassVar[bool] = False
-    quotes: ClassVar[bool] = True
-    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LINK-USDT"),
         *("AVAX-USDT", "LTC-USDT", "BCH-USDT", "DOT-USDT", "ETH-BTC"),
     )
+    keepalive: ClassVar[Keepalive | None] = Keepalive("ping", 20.0)
     max_instruments: ClassVar[int] = 300
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._names = Names(self.venue)
 
     def instrument(self, text: str) -> str:
         """Return the pair meant by `text`: in USDT unless it says otherwise.
@@ -118,24 +112,6 @@ class Okx:
         if quote == "" or (quote == "USD" and "-" not in text):
             quote = "USDT"
         return instrument(self.venue, f"{asset}-{quote}")
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
-        wanted = sorted(instruments)
-        frames = self._frames("subscribe", "trades", wanted)
-        return Route("trades", self._url, frames, frozenset(wanted), _KEEPALIVE)
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask, at every change."""
-        frames = self._frames("subscribe", "quotes", sorted(instruments))
-        return Route("quotes", self._url, frames, frozenset(), _KEEPALIVE)
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove pairs on an open connection."""
-        return (
-            *self._frames("unsubscribe", route.kind, sorted(removed)),
-            *self._frames("subscribe", route.kind, sorted(added)),
-        )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
@@ -161,16 +137,14 @@ class Okx:
         raise MessageError("a channel not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
-        side = data["side"]
-        if type(side) is not str or side not in _TAKER:
-            raise MessageError("the side is not buy or sell")
+        side = side_of(data["side"], _TAKER)
         return Trade(
             self._names[data["instId"]],
             whole(data["tradeId"]),
             moment(whole(data["ts"]) * 1000),
             positive(data["px"]),
             positive(data["sz"]),
-            _TAKER[side],
+            side,
             received_us,
         )
 
@@ -185,12 +159,11 @@ class Okx:
             return (Notice("closing", f"{self.title}: {said}"),)
         raise MessageError("an event of a kind not asked for")
 
-    def _frames(
-        self, what: str, kind: Literal["trades", "quotes"], names: list[str]
-    ) -> tuple[str, ...]:
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return requests, each as long as the venue takes."""
         args = [{"channel": _CHANNELS[kind], "instId": name.partition(":")[2]} for name in names]
         return tuple(
-            orjson.dumps({"op": what, "args": args[start : start + _NAMES_IN_FRAME]}).decode()
+            orjson.dumps({"op": method, "args": args[start : start + _NAMES_IN_FRAME]}).decode()
             for start in range(0, len(args), _NAMES_IN_FRAME)
         )
 
@@ -200,9 +173,7 @@ def _quote(name: str, data: dict[str, Any], received_us: int) -> Quote | None:
     bids, asks = data["bids"], data["asks"]
     if bids == [] or asks == []:
         return None
-    bid, ask = positive(bids[0][0]), positive(asks[0][0])
-    if bid > ask:
-        raise MessageError("the bid is above the ask")
+    bid, ask = best(bids[0][0], asks[0][0])
     time_us = moment(whole(data["ts"]) * 1000)
     sizes = amount(bids[0][1]), amount(asks[0][1])
     return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
@@ -221,7 +192,7 @@ class OkxRest(CandlesOnly):
 
     venue: ClassVar[str] = Okx.venue
     title: ClassVar[str] = Okx.title
-    budget: ClassVar[Budget] = Budget(20, 2.0, 0.1)
+    budget = Budget(20, 2.0, 0.1)
     consecutive_ids: ClassVar[bool] = False
     # 300 are documented for a page; 100 were, and are given in any case.
     candles_per_page: ClassVar[int] = 100
@@ -292,3 +263,6 @@ def _listing(entry: Any) -> Listing | None:
         amount(entry["lotSz"]),
         0.0,
     )
+
+
+VENUE = exchange(Okx, OkxRest, "wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com")

@@ -1,31 +1,79 @@
-"""Every venue by its name: its feed, its REST interface, how patient to be with its prices."""
+"""Every venue by its name: one line each. What is known of a venue stands in its own file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-from tandem.config import VENUES, Settings
+from tandem.config import Settings
 from tandem.core.errors import SettingError
-from tandem.core.instruments import REPLAY_VENUE
-from tandem.venues.base import Feed
-from tandem.venues.binance import (
-    BinanceSpot,
-    BinanceSpotRest,
-    BinanceUs,
-    BinanceUsdm,
-    BinanceUsdmRest,
-    BinanceUsRest,
+from tandem.venues import (
+    binance,
+    bitstamp,
+    bybit,
+    coinbase,
+    coingecko,
+    kraken,
+    okx,
+    replay,
+    simulated,
 )
-from tandem.venues.bitstamp import Bitstamp, BitstampRest
-from tandem.venues.bybit import Bybit, BybitRest
-from tandem.venues.coinbase import Coinbase, CoinbaseRest
-from tandem.venues.coingecko import CoinGecko
-from tandem.venues.kraken import Kraken, KrakenRest
-from tandem.venues.okx import Okx, OkxRest
-from tandem.venues.replay import Replay, StoredTrades
+from tandem.venues.base import StoredTrades
 from tandem.venues.rest import RestVenue
-from tandem.venues.simulated import Simulated
+from tandem.venues.venue import Feed, Venue
+
+# In the order in which they are offered, and in which ``auto`` tries those it tries.
+VENUES: dict[str, Venue] = {
+    venue.name: venue
+    for venue in (
+        binance.USDM,
+        binance.SPOT,
+        binance.US,
+        coinbase.VENUE,
+        kraken.VENUE,
+        okx.VENUE,
+        bybit.VENUE,
+        bitstamp.VENUE,
+        coingecko.VENUE,
+        simulated.VENUE,
+        replay.VENUE,
+    )
+}
+
+
+def offered(settings: Settings) -> list[Venue]:
+    """Return the venues to choose from under the settings."""
+    return [one for one in VENUES.values() if not one.needs or getattr(settings, one.needs)]
+
+
+def tried() -> list[Venue]:
+    """Return the venues that ``auto`` tries, the first first."""
+    return [one for one in VENUES.values() if one.is_tried]
+
+
+def venue_of(name: str) -> Venue:
+    """Return a venue by its name; raises SettingError where there is none."""
+    if name in VENUES:
+        return VENUES[name]
+    raise SettingError(f"{name!r:.40} is not a venue; choose one of {', '.join(VENUES)}.")
+
+
+def create_feed(venue: str, settings: Settings, stored: StoredTrades | None = None) -> Feed:
+    """Return the feed of a venue, set up from the settings; opens nothing.
+
+    `stored` reads a Tandem database for the venue that replays recordings.
+    """
+    return venue_of(venue).feed(settings, stored)
+
+
+def create_rest(venue: str, url: str) -> RestVenue | None:
+    """Return the REST interface of a venue at an address; None where it has none."""
+    kind = VENUES[venue].rest if venue in VENUES else None
+    return kind(url) if kind else None
+
+
+def rest_venue(venue: str, settings: Settings) -> RestVenue | None:
+    """Return the REST interface of a venue under the settings; None where there is none."""
+    return VENUES[venue].rest_under(settings) if venue in VENUES else None
 
 
 class Patience(NamedTuple):
@@ -39,50 +87,6 @@ class Patience(NamedTuple):
 def patience(venue: str, settings: Settings) -> Patience:
     """Return how patient to be with a venue: prices that are polled come late and seldom."""
     feed = create_feed(venue, settings)
-    if not isinstance(feed, CoinGecko):
+    if feed.kind != "polled":
         return Patience(settings.grace_ms / 1_000.0, settings.stale_s)
     return Patience(feed.grace_s, max(feed.stale_s, settings.stale_s), feed.least_bar_s)
-
-
-def create_feed(
-    venue: str, settings: Settings, stored: StoredTrades | None = None
-) -> Feed | CoinGecko:
-    """Return the feed of a venue, set up from the settings; opens nothing.
-
-    `stored` reads a Tandem database for the venue that replays recordings.
-    """
-    if venue == REPLAY_VENUE:
-        return Replay(settings.replay_file, settings.replay_speed, stored)
-    make = _FEEDS.get(venue)
-    if make is not None:
-        return make(settings)
-    raise SettingError(f"{venue!r:.40} is not a venue; choose one of {', '.join(VENUES)}.")
-
-
-_FEEDS: dict[str, Callable[[Settings], Feed | CoinGecko]] = {
-    "binance-usdm": lambda settings: BinanceUsdm(settings.binance_usdm_url),
-    "binance-spot": lambda settings: BinanceSpot(settings.binance_spot_url),
-    "binance-us": lambda settings: BinanceUs(settings.binance_us_url),
-    "coinbase": lambda settings: Coinbase(settings.coinbase_url),
-    "kraken": lambda settings: Kraken(settings.kraken_url),
-    "okx": lambda settings: Okx(settings.okx_url),
-    "bybit": lambda settings: Bybit(settings.bybit_url),
-    "bitstamp": lambda settings: Bitstamp(settings.bitstamp_url),
-    "coingecko": lambda settings: CoinGecko(settings.coingecko_rest_url, settings.coingecko_key),
-    "sim": lambda settings: Simulated(settings.simulation_seed, settings.simulation_rate),
-}
-
-
-def create_rest(venue: str, url: str) -> RestVenue | None:
-    """Return the REST interface of a venue at an address; None where it has none here."""
-    kind = _REST.get(venue)
-    return kind(url) if kind else None
-
-
-_REST: dict[str, type[RestVenue]] = {
-    kind.venue: kind
-    for kind in (
-        *(BinanceUsdmRest, BinanceSpotRest, BinanceUsRest, CoinbaseRest, KrakenRest, OkxRest),
-        *(BybitRest, BitstampRest),
-    )
-}

@@ -21,31 +21,24 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 from tandem.core.errors import DataError, MessageError, TandemError, UnknownSymbol
 from tandem.core.events import Event, Trade
 from tandem.core.instruments import REPLAY_VENUE, instrument, split_instrument
-from tandem.venues.base import read_symbol
+from tandem.venues.base import StoredTrades, read_symbol
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.coinbase import Coinbase
 from tandem.venues.replay_rows import ARCHIVE_COLUMNS, OWN_COLUMNS, Layout, recognise, symbol_in
+from tandem.venues.venue import Venue
 
 _BEAT_S = 0.05
 _BATCH = 2_000
 
 _RAW_LINE = re.compile(rb"(\d{19}) (.*)", re.DOTALL)
-
-
-class StoredTrades(Protocol):
-    """Reads a Tandem database: gives every trade in order of arrival."""
-
-    def __call__(self, path: Path) -> Iterable[Trade]:
-        """Return the trades kept at `path`."""
-        ...
 
 
 class Replay:
@@ -61,7 +54,7 @@ class Replay:
         Reads a Tandem database.
     """
 
-    generated: ClassVar[Literal[True]] = True
+    kind: ClassVar[Literal["generated"]] = "generated"
     venue: ClassVar[str] = REPLAY_VENUE
     title: ClassVar[str] = "Replay"
     begins_with_past: ClassVar[bool] = False
@@ -257,3 +250,12 @@ def _bad_line(path: Path, number: int, error: DataError) -> DataError:
         f"{path.name}, line {number}: {str(error).rstrip('.')}. Correct or remove the line; "
         "what was played before it stays."
     )
+
+
+VENUE = Venue(
+    Replay.venue,
+    Replay.title,
+    lambda settings, stored: Replay(settings.replay_file, settings.replay_speed, stored),
+    can_be_scanned=False,
+    needs="replay_file",
+)

@@ -18,7 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ import orjson
 
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import MessageError
-from tandem.core.events import BAR, Gap, Trade, TradeId
+from tandem.core.events import BAR, Funding, Gap, Trade, TradeId
 from tandem.core.instruments import instrument as market_instrument
 from tandem.core.instruments import split_instrument
 from tandem.venues.fields import MOST_PRICE
@@ -90,11 +90,8 @@ class Listing(NamedTuple):
     minimum_notional: float
 
 
-class RestVenue(ABC):
-    """One venue's REST interface: what to ask, and what the answers mean.
-
-    Every parser takes what may come from anyone and raises MessageError, with a short cause that
-    quotes nothing, where it is not what the venue documents.
+class RestSource(ABC):
+    """Whatever is asked over REST: who it is, what it allows, and what it lists.
 
     Parameters
     ----------
@@ -109,6 +106,55 @@ class RestVenue(ABC):
         Name in instruments and on screen.
     budget : Budget
         What one address may ask.
+    """
+
+    venue: ClassVar[str]
+    title: ClassVar[str]
+    budget: Budget
+
+    def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
+        self._url = url.rstrip("/")
+        self._clock = clock
+
+    def keep_time_by(self, clock: Callable[[], int]) -> None:
+        """Take the time from this clock from now on: the venue's, where it is known."""
+        self._clock = clock
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of every request; they may hold a key and are never shown."""
+        return {}
+
+    @abstractmethod
+    def listing(self) -> Request:
+        """Return the request for the list of what the venue trades."""
+
+    @abstractmethod
+    def parse_listing(self, body: bytes) -> list[Listing]:
+        """Return what trades now, in the venue's order; entries not understood are left out.
+
+        Raises
+        ------
+        MessageError
+            If the answer as a whole is not understood, or nothing in it is.
+        """
+
+    def more_listing(self, body: bytes) -> Request | None:
+        """Return the request for the rest of a list of symbols; None where there is none."""
+        return None
+
+    def throttled(self, status: int, body: bytes) -> bool:
+        """Tell whether an answer says that too much was asked; some venues say so in the body."""
+        return status in (418, 429)
+
+
+class RestVenue(RestSource):
+    """One venue's REST interface: what to ask, and what the answers mean.
+
+    Every parser takes what may come from anyone and raises MessageError, with a short cause that
+    quotes nothing, where it is not what the venue documents.
+
+    Attributes
+    ----------
     has_trades : bool
         False where the venue's REST does not give the trades of its stream under the same ids:
         `trades` answers None for every hole, and candles are all there is.
@@ -128,11 +174,12 @@ class RestVenue(ABC):
         How far back from now candles go; None where no limit is known.
     has_seconds : bool
         Whether there are candles of one second, too.
+    has_funding : bool
+        Whether funding rates of the past can be asked for.
+    funding_per_page : int
+        Most of them that one answer holds.
     """
 
-    venue: ClassVar[str]
-    title: ClassVar[str] = ""
-    budget: ClassVar[Budget]
     has_trades: ClassVar[bool] = True
     reach_us: ClassVar[int | None] = None
     backwards: ClassVar[bool] = False
@@ -141,14 +188,8 @@ class RestVenue(ABC):
     candles_per_page: ClassVar[int]
     candle_reach_us: ClassVar[int | None] = None
     has_seconds: ClassVar[bool] = False
-
-    def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
-        self._url = url.rstrip("/")
-        self._clock = clock
-
-    def keep_time_by(self, clock: Callable[[], int]) -> None:
-        """Take the time from this clock from now on: the venue's, where it is known."""
-        self._clock = clock
+    has_funding: ClassVar[bool] = False
+    funding_per_page: ClassVar[int] = 0
 
     @abstractmethod
     def trades(self, instrument: str, gap: Gap) -> Request | None:
@@ -200,49 +241,38 @@ class RestVenue(ABC):
             going on may be among them.
         """
 
-    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request | None:
-        """Return the request for one-second candles, as `candles`; None where there are none."""
-        return None
+    def seconds(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for one-second candles, as `candles`, where `has_seconds`."""
+        raise NotImplementedError
 
     def parse_seconds(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return one-second candles as bars, with their number of trades, ascending."""
         raise MessageError("candles of a second, which were not asked for")
 
-    @abstractmethod
-    def listing(self) -> Request:
-        """Return the request for the list of what the venue trades."""
+    def funding(self, instrument: str, start_us: int, end_us: int) -> Request:
+        """Return the request for funding rates charged in [start_us, end_us), if `has_funding`.
 
-    @abstractmethod
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return what trades now, in the venue's order; entries not understood are left out.
-
-        Raises
-        ------
-        MessageError
-            If the answer as a whole is not understood, or nothing in it is.
+        At most `funding_per_page`, the earliest of them.
         """
+        raise NotImplementedError
 
-    def more_listing(self, body: bytes) -> Request | None:
-        """Return the request for the rest of a list of symbols; None where there is none."""
-        return None
+    def parse_funding(self, body: bytes, instrument: str) -> list[Funding]:
+        """Return the funding rates of an answer, each as of the time it was charged."""
+        raise MessageError("funding rates, which were not asked for")
 
     def beyond_reach(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that what was asked for lies too far back."""
         return False
 
-    def throttled(self, status: int, body: bytes) -> bool:
-        """Tell whether an answer says that too much was asked; some venues say so in the body."""
-        return status in (418, 429)
 
-
-class PolledFeed(Protocol):
-    """A price feed: it says what to ask for and understands the answer.
+class PolledFeed(RestSource):
+    """A feed of prices without trades: it says what to ask for and understands the answer.
 
     Attributes
     ----------
-    polled : True
+    kind : "polled"
         What tells it from a venue that is read as it trades.
-    venue, title, popular, max_instruments
+    popular, max_instruments
         As of a `WebsocketFeed`.
     every_s : float
         Seconds from one poll to the next.
@@ -250,39 +280,34 @@ class PolledFeed(Protocol):
         Age of the last price from which it says nothing about now.
     grace_s : float
         How much later than another's a price may become known after it was made.
-    budget : Budget
-        What may be asked.
+    least_bar_s : float
+        Length of the shortest bar worth making of its prices.
     """
 
-    polled: ClassVar[Literal[True]]
-    venue: ClassVar[str]
-    title: ClassVar[str]
+    kind: ClassVar[Literal["polled"]] = "polled"
+    charges_funding: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]]
     max_instruments: ClassVar[int]
     grace_s: ClassVar[float]
+    least_bar_s: ClassVar[float]
     every_s: float
     stale_s: float
-    budget: Budget
 
+    @abstractmethod
     def instrument(self, text: str) -> str:
         """Return the instrument a user means by `text`."""
-        ...
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of every request; they may hold a key and are never shown."""
-        ...
+    @abstractmethod
+    def priced_in(self, currency: str) -> PolledFeed:
+        """Return the same feed with prices in another currency."""
 
+    @abstractmethod
     def requests(self, instruments: Iterable[str]) -> tuple[Request, ...]:
         """Return the requests for the prices of some instruments."""
-        ...
 
+    @abstractmethod
     def parse(self, body: bytes, received_us: int) -> list[Trade]:
         """Return the prices of an answer that are new; raises MessageError if not understood."""
-        ...
-
-    def throttled(self, status: int, body: bytes) -> bool:
-        """Tell whether an answer says that too much was asked."""
-        ...
 
 
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:

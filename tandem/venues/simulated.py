@@ -13,6 +13,7 @@ from tandem.core.events import Event, Notice, Trade
 from tandem.core.instruments import SIMULATED_VENUE
 from tandem.venues.base import read_symbol
 from tandem.venues.simulated_market import ASSETS, SimulatedMarket
+from tandem.venues.venue import Venue
 
 _MOST_HISTORY_TRADES = 60_000
 _BEHIND_US = MINUTE_US
@@ -35,7 +36,7 @@ class Simulated(SimulatedMarket):
         Wall clock in microseconds.
     """
 
-    generated: ClassVar[Literal[True]] = True
+    kind: ClassVar[Literal["generated"]] = "generated"
     venue: ClassVar[str] = SIMULATED_VENUE
     title: ClassVar[str] = "Simulated market"
     begins_with_past: ClassVar[bool] = True
@@ -155,3 +156,10 @@ def _no_such(instrument: str) -> Notice:
 
 def _arrival(trade: Trade) -> int:
     return trade.received_us
+
+
+VENUE = Venue(
+    Simulated.venue,
+    Simulated.title,
+    lambda settings, stored: Simulated(settings.simulation_seed, settings.simulation_rate),
+)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.alerts.channels.address import Reach, check_url
+from tandem.alerts.channels.address import Reach
 from tandem.alerts.channels.base import Pace, Secret
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import Log
@@ -22,7 +22,7 @@ from tandem.alerts.delivery import Lane, Meter, pauses
 from tandem.alerts.rules import Alert, Reading, Rule
 from tandem.alerts.service import Alerts
 from tandem.config import Settings
-from tandem.core.errors import DataError, SettingError
+from tandem.core.errors import DataError
 from tandem.net.http import Client
 from tandem.storage.null import ForeignRecord, NullStore
 from tandem.storage.store import Store
@@ -201,6 +201,7 @@ def test_one_channel_that_hangs_holds_back_no_other(server: PostServer, tmp_path
         wait_until(lambda: fate(alerts, raised[-1], "csv") == "sent")
         assert fate(alerts, raised[0], "slack") == "waiting"
         alerts.stop(0.1)
+    assert file.stat().st_mode & 0o077 == 0 == file.parent.stat().st_mode & 0o077
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert [row["id"] for row in rows] == [alert.id for alert in raised]
     assert float(rows[3]["value"]) == raised[3].value
@@ -478,6 +479,25 @@ def test_a_token_that_is_none_takes_away_its_channel_only(token: str) -> None:
         ("0.0.0.0", False, False, False),
         ("224.0.0.1", False, False, False),
         ("240.0.0.1", False, False, False),
+        # Where clouds answer their machines' questions.
+        ("192.0.0.192", False, False, False),
+        ("168.63.129.16", False, False, False),
+        ("100.100.100.200", False, False, False),
+        ("fd00:ec2::254", False, False, False),
+        # IPv4 addresses in IPv6 ones: at best private.
+        ("64:ff9b::5db8:d822", False, True, False),
+        ("64:ff9b::a01:203", False, True, False),
+        ("64:ff9b::a9fe:a9fe", False, False, False),
+        ("64:ff9b::7f00:1", False, False, False),
+        ("64:ff9b:1::a01:203", False, True, False),
+        ("2002:5db8:d822::1", False, True, False),
+        ("2002:a9fe:a9fe::1", False, False, False),
+        ("::10.1.2.3", False, True, False),
+        ("::169.254.169.254", False, False, False),
+        ("::ffff:169.254.169.254", False, False, False),
+        ("::ffff:0:10.1.2.3", False, True, False),
+        ("fec0::1", False, True, False),
+        ("::", False, False, False),
         ("nonsense", False, False, False),
     ],
 )
@@ -492,17 +512,6 @@ def test_a_refused_address_is_not_connected_to(server: PostServer) -> None:
     alerts = alerts_of(given)
     assert "not allowed" in alerts.test("telegram")
     assert not server.taken
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://example.com/x", "ftp://a/b", "https:///path", "https://u:p@h/x", "https://a b/", "http://[",
-     "https://h:port/", "javascript:alert(1)", "https://ü.example/"],
-)  # fmt: skip
-def test_an_address_that_is_none_or_not_secure_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(SettingError, match="TANDEM_X") as raised:
-        check_url(url, "TANDEM_X")
-    assert url not in str(raised.value)
 
 
 def test_a_redirect_is_not_followed(server: PostServer) -> None:
@@ -661,8 +670,10 @@ def test_rules_for_what_is_not_watched_are_told() -> None:
     alerts = alerts_of(settings())
     missing = Rule("Gone", "anomaly", "above", 1.0, scope="sim:GONE")
     alerts.put_rule(missing)
-    assert [line.split()[3] for line in alerts.unmatched(["sim:A"])] == ["scope"]
-    assert alerts.unmatched(["sim:GONE"]) == ()
+    assert alerts.unmatched(["sim:A"]) == {
+        "Gone": "Rule Gone has scope sim:GONE, which is not monitored; it cannot fire."
+    }
+    assert alerts.unmatched(["sim:GONE"]) == {}
 
 
 # Pace ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ COLUMNS = {
 # A verdict or a figure on one series.
 VERDICTS = {
     "adf": analytics.adf,
+    "find_defects": analytics.find_defects,
     "half_life": analytics.half_life,
     "hurst": analytics.hurst,
     "roll_spread": analytics.roll_spread,

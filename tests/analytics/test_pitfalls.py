@@ -163,7 +163,7 @@ def test_pitfall_21_half_life_comes_from_one_fixed_regression():
         y, x = walks(seed)
         spread = analytics.rolling_ols(y, x, 100).spread(y, x)
         rolling.append(analytics.half_life(spread, estimated=False, lags=0).half_life)
-        fixed.append(analytics.half_life(analytics.engle_granger(y, x).residual, lags=0).median)
+        fixed.append(analytics.half_life(analytics.engle_granger(y, x).residual, lags=0).half_life)
     assert np.median(rolling) == pytest.approx(22.0, abs=6.0)
     assert np.median(fixed) > 150.0
 

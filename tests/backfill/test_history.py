@@ -15,6 +15,7 @@ from tandem.backfill.history import (
 from tandem.config import Settings
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError
+from tandem.net.factory import venue_clients
 from tests.support.candle_venue import NAME, SPOT, CandleVenue, candle
 
 START_US = 1_789_999_980 * 1_000_000
@@ -24,7 +25,7 @@ def test_candles_come_whole_page_by_page_with_progress(candle_venue: CandleVenue
     shares: list[float] = []
     end_us = START_US + 2_500 * MINUTE_US
     bars = download_candles(
-        NAME, START_US, end_us, candle_venue.settings, threading.Event(), shares.append
+        NAME, START_US, end_us, candle_venue.clients, threading.Event(), shares.append
     )
     np.testing.assert_array_equal(bars["time_us"], np.arange(START_US, end_us, MINUTE_US))
     assert len(candle_venue.asked) == len(shares) >= 2
@@ -36,7 +37,7 @@ def test_seconds_come_whole_with_their_number_of_trades(candle_venue: CandleVenu
     end_us = START_US + 2_500 * SECOND_US
     shares: list[float] = []
     bars = download_seconds(
-        SPOT, START_US, end_us, candle_venue.settings, threading.Event(), shares.append
+        SPOT, START_US, end_us, candle_venue.clients, threading.Event(), shares.append
     )
     np.testing.assert_array_equal(bars["time_us"], np.arange(START_US, end_us, SECOND_US))
     assert (bars["trades"] == 5).all()
@@ -47,9 +48,9 @@ def test_seconds_come_whole_with_their_number_of_trades(candle_venue: CandleVenu
 def test_seconds_are_refused_where_there_are_none(candle_venue: CandleVenue) -> None:
     stop = threading.Event()
     with pytest.raises(DataError, match="no shorter ones"):
-        download_seconds(NAME, START_US, START_US + HOUR_US, candle_venue.settings, stop)
+        download_seconds(NAME, START_US, START_US + HOUR_US, candle_venue.clients, stop)
     with pytest.raises(DataError, match="up to a day"):
-        download_seconds(SPOT, START_US, START_US + 2 * DAY_US, candle_venue.settings, stop)
+        download_seconds(SPOT, START_US, START_US + 2 * DAY_US, candle_venue.clients, stop)
     assert shortest_candle(SPOT, candle_venue.settings) == SECOND_US
     assert shortest_candle(NAME, candle_venue.settings) == MINUTE_US
     assert shortest_candle("sim:BTCUSDT", candle_venue.settings) == 0
@@ -64,13 +65,13 @@ def test_a_number_of_trades_that_is_none_is_refused(
     candle_venue.body = json.dumps([row]).encode()
     with pytest.raises(MessageError, match="number of trades"):
         download_seconds(
-            SPOT, START_US, START_US + HOUR_US, candle_venue.settings, threading.Event()
+            SPOT, START_US, START_US + HOUR_US, candle_venue.clients, threading.Event()
         )
 
 
 def test_funding_comes_whole_and_in_order(candle_venue: CandleVenue) -> None:
     end_us = START_US + 360 * DAY_US
-    found = download_funding(NAME, START_US, end_us, candle_venue.settings, threading.Event())
+    found = download_funding(NAME, START_US, end_us, candle_venue.clients, threading.Event())
     assert len(found) == 360 * 3
     assert [one.time_us for one in found] == sorted({one.time_us for one in found})
     assert found[0].rate == 0.0001
@@ -82,7 +83,7 @@ def test_a_download_can_be_stopped(candle_venue: CandleVenue) -> None:
     end_us = START_US + 20_000 * MINUTE_US
     with pytest.raises(Cancelled):
         download_candles(
-            NAME, START_US, end_us, candle_venue.settings, stop, lambda share: stop.set()
+            NAME, START_US, end_us, candle_venue.clients, stop, lambda share: stop.set()
         )
     assert len(candle_venue.asked) == 1
 
@@ -94,15 +95,13 @@ def test_an_answer_that_is_none_is_said(candle_venue: CandleVenue, body: bytes) 
     candle_venue.body = body
     for download in (download_candles, download_funding):
         with pytest.raises(FeedError):
-            download(NAME, START_US, START_US + DAY_US, candle_venue.settings, threading.Event())
+            download(NAME, START_US, START_US + DAY_US, candle_venue.clients, threading.Event())
 
 
 def test_a_wrong_symbol_is_said(candle_venue: CandleVenue) -> None:
     candle_venue.status = 400
     with pytest.raises(FeedError, match="check the symbol"):
-        download_candles(
-            NAME, START_US, START_US + DAY_US, candle_venue.settings, threading.Event()
-        )
+        download_candles(NAME, START_US, START_US + DAY_US, candle_venue.clients, threading.Event())
 
 
 @pytest.mark.parametrize(
@@ -110,8 +109,8 @@ def test_a_wrong_symbol_is_said(candle_venue: CandleVenue) -> None:
     [(NAME, 0), (NAME, 400), (NAME, -1), ("sim:BTCUSDT", 1), ("coingecko:BITCOIN", 1)],
 )
 def test_what_cannot_be_downloaded_is_said(name: str, days: int) -> None:
-    stop = threading.Event()
+    stop, clients = threading.Event(), venue_clients(Settings())
     with pytest.raises(DataError):
-        download_candles(name, START_US, START_US + days * DAY_US, Settings(), stop)
+        download_candles(name, START_US, START_US + days * DAY_US, clients, stop)
     with pytest.raises(DataError):
-        download_funding(name.replace("usdm", "spot"), START_US, START_US, Settings(), stop)
+        download_funding(name.replace("usdm", "spot"), START_US, START_US, clients, stop)

@@ -1,13 +1,15 @@
 """Holes of a real record, filled from a stand-in exchange: the difference is in the table."""
 
+import threading
 from email.utils import formatdate
 
 import pytest
 
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
-from tandem.core.errors import FeedError
+from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Gap
 from tandem.net.http import Answer
+from tandem.venues.rest import Listing
 from tests.support.backfill_desk import (
     COINBASE,
     KRAKEN,
@@ -84,18 +86,24 @@ def test_ids_missing_in_a_hole_by_time_are_recorded(desk: Desk) -> None:
 
 
 def test_listings_come_through_the_same_gate(desk: Desk) -> None:
+    stop, clients = threading.Event(), desk.backfill._clients
+
+    def listed(venue: str) -> list[Listing]:
+        known = clients.get(venue)
+        assert known is not None
+        return clients.fetch_listing(known[0], stop)
+
     desk.exchange.tapes["ETHUSDT"] = tape(1)
-    (listing,) = desk.backfill.fetch_listing("binance-usdm")
+    (listing,) = listed("binance-usdm")
     assert (listing.symbol, listing.base, listing.quote) == ("ETHUSDT", "ETH", "USDT")
-    with pytest.raises(FeedError, match="sim has no list"):
-        desk.backfill.fetch_listing("sim")
+    assert clients.get("sim") is None
     desk.exchange.fail(451)
     with pytest.raises(FeedError, match="HTTP 451: it does not serve this region"):
-        desk.backfill.fetch_listing("binance-spot")
+        listed("binance-spot")
     # It is not asked again so soon.
     asked = len(desk.exchange.asked)
-    with pytest.raises(FeedError, match="refuses this address"):
-        desk.backfill.fetch_listing("binance-spot")
+    with pytest.raises(VenueRefused, match="refuses this address"):
+        listed("binance-spot")
     assert len(desk.exchange.asked) == asked
 
 

@@ -99,7 +99,7 @@ def test_a_ban_outlasts_a_restart(tmp_path: Path, exchange: RestExchange) -> Non
         text = wait_until(lambda: said(desk, USDM, "asked for fewer requests (HTTP 418)"))
         assert "waits 2.0 h" in text
         with pytest.raises(FeedError, match="asked for fewer requests"):
-            desk.backfill.fetch_listing("binance-usdm")
+            desk.backfill._clients.fetch_candles(USDM, 0, MINUTE_US, threading.Event())
     assert len(exchange.asked) == 1
 
 

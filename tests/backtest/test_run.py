@@ -18,8 +18,9 @@ from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
 from tandem.kernels.trading.batch import COUNTS
 from tandem.pairs.stream import PairSettings, PairStream
+from tandem.strategy.pair_model import MODELS, Z_KINDS
 from tandem.strategy.rules import YEAR_US, Costs, Limits, Rules
-from tandem.strategy.signals import MODELS, Z_KINDS, Setup, constant_funding, known_before, signals
+from tandem.strategy.signals import Setup, constant_funding, known_before, signals
 from tests.support import made_pairs
 
 SETUP = Setup(
@@ -177,6 +178,7 @@ def test_signals_are_those_of_the_live_page_to_the_bit(model, z_kind, log_prices
 def test_known_before():
     values = np.array([np.nan, 1.0, np.nan, 3.0])
     np.testing.assert_array_equal(known_before(values), [np.nan, np.nan, 1.0, 1.0])
+    np.testing.assert_array_equal(known_before(values, 5.0), [5.0, 5.0, 1.0, 1.0])
 
 
 @settings(max_examples=60, deadline=None)

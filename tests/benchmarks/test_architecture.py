@@ -65,3 +65,12 @@ def test_what_a_longer_way_implies_is_left_out() -> None:
         "bottom": frozenset[str](),
     }
     assert nearest(graph) == {"top": ["middle"], "middle": ["bottom"], "bottom": []}
+
+
+def test_the_document_follows_a_trade_as_the_picture_does() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    journey = text.partition("## How a trade travels")[2].partition("\n## ")[0]
+    modules = [one.module for step in PATH if not isinstance(step, str) for one in step]
+    places = [journey.find(f"`{module}`") for module in modules if module]
+    assert -1 not in places
+    assert places == sorted(places)

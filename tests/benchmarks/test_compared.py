@@ -69,4 +69,4 @@ def test_the_page_has_every_row():
         assert f"| `{row.ours}` | {row.library} | {row.what} |" in page
     for bench in COMPARISONS:
         assert bench.peer is None or f"| {bench.name} | {bench.peer_name} |" in page
-    assert page.startswith("# What ours was compared with\n")
+    assert page.startswith("# Agreement with the reference libraries\n")

@@ -12,10 +12,9 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks.memory import extra_mb, size_mb
 from benchmarks.peers import COMPARISONS, difference
-from tests.support.paths import ROOT
+from tests.support.written import DOCUMENTS
 
 WITH_PEER = [row for row in COMPARISONS if row.peer]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def named(row):
@@ -54,11 +53,24 @@ def test_memory_taken_for_a_while_is_seen():
     assert size_mb(np.broadcast_to(1.0, 1_000_000)) == 0.0
 
 
-def test_the_readme_has_every_row():
-    _, _, rest = README.partition(bench.START)
+def test_the_measurements_have_every_row():
+    _, _, rest = bench.PAGE.read_text(encoding="utf-8").partition(bench.START)
     section, end, _ = rest.partition(bench.END)
     assert end
     assert "## Speed" in section
     for row in COMPARISONS:
         assert f"| {row.name}" in section, row.name
         assert row.peer_name in section, row.peer_name
+
+
+def test_the_table_of_speeds_is_in_one_document():
+    written = [path for path in DOCUMENTS if bench.START in path.read_text(encoding="utf-8")]
+    assert written == [bench.PAGE]
+
+
+def test_a_new_table_replaces_the_old_one_alone(monkeypatch, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{bench.START}\nold\n{bench.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(bench, "PAGE", page)
+    bench.into_page("new\n")
+    assert page.read_text(encoding="utf-8") == (f"before\n{bench.START}\nnew\n{bench.END}\nafter\n")

@@ -1,5 +1,7 @@
 """Anomalies of known time and size are found by the detector made for them; calm is left alone."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -22,15 +24,20 @@ def simulated(symbol: str, seconds: int) -> np.ndarray:
     return filled(aggregate(trade_array(trades), SECOND_US))
 
 
-BARS, OTHER = simulated("ETHUSDT", 4_500), simulated("BTCUSDT", 4_500)
-FROM_US = int(BARS["time_us"][TRAIN_S])
+@cache
+def market() -> tuple[np.ndarray, np.ndarray]:
+    """Return bars of two instruments."""
+    return simulated("ETHUSDT", 4_500), simulated("BTCUSDT", 4_500)
 
 
 def found(kind: str, size: float, detector: str):
-    planted = plant(kind, size, BARS, OTHER, TRAIN_S + 300, 400)
+    bars, other = market()
+    planted = plant(kind, size, bars, other, TRAIN_S + 300, 400)
     readings = readings_of(planted.bars, planted.other, SETTINGS, TRAIN_S)
     assert len(planted.starts_us) >= 5
-    return weigh(planted, judge(readings, detectors(SETTINGS)[detector], FROM_US))
+    return weigh(
+        planted, judge(readings, detectors(SETTINGS)[detector], int(bars["time_us"][TRAIN_S]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,13 +70,13 @@ def test_larger_ones_are_found_at_least_as_often(kind: str) -> None:
 
 def test_nothing_planted_is_nothing_changed() -> None:
     for kind in KINDS[:4]:
-        planted = plant(kind, 0, BARS, OTHER, 600, 240)
+        planted = plant(kind, 0, *market(), 600, 240)
         for name in ("close", "volume"):
-            np.testing.assert_allclose(planted.bars[name], BARS[name], rtol=1e-12)
+            np.testing.assert_allclose(planted.bars[name], market()[0][name], rtol=1e-12)
 
 
 def test_recall_and_precision_are_counted_by_hand() -> None:
-    planted = plant("price jump", 5, BARS, OTHER, 600, 600)
+    planted = plant("price jump", 5, *market(), 600, 600)
     starts = planted.starts_us
     second = SECOND_US
     alerts = [starts[0] + second, starts[0] + 2 * second, starts[1] + 60 * second, starts[2]]
@@ -82,7 +89,7 @@ def test_recall_and_precision_are_counted_by_hand() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(DataError, match="price jump"):
-        plant("meteor", 5, BARS, OTHER, 600, 240)
+        plant("meteor", 5, *market(), 600, 240)
 
 
 def test_the_page_was_written_by_the_command() -> None:

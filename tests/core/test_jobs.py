@@ -12,6 +12,7 @@ from tandem.core import jobs as module
 from tandem.core.errors import DataError
 from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch, each
+from tests.support.architecture import MODULES
 from tests.support.waiting import wait_until
 
 
@@ -93,6 +94,34 @@ def test_only_so_much_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None
         jobs.start(endless(threading.Event()))
     with pytest.raises(DataError, match="2 long jobs are running or queued"):
         jobs.start(endless(threading.Event()))
+
+
+def test_reading_a_file_does_not_wait_for_a_long_test(jobs: Jobs) -> None:
+    jobs.start(endless(threading.Event()))
+    assert ended(jobs.start(lambda watch: "read", lane="read")).result == "read"
+
+
+def test_a_visitor_leaves_places_for_others(jobs: Jobs) -> None:
+    for _ in range(module.MOST_OWNED):
+        jobs.start(endless(threading.Event()), owner="one")
+    with pytest.raises(DataError, match="4 of your jobs are running or queued"):
+        jobs.start(endless(threading.Event()), owner="one")
+    other = jobs.start(lambda watch: "found", owner="other")
+    assert jobs.before(other) == module.MOST_OWNED
+    assert ended(jobs.start(lambda watch: "read", owner="one", lane="read")).result == "read"
+
+
+def test_one_runner_begins_and_follows_the_work_of_every_page() -> None:
+    """No page has limits, a bar of progress or a queue of its own."""
+    starting, following, limits = set(), set(), set()
+    for name, path in MODULES.items():
+        if not name.startswith("tandem.ui."):
+            continue
+        text = path.read_text("utf-8")
+        starting |= {name} if "part(Jobs).start" in text else set()
+        following |= {name} if "job.share" in text else set()
+        limits |= {name} if "OPERATOR_S =" in text or "VISITOR_S" in text else set()
+    assert starting == following == limits == {"tandem.ui.shared.jobs"}
 
 
 def test_stopping_ends_all_and_refuses_more(jobs: Jobs) -> None:

@@ -20,13 +20,13 @@ from tandem.ingest.connection import Timing
 from tandem.ingest.poller import Poller
 from tandem.ingest.service import Ingest
 from tandem.net import venue_client as gate
-from tandem.net.http import Client
-from tandem.net.venue_client import PriceClients
+from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.registry import create_feed, patience
 from tests.support.exchange import unused_url
+from tests.support.settings import settings_of
 from tests.support.sinks import MemorySink
 from tests.support.waiting import wait_until
 
@@ -105,7 +105,7 @@ class Bench:
         feed = CoinGecko(url or self.stand.url, key)
         feed.stale_s = stale_s
         feed.every_s, feed.budget = every_s, feed.budget._replace(weight=10_000, spacing_s=0.0)
-        door = PriceClients().create(feed, Client())
+        door = venue_clients(Settings()).prices(feed)
         timing = Timing(refused_s=60.0)
         one = Poller(feed, door, self.sink, self.buffer, timing, **others)
         self.pollers.append(one)
@@ -335,7 +335,7 @@ def test_more_than_it_takes_are_left_out_and_it_says_so(bench: Bench) -> None:
 
 def test_ingest_reads_it_like_any_other_venue(bench: Bench) -> None:
     bench.stand.price(bitcoin=47_295.0)
-    settings = Settings(coingecko_rest_url=bench.stand.url)
+    settings = settings_of(coingecko_rest_url=bench.stand.url)
     ingest = Ingest(settings, bench.buffer, bench.sink)
     try:
         ingest.watch("coingecko", ONE)
@@ -350,8 +350,8 @@ def test_ingest_reads_it_like_any_other_venue(bench: Bench) -> None:
 
 def test_prices_and_the_list_of_assets_share_one_budget(bench: Bench, tmp_path: Path) -> None:
     bench.stand.say(429, Retry_After="3600")
-    settings = Settings(coingecko_rest_url=bench.stand.url)
-    gates = PriceClients()
+    settings = settings_of(coingecko_rest_url=bench.stand.url)
+    gates = venue_clients(settings)
     ingest = Ingest(settings, bench.buffer, bench.sink, clients=gates)
     store = Store.open(tmp_path / "t.sqlite")
     upkeep = Upkeep(settings, store, gates)
@@ -380,7 +380,7 @@ def test_polled_prices_are_given_more_time_and_others_are_not() -> None:
     assert isinstance(feed, CoinGecko)
     assert slow.stale_s > 2 * feed.every_s
     assert slow.grace_s > feed.every_s
-    keyed = patience("coingecko", Settings(coingecko_key=KEY))
+    keyed = patience("coingecko", settings_of(coingecko_key=KEY))
     assert keyed.stale_s > slow.stale_s
 
 
@@ -389,7 +389,7 @@ def test_the_whole_engine_shows_its_prices_and_finds_its_symbols(
 ) -> None:
     bench.stand.price(bitcoin=47_295.0, ethereum=3_561.2)
     running = Engine(
-        Settings(
+        settings_of(
             venue="coingecko",
             symbols="ETH,BTC",
             public="off",

@@ -14,20 +14,21 @@ from typing import Any
 
 import pytest
 
-from tandem.config import VENUES, Settings
+from tandem.config import Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
 from tandem.ingest.cli import main
 from tandem.ingest.connection import Timing
 from tandem.ingest.errors import backoff, explain
-from tandem.ingest.service import AUTO_ORDER, Ingest
+from tandem.ingest.service import Ingest
 from tandem.ingest.status import Choice
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
-from tandem.venues.registry import create_feed
+from tandem.venues.registry import VENUES, create_feed, tried
 from tandem.venues.simulated import Simulated
 from tests.support.exchange import DeafServer, Exchange, unused_url
 from tests.support.paths import ROOT
+from tests.support.settings import settings_of
 from tests.support.waiting import wait_until
 
 QUICK = Timing(connect_s=5.0, silence_s=0.5, reach_s=1.0, poll_s=0.05)
@@ -153,7 +154,7 @@ def test_auto_comes_to_kraken_when_those_before_it_refuse(exchange: Exchange) ->
 
 
 def test_auto_without_a_network_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(
+    settings = settings_of(
         binance_usdm_url="ws://nowhere.invalid",
         binance_spot_url=unused_url(),
         coinbase_url="wss://nowhere.invalid",
@@ -163,7 +164,7 @@ def test_auto_without_a_network_is_quick(monkeypatch: pytest.MonkeyPatch) -> Non
         choice = settled(one)
     assert choice.venue == "sim"
     found, nobody, *_ = choice.reasons
-    assert len(choice.reasons) == len(AUTO_ORDER)
+    assert len(choice.reasons) == len(tried())
     assert "nowhere.invalid could not be resolved" in found
     assert "connection refused" in nobody
 
@@ -206,7 +207,7 @@ def test_auto_behind_a_proxy_does_not_judge_by_bare_connections(
 def test_stop_while_choosing() -> None:
     with DeafServer() as server:
         names = ("binance_usdm_url", "binance_spot_url", "coinbase_url", "kraken_url")
-        settings = Settings(**dict.fromkeys(names, server.url))
+        settings = settings_of(**dict.fromkeys(names, server.url))
         with running(settings, Timing()) as (one, _):
             one.resolve("auto")
             wait_until(lambda: one.status("binance-usdm").state == "connecting")
@@ -226,7 +227,7 @@ def test_what_the_user_asked_for_outlives_a_failed_attempt(exchange: Exchange) -
 
 def test_every_venue_of_the_settings_has_a_feed() -> None:
     settings = Settings()
-    for venue in VENUES[1:]:
+    for venue in VENUES:
         feed = create_feed(venue, settings)
         assert feed.venue == venue
         assert all(feed.instrument(symbol) == f"{venue}:{symbol}" for symbol in feed.popular)

@@ -110,13 +110,15 @@ def test_momentum_equals_its_twin(window):
 def test_roots_not_ruled_out_equal_their_twin(estimated):
     rng = np.random.default_rng(8)
     table = root_table(estimated)
-    for _ in range(1_000):
+    # The twin tries 10,000 roots, each 0.3 % farther from 1 than the one before.
+    for _ in range(300):
         rows, error = int(rng.integers(1, 5_000)), 10.0 ** rng.uniform(-4.0, 0.0)
         regression = error * rng.normal(-1.0, 3.0), 10.0 ** rng.uniform(-1.0, 1.0), error, rows
         np.testing.assert_allclose(
             roots.roots_inside(*regression, table),
             twins.roots_inside(*regression, table),
-            rtol=1e-13,
+            rtol=4e-3,
+            atol=1e-5 / rows,
         )
     # A t that rises slowly: the interval ends at a root of 0, no less.
     assert roots.roots_inside(-0.5, 0.1, 1.0, 50, table)[1] == 1.0
@@ -262,5 +264,6 @@ def test_kernels_that_call_into_another_file_say_so():
         if any(module.startswith("tandem.kernels") for module in called):
             across.append(path.name)
             names = {name.name for n in nodes for name in n.names}
-            assert names & {"compiled_over", "held_over"} and not names & {"compiled", "held"}
-    assert across == ["surveillance.py", "batch.py", "full.py"]
+            assert names & {"compiled_over", "held_over", "summing_over"}
+            assert not names & {"compiled", "held"}
+    assert across == ["scan.py", "surveillance.py", "batch.py", "full.py"]

@@ -81,3 +81,27 @@ def test_there_is_a_limit() -> None:
         one.add(replace(PAIR, lookback=500))
     one.add(replace(PAIR, lookback=20))
     assert len(one.pairs()) == MOST
+
+
+# As databases hold them since pairs can be pinned.
+KEPT = (
+    '{"y": "sim:ETHUSDT", "x": "sim:BTCUSDT", "bar_us": 60000000, "model": "ols", "lookback": 120, '
+    '"z_window": 40, "z_kind": "robust", "rules": {"entry": 1.5, "exit": 0.5, "stop": 4.0, '
+    '"time_stop_bars": 0, "sizing": "hedge", "notional": 10000.0, "log_prices": true, "fill_at": '
+    '"open", "cool_down_bars": 0, "rehedge_bars": 0, "rehedge_percent": 0.0, "negative_beta": '
+    '"hold", "most_gross": Infinity}, "costs": {"fee_bp": 2.0, "y_half_spread_bp": 0.0, '
+    '"x_half_spread_bp": 0.0, "slippage_bp": 0.0, "x_fee_bp": null, "x_slippage_bp": null, '
+    '"y_borrow_percent": 0.0, "x_borrow_percent": 0.0}}'
+)
+
+
+def test_pairs_and_states_kept_by_earlier_versions_still_open() -> None:
+    pair = decode(KEPT.encode())
+    assert pair == PairSettings(
+        *("sim:ETHUSDT", "sim:BTCUSDT", 60 * SECOND_US, "ols", 120, 40, "robust"),
+        rules=Rules(entry=1.5, log_prices=True),
+        costs=Costs(fee_bp=2.0),
+    )
+    # Signals and states are filed under these names.
+    assert pair.key == "432f3b45054209e8e97aa921"
+    assert PAIR.key == "c250215b4f29ff516afa12f7"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.core.errors import DataError
-from tandem.pairs.stream import COLUMNS, PairSettings, PairStream, known_before
+from tandem.pairs.stream import COLUMNS, PairSettings, PairStream
 from tandem.strategy.rules import Rules
 from tests.support.made_pairs import aligned, cointegrated, part
 
@@ -143,12 +143,6 @@ def test_progress_counts_to_the_first_z() -> None:
                 pair.z_kind,
                 bar,
             )
-
-
-def test_known_before_carries_the_last_known_value() -> None:
-    values = np.array([np.nan, 1.0, np.nan, 2.0])
-    np.testing.assert_array_equal(known_before(np.nan, values), [np.nan, np.nan, 1.0, 1.0])
-    np.testing.assert_array_equal(known_before(5.0, values), [5.0, 5.0, 1.0, 1.0])
 
 
 def test_equal_settings_have_equal_keys() -> None:

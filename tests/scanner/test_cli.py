@@ -16,6 +16,7 @@ import pytest
 from benchmarks.universes import market_like, universe
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
+from tandem.io.parsing import BAR_STARTS
 from tandem.scanner import cli as command
 from tandem.scanner import files
 from tandem.scanner.files import read_prices
@@ -167,12 +168,13 @@ def test_every_option_reaches_the_scan(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_bytes(as_csv(market_like(4, 200, seed=1)))
     options = ["--raw", "--trend", "ct", "--direction", "both", "--max-lags", "3", "--level", "0.2"]
-    options += ["--fewest-bars", "60", "--fee", "1", "--half-spread", "2", "--workers", "1"]
+    options += ["--fewest-bars", "60", "--fee", "1", "--half-spread", "2"]
+    options += ["--slippage", "0.25", "--workers", "1"]
     asked = command.parser().parse_args([str(path), *options])
     settings = command._settings(asked)
     assert not settings.log_prices and settings.trend == "ct" and settings.direction == "both"
     assert (settings.max_lags, settings.level, settings.fewest_bars) == (3, 0.2, 60)
-    assert settings.costs.fee_bp == 1.0 and settings.costs.slips_bp == (2.0, 2.0)
+    assert settings.costs.fee_bp == 1.0 and settings.costs.slips_bp == (2.25, 2.25)
     assert "6 pairs tested" in run(path, *options)
 
 
@@ -279,19 +281,15 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     path.write_text("\n".join([*lines, f"{later[0]},1.5,2.5", "soon,1,2", ""]), encoding="utf-8")
     found = files.read_universe(path, "prices.csv")
     assert list(found.notes) == [
-        "1 row excluded: no time can be read in it.",
-        "The rows did not stand in the order of their times; they were sorted.",
-        "1 row excluded: another row has the same time, and the last one counts.",
+        "1 row left out: the time could not be parsed.",
+        "1 row left out: another bar of the same time; the first is kept.",
+        "1 row was out of time order; the rows were sorted.",
+        BAR_STARTS,
     ]
-    # Of two rows of one time the last one counts.
-    assert found.prices.iloc[6].tolist() == [1.5, 2.5]
-    pd.testing.assert_frame_equal(
-        found.prices.drop(found.prices.index[6]),
-        read_prices(as_csv(prices), "prices.csv").drop(found.prices.index[6]),
-    )
+    pd.testing.assert_frame_equal(found.prices, read_prices(as_csv(prices), "prices.csv"))
     text = run(path)
     assert all(f"prices.csv: {note}" in text for note in found.notes)
-    assert files.read_universe(as_csv(prices), "prices.csv").notes == ()
+    assert files.read_universe(as_csv(prices), "prices.csv").notes == (BAR_STARTS,)
 
 
 def test_a_column_without_a_name_is_called_by_its_place() -> None:

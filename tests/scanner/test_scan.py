@@ -67,7 +67,8 @@ def test_every_figure_is_that_of_the_pair_alone(trend: str, log_prices: bool) ->
         assert row["beta"] == pytest.approx(one.beta, rel=1e-7)
         assert row["r_squared"] == pytest.approx(one.r_squared, abs=1e-10)
         life = analytics.half_life(one.residual)
-        assert row["half_life"] == pytest.approx(life.half_life, rel=1e-6, nan_ok=True)
+        for name, one_life in (("", life.half_life), ("_low", life.low), ("_high", life.high)):
+            assert row[f"half_life{name}"] == pytest.approx(one_life, rel=1e-6, nan_ok=True)
         assert row["hurst"] == pytest.approx(analytics.hurst(one.residual), abs=1e-10)
         assert row["crossings"] == analytics.zero_crossings(one.residual)
         deviation = np.std(one.residual) if trend != "n" else np.sqrt(np.mean(one.residual**2))

@@ -96,6 +96,7 @@ def test_trades_of_the_range_come_back_unchanged(
     assert (export.state, export.text, export.rows) == ("done", "", stop - first)
     assert export.fraction == 1.0
     (path,) = files(folder, export)
+    assert path.stat().st_mode & 0o077 == 0 == path.parent.stat().st_mode & 0o077
     assert path.stat().st_size == export.bytes == export.parts[0].bytes
     assert read_trades(path) == made_trades()[first:stop]
 

@@ -6,8 +6,11 @@ import gzip
 import json
 import random
 import sqlite3
+import stat
+import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -544,3 +547,23 @@ def test_trades_are_read_by_time_without_a_scan(path):
     assert len(steps) == 2
     assert all(step.startswith("SEARCH") for step in steps)
     assert "trades_text_time" in steps[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o600, 0o660])
+def test_a_record_is_its_user_s_or_its_group_s_and_so_is_an_older_one(
+    tmp_path: Path, mode: int
+) -> None:
+    path = tmp_path / "made" / "t.sqlite"
+    for _ in range(2):
+        store = Store.open(path, file_mode=mode)
+        store.submit([trade(1)])
+        store.flush()
+        files = sorted(path.parent.iterdir())
+        assert [file.name for file in files] == [
+            *("t.sqlite", "t.sqlite-shm", "t.sqlite-wal", "t.sqlite.lock")
+        ]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {mode}
+        store.close()
+        for file in path.parent.iterdir():
+            file.chmod(0o644)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import socket
@@ -10,17 +9,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.config import Settings
 from tests.support.paths import ROOT
+from tests.support.settings import declared
 
-REST_URLS = [
-    field.name for field in dataclasses.fields(Settings) if field.name.endswith("_rest_url")
-]
+REST_URLS = [name for name in declared() if name.endswith("_rest_url")]
 
 
 # Limits itself, then becomes the command: the process keeps its number.
@@ -51,11 +48,16 @@ def free_port() -> int:
 
 @contextmanager
 def running_app(
-    folder: Path, settings: Mapping[str, str], largest_file_bytes: int | None = None
+    folder: Path,
+    settings: Mapping[str, str],
+    largest_file_bytes: int | None = None,
+    root: Path = ROOT,
+    arguments: Sequence[str] = (),
 ) -> Iterator[App]:
     """Run `streamlit run app.py` with settings of its own and a fresh database in `folder`.
 
     With `largest_file_bytes` no file of the process may grow larger, as on a disk that is full.
+    `root` is another checkout to run, `arguments` are Streamlit's.
     """
     port = free_port()
     log = folder / "app.log"
@@ -68,10 +70,11 @@ def running_app(
         **settings,
     }
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command += arguments
     if largest_file_bytes is not None:
         command = [sys.executable, "-c", _LIMITED, str(largest_file_bytes), *command]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=root, env=environ, stdout=output, stderr=output)
     try:
         _wait_until_healthy(f"http://localhost:{port}/_stcore/health", process, log)
         yield App(f"http://localhost:{port}", process, log)

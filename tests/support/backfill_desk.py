@@ -17,6 +17,7 @@ from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.events import Gap
 from tandem.net import venue_client as gate
 from tandem.net.http import Client
+from tandem.net.venue_client import VenueClients
 from tandem.storage.store import Store
 from tandem.venues.coinbase import CoinbaseRest
 from tandem.venues.kraken import KrakenRest
@@ -81,9 +82,9 @@ def desk_at(
     """Open the record in a folder and what fills it, waiting at most so long for an answer."""
     store = Store.open(path / "tandem.sqlite", batch_ms=2)
     client = Client(connect_s=total_s, read_s=total_s, total_s=total_s)
-    filler = Backfill(
-        Settings(), store, venues or (lambda venue: create(venue, exchange.url)), client
-    )
+    asked = venues or (lambda venue: create(venue, exchange.url))
+    clients = VenueClients(asked, client, store.load_state, store.save_state)
+    filler = Backfill(Settings(), store, clients)
     try:
         yield Desk(exchange, store, filler, client)
     finally:

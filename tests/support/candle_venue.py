@@ -8,7 +8,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tandem.config import Settings
+from tandem.net.factory import venue_clients
+from tests.support.settings import settings_of
 
 NAME = "binance-usdm:BTCUSDT"
 SPOT = "binance-spot:BTCUSDT"
@@ -44,7 +45,9 @@ class CandleVenue:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         url = f"http://127.0.0.1:{self._server.server_port}"
-        self.settings = Settings(binance_usdm_rest_url=url, binance_spot_rest_url=url)
+        self.url = url
+        self.settings = settings_of(binance_usdm_rest_url=url, binance_spot_rest_url=url)
+        self.clients = venue_clients(self.settings)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def __enter__(self) -> CandleVenue:
@@ -52,6 +55,7 @@ class CandleVenue:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clients.close()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

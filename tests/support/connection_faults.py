@@ -437,7 +437,7 @@ FAULTS = (
     Fault("connection dropped, Bitstamp", _drop, "bitstamp"),
     Fault("dropped 50 times in a row", drop_often(50)),
     Fault("closed by the venue", _close),
-    Fault("goodbye announced", _shutdown, loses=False),
+    Fault("shutdown announced by the venue", _shutdown, loses=False),
     Fault("half-open (silent TCP)", _half_open),
     Fault("half-open, Bybit", _half_open, "bybit"),
     Fault("slow drip, byte by byte", _drip, loses=False),
@@ -458,9 +458,9 @@ FAULTS = (
     Fault("this machine's clock steps by an hour, both ways", _clock_steps, loses=False),
     Fault("this machine sleeps for an hour", _asleep),
     Fault("trade dated a day ahead", _dated_ahead, loses=False),
-    Fault("record slower than the market", _slow_record, queue=50, loses=False),
-    Fault("instrument left and taken up again", _left_and_taken_up),
-    Fault("instrument left and taken up again, Bybit", _left_and_taken_up, "bybit"),
+    Fault("database slower than the market", _slow_record, queue=50, loses=False),
+    Fault("instrument unsubscribed and subscribed again", _left_and_taken_up),
+    Fault("instrument unsubscribed and subscribed again, Bybit", _left_and_taken_up, "bybit"),
 )
 
 

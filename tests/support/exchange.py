@@ -24,7 +24,6 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from dataclasses import fields
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +34,7 @@ from websockets.http11 import Request, Response
 
 from tandem.config import Settings
 from tests.support.dialects import BINANCE, Dialect, Sent, dialect_at, now_us
+from tests.support.settings import declared, settings_of
 from tests.support.waiting import PATIENCE_S, wait_until
 
 __all__ = ["DeafServer", "Exchange", "Sent", "unused_url"]
@@ -104,8 +104,8 @@ class Exchange:
         }
         urls = {name: self.url + path for name, path in paths.items()}
         # What is asked by REST has a stand-in of its own, where a test needs one.
-        urls |= {field.name: "" for field in fields(Settings) if field.name.endswith("_rest_url")}
-        return Settings(**(urls | others))
+        urls |= {name: "" for name in declared() if name.endswith("_rest_url")}
+        return settings_of(**(urls | others))
 
     # The market ---------------------------------------------------------------------------
 

@@ -155,10 +155,10 @@ def dickey_fuller(series, lags, trend, most=None):
 
 def roots_inside(coefficient, damping, error, rows, table):
     """Return how far below 1 the largest root inside, the smallest and the median's lie."""
-    decay = np.concatenate(([0.0], np.geomspace(1e-3, rows, 4_000)))
+    decay = np.concatenate(([0.0], np.geomspace(1e-6, rows, 10_000)))
     distance = decay / rows
     t = (coefficient + distance * damping) / error
-    low, middle, high = (np.interp(np.sqrt(decay), np.sqrt(table[:, 0]), q) for q in table.T[1:])
+    low, middle, high = (np.interp(np.sqrt(decay), table[:, 0], q) for q in table.T[1:])
     inside = np.flatnonzero((t >= low) & (t <= high))
     if len(inside):
         longest, shortest = distance[inside[0]], distance[inside[-1]]

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,11 +17,15 @@ from pathlib import Path
 import pytest
 
 from tandem.config import Settings
-from tandem.core.errors import SettingError, StoreError
+from tandem.core.errors import SettingError, StoreError, UnknownSymbol
+from tandem.net import venue_client as gate
 from tandem.surveillance.cli import main
 from tandem.surveillance.headless import run
 from tandem.surveillance.yaml_config import from_mapping, read
+from tandem.venues import coingecko
+from tandem.venues.rest import Budget
 from tests.support.paths import ROOT
+from tests.support.settings import settings_of
 
 
 class Prices:
@@ -29,6 +34,9 @@ class Prices:
     def __init__(self, answers) -> None:
         stand_in = self
         self.asked: list[str] = []
+        self.retry_after = "600"
+        # Set once more was asked than there are answers.
+        self.over = threading.Event()
         self._answers = list(answers)
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,9 +44,13 @@ class Prices:
 
             def do_GET(self) -> None:
                 stand_in.asked.append(self.path)
+                if not stand_in._answers:
+                    stand_in.over.set()
                 answer = stand_in._answers.pop(0) if stand_in._answers else 500
                 status, body = (answer, b"{}") if isinstance(answer, int) else (200, answer)
                 self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", stand_in.retry_after)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -49,7 +61,7 @@ class Prices:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.settings = Settings(
+        self.settings = settings_of(
             coingecko_rest_url=f"http://127.0.0.1:{self._server.server_port}", coingecko_key=""
         )
 
@@ -63,8 +75,25 @@ class Prices:
         self._thread.join()
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for prices as often as tests write lines."""
+    monkeypatch.setattr(coingecko, "_EVERY_S", 0.05)
+    monkeypatch.setattr(coingecko, "_BUDGET", Budget(10_000, 60.0, 0.0))
+    monkeypatch.setattr(gate, "_FIRST_RETRY_S", 0.02)
+    LATEST["s"] = int(time.time()) - 60
+
+
+# When the newest price was computed, in seconds: an older one would not be taken for new.
+LATEST = {"s": 0}
+
+
 def answer(**prices: float) -> bytes:
-    return json.dumps({name: {"eur": price} for name, price in prices.items()}).encode()
+    """Return an answer whose prices are newer than those of the answer made before it."""
+    at = LATEST["s"] = LATEST["s"] + 1
+    return json.dumps(
+        {name: {"eur": price, "last_updated_at": at} for name, price in prices.items()}
+    ).encode()
 
 
 def given(folder: Path, **more):
@@ -81,47 +110,62 @@ def test_prices_are_polled_written_and_alerts_printed(tmp_path: Path) -> None:
     said: list[str] = []
     steady = [answer(bitcoin=100.0 + step % 3) for step in range(6)]
     with Prices([*steady, answer(bitcoin=150.0)]) as prices:
-        written = run(given(tmp_path, cycles=7), prices.settings, threading.Event(), said.append)
-    assert written == 7
+        written = run(given(tmp_path), prices.settings, prices.over, said.append)
+    polled = rows(tmp_path / "prices.csv")
+    assert written == len(polled) >= 1
     assert "ids=bitcoin&vs_currencies=eur" in prices.asked[0]
-    assert [float(row["price"]) for row in rows(tmp_path / "prices.csv")][-1] == 150.0
-    assert len(said) == 1
-    assert re.match(r"\[ALERT\] bitcoin z=\d+\.\d\d price=150\.0 ", said[0])
+    assert float(polled[-1]["price"]) == 150.0
+    assert {(row["base_currency"], row["source"]) for row in polled} == {("eur", "CoinGecko")}
+    (line,) = [line for line in said if "HTTP 500" not in line]
+    assert re.match(r"\[ALERT\] bitcoin z=\d+\.\d\d price=150\.0 ", line)
     (alert,) = rows(tmp_path / "alerts.csv")
     assert (alert["scope"], alert["measure"]) == ("bitcoin", "trade_price_z")
     assert "price=150.0" in alert["numbers"]
 
 
-def test_what_is_wrong_is_said_once_and_the_rest_goes_on(tmp_path: Path) -> None:
-    said: list[str] = []
-    answers = [b"not json", b"[]", answer(bitcoin=1.0), b'{"bitcoin": {"eur": "much"}}',
-               b'{"bitcoin": {"eur": -1}}', answer(bitcoin=2.0)]  # fmt: skip
+def test_a_line_has_every_price_and_cycles_count_lines(tmp_path: Path) -> None:
+    answers = [answer(bitcoin=1.0, ethereum=2.0) for _ in range(1_000)]
+    config = given(tmp_path, assets=["bitcoin", "ethereum"], cycles=2)
     with Prices(answers) as prices:
-        written = run(given(tmp_path, cycles=6), prices.settings, threading.Event(), said.append)
-    assert written == 2
-    assert [line.partition(": ")[2] for line in said] == [
-        "CoinGecko's response could not be parsed.",
-        "CoinGecko has no price of bitcoin.",
-    ]
+        assert run(config, prices.settings, threading.Event(), print) == 4
+
+
+def test_a_price_that_was_not_computed_anew_is_no_new_price(tmp_path: Path) -> None:
+    with Prices([answer(bitcoin=1.0)] * 3) as prices:
+        assert run(given(tmp_path), prices.settings, prices.over, lambda text: None) == 1
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[]", b'{"bitcoin": {"eur": "much"}}'])
+def test_what_is_wrong_is_said_once_and_the_rest_goes_on(tmp_path: Path, body: bytes) -> None:
+    said: list[str] = []
+    with Prices([body, body, answer(bitcoin=2.0)]) as prices:
+        assert run(given(tmp_path), prices.settings, prices.over, said.append) == 1
+    assert len([line for line in said if "HTTP 500" not in line]) == 1
+    assert "could not be parsed" in said[0]
     assert rows(tmp_path / "alerts.csv") == []
 
 
-def test_a_service_that_asks_for_patience_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["600", "nan", "-5", "1e300", "soon", "inf"])
+def test_a_service_that_asks_for_patience_is_left_alone(tmp_path: Path, asked: str) -> None:
     said: list[str] = []
     with Prices([429, answer(bitcoin=1.0)]) as prices:
-        run(given(tmp_path, cycles=3), prices.settings, threading.Event(), said.append)
+        prices.retry_after = asked
+        assert not run(given(tmp_path, cycles=3), prices.settings, threading.Event(), said.append)
     assert len(prices.asked) == 1
-    assert "answered 429" in said[0]
+    (line,) = said
+    assert "asked for fewer requests (HTTP 429)" in line
 
 
 def test_prices_of_earlier_runs_are_taken_up(tmp_path: Path) -> None:
     said: list[str] = []
-    steady = [answer(bitcoin=100.0 + step % 3) for step in range(6)]
-    with Prices([*steady, answer(bitcoin=150.0)]) as prices:
-        run(given(tmp_path, cycles=6), prices.settings, threading.Event(), said.append)
-        assert said == []
-        with (tmp_path / "prices.csv").open("a") as file:
-            file.write("nonsense,bitcoin,eur,x,,\n2026,bitcoin,usd,9,,\n,,\n")
+    with Prices([answer(bitcoin=101.0)] * 1_000) as prices:
+        run(given(tmp_path, cycles=1), prices.settings, threading.Event(), said.append)
+    assert said == []
+    with (tmp_path / "prices.csv").open("a") as file:
+        line = (tmp_path / "prices.csv").read_text().splitlines()[1]
+        file.writelines(line.replace("101.0", f"{100.0 + at % 3}") + "\n" for at in range(5))
+        file.write("nonsense,bitcoin,eur,x,,\n2026,bitcoin,usd,9,,\n,,\n")
+    with Prices([answer(bitcoin=150.0)] * 1_000) as prices:
         run(given(tmp_path, cycles=1), prices.settings, threading.Event(), said.append)
     assert said[0].startswith("[ALERT] bitcoin")
 
@@ -215,7 +259,7 @@ def test_ctrl_c_cuts_a_service_that_does_not_answer(tmp_path: Path) -> None:
     said: list[str] = []
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        settings = Settings(coingecko_rest_url=f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        settings = settings_of(coingecko_rest_url=f"http://127.0.0.1:{deaf.getsockname()[1]}")
         ended = threading.Event()
 
         def watch() -> None:
@@ -300,9 +344,9 @@ def test_the_command_fails_with_a_sentence(tmp_path: Path, capsys) -> None:
     [
         ({"channels": ["telegram"]}, "TANDEM_TELEGRAM_TOKEN"),
         ({"venue": "auto"}, "given explicitly"),
-        ({"assets": ["a/../b"]}, "no id"),
+        ({"assets": ["a/../b"]}, "not an asset"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_it_begins(tmp_path: Path, more, hint) -> None:
-    with pytest.raises(SettingError, match=hint):
+    with pytest.raises((SettingError, UnknownSymbol), match=hint):
         run(given(tmp_path, **more), Settings(), threading.Event(), print)

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,7 @@ from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
 from tandem.ingest.status import FeedStatus
+from tandem.net.factory import venue_clients
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
@@ -48,6 +49,7 @@ class Around:
         self.feeds: list[FeedStatus] = []
         self.is_choosing = False
         self.pairs: list[PairNow] = []
+        self.own = {NAME, OTHER}
         self.asks = Desks(
             is_ready=lambda: True,
             clock=lambda venue: now_us() + self.offset_us,
@@ -55,6 +57,8 @@ class Around:
             feeds=lambda: self.feeds,
             choosing=lambda: self.is_choosing,
             pairs=lambda: self.pairs,
+            own=lambda: self.own,
+            clients=venue_clients(Settings()),
         )
 
 
@@ -278,6 +282,40 @@ def test_an_old_gap_and_a_full_disk_are_told(made: Made, monkeypatch: pytest.Mon
     )
     assert told(watch, "Gap").value == pytest.approx(700.0, abs=60.0)
     assert told(watch, "Disk").value == 0.5
+
+
+def test_what_a_visitor_opens_raises_nothing(
+    made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
+    monkeypatch.setattr(lookout_module, "GAPS_S", 0.01)
+    around.own = {NAME}
+    around.feeds = [status("silent"), replace(status("silent"), venue="kraken")]
+    record, now = nothing(), now_us()
+    gaps = [Gap(OTHER, 5, 9, now - 900 * SECOND_US, now - 700 * SECOND_US, "open")]
+    monkeypatch.setattr(record, "gaps", lambda *_: gaps)
+    buffer = HotBuffer(50_000)
+    watch = made(
+        record,
+        buffer,
+        Rule("Any return", "trade_return_z", "beyond", 0.0),
+        Rule("No trades", "trade_age", "above", 0.0),
+        Rule("Down", "feed_down", "above", 0.0),
+        Rule("Gap", "gap_open", "above", 0.0),
+    )
+    buffer.append(trades_until(now, 60))
+    buffer.append(trades_until(now, 60, OTHER))
+    wait_until(lambda: len(watch.wall()) == 2, "both instruments")
+    buffer.append(
+        one._replace(trade_id=10**12 + number, time_us=now_us(), received_us=now_us())
+        for name in (OTHER, NAME)
+        for number, one in enumerate(trades_until(now, 5, name))
+    )
+    for rule in ("Any return", "No trades", "Down"):
+        told(watch, rule)
+    assert {one.alert.scope for one in watch.alerts.recent()} <= {NAME, "sim"}
+    assert not watch.alerts.recent(rule="Gap")
+    assert watch.scopes() == (NAME, "sim", "record")
 
 
 def pair_now(settings: PairSettings, z: float, bars: int, state: str = "sound") -> PairNow:

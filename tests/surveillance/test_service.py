@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -29,6 +30,7 @@ from tandem.surveillance.service import Surveillance, batch, fresh
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import garch_forecast
 from tandem.venues.simulated_market import SimulatedMarket
+from tests.support.architecture import MODULES
 from tests.support.watched_trades import BASE_US, BOTH, OTHERS, SMALL, TRADES, same
 
 
@@ -712,3 +714,12 @@ def test_an_instrument_takes_two_and_a_half_megabytes() -> None:
     assert len(watch.scores) == len(watch.trade_scores) == 3_600
     assert watch.forest.bars == 14_400
     assert watch.forest.from_us == bars["time_us"][-14_400]
+
+
+def test_one_place_says_how_long_a_year_of_volatility_is() -> None:
+    defining = {
+        name
+        for name, path in MODULES.items()
+        if re.search(r"^_?[A-Z_]*YEAR[A-Z_]* = 365\.0", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert defining == {"tandem.analytics.trend"}

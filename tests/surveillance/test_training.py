@@ -40,7 +40,9 @@ class Class:
     def __init__(self, candle_venue: CandleVenue) -> None:
         self.kept = Kept()
         self.models: dict[str, Forest] = {}
-        self.learning = Learning(candle_venue.settings, self.kept, self.models.__setitem__)
+        self.learning = Learning(
+            candle_venue.settings, self.kept, self.models.__setitem__, candle_venue.clients
+        )
 
     def over(self, name: str) -> Lesson:
         lesson = wait_until(

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from tandem.ui.shared import state
 from tests.support.app_process import REST_URLS
+from tests.support.forests import plant_few_trees
 from tests.support.pages import page_of
 from tests.support.paths import ROOT
 
@@ -27,6 +28,7 @@ def simulated_market(path: Path) -> Iterator[Path]:
         # No test may ask a real venue for anything.
         for name in REST_URLS:
             patch.setenv(f"TANDEM_{name.upper()}", "")
+        plant_few_trees(patch)
         patch.chdir(ROOT)
         yield path
         state.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ from streamlit.testing.v1 import AppTest
 
 import tandem.ui
 from tandem.ui.shared import state
+from tests.support import mars
 from tests.support.desk import engine
+from tests.support.exchange import Exchange
+from tests.support.pages import page_of, sound
 from tests.support.paths import ROOT
+from tests.support.rest_exchange import RestExchange
+from tests.support.waiting import wait_until
 
 APP = str(ROOT / "app.py")
 
@@ -45,7 +51,7 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
 
 
 def standing(app: AppTest) -> Any:
-    return next(one for one in app.sidebar.toggle if one.label == "Keep running in background")
+    return next(one for one in app.sidebar.toggle if one.label == "Pin to be alerted")
 
 
 def test_a_pair_can_run_in_the_background(app: AppTest) -> None:
@@ -120,18 +126,104 @@ def test_a_wrong_setting_stops_with_its_name(app: AppTest, monkeypatch: pytest.M
     assert "TANDEM_VENUE" in app.error[0].value.replace("\\", "")
 
 
+SECRET = "open sesame, please"
+
+
+@pytest.fixture
+def public(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("TANDEM_OPERATOR_SECRET", SECRET)
+    return app.run()
+
+
+def tried(app: AppTest, secret: str) -> AppTest:
+    field = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
+    return field.set_value(secret).run()
+
+
+def is_operator(app: AppTest) -> bool:
+    return any(button.label == "Log out" for button in app.sidebar.button)
+
+
 def test_visitors_of_a_public_desk_may_look_and_the_operator_may_act(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    public: AppTest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("TANDEM_PUBLIC", "on")
-    monkeypatch.setenv("TANDEM_OPERATOR_SECRET", "open sesame")
-    app.run()
-    assert "tandem_operator" not in app.session_state
-    secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
-    secret.set_value("open barley").run()
-    assert "Wrong operator secret" in app.error[0].value
-    assert "tandem_operator" not in app.session_state
-    secret = next(field for field in app.sidebar.text_input if field.label == "Operator secret")
-    secret.set_value("open sesame").run()
-    assert app.session_state["tandem_operator"]
-    assert not app.error
+    assert not is_operator(public)
+    tried(public, "open barley")
+    assert "Wrong operator secret" in public.error[0].value
+    assert not is_operator(public)
+    assert "A wrong operator secret was given" in caplog.text
+    tried(public, SECRET)
+    assert is_operator(public)
+    assert not public.error
+    assert "The operator logged in" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_the_operator_logs_out(public: AppTest, caplog: pytest.LogCaptureFixture) -> None:
+    tried(public, SECRET)
+    next(button for button in public.sidebar.button if button.label == "Log out").click().run()
+    assert not is_operator(public)
+    assert "The operator logged out" in caplog.text
+
+
+def test_a_login_ends_by_itself(public: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried(public, SECRET)
+    public.session_state["tandem_operator"] = time.monotonic()
+    assert not is_operator(public.run())
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "Private mode, on loopback only"),
+        ({"TANDEM_PUBLIC": "on"}, "Public mode, because TANDEM_PUBLIC is on"),
+        ({"TANDEM_HOSTS": "desk.example"}, "No one can log in as operator until"),
+        ({"TANDEM_OPERATOR_SECRET": SECRET}, "because TANDEM_OPERATOR_SECRET is set"),
+        (
+            {"TANDEM_OPERATOR_SECRET": SECRET, "TANDEM_PUBLIC": "everyone-is-operator"},
+            "Every visitor has operator rights",
+        ),
+    ],
+)
+def test_the_desk_logs_whose_it_is_and_why(
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    environ: dict[str, str],
+    words: str,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    caplog.set_level("INFO", "tandem")
+    engine()
+    assert words in caplog.text
+
+
+PAGES = {
+    "live": "from tandem.ui.live.page import page\npage()\n",
+    "scanner": "from tandem.ui.scanner.venue import watched\nwatched()\n",
+    "data": "from tandem.ui.data.page import page\npage()\n",
+    "surveillance": "from tandem.ui.surveillance.page import page\npage()\n",
+}
+
+
+def test_a_made_up_venue_works_on_every_page(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mars.known(), Exchange() as stream, RestExchange() as rest:
+        stream.play(20.0, ["BTC-USD", "ETH-USD"])
+        monkeypatch.setenv("TANDEM_VENUE", "mars")
+        monkeypatch.setenv("TANDEM_SYMBOLS", "ETH,BTC")
+        monkeypatch.setenv("TANDEM_MARS_URL", f"{stream.url}/coinbase")
+        monkeypatch.setenv("TANDEM_MARS_REST_URL", rest.url)
+        running = engine()
+        wait_until(lambda: running.ingest.status("mars").trades, "a trade")
+        pages = {name: sound(page_of(script).run()) for name, script in PAGES.items()}
+        (venue,) = [box for box in pages["live"].selectbox if box.label == "Venue"]
+        assert (venue.value, "Mars Exchange" in venue.options) == ("mars", True)
+        assert "mars" in pages["scanner"].selectbox(key="scan_venue").options
+        (status,) = running.ingest.statuses()
+        assert status.title == "Mars Exchange"
+        wait_until(lambda: mars.NAME in [row.instrument for row in running.monitor.wall()])
+        sound(page_of(PAGES["surveillance"]).run())
+        state.close()

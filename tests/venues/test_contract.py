@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,28 +11,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tandem.config import VENUES, Settings
+from tandem.config import Settings
 from tandem.core.clock import MINUTE_US
 from tandem.core.errors import MessageError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
-from tandem.venues.registry import create_feed, create_rest, patience
+from tandem.venues.registry import VENUES, create_feed, create_rest, patience
 from tandem.venues.rest import RestVenue
 from tests.support import hostile_messages, rest_answers
 from tests.support.dialects import DIALECTS, Dialect, Sent
 from tests.support.examples.all import RESTS, STREAMS
 from tests.support.hostile_messages import RECEIVED_US
 from tests.support.rest_answers import NOW_US, hole
+from tests.support.settings import rest_urls
 
-NAMED = [venue for venue in VENUES if venue != "auto"]
-STREAMED = [venue for venue in NAMED if venue not in ("coingecko", "sim", "replay")]
-ADDRESSES = {
-    field.name.removesuffix("_rest_url").replace("_", "-"): str(field.default)
-    for field in dataclasses.fields(Settings)
-    if field.name.endswith("_rest_url")
-}
+NAMED = list(VENUES)
+STREAMED = [name for name in NAMED if create_feed(name, Settings()).kind == "streamed"]
+ADDRESSES = rest_urls()
 BEGIN_US = 1_794_000_000_000_000
 
 binance, *_others = DIALECTS
@@ -242,7 +238,7 @@ def test_a_connection_is_asked_for_what_is_wanted_and_no_more(name: str) -> None
     one = feed(name)
     wanted = [f"{name}:{symbol}" for symbol in one.popular[:3]]
     route = one.trade_route(wanted[:2])
-    assert route.url.startswith(getattr(Settings(), f"{name.replace('-', '_')}_url"))
+    assert route.url.startswith(VENUES[name].settings[0].default)
     assert route.carries == frozenset(wanted[:2])
     assert list(one.trade_route(wanted[1::-1]).frames) == list(route.frames)
     assert (one.quote_route(wanted[:1]) is not None) <= one.quotes

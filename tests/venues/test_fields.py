@@ -92,3 +92,25 @@ def test_numbers_are_finite_where_they_must_be(text: str) -> None:
         assert math.isfinite(fields.amount(text))
     except MessageError:
         return
+
+
+def test_the_best_prices_are_a_bid_and_an_ask_that_is_not_below() -> None:
+    assert fields.best("1.5", "1.5") == (1.5, 1.5)
+    with pytest.raises(MessageError, match="the bid is above the ask"):
+        fields.best("1.6", "1.5")
+    with pytest.raises(MessageError, match="not positive"):
+        fields.best("0", "1.5")
+
+
+@pytest.mark.parametrize("value", ["Buy", "", None, 1, True, 1.0, [], b"buy"])
+def test_a_side_is_one_of_the_venues_words(value: Any) -> None:
+    assert fields.side_of("buy", {"buy": 1, "sell": -1}) == 1
+    with pytest.raises(MessageError, match="the side is not buy or sell"):
+        fields.side_of(value, {"buy": 1, "sell": -1})
+
+
+@pytest.mark.parametrize("value", ["0", True, 0.0, 2])
+def test_a_side_in_numbers_is_a_whole_number(value: Any) -> None:
+    assert fields.side_of(0, {0: 1, 1: -1}) == 1
+    with pytest.raises(MessageError, match="the side is not 0 or 1"):
+        fields.side_of(value, {0: 1, 1: -1})

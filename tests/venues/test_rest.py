@@ -1,6 +1,5 @@
 """Walks through holes against plain venues, and the parts that REST interfaces are made of."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -10,19 +9,15 @@ import numpy as np
 import orjson
 import pytest
 
-from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade
 from tandem.venues.registry import create_rest as create
 from tandem.venues.rest import Candle, RestVenue, candle_bars, json_list, listings, reading
 from tests.support.rest_answers import NOW_US, hole, refuses
+from tests.support.settings import rest_urls
 
-URLS = {
-    field.name.removesuffix("_rest_url").replace("_", "-"): str(field.default)
-    for field in dataclasses.fields(Settings)
-    if field.name.endswith("_rest_url")
-}
+URLS = rest_urls()
 BEGIN_US = 1_794_000_000_000_000
 
 

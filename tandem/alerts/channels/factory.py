@@ -63,7 +63,8 @@ def channels_from(
         ),
         "mail": (bool(settings.mail_host), lambda: Mail(_server(settings), reach, total_s)),
     }
-    made: dict[str, Channel] = {"log": Log(), "csv": CsvFile(settings.alerts_file)}
+    file = CsvFile(settings.alerts_file, settings.file_bits)
+    made: dict[str, Channel] = {"log": Log(), "csv": file}
     missing: dict[str, str] = {}
     for name, (is_set, make) in makers.items():
         if not is_set:

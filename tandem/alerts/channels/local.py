@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tandem.alerts.channels.base import NotSent, Pace, clock
 from tandem.alerts.rules import Alert
+from tandem.core.files import PRIVATE, make_folder, take
 
 log = logging.getLogger("tandem.alerts")
 
@@ -41,15 +42,17 @@ class CsvFile:
     name, most = "csv", 1_000
     pace = Pace(0.0, 6_000)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
         self._path = path
+        self._mode = mode
         self._lock = threading.Lock()
 
     def send(self, alerts: Sequence[Alert]) -> None:
         """Append the rows; raises NotSent."""
         try:
             with self._lock:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent, self._mode)
+                take(self._path, self._mode)
                 with self._path.open("a", newline="", encoding="utf-8") as file:
                     writer = csv.writer(file, lineterminator="\n")
                     if file.tell() == 0:

@@ -15,10 +15,10 @@ from email.utils import formatdate, make_msgid
 from tandem.alerts.channels.address import Reach
 from tandem.alerts.channels.base import NotSent, Pace, Secret, lines
 from tandem.alerts.rules import Alert
+from tandem.core.addresses import is_loopback
 from tandem.core.errors import SettingError
 
 _CHARACTERS = 20_000
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class MailServer:
     recipients: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.security == "none" and self.host not in _LOOPBACK:
+        if self.security == "none" and not is_loopback(self.host):
             raise SettingError(
                 "TANDEM_MAIL_SECURITY=none is allowed only for a server on this machine; use "
                 "starttls or tls."

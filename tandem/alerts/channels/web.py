@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from tandem.alerts.channels.address import check_url
 from tandem.alerts.channels.base import NotSent, Pace, Secret, lines
 from tandem.alerts.rules import Alert, encode
-from tandem.core.clock import now_us
+from tandem.core.addresses import check_url
+from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, SettingError
 from tandem.net.http import Answer, Client
+from tandem.net.rate_limit import pause_s, retry_after_s
 
 # Answers of a service that will be the same however often it is asked.
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 413, 422})
@@ -67,7 +67,7 @@ class _Post:
         return " (server error)" if answer.status >= 500 else ""
 
     def _asked_wait_s(self, answer: Answer) -> float:
-        return _seconds(answer.headers.get("retry-after"))
+        return retry_after_s(answer.headers, now_us() / SECOND_US) or 0.0
 
 
 class Webhook(_Post):
@@ -126,9 +126,8 @@ class Telegram(_Post):
         self._post(self._url.reveal(), orjson.dumps(message))
 
     def _asked_wait_s(self, answer: Answer) -> float:
-        return max(
-            _seconds(_told(answer, "parameters", "retry_after")), super()._asked_wait_s(answer)
-        )
+        asked_s = pause_s(_told(answer, "parameters", "retry_after")) or 0.0
+        return max(asked_s, super()._asked_wait_s(answer))
 
     def _meaning(self, answer: Answer) -> str:
         if answer.status == 400:
@@ -172,7 +171,8 @@ class Discord(_Post):
         )
 
     def _asked_wait_s(self, answer: Answer) -> float:
-        return max(_seconds(_told(answer, "retry_after")), super()._asked_wait_s(answer))
+        asked_s = pause_s(_told(answer, "retry_after")) or 0.0
+        return max(asked_s, super()._asked_wait_s(answer))
 
 
 def _told(answer: Answer, *path: str) -> Any:
@@ -184,11 +184,3 @@ def _told(answer: Answer, *path: str) -> Any:
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def _seconds(value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0.0 else 0.0

@@ -23,7 +23,6 @@ from tandem.scanner.result import Changes, Scan, compared
 from tandem.scanner.scan import scan
 from tandem.scanner.settings import ScanSettings
 from tandem.storage.hot_buffer import HotBuffer
-from tandem.venues.coingecko import CoinGecko
 from tandem.venues.registry import create_feed
 
 log = logging.getLogger("tandem.universe")
@@ -243,9 +242,9 @@ class Universe:
 
     def _watch(self, venue: str, names: Sequence[str], stop: threading.Event) -> None:
         feed = create_feed(venue, self._settings)
-        if isinstance(feed, CoinGecko):
+        if feed.kind == "polled":
             raise FeedError("Its prices are asked for, not streamed: too few for bars of a minute.")
-        limit = len(names) if feed.generated else feed.max_instruments
+        limit = len(names) if feed.kind == "generated" else feed.max_instruments
         if len(names) > limit:
             self._text = (
                 f"{feed.title} takes {limit} instruments on one connection; {len(names) - limit} "

@@ -412,7 +412,7 @@ def rule_row(rule: Rule, raised: int, problem: str, not_ready: Iterable[str], ma
 def rule_list(
     rules: Sequence[Rule],
     raised: Mapping[str, int],
-    problems: Sequence[str],
+    problems: Mapping[str, str],
     channels: Sequence[ChannelState],
     may: bool,
 ) -> Row:
@@ -420,8 +420,8 @@ def rule_list(
 
     Parameters
     ----------
-    problems : sequence of str
-        Why rules cannot fire, from `Alerts.unmatched`.
+    problems : mapping of str to str
+        Why rules cannot fire, by their names, from `Alerts.unmatched`.
     """
     not_ready = [one.name for one in channels if not one.is_ready]
     on = sum(rule.enabled for rule in rules)
@@ -433,15 +433,10 @@ def rule_list(
         "live": False,
         "note": note,
         "items": [
-            rule_row(rule, raised.get(rule.name, 0), _silent(rule, problems), not_ready, may)
+            rule_row(rule, raised.get(rule.name, 0), problems.get(rule.name, ""), not_ready, may)
             for rule in rules
         ],
     }
-
-
-def _silent(rule: Rule, problems: Sequence[str]) -> str:
-    start = f"Rule {rule.name} has scope {rule.scope},"
-    return next((one for one in problems if one.startswith(start)), "")
 
 
 def scopes_for(measure: str, scopes: Iterable[str]) -> list[str]:
@@ -559,7 +554,7 @@ def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> 
 
     In public mode a visitor sees the status but not the configuration.
     """
-    is_well = state.is_ready and state.text in ("Ready.", "Shown on this page.")
+    is_well = state.is_ready and not state.is_failing
     badge, tone = ("ready", "good") if is_well else ("error", "bad")
     if not state.is_ready:
         badge, tone = "not configured", "muted"
@@ -587,7 +582,7 @@ def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> 
 
 def channel_list(rows: Sequence[Row]) -> Row:
     """Return the list of channels."""
-    ready = sum(one["badge"] != "not configured" for one in rows)
+    ready = sum(not one["dim"] for one in rows)
     note = (
         f"{ready} of {len(rows)} channels are configured. Channels are configured in the "
         "environment or in .env and read at start; secrets are never shown."

@@ -19,9 +19,8 @@ DECIMALS = {".": "a decimal point", ",": "a decimal comma"}
 def report(table: Table) -> None:
     """Show how a table was read, and which rows were rejected."""
     told = table.report
-    kept = f"{told.rows_kept:,} of {told.rows_read:,} rows kept"
     span = f"{f.day_clock(told.first_us)} to {f.day_clock(told.last_us)} UTC"
-    with st.expander(say.escaped(f"{told.name}: {kept}, {span}"), expanded=bool(told.rows_aside)):
+    with st.expander(say.escaped(f"{told.kept_text}, {span}"), expanded=bool(told.rows_aside)):
         lines = [f"**{name}:** {say.escaped(text)}" for name, text in facts(table)]
         st.markdown("  \n".join(lines))
         if told.notes:
@@ -71,7 +70,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
         ("Content", f"{bars} of {', '.join(names[:SYMBOLS_SHOWN])}{more}{missing}"),
         ("Rows", f"{told.rows_kept:,} kept, {told.rows_aside:,} rejected{repeats}"),
         ("Range", f"{f.day_clock(told.first_us)} to {f.day_clock(told.last_us)} UTC"),
-        ("Times", f"{told.times.partition(', taken as')[0]}; zone: {told.time_zone}"),
+        ("Times", f"{told.times}; zone: {told.time_zone}"),
         ("Text", text_of(told)),
     ]
     if told.reasons:

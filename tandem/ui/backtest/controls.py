@@ -11,10 +11,11 @@ import streamlit as st
 from tandem.backtest import grid as grids
 from tandem.backtest.grid import Grid
 from tandem.core.errors import DataError
+from tandem.strategy.pair_model import PairModel
 from tandem.strategy.rules import Limits
 from tandem.strategy.signals import Setup
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.model_controls import MODELS, URL, Model, model_controls
+from tandem.ui.shared.model_controls import MODELS, URL, model_controls
 
 MOST_VALUES = 60
 FUNDING_HOURS = {"1 h": 1.0, "4 h": 4.0, "8 h": 8.0, "24 h": 24.0}
@@ -39,13 +40,13 @@ class Asked:
 def ask() -> Asked | None:
     """Draw the sidebar's controls; None, with the reason on screen, where they contradict."""
     try:
-        return _more(model_controls(live=False))
+        return _more(model_controls(live=False).model)
     except DataError as error:
         say.problem(str(error))
         return None
 
 
-def _more(model: Model) -> Asked:
+def _more(model: PairModel) -> Asked:
     with st.expander("Account and rules"):
         capital = _amount("Capital, quote currency", 20_000.0, "capital", least=1.0)
         _told("Base for percentage returns. It does not limit position size.")
@@ -57,15 +58,12 @@ def _more(model: Model) -> Asked:
             *_pair("Tick size, price", "tick"),
             *_pair("Min notional", "least"),
         )
-    setup = Setup(
-        model.model,
-        model.lookback,
-        model.z_window,
-        model.z_kind,
-        replace(model.rules, **rules),
-        replace(model.costs, **costs),
-        limits,
-        capital,
+    setup = model.extended(
+        Setup,
+        rules=replace(model.rules, **rules),
+        costs=replace(model.costs, **costs),
+        limits=limits,
+        capital=capital,
     )
     return Asked(setup, funding)
 

@@ -26,7 +26,6 @@ _ENCODINGS = (
     *("gb18030", "big5", "shift_jis", "euc-kr"),
 )
 # How the example in a report's `times` begins, by what stands first in the file's dates.
-_ORDERS = (("31", "day first"), ("12", "month first"), ("2024", "year first"))
 _UNUSED = "not used"
 
 
@@ -71,9 +70,9 @@ def _guesses(report: Report) -> dict[str, str]:
         "delimiter": delimiters.get(report.delimiter, ""),
         "decimal": decimals.get(report.decimal, ""),
         "header": "names" if report.layout == NAMED else "data",
-        "date_order": next((name for head, name in _ORDERS if f" {head}" in report.times), ""),
-        "time_unit": next((one for one in TIME_UNITS if report.times.startswith(one)), ""),
-        "time_zone": report.time_zone.partition(",")[0].partition(":")[0],
+        "date_order": report.date_order,
+        "time_unit": report.time_unit,
+        "time_zone": "UTC",
         "encoding": report.encoding,
     }
 

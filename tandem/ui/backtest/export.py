@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
@@ -24,7 +24,7 @@ def offer(study: Study) -> None:
         "include units, and cells cannot act as spreadsheet formulas. Aligned bars and analytics "
         "can be uploaded to this page again."
     )
-    found = {name: _done(study, name) for name in ("sweep", "walk", "null")}
+    found = {name: study.work.done(name) for name in ("sweep", "walk", "null")}
     whole = partial(report.report_html, study, found["sweep"], found["walk"], found["null"] or ())
     _button(study, "Report", "report", whole, "html", "text/html", look="primary")
     missing = [
@@ -52,12 +52,6 @@ def offer(study: Study) -> None:
         settings = partial(report.settings_json, study)
         _button(study, "Settings, JSON", "settings", settings, "json", "application/json")
     say.note(link_sentence(study.source))
-
-
-def _done(study: Study, name: str) -> Any:
-    """Return what long work found, where it is done."""
-    _, job = study.jobs.get(name, (None, None))
-    return job.result if job is not None and job.state == "done" else None
 
 
 def _button(

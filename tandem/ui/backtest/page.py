@@ -27,7 +27,6 @@ from tandem.ui.backtest.files import called
 from tandem.ui.backtest.report import relation_sentence
 from tandem.ui.backtest.sources import choose
 from tandem.ui.backtest.study import Study, study
-from tandem.ui.live import cards
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.model_controls import URL
@@ -129,8 +128,8 @@ def _relation(found: Study) -> None:
     life = relation.quality.half_life
     _metric(
         "Half-life",
-        cards.bars(life.median),
-        f"{cards.bars(life.low, '')} to {cards.bars(life.high)}",
+        f.bars(life.half_life),
+        f"{f.bars(life.low, '')} to {f.bars(life.high)}",
         "Median-unbiased estimate with 95 % confidence interval: time for half of a deviation to "
         "decay.",
     )

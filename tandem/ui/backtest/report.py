@@ -198,8 +198,8 @@ def relation_sentence(study: Study) -> str:
     life = relation.quality.half_life
     return (
         f"Engle\u2013Granger p {f.p_value(relation.p_value)} on {relation.quality.n_obs:,} bars. "
-        f"{cards.verdict(relation)} Half-life {cards.bars(life.median)} "
-        f"({cards.bars(life.low, '')} to {cards.bars(life.high)}). "
+        f"{cards.verdict(relation)} "
+        f"Half-life {f.half_life(life.half_life, life.low, life.high)}. "
         "The test uses the full sample; the signals never do."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,22 +14,20 @@ from tandem.backtest.null_test import NULLS, NullTest, null_test
 from tandem.backtest.sweep import Sweep
 from tandem.backtest.sweep import sweep as run_sweep
 from tandem.backtest.walk_forward import WalkForward, walk_forward
-from tandem.core.errors import DataError
-from tandem.core.jobs import Job, Jobs
 from tandem.core.parallel import Watch
 from tandem.strategy.signals import Setup
 from tandem.ui.backtest import charts as drawn
 from tandem.ui.backtest import wording as words
 from tandem.ui.backtest.controls import ask_grid, moving
-from tandem.ui.backtest.study import Study, longest_s
+from tandem.ui.backtest.study import Study
 from tandem.ui.backtest.wording import AXIS_NAMES
 from tandem.ui.components import chart, sheets
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.jobs import longest_s, result_of
 from tandem.ui.shared.model_controls import URL
-from tandem.ui.shared.state import is_operator, part
+from tandem.ui.shared.state import is_operator
 
-LOOK_S = 0.4
 BEST_SHOWN = 10
 SURROGATES = (99, 199, 499, 999)
 
@@ -47,27 +44,14 @@ def _found(
     expected_s: Callable[[], float],
 ) -> Any | None:
     """Offer long work, show how far it is, and return what it found; None until then."""
-    job = study.job(name, asked)
-    if job is None or job.state in ("cancelled", "failed"):
-        if job is not None and job.state == "failed":
-            say.problem(job.text)
-        elif job is not None:
-            say.note("Cancelled; no result was kept.")
-        say.note(expected_sentence(expected_s(), longest_s()))
-        if st.button(label, key=f"begin_{name}", type="primary", icon=":material/play_arrow:"):
-            try:
-                study.begin(name, asked, work)
-            except DataError as error:
-                say.problem(str(error))
-            else:
-                st.rerun()
-        return None
-    if job.is_going_on:
-        _follow(name, job)
-        return None
-    took = f"{job.took_s:.1f} s" if job.took_s >= 0.1 else "less than 0.1 s"
-    say.note(f"Took {took}. Valid until inputs change.")
-    return job.result
+    found = result_of(
+        study.work, name, asked, label, work, lambda: expected_sentence(expected_s(), longest_s())
+    )
+    job = study.work.running(name)
+    if found is not None and job is not None:
+        took = f"{job.took_s:.1f} s" if job.took_s >= 0.1 else "less than 0.1 s"
+        say.note(f"Took {took}. Valid until inputs change.")
+    return found
 
 
 def expected_sentence(seconds: float, longest: float) -> str:
@@ -81,24 +65,6 @@ def expected_sentence(seconds: float, longest: float) -> str:
             "or longer bars."
         )
     return text
-
-
-def _follow(name: str, job: Job) -> None:
-    @st.fragment(run_every=LOOK_S)
-    def follow() -> None:
-        job.look()
-        if not job.is_going_on:
-            st.rerun()
-        before = part(Jobs).before(job)
-        waits = f"Queued behind {before} other {'job' if before == 1 else 'jobs'}"
-        text = waits if job.state == "waiting" and before else f"{100.0 * job.share:.0f} %"
-        if math.isfinite(job.left_s) and job.left_s >= 1.0:
-            text += f", about {f.duration(job.left_s)} left"
-        st.progress(min(job.share, 1.0), text)
-        if st.button("Cancel", key=f"cancel_{name}", icon=":material/close:"):
-            job.cancel()
-
-    follow()
 
 
 # Sweep ----------------------------------------------------------------------------------

@@ -10,20 +10,20 @@ import numpy as np
 import streamlit as st
 
 from tandem.backtest.examples import crude
-from tandem.backtest.files import aligned
+from tandem.backtest.files import aligned, suspect_prices
+from tandem.backtest.run import bar_length
 from tandem.backtest.trials import data_set_key
 from tandem.config import Settings
-from tandem.core.bars import align, resample, with_candles
+from tandem.core.bars import align
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import split_instrument
 from tandem.core.startup import HeavyWork
 from tandem.io.files import read
 from tandem.io.model import Table
-from tandem.io.pairing import pair_from
+from tandem.io.pairing import legs_offered, pair_from
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.storage.inventory import Inventory
-from tandem.storage.protocols import Database
 from tandem.storage.records import Held
 from tandem.ui.backtest.files import asked_for, called, read_files
 from tandem.ui.backtest.source import Source
@@ -35,8 +35,6 @@ from tandem.ui.shared.state import part
 from tandem.venues.registry import patience
 
 MOST_BARS = 200_000
-# The record is read and shortened piece by piece: a week of seconds is never in memory at once.
-PIECE_US = 6 * HOUR_US
 LONGEST_US = 366 * DAY_US
 
 FILES, RECORD, EXAMPLE, SCANNED = "Files", "Record", "Example", "Scanner"
@@ -96,8 +94,7 @@ def _remembered(key: tuple[Any, ...], make: Callable[[], Source]) -> Source:
 def _example(said: str) -> Source:
     def make() -> Source:
         bars, y, x = part(HeavyWork).run(crude)
-        bar_us = int(np.median(np.diff(bars.time_us)))
-        bar_us -= bar_us % SECOND_US
+        bar_us = bar_length(bars.time_us) // SECOND_US * SECOND_US
         told = (
             "Bundled example: monthly spot prices of crude oil in USD per barrel, WTI vs "
             "Brent, May 1987 to January 2020 (US Energy Information Administration).",
@@ -136,7 +133,7 @@ def _from_files() -> Source | None:
     found = read_files()
     if found is None:
         return _example("Showing the bundled example until files are uploaded above")
-    names = list(dict.fromkeys(name for table in found for name in table.instruments))
+    names, others = legs_offered(found) if found else ([], [])
     if len(names) < 2:
         if found:
             say.warning(
@@ -146,10 +143,7 @@ def _from_files() -> Source | None:
         return None
     with st.sidebar:
         y = _leg_box("Dependent leg (Y)", names, "file_y", called)
-        # The second file's instrument first: that is what it was added for.
-        others = [*found[-1].instruments, *names] if len(found) > 1 else names
-        others = [name for name in dict.fromkeys(others) if name != y]
-        x = _leg_box("Hedge leg (X)", others, "file_x", called)
+        x = _leg_box("Hedge leg (X)", [name for name in others if name != y], "file_x", called)
         if any(not table.interval_us for table in found):
             _bar_control()
     chosen_us = _bar_us()
@@ -170,10 +164,7 @@ def _bar_us() -> int:
 def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
     y_bars, x_bars, interval_us = pair_from(found, y, x, chosen_us, MOST_BARS)
     bars = aligned(y_bars, x_bars, interval_us, MOST_BARS)
-    told = tuple(
-        f"{one.report.name}: {one.report.rows_kept:,} of {one.report.rows_read:,} rows kept"
-        for one in found
-    )
+    told = (*(one.report.kept_text for one in found), *suspect_prices(bars, called(y), called(x)))
     return Source(y, x, bars, interval_us, told, data_set_key(bars))
 
 
@@ -230,7 +221,7 @@ def _from_record() -> Source | None:
 def _keep_range(start_us: int, end_us: int) -> None:
     st.session_state[RANGE.name] = CHOSEN
     for key, time_us in (("record_from", start_us), ("record_to", end_us)):
-        st.session_state[key] = _clock(time_us)
+        st.session_state[key] = f.minute(time_us)
 
 
 def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str] = str) -> str:
@@ -263,9 +254,9 @@ def _moment(place: Any, label: str, key: str, default_us: int) -> int:
     """Draw a box for a time in whole minutes; it is in the URL, the usual one too."""
     memory = st.session_state
     if memory.get(key) is None:
-        memory[key] = _asked_moment(key) or _clock(default_us)
+        memory[key] = _asked_moment(key) or f.minute(default_us)
     given: datetime = place.datetime_input(label, key=key, step=60, persist_state="session")
-    given = given or _clock(default_us)
+    given = given or f.minute(default_us)
     st.query_params[key] = given.isoformat(timespec="minutes")
     return int(given.replace(tzinfo=UTC).timestamp()) * SECOND_US
 
@@ -279,10 +270,6 @@ def _asked_moment(key: str) -> datetime | None:
     if asked.tzinfo is not None or not 2000 <= asked.year < 2100:
         return None
     return asked.replace(second=0, microsecond=0)
-
-
-def _clock(time_us: int) -> datetime:
-    return datetime.fromtimestamp(time_us // MINUTE_US * 60, UTC).replace(tzinfo=None)
 
 
 def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source:
@@ -305,7 +292,8 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
     told = f"Recorded history: {y} vs {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
     key = data_set_key(bars)
-    return Source(y, x, bars, bar_us, (told,), key, (start_us, end_us))
+    notes = (told, *suspect_prices(bars, y, x))
+    return Source(y, x, bars, bar_us, notes, key, (start_us, end_us))
 
 
 def link_sentence(source: Source) -> str:
@@ -329,18 +317,5 @@ def link_sentence(source: Source) -> str:
 
 
 def _leg(name: str, bar_us: int, start_us: int, end_us: int) -> np.ndarray:
-    """Return a leg's bars, made of seconds and, in bars of whole minutes, of candles for holes."""
     held = next(one for one in part(Inventory).now().held if one.instrument == name)
-    start_us = max(start_us, held.first_us) // bar_us * bar_us
-    # The bar that still runs is left out.
-    end_us = end_us // bar_us * bar_us
-    parts = []
-    for piece in range(start_us, end_us, PIECE_US - PIECE_US % bar_us):
-        stop = min(piece + PIECE_US - PIECE_US % bar_us, end_us)
-        seconds = part(SnapshotBuilder).seconds(name, piece, stop)
-        if bar_us % MINUTE_US == 0:
-            seconds = with_candles(seconds, part(Database).candles(name, piece, stop))
-        parts.append(resample(seconds, bar_us))
-    return (
-        np.concatenate(parts) if parts else part(SnapshotBuilder).seconds(name, start_us, start_us)
-    )
+    return part(SnapshotBuilder).bars(name, bar_us, max(start_us, held.first_us), end_us)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,20 +17,18 @@ from tandem.backtest.runtime_estimate import Pace, pace_of
 from tandem.backtest.significance import Luck, judge
 from tandem.backtest.trials import Ledger, trial
 from tandem.core.errors import DataError, StoreError
-from tandem.core.jobs import Job, Jobs
-from tandem.core.parallel import Watch
+from tandem.core.jobs import Job
 from tandem.core.startup import HeavyWork
 from tandem.pairs.cointegration import Relation, assess
 from tandem.pairs.stream import PairSettings
 from tandem.storage.protocols import Database
-from tandem.strategy.signals import MODELS, Model, constant_funding
+from tandem.strategy.pair_model import MODELS, Model
+from tandem.strategy.signals import constant_funding
 from tandem.ui.backtest.controls import Asked
 from tandem.ui.backtest.source import Source
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.jobs import Work
 from tandem.ui.shared.state import is_operator, part
-
-# A session's long work may take this long; whoever runs the desk has patience.
-VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -49,8 +47,8 @@ class Study:
         None where there are too few bars to tell.
     ledger : Ledger
         Every variant tried on these bars.
-    jobs : dict
-        Long work by name, with what it was asked.
+    work : Work
+        Long work begun for it.
     """
 
     source: Source
@@ -59,7 +57,7 @@ class Study:
     result: Result
     relation: Relation | None
     ledger: Ledger
-    jobs: dict[str, tuple[Any, Job]] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
     counted: dict[str, Job] = field(default_factory=dict)
     _luck: tuple[int, Luck] | None = None
     _pace: tuple[Any, Pace] | None = None
@@ -110,8 +108,8 @@ class Study:
 
     def settle(self) -> None:
         """Count the variants of long work that is done: what was seen was tried."""
-        for name, (_, job) in self.jobs.items():
-            if job.state != "done" or self.counted.get(name) is job:
+        for name, job in self.work.finished().items():
+            if self.counted.get(name) is job:
                 continue
             self.counted[name] = job
             # A null test is one per null, both over the same variants.
@@ -125,33 +123,6 @@ class Study:
             found = part(HeavyWork).run(pace_of, self.source.bars, grid, self.funding)
             self._pace = key, found
         return self._pace[1]
-
-    def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> None:
-        """Begin long work in place of what was asked under this name before."""
-        self.drop(name)
-        most_s = longest_s()
-        self.jobs[name] = asked, part(Jobs).start(work, most_s)
-
-    def job(self, name: str, asked: Any) -> Job | None:
-        """Return the work of this name; one that was asked something else is given up."""
-        if name in self.jobs and self.jobs[name][0] != asked:
-            self.drop(name)
-        return self.jobs[name][1] if name in self.jobs else None
-
-    def drop(self, name: str) -> None:
-        """Give up work, or forget what it found."""
-        if name in self.jobs:
-            self.jobs.pop(name)[1].cancel()
-
-    def close(self) -> None:
-        """Give up everything that still runs."""
-        for name in list(self.jobs):
-            self.drop(name)
-
-
-def longest_s() -> float:
-    """Return the seconds this session's long work may run."""
-    return OPERATOR_S if is_operator() else VISITOR_S
 
 
 def study(source: Source, asked: Asked) -> Study:
@@ -167,7 +138,7 @@ def study(source: Source, asked: Asked) -> Study:
     if last is not None and last.source is source and last.asked == asked:
         return last
     if last is not None:
-        last.close()
+        last.work.close()
         # Before the next is made: both at once would take twice the room.
         del memory["tandem_study"]
     is_same = last is not None and last.source.key == source.key
@@ -197,18 +168,7 @@ def _make(source: Source, asked: Asked, ledger: Ledger) -> Study:
 
 def settings_of(source: Source, asked: Asked) -> PairSettings:
     """Return a backtest as the live page would name it."""
-    setup = asked.setup
-    return PairSettings(
-        source.y,
-        source.x,
-        source.bar_us,
-        setup.model,
-        setup.lookback,
-        setup.z_window,
-        setup.z_kind,
-        setup.rules,
-        setup.costs,
-    )
+    return asked.setup.extended(PairSettings, y=source.y, x=source.x, bar_us=source.bar_us)
 
 
 def columns_of(source: Source, result: Result) -> Columns:

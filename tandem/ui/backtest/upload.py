@@ -9,15 +9,13 @@ from dataclasses import replace
 from functools import partial
 
 from tandem.core.errors import DataError
-from tandem.core.jobs import Job, Readers
+from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
 from tandem.io.files import read_files
 from tandem.io.model import Corrections, Table, Unclear
-from tandem.ui.shared.state import part
+from tandem.ui.shared.jobs import begin
 
 Columns = tuple[tuple[str, str], ...]
-
-MOST_S = 120.0
 
 
 class Upload:
@@ -46,7 +44,7 @@ class Upload:
         work = partial(_read, raw, self.name, self._limit_bytes, self.told)
         self._refused = ""
         try:
-            self.job = part(Readers).start(work, MOST_S)
+            self.job = begin(work, "read")
         except DataError as error:
             self.job, self._refused = None, str(error)
 

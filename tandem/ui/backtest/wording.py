@@ -10,7 +10,8 @@ from tandem.backtest.grid import value_of
 from tandem.backtest.metrics import DEFINITIONS, Metrics
 from tandem.backtest.run import Result
 from tandem.core.clock import SECOND_US
-from tandem.strategy.signals import Model, Setup
+from tandem.strategy.pair_model import Model
+from tandem.strategy.signals import Setup
 from tandem.ui.shared import format as f
 
 AXIS_NAMES = {

@@ -22,7 +22,8 @@ from tandem.ui.data import tables as sheets
 from tandem.ui.data.actions import ACTIONS, ONLY_OPERATOR
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import state
-from tandem.ui.shared.state import is_operator, offer_operator, part, shown
+from tandem.ui.shared.login import offer_operator
+from tandem.ui.shared.state import is_operator, part, shown
 
 REFRESH_S = 2.0
 

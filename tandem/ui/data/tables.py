@@ -72,13 +72,13 @@ def status(
     if not is_refused:
         items += _writer_items(health, queue_limit, now_us)
     items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
-    for name, value, hint in (
-        ("lost", health.lost, "trades dropped while recording was paused (queue full)"),
-        ("rejected", health.refused, "invalid entries that could not be stored"),
-        ("deleted", health.pruned, "trades deleted by retention since start"),
+    for name, value, hint, look in (
+        ("lost", health.lost, "trades dropped while recording was paused (queue full)", "bad"),
+        ("refused", health.refused, "invalid entries that could not be stored", "bad"),
+        ("deleted", health.pruned, "trades deleted by retention since start", ""),
     ):
         if value:
-            items.append(_item(name, f.count(value), hint, "" if name == "deleted" else "bad"))
+            items.append(_item(name, f.count(value), hint, look))
     is_well = health.state == "recording" and not is_behind
     return {
         "label": label,

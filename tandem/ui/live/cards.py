@@ -412,7 +412,7 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
         ),
         _row(
             TRUTH[1],
-            f"{bars(life.median)} ({bars(life.low, '')} to {bars(life.high, '')})",
+            f.half_life(life.half_life, life.low, life.high),
             hint="Half-life of the residual of a single static regression, with a 95 % confidence "
             "interval that is valid near a unit root. "
             f"Bar interval: {f.duration(settings.bar_us / SECOND_US)}.",
@@ -441,13 +441,6 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
             "Share of tested bars excluded because a leg had no fresh trade.",
         ),
     ]
-
-
-def bars(value: float, unit: str = " bars") -> str:
-    """Format a number of bars, which may be infinite."""
-    if math.isinf(value):
-        return "\u221e"
-    return f"{f.number(value, 1 if value < 100 else 0)}{unit}"
 
 
 def verdict(relation: Relation) -> str:

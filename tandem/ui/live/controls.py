@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from tandem.backfill.service import Upkeep
-from tandem.config import VENUES, Settings
+from tandem.config import AUTO, Settings
 from tandem.core.clock import MINUTE_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
@@ -20,23 +20,10 @@ from tandem.pairs.venue_facts import VenueFacts
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
-from tandem.ui.shared.model_controls import REFRESH, SHOW, SHOWN, URL, Model, model_controls
+from tandem.ui.shared.model_controls import REFRESH, SHOW, SHOWN, URL, Controls, model_controls
 from tandem.ui.shared.state import is_operator, part
+from tandem.venues.registry import offered, tried
 
-VENUE_NAMES = {
-    "auto": "automatic",
-    "binance-usdm": "Binance USD-M",
-    "binance-spot": "Binance spot",
-    "binance-us": "Binance.US",
-    "coinbase": "Coinbase",
-    "kraken": "Kraken",
-    "okx": "OKX",
-    "bybit": "Bybit",
-    "bitstamp": "Bitstamp",
-    "coingecko": "CoinGecko (prices only)",
-    "sim": "Simulation",
-    "replay": "Replay",
-}
 MOST_OFFERED = 500
 
 
@@ -76,19 +63,19 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         help="Type a symbol that is not listed; for another venue write e.g. coinbase:BTC-USD.",
     )
     try:
-        model = model_controls()
+        controls = model_controls()
     except DataError as error:
         return Refusal(str(error), ())
     try:
         settings = _pair(
-            model,
+            controls,
             part(Subscriptions).resolve(venue, y or ""),
             part(Subscriptions).resolve(venue, x or ""),
         )
-        watchlist = _watchlist(model, settings)
+        watchlist = _watchlist(controls, settings)
     except (DataError, FeedError) as error:
-        return Refusal(str(error), _own_pairs(model, venue))
-    if settings.bar_us > model.bar_us:
+        return Refusal(str(error), _own_pairs(controls, venue))
+    if settings.bar_us > controls.bar_us:
         st.caption(
             f"Bar interval raised to {settings.bar_us // MINUTE_US} minutes: prices for one leg "
             "are polled, and shorter bars would only repeat the last price."
@@ -107,12 +94,13 @@ def _stand(settings: PairSettings) -> None:
     is_on = own or settings in part(Standing).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
-        "Keep running in background",
+        "Pin to be alerted",
         is_on,
         key=f"stand_{settings.key}_{is_on}",
         disabled=own,
-        help="Keep computing this pair and its alerts, with these settings, after the page is "
-        "closed and across restarts." + (" Default pairs always run." if own else ""),
+        help="Alerts are raised for pinned pairs only. A pinned pair, with these settings, keeps "
+        "running in the background after the page is closed and across restarts."
+        + (" Default pairs always run." if own else ""),
     )
     if wanted == is_on:
         return
@@ -149,45 +137,44 @@ def _take_chosen_pair(venue: str) -> None:
 
 def venue_choice() -> str | None:
     """Draw the venue box; return the venue to show, None while `auto` is still looking."""
-    offered = [venue for venue in VENUES if venue != "replay" or part(Settings).replay_file]
-    choice = Choice(
-        "venue", {venue: VENUE_NAMES[venue] for venue in offered}, part(Settings).venue, "venue"
-    )
+    settings = part(Settings)
+    titles = {AUTO: "automatic"} | {one.name: one.title for one in offered(settings)}
+    choice = Choice("venue", titles, settings.venue, "venue")
     asked = choice.keep(
         st.selectbox(
             "Venue",
             **choice.widget(),
-            help="Automatic tries Binance USD-M and spot, Coinbase and Kraken, then falls back to "
-            "the simulation.",
+            help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
         )
     )
-    return part(Ingest).choice().venue if asked == "auto" else asked
+    return part(Ingest).choice().venue if asked == AUTO else asked
 
 
-def _watchlist(model: Model, current: PairSettings) -> tuple[PairSettings, ...]:
+def _watchlist(controls: Controls, current: PairSettings) -> tuple[PairSettings, ...]:
     """Return the watched pairs: the desk's own on this venue, then those this session added."""
     venue = split_instrument(current.y)[0]
-    legs = [(pair.y, pair.x) for pair in _own_pairs(model, venue)]
+    legs = [(pair.y, pair.x) for pair in _own_pairs(controls, venue)]
     added = st.session_state.setdefault("tandem_watch", [])
     if (current.y, current.x) not in legs + added:
         added.append((current.y, current.x))
         del added[:-3]
     legs += [pair for pair in added if split_instrument(pair[0])[0] == venue]
-    return tuple(_pair(model, y, x) for y, x in dict.fromkeys(legs))
+    return tuple(_pair(controls, y, x) for y, x in dict.fromkeys(legs))
 
 
-def _own_pairs(model: Model, venue: str) -> tuple[PairSettings, ...]:
+def _own_pairs(controls: Controls, venue: str) -> tuple[PairSettings, ...]:
     """Return the desk's own pairs on a venue."""
     return tuple(
-        _pair(model, pair.y, pair.x)
+        _pair(controls, pair.y, pair.x)
         for pair in part(Subscriptions).default_pairs()
         if split_instrument(pair.y)[0] == venue
     )
 
 
-def _pair(model: Model, y: str, x: str) -> PairSettings:
+def _pair(controls: Controls, y: str, x: str) -> PairSettings:
     """Return a pair under these controls, on bars no shorter than its legs' prices allow."""
-    return model.pair(y, x, part(VenueFacts).least_bar_us(model.bar_us, y, x))
+    bar_us = part(VenueFacts).least_bar_us(controls.bar_us, y, x)
+    return controls.model.extended(PairSettings, y=y, x=x, bar_us=bar_us)
 
 
 def named(settings: PairSettings) -> str:

@@ -19,7 +19,8 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.canvas import POINTS
 from tandem.ui.shared.links import Choice, say_doubts
-from tandem.ui.shared.state import offer_operator, part, session_id, shown
+from tandem.ui.shared.login import offer_operator
+from tandem.ui.shared.state import part, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6

@@ -8,11 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from tandem.core.errors import DataError, SettingError
-from tandem.core.jobs import Jobs
 from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
-from tandem.strategy.rules import Costs
+from tandem.strategy.rules import DEFAULT_COSTS, Costs
 from tandem.ui.scanner import table as scanner_table
 from tandem.ui.scanner import tabs as scanner_tabs
 from tandem.ui.scanner import wording as words
@@ -21,10 +20,10 @@ from tandem.ui.scanner.sources import choose
 from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.jobs import follow, is_leaving
+from tandem.ui.shared.jobs import follow, is_leaving, say_end
 from tandem.ui.shared.links import Choice, check_number, say_doubts
 from tandem.ui.shared.model_controls import URL
-from tandem.ui.shared.state import is_operator, part
+from tandem.ui.shared.state import is_operator
 
 TABS = {
     "Pairs": scanner_table.pairs,
@@ -141,9 +140,11 @@ def ask() -> Asked | None:
 
 
 def _costs() -> Costs:
-    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, 5.0, 0.5)
-    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, 0.0, 0.1)
-    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half)
+    usual = DEFAULT_COSTS
+    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, usual.fee_bp, 0.5)
+    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, usual.y_half_spread_bp, 0.1)
+    slip = _number("Slippage per fill, bp", "scan_slip", 0.0, 100.0, usual.slippage_bp, 0.1)
+    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slip)
 
 
 def _advanced() -> dict[str, Any]:
@@ -224,14 +225,12 @@ def _scanned(study: Study) -> bool:
     job = study.scan_job
     if job is not None and job.is_going_on:
         count = len(study.source.prices.columns)
-        follow(job, "scan", f"Scanning {count * (count - 1) // 2:,} pairs", part(Jobs))
+        follow(job, "scan", f"Scanning {count * (count - 1) // 2:,} pairs")
         return False
     if job is not None and job.state == "done":
         return True
-    if job is not None and job.state == "failed":
-        say.problem(job.text)
-    else:
-        say.note("Cancelled; no result was kept.")
+    if job is not None:
+        say_end(job)
     if st.button("Scan", key="begin_scan", type="primary", icon=":material/play_arrow:"):
         _begin(study)
         st.rerun()
@@ -297,7 +296,7 @@ def _pending(study: Study) -> None:
     job = study.noise_job
     # The tab Noise has a bar of its own.
     if job is not None and job.is_going_on and st.session_state.get("scan_tab") != "Noise":
-        follow(job, "noise_head", "Scanning surrogates", part(Jobs))
+        follow(job, "noise_head", "Scanning surrogates")
     if study.asked.by == "q_value_noise" and study.noise is None:
         say.note(
             "Benjamini\u2013Hochberg applies until the surrogate runs are done: see the Noise tab."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 import streamlit as st
 
@@ -68,7 +66,9 @@ def sentence(figures: dict[str, float], log_prices: bool) -> str:
         + ("(X notional per Y notional)" if log_prices else "(units of X per unit of Y)"),
         f"t {f.number(figures['statistic'])} at {figures['lags']:.0f} lags, "
         f"p {f.p_value(figures['p_value'])}, q {f.p_value(figures['q_value'])}",
-        "not mean-reverting" if np.isinf(life) else f"half-life {f.number(life, 1)} bars",
+        "not mean-reverting"
+        if np.isinf(life)
+        else "half-life " + f.half_life(life, figures["half_life_low"], figures["half_life_high"]),
         f"round-trip cost {f.number(figures['cost_bp'], 1)} bp "
         f"({f.number(figures['break_even_z'])} \u03c3 of the spread)",
     ]
@@ -121,8 +121,8 @@ def _open_backtest(study: Study, y: str, x: str) -> None:
             "record_x": x,
             "file_bar": _BAR_NAMES[source.recorded_bar_us],
             "record_range": "exact",
-            "record_from": _clock(start),
-            "record_to": _clock(end + MINUTE_US - 1),
+            "record_from": f.minute(start),
+            "record_to": f.minute(end + MINUTE_US - 1),
         }
         for key, value in asked.items():
             memory[key] = value
@@ -130,7 +130,3 @@ def _open_backtest(study: Study, y: str, x: str) -> None:
         memory["tandem_scanned_pair"] = source.title, source.prices[[y, x]]
         memory["from"] = "Scanner"
     leave_for("Backtest")
-
-
-def _clock(time_us: int) -> datetime:
-    return datetime.fromtimestamp(time_us // MINUTE_US * 60, UTC).replace(tzinfo=None)

@@ -16,38 +16,32 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from tandem.config import Settings
-from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
-from tandem.core.jobs import Job, Readers
+from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.simulated import simulated
 from tandem.storage.inventory import Inventory
-from tandem.storage.protocols import Database
 from tandem.storage.records import Held
 from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.venue import frame, watched
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.jobs import follow
+from tandem.ui.shared.jobs import begin, follow
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.model_controls import BARS
-from tandem.ui.shared.state import hold_upload, is_operator, part
+from tandem.ui.shared.state import is_operator, part, upload_limit_mb, warn_of_room
 
 Floats = npt.NDArray[np.float64]
 
 # More make a table that a page should not hold; `python scanner.py` takes them.
 MOST_INSTRUMENTS = 1_000
 MOST_BARS = 50_000
-# The record is read and shortened piece by piece.
-PIECE_US = 6 * HOUR_US
-READ_S = 300.0
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
 
 FROM = Choice(
@@ -118,13 +112,14 @@ def _from_file() -> Source | None:
         say.note(f"{ONLY_OPERATOR} Anyone can scan the simulated universe.")
         return None
     memory = st.session_state
-    limit = part(Settings).upload_mb
+    limit = upload_limit_mb(is_operator())
     given = st.file_uploader(
         "A file with a time column and one price column per instrument, or a list of bars: CSV, "
         "TXT or TSV, plain, zipped or gzipped, or Parquet",
         max_upload_size=limit,
         key="scan_file",
     )
+    warn_of_room(limit)
     last: _File | None = memory.get("tandem_scan_file")
     if given is not None and (last is None or last.file_id != given.file_id):
         last = memory["tandem_scan_file"] = _begun(given, last)
@@ -135,7 +130,7 @@ def _from_file() -> Source | None:
         )
         return None
     if last.job.is_going_on:
-        follow(last.job, "scan_reading", f"Reading {last.name}", part(Readers))
+        follow(last.job, "scan_reading", f"Reading {last.name}")
         return None
     if last.job.state != "done":
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
@@ -152,14 +147,8 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     """Begin to read a file in place of the last one."""
     if last is not None:
         last.job.cancel()
-    if not hold_upload(given.size, "scanner"):
-        raise DataError(
-            f"Upload of {f.size_of(given.size)} rejected: the shared upload limit of "
-            f"{part(Settings).upload_total_mb} MB for all users is reached. Try again later or "
-            "upload a smaller file."
-        )
     raw, name = given.getvalue(), given.name
-    begun = _File(given.file_id, name, part(Readers).start(partial(_read, raw, name), READ_S))
+    begun = _File(given.file_id, name, begin(partial(_read, raw, name), "read"))
     with st.spinner(f"Reading {say.escaped(name)}"):
         begun.job.wait(3.0)
     return begun
@@ -218,12 +207,12 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
                 "bar interval or a shorter range."
             )
         work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
-        last = asked, part(Readers).start(work, READ_S), []
+        last = asked, begin(work, "read"), []
         memory["tandem_scan_record"] = last
         last[1].wait(2.0)
     _, job, made = last
     if job.is_going_on:
-        follow(job, "scan_recorded", "Loading from the database", part(Readers))
+        follow(job, "scan_recorded", "Loading from the database")
         return None
     if job.state != "done":
         say.problem(job.text or "Reading was cancelled; \u201cUpdate to now\u201d starts it again.")
@@ -251,16 +240,9 @@ def recorded_closes(
     columns: dict[str, Floats] = {}
     for done, one in enumerate(held):
         closes = np.full(len(grid), np.nan)
-        first = max(start_us, one.first_us // bar_us * bar_us)
-        piece_us = PIECE_US - PIECE_US % bar_us
-        for piece in range(first, end_us, piece_us):
-            watch.check()
-            stop = min(piece + piece_us, end_us)
-            seconds = part(SnapshotBuilder).seconds(one.instrument, piece, stop)
-            if bar_us % MINUTE_US == 0:
-                seconds = with_candles(seconds, part(Database).candles(one.instrument, piece, stop))
-            found = resample(seconds, bar_us)
-            closes[(found["time_us"] - start_us) // bar_us] = found["close"]
+        first = max(start_us, one.first_us)
+        found = part(SnapshotBuilder).bars(one.instrument, bar_us, first, end_us, watch)
+        closes[(found["time_us"] - start_us) // bar_us] = found["close"]
         if np.isfinite(closes).any():
             columns[one.instrument] = closes
         watch.progress(done + 1, len(held))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from tandem import config
 from tandem.config import Settings
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.ingest.service import Ingest
@@ -15,10 +14,9 @@ from tandem.ui.data.actions import ONLY_OPERATOR
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
+from tandem.venues.registry import VENUES
 
 LOOK_S = 1.0
-# Prices of these are asked for or played, not streamed.
-_NOT_STREAMED = {"auto", "coingecko", "replay"}
 MOST_SHOWN = 200
 
 
@@ -36,7 +34,7 @@ def watched() -> Minutes | None:
 
 
 def _controls(status: Status) -> None:
-    venues = [venue for venue in config.VENUES if venue not in _NOT_STREAMED]
+    venues = [venue.name for venue in VENUES.values() if venue.can_be_scanned]
     usual = status.venue or part(Ingest).choice().venue
     left, right = st.columns([3, 1.2], vertical_alignment="bottom")
     with left:

@@ -119,6 +119,8 @@ EXPORTED = {
     "bars": "tested_bars",
     "r_squared": "r_squared_share",
     "half_life": "half_life_bars",
+    "half_life_low": "half_life_low_bars",
+    "half_life_high": "half_life_high_bars",
     "hurst": "hurst_exponent",
     "correlation": "correlation_of_returns",
     "crossings": "crossings_count",

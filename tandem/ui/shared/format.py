@@ -93,6 +93,11 @@ def size_of(count_bytes: float) -> str:
     return f"{count_bytes / 1e6:.0f} MB" if count_bytes >= 1e6 else f"{count_bytes / 1e3:.0f} kB"
 
 
+def minute(time_us: int) -> datetime:
+    """Return the minute a time is in, UTC, as boxes for times take it."""
+    return datetime.fromtimestamp(time_us // 60_000_000 * 60, UTC).replace(tzinfo=None)
+
+
 def clock(time_us: int) -> str:
     """Write a time of day, UTC."""
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%H:%M:%S")
@@ -136,3 +141,15 @@ def shown_name(instrument: str) -> str:
     """Return an instrument's name; of one that is only a file's column, its symbol."""
     venue, _, symbol = instrument.partition(":")
     return symbol if venue == "file" else instrument
+
+
+def half_life(estimate: float, low: float, high: float) -> str:
+    """Write a half-life in bars with its interval; either may be infinite."""
+    return f"{bars(estimate)} ({bars(low, '')} to {bars(high, '')})"
+
+
+def bars(value: float, unit: str = " bars") -> str:
+    """Write a number of bars, which may be infinite."""
+    if math.isinf(value):
+        return "\u221e"
+    return f"{number(value, 1 if value < 100 else 0)}{unit}"

@@ -1,4 +1,4 @@
-"""Long work of the Scanner page: begun, followed, cancelled."""
+"""Long work of any page: begun, followed, cancelled."""
 
 from __future__ import annotations
 
@@ -9,18 +9,39 @@ from typing import Any
 import streamlit as st
 
 from tandem.core.errors import DataError
-from tandem.core.jobs import Job, Jobs
+from tandem.core.jobs import Job, Jobs, Lane
 from tandem.core.parallel import Watch
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.state import is_operator, part
+from tandem.ui.shared.state import is_operator, part, session_id
 
 LOOK_S = 0.5
 # How long leaving for another page waits for this one's clocks to have stopped.
 LEAVE_S = 0.4
 _LEAVING, _ARMED = "tandem_scan_leaving", "tandem_scan_armed"
 # A session's long work may take this long; whoever runs the desk has patience.
-VISITOR_S, OPERATOR_S = 120.0, 3_600.0
+VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
+# Reading a file or the database may take this long, whoever asks.
+READ_S = 300.0
+
+
+def longest_s(lane: Lane = "test") -> float:
+    """Return the seconds this session's work may run."""
+    if lane == "read":
+        return READ_S
+    return OPERATOR_S if is_operator() else VISITOR_S
+
+
+def begin(work: Callable[[Watch], Any], lane: Lane = "test") -> Job:
+    """Begin long work for this session.
+
+    Raises
+    ------
+    DataError
+        Too much waits already.
+    """
+    owner = "" if is_operator() else session_id()
+    return part(Jobs).start(work, longest_s(lane), owner=owner, lane=lane)
 
 
 class Work:
@@ -38,7 +59,7 @@ class Work:
             Too much waits already.
         """
         self.drop(name)
-        job = part(Jobs).start(work, OPERATOR_S if is_operator() else VISITOR_S)
+        job = begin(work)
         self._jobs[name] = asked, job
         return job
 
@@ -57,6 +78,10 @@ class Work:
         job = self.running(name)
         return job.result if job is not None and job.state == "done" else None
 
+    def finished(self) -> dict[str, Job]:
+        """Return the work that is done, by name."""
+        return {name: job for name, (_, job) in self._jobs.items() if job.state == "done"}
+
     def drop(self, name: str) -> None:
         """Give up work, or forget what it found."""
         if name in self._jobs:
@@ -69,19 +94,30 @@ class Work:
 
 
 def result_of(
-    work: Work, name: str, asked: Any, label: str, what: Callable[[Watch], Any], hint: str = ""
+    work: Work,
+    name: str,
+    asked: Any,
+    label: str,
+    what: Callable[[Watch], Any],
+    hint: Callable[[], str] | None = None,
 ) -> Any | None:
-    """Offer long work, show how far it is, and return what it found; None until then."""
+    """Offer long work, show how far it is, and return what it found; None until then.
+
+    Parameters
+    ----------
+    hint : callable, optional
+        A sentence to show beside the offer; asked only where the work is offered.
+    """
     job = work.job(name, asked)
     if job is not None and job.is_going_on:
-        follow(job, name, label, part(Jobs))
+        follow(job, name, label)
         return None
     if job is not None and job.state == "done":
         return job.result
     if job is not None:
-        _say_end(job)
-    if hint:
-        say.note(hint)
+        say_end(job)
+    if hint is not None:
+        say.note(hint())
     if st.button(label, key=f"begin_{name}", type="primary", icon=":material/play_arrow:"):
         try:
             work.begin(name, asked, what)
@@ -92,14 +128,15 @@ def result_of(
     return None
 
 
-def _say_end(job: Job) -> None:
+def say_end(job: Job) -> None:
+    """Say why work that is over has no result."""
     if job.state == "failed":
         say.problem(job.text)
     else:
         say.note("Cancelled; no result was kept.")
 
 
-def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
+def follow(job: Job, name: str, label: str) -> None:
     """Show how far work is, beside everything else, and let it be cancelled."""
 
     @st.fragment(run_every=LOOK_S)
@@ -107,7 +144,7 @@ def follow(job: Job, name: str, label: str, jobs: Jobs) -> None:
         job.look()
         if not job.is_going_on:
             st.rerun()
-        before = jobs.before(job)
+        before = part(Jobs).before(job)
         text = f"{100.0 * job.share:.0f} %"
         if job.state == "waiting" and before:
             text = f"queued behind {before} other {'job' if before == 1 else 'jobs'}"

@@ -5,16 +5,13 @@ Every control lives in the URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 
 from tandem.core.clock import SECOND_US
-from tandem.pairs.stream import DEFAULT_COSTS, PairSettings
-from tandem.strategy.rules import Costs, Rules, Sizing
-from tandem.strategy.signals import Model as ModelKey
-from tandem.strategy.signals import ZKind
+from tandem.strategy.pair_model import Model, PairModel, ZKind
+from tandem.strategy.rules import DEFAULT_COSTS, Costs, Rules, Sizing
 from tandem.ui.shared.links import Choice, check_number
 
 BARS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300}
@@ -22,7 +19,7 @@ SHOWN = {"300": 300, "900": 900, "all": 0}
 URL: Final = "query-params"
 
 BAR = Choice("bar", {name: name for name in BARS}, "5s", "bar")
-MODEL = Choice[ModelKey](
+MODEL = Choice[Model](
     "model", {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}, "kalman", "hedge model"
 )
 MODELS = {title: key for key, title in MODEL.titles.items()}
@@ -45,34 +42,14 @@ REFRESH = Choice(
 )
 
 
-@dataclass(frozen=True)
-class Model:
-    """The controls that do not name instruments; files use them too."""
+class Controls(NamedTuple):
+    """The controls that do not name instruments; files use the model too."""
 
     bar_us: int
-    model: ModelKey
-    lookback: int
-    z_window: int
-    z_kind: ZKind
-    rules: Rules
-    costs: Costs
-
-    def pair(self, y: str, x: str, bar_us: int = 0) -> PairSettings:
-        """Return the settings of one pair under these controls."""
-        return PairSettings(
-            y,
-            x,
-            bar_us or self.bar_us,
-            self.model,
-            self.lookback,
-            self.z_window,
-            self.z_kind,
-            self.rules,
-            self.costs,
-        )
+    model: PairModel
 
 
-def model_controls(live: bool = True) -> Model:
+def model_controls(live: bool = True) -> Controls:
     """Draw bar, model, windows, thresholds and costs."""
     bar_name = (
         BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
@@ -134,22 +111,17 @@ def model_controls(live: bool = True) -> Model:
         if live:
             SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
             REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
-    return Model(
-        bar_us=BARS[bar_name] * SECOND_US,
-        model=model,
-        lookback=lookback,
-        z_window=z_window,
-        z_kind=z_kind,
-        rules=Rules(
-            entry=enter_at,
-            exit=exit_at,
-            stop=stop_at,
-            sizing=sizing,
-            notional=notional,
-            log_prices=prices == "log",
-        ),
-        costs=Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage),
+    rules = Rules(
+        entry=enter_at,
+        exit=exit_at,
+        stop=stop_at,
+        sizing=sizing,
+        notional=notional,
+        log_prices=prices == "log",
     )
+    costs = Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage)
+    bar_us = BARS[bar_name] * SECOND_US
+    return Controls(bar_us, PairModel(model, lookback, z_window, z_kind, rules, costs))
 
 
 def _slider(label: str, name: str, low: int, high: int, usual: int) -> int:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import sys
 import threading
 import time
 import types
 import uuid
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import streamlit as st
 from streamlit import config as served
@@ -23,15 +21,22 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tandem import config
-from tandem.config import Settings
+from tandem.config import EVERYONE, Settings, exposures
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
-from tandem.ui.shared.uploads import Uploads
+from tandem.ui.shared.uploads import Uploads, session_of
+from tandem.ui.shared.visitors import is_forwarded
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 # A module made here has no file, so no source edit and no cache clearing can throw it away:
 # whatever reruns, the process keeps one desk, one set of sockets and one writer.
 _PROCESS = "tandem_process"
+# How long a login lasts.
+LOGIN_S = 12 * 3_600.0
+# Visitors of a public desk share its memory.
+VISITOR_UPLOAD_MB = 10
 log = logging.getLogger("tandem.app")
 
 T = TypeVar("T")
@@ -44,6 +49,8 @@ def _process() -> Any:
     fresh.parts = {}  # type: ignore[attr-defined]
     fresh.guesses = Guesses(time.monotonic)  # type: ignore[attr-defined]
     fresh.uploads = None  # type: ignore[attr-defined]
+    # Streamlit's name of a session -> when its login ends.
+    fresh.operators = {}  # type: ignore[attr-defined]
     fresh.has_routes = False  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
@@ -61,7 +68,7 @@ class Desk(Protocol):
         """Return every part a page may ask for, by its class."""
 
 
-def start(create: Callable[[Settings], Desk]) -> None:
+def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> None:
     """Start the process's desk where nothing did before.
 
     Raises
@@ -73,16 +80,35 @@ def start(create: Callable[[Settings], Desk]) -> None:
     with process.lock:
         if process.desk is not None:
             return
-        settings = config.load(_secrets())
+        address = served.get_option("server.address")
+        settings = load(_secrets(), address=address)
         logging.getLogger("tandem").setLevel(settings.log_level)
+        _log_mode(settings, exposures(settings, address))
         desk = create(settings)
         desk.start()
-        process.uploads = Uploads(settings.upload_total_mb * 2**20)
+        process.uploads = Uploads(settings.upload_total_mb * 2**20, _stored_bytes)
         process.parts = {_name(kind): part for kind, part in desk.parts().items()}
         process.desk = desk
         # The page's own limit is the browser's; this one the server keeps whatever is sent.
         served.set_option("server.maxUploadSize", settings.upload_mb)
         atexit.register(close)
+
+
+def _log_mode(settings: Settings, reasons: tuple[str, ...]) -> None:
+    """Log who may change what others see, and why."""
+    because = " and ".join(reasons)
+    if settings.public == EVERYONE and reasons:
+        log.warning("Every visitor has operator rights, although %s.", because)
+    elif not settings.is_public:
+        log.info("Private mode, on loopback only: whoever opens it is the operator.")
+    else:
+        log.info(
+            "Public mode, because %s: visitors have read-only access. %s",
+            because or "TANDEM_PUBLIC is on",
+            "The operator logs in with the secret."
+            if settings.operator_secret
+            else "No one can log in as operator until TANDEM_OPERATOR_SECRET is set.",
+        )
 
 
 def export_folder(settings: Settings) -> Path:
@@ -147,9 +173,42 @@ def session_id() -> str:
     return str(st.session_state.setdefault("tandem_session", uuid.uuid4().hex))
 
 
+def guesses() -> Guesses:
+    """Return the guesses of the operator's secret that this process has seen."""
+    found: Guesses = _process().guesses
+    return found
+
+
+def is_forwarded_session() -> bool:
+    """Return whether this session's requests come through a proxy."""
+    return is_forwarded(st.context.headers)
+
+
+def is_own_desk() -> bool:
+    """Return whether whoever opens this session needs no secret to be the operator."""
+    return _is_own_desk(is_forwarded_session())
+
+
+def _is_own_desk(is_forwarded: bool) -> bool:
+    mode = part(Settings).public
+    return mode == EVERYONE or (mode == "off" and not is_forwarded)
+
+
 def is_operator() -> bool:
-    """Tell whether this session may change what others see."""
-    return not part(Settings).is_public or bool(st.session_state.get("tandem_operator"))
+    """Return whether this session may change what others see."""
+    until_s: float = st.session_state.get("tandem_operator", 0.0)
+    return time.monotonic() < until_s or is_own_desk()
+
+
+def set_operator(is_operator: bool) -> None:
+    """Give this session the operator's rights for some hours, or take them from it."""
+    until_s = time.monotonic() + LOGIN_S if is_operator else 0.0
+    st.session_state["tandem_operator"] = until_s
+    context = get_script_run_ctx()
+    if context is not None:
+        now, operators = time.monotonic(), _process().operators
+        alive = {name: end for name, end in operators.items() if end > now}
+        _process().operators = alive | {context.session_id: until_s}
 
 
 def shown(value: Any) -> Any:
@@ -157,43 +216,46 @@ def shown(value: Any) -> Any:
     return value if is_operator() else say.without_places(value, part(Settings).database)
 
 
-def offer_operator() -> None:
-    """In public mode, let whoever knows the operator's secret take the operator's rights."""
-    settings = part(Settings)
-    if not settings.is_public or is_operator():
-        return
-    st.caption("Public mode: you can view everything and change your own view.")
-    if not settings.operator_secret:
-        return
-    given = st.text_input("Operator secret", type="password", key="tandem_secret")
-    # A rerun brings the same text again; only a new text is a new guess.
-    if not given or given == st.session_state.get("tandem_guess"):
-        return
-    guesses: Guesses = _process().guesses
-    wait_s = guesses.wait_s()
-    if wait_s > 0.0:
-        say.warning(f"Too many wrong guesses. Try again in {math.ceil(wait_s)} s.")
-    elif guesses.is_right(given, settings.operator_secret):
-        st.session_state["tandem_operator"] = True
-        st.session_state.pop("tandem_guess", None)
-        st.rerun()
-    else:
-        st.session_state["tandem_guess"] = given
-        say.problem("Wrong operator secret.")
+def uploads() -> Uploads | None:
+    """Return what counts uploads; None while no desk runs."""
+    found: Uploads | None = _process().uploads
+    return found
 
 
-class _SessionEnd:
-    """Lives in a session's state and dies with it."""
+def upload_limit_mb(is_operator: bool) -> int:
+    """Return the size of the largest file that may be uploaded."""
+    limit = part(Settings).upload_mb
+    return limit if is_operator else min(limit, VISITOR_UPLOAD_MB)
 
 
-def hold_upload(size_bytes: int, page: str = "backtest") -> bool:
-    """Count what this session holds for a page until it changes or ends; False: no room."""
-    uploads: Uploads = _process().uploads
-    holder, kept = f"{session_id()}/{page}", f"tandem_upload_end_{page}"
-    if size_bytes and kept not in st.session_state:
-        end = st.session_state[kept] = _SessionEnd()
-        weakref.finalize(end, uploads.release, holder)
-    return uploads.hold(holder, size_bytes)
+def warn_of_room(limit_mb: int) -> None:
+    """Warn where the next upload may be refused because of those there are."""
+    held = uploads()
+    room_mb = held.room() // 2**20 if held else limit_mb
+    if room_mb < limit_mb:
+        say.warning(
+            f"Uploads above {room_mb} MB will be rejected for now: the shared upload limit of "
+            f"{part(Settings).upload_total_mb} MB for all users is nearly reached. Everything else "
+            "works. Try again later or upload a smaller file; the operator can raise "
+            "TANDEM_UPLOAD_TOTAL_MB."
+        )
+
+
+def most_upload_bytes(scope: Scope) -> int:
+    """Return the size of the largest file that a request may bring."""
+    names = (name.decode("latin-1") for name, _ in scope["headers"])
+    until_s: float = _process().operators.get(session_of(scope), 0.0)
+    is_known = _is_own_desk(is_forwarded(names)) or time.monotonic() < until_s
+    return upload_limit_mb(is_known) * 2**20
+
+
+def _stored_bytes() -> int:
+    """Return the bytes of the uploaded files that Streamlit stores for all its sessions."""
+    manager = runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+    if not isinstance(manager, MemoryUploadedFileManager):
+        return 0
+    stats = manager.get_stats()
+    return sum(one.byte_length for family in stats.values() for one in family)
 
 
 def forget_uploads(names: Iterable[str]) -> None:
@@ -210,7 +272,7 @@ def leave_backtest() -> None:
     """Let go of what the Backtest page holds: bars and results are kept only while shown."""
     study = st.session_state.pop("tandem_study", None)
     if study is not None:
-        study.close()
+        study.work.close()
     for upload in st.session_state.pop("tandem_files", {}).values():
         upload.close()
     for name in ("tandem_source", "tandem_source_key"):

@@ -18,7 +18,8 @@ from tandem.ui.components import pulse, wall
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, say_doubts
-from tandem.ui.shared.state import offer_operator, part, shown
+from tandem.ui.shared.login import offer_operator
+from tandem.ui.shared.state import part, shown
 from tandem.ui.surveillance import overview as surveillance_wall
 from tandem.ui.surveillance import settings as surveillance_settings
 from tandem.ui.surveillance import wording as words

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tandem.analytics.trend import SECONDS_PER_YEAR
 from tandem.core.clock import SECOND_US
 from tandem.surveillance.divergence import Apart
 from tandem.surveillance.instrument import MOMENTUM_LIMIT, Momentum, yearly
@@ -20,7 +21,6 @@ from tandem.ui.surveillance.overview import DIRECTIONS, FEATURE_NAMES, Scores
 Sheet = dict[str, Any]
 
 REALISED_S = 300
-_YEAR_S = 365.0 * 86_400.0
 
 WALL_HELP = (
     "z: z-score of the last trade price against the preceding {trades} trades. Return z: z-score "
@@ -159,7 +159,9 @@ def realised(scores: Scores, seconds: int = REALISED_S) -> float:
     first = int(np.searchsorted(times, times[-1] - seconds * SECOND_US, "left"))
     elapsed_s = (times[-1] - times[first]) / SECOND_US
     squares = float(np.nansum(scores["return_"][first + 1 :] ** 2))
-    return 100.0 * math.sqrt(squares / elapsed_s * _YEAR_S) if elapsed_s > 0 else math.nan
+    if elapsed_s <= 0:
+        return math.nan
+    return 100.0 * math.sqrt(squares / elapsed_s * SECONDS_PER_YEAR)
 
 
 def volatility_sheet(
@@ -173,15 +175,15 @@ def volatility_sheet(
         _volatility("EWMA", weighted, 60, decay),
     ]
     if forecast is not None and len(scores) > 1:
-        horizon = len(forecast.deviation)
         # It was fitted to bars, and a second without a trade has none.
         spacing_s = float(np.mean(np.diff(scores["time_us"]))) / SECOND_US
-        expected = 100.0 * forecast.total * math.sqrt(_YEAR_S / (horizon * spacing_s))
+        span_s = len(forecast.deviation) * spacing_s
+        expected = forecast.percent_per_year(spacing_s)
         fitted = (
             f"fitted {f.age(age_s)} ago on {forecast.returns:,} returns: \u03b1 "
             f"{forecast.alpha:.3f}, \u03b2 {forecast.beta:.3f}"
         )
-        rows.append(_volatility(f"GARCH, next {f.duration(horizon)}", expected, horizon, fitted))
+        rows.append(_volatility(f"GARCH, next {f.duration(span_s)}", expected, span_s, fitted))
     columns = [
         ("Volatility", "", ""),
         ("Ann. vol, %", "end", "Annualised volatility."),
@@ -193,7 +195,7 @@ def volatility_sheet(
 
 
 def _volatility(name: str, yearly: float, span_s: float, how: str) -> list[dict[str, Any]]:
-    deviation = yearly / 100.0 * math.sqrt(span_s / _YEAR_S) * 1e4
+    deviation = yearly / 100.0 * math.sqrt(span_s / SECONDS_PER_YEAR) * 1e4
     return [
         {"text": name},
         {"text": f.number(yearly, 1)},

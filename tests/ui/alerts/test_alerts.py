@@ -268,7 +268,7 @@ def test_a_rules_row_says_what_keeps_it_silent() -> None:
     ]  # fmt: skip
     assert row["tags"][4]["hint"] == "not configured"
     assert [one["id"] for one in row["actions"]] == ["edit", "remove"]
-    (seen,) = words.rule_list((rule,), {}, (), states, False)["items"]
+    (seen,) = words.rule_list((rule,), {}, {}, states, False)["items"]
     assert not seen["actions"] and not seen["may"]
 
 
@@ -330,7 +330,9 @@ def test_a_channel_says_how_it_stands() -> None:
 
     ready = row(ChannelState("log", True, 0, "Ready."))
     assert (ready["badge"], ready["text"]) == ("ready", "")
-    waiting = row(ChannelState("telegram", True, 7, "Telegram: nothing answers."), test="at 1: no")
+    waiting = row(
+        ChannelState("telegram", True, 7, "Telegram: nothing answers.", True), test="at 1: no"
+    )
     assert (waiting["badge"], tags(waiting)[-1]) == ("error", "7 queued")
     assert waiting["text"] == "Telegram: nothing answers. Last test at 1: no"
     missing = row(ChannelState("slack", False, 0, "Not configured: set TANDEM_SLACK_ADDRESS."))
@@ -341,7 +343,7 @@ def test_a_channel_says_how_it_stands() -> None:
 
 
 def test_a_visitor_learns_nothing_of_what_a_channel_is_set_to() -> None:
-    trouble = ChannelState("telegram", True, 7, "Telegram: nothing answers at 10.0.0.8.")
+    trouble = ChannelState("telegram", True, 7, "Telegram: nothing answers at 10.0.0.8.", True)
     row = words.channel_row(trouble, "at 1: no", False, False)
     assert row["badge"] == "error"
     assert "10.0.0.8" not in json.dumps(row) and not row["actions"]

@@ -61,7 +61,7 @@ def said(app: AppTest) -> str:
 def finished(app: AppTest, name: str) -> AppTest:
     """Click what begins long work and wait for it."""
     app.button(key=f"begin_{name}").click().run()
-    job: Job = app.session_state["tandem_study"].jobs[name][1]
+    job: Job = app.session_state["tandem_study"].work.running(name)
     wait_until(lambda: not job.is_going_on)
     return sound(app.run())
 
@@ -124,7 +124,7 @@ def test_a_sweep_is_counted_and_its_best_variant_used(app: AppTest) -> None:
     before = app.session_state["tandem_study"].ledger.count
     finished(app, "sweep")
     study: Study = app.session_state["tandem_study"]
-    found = study.jobs["sweep"][1].result
+    found = study.work.done("sweep")
     assert {one.model for one in found.setups} == {"huber"}
     assert study.ledger.count == before + 4
     app.button(key="use_best").click().run()
@@ -177,7 +177,7 @@ def test_changed_settings_give_up_what_was_found(app: AppTest) -> None:
     opened(app, "Sweep")
     finished(app, "sweep")
     app.text_input(key="try_entry").set_value("1, 3").run()
-    assert "sweep" not in app.session_state["tandem_study"].jobs
+    assert app.session_state["tandem_study"].work.running("sweep") is None
     assert app.button(key="begin_sweep")
 
 

@@ -381,7 +381,7 @@ def test_a_visitor_looks_and_the_operator_acts(
     assert "only the operator" in said(app)
     assert not app.get("file_uploader")
     assert all(field.disabled for field in app.number_input)
-    app.session_state["tandem_operator"] = True
+    app.session_state["tandem_operator"] = math.inf
     app.run()
     assert "only the operator" not in said(app)
     assert app.get("file_uploader") or not any(field.disabled for field in app.number_input)

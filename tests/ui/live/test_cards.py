@@ -308,7 +308,7 @@ def test_a_residual_that_says_nothing_says_why() -> None:
 
 
 def test_the_quality_of_the_spread_is_on_the_card() -> None:
-    life = replace(RELATION.quality.half_life, median=14.2, low=10.0, high=math.inf)
+    life = replace(RELATION.quality.half_life, half_life=14.2, low=10.0, high=math.inf)
     quality = replace(
         RELATION.quality, half_life=life, hurst=0.4, crossings_per_day=1_240.0, stale_share=0.125,
         beta_drift=0.018, r_squared=0.98, return_correlation=0.83,

@@ -298,7 +298,9 @@ def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
     """Give the page a file that was read."""
     app.query_params["scan_from"] = "file"
     app.run()
-    job = engine().readers.start(lambda watch: scanner_sources._read(content, name, watch))
+    job = engine().jobs.start(
+        lambda watch: scanner_sources._read(content, name, watch), lane="read"
+    )
     ended(job)
     app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job)
     app.run()
@@ -357,9 +359,9 @@ def test_what_was_done_to_rows_and_prices_is_said(app: AppTest) -> None:
     lines += [lines[5], "soon,1,2,3"]
     sound(dropped(app, "\n".join(lines).encode()))
     text = said(app)
-    assert "1 row left out: no time can be read in it." in text
-    assert "they were sorted" in text
-    assert "1 row left out: another row has the same time" in text
+    assert "1 row left out: the time could not be parsed." in text
+    assert "1 row was out of time order; the rows were sorted." in text
+    assert "1 row left out: the same bar again." in text
     assert metric(app, "Pairs tested") == "3"
     assert app.dataframe[-1].value.to_numpy().tolist() == [
         ["C", "1 price infinite or beyond 1e+50, first in bar 8, taken as missing"]
@@ -546,7 +548,7 @@ def test_what_is_built_in_is_counted_right() -> None:
     assert "1 false positive." in text
 
 
-def test_a_pair_that_does_not_come_back_is_said_so() -> None:
+def test_a_pair_that_does_not_revert_is_said_so() -> None:
     figures = {name: 1.0 for name in FIGURE_TEXTS} | {"half_life": np.inf}
     assert "not mean-reverting" in sentence(figures, True)
     assert "units of X" in sentence(figures, False)

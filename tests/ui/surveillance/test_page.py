@@ -365,6 +365,11 @@ def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
     assert rows[2][1]["text"] == f"{100.0 * 1e-4 * math.sqrt(365.0 * 86_400.0):,.1f}"
     assert rows[2][2]["text"] == "17.3 bp over 5 min"
     assert "fitted 12 s ago on 1,000 returns" in rows[2][3]["text"]
+    # Of bars that come every 4 s, 300 are 20 minutes: the deviation over them is the same.
+    scores["time_us"] *= 4
+    slow = words.volatility_sheet(scores, SETTINGS, forecast, 12.0)["rows"][2]
+    assert slow[0]["text"] == "GARCH, next 20 min"
+    assert slow[2]["text"] == "17.3 bp in 20 min"
     assert len(words.volatility_sheet(scores_of(0), SETTINGS, None)["rows"]) == 2
 
 

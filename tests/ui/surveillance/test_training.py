@@ -22,8 +22,7 @@ def venue(
     candle_venue: CandleVenue, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> CandleVenue:
     for name in ("binance_usdm", "binance_spot"):
-        url = getattr(candle_venue.settings, f"{name}_rest_url")
-        monkeypatch.setenv(f"TANDEM_{name.upper()}_REST_URL", url)
+        monkeypatch.setenv(f"TANDEM_{name.upper()}_REST_URL", candle_venue.url)
     return candle_venue
 
 

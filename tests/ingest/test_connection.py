@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tandem.config import Settings
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
-from tandem.ingest.connection import Timing
-from tandem.ingest.handover import Handover
+from tandem.ingest.connection import Handover, Timing
 from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Route
