@@ -263,7 +263,7 @@ class Engine:
         ended = ""
         if self.readiness.models.is_set() and not self._thread.is_alive():
             ended = (
-                "The models stopped because of an error in Tandem itself (see its log); "
+                "The models stopped because of an internal error (see the log); "
                 "prices and recording go on. Restart the app, and please report it."
             )
         return (

@@ -211,7 +211,7 @@ def test_what_nobody_reads_is_dropped_from_memory_and_stays_in_the_record(
 def test_a_session_may_run_so_many_pairs(made: Made) -> None:
     running = made(sessions_pairs=2)
     pairs = [replace(PAIR, lookback=20 + n) for n in range(4)]
-    assert "A session may run 2 pairs" in running.sessions.watch("a", pairs)[0]
+    assert "A session can run 2 pairs" in running.sessions.watch("a", pairs)[0]
 
 
 def test_a_deployment_may_run_so_many_pairs_and_instruments(made: Made) -> None:

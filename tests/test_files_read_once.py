@@ -67,7 +67,7 @@ def test_the_page_and_the_scanner_read_one_table_and_list_the_same_corrections(f
     assert set(corrections) == {
         "2 rows left out: the same bar again.",
         "1 row left out: another bar of the same time; the first is kept.",
-        "1 row left out: the time is not understood.",
+        "1 row left out: the time could not be parsed.",
         "2 rows were out of time order; they were sorted.",
         "Times are taken as the start of each bar.",
     }

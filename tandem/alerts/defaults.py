@@ -1,4 +1,4 @@
-"""The rules a desk starts with, and how its alerts are opened."""
+"""Default alert rules, and how alerts are opened."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tandem.config import Settings
 from tandem.storage.protocols import Documents
 
 DEFAULT_RULES = (
-    Rule("Bar far out", "bar_return_z", "beyond", 6.0, 3.0),
-    Rule("Volume far out", "bar_volume_z", "above", 5.0, 2.5),
+    Rule("Return outlier", "bar_return_z", "beyond", 6.0, 3.0),
+    Rule("Volume outlier", "bar_volume_z", "above", 5.0, 2.5),
     # Two to three hundred a day on a calm market (docs/SURVEILLANCE.md): listed, and no more.
     Rule(
-        "Unusual bar",
+        "Anomalous bar",
         "anomaly",
         "above",
         1.0,
@@ -24,20 +24,20 @@ DEFAULT_RULES = (
         severity="info",
         channels=("log",),
     ),
-    Rule("Legs apart", "divergence", "beyond", 0.5, severity="critical"),
+    Rule("Leg divergence", "divergence", "beyond", 0.5, severity="critical"),
     Rule("Liquidity shock", "liquidity_shock", "above", 1.5, 0.5, severity="critical"),
     Rule("No trades", "trade_age", "above", 60.0, 10.0),
-    Rule("Pair beyond entry", "pair_entry", "above", 0.0, -0.2, severity="info"),
-    Rule("Pair at its stop", "pair_stop", "above", 0.0, -0.2, severity="critical"),
-    Rule("Relation broken", "pair_broken", "above", 0.5, 0.5, severity="critical"),
-    Rule("Leg stale", "leg_age", "above", 60.0, 10.0),
+    Rule("Entry signal", "pair_entry", "above", 0.0, -0.2, severity="info"),
+    Rule("Stop level reached", "pair_stop", "above", 0.0, -0.2, severity="critical"),
+    Rule("Cointegration break", "pair_broken", "above", 0.5, 0.5, severity="critical"),
+    Rule("Stale leg", "leg_age", "above", 60.0, 10.0),
     Rule("Feed down", "feed_down", "above", 30.0, 1.0, severity="critical"),
-    Rule("Gap not filled", "gap_open", "above", 600.0, 0.0),
-    Rule("Disk low", "disk_free", "below", 1.0, 2.0, severity="critical"),
+    Rule("Open gap", "gap_open", "above", 600.0, 0.0),
+    Rule("Low disk space", "disk_free", "below", 1.0, 2.0, severity="critical"),
 )
 
 
-_ELSEWHERE = "The process that has the record sends alerts; this one shows them only."
+_ELSEWHERE = "The recording process sends alerts; this one only displays them."
 
 
 def open_alerts(settings: Settings, store: Documents, is_foreign: bool = False) -> Alerts:

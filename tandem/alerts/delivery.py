@@ -19,7 +19,7 @@ MOST_WAITING = 5_000
 LATEST_US = DAY_US
 
 _DIED = (
-    "Sending stopped because of an error in Tandem itself (see its log); what waits is kept. "
+    "Sending stopped because of an internal error (see the log); queued alerts are kept. "
     "Restart the app, and please report it."
 )
 

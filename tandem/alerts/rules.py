@@ -20,30 +20,31 @@ Severity = Literal["info", "warning", "critical"]
 
 CHANNELS = ("screen", "log", "csv", "webhook", "telegram", "slack", "discord", "mail")
 
-# What can be read, with the sentence the screen shows.
+# What can be measured, as shown on screen.
 MEASURES: dict[str, str] = {
-    "trade_price_z": "price of a trade against the trades before it, in deviations",
-    "trade_return_z": "return of a trade against the returns before it, in deviations",
-    "bar_price_z": "price of a one-second bar against the bars before it, in deviations",
-    "bar_return_z": "return of a one-second bar against the returns before it, in deviations",
-    "bar_volume_z": "log of a one-second bar's volume over its mean of 20 bars, in deviations",
-    "anomaly": "Isolation Forest score of a one-second bar over its model's threshold",
-    "divergence": "moves of a pair's two legs apart, in percent",
-    "momentum_t": "slope of the price over its standard error",
-    "volatility": "realised volatility, in percent per year",
-    "volatility_forecast": "GARCH forecast of the volatility, in percent per year",
-    "liquidity_shock": "measures of liquidity that are far out at once",
+    "trade_price_z": "trade price z-score against preceding trades",
+    "trade_return_z": "trade return z-score against preceding returns",
+    "bar_price_z": "1 s bar price z-score against preceding bars",
+    "bar_return_z": "1 s bar return z-score against preceding returns",
+    "bar_volume_z": "1 s bar volume z-score (log volume relative to its 20-bar mean)",
+    "anomaly": "Isolation Forest anomaly score of a 1 s bar, as a multiple of the model's "
+    "threshold",
+    "divergence": "divergence between the moves of a pair's legs, in percent",
+    "momentum_t": "momentum: price slope t-statistic",
+    "volatility": "realised volatility, annualised, in percent",
+    "volatility_forecast": "GARCH volatility forecast, annualised, in percent",
+    "liquidity_shock": "number of simultaneous liquidity outliers",
     "trade_age": "age of the last trade, in seconds",
-    "pair_z": "z-score of a pair's spread",
-    "pair_entry": "how far a pair's z is beyond its entry threshold",
-    "pair_exit": "how far a pair's z is back inside its exit threshold",
-    "pair_stop": "how far a pair's z is beyond its stop",
-    "pair_p": "p-value of no cointegration of a pair",
-    "pair_broken": "1 while a test says that a pair's relation has broken",
-    "leg_age": "age of a pair's older leg, in seconds",
-    "feed_down": "seconds without a working feed",
-    "gap_open": "age of the oldest gap that is not filled, in seconds",
-    "disk_free": "free space for the record, in gigabytes",
+    "pair_z": "spread z-score of a pair",
+    "pair_entry": "|z| of a pair minus its entry threshold",
+    "pair_exit": "exit threshold of a pair minus its |z|",
+    "pair_stop": "|z| of a pair minus its stop threshold",
+    "pair_p": "cointegration p-value of a pair",
+    "pair_broken": "cointegration break of a pair (1 = broken)",
+    "leg_age": "age of the older leg's last trade, in seconds",
+    "feed_down": "feed downtime, in seconds",
+    "gap_open": "age of the oldest open gap, in seconds",
+    "disk_free": "free disk space, in gigabytes",
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][\w .()%-]{0,59}")
@@ -113,8 +114,8 @@ class Rule:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DataError(
-                f"{self.name!r:.60} is no name for a rule; use up to 60 letters, digits, spaces "
-                "and _ . ( ) % -."
+                f"{self.name!r:.60} is not a valid rule name; use up to 60 letters, digits, "
+                "spaces and _ . ( ) % -."
             )
         self._choose("measure", self.measure, tuple(MEASURES))
         self._choose("comparison", self.comparison, get_args(Comparison))
@@ -122,11 +123,11 @@ class Rule:
         for channel in self.channels:
             self._choose("channel", channel, CHANNELS)
         if len(set(self.channels)) != len(self.channels):
-            raise DataError(f"The rule {self.name} names a channel twice; name each once.")
+            raise DataError(f"Rule {self.name} lists a channel twice; list each once.")
         if not isinstance(self.scope, str) or not _SCOPE.fullmatch(self.scope):
             raise DataError(
-                f"The rule {self.name} names {self.scope!r:.60}; write an instrument as "
-                "venue:SYMBOL or use * for any text."
+                f"Rule {self.name} has an invalid scope {self.scope!r:.60}; write an instrument as "
+                "venue:SYMBOL or use * as a wildcard."
             )
         self._check_numbers()
 
@@ -166,7 +167,7 @@ class Rule:
     def _choose(self, what: str, value: object, options: tuple[str, ...]) -> None:
         if value not in options:
             raise DataError(
-                f"The rule {self.name} has the {what} {value!r:.60}, which there is not."
+                f"Rule {self.name} has an unknown {what}: {value!r:.60}."
                 f"{_nearest(str(value), options)}"
             )
 
@@ -175,17 +176,17 @@ class Rule:
         # Within a range first: a whole number can be too large to become a float.
         if not all(_is_number(one) and abs(one) <= _MOST for one in given):
             raise DataError(
-                f"The rule {self.name} has a number that is none; give finite ones up to 1e300."
+                f"Rule {self.name} has an invalid number; use finite values up to 1e300."
             )
         if not 0.0 <= self.cooldown_s <= _WEEK_S:
-            raise DataError(f"The rule {self.name} needs a cool-down from 0 s to a week.")
+            raise DataError(f"Rule {self.name} needs a cool-down from 0 s to one week.")
         if self.comparison == "beyond" and self.threshold < 0.0:
-            raise DataError(f"The rule {self.name} needs a threshold of 0 or more to be beyond.")
+            raise DataError(f"Rule {self.name} needs a threshold of 0 or more for 'beyond'.")
         ahead = self.release_at - self.threshold
         if (ahead < 0.0) if self.comparison == "below" else (ahead > 0.0):
             raise DataError(
-                f"The rule {self.name} is released at {self.release_at:g}, which is beyond its "
-                f"threshold of {self.threshold:g}; choose a release on the calm side."
+                f"Rule {self.name} re-arms at {self.release_at:g}, beyond its threshold of "
+                f"{self.threshold:g}; choose a re-arm level inside the threshold."
             )
 
 
@@ -226,12 +227,12 @@ class Alert:
         label = "z" if self.measure.endswith("_z") else self.measure
         parts = [f"{label}={self.value:.4g}" if label != "z" else f"z={self.value:.2f}"]
         parts += [f"{name}={value!r}" for name, value in self.numbers.items() if name == "price"]
-        more = f" ({self.held_back} more held back)" if self.held_back else ""
+        more = f" ({self.held_back} suppressed)" if self.held_back else ""
         start = "[TEST]" if self.is_test else "[ALERT]"
         return f"{start} {self.scope} {' '.join(parts)} rule={self.rule}{more}"
 
     def holds(self) -> bool:
-        """Tell whether the kept numbers still say what the alert says."""
+        """Return whether the stored numbers still satisfy the alert's condition."""
         size = abs(self.value) if self.comparison == "beyond" else self.value
         return size < self.threshold if self.comparison == "below" else size > self.threshold
 
@@ -257,17 +258,17 @@ def rule_from(given: Mapping[str, Any]) -> Rule:
     known = tuple(one.name for one in dataclasses.fields(Rule))
     for key in given:
         if key not in known:
-            raise DataError(f"{key!r:.60} is no part of a rule.{_nearest(str(key), known)}")
+            raise DataError(f"{key!r:.60} is not a rule key.{_nearest(str(key), known)}")
     missing = [n for n in ("name", "measure", "comparison", "threshold") if n not in given]
     if missing:
-        raise DataError(f"A rule needs {', '.join(missing)}; it was given {', '.join(given)}.")
+        raise DataError(f"A rule needs {', '.join(missing)}; got {', '.join(given)}.")
     values = dict(given)
     channels = values.get("channels", ("screen", "log"))
     if not isinstance(channels, (list, tuple)):
-        raise DataError("A rule's channels are a list, as [screen, log].")
+        raise DataError("A rule's channels must be a list, e.g. [screen, log].")
     values["channels"] = tuple(channels)
     if not isinstance(values.get("enabled", True), bool):
-        raise DataError("A rule is enabled or not: true or false.")
+        raise DataError("A rule's enabled must be true or false.")
     return Rule(**values)
 
 
@@ -286,7 +287,7 @@ def decode_alert(text: bytes | str) -> Alert:
         _check_alert(alert)
         return alert
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise DataError(f"A kept alert is not understood ({type(error).__name__}).") from None
+        raise DataError(f"A stored alert could not be parsed ({type(error).__name__}).") from None
 
 
 def _check_alert(alert: Alert) -> None:
@@ -303,7 +304,7 @@ def _check_alert(alert: Alert) -> None:
         and len(alert.numbers) <= _MOST_NUMBERS
     )
     if not is_sound:
-        raise ValueError("no alert")
+        raise ValueError("not a valid alert")
 
 
 def _document(text: bytes | str, what: str) -> dict[str, Any]:
@@ -312,7 +313,7 @@ def _document(text: bytes | str, what: str) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         given = None
     if not isinstance(given, dict):
-        raise DataError(f"A kept {what} is not understood; it is left out.")
+        raise DataError(f"A stored {what} could not be parsed; skipped.")
     return given
 
 
@@ -324,4 +325,4 @@ def _nearest(value: str, options: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(value, options, n=1, cutoff=0.5)
     if near:
         return f" Did you mean {near[0]}?"
-    return f" There is {', '.join(options)}."
+    return f" Choose one of {', '.join(options)}."

@@ -30,8 +30,8 @@ MOST_RULES = 200
 KEPT_ALERTS = 5_000
 _MOST_QUEUED = 20_000
 _DIED = (
-    "Sending alerts stopped because of an error in Tandem itself (see its log); they are still "
-    "raised on the screen. Restart the app, and please report it."
+    "Sending alerts stopped because of an internal error (see the log); alerts still appear "
+    "on screen. Restart the app, and please report it."
 )
 
 
@@ -126,7 +126,7 @@ class Alerts:
         try:
             self._load()
         except StoreError as error:
-            self._problem = f"Earlier alerts cannot be read: {error}"
+            self._problem = f"Stored alerts cannot be read: {error}"
             log.error("%s", self._problem)
         for lane in self._lanes.values():
             lane.start()
@@ -185,7 +185,7 @@ class Alerts:
         with self._lock:
             rules = {one.name: one for one in self._judge.rules} | {rule.name: rule}
             if len(rules) > MOST_RULES:
-                raise DataError(f"There are {MOST_RULES} rules already; remove one first.")
+                raise DataError(f"The limit of {MOST_RULES} rules is reached; remove one first.")
             self._judge.use(tuple(rules.values()))
         self._keep_rules()
 
@@ -196,11 +196,11 @@ class Alerts:
         self._keep_rules()
 
     def unmatched(self, scopes: Iterable[str]) -> dict[str, str]:
-        """Return a sentence for each rule, by its name, that names something which there is not."""
+        """Return a message for each rule, by its name, whose scope matches nothing known."""
         known = set(scopes)
         return {
             rule.name: (
-                f"The rule {rule.name} names {rule.scope}, which is not watched; it stays silent."
+                f"Rule {rule.name} has scope {rule.scope}, which is not monitored; it cannot fire."
             )
             for rule in self._judge.rules
             if not set("*?") & set(rule.scope) and rule.scope not in known
@@ -267,7 +267,7 @@ class Alerts:
         """
         state = next((one for one in self.channels() if one.name == name), None)
         if state is None or not state.is_ready:
-            why = state.text if state else f"There is {', '.join(CHANNELS)}."
+            why = state.text if state else f"Choose one of {', '.join(CHANNELS)}."
             raise DataError(f"The channel {name!r:.40} cannot be tested. {why}")
         now = now_us()
         alert = Alert(
@@ -278,23 +278,23 @@ class Alerts:
         if name == "screen":
             with self._lock:
                 self._toasts.append(alert)
-            return "A test message is on the screen."
+            return "The test message is on screen."
         if not self._tests[name].acquire(blocking=False):
-            raise DataError(f"A test of {name} is under way; wait for it.")
+            raise DataError(f"A test of {name} is already running; wait for it.")
         try:
             self._channels[name].send([alert])
         except NotSent as error:
-            return f"The test message was not sent. {redacted(str(error), self._secrets)}"
+            return f"Test message not sent. {redacted(str(error), self._secrets)}"
         finally:
             self._tests[name].release()
-        return f"The test message was sent by {name}."
+        return f"Test message sent by {name}."
 
     @property
     def problem(self) -> str:
-        """What keeps alerts from being kept or sent, as a sentence; empty where nothing does."""
+        """Why alerts cannot be saved or sent, as a message; empty if they can."""
         if self._life.problem:
             return self._life.problem
-        lost = f" {self._dropped} alerts found no room." if self._dropped else ""
+        lost = f" {self._dropped} alerts dropped (queue full)." if self._dropped else ""
         return self._problem + lost
 
     def _state_of(self, name: str) -> ChannelState:
@@ -302,10 +302,10 @@ class Alerts:
             return ChannelState(name, True, 0, "Shown on this page.")
         lane = self._lanes.get(name)
         if lane is None:
-            return ChannelState(name, False, 0, self._missing.get(name, "Not set up."))
+            return ChannelState(name, False, 0, self._missing.get(name, "Not configured."))
         text = lane.problem or "Ready."
         if lane.waits_s > 1.0 and lane.problem:
-            text += f" {lane.waiting} waiting; tried again within {lane.waits_s:.0f} s."
+            text += f" {lane.waiting} queued; retrying within {lane.waits_s:.0f} s."
         return ChannelState(name, True, lane.waiting, text, bool(lane.problem))
 
     # The record -------------------------------------------------------------------------
@@ -339,7 +339,7 @@ class Alerts:
                 if delivery.fate not in get_args(Fate) or not isinstance(delivery.text, str):
                     raise TypeError(delivery.fate)
             except (TypeError, orjson.JSONDecodeError):
-                log.error("An entry of the outbox is not understood; it is left out.")
+                log.error("An outbox entry could not be parsed; skipped.")
                 continue
             self._deliveries.setdefault(alert_id, {})[channel] = delivery
             is_ours = delivery.fate == "waiting" and not self._is_foreign
@@ -393,7 +393,7 @@ class Alerts:
             lane = self._lanes.get(name)
             fate: Delivery = Delivery(alert.id, name, "waiting", 0, "", now_us())
             if lane is None:
-                why = self._missing.get(name, "Not set up.")
+                why = self._missing.get(name, "Not configured.")
                 fate = dataclasses.replace(fate, fate="failed", text=why)
             deliveries.append(fate)
         self._keep(documents + [_entry(one) for one in deliveries] + self._outdated(alert.id))
@@ -401,7 +401,7 @@ class Alerts:
             self._deliveries[alert.id] = {one.channel: one for one in deliveries}
         for one in deliveries:
             if one.fate == "waiting" and not self._lanes[one.channel].put(alert):
-                text = "Too many alerts wait for this channel already."
+                text = "The queue of this channel is full."
                 self._settle([dataclasses.replace(one, fate="failed", text=text)])
 
     def _settle(self, deliveries: list[Delivery]) -> None:
@@ -419,9 +419,9 @@ class Alerts:
             return
         self._said[one.channel] = one.text
         if one.text:
-            log.warning("Alerts by %s: %s", one.channel, one.text)
+            log.warning("Alert channel %s: %s", one.channel, one.text)
         else:
-            log.info("Alerts by %s are sent again.", one.channel)
+            log.info("Alert channel %s recovered.", one.channel)
 
     def _outdated(self, before_id: str) -> list[Document]:
         """Forget the oldest alerts beyond what is kept; returns what to remove of them.
@@ -447,8 +447,8 @@ class Alerts:
             self._problem = ""
         except (StoreError, DataError) as error:
             if not self._problem:
-                log.error("Alerts are sent but not kept: %s", error)
-            self._problem = f"Alerts are sent but not kept: {error}"
+                log.error("Alerts are sent but cannot be saved: %s", error)
+            self._problem = f"Alerts are sent but cannot be saved: {error}"
 
 
 def _rules_from(body: bytes, otherwise: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -458,14 +458,14 @@ def _rules_from(body: bytes, otherwise: tuple[Rule, ...]) -> tuple[Rule, ...]:
     except orjson.JSONDecodeError:
         texts = None
     if not isinstance(texts, list):
-        log.error("The kept rules are not understood; the rules of a new record hold.")
+        log.error("Stored rules could not be parsed; using the default rules.")
         return otherwise
     rules: dict[str, Rule] = {}
     for text in texts[:MOST_RULES]:
         try:
             rule = decode_rule(text if isinstance(text, str) else b"")
         except DataError as error:
-            log.error("A kept rule is left out: %s", error)
+            log.error("A stored rule was skipped: %s", error)
         else:
             rules[rule.name] = rule
     return tuple(rules.values())

@@ -1,4 +1,4 @@
-"""Whether a pair is sound, breaking, or nothing can be said: one word and one sentence."""
+"""Whether a pair's cointegration is sound, breaking or unknown, with a one-sentence reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Soundness:
     ----------
     state : {"sound", "breaking", "unknown"}
     sentence : str
-        Why, in plain words.
+        The reason, in one sentence.
     p_value : float
         Engle and Granger's over all bars, AIC's search allowed for; NaN where there is none.
     rolling_p : ndarray, Series or DataFrame of shape (n_bars,)
@@ -45,7 +45,7 @@ class Soundness:
 
 
 def soundness(y: Any, x: Any) -> Soundness:
-    """Say whether y and x belong together and still do.
+    """Judge whether y and x are cointegrated and still hold together.
 
     *Sound*: Engle and Granger's test finds a relation over all bars at 5 %, CUSUM does not reject
     its stability at 5 %, and it was not lost in the newest half. *Breaking*: a relation was found,
@@ -70,7 +70,7 @@ def soundness(y: Any, x: Any) -> Soundness:
     count = int(mask.sum())
     nothing = like(y, np.full(len(first), np.nan), "p_value")
     if count < FEWEST:
-        text = f"Too early to say: {count} of {FEWEST} bars."
+        text = f"Not enough data: {count} of {FEWEST} bars."
         return Soundness("unknown", text, math.nan, nothing, None)
     whole = engle_granger(first[mask], second[mask])
     if math.isnan(whole.statistic):
@@ -87,11 +87,11 @@ def _judge(p_value: float, told: Floats, shifted: bool) -> tuple[State, str]:
     each = LEVEL / len(told) if len(told) else 0.0
     found = p_value < LEVEL or bool((told < each).any())
     if not found:
-        return "unknown", "No lasting relation was found, so none can break."
+        return "unknown", "No cointegration was found, so no break can be detected."
     if shifted:
-        return "breaking", "There was a relation, but its level shifted within these bars."
+        return "breaking", "CUSUM detects a level shift within these bars."
     if len(told) and told[0] < each and told[-1] > GONE:
-        return "breaking", "The older half shows a relation, the newest half none."
+        return "breaking", "The older half is cointegrated, the most recent half is not."
     if p_value < LEVEL:
-        return "sound", "A relation was found, and it holds to the newest bar."
-    return "unknown", "Part of these bars shows a relation, all of them together do not."
+        return "sound", "Cointegrated, with no break up to the latest bar."
+    return "unknown", "Cointegrated on part of these bars only, not on the full sample."

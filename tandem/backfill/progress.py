@@ -92,44 +92,44 @@ def _say(
     symbol: str, tally: Tally, left: Left | None, total: int, hindrance: Hindrance
 ) -> tuple[State, str]:
     if left is None and tally.is_warming:
-        return "waiting", f"Earlier trades of {symbol} follow once its stream has given one."
+        return "waiting", f"Backfill of earlier {symbol} trades starts after the first live trade."
     if left is None:
         return "done", _ended(symbol, tally)
     missed = "missed while Tandem was not running" if tally.while_off else "missed"
     if tally.is_past:
-        missed = "from before it was recorded"
-    what = f"{tally.trades:,} of {total:,} trades of {symbol} {missed}"
+        missed = "from before recording started"
+    what = f"{tally.trades:,} of {total:,} {symbol} trades {missed}"
     if left.is_past_only:
-        what = f"earlier minutes of {symbol}"
+        what = f"earlier {symbol} minutes"
     trouble, pause = hindrance.trouble, _duration(hindrance.paused_s)
     if trouble:
         return "refused" if hindrance.is_refused else "paused", (
-            f"{_capital(trouble)}. Filling {what} waits {pause} and then goes on by "
-            "itself; live prices do not depend on it."
+            f"{_capital(trouble)}. Backfill of {what} resumes automatically in {pause}; "
+            "live prices are unaffected."
         )
     if hindrance.is_budget:
         return "paused", (
-            f"Filling {what} pauses {pause}: the venue allows so many requests and "
-            "no more. Live prices go on."
+            f"Backfill of {what} paused for {pause}: the venue's rate limit is "
+            "reached. Live prices are unaffected."
         )
     if not left.is_begun:
-        return "waiting", f"Filling {what} waits its turn."
+        return "waiting", f"Backfill of {what} is queued."
     if left.minutes is not None:
         done, of = left.minutes
         why = f" ({left.reason})" if left.reason else ""
-        return "candles", f"Covering {done:,} of {of:,} minutes of {symbol} with candles{why}."
-    return "filling", f"Filling {what}."
+        return "candles", f"Covering {done:,} of {of:,} {symbol} minutes with candles{why}."
+    return "filling", f"Backfilling {what}."
 
 
 def _ended(symbol: str, tally: Tally) -> str:
     parts = []
     if tally.trades:
-        parts.append(f"Filled {tally.trades:,} trades of {symbol}.")
+        parts.append(f"Backfilled {tally.trades:,} {symbol} trades.")
     if tally.minutes:
-        parts.append(f"{tally.minutes:,} minutes of {symbol} are covered by candles.")
+        parts.append(f"{tally.minutes:,} {symbol} minutes covered by candles.")
     if tally.lost:
-        parts.append(f"{tally.lost:,} trades of {symbol} are lost: {tally.reason}.")
-    return " ".join(parts) or f"Nothing of {symbol} is missing."
+        parts.append(f"{tally.lost:,} {symbol} trades are lost: {tally.reason}.")
+    return " ".join(parts) or f"No {symbol} trades are missing."
 
 
 def _capital(text: str) -> str:

@@ -32,7 +32,7 @@ CHECK_S = 1.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
 _LISTS_DIED = (
-    "Renewing symbol lists stopped because of an error in Tandem itself (see its log); recording "
+    "Renewing symbol lists stopped because of an internal error (see the log); recording "
     "goes on with the lists at hand. Restart the app, and please report it."
 )
 _ARRIVING = ("waiting", "filling", "candles")

@@ -33,7 +33,7 @@ _SHOWN_S = 600.0
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
 _DIED = (
-    "Filling holes stopped because of an error in Tandem itself (see its log); recording, prices "
+    "Filling holes stopped because of an internal error (see the log); recording, prices "
     "and what is recorded go on. Restart the app, which fills what is open, and please report it."
 )
 
@@ -268,7 +268,7 @@ class Backfill:
             elif isinstance(walk, CandlesWalk):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
-            self._jobs.fail(job, f"the venue's answer was not understood ({error})")
+            self._jobs.fail(job, f"the venue's response could not be parsed ({error})")
 
     def _take_trades(self, job: Job, walk: TradesWalk, answer: Answer) -> None:
         trades = walk.take(answer.body, now_us())

@@ -67,16 +67,20 @@ def parser(prog: str = "backtest.py") -> argparse.ArgumentParser:
     command = cli.parser(prog, "Backtest a pair from one or two files of bars or trades.")
     command.add_argument("files", nargs="*", help="CSV file of Y, then of X; or one with both")
     command.add_argument("--example", choices=[EXAMPLE], help="use the bundled WTI and Brent")
-    command.add_argument("--y", help="instrument priced, where the files have several")
-    command.add_argument("--x", help="instrument it is hedged with")
-    command.add_argument("--bar", type=float, default=60.0, help="seconds per bar made of trades")
+    command.add_argument("--y", help="dependent leg (Y), if the files hold several instruments")
+    command.add_argument("--x", help="hedge leg (X)")
+    command.add_argument(
+        "--bar", type=float, default=60.0, help=("bar interval in seconds, for trades")
+    )
     _model_options(command)
     _rule_options(command)
     _cost_options(command)
-    question = command.add_argument_group("is it luck?")
-    question.add_argument("--sweep", action="store_true", help="try entries and exits around")
+    question = command.add_argument_group("significance")
+    question.add_argument("--sweep", action="store_true", help="sweep entry and exit thresholds")
     question.add_argument("--walk-forward", nargs=2, type=int, metavar=("FIT", "TRADE"))
-    question.add_argument("--null", type=int, metavar="SURROGATES", help="199 is usual")
+    question.add_argument(
+        "--null", type=int, metavar="SURROGATES", help=("number of surrogates, typically 199")
+    )
     question.add_argument("--null-kind", choices=NULLS, default=NULLS[0])
     question.add_argument("--seed", type=int, default=0)
     out = command.add_argument_group("output")
@@ -99,11 +103,13 @@ def _rule_options(command: argparse.ArgumentParser) -> None:
     rules = command.add_argument_group("rules")
     rules.add_argument("--entry", type=float, default=2.0)
     rules.add_argument("--exit", type=float, default=0.5)
-    rules.add_argument("--stop", type=float, default=4.0, help="inf for none")
-    rules.add_argument("--time-stop", type=int, default=0, help="bars; 0 for none")
+    rules.add_argument("--stop", type=float, default=4.0, help="inf: no stop")
+    rules.add_argument("--time-stop", type=int, default=0, help="bars; 0: none")
     rules.add_argument("--cool-down", type=int, default=0, help="bars after an exit")
     rules.add_argument("--sizing", choices=SIZINGS, default="hedge")
-    rules.add_argument("--notional", type=float, default=10_000.0, help="value of Y at entry")
+    rules.add_argument(
+        "--notional", type=float, default=10_000.0, help=("notional of the Y leg at entry")
+    )
     rules.add_argument("--capital", type=float, default=20_000.0)
     rules.add_argument("--most-gross", type=float, default=math.inf)
     rules.add_argument("--fill", choices=FILLS, default="open", help="of the next bar")
@@ -123,10 +129,14 @@ def _cost_options(command: argparse.ArgumentParser) -> None:
         "--slippage", type=float, default=usual.slippage_bp, help="basis points per fill"
     )
     costs.add_argument(
-        "--borrow", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"), help="%% a year"
+        "--borrow", nargs=2, type=float, default=(0, 0), metavar=("Y", "X"), help="%% p.a."
     )
     costs.add_argument(
-        "--funding", nargs=2, type=float, metavar=("Y", "X"), help="%% a long leg pays per charge"
+        "--funding",
+        nargs=2,
+        type=float,
+        metavar=("Y", "X"),
+        help=("%% paid by a long leg per funding interval"),
     )
     costs.add_argument("--funding-hours", type=float, default=8.0)
 
@@ -195,9 +205,7 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         bars, y, x = crude()
         return bars, y, x, ["the bundled example: monthly WTI and Brent, 1987 to 2020"]
     if not 1 <= len(options.files) <= 2:
-        raise DataError(
-            f"{len(options.files)} files were given; give one or two, or --example crude."
-        )
+        raise DataError(f"{len(options.files)} files given; use one or two, or --example crude.")
     found = apart([table for name in options.files for table in _read(Path(name))])
     names, others = legs_offered(found)
     y = options.y or names[0]
@@ -346,7 +354,7 @@ def _plain(value: Any) -> Any:
 
 def _print(answers: dict[str, Any], out: TextIO) -> None:
     bars = answers["bars"]
-    lines = [f"{answers['y']} priced in {answers['x']}", *answers["read"]]
+    lines = [f"{answers['y']} vs {answers['x']}", *answers["read"]]
     lines.append(
         f"{bars['count']:,} bars, {bars['usable']:,} usable, {bars['first']} to {bars['last']} UTC"
     )
@@ -355,7 +363,7 @@ def _print(answers: dict[str, Any], out: TextIO) -> None:
     lines += [f"  {name:<24}{_figure(name, answers['metrics'][name])}" for name in SHOWN]
     for name, title in (
         ("sweep", "sweep over entry and exit"),
-        ("walk_forward", "walk-forward, out of sample"),
+        ("walk_forward", "walk-forward, out-of-sample"),
         ("null", "null test"),
         ("luck", "luck"),
     ):
@@ -374,7 +382,7 @@ def _figure(name: str, value: Any) -> str:
             f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
         )
     if math.isnan(value):
-        return "not known"
+        return "n/a"
     if name in SHARES:
         return f"{100.0 * value:,.2f} %"
     return f"{value:,.4g}" if abs(value) < 1_000 else f"{value:,.2f}"

@@ -61,7 +61,7 @@ class Grid:
             if setup is not None:
                 found.setdefault((setup.signal_key, setup.rules), setup)
         if not found:
-            raise DataError("No combination makes sense: exits must be below entries below stops.")
+            raise DataError("No valid combination: exit < entry < stop is required.")
         return list(found.values())
 
     def _values(self) -> list[Sequence[Any]]:
@@ -91,7 +91,7 @@ def value_of(setup: Setup, axis: str) -> Any:
         An axis nobody knows.
     """
     if axis not in AXES:
-        raise DataError(f"{axis!r:.40} is no axis of a sweep; choose one of {', '.join(AXES)}.")
+        raise DataError(f"{axis!r:.40} is not a sweep axis; choose one of {', '.join(AXES)}.")
     return getattr(setup.rules if axis in _RULES else setup, axis)
 
 

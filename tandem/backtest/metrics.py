@@ -50,10 +50,10 @@ class Periods:
 
     @property
     def text(self) -> str:
-        """Say what is counted and what annualises it."""
+        """Describe the return period and the annualisation factor."""
         return (
-            f"returns by {self.kind}, in shares of the starting capital; "
-            f"{self.per_year:,.1f} a year, so ratios are multiplied by "
+            f"returns by {self.kind}, as % of initial capital; "
+            f"{self.per_year:,.1f} per year, so ratios are multiplied by "
             f"{math.sqrt(self.per_year):.4g}"
         )
 
@@ -127,45 +127,47 @@ class Metrics:
 
 
 DEFINITIONS: dict[str, str] = {
-    "net": "equity at the end less the starting capital; an open position at its last prices",
+    "net": "final equity minus initial capital; an open position is marked to market",
     "total_return": "net / capital",
-    "cagr": "(equity at the end / capital)^(1 / years) - 1; needs a month of data",
-    "volatility": "standard deviation of the returns (n - 1) times the root of periods per year",
-    "sharpe": "mean return / standard deviation, times the root of periods per year; no rate of "
-    "interest is deducted, since both legs are financed in the figures already",
+    "cagr": "(final equity / capital)^(1 / years) - 1; needs a month of data",
+    "volatility": "standard deviation of the returns (n - 1) times \u221aperiods per year",
+    "sharpe": "mean return / standard deviation, times \u221aperiods per year; no risk-free "
+    "rate is deducted, since the figures already include financing of both legs",
     "sharpe_error": "standard error of the Sharpe ratio for the returns' own skew and kurtosis, "
-    "annualised (Mertens 2002); returns are taken as uncorrelated",
-    "sortino": "mean return / root of the mean squared negative return, annualised as Sharpe is",
+    "annualised (Mertens 2002); assumes uncorrelated returns",
+    "sortino": "mean return / downside deviation (root mean squared negative return), annualised "
+    "like Sharpe",
     "calmar": "CAGR / max drawdown",
-    "max_drawdown": "largest fall from the highest equity so far, in shares of that; at every bar",
-    "drawdown_us": "from the peak before the max drawdown to the first bar back at it, or the end",
-    "under_water_us": "longest time below an earlier peak",
+    "max_drawdown": "largest decline from peak equity, as a share of the peak, measured at every "
+    "bar",
+    "drawdown_us": "from the peak before the max drawdown to recovery, or to the end",
+    "under_water_us": "longest time below a previous peak",
     "trades": "closed round trips",
     "hit_rate": "share of closed trades with a profit after all costs",
-    "profit_factor": "profits of the winning trades / losses of the others",
-    "average_trade": "mean profit of closed trades after all costs",
+    "profit_factor": "gross profit of winning trades / gross loss of losing trades",
+    "average_trade": "mean P&L of closed trades after all costs",
     "average_holding_us": "mean time from entry to exit fill",
-    "average_holding_bars": "mean number of closes a trade was held at",
-    "time_in_market": "share of closes at which a position was held",
+    "average_holding_bars": "mean number of bar closes a trade was held",
+    "time_in_market": "share of bar closes with an open position",
     "turnover": "value of all fills per year / capital",
-    "mean_gross": "mean of both legs' values over all bars / capital",
-    "most_gross": "largest such sum at a close / capital",
-    "convergence": "profit of closed trades from the model's own spread coming back",
-    "hedge_drift": "profit of closed trades from the hedge moving and from sizes other than beta",
+    "mean_gross": "mean gross exposure over all bars / capital",
+    "most_gross": "largest gross exposure at a close / capital",
+    "convergence": "P&L of closed trades from the model's spread reverting",
+    "hedge_drift": "P&L of closed trades from hedge re-estimation and from sizes other than beta",
     "fees": "fees of closed trades",
     "spread_cost": "half-spreads, slippage and ticks of closed trades",
     "funding": "funding paid by closed trades (negative: earned)",
     "borrow": "borrow cost of closed trades' short legs",
-    "open_profit": "what is left of net: the position still open, at its last prices",
-    "refused": "bars in which an entry, or a re-hedge down to no X at all, could have filled but "
-    "for lot or minimum size",
-    "lowest_equity": "lowest equity at a close; at or below 0 the account was gone",
+    "open_profit": "remainder of net: P&L of the open position, marked to market",
+    "refused": "bars on which an entry, or a rebalance to zero X, was rejected by lot size or min "
+    "notional",
+    "lowest_equity": "lowest equity at a close; at or below 0 the account was wiped out",
     "period_sharpe": "Sharpe ratio per period, not annualised",
     "skew": "skewness of the returns",
     "kurtosis": "kurtosis of the returns (3 for normal ones)",
     "periods": "number of returns",
     "per_year": "periods per year",
-    "years": "length of the data that count, in years of 365.25 days",
+    "years": "length of the sample used, in years of 365.25 days",
 }
 
 

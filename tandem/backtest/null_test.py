@@ -101,7 +101,7 @@ class Surrogates:
 
     def __init__(self, bars: AlignedBars, null: Null = "no correction") -> None:
         if null not in NULLS:
-            raise DataError(f"{null!r:.40} is no null; choose one of {', '.join(NULLS)}.")
+            raise DataError(f"{null!r:.40} is not a null model; choose one of {', '.join(NULLS)}.")
         self._bars = bars
         self._at = np.flatnonzero(bars.usable & np.isfinite(bars.y) & np.isfinite(bars.x))
         if len(self._at) < FEWEST_BARS:
@@ -114,7 +114,7 @@ class Surrogates:
         self._levels: Floats = np.ascontiguousarray(levels)
         changes = np.diff(self._levels, axis=0)
         if not np.all(np.ptp(changes, axis=0) > 0.0):
-            raise DataError("A leg moves by the same step at every bar: there is nothing to draw.")
+            raise DataError("A leg moves by the same step at every bar: no surrogate can be drawn.")
         opened = np.column_stack((bars.y_open[self._at], bars.x_open[self._at]))
         self._first_open = opened[0]
         ways = self._level(opened)[1:] - self._levels[:-1]
@@ -254,11 +254,11 @@ def null_test(
     """
     if not FEWEST_SURROGATES <= count <= MOST_SURROGATES:
         raise DataError(
-            f"{count} surrogates were asked for; use {FEWEST_SURROGATES} to {MOST_SURROGATES:,}, "
+            f"{count} surrogates requested; use {FEWEST_SURROGATES} to {MOST_SURROGATES:,}, "
             "199 is usual."
         )
     if by not in Metrics.__slots__:
-        raise DataError(f"{by!r:.40} is no figure of a backtest; sharpe, net or calmar are.")
+        raise DataError(f"{by!r:.40} is not a ranking metric; choose sharpe, net or calmar.")
     setups = grid.setups()
     bar_us = bar_length(bars.time_us)
     made = Surrogates(bars, null)

@@ -95,7 +95,7 @@ class Sweep:
     def values(self, by: str = "sharpe") -> Floats:
         """Return one figure of every variant."""
         if by not in Metrics.__slots__:
-            raise DataError(f"{by!r:.40} is no figure of a backtest; sharpe, net or calmar are.")
+            raise DataError(f"{by!r:.40} is not a ranking metric; choose sharpe, net or calmar.")
         return np.array([getattr(one, by) for one in self.metrics], np.float64)
 
     def best(self, by: str = "sharpe") -> int:

@@ -136,7 +136,7 @@ def walk_forward(
     setups = grid.setups()
     bar_us = bar_length(bars.time_us)
     if by not in Metrics.__slots__:
-        raise DataError(f"{by!r:.40} is no figure of a backtest; sharpe, net or calmar are.")
+        raise DataError(f"{by!r:.40} is not a ranking metric; choose sharpe, net or calmar.")
     groups = by_signals(setups)
     first = start_of(bars, [setups[places[0]] for places in groups], watch, workers)
     spans = _spans(first, len(bars.time_us), fit_bars, trade_bars, anchored)
@@ -225,19 +225,19 @@ def _spans(
     """Return (first fitted, first traded, first after) of each fold."""
     if fit_bars < 10 or trade_bars < 1:
         raise DataError(
-            f"Stretches of {fit_bars} and {trade_bars} bars are too short; "
-            "choose on at least 10 bars and trade at least 1."
+            f"Windows of {fit_bars} and {trade_bars} bars are too short; use at least 10 in-sample "
+            "bars and 1 out-of-sample bar."
         )
     edges = range(first + fit_bars, n_bars, trade_bars)
     if not edges:
         raise DataError(
-            f"{n_bars - first:,} bars are left once every variant has a z; a stretch of "
-            f"{fit_bars:,} to choose on leaves none to trade. Choose on fewer, or use more bars."
+            f"{n_bars - first:,} bars remain after warm-up; an in-sample window of {fit_bars:,} "
+            "leaves none to trade. Shorten it, or use more bars."
         )
     if len(edges) > MOST_FOLDS:
         raise DataError(
-            f"That is {len(edges):,} stretches; at most {MOST_FOLDS:,} are walked. "
-            "Trade longer stretches."
+            f"{len(edges):,} folds exceed the limit of {MOST_FOLDS:,}. "
+            "Use a longer out-of-sample window."
         )
     return [
         (first if anchored else edge - fit_bars, edge, min(edge + trade_bars, n_bars))

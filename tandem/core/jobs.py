@@ -104,7 +104,7 @@ class Job:
         now_s = time.monotonic()
         if now_s - self._began_s > self._most_s:
             raise DataError(
-                f"It ran for {self._most_s:,.0f} s, which is the limit here. Try fewer variants, "
+                f"Stopped at the time limit of {self._most_s:,.0f} s. Try fewer variants, "
                 "surrogates or instruments, longer bars or a smaller file."
             )
         return self._is_cancelled.is_set() or now_s - self._seen_s > FORGOTTEN_S
@@ -122,12 +122,12 @@ class Job:
         else:
             self.text = str(error) if isinstance(error, TandemError) else _BROKE
             if not isinstance(error, TandemError):
-                log.error("Long work broke", exc_info=error)
+                log.error("A long job failed", exc_info=error)
             self.state = "failed"
         self._is_over.set()
 
 
-_BROKE = "It broke because of an error in Tandem itself (see its log). Please report it."
+_BROKE = "Failed because of an internal error (see the log). Please report it."
 
 
 class Jobs:
@@ -167,7 +167,7 @@ class Jobs:
             try:
                 future = self._pools[lane].submit(job.run)
             except RuntimeError as error:
-                raise DataError("The desk is closing; nothing new is begun.") from error
+                raise DataError("Tandem is shutting down; no new job can start.") from error
             self._open.append(job)
         future.add_done_callback(job.close)
         return job
@@ -176,13 +176,13 @@ class Jobs:
         taken = [one for one in self._open if one.lane == job.lane]
         if len(taken) > MOST_WAITING:
             raise DataError(
-                f"{len(taken)} long jobs run or wait already, which is the limit of this desk. Try "
-                "again in a minute."
+                f"{len(taken)} long jobs are running or queued, which is the limit. Try again in a "
+                "minute."
             )
         owned = sum(one.owner == job.owner for one in taken)
         if job.owner and owned >= MOST_OWNED:
             raise DataError(
-                f"{owned} of your jobs run or wait already, which is the limit for a visitor. "
+                f"{owned} of your jobs are running or queued, which is the limit for a visitor. "
                 "Cancel one, or wait until it is done."
             )
 

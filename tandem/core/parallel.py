@@ -48,7 +48,7 @@ class Watch:
     def check(self) -> None:
         """Raise `Cancelled` if the work was told to stop."""
         if self.is_cancelled():
-            raise Cancelled("Cancelled; nothing was kept of it.")
+            raise Cancelled("Cancelled; no result was kept.")
 
     def part(self, first: float, last: float, total: int = 1_000) -> Watch:
         """Return a watch whose whole is the share from `first` to `last` of this one."""

@@ -37,16 +37,18 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = cli.parser(prog, "Record trades without a screen, until Ctrl-C.")
+    parser = cli.parser(prog, "Record trades headless, until Ctrl-C.")
     parser.add_argument(
         "--instruments",
         required=True,
-        help="what to record, as binance-usdm:BTCUSDT,binance-usdm:ETHUSDT",
+        help="instruments to record, e.g. binance-usdm:BTCUSDT,binance-usdm:ETHUSDT",
     )
     parser.add_argument(
         "--db", type=Path, help="SQLite file (default: the TANDEM_DATABASE setting)"
     )
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so many")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help=("stop after this many seconds")
+    )
     return parser
 
 
@@ -56,7 +58,7 @@ def _by_venue(text: str) -> dict[str, frozenset[str]]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         groups.setdefault(split_instrument(part)[0], set()).add(part)
     if not groups:
-        raise DataError("No instrument was named; write --instruments binance-usdm:BTCUSDT.")
+        raise DataError("No instrument given; use --instruments binance-usdm:BTCUSDT.")
     return {venue: frozenset(names) for venue, names in groups.items()}
 
 
@@ -89,7 +91,7 @@ def _record(
     print(f"{trades:,} trades recorded in {database}")
     for status in statuses:
         if not status.trades:
-            cli.fail(prog, f"nothing came from {status.title}. {status.text}")
+            cli.fail(prog, f"no trades received from {status.title}. {status.text}")
     return 0 if all(status.trades for status in statuses) else 1
 
 
@@ -101,6 +103,6 @@ def _report(ingest: Ingest, store: Store) -> None:
             f"{clock} {status.venue}: {status.state}, {status.trades:,} trades, "
             f"{status.trades_per_s:,.1f}/s, delay {status.delay_ms:.0f} ms, "
             f"clock off by {status.clock_skew_ms:.0f} ms, {status.gaps} gaps, "
-            f"{health.queued:,} waiting, {health.state}",
+            f"{health.queued:,} queued, {health.state}",
             flush=True,
         )

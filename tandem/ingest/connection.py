@@ -192,7 +192,7 @@ class Link:
             self._keepalive_at = now + keepalive.every_s
         if now - self._wire.heard > timing.dead_s:
             raise FeedError(
-                f"{self._source.feed.title}: the line went dead (no data and no answer to "
+                f"{self._source.feed.title}: connection timed out (no data and no reply to "
                 f"pings for {timing.dead_s:g} s)"
             )
 
@@ -312,7 +312,7 @@ class Successor:
             self.link.open()
             state = "open"
         except (FeedError, WebSocketException, OSError) as error:
-            log.info("the next connection could not be opened: %s", type(error).__name__)
+            log.info("the replacement connection could not be opened: %s", type(error).__name__)
         finally:
             with self._lock:
                 self.state = state
@@ -396,7 +396,7 @@ class Line:
         self.failures += 1
         self.attempts += 1
         self.opened = None
-        log.warning("%s; next try in %.1f s", failure, wait)
+        log.warning("%s; retrying in %.1f s", failure, wait)
         source.stopping.wait(wait)
 
     def _read(self, link: Link) -> None:
@@ -438,7 +438,7 @@ class Line:
     def _renew_soon(self, link: Link) -> None:
         """Have a new connection opened, as the venue asked; with a wait if it asks all the time."""
         if link.age() < self._source.timing.settled_s:
-            raise FeedError(f"{self._source.feed.title}: it asked us to connect anew")
+            raise FeedError(f"{self._source.feed.title}: the server requested a reconnect")
         link.renew_at = self._source.clock()
 
     # Taking an old connection's place ------------------------------------------------------
@@ -465,13 +465,13 @@ class Line:
             fresh = successor.link.read(0.0)
             successor.link.maintain(wanted)
             if source.hand_on([e for e in fresh if type(e) is Notice], self._kind):
-                raise FeedError("it said goodbye at once")
+                raise FeedError("the server closed it at once")
             handover.from_new(fresh, now)
             verdict = handover.verdict(now, source.timing.overlap_s)
             if verdict == "useless":
-                raise FeedError("it brought nothing")
+                raise FeedError("it delivered no data")
         except (FeedError, WebSocketException, OSError) as error:
-            log.warning("%s: the new connection is of no use (%s)", source.feed.title, error)
+            log.warning("%s: the new connection was discarded (%s)", source.feed.title, error)
             self._successor = None
             successor.abandon()
             link.renew_at = source.clock() + source.timing.renew_again_s
@@ -488,7 +488,7 @@ class Line:
         old.close()
         source.hand_on(successor.handover.held, self._kind)
         self.renewals += 1
-        log.info("%s: went on with a new connection (%s)", source.feed.title, self._kind)
+        log.info("%s: switched to a new connection (%s)", source.feed.title, self._kind)
         return successor.link
 
     def _close(self) -> None:

@@ -46,28 +46,30 @@ def explain(error: Exception, title: str, url: str) -> FeedError:
         # A server that answers with an empty line has no status, whatever the type says.
         return _explain_status(error.status_code or 0, title)
     if isinstance(error, (WebSocketAddressException, socket.gaierror)):
-        return FeedError(f"{title}: the name {host} could not be found (no network, or no DNS)")
+        return FeedError(
+            f"{title}: the host name {host} could not be resolved (no network, or no DNS)"
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         return FeedError(
-            f"{title}: the certificate of {host} could not be verified (a wrong clock, or a proxy "
-            "that listens in)"
+            f"{title}: the certificate of {host} could not be verified (wrong system clock, or "
+            "an intercepting proxy)"
         )
     if isinstance(error, ssl.SSLError):
         return FeedError(f"{title}: no secure connection to {host}")
     if isinstance(error, ConnectionRefusedError):
-        return FeedError(f"{title}: nothing answers at {host}")
+        return FeedError(f"{title}: connection refused by {host}")
     if isinstance(error, WebSocketProxyException):
-        return FeedError(f"{title}: the proxy of this network did not connect to {host}")
+        return FeedError(f"{title}: the network proxy could not connect to {host}")
     if isinstance(error, (WebSocketTimeoutException, TimeoutError)):
-        return FeedError(f"{title}: {host} did not answer in time")
+        return FeedError(f"{title}: {host} timed out")
     if isinstance(error, WebSocketPayloadException):
-        return FeedError(f"{title}: it sent a message too large to be true")
+        return FeedError(f"{title}: message exceeds the size limit")
     if isinstance(error, (WebSocketConnectionClosedException, ConnectionError)):
         return FeedError(f"{title}: the connection was lost")
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
         return FeedError(f"{title}: {host} could not be reached ({reason})")
-    return FeedError(f"{title}: {host} broke the websocket protocol")
+    return FeedError(f"{title}: {host} violated the websocket protocol")
 
 
 def _host(url: str) -> str:
@@ -82,16 +84,16 @@ def _explain_status(status: int, title: str) -> FeedError:
         reason = (
             "not available in this region"
             if status == 451
-            else "forbidden, as in regions it does not serve"
+            else "forbidden, possibly a region restriction"
         )
         return VenueRefused(f"{title} refused this address (HTTP {status}: {reason})", status)
     if status in (418, 429):
-        return VenueRefused(f"{title} asked for fewer connections (HTTP {status})", status)
+        return VenueRefused(f"{title} rate-limited connections (HTTP {status})", status)
     if 400 <= status < 500:
         return VenueRefused(
             f"{title} refused the request (HTTP {status}); check its address in the settings",
             status,
         )
     if status < 400:
-        return FeedError(f"{title}: the answer was not that of a websocket server")
-    return FeedError(f"{title} could not serve us just now (HTTP {status})")
+        return FeedError(f"{title}: the response is not from a websocket server")
+    return FeedError(f"{title} is temporarily unavailable (HTTP {status})")

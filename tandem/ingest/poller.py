@@ -210,7 +210,7 @@ class Poller:
             trades = self.feed.parse(body, received_us)
         except MessageError as error:
             self._count_not_understood(str(error), body)
-            raise FeedError(f"{self.feed.title}: its answer was not understood ({error})") from None
+            raise FeedError(f"{self.feed.title}: response could not be parsed ({error})") from None
         latest_us = received_us + self._client.ahead_us() + _AHEAD_US
         timely = [trade for trade in trades if trade.time_us <= latest_us]
         if len(timely) < len(trades):
@@ -282,38 +282,37 @@ class Poller:
             return "stopped", f"{title}: stopped."
         if self._thread.ident is not None and not self._thread.is_alive():
             return "stopped", (
-                f"{title}: asking stopped through a fault in this program (see the log). "
-                "What was recorded stays; restart Tandem."
+                f"{title}: polling stopped because of an internal error (see the log). "
+                "Recorded data is kept; restart Tandem."
             )
         if failure is not None:
             return self._describe_failure(failure)
         if self._answered is None:
-            return "connecting", f"Asking {title} for its prices."
+            return "connecting", f"Requesting prices from {title}."
         if (waiting_s := self._waiting_s()) > SLOW_S:
             return "live", (
-                f"{title}: prices have been waiting for the record for {waiting_s:.0f} s. "
-                "Nothing is lost; they go on when the disk has caught up."
+                f"{title}: prices have been waiting for the database for {waiting_s:.0f} s. "
+                "Nothing is lost; they resume when the disk catches up."
             )
         if silent:
             text = (
-                f"{title}: it answers, but with no new price of {listed(silent)} for "
+                f"{title}: responding, but without a new price for {listed(silent)} for "
                 f"{self.feed.stale_s:g} s: check the symbol"
             )
             if len(silent) == len(self._seen):
                 return "silent", f"{text}, or choose another venue."
             return "live", f"{text}. The other prices are live."
-        return "live", f"{title}: prices only, asked for every {self.feed.every_s:g} s."
+        return "live", f"{title}: prices only, polled every {self.feed.every_s:g} s."
 
     def _describe_failure(self, failure: FeedError) -> tuple[State, str]:
-        again = f"it is asked again in {max(self._next_s - steady_s(), 0.0):.0f} s"
+        again = f"next attempt in {max(self._next_s - steady_s(), 0.0):.0f} s"
         text = str(failure).rstrip(".")
         if isinstance(failure, VenueRefused):
             return "refused", (
-                f"{text}. What was recorded stays. Check the key, or choose another venue; {again}."
+                f"{text}. Recorded data is kept. Check the key, or choose another venue; {again}."
             )
         return "reconnecting", (
-            f"{text}. What was recorded stays, and prices shown are the last ones received; "
-            f"{again}."
+            f"{text}. Recorded data is kept, and prices shown are the last ones received; {again}."
         )
 
     # Small things ------------------------------------------------------------------------
@@ -339,8 +338,8 @@ class Poller:
         if len(instruments) <= most:
             return instruments
         self._errors.note(
-            f"{self.feed.title} is asked for {most} prices at once; "
-            f"{len(instruments) - most} of {len(instruments)} are left out."
+            f"{self.feed.title} is polled for at most {most} prices at once; "
+            f"{len(instruments) - most} of {len(instruments)} instruments are skipped."
         )
         kept = sorted(instruments, key=lambda name: (name not in self._seen, name))
         return frozenset(kept[:most])

@@ -238,7 +238,7 @@ class Recorder:
             track.is_cut = track.last_us > 0
 
     def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
-        """Return the events in messages; what is not understood is counted and skipped."""
+        """Return the events in messages; what cannot be parsed is counted and skipped."""
         parse = self._websocket_feed().parse
         events: list[Event] = []
         bad = 0
@@ -311,7 +311,7 @@ class Recorder:
             log.warning("%s: %s", feed.title, error)
 
     def _admit(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Return the trades that can be of the venue's time; the others are not understood."""
+        """Return the trades with a plausible venue time; the others count as parse errors."""
         if self.feed.kind == "generated":
             return trades
         admitted, refused = self._venue_clock.admit(trades, steady_s())
@@ -384,8 +384,8 @@ class Recorder:
         line = self._lines[0]
         if line.broken:
             return "stopped", (
-                f"{title}: reading stopped through a fault in this program (see the log). "
-                "What was recorded stays; restart Tandem."
+                f"{title}: reading stopped because of an internal error (see the log). "
+                "Recorded data is kept; restart Tandem."
             )
         again: State = "reconnecting" if line.failures else "connecting"
         failure, opened = line.failure, line.opened
@@ -425,7 +425,7 @@ class Recorder:
             return instruments
         kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
         self._errors.note(
-            f"{self.feed.title} takes {most} instruments on one connection; "
-            f"{len(instruments) - most} of {len(instruments)} are left out."
+            f"{self.feed.title} accepts {most} instruments per connection; "
+            f"{len(instruments) - most} of {len(instruments)} are skipped."
         )
         return kept

@@ -187,7 +187,7 @@ class Ingest:
                     f"{title} connected but sent no trade within {timing.silence_s:g} s"
                 )
             if time.monotonic() - start > 2.0 * timing.connect_s + timing.silence_s:
-                return FeedError(f"{title} did not answer in time")
+                return FeedError(f"{title} timed out")
         return FeedError(f"{title} was not waited for: Tandem is stopping")
 
     def _first_instruments(self, feed: Feed) -> frozenset[str]:

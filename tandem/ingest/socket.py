@@ -79,7 +79,9 @@ class Wire(websocket.WebSocket):
         except ssl.SSLError:
             raise  # one of its kinds is a ValueError too
         except (ValueError, IndexError) as error:
-            raise WebSocketProtocolException("the answer was not a handshake") from error
+            raise WebSocketProtocolException(
+                "the response was not a websocket handshake"
+            ) from error
         finally:
             guard.cancel()
         if self.sock is None:
@@ -188,7 +190,7 @@ class Wire(websocket.WebSocket):
             raise WebSocketTimeoutException("nothing yet") from None
         self._at = 0
         if not self._ahead:
-            raise WebSocketConnectionClosedException("closed without goodbye")
+            raise WebSocketConnectionClosedException("closed without a close frame")
 
     def _read_ahead(self, size: int) -> bytes:
         """Return up to `size` bytes; WebSocketTimeoutException when none are here yet."""

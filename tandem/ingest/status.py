@@ -115,7 +115,7 @@ class Stream(NamedTuple):
     is_heard : bool
         A trade came over the connection there is now.
     waiting_s : float
-        For how long reading has been waiting for the record.
+        For how long reading has been waiting for the database.
     """
 
     title: str
@@ -130,16 +130,16 @@ class Stream(NamedTuple):
 
     @property
     def garbled(self) -> str:
-        """How much was not understood, as part of a sentence; empty where all was."""
+        """Share of messages that could not be parsed, as a clause; empty if all were."""
         if not self.not_understood:
             return ""
-        return f"{self.not_understood:,} of {self.messages:,} messages were not understood"
+        return f"{self.not_understood:,} of {self.messages:,} messages could not be parsed"
 
 
 def describe_closed(
     title: str, failure: FeedError | None, attempts: int, refused_s: float, again: State
 ) -> tuple[State, str]:
-    """Say why a connection is not open, and what comes next.
+    """Return why a connection is not open, and what comes next.
 
     Parameters
     ----------
@@ -152,12 +152,12 @@ def describe_closed(
     """
     if isinstance(failure, VenueRefused):
         return "refused", (
-            f"{failure}. What was recorded stays. Choose another venue; this one is asked "
-            f"again every {refused_s / 60:g} min."
+            f"{failure}. Recorded data is kept. Choose another venue; this one is retried every "
+            f"{refused_s / 60:g} min."
         )
     if failure is not None:
         return again, (
-            f"{failure}. Trying again (attempt {attempts + 1}); what was recorded stays, "
+            f"{failure}. Reconnecting (attempt {attempts + 1}); recorded data is kept, "
             "and prices shown are the last ones received."
         )
     return again, f"Connecting to {title}."
@@ -166,28 +166,28 @@ def describe_closed(
 def describe_open(
     stream: Stream, again: State, quotes_failure: FeedError | None
 ) -> tuple[State, str]:
-    """Say what an open connection brings; `again` is the state before its first trade."""
+    """Return the state of an open connection; `again` is the state before its first trade."""
     title, garbled = stream.title, stream.garbled
     if stream.waiting_s > SLOW_S:
         return "live", (
-            f"{title}: connected, but reading has been waiting for the record for "
-            f"{stream.waiting_s:.0f} s. Nothing is lost; prices go on when the disk has caught up."
+            f"{title}: connected, but reading has been blocked by the database for "
+            f"{stream.waiting_s:.0f} s. Nothing is lost; prices resume when the disk catches up."
         )
     if garbled and not stream.trades:
         return "silent" if stream.silent else again, (
-            f"{title}: connected, but {garbled}: it may have changed its format. "
-            "Choose another venue, and look for a newer version of Tandem."
+            f"{title}: connected, but {garbled}; the message format may have changed. "
+            "Choose another venue, and check for a newer version of Tandem."
         )
     if stream.silent:
         text = (
-            f"{title}: connected and subscribed, but no trade of {listed(stream.silent)} for "
+            f"{title}: connected and subscribed, but no trades in {listed(stream.silent)} for "
             f"{stream.silence_s:g} s{garbled and ', and ' + garbled}: check the symbol"
         )
         return _describe_silent(stream, text, ", or choose another venue.")
     if not stream.is_heard:
         return again, f"Connected to {title}; waiting for the first trade."
     if quotes_failure is not None:
-        return "live", f"{title}: trades are live, bid and ask are not ({quotes_failure})."
+        return "live", f"{title}: trades are live, quotes are not ({quotes_failure})."
     if garbled:
         return "live", f"{title}: live; {garbled} and skipped."
     return "live", f"{title}: live."
@@ -196,17 +196,17 @@ def describe_open(
 def describe_played(
     stream: Stream, played: TandemError | Literal["", "end", "broken"], is_dead: bool
 ) -> tuple[State, str]:
-    """Say how it goes with what makes its own events; `is_dead` where its thread has ended."""
+    """Return the state of a source of its own events; `is_dead` once its thread has ended."""
     title = stream.title
     if isinstance(played, TandemError):
         return "refused", f"{title}: {played}"
     if played == "end":
-        return "ended", f"{title}: played to its end."
+        return "ended", f"{title}: replay finished."
     if is_dead:
-        return "stopped", f"{title}: stopped through a fault in this program (see the log)."
+        return "stopped", f"{title}: stopped because of an internal error (see the log)."
     if stream.silent:
-        text = f"{title}: no trade of {listed(stream.silent)} for {stream.silence_s:g} s"
-        return _describe_silent(stream, text, "; choose others.")
+        text = f"{title}: no trades in {listed(stream.silent)} for {stream.silence_s:g} s"
+        return _describe_silent(stream, text, "; choose other instruments.")
     if not stream.trades:
         return "connecting", f"{title}: starting."
     return "live", f"{title}: live."
@@ -257,15 +257,15 @@ class Delays:
 
 
 def clock_hint(skew_ms: float, title: str) -> str:
-    """Return a sentence on a clock of this machine that is wrong by a minute and more, or none."""
+    """Return a warning if this machine's clock is off by a minute or more, else an empty string."""
     wrong_s = abs(skew_ms) / 1_000.0
     if wrong_s < _WRONG_S:
         return ""
     size = next((f"{wrong_s / s:.1f} {unit}" for s, unit in _UNITS if wrong_s >= s), "")
     side = "ahead of" if skew_ms > 0 else "behind"
     return (
-        f"This machine's clock is {size} {side} {title}'s; trades are recorded by the exchange's "
-        "time. Set the clock right and restart Tandem."
+        f"This machine's clock is {size} {side} {title}'s; trades are recorded with exchange "
+        "time. Correct the clock and restart Tandem."
     )
 
 
@@ -299,7 +299,7 @@ class Rate:
 class VenueErrors:
     """The latest errors of one venue: kept for the screen, and sampled into the log.
 
-    What it complained about, and what was not understood of it. Any thread may add and read.
+    Errors it reported and messages that could not be parsed. Any thread may add and read.
 
     Parameters
     ----------
@@ -330,17 +330,17 @@ class VenueErrors:
         now = steady_s()
         if now - self._said_s >= _LOG_EVERY_S:
             self._said_s = now
-            log.warning("%s said: %s", self._title, text)
+            log.warning("%s reported: %s", self._title, text)
         self.note(text)
 
     def not_understood(self, count: int, cause: str, sample: bytes = b"") -> None:
-        """Log that messages were not understood, with the beginning of one, now and then."""
+        """Log messages that could not be parsed, with the start of one, at most once a period."""
         now = steady_s()
         if now - self._misunderstood_s < _LOG_EVERY_S:
             return
         self._misunderstood_s = now
         log.warning(
-            "%s: %d of the last messages not understood (%s); one begins %r",
+            "%s: %d of the last messages could not be parsed (%s); one starts with %r",
             self._title,
             count,
             cause,

@@ -27,7 +27,7 @@ AGAIN = (
     "another bar of the same time; the first is kept",
     "the same trade id again",
 )
-NO_TIME = "the time is not understood"
+NO_TIME = "the time could not be parsed"
 BAR_STARTS = "Times are taken as the start of each bar."
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
@@ -191,8 +191,8 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")
         raise DataError(
-            f"{shown(sheet.name)}: the times in column {shown(time_column.name)} are not "
-            f"understood, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
+            f"{shown(sheet.name)}: the times in column {shown(time_column.name)} could not "
+            f"be parsed, for example {shown(example)}. Write them as 2024-12-31 23:59:59 "
             "or in milliseconds since 1970."
         )
     _set_aside_times(sheet, text, found)

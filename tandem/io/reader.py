@@ -249,7 +249,7 @@ def _sides(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArra
     sides = np.array([*meanings, UNKNOWN_SIDE], np.int8)[codes]
     unknown = int((sides == UNKNOWN_SIDE).sum())
     if unknown:
-        sheet.notes.append(f"{unknown:,} trades have no side that is understood.")
+        sheet.notes.append(f"{unknown:,} trades have an unrecognised side.")
     return sides
 
 

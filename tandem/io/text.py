@@ -326,7 +326,7 @@ def _delimiter(text: bytes, name: str) -> str:
         if usual and delimiter == "," and counts.count(usual) >= 2:
             return delimiter
     raise DataError(
-        f"{shown(name)} has no columns: its lines are not cut by commas, semicolons, tabs or bars. "
+        f"{shown(name)} has no columns: no comma, semicolon, tab or bar delimits them. "
         f"The first is {shown(lines[0])}."
     )
 

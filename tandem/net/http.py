@@ -244,14 +244,14 @@ class Client:
     def _body(self, flight: _Flight, response: http.client.HTTPResponse) -> bytes:
         expected = response.length
         if expected is not None and expected > self._most_bytes:
-            raise http.client.HTTPException("a body too large to be true")
+            raise http.client.HTTPException("a body above the size limit")
         body = bytearray()
         # readinto: unlike read, it stays within its buffer whatever lengths a chunk announces.
         piece = bytearray(_PIECE_BYTES)
         while size := response.readinto(piece):
             body += piece[:size]
             if len(body) > self._most_bytes:
-                raise http.client.HTTPException("a body too large to be true")
+                raise http.client.HTTPException("a body above the size limit")
         if flight.is_cut or (expected is not None and len(body) < expected):
             raise http.client.IncompleteRead(b"")
         return bytes(body)

@@ -226,7 +226,7 @@ class VenueClient:
         reason = (
             "it does not serve this region"
             if status == 451
-            else "forbidden, as in regions it does not serve"
+            else "forbidden, possibly a region restriction"
         )
         cause = f"{self.title} refuses this address (HTTP {status}: {reason})"
         self._pause("refused", cause, wait_s)

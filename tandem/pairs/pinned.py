@@ -38,7 +38,7 @@ class Standing:
         try:
             kept = record.documents(_KIND, MOST)
         except StoreError as error:
-            self.problem = f"Pairs watched without a screen cannot be read: {error}"
+            self.problem = f"Background pairs cannot be read: {error}"
             kept = {}
         for body in kept.values():
             try:
@@ -67,7 +67,9 @@ class Standing:
         """
         with self._lock:
             if pair.key not in self._pairs and len(self._pairs) >= MOST:
-                raise DataError(f"{MOST} pairs are watched without a screen; let one go first.")
+                raise DataError(
+                    f"{MOST} background pairs are running, the maximum; stop one first."
+                )
             self._pairs[pair.key] = pair
         self._record.save_documents([Document(_KIND, pair.key, encode(pair))])
 
@@ -93,6 +95,6 @@ def decode(body: bytes) -> PairSettings:
         return PairSettings(**given)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"A pair watched without a screen is not understood ({type(error).__name__}); it is "
-            "left out. Add it again."
+            f"A background pair could not be parsed ({type(error).__name__}); it was "
+            "skipped. Add it again."
         ) from None

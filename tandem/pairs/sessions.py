@@ -43,7 +43,9 @@ class Sessions:
         refused = []
         limit = self._settings.sessions_pairs
         if len(wanted) > limit:
-            refused.append(f"A session may run {limit} pairs; the last {len(wanted) - limit} wait.")
+            refused.append(
+                f"A session can run {limit} pairs; the last {len(wanted) - limit} are queued."
+            )
             wanted = wanted[:limit]
         with self._lock:
             running = {pair for one in self._sessions.values() for pair in one.pairs}

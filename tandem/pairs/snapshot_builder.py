@@ -37,7 +37,7 @@ log = logging.getLogger("tandem.pairs")
 UNWATCHED_S = 60.0
 GAPS_S = 3.0
 PIECE_US = 6 * HOUR_US
-_UNREADABLE = "The record cannot be read: {error} Prices and signals go on."
+_UNREADABLE = "The database cannot be read: {error} Prices and signals continue."
 
 
 class SnapshotBuilder:

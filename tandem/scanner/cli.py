@@ -50,9 +50,9 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     command.add_argument("--raw", action="store_true", help="raw prices instead of log prices")
     command.add_argument("--trend", choices=("c", "n", "ct"), default="c")
     command.add_argument("--direction", choices=DIRECTIONS, default="name", help="which leg is y")
-    command.add_argument("--max-lags", type=int, help="most lags AIC may choose")
-    command.add_argument("--level", type=float, default=0.05, help="what a finding is")
-    command.add_argument("--fewest-bars", type=int, default=100, help="bars both legs need")
+    command.add_argument("--max-lags", type=int, help="maximum lags for AIC")
+    command.add_argument("--level", type=float, default=0.05, help="false discovery rate")
+    command.add_argument("--fewest-bars", type=int, default=100, help="minimum common bars")
     usual = DEFAULT_COSTS
     command.add_argument("--fee", type=float, default=usual.fee_bp, help="basis points per fill")
     command.add_argument(
@@ -68,11 +68,13 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
         metavar="SHARE",
         help="show only pairs whose legs' prices both moved in this share of their bars",
     )
-    survive = command.add_argument_group("does it survive?")
-    survive.add_argument("--noise", type=int, default=0, metavar="RUNS", help="scans of surrogates")
-    survive.add_argument("--windows", type=int, default=0, help="in how many of so many it holds")
+    survive = command.add_argument_group("robustness")
     survive.add_argument(
-        "--split", type=float, help="check findings of this first share on the rest"
+        "--noise", type=int, default=0, metavar="RUNS", help=("number of surrogate scans")
+    )
+    survive.add_argument("--windows", type=int, default=0, help="number of windows for persistence")
+    survive.add_argument(
+        "--split", type=float, help="in-sample share of bars; findings are tested on the rest"
     )
     survive.add_argument("--seed", type=int, default=0)
     command.add_argument("--out", type=Path, help="write every pair to this CSV file")
@@ -128,7 +130,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.split,
                 seed=options.seed,
-                watch=_watch("later bars"),
+                watch=_watch("out-of-sample"),
                 **shared,
             )
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
@@ -203,40 +205,37 @@ def _print(
         f"{len(found.names):,} instruments, {found.bars:,} bars: "
         f"{counted(found.tested, 'pair')} tested in {found.seconds:.2f} s.",
         f"p at most {level:g}: {counted(found.count('p_value'), 'pair')}; "
-        f"{found.expected_by_chance:,.0f} would be by chance alone.",
+        f"{found.expected_by_chance:,.0f} expected by chance.",
         f"Findings at a false-discovery rate of {level:g}, nominal: {found.count():,} "
         f"(Benjamini-Hochberg), {found.count('q_value_any'):,} (Benjamini-Yekutieli).",
     ]
     if by_noise is not None:
         lines.append(
-            f"The same on {by_noise.runs} universes without relations: p "
-            f"{_span(by_noise.by_p)}, Benjamini-Hochberg {_span(by_noise.by_q)}; calibrated by "
-            f"them: {found.count('q_value_noise'):,} findings."
+            f"On {by_noise.runs} surrogate universes without cointegration: p "
+            f"{_span(by_noise.by_p)}, Benjamini-Hochberg {_span(by_noise.by_q)}; after "
+            f"calibration: {found.count('q_value_noise'):,} findings."
         )
     if families:
         independent = sum(family.independent for family in families)
-        lines.append(
-            f"They are {len(families):,} families; {independent:,} relations do not follow from "
-            "others."
-        )
+        lines.append(f"{len(families):,} families; {independent:,} independent findings.")
     if later is not None:
         lines.append(
-            f"Of {counted(len(later.table), 'finding')} of the first {later.cut:,} bars "
-            f"{later.confirmed:,} hold on the rest"
+            f"Of {counted(len(later.table), 'finding')} in the first {later.cut:,} bars, "
+            f"{later.confirmed:,} hold out-of-sample"
             + (
                 "."
                 if math.isnan(later.control)
-                else f"; of pairs not found {later.control:.0%} do."
+                else f"; of the control group, {later.control:.0%} do."
             )
         )
     for reason, count in found.pairs_left_out.items():
         lines.append(f"{counted(count, 'pair')} without a result: {reason}.")
     for y, x in found.same_asset[:LEFT_OUT_SHOWN]:
-        lines.append(f"one asset twice: {y:.{LONGEST_NAME}} and {x:.{LONGEST_NAME}}")
+        lines.append(f"same asset: {y:.{LONGEST_NAME}} and {x:.{LONGEST_NAME}}")
     for name, reason in found.left_out[:LEFT_OUT_SHOWN]:
-        lines.append(f"left out: {name:.{LONGEST_NAME}}: {reason}")
+        lines.append(f"excluded: {name:.{LONGEST_NAME}}: {reason}")
     if len(found.left_out) > LEFT_OUT_SHOWN:
-        lines.append(f"and {len(found.left_out) - LEFT_OUT_SHOWN:,} more instruments left out.")
+        lines.append(f"and {len(found.left_out) - LEFT_OUT_SHOWN:,} more instruments excluded.")
     lines += [
         f"{name:.{LONGEST_NAME}}: {reason}" for name, reason in found.remarks[:LEFT_OUT_SHOWN]
     ]
@@ -244,7 +243,7 @@ def _print(
     if not is_active.all():
         lines.append(
             f"{np.count_nonzero(is_active):,} of {counted(found.tested, 'pair')} have an activity "
-            f"of {options.least_activity:g} or more and are listed; all were tested and count."
+            f"of at least {options.least_activity:g} and are listed; all pairs were tested."
         )
     table = _shown(found, options.top, is_active) if found.tested else "No pair could be tested."
     out.write(printable("\n".join(lines) + "\n\n" + table + "\n"))
@@ -256,7 +255,7 @@ def _span(counts: Any) -> str:
 
 def _shown(found: Scan, top: int, chosen: Bools) -> str:
     if not chosen.any():
-        return "No pair is that active."
+        return "No pair meets the activity threshold."
     table = found.table(top, chosen)
     table = table[[name for name in SHOWN if name in table]]
     for leg in ("y", "x"):

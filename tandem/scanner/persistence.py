@@ -63,7 +63,7 @@ def persistence(
     """
     windows = whole(windows, "windows", 2)
     if windows > MOST_WINDOWS:
-        raise DataError(f"{windows} windows were asked for; {MOST_WINDOWS} are the most.")
+        raise DataError(f"{windows} windows requested; the limit is {MOST_WINDOWS}.")
     settings = found.settings
     columns = _same_columns(prices, found, names, watch)
     allowed, bars = pairs_within(columns, groups), columns.levels.shape[1]
@@ -88,7 +88,7 @@ def persistence(
 def _same_columns(prices: Any, found: Scan, names: Any, watch: Watch) -> Columns:
     columns = columns_of(prices, found.settings, names, watch)
     if columns.names != found.names:
-        raise DataError("These are not the prices of the scan; give the table it was made from.")
+        raise DataError("These are not the scanned prices; pass the table the scan was made from.")
     return columns
 
 
@@ -127,11 +127,12 @@ class OutOfSample:
 
 
 LATER_TEXTS = {
-    "later_p_value": "Dickey-Fuller's, of the spread on later bars with the first part's hedge",
-    "later_half_life": "of that spread, in bars",
-    "later_volatility": "its deviation over that of the first part",
-    "later_shift": "its mean in deviations of the first part",
-    "later_crossings": "changes of sign about its own mean",
+    "later_p_value": "Dickey\u2013Fuller p-value of the out-of-sample spread with the in-sample "
+    "hedge ratio",
+    "later_half_life": "half-life of the out-of-sample spread, in bars",
+    "later_volatility": "out-of-sample over in-sample standard deviation of the spread",
+    "later_shift": "out-of-sample mean, in in-sample standard deviations",
+    "later_crossings": "crossings of its own mean",
 }
 
 

@@ -14,7 +14,7 @@ from tandem.core.threads import Lifeline
 from tandem.storage.protocols import Database
 
 _DIED = (
-    "The import stopped because of an error in Tandem itself (see its log). What was committed "
+    "The import stopped because of an internal error (see the log). What was committed "
     "stays; recording and screen go on. Please report it, with a few lines of the file."
 )
 

@@ -53,7 +53,7 @@ _SLICE_CANDLES_US = 14 * DAY_US
 _YIELD_S = 0.002
 _SWEEP_S = 60.0
 _DIED = (
-    "Exports stopped because of an error in Tandem itself (see its log); recording and screen go "
+    "Exports stopped because of an internal error (see the log); recording and screen go "
     "on. Restart the app, and please report it."
 )
 _TOKEN = re.compile(r"[\w-]{20,}")

@@ -46,7 +46,7 @@ def take_files(path: Path, mode: int) -> None:
 def check_readable(path: Path) -> None:
     """Refuse what is no record, or cannot be read."""
     if not check_file(path):
-        raise StoreUnusable(f"There is no record at {path}; record something first.")
+        raise StoreUnusable(f"There is no database at {path}; record something first.")
     connection = open_reader(path)
     try:
         check_inside(connection, path, read_only=True)

@@ -69,7 +69,7 @@ class WriterLock:
         except OSError as error:
             raise StoreFull(
                 f"Nothing can be written beside {database} ({error.strerror}). Live prices and "
-                "signals work without the record; choose a writable folder with TANDEM_DATABASE."
+                "signals work without the database; choose a writable folder with TANDEM_DATABASE."
             ) from error
         try:
             _try_lock(self._handle)
@@ -78,8 +78,8 @@ class WriterLock:
             os.close(self._handle)
             who = "this process" if owner == str(os.getpid()) else f"process {owner}"
             raise StoreInUse(
-                f"{database} is being recorded into by {who}. Its data can be read here; to record "
-                "too, stop that process or choose another file with TANDEM_DATABASE."
+                f"{database} is in use for recording by {who}. Its data can be read here; to "
+                "record here, stop that process or choose another file with TANDEM_DATABASE."
             ) from None
         self._note(str(os.getpid()))
 

@@ -88,7 +88,7 @@ def _beside(path: Path, reason: StoreInUse) -> NullStore:
     try:
         return ForeignRecord(
             path,
-            f"{reason} Its record is shown, with prices and signals of this process; "
+            f"{reason} Its data is shown, with prices and signals of this process; "
             "nothing is recorded from here.",
         )
     except StoreError as error:

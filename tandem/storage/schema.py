@@ -200,15 +200,15 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     if code in _DAMAGED:
         return damaged(path, str(error))
     return StoreUnusable(
-        f"{path} cannot be used as a record ({error}). Choose another file with TANDEM_DATABASE."
+        f"{path} cannot be used as a database ({error}). Choose another file with TANDEM_DATABASE."
     )
 
 
 def damaged(path: Path, detail: str) -> StoreUnusable:
     """Return the error for a file that is broken inside."""
     return StoreUnusable(
-        f"{path} is damaged ({detail}). It was left as it is: move it aside to begin a new record, "
-        "or bring it back from a copy."
+        f"{path} is damaged ({detail}). It was left as it is: quarantine it to start a new "
+        "database, or restore it from a backup."
     )
 
 
@@ -222,7 +222,7 @@ def make_place(path: Path, mode: int) -> None:
     except OSError as error:
         raise StoreFull(
             f"The folder {path.parent} cannot be made ({error.strerror}). Live prices and signals "
-            "work without the record; choose a writable folder with TANDEM_DATABASE."
+            "work without the database; choose a writable folder with TANDEM_DATABASE."
         ) from error
 
 

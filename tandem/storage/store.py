@@ -48,7 +48,7 @@ _FIRST_RETRY_S = 0.25
 _LAST_RETRY_S = 5.0
 
 _SAVED = (
-    "The record's log was deleted while it was recorded into; what was in it is in the file. Leave "
+    "The database's log was deleted during recording; its content is in the file. Leave "
     "the files that end in -wal and -shm alone while Tandem runs."
 )
 
@@ -283,9 +283,11 @@ class Store(Reader):
             The record is open for reading only.
         """
         if self._writer is None:
-            raise StoreError(f"{self.path} is open for reading only; what is kept stays as it is.")
+            raise StoreError(f"{self.path} is open read-only; retention cannot be changed.")
         if not min(days, bars_days, gigabytes) >= 0:
-            raise DataError("What is kept is given in days and gigabytes from 0 (everything) up.")
+            raise DataError(
+                "Retention must be given in days and gigabytes of 0 (everything) or more."
+            )
         self._writer.keeper.policy = Policy(days, bars_days, gigabytes)
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -332,25 +334,30 @@ class Store(Reader):
             return "reading", f"Reading {self.path}; nothing is recorded from here."
         if self._unwritten is not None:
             left = f" {self._unwritten} trades were not written." if self._unwritten else ""
-            return "closed", f"The record {self.path} is closed.{left}"
+            return "closed", f"The database {self.path} is closed.{left}"
         if problem is not None:
             then = (
-                "Recording has stopped; restart Tandem after that."
+                "Recording has stopped; restart Tandem afterwards."
                 if isinstance(problem, StoreUnusable)
-                else f"Recording waits with {queued:,} entries in memory and goes on by itself."
+                else f"Recording is paused with {queued:,} entries in memory and resumes "
+                "automatically."
             )
-            lost = f" {self._backlog.lost:,} trades found no room." if self._backlog.lost else ""
-            return "paused", f"{problem} Live prices and signals go on. {then}{lost}"
+            lost = (
+                f" {self._backlog.lost:,} trades were dropped (queue full)."
+                if self._backlog.lost
+                else ""
+            )
+            return "paused", f"{problem} Live prices and signals continue. {then}{lost}"
         if waited_s > _SLOW_S + self._backlog.batch_s:
             return "recording", (
                 f"Recording into {self.path} is {waited_s:.0f} s behind: "
-                f"{queued} entries wait for the disk."
+                f"{queued} entries are waiting to be written."
             )
         return "recording", f"Recording into {self.path}."
 
     def _check_writable(self) -> None:
         if self._writer is None:
-            raise StoreError(f"{self.path} is open for reading only; nothing can be recorded.")
+            raise StoreError(f"{self.path} is open read-only; nothing can be recorded.")
 
     # The writer thread ------------------------------------------------------------------
 
@@ -434,7 +441,7 @@ def _notes(writer: Writer) -> tuple[str, ...]:
             f" and {len(anew) - 3} more" if len(anew) > 3 else ""
         )
         notes.append(
-            f"The venue counts its trades of {names} anew: {sum(anew.values())} came under numbers "
-            "recorded before and are kept under their number and time."
+            f"The venue has restarted its trade ids for {names}: {sum(anew.values())} trades "
+            "reused recorded ids and are stored by id and time."
         )
     return tuple(notes)

@@ -16,9 +16,11 @@ from tandem.venues.settings import load as load_settings
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "surveillance.py") -> int:
     """Watch until the cycles are over or Ctrl-C; returns the exit code."""
-    parser = cli.parser(prog, "Watch prices without a screen, until Ctrl-C.")
-    parser.add_argument("--config", type=Path, required=True, help="YAML file, as in examples/")
-    parser.add_argument("--cycles", type=int, help="lines of prices; 0 for no end")
+    parser = cli.parser(prog, "Monitor prices headless, until Ctrl-C.")
+    parser.add_argument(
+        "--config", type=Path, required=True, help=("YAML configuration; see examples/")
+    )
+    parser.add_argument("--cycles", type=int, help="number of price rows to record; 0 for no limit")
     options = parser.parse_args(arguments)
     return cli.run(prog, lambda: _answer(options, prog))
 
@@ -33,6 +35,6 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
             given = dataclasses.replace(given, cycles=max(options.cycles, 0))
         written = run(given, settings, stop, say)
     if not written:
-        cli.fail(prog, f"no price came from {given.venue}; see the lines above.")
+        cli.fail(prog, f"no prices received from {given.venue}; see the messages above.")
     say(f"{written} prices in {given.folder / 'prices.csv'}")
     return cli.DONE if written or stop.is_set() else cli.FAILED

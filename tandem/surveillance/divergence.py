@@ -44,9 +44,9 @@ class Divergence:
 
     def __init__(self, y: str, x: str, within_s: int = 60) -> None:
         if y == x:
-            raise DataError("A pair needs two different instruments; one was named twice.")
+            raise DataError("A pair needs two different instruments.")
         if not 1 <= within_s <= 86_400:
-            raise DataError("Moves are compared within 1 to 86,400 seconds.")
+            raise DataError("The divergence window must be 1 to 86,400 seconds.")
         self.y, self.x = y, x
         self.scope = f"{y}~{x}"
         self.last: Apart | None = None

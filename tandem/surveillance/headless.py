@@ -49,7 +49,9 @@ class Source:
 
     def __init__(self, given: Headless, settings: Settings) -> None:
         if given.venue == AUTO:
-            raise SettingError("venue must be named for the command line; auto is for the screen.")
+            raise SettingError(
+                "venue must be given explicitly on the command line; auto works only in the app."
+            )
         feed = create_feed(given.venue, settings)
         self.is_polled = feed.kind == "polled"
         self._base, self.fresh_s, grace_s = "", FRESH_S, 0.0
@@ -63,7 +65,7 @@ class Source:
         self._buffer = HotBuffer(settings.hot_trades)
         self._cursors = dict.fromkeys(self._names, 0)
         self._recorder = create_recorder(
-            feed, settings, NullStore("no record"), self._buffer, venue_clients(settings)
+            feed, settings, NullStore("no database"), self._buffer, venue_clients(settings)
         )
         self._recorder.watch(frozenset(self._names))
         self._recorder.start()
@@ -123,7 +125,7 @@ def run(
     """
     source = Source(given, settings)
     try:
-        return _watch(given, settings, source, stop, say, record or NullStore("no record"))
+        return _watch(given, settings, source, stop, say, record or NullStore("no database"))
     finally:
         source.close()
 
@@ -268,7 +270,7 @@ def _alerts(
     else:
         rules += [
             Rule("bar return", "bar_return_z", "beyond", given.anomaly_z, channels=channels),
-            Rule("unusual bar", "anomaly", "above", 1.0, channels=channels),
+            Rule("anomalous bar", "anomaly", "above", 1.0, channels=channels),
         ]
     made, missing = channels_from(settings)
     # Rules of the file hold for this run only: those kept in a record belong to the screen.
@@ -295,13 +297,11 @@ def _appending(path: Path, mode: int) -> Iterator[IO[str]]:
             if file.tell() == 0:
                 csv.writer(file, lineterminator="\n").writerow(COLUMNS)
             elif _last_lines(path).partition("\n")[0].strip() != ",".join(COLUMNS):
-                raise StoreError(
-                    f"{path} holds something else than prices written here; name another folder."
-                )
+                raise StoreError(f"{path} was not written by this command; choose another folder.")
             yield file
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be written ({error.strerror}); name another folder."
+            f"{path} cannot be written ({error.strerror}); choose another folder."
         ) from None
 
 

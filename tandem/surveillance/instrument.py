@@ -173,7 +173,7 @@ class InstrumentWatch:
         self.instrument = instrument
         self.settings = settings
         self.forest: Forest | None = None
-        self.problem = "The Isolation Forest waits for its first bars."
+        self.problem = "The Isolation Forest is waiting for its first bars."
         self._trades = _Prices(settings.trade_window)
         self._bars = _Prices(settings.bar_window)
         self._state = np.zeros(BAR_STATE)
@@ -356,7 +356,7 @@ class InstrumentWatch:
     def use(self, forest: Forest | None) -> None:
         """Score with this model from the next bar on; raises DataError if it cannot be."""
         if forest is not None and not set(forest.features) <= set(FEATURES):
-            raise DataError("The model takes features that are not known here; train it again.")
+            raise DataError("The model uses unknown features; retrain it.")
         self.forest = forest
         self.problem = "" if forest else self.problem
 

@@ -103,7 +103,7 @@ class Forest:
         given = np.atleast_2d(np.asarray(rows, np.float64))
         if given.shape[1] != len(self.features):
             raise DataError(
-                f"The model takes {', '.join(self.features)}; {given.shape[1]} columns were given."
+                f"The model expects {', '.join(self.features)}; got {given.shape[1]} columns."
             )
         out = np.full(len(given), np.nan)
         usable = np.isfinite(given).all(axis=1) & (np.abs(given) < 1e30).all(axis=1)
@@ -172,14 +172,14 @@ def train(
     usable = finite[:, known].all(axis=1) if known.any() else np.zeros(len(rows), np.bool_)
     if usable.sum() < least_bars:
         raise DataError(
-            f"The Isolation Forest has {int(usable.sum())} complete bars to learn from and needs "
-            f"{least_bars}; z-scores go on without it. Wait, or download history."
+            f"The Isolation Forest has {int(usable.sum())} complete training bars and needs "
+            f"{least_bars}; z-scores work without it. Wait, or download history."
         )
     values = rows[usable][:, known]
     moving = values.std(axis=0) > 0.0
     if not moving.any():
         raise DataError(
-            "The Isolation Forest has nothing to learn from: no feature changes (constant prices?)."
+            "The Isolation Forest cannot be trained: no feature varies (constant prices?)."
         )
     names = tuple(name for name, one in zip(features, known, strict=True) if one)
     names = tuple(name for name, one in zip(names, moving, strict=True) if one)
@@ -216,25 +216,23 @@ def load(source: Path | bytes) -> Forest:
             told = json.loads(bytes(file["told"]))
             arrays = {name: file[name] for name in _ARRAYS} if told.get("format") == FORMAT else {}
     except _DAMAGED as error:
-        raise DataError(
-            f"This is no model of Tandem ({type(error).__name__}); train it again."
-        ) from None
+        raise DataError(f"Not a Tandem model ({type(error).__name__}); retrain it.") from None
     if told.pop("format", None) != FORMAT:
-        raise DataError("The model is of another version of Tandem; train it again.")
+        raise DataError("The model was saved by another version of Tandem; retrain it.")
     try:
         _check(arrays, len(told["features"]))
         _check_told(told)
         told["features"] = tuple(told["features"])
         return Forest(arrays=arrays, **told)
     except (TypeError, KeyError, ValueError) as error:
-        raise DataError(f"The model is damaged ({error}); train it again.") from None
+        raise DataError(f"The model is damaged ({error}); retrain it.") from None
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]], features: int) -> None:
     """Refuse trees that the compiled loop would leave, or never leave."""
     for name, kind in _ARRAYS.items():
         if arrays[name].dtype != kind or arrays[name].ndim != 1:
-            raise ValueError(f"{name} is of the wrong kind")
+            raise ValueError(f"{name} has the wrong type")
     nodes = len(arrays["feature"])
     if any(len(arrays[name]) != nodes for name in ("threshold", "left", "right", "length")):
         raise ValueError("its arrays differ in length")
@@ -253,21 +251,21 @@ def _check(arrays: dict[str, npt.NDArray[Any]], features: int) -> None:
         # A child stands behind its parent, so every walk ends.
         sound = sound and (arrays[side][inner] > own).all() and (arrays[side][inner] < nodes).all()
     if not sound or not all(np.isfinite(arrays[name]).all() for name in ("length", "threshold")):
-        raise ValueError("its trees lead nowhere")
+        raise ValueError("invalid tree structure")
 
 
 def _check_told(told: dict[str, Any]) -> None:
     """Refuse what would stop whoever scores with the model or shows it."""
     if not all(isinstance(name, str) for name in told["features"]):
-        raise ValueError("its features are no names")
+        raise ValueError("feature names are not text")
     for name in ("from_us", "to_us", "bars", "samples"):
         if type(told[name]) is not int or not 0 <= told[name] <= _MOST_TOLD:
-            raise ValueError(f"{name} is no whole number")
+            raise ValueError(f"{name} is not an integer")
     if told["samples"] < 2:
-        raise ValueError("it has learned from nothing")
+        raise ValueError("no training bars")
     for name in ("contamination", "cut"):
         if type(told[name]) is not float or not 0.0 < told[name] <= 1.0:
-            raise ValueError(f"{name} is no share")
+            raise ValueError(f"{name} is not a share between 0 and 1")
 
 
 def _arrays(model: Any) -> dict[str, npt.NDArray[Any]]:

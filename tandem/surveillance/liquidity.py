@@ -60,12 +60,12 @@ def volume_profile(
         There is no volume (a source of prices alone), or a number is out of range.
     """
     if not 1 <= buckets <= MOST_BUCKETS or not 0.0 < share <= 1.0:
-        raise DataError("A volume profile takes 1 to 10,000 buckets and a share from 0 to 1.")
+        raise DataError("A volume profile needs 1 to 10,000 buckets and a share from 0 to 1.")
     prices, volumes = np.asarray(price, np.float64), np.asarray(quantity, np.float64)
     usable = (prices > 0.0) & (prices < _MOST) & (volumes >= 0.0) & (volumes < _MOST)
     prices, volumes = prices[usable], volumes[usable]
     if not volumes.sum() > 0.0:
-        raise DataError("There is no volume: nothing traded, or the source tells prices only.")
+        raise DataError("There is no volume: nothing traded, or the source provides prices only.")
     low, high = float(prices.min()), float(prices.max())
     if not high - low > 2.0 * buckets * math.ulp(high):
         # One price, or so close that there are no numbers between.

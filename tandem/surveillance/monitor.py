@@ -55,7 +55,7 @@ FORECAST_BARS = 300
 _SETTINGS = "watch-settings"
 _DOWN = ("connecting", "reconnecting", "silent", "refused")
 _DIED = (
-    "Surveillance stopped because of an error in Tandem itself (see its log); prices, recording "
+    "Surveillance stopped because of an internal error (see the log); prices, recording "
     "and signals go on. Restart the app, and please report it."
 )
 
@@ -309,7 +309,7 @@ class Lookout:
         try:
             return self._record.bars(name, start_us, until_us)
         except StoreError as error:
-            said = f"The past of {name} cannot be read: {error} It is watched from now on."
+            said = f"The history of {name} cannot be read: {error} It is monitored from now on."
             self._unread[name] = said
             log.error("%s", said)
             return np.empty(0, BAR)
@@ -324,7 +324,7 @@ class Lookout:
             kept = self._record.load_state(_SETTINGS)
             return settings_from(json.loads(kept)) if kept else WatchSettings()
         except (DataError, StoreError, ValueError) as error:
-            said = f"The kept settings of the watch are not used: {error} Set them anew."
+            said = f"Stored monitoring settings could not be used: {error} Enter them again."
             self._unread[_SETTINGS] = said
             log.error("%s", said)
             return WatchSettings()
@@ -342,7 +342,7 @@ class Lookout:
                 ):
                     watched.use_model(name, forest)
         except (DataError, StoreError) as error:
-            log.warning("The kept model of %s is not used: %s", name, error)
+            log.warning("The stored model of %s could not be used: %s", name, error)
 
     def _take_model(self, name: str, forest: Forest) -> None:
         """Use a model that was learned from a downloaded past, and keep it."""
@@ -353,7 +353,7 @@ class Lookout:
         try:
             self._record.save_state(f"forest/{name}", forest.to_bytes())
         except (DataError, StoreError) as error:
-            log.warning("The model of %s is not kept: %s", name, error)
+            log.warning("The model of %s could not be saved: %s", name, error)
 
     # Feeds, the record, pairs -----------------------------------------------------------
 
@@ -409,7 +409,7 @@ class Lookout:
             folder = next(one for one in self._database.parents if one.exists())
             free = shutil.disk_usage(folder).free
         except OSError as error:
-            log.warning("The free space beside the record is unknown: %s", error)
+            log.warning("Free disk space is unknown: %s", error)
             return []
         return record_readings(now, max(age_s, 0.0), free)
 
@@ -473,6 +473,6 @@ class Lookout:
             try:
                 reading = watched.forecast(name, FORECAST_BARS)[1]
             except DataError as error:
-                log.info("No forecast of %s: %s", name, error)
+                log.info("No forecast for %s: %s", name, error)
                 continue
             self._tell([reading], name)

@@ -143,7 +143,7 @@ class Surveillance:
         """
         if not (0 < len(instrument) <= _LONGEST_NAME and instrument.isprintable()):
             raise DataError(
-                f"{instrument!r:.60} is no name of an instrument; give 1 to {_LONGEST_NAME} "
+                f"{instrument!r:.60} is not an instrument name; use 1 to {_LONGEST_NAME} "
                 "printable characters."
             )
         with self._lock:
@@ -389,7 +389,7 @@ class Surveillance:
         with self._lock:
             watched = self._watched.get(instrument)
         if watched is None:
-            raise DataError(f"{instrument!r:.60} is not watched; add it first.")
+            raise DataError(f"{instrument!r:.60} is not monitored; add it first.")
         return watched
 
     def _row(self, name: str, watched: _Watched, now_us: int) -> WallRow:

@@ -69,7 +69,7 @@ class WatchSettings:
             value = getattr(self, one.name)
             if one.type == "int" and not (isinstance(value, int) and 2 <= value <= 10_000_000):
                 raise DataError(
-                    f"{one.name} is {value!r:.40}; it must be a whole number from 2 up."
+                    f"{one.name} is {value!r:.40}; it must be an integer of at least 2."
                 )
         unknown = set(self.features) - {*BASE_FEATURES, *MORE_FEATURES}
         if unknown or not self.features:
@@ -82,7 +82,7 @@ class WatchSettings:
             isinstance(bars, int) and 3 <= bars <= 100_000 for bars in horizons
         ):
             raise DataError(
-                f"momentum_bars are 1 to {MOST_HORIZONS} whole numbers from 3 to 100,000."
+                f"momentum_bars must be 1 to {MOST_HORIZONS} integers from 3 to 100,000."
             )
         self._between("anomaly_z", 0.5, 100.0)
         self._between("ewma_decay", 0.5, 0.9999)
@@ -98,7 +98,7 @@ class WatchSettings:
 def settings_from(given: Mapping[str, Any]) -> WatchSettings:
     """Return settings from what JSON makes of `dataclasses.asdict` of them; raises DataError."""
     if not isinstance(given, Mapping):
-        raise DataError("The settings of the watch are of another kind; set them anew.")
+        raise DataError("Stored monitoring settings have an unknown format; enter them again.")
     known = {one.name for one in fields(WatchSettings)}
     kept: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -108,4 +108,6 @@ def settings_from(given: Mapping[str, Any]) -> WatchSettings:
     try:
         return WatchSettings(**kept)
     except TypeError:
-        raise DataError("The settings of the watch are of another kind; set them anew.") from None
+        raise DataError(
+            "Stored monitoring settings have an unknown format; enter them again."
+        ) from None

@@ -32,8 +32,8 @@ log = logging.getLogger("tandem.learning")
 MOST_HOURS = 24 * 30
 SECONDS_HOURS = 24
 _DIED = (
-    "Downloading pasts stopped because of an error in Tandem itself (see its log); watching goes "
-    "on. Restart the app, and please report it."
+    "Downloading history stopped because of an internal error (see the log); monitoring continues. "
+    "Restart the app, and please report it."
 )
 
 
@@ -94,12 +94,14 @@ class Learning:
             A download of it is under way, or that many hours cannot be asked for.
         """
         if not 0.25 <= hours <= MOST_HOURS:
-            raise DataError(f"Up to {MOST_HOURS} hours can be downloaded, a quarter at least.")
+            raise DataError(f"Between 0.25 and {MOST_HOURS} hours can be downloaded.")
         with self._lock:
             before = self._lessons.get(instrument)
             if before is not None and not before.is_over:
-                raise DataError(f"A download of {instrument} is under way; wait for it or stop it.")
-            self._lessons[instrument] = Lesson(instrument, text="Waiting for its turn.")
+                raise DataError(
+                    f"A download of {instrument} is already running; wait for it or stop it."
+                )
+            self._lessons[instrument] = Lesson(instrument, text="Queued.")
             stop = self._stops[instrument] = threading.Event()
         self._pool.submit(
             self._life.watch, lambda: self._download(instrument, hours, watching, stop)
@@ -128,7 +130,7 @@ class Learning:
     def _download(
         self, name: str, hours: float, watching: WatchSettings, stop: threading.Event
     ) -> None:
-        text = "It ended by an error in Tandem itself; the log has the details."
+        text = "Stopped by an internal error; see the log."
         try:
             if shortest_candle(name, self._settings) == SECOND_US:
                 text = self._learn(name, min(hours, SECONDS_HOURS), watching, stop)
@@ -149,7 +151,7 @@ class Learning:
         self, name: str, hours: float, watching: WatchSettings, stop: threading.Event
     ) -> str:
         """Train a model on downloaded seconds and take it into use."""
-        self._tell(name, text="Downloading seconds.")
+        self._tell(name, text="Downloading 1 s candles.")
         end_us = now_us() // SECOND_US * SECOND_US
         start_us = end_us - round(hours * HOUR_US)
         bars = download_seconds(
@@ -164,16 +166,16 @@ class Learning:
         watch.bars(bars)
         forest = watch.train()
         if forest is None:
-            return f"{len(bars):,} seconds came. {watch.problem}"
+            return f"{len(bars):,} bars downloaded. {watch.problem}"
         self._learned(name, forest)
         return (
-            f"Learned from {forest.bars:,} seconds, {_clock(forest.from_us)} to "
-            f"{_clock(forest.to_us)} UTC. The next model is trained on what is recorded."
+            f"Trained on {forest.bars:,} bars, {_clock(forest.from_us)} to "
+            f"{_clock(forest.to_us)} UTC. The next model is trained on recorded data."
         )
 
     def _fetch(self, name: str, hours: float, stop: threading.Event) -> str:
-        """Put candles of a minute, and funding where it is charged, into the record."""
-        self._tell(name, text="Downloading candles.")
+        """Store 1 min candles, and funding rates where charged, in the database."""
+        self._tell(name, text="Downloading 1 min candles.")
         end_us = now_us()
         span = (end_us - round(hours * HOUR_US), end_us)
         venue = self._clients.get(split_instrument(name)[0])
@@ -185,14 +187,14 @@ class Learning:
         # The minute that still goes on is none yet.
         candles = candles[candles["last_us"] < end_us]
         self._record.put_candles(name, candles)
-        text = f"{len(candles):,} candles of a minute are in the record"
+        text = f"{len(candles):,} one-minute candles stored"
         if is_charged:
             rates = download_funding(name, *span, self._clients, stop)
             self._record.submit(rates)
             text += f", and {len(rates):,} funding rates"
         return (
-            f"{text}. The forest learns from seconds, which this venue gives as trades only: it "
-            "learns from what is recorded."
+            f"{text}. The Isolation Forest needs 1 s bars, which this venue provides only as live "
+            "trades: it is trained on recorded data."
         )
 
 

@@ -77,7 +77,7 @@ def garch_forecast(returns: npt.ArrayLike, horizon: int) -> Forecast:
         )
     scale = float(values.std())
     if not scale > 0.0:
-        raise DataError("GARCH has nothing to fit: the price does not move.")
+        raise DataError("GARCH cannot be fitted: the price does not move.")
     with warnings.catch_warnings():
         # Its warnings are about fits that fail, which is asked for below.
         warnings.simplefilter("ignore")

@@ -84,7 +84,7 @@ def read(path: Path) -> Headless:
         where = f", line {mark.line + 1}" if mark else ""
         raise SettingError(f"{path}{where} is not YAML; write key: value.") from None
     if not isinstance(given, dict):
-        raise SettingError(f"{path} holds no keys; write assets: [bitcoin, ethereum] and so on.")
+        raise SettingError(f"{path} has no keys; start with assets: [bitcoin, ethereum].")
     return from_mapping(given)
 
 
@@ -94,14 +94,14 @@ def from_mapping(given: dict[Any, Any]) -> Headless:
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1, 0.4)
-            hint = f"Did you mean {near[0]}?" if near else f"There is {', '.join(known)}."
-            raise SettingError(f"{str(key)!r:.60} is not a key of the configuration. {hint}")
+            hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(known)}."
+            raise SettingError(f"{str(key)!r:.60} is not a configuration key. {hint}")
     names = _names(given, "assets")
     if not 1 <= len(names) <= MOST_ASSETS:
-        raise SettingError(f"assets must name 1 to {MOST_ASSETS} assets, as [bitcoin, ethereum].")
+        raise SettingError(f"assets must list 1 to {MOST_ASSETS} assets, e.g. [bitcoin, ethereum].")
     base = str(given.get("base_currency", "usd")).lower()
     if not _CURRENCY.fullmatch(base):
-        raise SettingError(f"base_currency is {base!r:.40}; write one like usd or eur.")
+        raise SettingError(f"base_currency is {base!r:.40}; use a code such as usd or eur.")
     return Headless(
         assets=names,
         venue=_choice("venue", given.get("venue", "coingecko"), (AUTO, *VENUES)),
@@ -119,7 +119,7 @@ def from_mapping(given: dict[Any, Any]) -> Headless:
 def _names(given: dict[Any, Any], key: str) -> tuple[str, ...]:
     value = given.get(key, [])
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise SettingError(f"{key} must be a list of names, as [bitcoin, ethereum].")
+        raise SettingError(f"{key} must be a list of names, e.g. [bitcoin, ethereum].")
     return tuple(dict.fromkeys(value))
 
 
@@ -127,7 +127,7 @@ def _choice(key: str, value: Any, options: tuple[str, ...]) -> str:
     if value in options:
         return str(value)
     near = difflib.get_close_matches(str(value), options, 1, 0.4)
-    hint = f"Did you mean {near[0]}?" if near else f"It can be {', '.join(options)}."
+    hint = f"Did you mean {near[0]}?" if near else f"Choose one of {', '.join(options)}."
     raise SettingError(f"{key} has {str(value)!r:.40}. {hint}")
 
 
@@ -142,13 +142,15 @@ def _number(given: dict[Any, Any], key: str, default: float, low: float, high: f
 def _whole(given: dict[Any, Any], key: str, default: int, low: int, high: int) -> int:
     value = _number(given, key, default, low, high)
     if value != int(value):
-        raise SettingError(f"{key} is {value:g}; it must be a whole number.")
+        raise SettingError(f"{key} is {value:g}; it must be an integer.")
     return int(value)
 
 
 def _rules(given: Any) -> tuple[Rule, ...]:
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise SettingError("rules must be a list of rules, each with name, measure and so on.")
+        raise SettingError(
+            "rules must be a list of rules, each with name, measure, comparison and threshold."
+        )
     try:
         return tuple(map(rule_from, given))
     except DataError as error:

@@ -387,7 +387,7 @@ def test_damaged_documents_are_left_out_and_the_rest_goes_on(tmp_path: Path, cap
         raised = raise_one(alerts)
         wait_until(lambda: fate(alerts, raised, "log") == "sent")
         alerts.stop()
-    assert "left out" in caplog.text
+    assert "skipped" in caplog.text
 
 
 # Secrets ------------------------------------------------------------------------------------
@@ -454,7 +454,7 @@ def test_the_settings_show_no_secret(name: str) -> None:
 def test_a_token_that_is_none_takes_away_its_channel_only(token: str) -> None:
     made, missing = channels_from(settings(telegram_token=token))
     assert "telegram" not in made
-    assert "token" in missing["telegram"]
+    assert "TOKEN" in missing["telegram"]
     assert token not in missing["telegram"]
     assert {"log", "csv"} <= set(made)
 
@@ -584,7 +584,7 @@ def test_a_wrong_password_is_final_and_not_shown() -> None:
             mail_password=WORD, mail_from="desk@example.com", mail_to="a@example.com",
         )  # fmt: skip
         said = alerts_of(given).test("mail")
-    assert "refused the user or password (535)" in said
+    assert "rejected the user name or password (535)" in said
 
 
 def test_a_password_is_not_given_to_a_server_without_encryption() -> None:
@@ -593,16 +593,19 @@ def test_a_password_is_not_given_to_a_server_without_encryption() -> None:
             mail_host="127.0.0.1", mail_port=server.port, mail_user="u", mail_password=WORD,
             mail_from="desk@example.com", mail_to="a@example.com",
         )  # fmt: skip
-        assert "no encryption" in alerts_of(given).test("mail")
+        assert "does not offer STARTTLS" in alerts_of(given).test("mail")
         assert not any(word.startswith("AUTH") for word in server.heard)
 
 
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ({"mail_security": "none", "mail_host": "mail.example.com"}, "this machine only"),
-        ({"mail_to": "nobody"}, "must be addresses"),
-        ({"mail_from": "a@b\nBcc: c@d"}, "must be addresses"),
+        (
+            {"mail_security": "none", "mail_host": "mail.example.com"},
+            "only for a server on this machine",
+        ),
+        ({"mail_to": "nobody"}, "must be e-mail addresses"),
+        ({"mail_from": "a@b\nBcc: c@d"}, "must be e-mail addresses"),
     ],
 )
 def test_wrong_mail_settings_are_said(given, hint) -> None:
@@ -615,9 +618,9 @@ def test_testing_a_channel_that_is_not_set_up_says_what_is_missing() -> None:
     alerts = Alerts(NullStore("none"), *channels_from(Settings()))
     with pytest.raises(DataError, match="TANDEM_SLACK_ADDRESS"):
         alerts.test("slack")
-    with pytest.raises(DataError, match="There is screen"):
+    with pytest.raises(DataError, match="Choose one of screen"):
         alerts.test("pigeon")
-    assert alerts.test("screen") == "A test message is on the screen."
+    assert alerts.test("screen") == "The test message is on screen."
     assert alerts.toasts()[-1].is_test
 
 
@@ -644,10 +647,10 @@ def test_what_keeps_a_channel_from_sending_is_logged_once(tmp_path, caplog, stat
         last = raise_one(alerts, 3)
         wait_until(lambda: fate(alerts, last) == "sent")
         alerts.stop()
-    said = [one.getMessage() for one in caplog.records if "Alerts by" in one.getMessage()]
+    said = [one.getMessage() for one in caplog.records if "Alert channel" in one.getMessage()]
     assert hint in said[0]
     assert all(one != other for one, other in pairwise(said))
-    assert said[-1] == "Alerts by telegram are sent again."
+    assert said[-1] == "Alert channel telegram recovered."
     assert TOKEN not in caplog.text
     assert len(file.read_text().splitlines()) == 5
 
@@ -668,7 +671,7 @@ def test_rules_for_what_is_not_watched_are_told() -> None:
     missing = Rule("Gone", "anomaly", "above", 1.0, scope="sim:GONE")
     alerts.put_rule(missing)
     assert alerts.unmatched(["sim:A"]) == {
-        "Gone": "The rule Gone names sim:GONE, which is not watched; it stays silent."
+        "Gone": "Rule Gone has scope sim:GONE, which is not monitored; it cannot fire."
     }
     assert alerts.unmatched(["sim:GONE"]) == {}
 

@@ -44,7 +44,7 @@ def test_nothing_is_raised_within_the_cool_down_and_what_was_held_back_is_counte
     for at, value in enumerate([4, 0, 4, 0, 4, 0, 0, 0, 0, 0, 0, 5]):
         raised += judge.observe([Reading("bar_return_z", "sim:A", at * SECOND, value)], at)
     assert [(alert.time_us // SECOND, alert.held_back) for alert in raised] == [(0, 0), (11, 2)]
-    assert raised[1].text.endswith("(2 more held back)")
+    assert raised[1].text.endswith("(2 suppressed)")
 
 
 def test_what_came_true_in_the_cool_down_and_still_holds_is_raised_after_it() -> None:
@@ -115,16 +115,16 @@ def test_the_memory_of_a_judge_is_bounded(monkeypatch) -> None:
     [
         ({"measure": "bar_retrun_z"}, "Did you mean bar_return_z"),
         ({"channels": ["telegramm"]}, "Did you mean telegram"),
-        ({"comparison": "over"}, "There is above|Did you mean above"),
+        ({"comparison": "over"}, "Choose one of above|Did you mean above"),
         ({"severity": "warn"}, "Did you mean warning"),
         ({"treshold": 3}, "Did you mean threshold"),
         ({"threshold": math.nan}, "finite"),
         ({"threshold": "3"}, "finite"),
         ({"threshold": -1.0, "release": None}, "0 or more"),
-        ({"release": 3.5}, "calm side"),
+        ({"release": 3.5}, "inside the threshold"),
         ({"cooldown_s": -1.0}, "cool-down"),
-        ({"name": "=cmd()"}, "no name"),
-        ({"name": ""}, "no name"),
+        ({"name": "=cmd()"}, "not a valid rule name"),
+        ({"name": ""}, "not a valid rule name"),
         ({"scope": "a\nb"}, "venue:SYMBOL"),
         ({"channels": "screen"}, "a list"),
         ({"enabled": "no"}, "true or false"),

@@ -68,7 +68,12 @@ def test_ids_the_venue_does_not_have_are_lost_and_the_others_filled(
     assert_whole(gap, desk.gaps())
     lost = [(one.first_id, one.last_id) for one in desk.gaps("lost")]
     assert lost == [(2_100, 2_101), (3_000, 3_000)]
-    wait_until(lambda: "3 trades of" in (p.text if (p := desk.progress(instrument)) else ""))
+    wait_until(
+        lambda: (
+            f"3 {instrument.partition(':')[2]} trades"
+            in (p.text if (p := desk.progress(instrument)) else "")
+        )
+    )
 
 
 def test_ids_missing_in_a_hole_by_time_are_recorded(desk: Desk) -> None:

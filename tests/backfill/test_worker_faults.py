@@ -78,7 +78,7 @@ def test_asked_to_wait_it_asks_nothing_until_then_and_says_so(desk: Desk, status
     desk.backfill.start()
     text = wait_until(lambda: said(desk, USDM, "asked for fewer requests"))
     assert f"HTTP {status}" in text
-    assert "goes on by itself; live prices do not depend on it" in text
+    assert "resumes automatically in" in text
     assert len(desk.exchange.asked) == 1
     # Others are served meanwhile.
     other = tape(5_000)
@@ -118,7 +118,7 @@ def test_a_venue_that_cannot_be_reached_keeps_its_holes_open(
         hole(desk, COINBASE, made, 2_000, 2_499)
         desk.backfill.start()
         wait_until(lambda: desk.ids(COINBASE) == expected(made, 2_000, 2_499))
-        text = wait_until(lambda: said(desk, USDM, "live prices do not depend on it"))
+        text = wait_until(lambda: said(desk, USDM, "live prices are unaffected"))
         assert text.startswith(("The name nobody.invalid", "Nothing answers at", "Nobody.invalid"))
         assert [one for one in desk.gaps() if one.instrument == USDM] == [gap]
 
@@ -171,7 +171,7 @@ def test_what_neither_gives_is_lost_with_the_reason(
     desk.settle()
     assert desk.gaps() == [gap._replace(state="lost")]
     text = wait_until(lambda: said(desk, SPOT, "are lost"))
-    assert "2,500 trades of BTCUSDT are lost: the venue answered with HTTP 404, 8 times" in text
+    assert "2,500 BTCUSDT trades are lost: the venue answered with HTTP 404, 8 times" in text
     assert "are lost (ids 2000 to 4499" in caplog.text
     # It is not asked for ever.
     assert len(desk.exchange.asked) == 2 * job_module.TRIES
@@ -422,8 +422,8 @@ def test_the_weight_limit_is_never_reached(desk: Desk) -> None:
     desk.exchange.weight_limit = 2_400
     desk.backfill.want([USDM])
     desk.backfill.start()
-    text = wait_until(lambda: said(desk, USDM, "the venue allows so many requests"))
-    assert "of 58,001 trades of BTCUSDT" in text
+    text = wait_until(lambda: said(desk, USDM, "the venue's rate limit is reached"))
+    assert "of 58,001 BTCUSDT trades" in text
     # 1,920 of 2,400, others use 1,500: room for 21 of 20.
     assert len(desk.exchange.paths("aggTrades")) <= 22
     assert desk.exchange.throttled == 0

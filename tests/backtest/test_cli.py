@@ -88,7 +88,7 @@ def test_trades_and_equity_are_written(files, tmp_path):
 
 def test_the_bundled_example_needs_no_file():
     text = answer("--example", "crude", "--log", "--lookback", "24", "--z-window", "24")
-    assert "WTI priced in Brent" in text and "393 bars" in text and "12.0 a year" in text
+    assert "WTI vs Brent" in text and "393 bars" in text and "12.0 per year" in text
 
 
 def test_funding_and_limits_reach_the_engine(files):
@@ -107,8 +107,8 @@ def test_funding_and_limits_reach_the_engine(files):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "0 files were given; give one or two"),
-        (["a.csv", "b.csv", "c.csv"], "3 files were given"),
+        ([], "0 files given; use one or two"),
+        (["a.csv", "b.csv", "c.csv"], "3 files given"),
         (["missing.csv", "b.csv"], "missing.csv: No such file"),
         (["--example", "crude", "--entry", "0.1"], "entry above exit"),
         (["--example", "crude", "--lookback", "2"], "at least 10 and 5"),

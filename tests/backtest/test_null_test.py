@@ -164,11 +164,11 @@ def test_it_can_be_cancelled_and_says_how_far_it_is():
 def test_what_cannot_be_tested_is_refused():
     with pytest.raises(DataError, match="use 19 to"):
         null_test(walks(1), GRID, count=5)
-    with pytest.raises(DataError, match="no figure"):
+    with pytest.raises(DataError, match="not a ranking metric"):
         null_test(walks(1), GRID, count=19, by="luck")
     with pytest.raises(DataError, match="needs 50"):
         null_test(walks(1, 30), GRID)
-    with pytest.raises(DataError, match="no null"):
+    with pytest.raises(DataError, match="not a null model"):
         null_test(walks(1), GRID, "nothing")
     still = dataclasses.replace(walks(1), x=np.full(500, 7.0))
     with pytest.raises(DataError, match="same step"):

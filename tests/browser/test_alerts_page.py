@@ -56,26 +56,26 @@ def number(page: Page, label: str, value: str) -> None:
 
 def make_rule(page: Page) -> None:
     """Make a rule on screen that fires once, with the next bars of one instrument."""
-    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_role("button", name="Add rule").click()
     name = page.get_by_label("Name", exact=True)
     name.fill(NAME)
     name.press("Tab")
-    number(page, "Threshold, deviations", "0.05")
+    number(page, "Threshold", "0.05")
     number(page, "Cool-down, minutes", "600")
     scope = page.get_by_role("combobox").last
     scope.click()
     scope.fill("sim:ETH*")
     page.get_by_role("option", name="Add: sim:ETH*").click()
-    expect(page.get_by_text("Now it judges sim:ETHUSDT.")).to_be_visible()
+    expect(page.get_by_text("Currently applies to sim:ETHUSDT.")).to_be_visible()
     page.get_by_role("button", name="Telegram").click()
     # Nothing is lost by looking elsewhere first.
     tab(page, "Channels")
     expect(rows(page, "Telegram")).to_contain_text("ready")
     tab(page, "Rules")
     expect(name).to_have_value(NAME)
-    expect(page.get_by_role("spinbutton", name="Threshold, deviations")).to_have_value("0.05")
-    page.get_by_role("button", name="Keep this rule").click()
-    expect(page.get_by_text(f"The rule {NAME} holds from now on.")).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Threshold")).to_have_value("0.05")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(f"Rule {NAME} is active.")).to_be_visible()
 
 
 def test_from_the_rule_to_the_message_and_the_file(
@@ -86,11 +86,11 @@ def test_from_the_rule_to_the_message_and_the_file(
     expect(page.get_by_test_id("wall")).to_contain_text("ETHUSDT")
     tab(page, "Rules")
     make_rule(page)
-    expect(rows(page, NAME)).to_contain_text("of sim:ETH*")
+    expect(rows(page, NAME)).to_contain_text("scope: sim:ETH*")
 
     toast = page.locator(".toasts .toast", has_text=f"rule {NAME}")
     expect(toast).to_contain_text("SIMULATED")
-    expect(toast).to_contain_text("ETHUSDT: return of a one-second bar")
+    expect(toast).to_contain_text("ETHUSDT: 1 s bar return z-score")
     # It goes along to another page, goes away, and does not come back on the next one.
     page.get_by_role("link", name="Data").click()
     expect(page.get_by_test_id("held")).to_contain_text("sim:ETHUSDT")
@@ -110,7 +110,7 @@ def test_from_the_rule_to_the_message_and_the_file(
     expect(alert).to_contain_text("telegram sent")
     facts = alert.locator(".facts")
     expect(facts).to_be_hidden()
-    alert.get_by_role("button", name="ETHUSDT: return").first.click()
+    alert.get_by_role("button", name="ETHUSDT: 1 s bar return").first.click()
     expect(facts).to_contain_text("(return \u2212 mean) / deviation = ")
     alert.get_by_role("button", name="Acknowledge").click()
     expect(alert).to_contain_text("acknowledged")
@@ -120,7 +120,7 @@ def test_from_the_rule_to_the_message_and_the_file(
     page.get_by_role("option", name=NAME).click()
     expect(page.get_by_test_id("ledger").locator("li")).to_have_count(1)
     with page.expect_download() as download:
-        page.get_by_role("button", name="These alerts as CSV").click()
+        page.get_by_role("button", name="Download CSV").click()
     assert download.value.suggested_filename == "tandem-alerts.csv"
     download.value.save_as(tmp_path / "read.csv")
     with (tmp_path / "read.csv").open(newline="", encoding="utf-8") as file:
@@ -138,15 +138,15 @@ def test_rules_are_switched_edited_and_removed_in_the_table(page: Page, app: App
     switch = rule.get_by_role("switch")
     expect(switch).to_be_checked()
     switch.click()
-    expect(page.get_by_text("13 rules, 12 switched on.")).to_be_visible()
+    expect(page.get_by_text("13 rules, 12 enabled.")).to_be_visible()
     rule.get_by_role("button", name="Edit").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("No trades")
     number(page, "Threshold, s", "90")
-    page.get_by_role("button", name="Keep this rule").click()
+    page.get_by_role("button", name="Save").click()
     expect(rule).to_contain_text("age of the last trade is above 90 s")
     expect(switch).not_to_be_checked()
     rule.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("12 rules, 12 switched on.")).to_be_visible()
+    expect(page.get_by_text("12 rules, 12 enabled.")).to_be_visible()
     expect(rule).to_have_count(0)
 
 
@@ -155,19 +155,19 @@ def test_a_channel_is_tested_and_what_came_of_it_is_said(
 ) -> None:
     telegram.plan.append("hang")
     page.goto(f"{app.url}/surveillance?watch=channels")
-    channel = rows(page, "A message of a bot")
+    channel = rows(page, "Bot message")
     button = channel.get_by_role("button", name="Test")
     button.dblclick()
-    expect(channel).to_contain_text("on its way")
+    expect(channel).to_contain_text("Sending a test message")
     # While the service does not answer, the page does.
-    rows(page, "A message on every open page").get_by_role("button", name="Test").click()
+    rows(page, "Toast on every open page").get_by_role("button", name="Test").click()
     expect(page.locator(".toasts .toast")).to_contain_text("A test message.")
     telegram.wait_for(1, "taken")
     telegram.release.set()
-    expect(channel).to_contain_text("The test message was not sent.")
+    expect(channel).to_contain_text("Test message not sent.")
     assert len(telegram.taken) == 1
     button.click()
-    expect(channel).to_contain_text("The test message was sent by telegram.")
+    expect(channel).to_contain_text("Test message sent by telegram.")
     assert "planted-secret" not in page.content()
     (text,) = telegram.texts()
     assert "[TEST]" in text

@@ -32,7 +32,7 @@ def dropped(page: Page, app: App, *files: Path) -> Page:
 def test_a_wide_file_is_followed_to_its_end(page: Page, simulated_app: App, tmp_path: Path) -> None:
     dropped(page, simulated_app, write_pair(tmp_path / "pair.csv"))
     expect(page.get_by_text("400 of 400 rows kept")).to_be_visible()
-    expect(page.get_by_text("ETH priced in BTC: 400 bars")).to_be_visible()
+    expect(page.get_by_text("ETH vs BTC: 400 bars")).to_be_visible()
     page.get_by_role("tab", name="Trades").click()
     expect(page.get_by_test_id("stDataFrame").last).to_be_visible()
 
@@ -41,7 +41,7 @@ def example(page: Page, app: App, query: str = "") -> Page:
     """Open the bundled example and wait for its figures."""
     page.goto(f"{app.url}/backtest?from=Example{query}")
     # Without a cache the models are compiled first.
-    expect(page.get_by_text("WTI priced in Brent: 393 bars")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("WTI vs Brent: 393 bars")).to_be_visible(timeout=120_000)
     return page
 
 
@@ -56,14 +56,14 @@ def test_the_example_is_tested_in_every_tab(page: Page, simulated_app: App) -> N
     page.get_by_label("Entry |z|").fill("1, 2, 3")
     page.get_by_label("Entry |z|").press("Enter")
     expect(page.get_by_text("14 variants.")).to_be_visible()
-    page.get_by_role("button", name="Run the sweep").click()
+    page.get_by_role("button", name="Run sweep").click()
     expect(page.get_by_test_id("best")).to_contain_text("entry |z|")
     expect(page.locator(".heatmaplayer image")).to_have_count(1)
     page.get_by_role("tab", name="Walk-forward").click()
-    page.get_by_role("button", name="Walk forward").click()
-    expect(page.get_by_text("Sharpe after")).to_be_visible()
-    page.get_by_role("tab", name="Is it luck?").click()
-    page.get_by_role("button", name="Run the null test").click()
+    page.get_by_role("button", name="Run walk-forward").click()
+    expect(page.get_by_text("Out-of-sample Sharpe")).to_be_visible()
+    page.get_by_role("tab", name="Significance").click()
+    page.get_by_role("button", name="Run null test").click()
     expect(page.get_by_text("Independent legs: ")).to_be_visible()
     expect(page.locator(".tandem-chart .barlayer .point")).not_to_have_count(0)
     page.get_by_role("tab", name="Models").click()
@@ -83,16 +83,16 @@ def test_a_null_test_is_cancelled(page: Page, simulated_app: App) -> None:
     example(
         page, simulated_app, f"&tab=Is+it+luck%3F&model=Huber&null_count=999&try_lookback={many}"
     )
-    page.get_by_role("button", name="Run the null test").click()
+    page.get_by_role("button", name="Run null test").click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Cancelled; nothing was kept of it.")).to_be_visible()
-    expect(page.get_by_role("button", name="Run the null test")).to_be_visible()
+    expect(page.get_by_text("Cancelled; no result was kept.")).to_be_visible()
+    expect(page.get_by_role("button", name="Run null test")).to_be_visible()
 
 
 def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
     example(page, simulated_app, "&tab=Sweep&try_entry=1,2&enter=1.5")
     expect(page.get_by_label("Entry |z|")).to_have_value("1,2")
-    expect(page.get_by_label("Enter |z|")).to_have_value("1.5")
+    expect(page.get_by_label("Entry |z|")).to_have_value("1.5")
 
 
 def test_it_fits_on_a_phone(page: Page, simulated_app: App) -> None:
@@ -149,7 +149,7 @@ def test_a_wrong_guess_is_corrected_on_a_phone(
     (tmp_path / "days.csv").write_text("date,ETH,BTC\n" + rows)
     dropped(page, simulated_app, tmp_path / "days.csv")
     expect(page.get_by_test_id("stAlert").first).to_contain_text("day or the month first")
-    page.get_by_label("Dates have the").click()
+    page.get_by_label("Date order").click()
     page.get_by_role("option", name="day first").click()
     expect(page.get_by_text("9 of 9 rows kept")).to_be_visible()
     expect(page.get_by_text("2024-02-01").first).to_be_visible()

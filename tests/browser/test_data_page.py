@@ -28,12 +28,12 @@ def test_the_page_answers_in_order(page: Page, simulated_app: App) -> None:
     opened(page, simulated_app)
     expect(page.get_by_test_id("state")).to_have_text("RECORDING")
     expect(page.get_by_test_id("feeds")).to_contain_text("SIMULATED")
-    expect(page.get_by_test_id("missing")).to_contain_text("Every trade between")
+    expect(page.get_by_test_id("missing")).to_contain_text("No gaps between")
     headings = page.locator(".sheets h3").all_inner_texts()
     assert headings[:3] == [
-        "Is recording going well?",
-        "What is recorded?",
-        "What is missing, and is it being filled?",
+        "Recording status",
+        "Stored data",
+        "Gaps and backfill",
     ]
 
 

@@ -95,7 +95,7 @@ def test_numbers_that_are_not_numbers_are_counted_not_shown(
         b"\xff\xfe",
     ):
         exchange.raw(frame)
-    counted = re.compile(r"\d of [\d,]+ messages of Binance USD-M were not understood")
+    counted = re.compile(r"\d of [\d,]+ messages from Binance USD-M could not be parsed")
     expect(page.get_by_text(counted)).to_be_visible()
     state(page, "LIVE")
 

@@ -22,18 +22,18 @@ LOOKS = """() => {
 
 def opened(page: Page, app: App, query: str = "") -> Page:
     page.goto(f"{app.url}/{query}")
-    expect(page.get_by_test_id("z")).to_have_text(re.compile(r"z now [+−]\d"), timeout=60_000)
+    expect(page.get_by_test_id("z")).to_have_text(re.compile(r"z \(live\) [+−]\d"), timeout=60_000)
     return page
 
 
 def test_the_first_look_answers_the_four_questions(page: Page, simulated_app: App) -> None:
     opened(page, simulated_app)
     expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
-    expect(page.get_by_test_id("said")).to_contain_text("simulated")
+    expect(page.get_by_test_id("said")).to_contain_text("Simulated prices")
     expect(page.get_by_test_id("price-y")).to_have_text(re.compile(r"ETH [\d,]+\.\d\d"))
     expect(page.get_by_test_id("signal")).to_have_text(re.compile("FLAT|LONG|SHORT"))
     expect(page.get_by_test_id("p-value")).to_have_text(re.compile(r"p (< )?\d\.\d{3}"))
-    expect(page.get_by_test_id("cost-card")).to_contain_text("4 fills at 5 bp")
+    expect(page.get_by_test_id("cost-card")).to_contain_text("Fees (4 fills at 5 bp)")
     expect(page.locator('[data-testid="chart"] svg.main-svg').first).to_be_visible()
 
 
@@ -92,7 +92,7 @@ def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
     )
     expect(page.get_by_test_id("price-y")).to_contain_text("SOL")
     expect(page.get_by_test_id("price-x")).to_contain_text("ETH")
-    expect(page.get_by_text("enters beyond 1.5")).to_be_visible()
+    expect(page.get_by_text("entry ±1.5")).to_be_visible()
     assert "model=ols" in page.url
     page.get_by_role("radio", name="Huber").click()
     page.wait_for_url(re.compile("model=huber"))

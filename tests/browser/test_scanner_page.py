@@ -16,14 +16,14 @@ from tests.support.app_process import App
 pytestmark = pytest.mark.browser
 
 VERDICT = "1,653 pairs tested, "
-TABS = ("Map", "Families", "Windows", "Later+bars", "Noise")
+TABS = ("Map", "Families", "Windows", "Out-of-sample", "Noise")
 
 
 def scanned(page: Page, app: App, query: str = "") -> Page:
     """Open the simulated universe and wait for its verdict and the noise beside it."""
     page.goto(f"{app.url}/scanner?{query}")
     expect(page.get_by_text(VERDICT)).to_be_visible()
-    expect(page.get_by_text("the same rule found")).not_to_have_count(0, timeout=60_000)
+    expect(page.get_by_text("the same rule gives")).not_to_have_count(0, timeout=60_000)
     return page
 
 
@@ -35,15 +35,15 @@ def test_the_universe_is_scanned_and_every_tab_answers(page: Page, simulated_app
     page.get_by_role("tab", name="Map").click()
     expect(page.locator(".heatmaplayer image")).to_have_count(1)
     page.get_by_role("tab", name="Families").click()
-    expect(page.get_by_text("do not follow from others").first).to_be_visible()
+    expect(page.get_by_text("findings are independent").first).to_be_visible()
     expect(page.locator(".tandem-chart .scatterlayer .js-line")).not_to_have_count(0)
     expect(page.locator(".annotation-text", has_text="BANK01")).to_have_count(1)
     page.get_by_role("tab", name="Windows").click()
-    page.get_by_role("button", name="Scan the windows").click()
+    page.get_by_role("button", name="Scan windows").click()
     expect(page.get_by_text("windows on average")).to_be_visible()
-    page.get_by_role("tab", name="Later bars").click()
-    page.get_by_role("button", name="Look at later bars").click()
-    expect(page.get_by_text("stationary on the rest")).to_be_visible()
+    page.get_by_role("tab", name="Out-of-sample").click()
+    page.get_by_role("button", name="Run OOS test").click()
+    expect(page.get_by_text("stationary out-of-sample")).to_be_visible()
     page.get_by_role("tab", name="Noise").click()
     expect(page.locator(".tandem-chart .barlayer .point")).not_to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -52,7 +52,7 @@ def test_the_universe_is_scanned_and_every_tab_answers(page: Page, simulated_app
 def test_a_click_opens_a_pair_and_backtests_it(page: Page, simulated_app: App) -> None:
     # Without noise runs, whose end draws the table anew.
     page.goto(f"{simulated_app.url}/scanner?scan_noise=0")
-    expect(page.get_by_text("priced in")).to_be_visible()
+    expect(page.get_by_text(" vs ")).to_be_visible()
     expect(page.locator(".tandem-chart .main-svg").first).to_be_visible()
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
@@ -60,10 +60,10 @@ def test_a_click_opens_a_pair_and_backtests_it(page: Page, simulated_app: App) -
     assert place is not None
     # The third row's first name.
     page.mouse.click(place["x"] + 60, place["y"] + 35 * 3 + 17)
-    expect(page.get_by_text("CHIP00 priced in CHIP01")).to_be_visible()
+    expect(page.get_by_text("CHIP00 vs CHIP01")).to_be_visible()
     assert "scan_pair=sim" in page.url
-    page.get_by_role("button", name="Backtest it").click()
-    expect(page.get_by_text("CHIP00 priced in sim:CHIP01: 3,000 bars")).to_be_visible()
+    page.get_by_role("button", name="Backtest", exact=True).click()
+    expect(page.get_by_text("CHIP00 vs sim:CHIP01: 3,000 bars")).to_be_visible()
     expect(page.get_by_text("SIMULATED:")).to_be_visible()
 
 
@@ -71,12 +71,12 @@ def test_a_pair_is_opened_while_noise_is_scanned(page: Page, simulated_app: App)
     # With a filter that is bound to the link, which must not keep the page.
     link = "scan_noise=100&min_r=0.5&scan_pair=sim:CHIP00|sim:CHIP01"
     page.goto(f"{simulated_app.url}/scanner?{link}")
-    expect(page.get_by_text("Scanning noise beside it")).to_be_visible()
-    page.get_by_role("button", name="Backtest it").click()
-    expect(page.get_by_text("CHIP00 priced in sim:CHIP01: 3,000 bars")).to_be_visible()
+    expect(page.get_by_text("Scanning surrogates")).to_be_visible()
+    page.get_by_role("button", name="Backtest", exact=True).click()
+    expect(page.get_by_text("CHIP00 vs sim:CHIP01: 3,000 bars")).to_be_visible()
 
 
-@pytest.mark.parametrize(("button", "there"), [("Open on Live", "/"), ("Backtest it", "/backtest")])
+@pytest.mark.parametrize(("button", "there"), [("Open on Live", "/"), ("Backtest", "/backtest")])
 def test_a_recorded_pair_is_opened(page: Page, simulated_app: App, button: str, there: str) -> None:
     page.goto(simulated_app.url)
     expect(page.locator(".tandem-chart .main-svg").first).to_be_visible(timeout=30_000)
@@ -84,27 +84,27 @@ def test_a_recorded_pair_is_opened(page: Page, simulated_app: App, button: str, 
         f"{simulated_app.url}/scanner?scan_from=record&scan_bar=1s&scan_range=hour&scan_fewest=50"
         "&scan_noise=0&scan_pair=sim:ETHUSDT|sim:BTCUSDT"
     )
-    expect(page.get_by_text("BTCUSDT priced in ETHUSDT")).to_be_visible()
+    expect(page.get_by_text("BTCUSDT vs ETHUSDT")).to_be_visible()
     page.get_by_role("button", name=button).click()
     expect(page).to_have_url(re.compile(rf"\d{there}(\?|$)"))
     if there == "/":
         expect(page.locator(".pulse")).to_contain_text("BTC")
     else:
-        expect(page.get_by_text("sim:BTCUSDT priced in sim:ETHUSDT: ")).to_be_visible()
+        expect(page.get_by_text("sim:BTCUSDT vs sim:ETHUSDT: ")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_long_work_is_cancelled(page: Page, simulated_app: App) -> None:
     page.goto(f"{simulated_app.url}/scanner?scan_noise=100&scan_level=10&scan_tab=Noise")
     page.get_by_role("button", name="Cancel").first.click()
-    expect(page.get_by_text("Cancelled; nothing was kept of it.")).to_be_visible()
+    expect(page.get_by_text("Cancelled; no result was kept.")).to_be_visible()
     expect(page.get_by_role("button", name="Scan 100 surrogate universes")).to_be_visible()
 
 
 def test_filters_are_in_the_link(page: Page, simulated_app: App) -> None:
     scanned(page, simulated_app)
-    page.get_by_placeholder("part of a name").fill("oil chip")
-    page.get_by_placeholder("part of a name").press("Enter")
+    page.get_by_placeholder("part of one or both names").fill("oil chip")
+    page.get_by_placeholder("part of one or both names").press("Enter")
     expect(page.get_by_text("120 of 1,653 pairs")).to_be_visible()
     expect(page).to_have_url(re.compile("scan_text=oil"))
     page.goto(page.url)

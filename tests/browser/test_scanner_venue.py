@@ -33,14 +33,14 @@ def test_a_venue_is_watched_scanned_and_a_pair_opened(page: Page, tmp_path: Path
         }
         with running_app(tmp_path, settings) as app:
             page.goto(f"{app.url}/scanner?scan_from=venue")
-            page.get_by_role("button", name="Watch all").click()
+            page.get_by_role("button", name="Monitor all").click()
             expect(page.get_by_text(re.compile("6 instruments of binance-usdm"))).to_be_visible(
                 timeout=60_000
             )
-            expect(page.get_by_text(re.compile(r"Look \d+ of 288 today"))).to_be_visible(
+            expect(page.get_by_text(re.compile(r"Scan \d+ of 288 today"))).to_be_visible(
                 timeout=120_000
             )
             expect(page.get_by_test_id("stException")).to_have_count(0)
             expect(page.get_by_role("button", name="Stop")).to_be_visible()
             page.get_by_role("button", name="Stop").click()
-            expect(page.get_by_text("Nothing is watched yet")).to_be_visible()
+            expect(page.get_by_text("No venue is monitored yet")).to_be_visible()

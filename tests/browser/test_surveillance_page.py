@@ -89,11 +89,11 @@ def test_the_detail_explains_itself(page: Page, simulated_app: App) -> None:
     opened(page, simulated_app, "?instrument=ETHUSDT")
     detail = page.locator(".st-key-watch-detail")
     expect(detail.locator(".tandem-chart .main-svg").nth(6)).to_be_attached()
-    expect(detail.get_by_test_id("momentum")).to_contain_text("2.82 times the root")
+    expect(detail.get_by_test_id("momentum")).to_contain_text("2.82 × √bars")
     expect(detail.get_by_test_id("apart")).to_contain_text("ETHUSDT and BTCUSDT")
     expect(detail.get_by_text("contamination 0.1 %")).to_be_visible()
     expect(detail.get_by_text("point of control").first).to_be_visible()
-    detail.get_by_role("button", name="Forecast by GARCH").click()
+    detail.get_by_role("button", name="GARCH forecast").click()
     # Prices of now: a fit may fail, which is said.
     expect(detail).to_contain_text(re.compile(r"GARCH, next 5 min|No forecast\. GARCH"))
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -119,16 +119,16 @@ def test_the_zoom_of_the_scores_survives_new_bars(page: Page, simulated_app: App
 
 def test_settings_are_applied_and_the_wall_comes_back(page: Page, simulated_app: App) -> None:
     page.goto(f"{simulated_app.url}/surveillance?watch=settings")
-    field = page.get_by_role("spinbutton", name="z beyond which a trade or bar")
+    field = page.get_by_role("spinbutton", name="Outlier threshold, |z|")
     field.fill("0.1")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("anomaly_z is 0.1")).to_be_visible()
     field.fill("3.5")
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_text("from now on")).to_be_visible()
+    expect(page.get_by_text("Settings applied")).to_be_visible()
     page.get_by_role("radio", name="Instruments").click()
     expect(page.locator(TILES)).to_have_count(4)
-    expect(page.get_by_text("Both are red beyond ±3.5")).to_be_visible()
+    expect(page.get_by_text("Both turn red beyond ±3.5")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -74,7 +74,7 @@ def test_work_nobody_looks_at_is_given_up(jobs: Jobs, monkeypatch: pytest.Monkey
 def test_work_that_takes_too_long_says_so(jobs: Jobs) -> None:
     job = ended(jobs.start(endless(threading.Event()), most_s=0.05))
     assert job.state == "failed"
-    assert "the limit here" in job.text
+    assert "the time limit" in job.text
 
 
 def test_a_fault_is_a_sentence(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
@@ -84,7 +84,7 @@ def test_a_fault_is_a_sentence(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> 
     assert ended(jobs.start(wrong)).text == "There are no bars; give some."
     broken = ended(jobs.start(lambda watch: 1 / 0))
     assert broken.state == "failed"
-    assert "error in Tandem itself" in broken.text
+    assert "internal error" in broken.text
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -92,7 +92,7 @@ def test_only_so_much_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "MOST_WAITING", 1)
     for _ in range(2):
         jobs.start(endless(threading.Event()))
-    with pytest.raises(DataError, match="2 long jobs run or wait"):
+    with pytest.raises(DataError, match="2 long jobs are running or queued"):
         jobs.start(endless(threading.Event()))
 
 
@@ -104,7 +104,7 @@ def test_reading_a_file_does_not_wait_for_a_long_test(jobs: Jobs) -> None:
 def test_a_visitor_leaves_places_for_others(jobs: Jobs) -> None:
     for _ in range(module.MOST_OWNED):
         jobs.start(endless(threading.Event()), owner="one")
-    with pytest.raises(DataError, match="4 of your jobs run or wait"):
+    with pytest.raises(DataError, match="4 of your jobs are running or queued"):
         jobs.start(endless(threading.Event()), owner="one")
     other = jobs.start(lambda watch: "found", owner="other")
     assert jobs.before(other) == module.MOST_OWNED
@@ -129,5 +129,5 @@ def test_stopping_ends_all_and_refuses_more(jobs: Jobs) -> None:
     jobs.stop()
     jobs.stop()
     assert ended(job).state == "cancelled"
-    with pytest.raises(DataError, match="closing"):
+    with pytest.raises(DataError, match="shutting down"):
         jobs.start(lambda watch: None)

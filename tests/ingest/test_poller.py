@@ -155,7 +155,7 @@ def test_prices_reach_buffer_and_record_once_however_often_they_are_repeated(ben
     status = one.status()
     assert (status.state, status.trades, status.gaps, status.silent) == ("live", 4, 0, ())
     assert status.last_trade_us[BITCOIN] == bench.buffer.tail(BITCOIN, 1)[0].time_us
-    assert "prices only, asked for every 0.1 s" in status.text
+    assert "prices only, polled every 0.1 s" in status.text
     assert one.failure() is None
     assert one.open_for() > 0.0
 
@@ -199,8 +199,8 @@ def test_retry_after_is_honoured_and_then_prices_go_on(bench: Bench) -> None:
     status = wait_until(lambda: one.status() if one.failure() else None)
     assert status.state == "reconnecting"
     assert "asked for fewer requests (HTTP 429)" in status.text
-    assert "What was recorded stays" in status.text
-    assert re.search(r"; it is asked again in [01] s\.$", status.text)
+    assert "Recorded data is kept" in status.text
+    assert re.search(r"; next attempt in [01] s\.$", status.text)
     wait_until(bench.prices)
     (_, _, first), (_, _, second) = bench.stand.asked[:2]
     assert second - first >= 1.0
@@ -215,7 +215,7 @@ def test_garbage_is_counted_and_does_not_end_it(bench: Bench, body: bytes) -> No
     one = bench.started()
     status = wait_until(lambda: one.status() if one.failure() else None)
     assert status.not_understood == status.messages > 0
-    assert "was not understood" in status.text
+    assert "could not be parsed" in status.text
     bench.stand.price(bitcoin=47_295.0)
     wait_until(lambda: bench.prices() == [47_295.0])
     wait_until(lambda: one.status().state == "live")
@@ -237,7 +237,7 @@ def test_an_asset_that_is_not_known_is_silent_while_the_others_are_live(bench: B
         bench.stand.price((seconds + step) * SECOND_US, bitcoin=47_000.0 + step)
     status = wait_until(lambda: one.status() if one.status().silent == (missing,) else None)
     assert status.state == "live"
-    assert "no new price of NO-SUCH-COIN for 0.5 s: check the symbol" in status.text
+    assert "without a new price for NO-SUCH-COIN for 0.5 s: check the symbol" in status.text
     assert status.text.endswith("The other prices are live.")
 
 
@@ -328,7 +328,7 @@ def test_more_than_it_takes_are_left_out_and_it_says_so(bench: Bench) -> None:
     names = frozenset(f"coingecko:COIN-{number}" for number in range(301))
     one = bench.started(names)
     wait_until(lambda: len(bench.stand.asked) >= 3)
-    assert "1 of 301 are left out" in " ".join(one.status().errors)
+    assert "1 of 301 instruments are skipped" in " ".join(one.status().errors)
     asked = ",".join(path for path, _, _ in bench.stand.asked[:3])
     assert asked.count("coin-") == 300
 

@@ -324,9 +324,9 @@ def attempt(url: str) -> FeedError:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (unused_url, "nothing answers at 127.0.0.1"),
-        (lambda: "ws://nowhere.invalid", "nowhere.invalid could not be found"),
-        (lambda: "ws://127.0.0.1:notaport", "broke the websocket protocol"),
+        (unused_url, "connection refused by 127.0.0.1"),
+        (lambda: "ws://nowhere.invalid", "nowhere.invalid could not be resolved"),
+        (lambda: "ws://127.0.0.1:notaport", "violated the websocket protocol"),
         (lambda: "ws://" + "a" * 300 + ".test", "Venue: "),
     ],
 )

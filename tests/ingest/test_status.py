@@ -93,7 +93,7 @@ def test_rate_at_the_start_divides_by_the_time_there_was(monkeypatch: pytest.Mon
 )
 def test_a_clock_that_is_wrong_is_told_with_its_side(skew_ms: float, words: str) -> None:
     assert words in clock_hint(skew_ms, "Kraken")
-    assert "recorded by the exchange's time" in clock_hint(skew_ms, "Kraken")
+    assert "recorded with exchange time" in clock_hint(skew_ms, "Kraken")
 
 
 def test_a_clock_that_is_right_enough_needs_no_words() -> None:

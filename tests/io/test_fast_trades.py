@@ -59,7 +59,7 @@ def same(ours: Table | None, twin: Table) -> None:
     assert asides[0] == asides[1]
     # Of rows that are there twice one of the two counts some more.
     notes = [
-        {note for note in table.report.notes if "side that is understood" not in note}
+        {note for note in table.report.notes if "unrecognised side" not in note}
         for table in (ours, twin)
     ]
     assert notes[0] == notes[1]

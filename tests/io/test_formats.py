@@ -170,7 +170,7 @@ def test_the_decimal_mark_can_be_told():
 
 def test_the_unit_of_time_can_be_told():
     text = b"time,close\n1000,1\n2000,2\n3000,3\n"
-    with pytest.raises(Unclear, match="not understood"):
+    with pytest.raises(Unclear, match="could not be parsed"):
         read(text, "d.csv")
     for unit, first in (("seconds", 10**9), ("milliseconds", 10**6), ("microseconds", 1_000)):
         table = read(text, "d.csv", corrections=Corrections(time_unit=unit))

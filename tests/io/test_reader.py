@@ -292,7 +292,7 @@ def test_every_line_not_used_has_a_number_and_a_reason():
     assert only(table)["close"].tolist() == CLOSES
     assert [(entry.line, entry.reason) for entry in table.report.aside] == [
         (1, "a line before the table"),
-        (4, "the time is not understood"),
+        (4, "the time could not be parsed"),
         (5, "a price or quantity is missing or is no number"),
         (7, "a price or quantity is not above zero"),
         (8, "a price or quantity is infinite"),
@@ -330,7 +330,7 @@ def test_long_text_from_outside_is_shortened():
         (b'time,close\n1,"5\n2,"6\n', "no rows of data .2 left out: a quote"),
         (b"time,volume\n1704067200,5\n1704067260,5\n", "no price column; its columns are 'time'"),
         (b"close,volume\n5,5\n6,6\n", "no time column; its columns are 'close', 'volume'"),
-        (b"time,close\nyesterday,5\ntoday,6\n", "not understood, for example 'yesterday'"),
+        (b"time,close\nyesterday,5\ntoday,6\n", "could not be parsed, for example 'yesterday'"),
         (b"time,close\n1704067200,a\n1704067260,b\n", "fewer than two can be used .2: a price"),
         (b"time,close\n1704067200,True\n1704067260,False\n", "a price or quantity is missing"),
         (b"just some words\nin lines\n", "has no columns"),

@@ -68,7 +68,7 @@ def test_what_stands_holds_over_a_restart(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path / "t.sqlite")) as store:
         again = Standing(store)
         assert set(again.pairs()) == {PAIR, ODD}
-        assert "not understood" in again.problem
+        assert "could not be parsed" in again.problem
         again.remove(PAIR)
         assert again.pairs() == (ODD,)
 
@@ -77,7 +77,7 @@ def test_there_is_a_limit() -> None:
     one = Standing(NullStore("Nothing is kept."))
     for lookback in range(20, 20 + MOST):
         one.add(replace(PAIR, lookback=lookback))
-    with pytest.raises(DataError, match="let one go"):
+    with pytest.raises(DataError, match="stop one first"):
         one.add(replace(PAIR, lookback=500))
     one.add(replace(PAIR, lookback=20))
     assert len(one.pairs()) == MOST

@@ -154,10 +154,10 @@ def test_the_command_shows_and_writes_what_the_scan_found(tmp_path: Path) -> Non
     path.write_bytes(as_csv(prices))
     text = run(path, "--top", 4, "--noise", 2, "--windows", 3, "--split", 0.6, "--out", out)
     assert "10 instruments, 600 bars: 45 pairs tested" in text
-    assert "p at most 0.05" in text and "2 would be by chance alone" in text
-    assert "on 2 universes without relations" in text
-    assert "left out: FLAT: constant: 1 in all 600 bars" in text
-    assert "of pairs not found" in text
+    assert "p at most 0.05" in text and "2 expected by chance" in text
+    assert "On 2 surrogate universes without cointegration" in text
+    assert "excluded: FLAT: constant: 1 in all 600 bars" in text
+    assert "of the control group" in text
     assert "C0000 C0001" in text and "C0002 C0003" in text
     assert text.rstrip().count("\n") < 20
     written = pd.read_csv(out)
@@ -186,12 +186,12 @@ def test_only_pairs_of_active_legs_are_listed(tmp_path: Path) -> None:
     assert "C0004" in run(path)
     text = run(path, "--least-activity", 0.5, "--out", out)
     assert "10 pairs tested" in text and "C0003" in text and "C0004" not in text
-    assert "6 of 10 pairs have an activity of 0.5 or more and are listed" in text
+    assert "6 of 10 pairs have an activity of at least 0.5 and are listed" in text
     # The file has every pair, as q-values count every test.
     written = pd.read_csv(out)
     assert len(written) == 10
     assert written["activity"].lt(0.5).tolist() == written["x"].eq("C0004").tolist()
-    assert "No pair is that active" in run(path, "--least-activity", 1)
+    assert "No pair meets the activity threshold" in run(path, "--least-activity", 1)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, "nan"])
@@ -238,21 +238,21 @@ def table_of(columns: dict[str, object], bars: int = 300) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"BAD": 5.0}, "left out: BAD: constant: 5 in all 300 bars"),
-        ({"BAD": 3.0 * walk(1)}, "one asset twice: A and BAD"),
-        ({"BAD": np.nan}, "left out: BAD: no prices at all"),
+        ({"BAD": 5.0}, "excluded: BAD: constant: 5 in all 300 bars"),
+        ({"BAD": 3.0 * walk(1)}, "same asset: A and BAD"),
+        ({"BAD": np.nan}, "excluded: BAD: no prices at all"),
         (
             {"BAD": np.where(np.arange(300) == 7, 0.0, walk(5))},
             "BAD: 1 price of 0 or less, first in",
         ),
-        ({"BAD": -walk(5)}, "left out: BAD: 300 prices of 0 or less, first in bar 1: no logarithm"),
+        ({"BAD": -walk(5)}, "excluded: BAD: 300 prices of 0 or less, first in bar 1: no logarithm"),
         (
             {"BAD": np.where(np.arange(300) == 7, np.inf, walk(5))},
             "BAD: 1 price infinite or beyond",
         ),
-        ({"BAD": np.inf}, "left out: BAD: no prices at all; 300 prices infinite or beyond"),
+        ({"BAD": np.inf}, "excluded: BAD: no prices at all; 300 prices infinite or beyond"),
         ({"BAD": ["1"] * 299 + ["soon"]}, "BAD: text in 1 of 300 cells, first 'soon' in bar 300"),
-        ({"BAD": True}, "left out: BAD: bool instead of prices"),
+        ({"BAD": True}, "excluded: BAD: bool instead of prices"),
     ],
 )
 def test_the_command_names_each_bad_column(
@@ -269,7 +269,7 @@ def test_a_table_of_one_asset_twice_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_bytes(as_csv(table_of({"A": walk(1), "TWIN": walk(1)})))
     text = run(path, "--noise", 2, "--windows", 3, "--split", 0.6)
-    assert "one asset twice: A and TWIN" in text
+    assert "same asset: A and TWIN" in text
     assert text.endswith("No pair could be tested.\n") and "nan" not in text
 
 
@@ -281,7 +281,7 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     path.write_text("\n".join([*lines, f"{later[0]},1.5,2.5", "soon,1,2", ""]), encoding="utf-8")
     found = files.read_universe(path, "prices.csv")
     assert list(found.notes) == [
-        "1 row left out: the time is not understood.",
+        "1 row left out: the time could not be parsed.",
         "1 row left out: another bar of the same time; the first is kept.",
         "1 row was out of time order; the rows were sorted.",
         BAR_STARTS,
@@ -303,7 +303,7 @@ def test_foreign_names_steer_neither_a_terminal_nor_a_spreadsheet(tmp_path: Path
     path.write_bytes(as_csv(table_of(names)))
     text = run(path, "--out", out)
     assert all(one == "\n" or one.isprintable() for one in text)
-    assert "[31mRED" in text and "left out: " in text
+    assert "[31mRED" in text and "excluded: " in text
     legs = pd.read_csv(out)[["y", "x"]].to_numpy().ravel()
     assert "'=1+1" in legs and "=1+1" not in legs
 

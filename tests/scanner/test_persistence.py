@@ -45,9 +45,9 @@ def test_windows_that_do_not_fit_are_refused() -> None:
     found = scan(prices)
     with pytest.raises(DataError, match="does not fit"):
         persistence(prices, found, 3, 400)
-    with pytest.raises(DataError, match="100 are the most"):
+    with pytest.raises(DataError, match="the limit is 100"):
         persistence(prices, found, 101)
-    with pytest.raises(DataError, match="not the prices of the scan"):
+    with pytest.raises(DataError, match="not the scanned prices"):
         persistence(prices.iloc[:, :3], found)
 
 

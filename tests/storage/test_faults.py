@@ -131,9 +131,9 @@ def test_a_full_disk_pauses_recording_which_then_resumes_with_what_was_kept(path
     health = store.health()
     assert health.state == "paused"
     assert "full" in health.text
-    assert "Free some space. Live prices and signals go on." in health.text
-    assert "goes on by itself" in health.text
-    assert "found no room" in health.text
+    assert "Free some space. Live prices and signals continue." in health.text
+    assert "resumes automatically" in health.text
+    assert "were dropped (queue full)" in health.text
     assert store.trades("sim:AUSDT", *ALWAYS)
     limit_pages(store, 0)
     assert store.flush(30)
@@ -211,7 +211,7 @@ def test_a_disk_slower_than_the_market_is_told(path, monkeypatch):
         health = store.health()
         assert health.state == "recording"
         assert "s behind" in health.text
-        assert "entries wait for the disk" in health.text
+        assert "entries are waiting to be written" in health.text
 
 
 def test_what_the_file_itself_refuses_stops_recording(path):
@@ -298,8 +298,8 @@ def test_damage_met_while_recording_stops_it_and_leaves_the_rest_running(path, m
     health = store.health()
     assert health.state == "paused"
     assert "is damaged" in health.text
-    assert "move it aside" in health.text
-    assert "restart Tandem after that" in health.text
+    assert "quarantine it" in health.text
+    assert "restart Tandem afterwards" in health.text
     assert store.close() + health.lost == sum(len(batch(number)) for number in range(100, 110))
 
 
@@ -329,7 +329,7 @@ def test_a_missing_folder_is_made(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreFull, match="work without the record; choose a writable folder"):
+    with pytest.raises(StoreFull, match="work without the database; choose a writable folder"):
         Store.open(tmp_path / "file" / "tandem.sqlite")
 
 
@@ -415,7 +415,7 @@ def test_a_record_of_a_newer_version_is_refused(path, read_only):
 
 
 def test_a_record_that_does_not_exist_cannot_be_read(path):
-    with pytest.raises(StoreUnusable, match="There is no record"):
+    with pytest.raises(StoreUnusable, match="There is no database"):
         Store.open(path, read_only=True)
     assert not path.exists()
 
@@ -478,7 +478,7 @@ def test_a_second_process_is_told_who_records_and_may_read(path):
         assert store.health().state == "reading"
         assert store.spans()["sim:AUSDT"].trades == 2_000
         assert store.flush()
-        with pytest.raises(Exception, match="for reading only"):
+        with pytest.raises(Exception, match="read-only"):
             store.submit(batch(0))
     holder.communicate("done\n")
     with closing(Store.open(path)) as store:

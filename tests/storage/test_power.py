@@ -149,8 +149,8 @@ def test_a_disk_that_fills_up_pauses_recording_until_there_is_room(small_disk):
     health = store.health()
     assert health.state == "paused"
     assert "full" in health.text
-    assert "goes on by itself" in health.text
-    assert "found no room" in health.text
+    assert "resumes automatically" in health.text
+    assert "were dropped (queue full)" in health.text
     assert health.queued <= 2_000
     # Reading what is there goes on.
     recorded = store.spans()[LEG].trades

@@ -176,7 +176,7 @@ def test_trades_of_a_venue_that_counts_anew_are_kept_beside_the_old_ones(path):
     assert_whole(Reader(path), [*old, *kept])
     assert (health.written, health.renumbered) == (150, {leg: 50})
     (note,) = health.notes
-    assert f"counts its trades of {leg} anew: 50 came under numbers recorded before" in note
+    assert f"restarted its trade ids for {leg}: 50 trades reused recorded ids" in note
 
 
 def test_a_venue_that_counts_anew_within_one_batch_loses_nothing(path):

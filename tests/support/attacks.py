@@ -72,7 +72,7 @@ def _rights(app: App, **request: object) -> str:
         return ""
     if "did not start" in text:
         return "no"
-    return "a visitor's" if "Public desk" in text else "the operator's"
+    return "a visitor's" if "Public mode" in text else "the operator's"
 
 
 def _opened(app: App, **request: object) -> Result:
@@ -117,7 +117,7 @@ def _shut_out(attacker: Mapping[str, str], operator: Mapping[str, str]) -> Calla
                 stranger.set("Operator secret", f"a wrong guess {guess}")
         with Visitor(app.url, headers=operator) as visitor:
             visitor.open("data").set("Operator secret", SECRET)
-            held = "Public desk" not in visitor.text()
+            held = "Public mode" not in visitor.text()
         return Result(held, "the right secret is let in" if held else "the right secret is refused")
 
     return run

@@ -142,19 +142,19 @@ def _settings(exchange: Exchange, **more: str) -> dict[str, str]:
 
 
 def good_and_cut(studio: Studio) -> None:
-    """Live, messages not understood, silent legs, reconnecting."""
+    """Live, parse errors, silent legs, reconnecting."""
     with Exchange() as exchange:
         exchange.play(TRADES_A_SECOND, PRICES, PRICES)
         with studio.page(_settings(exchange)) as page:
             _wait_for_trades(page)
             studio.shoot(page, "Live", "LIVE")
             exchange.raw("not json")
-            studio.shoot(page, "Messages not understood", "LIVE", "not understood")
+            studio.shoot(page, "Messages that cannot be parsed", "LIVE", "could not be parsed")
             exchange.skip_ids("ETHUSDT", MISSED)
             expect(page.get_by_text(re.compile("gaps 1"))).to_be_visible(timeout=WAIT_MS)
             studio.shoot(page, "A gap is open and its venue cannot be asked", "LIVE")
             exchange.pause()
-            studio.shoot(page, "Connected, but silent", "STALE", "no trade")
+            studio.shoot(page, "Connected, but silent", "STALE", "no trades")
             exchange.refuse(500)
             exchange.drop()
             studio.shoot(page, "Reconnecting", "RECONNECTING")
@@ -168,7 +168,7 @@ def one_leg_stale(studio: Studio) -> None:
             _wait_for_trades(page)
             exchange.pause()
             exchange.play(TRADES_A_SECOND, ["ETHUSDT"], PRICES)
-            studio.shoot(page, "One leg has stopped trading", "STALE", "No trade of")
+            studio.shoot(page, "One leg has stopped trading", "STALE", "No trades in")
 
 
 def connecting(studio: Studio) -> None:
@@ -206,7 +206,7 @@ def filling(studio: Studio) -> None:
             rest.hold(after=1)
             exchange.skip_ids("ETHUSDT", MISSED)
             exchange.play(TRADES_A_SECOND, PRICES, PRICES)
-            studio.shoot(page, "A gap is being filled", "LIVE", "Filling [1-9]")
+            studio.shoot(page, "A gap is being filled", "LIVE", "Backfilling [1-9]")
             rest.release()
             expect(page.get_by_test_id("said")).to_be_empty(timeout=WAIT_MS)
             expect(page.get_by_text(re.compile("gaps none"))).to_be_visible(timeout=WAIT_MS)

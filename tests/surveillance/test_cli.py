@@ -141,7 +141,7 @@ def test_what_is_wrong_is_said_once_and_the_rest_goes_on(tmp_path: Path, body: b
     with Prices([body, body, answer(bitcoin=2.0)]) as prices:
         assert run(given(tmp_path), prices.settings, prices.over, said.append) == 1
     assert len([line for line in said if "HTTP 500" not in line]) == 1
-    assert "was not understood" in said[0]
+    assert "could not be parsed" in said[0]
     assert rows(tmp_path / "alerts.csv") == []
 
 
@@ -185,7 +185,7 @@ def test_a_long_file_of_earlier_prices_is_read_from_its_end(tmp_path: Path) -> N
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("Date,Close\n2026-01-01,5\n")
-    with Prices([]) as prices, pytest.raises(StoreError, match="something else"):
+    with Prices([]) as prices, pytest.raises(StoreError, match="was not written by this command"):
         run(given(tmp_path, cycles=1), prices.settings, threading.Event(), print)
     assert (tmp_path / "prices.csv").read_text() == "Date,Close\n2026-01-01,5\n"
 
@@ -215,7 +215,9 @@ def test_alerts_call_assets_as_the_configuration_does_and_what_is_simulated_so(t
     )  # fmt: skip
     began = datetime.now(UTC)
     run(config, Settings(), threading.Event(), said.append)
-    missing = "surveillance: The rule Of nothing names DOGE, which is not watched; it stays silent."
+    missing = (
+        "surveillance: Rule Of nothing has scope DOGE, which is not monitored; it cannot fire."
+    )
     assert said[0] == missing
     alerts = rows(tmp_path / "alerts.csv")
     by_rule = {row["rule"]: row["scope"] for row in alerts}
@@ -292,7 +294,7 @@ def test_the_example_is_read() -> None:
     [
         ({"interval_second": 5}, "Did you mean interval_seconds"),
         ({"asset": ["a"]}, "Did you mean assets"),
-        ({"Zz9": 1}, "There is assets"),
+        ({"Zz9": 1}, "Known keys: assets"),
         ({"assets": "bitcoin"}, "list of names"),
         ({"assets": []}, "1 to 200"),
         ({"assets": [1]}, "list of names"),
@@ -300,7 +302,7 @@ def test_the_example_is_read() -> None:
         ({"anomaly_z": "three"}, "must be a number"),
         ({"anomaly_z": True}, "must be a number"),
         ({"anomaly_z": float("nan")}, "must be a number"),
-        ({"cycles": 1.5}, "whole number"),
+        ({"cycles": 1.5}, "an integer"),
         ({"interval_seconds": 0}, "from 0.05"),
         ({"base_currency": "us/d"}, "usd or eur"),
         ({"channels": ["telegam"]}, "Did you mean telegram"),
@@ -341,7 +343,7 @@ def test_the_command_fails_with_a_sentence(tmp_path: Path, capsys) -> None:
     ("more", "hint"),
     [
         ({"channels": ["telegram"]}, "TANDEM_TELEGRAM_TOKEN"),
-        ({"venue": "auto"}, "must be named"),
+        ({"venue": "auto"}, "given explicitly"),
         ({"assets": ["a/../b"]}, "not an asset"),
     ],
 )

@@ -60,7 +60,7 @@ def test_missing_and_huge_values_get_no_score() -> None:
     tried = rows(5)
     tried[0, 0], tried[1, 1], tried[2, 2] = np.nan, np.inf, 1e40
     assert np.isnan(model().score(tried)).tolist() == [True, True, True, False, False]
-    with pytest.raises(DataError, match="takes rsi"):
+    with pytest.raises(DataError, match="expects rsi"):
         model().score([[1.0]])
 
 
@@ -126,7 +126,7 @@ def loops() -> np.ndarray:
          "cut none", "samples text", "no samples", "bars text", "far date", "features no names"],
 )  # fmt: skip
 def test_what_is_no_model_is_refused_and_never_run(content: bytes) -> None:
-    with pytest.raises(DataError, match="train it again"):
+    with pytest.raises(DataError, match="retrain it"):
         load(content)
 
 
@@ -134,7 +134,7 @@ def test_a_file_that_swells_is_refused() -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("told.npy", bytes(80 * 2**20))
-    with pytest.raises(DataError, match="train it again"):
+    with pytest.raises(DataError, match="retrain it"):
         load(file.getvalue())
 
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "hint"),
-    [(rows(100), "needs 600"), (np.ones((700, 3)), "no feature changes"),
+    [(rows(100), "needs 600"), (np.ones((700, 3)), "no feature varies"),
      (np.full((700, 3), np.nan), "has 0 complete"), (np.empty((0, 3)), "has 0 complete")],
 )  # fmt: skip
 def test_what_cannot_be_learned_is_said(given, hint) -> None:

@@ -197,7 +197,7 @@ def test_the_recorded_past_fills_the_windows_and_trains_the_model(
         buffer.append([late])
         wait_until(lambda: third.wall() and len(third.surveillance.trade_scores(NAME)), "a trade")
         assert third.surveillance.model(NAME) is None
-        assert "is not used: This is no model of Tandem" in caplog.text
+        assert "could not be used: Not a Tandem model" in caplog.text
 
 
 def test_a_return_over_a_hole_in_the_record_is_none(made: Made, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_record_that_cannot_be_read_is_said_and_the_watch_goes_on(
     assert told(watch, "Any").scope == NAME
     (said,) = watch.problems
     assert said == (
-        f"The past of {NAME} cannot be read: The disk is gone. It is watched from now on."
+        f"The history of {NAME} cannot be read: The disk is gone. It is monitored from now on."
     )
 
 
@@ -418,10 +418,10 @@ def test_kept_settings_that_are_damaged_are_not_used(
     monkeypatch.setattr(record, "load_state", lambda key: kept if "settings" in key else None)
     watch = made(record, HotBuffer(10))
     assert watch.settings == WatchSettings()
-    assert "The kept settings of the watch are not used" in watch.problems[0]
+    assert "Stored monitoring settings could not be used" in watch.problems[0]
     watch.use(WatchSettings(anomaly_z=4.0))
     assert not watch.problems
-    assert "The kept settings of the watch are not used" in caplog.text
+    assert "Stored monitoring settings could not be used" in caplog.text
 
 
 def test_a_forecast_comes_aside(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

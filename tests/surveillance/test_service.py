@@ -591,7 +591,7 @@ def test_constant_prices_flag_nothing_and_train_nothing() -> None:
     assert np.isnan(scores["price_z"]).all()
     assert scores["shock"].max() == 0
     assert watch.train() is None
-    assert "needs 60" in watch.problem or "nothing to learn" in watch.problem
+    assert "needs 60" in watch.problem or "cannot be trained" in watch.problem
 
 
 def test_missing_volume_leaves_what_needs_it_out_of_the_model() -> None:

@@ -64,7 +64,7 @@ def test_seconds_train_a_model(taught: Class) -> None:
     taught.learning.start(SPOT, 0.5, WATCHING)
     lesson = taught.over(SPOT)
     assert lesson.share == 1.0
-    assert lesson.text.startswith("Learned from 1,7")
+    assert lesson.text.startswith("Trained on 1,7")
     forest = taught.models[SPOT]
     assert forest.bars > 1_700
     assert forest.features == WATCHING.features
@@ -90,21 +90,21 @@ def test_a_download_can_be_stopped_and_begun_again(
     candle_venue.gate.clear()
     taught.learning.start(SPOT, 24.0, WATCHING)
     wait_until(lambda: candle_venue.asked, "the first page to be asked for")
-    with pytest.raises(DataError, match="under way"):
+    with pytest.raises(DataError, match="already running"):
         taught.learning.start(SPOT, 1.0, WATCHING)
     taught.learning.cancel(SPOT)
     candle_venue.gate.set()
     assert taught.over(SPOT).text == "Stopped; nothing changed."
     assert not taught.models
     taught.learning.start(SPOT, 0.5, WATCHING)
-    assert taught.over(SPOT).text.startswith("Learned")
+    assert taught.over(SPOT).text.startswith("Trained")
 
 
 @pytest.mark.parametrize(
     ("name", "status", "body", "said"),
     [
         (SPOT, 400, b"{}", "check the symbol"),
-        (SPOT, 200, b"[]", "0 seconds came."),
+        (SPOT, 200, b"[]", "0 bars downloaded."),
         (SPOT, 200, b"{", "Nothing changed."),
         ("coingecko:BITCOIN", 200, None, "has no candles to download"),
     ],
@@ -138,5 +138,5 @@ def test_an_unexpected_error_ends_the_download_and_is_said(
 
     monkeypatch.setattr(taught.kept, "put_candles", broken)
     taught.learning.start(NAME, 1.0, WATCHING)
-    assert "error in Tandem itself" in taught.over(NAME).text
+    assert "internal error" in taught.over(NAME).text
     assert "secret" not in wait_until(lambda: taught.learning.problem, "the sentence")

@@ -35,8 +35,8 @@ def test_the_live_page_runs(app: AppTest) -> None:
     assert not app.error
     assert app.session_state["y"] == "ETHUSDT"
     assert [box.label for box in app.sidebar.selectbox][:2] == [
-        "Pair: Y, priced in X",
-        "X, the hedge",
+        "Dependent leg (Y)",
+        "Hedge leg (X)",
     ]
 
 
@@ -54,7 +54,7 @@ def standing(app: AppTest) -> Any:
     return next(one for one in app.sidebar.toggle if one.label == "Pin to be alerted")
 
 
-def test_a_pair_can_be_watched_with_no_one_here(app: AppTest) -> None:
+def test_a_pair_can_run_in_the_background(app: AppTest) -> None:
     app.run()
     assert standing(app).value and standing(app).disabled, "the desk's own pair always runs"
     app.slider(key="lookback").set_value(500).run()
@@ -78,7 +78,7 @@ def test_too_many_standing_pairs_are_refused_in_a_sentence(
     app.run()
     app.slider(key="lookback").set_value(500).run()
     standing(app).set_value(True).run()
-    assert "let one go first" in app.warning[0].value.replace("\\", "")
+    assert "stop one first" in app.warning[0].value.replace("\\", "")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_visitors_of_a_public_desk_may_look_and_the_operator_may_act(
 ) -> None:
     assert not is_operator(public)
     tried(public, "open barley")
-    assert "not the operator" in public.error[0].value
+    assert "Wrong operator secret" in public.error[0].value
     assert not is_operator(public)
     assert "A wrong operator secret was given" in caplog.text
     tried(public, SECRET)
@@ -175,13 +175,13 @@ def test_a_login_ends_by_itself(public: AppTest, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({}, "Private desk, on loopback alone"),
-        ({"TANDEM_PUBLIC": "on"}, "Public desk, because TANDEM_PUBLIC is on"),
-        ({"TANDEM_HOSTS": "desk.example"}, "Nobody can be its operator until"),
+        ({}, "Private mode, on loopback only"),
+        ({"TANDEM_PUBLIC": "on"}, "Public mode, because TANDEM_PUBLIC is on"),
+        ({"TANDEM_HOSTS": "desk.example"}, "No one can log in as operator until"),
         ({"TANDEM_OPERATOR_SECRET": SECRET}, "because TANDEM_OPERATOR_SECRET is set"),
         (
             {"TANDEM_OPERATOR_SECRET": SECRET, "TANDEM_PUBLIC": "everyone-is-operator"},
-            "Everybody who reaches this desk is its operator",
+            "Every visitor has operator rights",
         ),
     ],
 )

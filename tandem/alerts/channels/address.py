@@ -32,9 +32,9 @@ class Reach:
         try:
             kind = kind_of(address)
         except ValueError:
-            return "an address that is none"
+            return "an invalid address"
         if kind == "loopback":
             return "" if self._loopback else "this machine"
         if kind == "private":
             return "" if self._private else "a private address"
-        return "" if kind == "global" else "an address that is not a host's"
+        return "" if kind == "global" else "not a unicast host address"

@@ -68,7 +68,7 @@ def channels_from(
     missing: dict[str, str] = {}
     for name, (is_set, make) in makers.items():
         if not is_set:
-            missing[name] = f"Not set up: give TANDEM_{_FIRST[name]}."
+            missing[name] = f"Not configured: set TANDEM_{_FIRST[name]}."
             continue
         try:
             made[name] = make()

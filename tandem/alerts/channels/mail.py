@@ -36,12 +36,13 @@ class MailServer:
     def __post_init__(self) -> None:
         if self.security == "none" and not is_loopback(self.host):
             raise SettingError(
-                "TANDEM_MAIL_SECURITY is none, which is for a server on this machine only; use "
+                "TANDEM_MAIL_SECURITY=none is allowed only for a server on this machine; use "
                 "starttls or tls."
             )
         if not self.recipients or not all(map(_is_mailbox, (self.sender, *self.recipients))):
             raise SettingError(
-                "TANDEM_MAIL_FROM and TANDEM_MAIL_TO must be addresses, as desk@example.com."
+                "TANDEM_MAIL_FROM and TANDEM_MAIL_TO must be e-mail addresses such as "
+                "desk@example.com."
             )
 
 
@@ -83,20 +84,22 @@ class Mail:
             with self._line() as line:
                 line.send_message(message)
         except smtplib.SMTPAuthenticationError as error:
-            raise self._not_sent("refused the user or password", error.smtp_code, True) from None
+            raise self._not_sent(
+                "rejected the user name or password", error.smtp_code, True
+            ) from None
         except smtplib.SMTPRecipientsRefused:
-            raise self._not_sent("refused every recipient", 550, True) from None
+            raise self._not_sent("rejected every recipient", 550, True) from None
         except smtplib.SMTPResponseException as error:
             is_final = 500 <= error.smtp_code < 600
-            raise self._not_sent("refused the mail", error.smtp_code, is_final) from None
+            raise self._not_sent("rejected the message", error.smtp_code, is_final) from None
         except smtplib.SMTPNotSupportedError:
             raise NotSent(
-                f"{self.title} takes no password; leave TANDEM_MAIL_USER empty.", True
+                f"{self.title} does not support authentication; leave TANDEM_MAIL_USER empty.", True
             ) from None
         except ssl.SSLCertVerificationError as error:
             raise NotSent(
-                f"{self.title}'s certificate could not be verified ({error.verify_message}); it "
-                "was told nothing. Check TANDEM_MAIL_HOST, or let SSL_CERT_FILE name the authority."
+                f"{self.title}'s certificate could not be verified ({error.verify_message}); "
+                "nothing was sent. Check TANDEM_MAIL_HOST, or point SSL_CERT_FILE to the CA."
             ) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise NotSent(f"{self.title} could not be used ({type(error).__name__}).") from None
@@ -124,9 +127,7 @@ class Mail:
             line.ehlo_or_helo_if_needed()
             if server.security == "starttls":
                 if not line.has_extn("starttls"):
-                    raise NotSent(
-                        f"{self.title} offers no encryption (STARTTLS); it was told nothing.", True
-                    )
+                    raise NotSent(f"{self.title} does not offer STARTTLS; nothing was sent.", True)
                 line.starttls(context=self._context)
                 line.ehlo()
             if server.user:

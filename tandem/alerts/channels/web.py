@@ -25,7 +25,7 @@ _SLACK_CHARACTERS = 3_000
 
 
 class _Post:
-    """What the four have in common: one POST, and what its answer means."""
+    """Common to all four: one POST, and the meaning of the response."""
 
     name = ""
     title = ""
@@ -49,7 +49,7 @@ class _Post:
             raise NotSent(f"{self.title}: {error}.") from None
         if not 200 <= answer.status < 300:
             raise NotSent(
-                f"{self.title} answered {answer.status}{self._meaning(answer)}.",
+                f"{self.title} returned {answer.status}{self._meaning(answer)}.",
                 is_final=answer.status in _FINAL,
                 wait_s=self._asked_wait_s(answer),
             )
@@ -57,14 +57,14 @@ class _Post:
     def _meaning(self, answer: Answer) -> str:
         known = {
             401: "the key or token is wrong",
-            403: "it is not allowed to write there",
-            404: "there is nothing at that address",
-            410: "the address was taken away",
+            403: "posting is not permitted",
+            404: "no such address",
+            410: "the address no longer exists",
             429: "too many messages",
         }
         if answer.status in known:
             return f" ({known[answer.status]})"
-        return " (its own fault)" if answer.status >= 500 else ""
+        return " (server error)" if answer.status >= 500 else ""
 
     def _asked_wait_s(self, answer: Answer) -> float:
         return retry_after_s(answer.headers, now_us() / SECOND_US) or 0.0
@@ -110,9 +110,9 @@ class Telegram(_Post):
 
     def __init__(self, client: Client, url: str, token: str, chat: str) -> None:
         if not token.isascii() or not token.isprintable() or "/" in token or " " in token:
-            raise SettingError("TANDEM_TELEGRAM_TOKEN is no token; it looks like 123456:ABC-def.")
+            raise SettingError("TANDEM_TELEGRAM_TOKEN is not valid; expected 123456:ABC-def.")
         if not chat.strip():
-            raise SettingError("TANDEM_TELEGRAM_CHAT is missing: say whom the bot writes to.")
+            raise SettingError("TANDEM_TELEGRAM_CHAT is missing: set the chat the bot posts to.")
         base = check_url(url, "TANDEM_TELEGRAM_ADDRESS").rstrip("/")
         super().__init__(client, Secret(f"{base}/bot{token}/sendMessage"))
         self._chat = chat.strip()
@@ -131,7 +131,7 @@ class Telegram(_Post):
 
     def _meaning(self, answer: Answer) -> str:
         if answer.status == 400:
-            return " (it does not know the chat; has somebody written to the bot first?)"
+            return " (unknown chat; send the bot a message first)"
         return super()._meaning(answer)
 
 

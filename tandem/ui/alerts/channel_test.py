@@ -39,7 +39,7 @@ class Tests:
         return self._said.get(name, "")
 
     def _test(self, alerts: Alerts, name: str) -> None:
-        said = "The test broke because of an error in Tandem itself; please report it."
+        said = "The test failed because of an internal error; please report it."
         try:
             said = alerts.test(name)
         except DataError as error:

@@ -1,4 +1,4 @@
-"""Who is told: every channel with how it stands, and a test of it."""
+"""Notification channels: status and test of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def draw() -> None:
 
     follow()
     if not is_operator():
-        say.note("On a public desk only its operator tests channels and sees what they are set to.")
+        say.note("Public mode: only the operator can test channels and see their configuration.")
 
 
 def _list(alerts: Alerts, running: Tests) -> None:

@@ -1,4 +1,4 @@
-"""What rules raised: the list with its filters, acknowledging, and the file."""
+"""Alerts raised by rules: filters, acknowledgement and CSV download."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def draw() -> None:
     """Draw the list, refreshed about once a second."""
     alerts = part(Alerts)
     if alerts.problem:
-        say.problem(str(alerts.problem) if is_operator() else "Alerts are not kept at present.")
+        say.problem(
+            str(alerts.problem) if is_operator() else "Alerts are currently not being saved."
+        )
     filters = _filters(alerts)
     _actions(alerts, filters)
 
@@ -54,7 +56,7 @@ def _filters(alerts: Alerts) -> Filters:
     with columns[2]:
         rule = _choice("Rule", rules, "alerts_rule")
     with columns[3]:
-        is_open = st.toggle("Not acknowledged only", key="alerts_open", persist_state="session")
+        is_open = st.toggle("Unacknowledged only", key="alerts_open", persist_state="session")
     return Filters(None if severity in (ALL, None) else severity, scope, rule, is_open)
 
 
@@ -70,15 +72,13 @@ def _choice(label: str, options: list[str], key: str) -> str | None:
 def _actions(alerts: Alerts, filters: Filters) -> None:
     may = is_operator()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if may and st.button(
-            "Acknowledge what is shown", key="alerts_seen", icon=":material/check:"
-        ):
+        if may and st.button("Acknowledge shown", key="alerts_seen", icon=":material/check:"):
             _acknowledge(alerts, st.session_state.get(_DRAWN, ()))
         if may and st.button("Acknowledge all", key="alerts_all", icon=":material/done_all:"):
             kept = alerts.recent(_EVERY_ALERT, unacknowledged=True)
             _acknowledge(alerts, [one.alert.id for one in kept])
         downloads.button(
-            "These alerts as CSV",
+            "Download CSV",
             lambda: words.csv_file(
                 one.alert for one in alerts.recent(_EVERY_ALERT, **filters.given)
             ),
@@ -87,7 +87,7 @@ def _actions(alerts: Alerts, filters: Filters) -> None:
             key="alerts_csv",
         )
     if not may:
-        say.note("On a public desk only its operator acknowledges; everybody may look and export.")
+        say.note("Public mode: only the operator can acknowledge; visitors can view and export.")
 
 
 def _list(alerts: Alerts, filters: Filters) -> None:
@@ -108,4 +108,4 @@ def _acknowledge(alerts: Alerts, ids: list[str]) -> None:
     try:
         alerts.acknowledge(*ids)
     except StoreError as error:
-        say.problem(f"It is acknowledged until the process ends, but not kept: {error}")
+        say.problem(f"Acknowledged until restart, but the change could not be saved: {error}")

@@ -33,10 +33,10 @@ def draw() -> None:
     _say_done()
     may = is_operator()
     if not may:
-        say.note("On a public desk only its operator changes rules; everybody may read them.")
+        say.note("Public mode: only the operator can change rules; visitors can view them.")
     elif _EDITED in st.session_state:
         _form(lookout)
-    elif st.button("Add a rule", key="rule_add", type="primary", icon=":material/add:"):
+    elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
     @st.fragment(run_every=REFRESH_S)
@@ -65,7 +65,7 @@ def _do(alerts: Alerts, act: str, rule: Rule) -> None:
     if act == "edit":
         _open(rule.name, rule)
     elif act == "remove":
-        _keep(lambda: alerts.remove_rule(rule.name), f"The rule {rule.name} is removed.")
+        _keep(lambda: alerts.remove_rule(rule.name), f"Rule {rule.name} removed.")
         st.rerun()
     elif act in ("on", "off"):
         changed = dataclasses.replace(rule, enabled=act == "on")
@@ -120,7 +120,7 @@ def _fill(rule: Rule, is_new: bool) -> None:
 def _fields(lookout: Lookout) -> None:
     alerts = lookout.alerts
     edited = st.session_state.get(_EDITED, "")
-    st.markdown("**A new rule**" if not edited else f"**{say.escaped(edited)}**")
+    st.markdown("**New rule**" if not edited else f"**{say.escaped(edited)}**")
     draft = _draft(lookout)
     try:
         rule = words.rule_of(draft, _is_enabled(alerts, edited))
@@ -129,10 +129,10 @@ def _fields(lookout: Lookout) -> None:
         rule, problem = None, str(error)
     if rule:
         told = words.would_have_told(rule, alerts.recent(_EVERY_ALERT))
-        say.note(f"In words: {words.condition(rule)}. {told}")
+        say.note(f"Fires when: {words.condition(rule)}. {told}")
     with st.container(horizontal=True):
-        wanted = st.button("Keep this rule", key="rule_keep", type="primary")
-        if st.button("Leave it", key="rule_leave"):
+        wanted = st.button("Save", key="rule_keep", type="primary")
+        if st.button("Cancel", key="rule_leave"):
             _close()
             st.rerun()
     if wanted and rule is None:
@@ -157,7 +157,7 @@ def _draft(lookout: Lookout) -> Draft:
         )
     with right:
         measure = st.selectbox(
-            "What is measured",
+            "Measure",
             list(MEASURES),
             key="rule_measure",
             persist_state="session",
@@ -167,28 +167,29 @@ def _draft(lookout: Lookout) -> Draft:
     columns = st.columns([1.2, 1, 1, 1])
     with columns[0]:
         comparison = st.segmented_control(
-            "Fires when it is",
+            "Condition",
             list(get_args(Comparison)),
             key="rule_comparison",
             persist_state="session",
             required=True,
-            help="Beyond looks at the size alone: far up or far down.",
+            help="Beyond compares the absolute value: it fires in either direction.",
         )
     with columns[1]:
         threshold = _number(f"Threshold, {unit}" if unit else "Threshold", "rule_threshold", 0.1)
     with columns[2]:
         release = _number(
-            "Back at",
+            "Re-arm level",
             "rule_release",
             0.1,
-            "It must come back past this before it fires again; empty: 20 % of the threshold back.",
+            "The value must return past this level before the rule can fire again. Empty: 20 % "
+            "inside the threshold.",
         )
     with columns[3]:
         minutes = _number(
             "Cool-down, minutes",
             "rule_minutes",
             1.0,
-            "Least time between two alerts of one instrument.",
+            "Minimum time between two alerts for the same instrument.",
         )
     left, right = st.columns([2, 1])
     with left:
@@ -227,14 +228,14 @@ def _scope(lookout: Lookout, measure: str) -> str | None:
     if chosen and chosen not in options:
         options.append(chosen)
     scope: str | None = st.selectbox(
-        "What it is about",
+        "Scope",
         options,
         key="rule_scope",
         persist_state="session",
         accept_new_options=True,
         # Not a bare *: the box would take it off the end of whatever is typed over it.
         format_func=words.whereof,
-        help="* stands for any text and ? for any character, as in sim:* or *:ETHUSDT.",
+        help="* matches any text and ? any character, e.g. sim:* or *:ETHUSDT.",
     )
     if scope:
         say.note(words.fitting(scope, measure, known))
@@ -246,13 +247,13 @@ def _channels(states: tuple[ChannelState, ...]) -> list[str]:
     named = st.session_state.get(_CHANNELS) or []
     ready = {one.name for one in states if one.is_ready}
     chosen = st.pills(
-        "Who is told",
+        "Notify",
         [one.name for one in states if one.is_ready or one.name in named],
         selection_mode="multi",
         key=_CHANNELS,
         persist_state="session",
         format_func=lambda name: (
-            words.CHANNEL_NAMES[name] + ("" if name in ready else " (not set up)")
+            words.CHANNEL_NAMES[name] + ("" if name in ready else " (not configured)")
         ),
     )
     missing = [f"{words.CHANNEL_NAMES[one.name]}: {one.text}" for one in states if not one.is_ready]
@@ -268,7 +269,7 @@ def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
     is_taken = any(one.name == rule.name for one in alerts.rules())
     if rule.name != edited and is_taken:
         say.problem(
-            f"There is a rule {rule.name} already; give this one another name, or edit that one."
+            f"A rule named {rule.name} already exists; choose another name, or edit that rule."
         )
         return
 
@@ -278,7 +279,7 @@ def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
             alerts.remove_rule(edited)
 
     try:
-        _keep(keep, f"The rule {rule.name} holds from now on.")
+        _keep(keep, f"Rule {rule.name} is active.")
     except DataError as error:
         say.problem(str(error))
         return
@@ -287,13 +288,13 @@ def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
 
 
 def _keep(change: Callable[[], None], done: str) -> None:
-    """Change the rules; a record that cannot keep them is said on the next drawing."""
+    """Change the rules; a failure to save them is reported on the next rerun."""
     try:
         change()
     except StoreError as error:
         st.session_state[_DONE] = (
             "warn",
-            f"It holds until the process ends, but is not kept: {error}",
+            f"The change applies until restart but could not be saved: {error}",
         )
         return
     if done:

@@ -42,35 +42,35 @@ class Measure(NamedTuple):
 
 
 def _z(of: str) -> Measure:
-    return Measure(of, "deviations", "instrument")
+    return Measure(f"{of} z-score", "", "instrument")
 
 
 WORDS: dict[str, Measure] = {
-    "trade_price_z": _z("price of a trade"),
-    "trade_return_z": _z("return of a trade"),
-    "bar_price_z": _z("price of a one-second bar"),
-    "bar_return_z": _z("return of a one-second bar"),
-    "bar_volume_z": _z("volume of a one-second bar"),
-    "anomaly": Measure("Isolation Forest score of a one-second bar", "times its cut", "instrument"),
-    "divergence": Measure("difference of the legs' moves", "%", "pair"),
-    "momentum_t": Measure("slope of the price", "standard errors", "instrument"),
-    "volatility": Measure("realised volatility", "% a year", "instrument"),
-    "volatility_forecast": Measure("forecast volatility", "% a year", "instrument"),
-    "liquidity_shock": Measure("number of liquidity measures far out at once", "", "instrument"),
+    "trade_price_z": _z("trade price"),
+    "trade_return_z": _z("trade return"),
+    "bar_price_z": _z("1 s bar price"),
+    "bar_return_z": _z("1 s bar return"),
+    "bar_volume_z": _z("1 s bar volume"),
+    "anomaly": Measure("anomaly score", "\u00d7 threshold", "instrument"),
+    "divergence": Measure("leg divergence", "%", "pair"),
+    "momentum_t": Measure("price slope t-statistic", "", "instrument"),
+    "volatility": Measure("annualised realised volatility", "%", "instrument"),
+    "volatility_forecast": Measure("annualised volatility forecast", "%", "instrument"),
+    "liquidity_shock": Measure("simultaneous liquidity outliers", "", "instrument"),
     "trade_age": Measure("age of the last trade", "s", "instrument"),
-    "pair_z": Measure("z of the spread", "", "pair"),
-    "pair_entry": Measure("distance of z past its entry", "", "pair"),
-    "pair_exit": Measure("distance of z inside its exit", "", "pair"),
-    "pair_stop": Measure("distance of z past its stop", "", "pair"),
-    "pair_p": Measure("p-value of no cointegration", "", "pair"),
-    "pair_broken": Measure("sign of a broken relation", "", "pair"),
+    "pair_z": Measure("spread z-score", "", "pair"),
+    "pair_entry": Measure("|z| minus entry threshold", "", "pair"),
+    "pair_exit": Measure("exit threshold minus |z|", "", "pair"),
+    "pair_stop": Measure("|z| minus stop threshold", "", "pair"),
+    "pair_p": Measure("cointegration p-value", "", "pair"),
+    "pair_broken": Measure("cointegration break (1 = yes)", "", "pair"),
     "leg_age": Measure("age of the older leg's last trade", "s", "pair"),
-    "feed_down": Measure("time without a working feed", "s", "venue"),
-    "gap_open": Measure("age of the oldest gap not filled", "s", "record"),
-    "disk_free": Measure("free space for the record", "GB", "record"),
+    "feed_down": Measure("feed downtime", "s", "venue"),
+    "gap_open": Measure("age of the oldest open gap", "s", "database"),
+    "disk_free": Measure("free disk space", "GB", "database"),
 }
 
-# How a value follows from the numbers that are kept with it.
+# How a value follows from the numbers that are stored with it.
 DERIVED: dict[str, tuple[str, Callable[[Numbers], float]]] = {
     "trade_price_z": (
         "(price \u2212 mean) / deviation",
@@ -84,7 +84,7 @@ DERIVED: dict[str, tuple[str, Callable[[Numbers], float]]] = {
         "(volume_change \u2212 mean) / deviation",
         lambda n: (n["volume_change"] - n["mean"]) / n["deviation"],
     ),
-    "anomaly": ("score / cut", lambda n: n["score"] / n["cut"]),
+    "anomaly": ("score / threshold", lambda n: n["score"] / n["cut"]),
     "divergence": ("y_move \u2212 x_move", lambda n: n["y_move"] - n["x_move"]),
     "pair_z": ("z", lambda n: n["z"]),
     "pair_entry": ("|z| \u2212 entry", lambda n: abs(n["z"]) - n["entry"]),
@@ -96,6 +96,13 @@ DERIVED["bar_return_z"] = DERIVED["trade_return_z"]
 
 
 # An alert -------------------------------------------------------------------------------
+
+_BREAK = "cointegration break (CUSUM or rolling test)"
+_CROSSINGS = {
+    "entry": ("pair_entry", "crossed"),
+    "exit": ("pair_exit", "back inside"),
+    "stop": ("pair_stop", "crossed"),
+}
 
 
 def name_of(scope: str) -> str:
@@ -111,12 +118,14 @@ def venues_of(scope: str) -> tuple[str, ...]:
 
 
 def what(alert: Alert) -> str:
-    """Say what came true: ``ETHUSDT: price of a trade 6.4 deviations, beyond 6``."""
+    """Describe an alert: ``ETHUSDT: trade price z-score 6.4, beyond 6``."""
     if alert.is_test:
         return "A test message."
     measure = WORDS[alert.measure]
     if alert.measure == "pair_broken" and alert.value == 1.0:
-        return f"{name_of(alert.scope)}: a test says that the relation has broken"
+        return f"{name_of(alert.scope)}: {_BREAK}"
+    if stated := _stated(alert):
+        return f"{name_of(alert.scope)}: {stated}"
     amount = _amount(alert.value, measure.unit)
     return (
         f"{name_of(alert.scope)}: {measure.noun} {amount}, "
@@ -124,8 +133,21 @@ def what(alert: Alert) -> str:
     )
 
 
+def _stated(alert: Alert) -> str:
+    """Return the crossing or excess in words: ``z −2.40 crossed entry ±2 (LONG)``."""
+    if alert.measure == "anomaly" and math.isfinite(alert.value):
+        side = "above" if alert.value >= 1.0 else "below"
+        return f"anomaly score {100.0 * abs(alert.value - 1.0):.0f} % {side} threshold"
+    z = alert.numbers.get("z", math.nan)
+    for name, (measure, verb) in _CROSSINGS.items():
+        if alert.measure == measure and alert.value > 0.0 and name in alert.numbers:
+            side = (" (SHORT)" if z > 0 else " (LONG)") * (name == "entry")
+            return f"z {f.signed(z)} {verb} {name} \u00b1{_number(alert.numbers[name])}{side}"
+    return ""
+
+
 def again(alert: Alert) -> str:
-    """Say how the value follows from the kept numbers; empty where it is read, not computed."""
+    """Return how the value follows from the stored numbers; empty where it is a plain reading."""
     formula, compute = DERIVED.get(alert.measure, ("", None))
     if compute is None:
         return ""
@@ -137,13 +159,13 @@ def again(alert: Alert) -> str:
 
 
 def told_row(told: Told, may: bool, may_read: bool) -> Row:
-    """Return an alert's row of the list; whoever may not read why a delivery failed learns that."""
+    """Return an alert's row of the list, with failure reasons only for those who may read them."""
     alert = told.alert
     seen = told.acknowledged_us
     tags = [_tag(NOT_NOW[one], strong=True) for one in venues_of(alert.scope) if one in NOT_NOW]
     tags.append(_tag(f"rule {alert.rule}"))
     if alert.held_back:
-        tags.append(_tag(f"{alert.held_back} more held back", "warn", "within its cool-down"))
+        tags.append(_tag(f"{alert.held_back} suppressed (cool-down)", "warn"))
     tags += [delivery_tag(one, may_read) for one in told.deliveries]
     if seen:
         tags.append(_tag(f"acknowledged {f.clock(seen)}"))
@@ -164,7 +186,7 @@ def told_row(told: Told, may: bool, may_read: bool) -> Row:
 
 
 def delivery_tag(one: Delivery, may_read: bool) -> Row:
-    """Return what became of one delivery, in two words; why is its hint."""
+    """Return the status of one delivery, with the reason as its hint."""
     return _tag(f"{one.channel} {_fate(one)}", _FATES[one.fate], one.text if may_read else "")
 
 
@@ -173,29 +195,29 @@ def _fate(one: Delivery) -> str:
 
 
 def _facts(told: Told, may_read: bool) -> list[list[str]]:
-    """Return everything the alert was raised on, in full, so that it can be computed again."""
+    """Return every number the alert was raised on, in full, so that it can be recomputed."""
     alert = told.alert
     found = [["value", repr(alert.value)], [alert.comparison, repr(alert.threshold)]]
     found += [[name, repr(value)] for name, value in alert.numbers.items()]
     if derived := again(alert):
-        found.append(["again", derived])
+        found.append(["formula", derived])
     found += [
-        ["of", alert.scope],
+        ["scope", alert.scope],
         ["measure", alert.measure],
-        ["time there", f"{_moment(alert.time_us)} UTC"],
-        ["raised here", f"{_moment(alert.raised_us)} UTC"],
+        ["exchange time", f"{_moment(alert.time_us)} UTC"],
+        ["raised (local clock)", f"{_moment(alert.raised_us)} UTC"],
         ["id", alert.id],
     ]
     if alert.held_back:
-        found.append(["held back", f"{alert.held_back} before it, within the cool-down"])
+        found.append(["suppressed", f"{alert.held_back} before this one, during the cool-down"])
     found += [[one.channel, _delivered(one, may_read)] for one in told.deliveries]
     return found
 
 
 def _delivered(one: Delivery, may_read: bool) -> str:
-    tries = f" at try {one.tries}" if one.tries > 1 and one.fate == "sent" else ""
+    tries = f" on attempt {one.tries}" if one.tries > 1 and one.fate == "sent" else ""
     if one.tries and one.fate != "sent":
-        tries = f" after {one.tries} {'try' if one.tries == 1 else 'tries'}"
+        tries = f" after {_plural(one.tries, 'attempt')}"
     why = f" {one.text}" if one.text and may_read else ""
     return f"{_fate(one)} {f.clock(one.changed_us)}{tries}.{why}"
 
@@ -263,14 +285,14 @@ def alert_list(
     if shown:
         note = f"{len(found):,} of {kept:,} alerts" if filters.is_any else _plural(kept, "alert")
         if len(found) > len(shown):
-            note += f"; the newest {len(shown)} are shown, the file has all"
-        note += ". Open one for the numbers it was raised on. Times are UTC."
+            note += f"; showing the newest {len(shown)}, the CSV has all"
+        note += ". Open an alert to see the numbers behind it. Times are UTC."
     elif kept:
-        note = f"None of the {_plural(kept, 'alert')} is of this kind; choose other filters."
+        note = f"None of the {_plural(kept, 'alert')} matches these filters."
     elif any(rule.enabled for rule in rules):
-        note = "No rule has raised anything yet. Alerts are listed here as they come."
+        note = "No alerts yet. They are listed here as rules fire."
     else:
-        note = "No rule is switched on, so nothing is raised. Rules are made under Rules."
+        note = "No rule is enabled, so no alert can fire. Add or enable one under Rules."
     return {
         "name": "alerts",
         "live": True,
@@ -313,13 +335,13 @@ def toast(alert: Alert) -> Row:
 
 
 def more_toast(count: int, first_id: str) -> Row:
-    """Return the message that stands for those that found no room."""
+    """Return the message that stands for the toasts that do not fit."""
     return {
         "id": f"more-{first_id}",
         "tone": "",
         "icon": "",
         "title": f"and {count:,} more",
-        "text": "All are listed on the Surveillance page, under Alerts.",
+        "text": "See Alerts on the Surveillance page.",
     }
 
 
@@ -329,41 +351,44 @@ _COMPARED = {"above": "is above", "below": "is below", "beyond": "is beyond \u00
 
 
 def condition(rule: Rule) -> str:
-    """Say when a rule fires: ``return of a one-second bar is beyond ±6 deviations``."""
+    """Describe when a rule fires: ``1 s bar return z-score is beyond ±6``."""
     measure = WORDS[rule.measure]
     if rule.measure == "pair_broken" and rule.holds(1.0) and not rule.holds(0.0):
-        return "a test says that the relation has broken"
+        return _BREAK
     compared = _COMPARED[rule.comparison]
     space = "" if rule.comparison == "beyond" else " "
     return f"{measure.noun} {compared}{space}{_amount(rule.threshold, measure.unit)}"
 
 
 def whereof(scope: str) -> str:
-    """Say what a scope names."""
+    """Return what a scope covers."""
     return "everything" if scope == EVERY else scope
 
 
 def cooldown(seconds: float) -> str:
-    """Say how often a rule may tell."""
-    return "each time" if not seconds else f"once in {f.duration(seconds)} at most"
+    """Return a rule's rate limit."""
+    return "no cool-down" if not seconds else f"max 1 per {f.duration(seconds)}"
 
 
 def rule_row(rule: Rule, raised: int, problem: str, not_ready: Iterable[str], may: bool) -> Row:
-    """Return a rule's row: what it says, what keeps it silent, and what it has raised."""
+    """Return a rule's row: condition, why it cannot fire, and how often it has fired."""
     missing = set(not_ready)
     tags = [
-        _tag(f"of {whereof(rule.scope)}"),
-        _tag(f"back at {_number(rule.release_at)}", hint="it must come back past this first"),
-        _tag(cooldown(rule.cooldown_s), hint="of one instrument or pair"),
+        _tag(f"scope: {whereof(rule.scope)}"),
+        _tag(
+            f"re-arms at {_number(rule.release_at)}",
+            hint="must return past this level before the rule can fire again",
+        ),
+        _tag(cooldown(rule.cooldown_s), hint="per instrument or pair"),
         *(
-            _tag(name, "bad" if name in missing else "good", "not set up" * (name in missing))
+            _tag(name, "bad" if name in missing else "good", "not configured" * (name in missing))
             for name in rule.channels
         ),
     ]
     if raised:
-        tags.append(_tag(f"raised {_plural(raised, 'alert')}", hint="of those that are kept"))
+        tags.append(_tag(f"raised {_plural(raised, 'alert')}", hint="among stored alerts"))
     if not rule.channels:
-        tags.insert(3, _tag("only listed"))
+        tags.insert(3, _tag("list only"))
     return {
         "id": rule.name,
         "switch": rule.enabled,
@@ -396,13 +421,13 @@ def rule_list(
     Parameters
     ----------
     problems : mapping of str to str
-        What keeps rules silent, by their names, from `Alerts.unmatched`.
+        Why rules cannot fire, by their names, from `Alerts.unmatched`.
     """
     not_ready = [one.name for one in channels if not one.is_ready]
     on = sum(rule.enabled for rule in rules)
-    note = f"{_plural(len(rules), 'rule')}, {on} switched on."
+    note = f"{_plural(len(rules), 'rule')}, {on} enabled."
     if not rules:
-        note = "There is no rule, so nothing is raised. Add one above."
+        note = "There are no rules, so no alert can fire. Add one above."
     return {
         "name": "rules",
         "live": False,
@@ -415,18 +440,18 @@ def rule_list(
 
 
 def scopes_for(measure: str, scopes: Iterable[str]) -> list[str]:
-    """Return what a measure can be read of."""
+    """Return the scopes a measure applies to."""
     return [one for one in scopes if _kind(one) == WORDS[measure].of]
 
 
 def _kind(scope: str) -> str:
     if "~" in scope:
         return "pair"
-    return "instrument" if ":" in scope else "record" if scope == "record" else "venue"
+    return "instrument" if ":" in scope else "database" if scope == "record" else "venue"
 
 
 def fitting(scope: str, measure: str, scopes: Iterable[str]) -> str:
-    """Say what of what is watched now a rule would judge."""
+    """Describe which of the monitored scopes a rule covers."""
     fits = [
         one
         for one in scopes_for(measure, scopes)
@@ -435,15 +460,16 @@ def fitting(scope: str, measure: str, scopes: Iterable[str]) -> str:
     if not fits:
         of = WORDS[measure].of
         return (
-            "Nothing that is watched now is named so and has this measure, which is read of "
-            f"{'an' if of[0] in 'aeiou' else 'a'} {of}; the rule stays silent until there is."
+            "Nothing monitored now matches this scope; the measure applies to "
+            f"{'an' if of[0] in 'aeiou' else 'a'} {of}. The rule cannot fire until something "
+            "matches."
         )
     more = f" and {len(fits) - 3} more" if len(fits) > 3 else ""
-    return f"Now it judges {', '.join(fits[:3])}{more}."
+    return f"Currently applies to {', '.join(fits[:3])}{more}."
 
 
 def would_have_told(rule: Rule, kept: Iterable[Told]) -> str:
-    """Say how many of the alerts that are kept this rule's condition fits."""
+    """Return how many of the stored alerts this rule would have raised."""
     judged = [
         one.alert
         for one in kept
@@ -453,7 +479,8 @@ def would_have_told(rule: Rule, kept: Iterable[Told]) -> str:
     if not judged:
         return ""
     count = sum(rule.holds(alert.value) for alert in judged)
-    return f"Of {_plural(len(judged), 'kept alert')} of this measure it would have told {count:,}."
+    stored = _plural(len(judged), "stored alert")
+    return f"Would have raised {count:,} of {stored} of this measure."
 
 
 class Draft(NamedTuple):
@@ -479,11 +506,11 @@ def rule_of(draft: Draft, enabled: bool = True) -> Rule:
         Something is missing or impossible; the text says what is needed.
     """
     if not draft.name.strip():
-        raise DataError("A rule needs a name; give it a few words, as in Flash crash.")
+        raise DataError("A rule needs a name, for example Flash crash.")
     if draft.threshold is None:
-        raise DataError("A rule needs a threshold; give the number from which it fires.")
+        raise DataError("A rule needs a threshold: the value at which it fires.")
     if not (draft.scope or "").strip():
-        raise DataError("A rule needs to know what it is about; choose *, for everything.")
+        raise DataError("A rule needs a scope; choose * for everything.")
     return Rule(
         draft.name.strip(),
         draft.measure,
@@ -511,34 +538,34 @@ CHANNEL_NAMES = {
     "mail": "E-mail",
 }
 _BRINGS = {
-    "screen": "A message on every open page, and the list here.",
-    "log": "A line in the log of this process.",
-    "csv": "A row in a file; its place is TANDEM_ALERTS_FILE.",
-    "webhook": "JSON by POST, signed where TANDEM_WEBHOOK_KEY is given.",
-    "telegram": "A message of a bot to a chat.",
-    "slack": "A message to a channel of Slack, or of what takes its form.",
-    "discord": "A message to a channel of Discord.",
-    "mail": "A mail to each recipient of TANDEM_MAIL_TO.",
+    "screen": "Toast on every open page, and the list here.",
+    "log": "Line in the process log.",
+    "csv": "Row appended to the file TANDEM_ALERTS_FILE.",
+    "webhook": "JSON by POST, signed if TANDEM_WEBHOOK_KEY is set.",
+    "telegram": "Bot message to a chat.",
+    "slack": "Message to a Slack channel, or any Slack-compatible webhook.",
+    "discord": "Message to a Discord channel.",
+    "mail": "E-mail to each recipient in TANDEM_MAIL_TO.",
 }
 
 
 def channel_row(state: ChannelState, test: str, is_testing: bool, may: bool) -> Row:
-    """Return a channel's row: how it stands, what to do about it, what its last test gave.
+    """Return a channel's row: status, remedy and the result of its last test.
 
-    A visitor of a public desk learns how it stands and nothing of what it is set to.
+    In public mode a visitor sees the status but not the configuration.
     """
     is_well = state.is_ready and not state.is_failing
-    badge, tone = ("ready", "good") if is_well else ("in trouble", "bad")
+    badge, tone = ("ready", "good") if is_well else ("error", "bad")
     if not state.is_ready:
-        badge, tone = "not set up", "muted"
+        badge, tone = "not configured", "muted"
     tags = [_tag(_BRINGS[state.name])]
     if state.waiting:
-        tags.append(_tag(f"{state.waiting:,} waiting", "warn"))
+        tags.append(_tag(f"{state.waiting:,} queued", "warn"))
     said = [] if is_well or not may else [state.text]
     if is_testing:
-        said.append("A test message is on its way.")
+        said.append("Sending a test message.")
     elif test and may:
-        said.append(f"Tested {test}")
+        said.append(f"Last test {test}")
     test_it = {"id": "test", "label": "Test", "disabled": is_testing}
     return {
         "id": state.name,
@@ -557,7 +584,7 @@ def channel_list(rows: Sequence[Row]) -> Row:
     """Return the list of channels."""
     ready = sum(not one["dim"] for one in rows)
     note = (
-        f"{ready} of {len(rows)} channels can be used. They are set up in the environment or in "
-        ".env, and hold from the next start; what is secret in them is never shown."
+        f"{ready} of {len(rows)} channels are configured. Channels are configured in the "
+        "environment or in .env and read at start; secrets are never shown."
     )
     return {"name": "channels", "live": False, "note": note, "items": list(rows)}

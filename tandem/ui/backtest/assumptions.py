@@ -17,7 +17,7 @@ DECIMALS = {".": "a decimal point", ",": "a decimal comma"}
 
 
 def report(table: Table) -> None:
-    """Show what a table was taken for, and what of it was left out."""
+    """Show how a table was read, and which rows were rejected."""
     told = table.report
     span = f"{f.day_clock(told.first_us)} to {f.day_clock(told.last_us)} UTC"
     with st.expander(say.escaped(f"{told.kept_text}, {span}"), expanded=bool(told.rows_aside)):
@@ -27,7 +27,7 @@ def report(table: Table) -> None:
             say.note(" ".join(told.notes))
         left, right = st.columns([2, 3])
         left.dataframe(
-            {"column": [a for a, _ in told.columns], "taken for": [b for _, b in told.columns]},
+            {"column": [a for a, _ in told.columns], "read as": [b for _, b in told.columns]},
             hide_index=True,
             height=height(len(told.columns)),
         )
@@ -47,14 +47,14 @@ def _aside(told: Report) -> None:
     st.dataframe(
         {
             "line": [one.line for one in told.aside],
-            "set aside because": [one.reason for one in told.aside],
+            "reason": [one.reason for one in told.aside],
             "text": [one.text for one in told.aside],
         },
         hide_index=True,
         height=height(len(told.aside)),
     )
     if sum(told.reasons.values()) > len(told.aside):
-        say.note(f"The first {len(told.aside)} lines are shown.")
+        say.note(f"Showing the first {len(told.aside)} lines.")
 
 
 def facts(table: Table) -> list[tuple[str, str]]:
@@ -63,25 +63,23 @@ def facts(table: Table) -> list[tuple[str, str]]:
     names = [f.symbol_of(name) for name in table.instruments]
     more = f" and {len(names) - SYMBOLS_SHOWN} more" if len(names) > SYMBOLS_SHOWN else ""
     bars = f"bars of {interval_text(told.interval_us)}" if told.interval_us else told.kind
-    missing = (
-        f", {told.gaps:,} missing between the first and the last" if told.kind == "bars" else ""
-    )
-    repeats = f", of them {told.duplicates:,} for being there before" if told.duplicates else ""
+    missing = f", {told.gaps:,} missing within the range" if told.kind == "bars" else ""
+    repeats = f" (duplicates: {told.duplicates:,})" if told.duplicates else ""
     found = [
         ("Format", ", ".join(dict.fromkeys(one for one in (told.vendor, told.layout) if one))),
         ("Content", f"{bars} of {', '.join(names[:SYMBOLS_SHOWN])}{more}{missing}"),
-        ("Rows", f"{told.rows_kept:,} kept, {told.rows_aside:,} set aside{repeats}"),
+        ("Rows", f"{told.rows_kept:,} kept, {told.rows_aside:,} rejected{repeats}"),
         ("Range", f"{f.day_clock(told.first_us)} to {f.day_clock(told.last_us)} UTC"),
         ("Times", f"{told.times}; zone: {told.time_zone}"),
         ("Text", text_of(told)),
     ]
     if told.reasons:
         why = "; ".join(f"{reason} ({count:,})" for reason, count in told.reasons.items())
-        found.insert(3, ("Set aside", why))
+        found.insert(3, ("Rejected", why))
     return found
 
 
 def text_of(told: Report) -> str:
     """Return how a file's text was read."""
     cut = DELIMITERS.get(told.delimiter, repr(told.delimiter))
-    return f"{told.encoding}, cut by {cut}, {DECIMALS.get(told.decimal, told.decimal)}"
+    return f"{told.encoding}, delimiter: {cut}, {DECIMALS.get(told.decimal, told.decimal)}"

@@ -111,7 +111,7 @@ def walk_chart(
     canvas.title(0, "equity, quote")
     canvas.level(0, capital, "muted", "capital", "dot")
     first = starts[0]
-    canvas.line("out of sample", 0, time_us[first:], equity[first:], "good")
+    canvas.line("out-of-sample", 0, time_us[first:], equity[first:], "good")
     edges = [*starts, len(time_us) - 1]
     for start, stop in zip(edges[:-1:2], edges[1::2], strict=False):
         canvas.span(int(time_us[start]), int(time_us[stop]), "rest")
@@ -238,7 +238,7 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
             "yref": "paper",
             "x": real,
             "y": 1,
-            "text": "the real pair",
+            "text": "actual pair",
             "showarrow": False,
             "xanchor": "right" if real > (low + high) / 2.0 else "left",
             "yanchor": "top",
@@ -262,6 +262,6 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
 def null_name(null: str) -> str:
     """Return a null in plain words."""
     return {
-        "no correction": "legs that move alike but are not pulled together",
+        "no correction": "correlated legs without error correction",
         "independent": "independent legs",
     }[null]

@@ -49,14 +49,14 @@ def ask() -> Asked | None:
 def _more(model: PairModel) -> Asked:
     with st.expander("Account and rules"):
         capital = _amount("Capital, quote currency", 20_000.0, "capital", least=1.0)
-        _told("What returns are shares of. It does not limit the size of a trade.")
+        _told("Base for percentage returns. It does not limit position size.")
         rules = _rules()
-    with st.expander("Costs of holding; venue's limits"):
+    with st.expander("Holding costs and venue limits"):
         costs, funding = _holding()
         limits = Limits(
-            *_pair("Lot, units", "lot"),
-            *_pair("Tick, price", "tick"),
-            *_pair("Least value of a fill", "least"),
+            *_pair("Lot size, units", "lot"),
+            *_pair("Tick size, price", "tick"),
+            *_pair("Min notional", "least"),
         )
     setup = model.extended(
         Setup,
@@ -69,11 +69,11 @@ def _more(model: PairModel) -> Asked:
 
 
 def _rules() -> dict[str, Any]:
-    most = _amount("Most of both legs together; 0 is no limit", 0.0, "most")
+    most = _amount("Max gross exposure (0: no limit)", 0.0, "most")
     return {
         "most_gross": most or math.inf,
         "fill_at": st.segmented_control(
-            "Fill at the next bar's",
+            "Fill at next bar's",
             ["open", "close"],
             default="open",
             key="fill",
@@ -82,29 +82,31 @@ def _rules() -> dict[str, Any]:
             required=True,
         )
         or "open",
-        "time_stop_bars": _count("Time stop, bars; 0 is none", "timestop"),
-        "cool_down_bars": _count("Cool-down after an exit, bars", "cool"),
-        "rehedge_bars": _count("Size X anew every \u2026 bars; 0 is never", "rehedge"),
-        "rehedge_percent": _amount("Size X anew when \u03b2 moved by, %", 0.0, "drift", 1_000.0),
+        "time_stop_bars": _count("Time stop, bars (0: none)", "timestop"),
+        "cool_down_bars": _count("Cool-down after exit, bars", "cool"),
+        "rehedge_bars": _count("Rebalance hedge every \u2026 bars (0: never)", "rehedge"),
+        "rehedge_percent": _amount(
+            "Rebalance hedge when \u03b2 changes by, %", 0.0, "drift", 1_000.0
+        ),
         "negative_beta": st.segmented_control(
-            "Where \u03b2 is negative",
+            "Negative \u03b2",
             ["hold", "skip"],
             default="hold",
             key="negative",
             bind=URL,
             width="stretch",
             required=True,
-            help="Hold: both legs on one side, which is the hedge then. Skip: no entry.",
+            help="Hold: trade both legs on the same side, which is then the hedge. Skip: no entry.",
         )
         or "hold",
     }
 
 
 def _holding() -> tuple[dict[str, float], tuple[float, float, float]]:
-    y_borrow, x_borrow = _pair("Borrow cost of a short leg, % a year", "borrow", 1_000.0)
-    y_rate, x_rate = _pair("Funding a long leg pays per charge, %", "funding", 10.0, -10.0)
+    y_borrow, x_borrow = _pair("Borrow cost of short leg, % p.a.", "borrow", 1_000.0)
+    y_rate, x_rate = _pair("Funding paid by long leg per interval, %", "funding", 10.0, -10.0)
     hours = st.select_slider(
-        "Charged every", list(FUNDING_HOURS), "8 h", key="charged", bind=URL, width="stretch"
+        "Funding interval", list(FUNDING_HOURS), "8 h", key="charged", bind=URL, width="stretch"
     )
     return (
         {"y_borrow_percent": y_borrow, "x_borrow_percent": x_borrow},
@@ -144,8 +146,8 @@ def ask_grid(setup: Setup) -> Grid | None:
     """
     with st.container(border=True):
         st.caption(
-            "Variants to choose from: every sensible combination of these values. Nothing given: "
-            "as set in the sidebar. The sweep, the walk-forward and the null test share them."
+            "Parameter grid: every valid combination of these values. Empty fields use the sidebar "
+            "value. The sweep, walk-forward and null test share this grid."
         )
         left, middle, right = st.columns(3)
         models = left.pills(
@@ -159,7 +161,7 @@ def ask_grid(setup: Setup) -> Grid | None:
             "",
             key="try_window",
             bind=URL,
-            help="Kalman's own z has no window.",
+            help="The Kalman innovation z has no window.",
         )
         stops = right.text_input("Stop |z|", "", key="try_stop", bind=URL, placeholder="4, 6, inf")
         try:
@@ -176,7 +178,7 @@ def ask_grid(setup: Setup) -> Grid | None:
         except DataError as error:
             say.problem(str(error))
             return None
-        st.caption(f"{count:,} variants." if count > 1 else "1 variant: nothing to choose from.")
+        st.caption(f"{count:,} variants." if count > 1 else "1 variant: nothing to select from.")
     return grid
 
 
@@ -198,13 +200,14 @@ def values(text: str, name: str) -> list[float]:
             number = math.nan
         if math.isnan(number):
             raise DataError(
-                f"{part.strip()!r:.40} is no {name} to try; give numbers with commas, as 1, 1.5, 2."
+                f"{part.strip()!r:.40} is not a valid {name}; use comma-separated numbers, e.g. 1, "
+                "1.5, 2."
             )
         found.append(number)
     if len(found) > MOST_VALUES:
-        raise DataError(f"That is {len(found)} values of {name}; give at most {MOST_VALUES}.")
+        raise DataError(f"{len(found)} values given for {name}; use at most {MOST_VALUES}.")
     if any(math.isinf(one) for one in found) and name != "stop":
-        raise DataError(f"Infinity is no {name} to try; only a stop may be inf, which is none.")
+        raise DataError(f"Infinity is not a valid {name}; only the stop may be inf (no stop).")
     return sorted(set(found))
 
 

@@ -40,12 +40,12 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
     report = upload.tables[0].report if upload.tables else None
     guesses = _guesses(report) if report else {}
     boxes: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
-        ("delimiter", "Cells are cut by", _DELIMITERS),
+        ("delimiter", "Delimiter", _DELIMITERS),
         ("decimal", "Decimal mark", _DECIMALS),
-        ("header", "First row holds", {"names": True, "data": False}),
-        ("date_order", "Dates have the", {one: one for one in DATE_ORDERS}),
-        ("time_unit", "Times count", {one: one for one in TIME_UNITS}),
-        ("time_zone", "Times are in zone", {one: one for one in _zones()}),
+        ("header", "First row contains", {"names": True, "data": False}),
+        ("date_order", "Date order", {one: one for one in DATE_ORDERS}),
+        ("time_unit", "Time unit", {one: one for one in TIME_UNITS}),
+        ("time_zone", "Time zone", {one: one for one in _zones()}),
         ("encoding", "Encoding", {one: one for one in _ENCODINGS}),
     )
     with st.container(horizontal=True):
@@ -54,7 +54,7 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
     _columns(upload, key, changed)
     if told != Corrections():
         st.button(
-            "Guess all again",
+            "Reset to auto-detected",
             key=f"{key}-guess",
             icon=":material/undo:",
             on_click=changed,
@@ -78,7 +78,7 @@ def _guesses(report: Report) -> dict[str, str]:
 
 
 def _first(guess: str) -> str:
-    return f"{guess} (guess)" if guess else "guess"
+    return f"{guess} (detected)" if guess else "detected"
 
 
 def _box(
@@ -106,11 +106,11 @@ def _columns(upload: Upload, key: str, changed: Callable[[Corrections], None]) -
     guessed, told = upload.guessed(), upload.told
     if not guessed:
         if len(upload.tables) > 1:
-            say.note("Its files have different columns, whose use is corrected in each by itself.")
+            say.note("The files have different columns; correct each file separately.")
         return
     roles, names = dict(told.roles), {text: role for role, text in ROLES.items()}
     firsts = upload.sample[0] if upload.sample else ()
-    say.note("What each column is, with the first row's cell beside its name:")
+    say.note("Column roles, with the first row's value next to each name:")
     with st.container(horizontal=True):
         for place, (name, guess) in enumerate(guessed[:MOST_COLUMNS]):
             cell = firsts[place] if place < len(firsts) else ""

@@ -20,9 +20,9 @@ from tandem.ui.shared import messages as say
 def offer(study: Study) -> None:
     """Offer the report, the tables and the settings."""
     say.note(
-        "Files are built when clicked. Times are UTC, missing values are empty cells, column names "
-        "carry their units, and no cell can act as a formula in a spreadsheet. Aligned bars and "
-        "analytics can be dropped on this page again."
+        "Files are generated on click. Times are UTC, missing values are empty cells, column names "
+        "include units, and cells cannot act as spreadsheet formulas. Aligned bars and analytics "
+        "can be uploaded to this page again."
     )
     found = {name: study.work.done(name) for name in ("sweep", "walk", "null")}
     whole = partial(report.report_html, study, found["sweep"], found["walk"], found["null"] or ())
@@ -34,8 +34,8 @@ def offer(study: Study) -> None:
     ]
     if missing:
         say.note(
-            f"One page to keep or send, without scripts. Not run, so not in it: "
-            f"{', '.join(missing)}."
+            f"The report is a single HTML page without scripts. Not run and therefore not "
+            f"included: {', '.join(missing)}."
         )
     csv: tuple[tuple[str, str, Callable[[Study], bytes]], ...] = (
         ("Trades", "trades", report.trades_csv),

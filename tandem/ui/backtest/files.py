@@ -58,8 +58,8 @@ def _files(limit_mb: int) -> list[Any]:
     """Ask for a pair of files; more than those are dropped."""
     memory = st.session_state
     given = st.file_uploader(
-        "One or two files of bars or trades, one instrument each or several in one: CSV, TXT or "
-        "TSV, plain or in a ZIP or GZ, or Parquet",
+        "One or two files of bars or trades, with one or several instruments: CSV, TXT or TSV, "
+        "plain, zipped or gzipped, or Parquet",
         accept_multiple_files=True,
         max_upload_size=limit_mb,
         key="files",
@@ -79,8 +79,8 @@ def _files(limit_mb: int) -> list[Any]:
         memory["tandem_upload_more"] = len(more)
     if dropped := memory.get("tandem_upload_more", 0):
         say.warning(
-            f"{dropped + MOST_FILES} files were given; the first {MOST_FILES} are used, the "
-            "others were dropped."
+            f"{dropped + MOST_FILES} files were uploaded; the first {MOST_FILES} are used, the "
+            "others ignored."
         )
     warn_of_room(limit_mb)
     return files
@@ -108,7 +108,7 @@ def _show(file: Any, upload: Upload) -> None:
     if upload.job is not None and upload.job.state == "cancelled":
         say.note(f"{upload.name}: reading was cancelled.")
         st.button(
-            "Read it",
+            "Read again",
             key=f"again-{file.file_id}",
             icon=":material/refresh:",
             on_click=lambda: upload.again(file.getvalue()),
@@ -120,7 +120,7 @@ def _show(file: Any, upload: Upload) -> None:
         backtest_read.report(table)
     if upload.tables or upload.unclear or upload.told != Corrections():
         with st.expander(
-            say.escaped(f"Not right? Correct what {upload.name} was taken for"),
+            say.escaped(f"Not right? Correct how {upload.name} is read"),
             expanded=upload.unclear is not None,
             icon=":material/tune:",
         ):

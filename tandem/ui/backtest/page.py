@@ -37,21 +37,21 @@ TABS = {
     "Trades": backtest_tabs.trades,
     "Sweep": backtest_luck.sweep,
     "Walk-forward": backtest_luck.walk,
-    "Is it luck?": backtest_luck.luck,
+    "Significance": backtest_luck.luck,
     "Models": backtest_tabs.models,
     "Export": offer,
 }
 
 PREPARING = (
-    "Preparing: models and backtests are being compiled. That is done once per machine and takes "
-    "up to a minute; the page goes on by itself."
+    "Compiling models and backtests. This happens once per machine and takes up to a minute; the "
+    "page continues by itself."
 )
 
 
 def page() -> None:
     """Draw the page."""
     st.html(Path(__file__).with_suffix(".css"))
-    st.subheader("Is this pair real, and would it have paid?")
+    st.subheader("Pair backtest: cointegration and net P&L")
     waiting = st.empty()
     if not part(Readiness).backtests.is_set():
         waiting.info(PREPARING)
@@ -82,18 +82,16 @@ def _study() -> None:
 
 
 def _head(found: Study) -> None:
-    """Show what was tested, the verdict on the relation, and the figures that matter most."""
+    """Show what was tested, the cointegration verdict, and the headline figures."""
     source, measured = found.source, found.result.metrics
     bars = source.bars
     st.text(
-        f"{called(source.y)} priced in {called(source.x)}: {len(bars.time_us):,} bars of "
+        f"{called(source.y)} vs {called(source.x)}: {len(bars.time_us):,} bars of "
         f"{interval_text(source.bar_us)}, {100 * bars.usable.mean():.1f} % with both legs "
         f"fresh, {f.day_clock(int(bars.time_us[0]))} to {f.day_clock(int(bars.time_us[-1]))} UTC"
     )
     if source.is_simulated:
-        say.warning(
-            "SIMULATED: these prices come from Tandem's simulated market, not from trading."
-        )
+        say.warning("SIMULATED: prices from Tandem's simulated market, not from real trading.")
     with st.container(horizontal=True):
         _relation(found)
         _figure("Net profit after costs", "net", measured, "quote currency")
@@ -104,14 +102,14 @@ def _head(found: Study) -> None:
             f"\u00b1 {f.number(measured.sharpe_error)} standard error",
             DEFINITIONS["sharpe"],
         )
-        _figure("Max drawdown", "max_drawdown", measured, "of the highest equity")
+        _figure("Max drawdown", "max_drawdown", measured, "from peak equity")
         wins = round(measured.hit_rate * measured.trades) if measured.trades else 0
-        _figure("Closed trades", "trades", measured, f"{wins} gained")
+        _figure("Closed trades", "trades", measured, f"{wins} winners")
     say.note(relation_sentence(found))
     if measured.years < LEAST_YEARS:
         say.note(
-            f"These are {f.duration(measured.years * YEAR_US / SECOND_US)} of data: ratios for a "
-            "year that are made of so little say next to nothing."
+            f"Only {f.duration(measured.years * YEAR_US / SECOND_US)} of data: annualised ratios "
+            "are not meaningful on so short a sample."
         )
 
 
@@ -124,15 +122,16 @@ def _relation(found: Study) -> None:
         "Engle\u2013Granger p",
         f.p_value(relation.p_value),
         f"{relation.quality.n_obs:,} bars",
-        "How often unrelated pairs would look this good. It sees the whole history; the signals "
-        "never do.",
+        "How often unrelated pairs would score this well. The test uses the full sample; the "
+        "signals never do.",
     )
     life = relation.quality.half_life
     _metric(
         "Half-life",
         f.bars(life.half_life),
         f"{f.bars(life.low, '')} to {f.bars(life.high)}",
-        "Median-unbiased, with its 95 % interval: the time in which half of a deviation decays.",
+        "Median-unbiased estimate with 95 % confidence interval: time for half of a deviation to "
+        "decay.",
     )
 
 

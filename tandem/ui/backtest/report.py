@@ -134,9 +134,9 @@ def report_html(
     walk: WalkForward | None = None,
     nulls: Sequence[NullTest] = (),
 ) -> bytes:
-    """Return the whole report; what was not run is left out."""
+    """Return the full report, without the tests that were not run."""
     source, done = study.source, study.result
-    name = f"{called(source.y)} priced in {called(source.x)}"
+    name = f"{called(source.y)} vs {called(source.x)}"
     bars = source.bars
     parts = [
         f"<h1>{_text(name)}</h1>",
@@ -150,7 +150,7 @@ def report_html(
             ]
         ),
         _simulated(study),
-        "<h2>Do they belong together?</h2>",
+        "<h2>Cointegration</h2>",
         _paragraphs([relation_sentence(study)]),
         "<h2>Result</h2>",
         f'<p class="muted">{_text(done.periods.text)}</p>',
@@ -167,7 +167,7 @@ def report_html(
             _spread_marks(study),
         ),
         *(_figures(sheet) for sheet in words.figure_sheets(done.metrics)),
-        "<h2>Is it luck?</h2>",
+        "<h2>Significance</h2>",
         _luck(study),
         *_sweep(sweep),
         *_walk(study, walk),
@@ -189,45 +189,43 @@ def report_html(
 
 
 def relation_sentence(study: Study) -> str:
-    """Say what the test of the relation found, and on what."""
+    """Summarise the cointegration test."""
     relation = study.relation
     if relation is None:
-        return "Too few bars to test whether the legs belong together: 50 usable ones are needed."
+        return "Too few bars to test for cointegration: 50 usable bars are needed."
     if relation.same_asset:
-        return "They are the same asset: no test of a relation applies."
+        return "Both legs are the same asset: cointegration tests do not apply."
     life = relation.quality.half_life
     return (
         f"Engle\u2013Granger p {f.p_value(relation.p_value)} on {relation.quality.n_obs:,} bars. "
         f"{cards.verdict(relation)} "
         f"Half-life {f.half_life(life.half_life, life.low, life.high)}. "
-        "The test sees all bars; the signals never do."
+        "The test uses the full sample; the signals never do."
     )
 
 
 def _simulated(study: Study) -> str:
     if not study.source.is_simulated:
         return ""
-    return "<p><strong>SIMULATED: these prices come from a simulated market.</strong></p>"
+    return "<p><strong>SIMULATED: prices from a simulated market.</strong></p>"
 
 
 def _figures(sheet: dict[str, Any]) -> str:
     rows = [[cell["text"] for cell in row] for row in sheet["rows"]]
-    return f"<h3>{_text(sheet['title'])}</h3>" + _table(
-        ("Figure", "Value", "How it is meant"), rows
-    )
+    return f"<h3>{_text(sheet['title'])}</h3>" + _table(("Metric", "Value", "Definition"), rows)
 
 
 def _luck(study: Study) -> str:
     found = study.luck()
     return _table(
-        ("Question", "Answer"),
+        ("Metric", "Value"),
         [
             ["Sharpe ratio", f"{f.signed(found.sharpe)} \u00b1 {f.number(found.error)}"],
-            ["Probability that the true ratio is above zero", words.chance(found.above_zero)],
-            ["Variants tried on these bars", f"{found.trials:,}"],
-            ["Independent ones they are worth", f.number(found.effective, 1)],
-            ["Ratio that the best of so many worthless ones shows", f.signed(found.expected_best)],
-            ["Deflated Sharpe: probability of being above that", words.chance(found.deflated)],
+            ["Probabilistic Sharpe ratio (PSR)", words.chance(found.above_zero)],
+            ["Trials on this data set", f"{found.trials:,}"],
+            ["Effective trials", f.number(found.effective, 1)],
+            ["Expected max Sharpe under H0", f.signed(found.expected_best)],
+            ["Deflated Sharpe ratio (DSR)", words.chance(found.deflated)],
         ],
     )
 
@@ -247,7 +245,7 @@ def _sweep(found: Sweep | None) -> Iterable[str]:
         for place in order
     ]
     return (
-        f"<h3>The best of {len(found.setups):,} variants</h3>",
+        f"<h3>Best of {len(found.setups):,} variants</h3>",
         _table(("Variant", "Sharpe", "Net"), rows),
     )
 
@@ -256,11 +254,11 @@ def _walk(study: Study, found: WalkForward | None) -> Iterable[str]:
     if found is None:
         return ()
     sentence = (
-        f"{len(found.folds)} stretches; Sharpe where chosen {f.signed(found.fitted)}, after "
-        f"{f.signed(found.metrics.sharpe)}; net after {f.signed(found.metrics.net)}."
+        f"{len(found.folds)} folds; in-sample Sharpe {f.signed(found.fitted)}, out-of-sample "
+        f"{f.signed(found.metrics.sharpe)}; out-of-sample net {f.signed(found.metrics.net)}."
     )
     return (
-        "<h3>Walk-forward, out of sample</h3>",
+        "<h3>Walk-forward, out-of-sample</h3>",
         _paragraphs([sentence]),
         _line_picture("Equity", study.source.bars.time_us, [("equity", found.equity, "good")]),
     )
@@ -271,7 +269,7 @@ def _nulls(found: Sequence[NullTest]) -> Iterable[str]:
         yield f"<h3>Null test: {_text(null_name(one.null))}</h3>"
         yield _paragraphs(
             [
-                f"{len(one.surrogates)} surrogates; the real pair has "
+                f"{len(one.surrogates)} surrogates; actual pair: "
                 f"{words.figure(one.by, one.real)}, p {f.p_value(one.p_value)}."
             ]
         )
@@ -281,7 +279,7 @@ def _nulls(found: Sequence[NullTest]) -> Iterable[str]:
 def _trades(study: Study) -> str:
     shown = study.result.trades[:MOST_TRADES]
     if not shown:
-        return "<h2>Trades</h2><p>No trade was closed.</p>"
+        return "<h2>Trades</h2><p>No closed trades.</p>"
     rows = [
         [
             f.day_clock(one.entry_us),
@@ -299,7 +297,7 @@ def _trades(study: Study) -> str:
         for one in shown
     ]
     heads = (
-        *("Opened (UTC)", "Closed (UTC)", "Side", "Closed by", "Net", "Convergence"),
+        *("Opened (UTC)", "Closed (UTC)", "Side", "Exit reason", "Net", "Convergence"),
         *("Hedge drift", "Fees", "Spread", "Funding", "Borrow"),
     )
     more = len(study.result.trades) - len(shown)
@@ -423,7 +421,7 @@ def _histogram(found: NullTest) -> str:
         'stroke-width="3"/>'
     )
     anchor = "end" if at > WIDTH / 2 else "start"
-    bars.append(_label(at + (-6 if anchor == "end" else 6), 20, "the real pair", anchor))
+    bars.append(_label(at + (-6 if anchor == "end" else 6), 20, "actual pair", anchor))
     bars.append(_label(70, HEIGHT - 8, f.signed(low), "start"))
     bars.append(_label(WIDTH - 10, HEIGHT - 8, f.signed(high), "end"))
     return _svg(bars)

@@ -50,19 +50,19 @@ def _found(
     job = study.work.running(name)
     if found is not None and job is not None:
         took = f"{job.took_s:.1f} s" if job.took_s >= 0.1 else "less than 0.1 s"
-        say.note(f"Took {took}. Valid until bars, setup or variants change.")
+        say.note(f"Took {took}. Valid until inputs change.")
     return found
 
 
 def expected_sentence(seconds: float, longest: float) -> str:
-    """Say how long work will take, and where that is longer than it may."""
+    """Return the estimated run time, with a warning if it exceeds the limit."""
     if seconds < 1.0:
         return "Takes about a second."
-    text = f"Takes about {f.duration(seconds)}; it runs beside the page and can be cancelled."
+    text = f"Takes about {f.duration(seconds)}; it runs in the background and can be cancelled."
     if seconds > longest:
         text += (
-            f" That is more than the {f.duration(longest)} it may take here: try fewer variants or "
-            "surrogates, or longer bars."
+            f" That exceeds the limit of {f.duration(longest)}: try fewer variants or surrogates, "
+            "or longer bars."
         )
     return text
 
@@ -71,17 +71,18 @@ def expected_sentence(seconds: float, longest: float) -> str:
 
 
 def sweep(study: Study) -> None:
-    """Try every variant and map what each earned."""
+    """Run every variant and map the results."""
     say.note(
-        "Every variant over the same bars. The best of many is always good; one that stands on a "
-        "plateau of others nearly as good is less likely to be luck than a peak alone."
+        "Every variant on the same bars. The best of many always looks good (selection bias); one "
+        "on a plateau of nearly equal neighbours is less likely to be overfitted than an isolated "
+        "peak."
     )
     grid = ask_grid(study.asked.setup)
     if grid is None:
         return
     work = partial(_sweep, study.source.bars, grid, study.funding)
     found: Sweep | None = _found(
-        study, "sweep", "Run the sweep", _asked(grid), work, lambda: study.pace(grid).sweep_s()
+        study, "sweep", "Run sweep", _asked(grid), work, lambda: study.pace(grid).sweep_s()
     )
     if found is None:
         return
@@ -100,19 +101,19 @@ def _swept(study: Study, grid: Grid, found: Sweep) -> None:
     axes = moving(grid)
     by = _judged_by("sweep_by")
     if found.best(by) < 0:
-        st.info("No variant ever traded; try lower entries.")
+        st.info("No variant traded; try lower entry thresholds.")
         return
     if len(axes) >= 2:
         _heat(study, found, axes, by)
     elif axes:
-        say.note(f"Only the {AXIS_NAMES[axes[0]]} differs, so there is no map.")
+        say.note(f"Only the {AXIS_NAMES[axes[0]]} varies, so there is no heat map.")
     _best(found, axes or ["entry"], by)
 
 
 def _judged_by(key: str) -> str:
     return (
         st.selectbox(
-            "Judge by", words.JUDGED, key=key, bind=URL, format_func=words.TITLES.__getitem__
+            "Rank by", words.JUDGED, key=key, bind=URL, format_func=words.TITLES.__getitem__
         )
         or words.JUDGED[0]
     )
@@ -122,28 +123,28 @@ def _heat(study: Study, found: Sweep, axes: list[str], by: str) -> None:
     rows, columns = axes[0], axes[1]
     if len(axes) > 2:
         left, right = st.columns(2)
-        rows = left.selectbox("Down", axes, key="heat_rows", format_func=AXIS_NAMES.__getitem__)
+        rows = left.selectbox("Rows", axes, key="heat_rows", format_func=AXIS_NAMES.__getitem__)
         others = [axis for axis in axes if axis != rows]
         columns = right.selectbox(
-            "Across", others, key="heat_columns", format_func=AXIS_NAMES.__getitem__
+            "Columns", others, key="heat_columns", format_func=AXIS_NAMES.__getitem__
         )
     heat = found.heat(rows, columns, by)
     cells = int(heat.plateau.sum())
     if not cells:
-        text = "No plateau: with its neighbours, even the best cell earned nothing."
+        text = "No plateau: averaged with its neighbours, even the best cell made no profit."
     elif heat.is_peak_alone:
         text = (
-            f"The plateau, framed, has {cells} of {heat.values.size} cells and the best cell "
-            "(\u2605) lies outside it: a peak alone, which is what luck looks like."
+            f"The plateau (framed) has {cells} of {heat.values.size} cells and the best cell "
+            "(\u2605) lies outside it: an isolated peak, typical of overfitting."
         )
     else:
         text = (
-            f"The plateau, framed, has {cells} of {heat.values.size} cells, the best one (\u2605) "
-            "among them: cells that with their neighbours are within 80 % of the best."
+            f"The plateau (framed) has {cells} of {heat.values.size} cells, including the best "
+            "(\u2605): cells whose neighbourhood average is at least 80 % of the best."
         )
     say.note(
-        f"{text} Colours: gains green, losses red, from the same zero; empty cells make no sense "
-        "or never traded. Other values stand where the best variant has them."
+        f"{text} Gains are green and losses red, on one scale centred at zero; empty cells are "
+        "invalid or never traded. Other parameters are held at the best variant's values."
     )
     version = f"{study.version}/{rows}/{columns}/{by}/{id(found)}"
     chart(drawn.heat_chart(heat, AXIS_NAMES, version), key="backtest-heat")
@@ -161,13 +162,13 @@ def _best(found: Sweep, axes: list[str], by: str) -> None:
         for place in order
     ]
     heads = ["Variant", *(words.TITLES[name] for name in names)]
-    sheets([words.plain_sheet("best", "The best variants", "", heads, rows)], key="backtest-best")
+    sheets([words.plain_sheet("best", "Best variants", "", heads, rows)], key="backtest-best")
     st.button(
-        "Use the best variant",
+        "Use best variant",
         key="use_best",
         on_click=_use,
         args=(found.setups[int(order[0])],),
-        help="Puts its values into the sidebar. It stays one of all that were tried.",
+        help="Copies its values to the sidebar. It still counts as one of all the trials.",
     )
 
 
@@ -189,26 +190,26 @@ def _use(setup: Setup) -> None:
 
 
 def walk(study: Study) -> None:
-    """Choose on one stretch, trade the next, and count only that."""
+    """Select in-sample, trade out-of-sample, and report only the latter."""
     say.note(
-        "On each stretch the best variant is chosen, and then traded over the next stretch, which "
-        "it has not seen. Only the second kind counts below: what choosing as you go would have "
+        "The best variant of each in-sample window is traded over the following out-of-sample "
+        "window. Only out-of-sample results count below: what re-optimising over time would have "
         "earned."
     )
     grid = ask_grid(study.asked.setup)
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     count = len(study.source.bars.time_us) - study.result.periods.first
     fit = left.number_input(
-        "Choose on, bars", 10, 1_000_000, max(count // 3, 10), key="walk_fit", bind=URL
+        "In-sample window, bars", 10, 1_000_000, max(count // 3, 10), key="walk_fit", bind=URL
     )
     trade = middle.number_input(
-        "Trade the next, bars", 1, 1_000_000, max(count // 6, 1), key="walk_trade", bind=URL
+        "Out-of-sample window, bars", 1, 1_000_000, max(count // 6, 1), key="walk_trade", bind=URL
     )
     anchored = right.toggle(
-        "Choose on everything before",
+        "Anchored (expanding) window",
         key="walk_anchored",
         bind=URL,
-        help="Every stretch to choose on begins at the first bar instead of rolling along.",
+        help="Every in-sample window starts at the first bar instead of rolling forward.",
     )
     if grid is None or fit is None or trade is None:
         return
@@ -217,7 +218,7 @@ def walk(study: Study) -> None:
         _walk, study.source.bars, grid, study.funding, int(fit), int(trade), bool(anchored)
     )
     found: WalkForward | None = _found(
-        *(study, "walk", "Walk forward", asked, work),
+        *(study, "walk", "Run walk-forward", asked, work),
         lambda: study.pace(grid).walk_forward_s(count, int(fit), int(trade), bool(anchored)),
     )
     if found is not None:
@@ -233,12 +234,13 @@ def _walk(
 def _walked(study: Study, grid: Grid, found: WalkForward) -> None:
     measured = found.metrics
     with st.container(horizontal=True):
-        _metric("Sharpe where chosen", words.figure("sharpe", found.fitted),
-                "Mean over the stretches of the best variant's ratio on the stretch it was chosen "
-                "on.")  # fmt: skip
-        _metric("Sharpe after", words.figure("sharpe", measured.sharpe),
-                "Of all bars traded out of sample together.")  # fmt: skip
-        _metric("Net profit after", words.figure("net", measured.net), "In the quote currency.")
+        _metric("In-sample Sharpe", words.figure("sharpe", found.fitted),
+                "Mean in-sample Sharpe ratio of the selected variants.")  # fmt: skip
+        _metric("Out-of-sample Sharpe", words.figure("sharpe", measured.sharpe),
+                "Over all out-of-sample bars combined.")  # fmt: skip
+        _metric(
+            "Out-of-sample net profit", words.figure("net", measured.net), "In the quote currency."
+        )
         _metric("Max drawdown", words.figure("max_drawdown", measured.max_drawdown), "")
         _metric("Closed trades", words.figure("trades", measured.trades), "")
     time_us = study.source.bars.time_us
@@ -253,16 +255,19 @@ def _walked(study: Study, grid: Grid, found: WalkForward) -> None:
     rows = [
         [
             f"{f.day_clock(int(time_us[fold.trade_first]))[:16]}",
-            words.variant(fold.setup, axes) if fold.setup else "none ever traded",
+            words.variant(fold.setup, axes) if fold.setup else "none traded",
             words.figure("sharpe", fold.chosen_by),
             f"{len(fold.trades)}",
             f.signed(fold.net),
         ]
         for fold in found.folds[::-1][:200]
     ]
-    heads = ["Traded from (UTC)", "Chosen", "Sharpe where chosen", "Trades", "Net after"]
+    heads = [
+        *("Out-of-sample from (UTC)", "Selected variant", "In-sample Sharpe"),
+        *("Trades", "Out-of-sample net"),
+    ]
     sheets(
-        [words.plain_sheet("folds", "Stretches, newest first", "", heads, rows)],
+        [words.plain_sheet("folds", "Folds, newest first", "", heads, rows)],
         key="backtest-folds",
     )
 
@@ -279,11 +284,11 @@ def _metric(label: str, value: str, hint: str, beside: str = "") -> None:
     )
 
 
-# Is it luck? ----------------------------------------------------------------------------
+# Significance ----------------------------------------------------------------------------
 
 
 def luck(study: Study) -> None:
-    """Say what the Sharpe ratio is worth, and run the null test."""
+    """Show the significance of the Sharpe ratio, and run the null test."""
     found = study.luck()
     with st.container(horizontal=True):
         _metric(
@@ -293,45 +298,44 @@ def luck(study: Study) -> None:
             f"\u00b1 {f.number(found.error)} standard error",
         )
         _metric(
-            "Probably above zero",
+            "Probabilistic Sharpe ratio (PSR)",
             words.chance(found.above_zero),
-            "Probabilistic Sharpe ratio: the probability that the true ratio is above zero, had "
-            "this been the only variant.",
-            "had it been the only one",
+            "Probability that the true Sharpe ratio is above zero, ignoring that other variants "
+            "were tried.",
+            "single trial",
         )
         _metric(
-            "Variants tried",
+            "Trials",
             f"{found.trials:,}",
-            "On these very bars, in this session and before: every setup run by hand, compared, "
-            "swept, or among those a walk-forward or a null test chose from, each counted once. "
-            f"They are as good as {f.number(found.effective, 1)} independent ones, since many earn "
-            "alike.",
-            f"worth {f.number(found.effective, 1)} independent",
+            "Distinct variants tried on this data set, in this session and before: run by hand, "
+            "compared, swept, or considered by a walk-forward or null test. Their results are "
+            f"correlated, so they count as {f.number(found.effective, 1)} independent trials.",
+            f"effective trials: {f.number(found.effective, 1)}",
         )
         _metric(
-            "Luck would show",
+            "Expected max Sharpe under H0",
             words.figure("sharpe", found.expected_best),
-            "The Sharpe ratio to be expected of the best of as many worthless variants.",
-            "best of as many worthless",
+            "Expected Sharpe ratio of the best of this many variants without any skill.",
+            f"of {f.number(found.effective, 1)} zero-skill trials",
         )
         _metric(
-            "Deflated Sharpe",
+            "Deflated Sharpe ratio (DSR)",
             words.chance(found.deflated),
-            "The probability that the true ratio is above what luck would show. Below 95 % the "
-            "result may well be the luck of having tried so much.",
-            "above what luck would show",
+            "Probability that the true Sharpe ratio exceeds the expected maximum under H0. Below "
+            "95 % the result may be explained by multiple testing.",
+            "probability above that maximum",
         )
     say.note(
-        "The count of variants is kept per data set"
-        + ("" if is_operator() else " until you close this page, on a public desk")
-        + ": trying until it fits lowers the deflated ratio."
+        "Trials are counted per data set"
+        + ("" if is_operator() else ", in public mode until you close this page")
+        + ": every further trial lowers the DSR."
     )
     st.markdown("**Null test**")
     say.note(
-        "The same pipeline, choice of the best variant included, on surrogates of this pair in "
-        "which there is nothing to find: their moves keep their sizes and times, but nothing pulls "
-        "the legs together. p is the share of surrogates, the real pair counted in, that did as "
-        "well."
+        "The same pipeline, including selection of the best variant, on surrogates of this pair "
+        "without cointegration: the size and timing of moves are preserved, but there is no error "
+        "correction between the legs. p is the share of surrogates, counting the actual pair, that "
+        "did at least as well."
     )
     _null(study)
 
@@ -343,14 +347,20 @@ def _null(study: Study) -> None:
         "Surrogates", SURROGATES, default=199, key="null_count", bind=URL, required=True
     )
     seed = right.number_input(
-        "Seed", 0, 9_999, 0, key="null_seed", bind=URL, help="The same seed, the same surrogates."
+        "Seed",
+        0,
+        9_999,
+        0,
+        key="null_seed",
+        bind=URL,
+        help=("The same seed reproduces the same surrogates."),
     )
     if grid is None:
         return
     asked = _asked(grid, count, seed)
     work = partial(_nulls, study.source.bars, grid, study.funding, int(count or 199), int(seed))
     found: tuple[NullTest, ...] | None = _found(
-        *(study, "null", "Run the null test", asked, work),
+        *(study, "null", "Run null test", asked, work),
         lambda: study.pace(grid).null_s(int(count or 199), len(NULLS)),
     )
     if found is None:
@@ -375,18 +385,18 @@ def _nulls(
 
 
 def null_sentence(found: NullTest) -> str:
-    """Say in plain words where the real result falls."""
+    """Describe where the actual result falls among the surrogates."""
     count = len(found.surrogates)
     above = int(np.count_nonzero(found.surrogates >= found.real))
     name = drawn.null_name(found.null)
     verdict = (
-        "more than luck usually gives"
+        "significant at 5 %"
         if found.p_value < 0.05
-        else "nothing that luck does not give now and then"
+        else "not significant; weak evidence at best"
         if found.p_value < 0.2
-        else "nothing that luck does not give all the time"
+        else "not significant; consistent with chance"
     )
     return (
-        f"{name.capitalize()}: {above} of {count} surrogates did as well as the real pair "
-        f"({words.figure(found.by, found.real)}), p {f.p_value(found.p_value)}: {verdict}."
+        f"{name.capitalize()}: {above} of {count} surrogates did at least as well as the actual "
+        f"pair ({words.figure(found.by, found.real)}), p {f.p_value(found.p_value)}: {verdict}."
     )

@@ -57,27 +57,27 @@ def choose() -> Source | None:
     if "tandem_scanned_pair" in st.session_state:
         offered.append(SCANNED)
     asked = st.segmented_control(
-        "Test a pair from",
+        "Data source",
         offered,
         default=FILES,
         key="from",
         bind=URL,
         required=True,
-        help="Files: your own CSV. Record: what this desk has recorded. Example: monthly crude "
-        "oil, WTI priced in Brent, 1987 to 2020. Scanner: the pair opened there.",
+        help="Files: your own CSV. Record: data recorded by this deployment. Example: monthly "
+        "crude oil, WTI vs Brent, 1987 to 2020. Scanner: the pair opened there.",
     )
     try:
         if asked == RECORD:
             return _from_record()
         if asked == EXAMPLE:
-            return _example("The bundled example")
+            return _example("Bundled example")
         if asked == SCANNED:
             return _scanned()
         return _from_files()
     except DataError as error:
         say.problem(str(error))
     except StoreError as error:
-        say.problem(f"The record cannot be read: {error}")
+        say.problem(f"The database cannot be read: {error}")
     return None
 
 
@@ -96,7 +96,7 @@ def _example(said: str) -> Source:
         bars, y, x = part(HeavyWork).run(crude)
         bar_us = bar_length(bars.time_us) // SECOND_US * SECOND_US
         told = (
-            "Bundled example: monthly spot prices of crude oil in dollars a barrel, WTI priced in "
+            "Bundled example: monthly spot prices of crude oil in USD per barrel, WTI vs "
             "Brent, May 1987 to January 2020 (US Energy Information Administration).",
         )
         key = data_set_key(bars)
@@ -104,8 +104,8 @@ def _example(said: str) -> Source:
 
     source = _remembered(("example",), make)
     say.note(
-        f"{said}: WTI priced in Brent, crude oil, dollars a barrel, one bar a month from 1987 to "
-        "2020. A bar has one price, so an order fills at the next month's."
+        f"{said}: WTI vs Brent crude oil, USD per barrel, monthly bars from 1987 to 2020. Bars "
+        "have a single price, so orders fill at the next month's price."
     )
     return source
 
@@ -120,7 +120,9 @@ def _scanned() -> Source:
         return _paired([table], y, x, _bar_us())
 
     source = _remembered(("scanned", title, *prices.columns), make)
-    say.note(f"From the Scanner page, {title}. A bar has one price, so an order fills at the next.")
+    say.note(
+        f"From the Scanner page: {title}. Bars have a single price, so orders fill at the next one."
+    )
     return source
 
 
@@ -130,18 +132,18 @@ def _scanned() -> Source:
 def _from_files() -> Source | None:
     found = read_files()
     if found is None:
-        return _example("Until files are dropped above, this is the bundled example")
+        return _example("Showing the bundled example until files are uploaded above")
     names, others = legs_offered(found) if found else ([], [])
     if len(names) < 2:
         if found:
             say.warning(
-                "One instrument was found; a pair needs two. Add a file, or use one with two price "
-                "columns."
+                "Only one instrument found; a pair needs two. Add a file, or use one with two "
+                "price columns."
             )
         return None
     with st.sidebar:
-        y = _leg_box("Y, priced in X", names, "file_y", called)
-        x = _leg_box("X, the hedge", [name for name in others if name != y], "file_x", called)
+        y = _leg_box("Dependent leg (Y)", names, "file_y", called)
+        x = _leg_box("Hedge leg (X)", [name for name in others if name != y], "file_x", called)
         if any(not table.interval_us for table in found):
             _bar_control()
     chosen_us = _bar_us()
@@ -178,17 +180,19 @@ def _from_record() -> Source | None:
     names = sorted(held, key=lambda name: -(held[name].seconds + 60 * held[name].minutes))
     if len(names) < 2:
         say.warning(
-            f"The record holds {len(names)} instruments; a pair needs two. Let the Live page run "
+            f"The database holds {len(names)} instruments; a pair needs two. Let the Live page run "
             "for a while, or import an archive on the Data page."
         )
         return None
     with st.sidebar:
-        y = _leg_box("Y, priced in X", names, "record_y")
-        x = _leg_box("X, the hedge", [name for name in names if name != y], "record_x")
+        y = _leg_box("Dependent leg (Y)", names, "record_y")
+        x = _leg_box("Hedge leg (X)", [name for name in names if name != y], "record_x")
         _bar_control()
     bar_us = _bar_us()
     chosen, start_us, end_us = _range(held[y], held[x])
-    if chosen != CHOSEN and st.button("Read to now", key="record_again", icon=":material/refresh:"):
+    if chosen != CHOSEN and st.button(
+        "Update to now", key="record_again", icon=":material/refresh:"
+    ):
         st.session_state.pop("tandem_source_key", None)
     key = ("record", y, x, bar_us, chosen, start_us, end_us)
 
@@ -199,17 +203,17 @@ def _from_record() -> Source | None:
         end = now_us() // MINUTE_US * MINUTE_US
         return _recorded(y, x, bar_us, end - RANGES[chosen], end)
 
-    with st.spinner("Reading the record"):
+    with st.spinner("Loading from the database"):
         source = _remembered(key, make)
     if chosen != CHOSEN and source.range_us is not None:
         st.button(
-            "Keep this range in the link",
+            "Pin this range in the link",
             key="record_keep",
             on_click=_keep_range,
             args=source.range_us,
             icon=":material/link:",
-            help="The link then reopens these very bars; until then it counts back from when it "
-            "is opened.",
+            help="The link then reopens exactly these bars; until then the range is relative to "
+            "when it is opened.",
         )
     return source
 
@@ -273,7 +277,7 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
     for name, leg in zip((y, x), legs, strict=True):
         if not len(leg):
             raise DataError(
-                f"Nothing of {name} is recorded between {f.day_clock(start_us)} and "
+                f"No data for {name} between {f.day_clock(start_us)} and "
                 f"{f.day_clock(end_us)} UTC; choose a longer range."
             )
     begin = max(int(leg["time_us"][0]) for leg in legs)
@@ -281,12 +285,12 @@ def _recorded(y: str, x: str, bar_us: int, start_us: int, end_us: int) -> Source
     count = (end - begin) // bar_us
     if count < 2 or count > MOST_BARS:
         raise DataError(
-            f"The legs have {max(count, 0):,} bars in common; this page follows 2 to "
-            f"{MOST_BARS:,}. Choose another range or another bar."
+            f"The legs have {max(count, 0):,} bars in common; this page supports 2 to "
+            f"{MOST_BARS:,}. Choose another range or bar interval."
         )
     stale_s = max(patience(split_instrument(leg)[0], part(Settings)).stale_s for leg in (y, x))
     bars = align(legs[0], legs[1], bar_us, begin, end, int(stale_s * SECOND_US))
-    told = f"Recorded history: {y} priced in {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
+    told = f"Recorded history: {y} vs {x}, {f.day_clock(begin)} to {f.day_clock(end)} UTC."
     key = data_set_key(bars)
     notes = (told, *suspect_prices(bars, y, x))
     return Source(y, x, bars, bar_us, notes, key, (start_us, end_us))
@@ -296,21 +300,19 @@ def link_sentence(source: Source) -> str:
     """Say what the browser's address reopens."""
     if source.range_us is not None and st.session_state.get(RANGE.name) == CHOSEN:
         return (
-            "The browser's address is a link to this very study: legs, range and every setting. It "
-            "opens as long as the record keeps these bars."
+            "The page address links to this study: legs, range and every setting. It works as long "
+            "as these bars are retained."
         )
     if source.range_us is not None:
         return (
-            "The browser's address is a link to these legs and settings; its range counts back "
-            "from when it is opened. \u201cKeep this range in the link\u201d above ties it to "
-            "these bars."
+            "The page address links to these legs and settings; the range is relative to when it "
+            "is opened. \u201cPin this range in the link\u201d above fixes it to these bars."
         )
     if source.y.startswith("example:"):
-        return "The browser's address is a link to this very study."
+        return "The page address links to this study."
     return (
-        "The browser's address holds legs and settings, but no link can hold a file: whoever "
-        "opens it drops the same files first. The fingerprint in the settings tells whether the "
-        "bars are the same."
+        "The page address holds legs and settings, but not the files: upload the same files first "
+        "when opening it. The fingerprint in the settings shows whether the bars are identical."
     )
 
 

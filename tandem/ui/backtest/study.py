@@ -104,7 +104,7 @@ class Study:
         try:
             part(Database).save_state(_ledger_name(self.source.key), self.ledger.to_bytes())
         except (DataError, StoreError) as error:
-            say.note(f"What was tried is counted until this page is closed: {error}")
+            say.note(f"Trials are counted only until this page is closed: {error}")
 
     def settle(self) -> None:
         """Count the variants of long work that is done: what was seen was tried."""
@@ -143,7 +143,7 @@ def study(source: Source, asked: Asked) -> Study:
         del memory["tandem_study"]
     is_same = last is not None and last.source.key == source.key
     ledger = last.ledger if last is not None and is_same else _ledger(source.key)
-    with st.spinner("Following the pair"):
+    with st.spinner("Running the backtest"):
         made: Study = part(HeavyWork).run(_make, source, asked, ledger)
     result = made.result
     made.tried([trial(asked.setup, result.metrics, result.equity, made.funding)])
@@ -201,5 +201,5 @@ def _ledger(key: str) -> Ledger:
             if blob is not None:
                 return Ledger.from_bytes(blob, key)
         except (DataError, StoreError) as error:
-            say.warning(f"The count of what was tried starts anew: {error}")
+            say.warning(f"The trial count was reset: {error}")
     return Ledger(key)

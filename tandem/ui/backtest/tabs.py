@@ -29,16 +29,16 @@ def result(study: Study) -> None:
     """Show equity, the pair with its trades, and every figure with its definition."""
     done = study.result
     _warn(study)
-    say.note(f"Equity is cash plus both legs at their last prices; {done.periods.text}.")
+    say.note(f"Equity is cash plus both legs marked to market; {done.periods.text}.")
     chart(
         drawn.equity_chart(study.columns, done.setup.capital, study.version), key="backtest-equity"
     )
     say.note(
-        "Below: marks on prices and spread stand where trades were filled, those on z where the "
-        "bar's close asked for them; grey stretches have a stale leg, which nothing trades."
+        "Below: markers on prices and spread show fills, those on z the signal at bar close; grey "
+        "periods have a stale leg and are not traded."
     )
     if len(done.trades) > drawn.MOST_MARKS:
-        say.note(f"{len(done.trades):,} trades are too many to be marked on prices and spread.")
+        say.note(f"{len(done.trades):,} trades are too many to mark on prices and spread.")
     chart(
         drawn.pair_chart(study.columns, study.settings, done.trades, done.position, study.version),
         key="backtest-pair",
@@ -50,52 +50,50 @@ def _warn(study: Study) -> None:
     measured, held = study.result.metrics, study.result.position
     if measured.lowest_equity <= 0.0:
         say.warning(
-            f"Equity fell to {f.signed(measured.lowest_equity)}: the account was gone. What comes "
-            "after that could not have been traded; use more capital or a smaller Y leg."
+            f"Equity fell to {f.signed(measured.lowest_equity)}: the account was wiped out. "
+            "Nothing after that could have been traded; use more capital or a smaller Y leg."
         )
     if measured.refused:
         say.warning(
-            f"{measured.refused:,} bars asked for an entry, or a re-hedge, that lots or the least "
-            "value refused: one leg would have been too small, or nothing at all."
+            f"{measured.refused:,} bars signalled an entry or a rebalance that lot size or min "
+            "notional rejected: one leg would have been too small or zero."
         )
     bars, first = study.source.bars.time_us, study.result.periods.first
     if first > SLOW_START * len(bars):
         say.note(
-            f"The model has its first z at {f.day_clock(int(bars[first]))} UTC, after "
-            f"{first:,} of {len(bars):,} bars; a shorter lookback begins sooner."
+            f"The first z is available at {f.day_clock(int(bars[first]))} UTC, after "
+            f"{first:,} of {len(bars):,} bars; a shorter lookback starts earlier."
         )
     if held is not None:
         say.note(
-            f"A {'long' if held.side > 0 else 'short'} position is still open; it counts at its "
-            "last prices, without the cost of leaving it."
+            f"A {'long' if held.side > 0 else 'short'} position is still open; it is marked "
+            "to market, without exit costs."
         )
 
 
 def trades(study: Study) -> None:
-    """List round trips with every part of their profit, and each leg's fills."""
+    """List round trips with P&L attribution, and each leg's fills."""
     done = study.result
     if not done.trades:
-        st.info(
-            "No trade was closed. Lower the entry threshold, or give the model more bars to begin."
-        )
+        st.info("No closed trades. Lower the entry threshold, or use more bars.")
         return
     parts = done.metrics
     say.note(
         f"Closed trades: convergence {f.signed(parts.convergence)}, hedge drift "
         f"{f.signed(parts.hedge_drift)}, fees {f.signed(-parts.fees)}, spread and slippage "
         f"{f.signed(-parts.spread_cost)}, funding {f.signed(-parts.funding)}, borrow "
-        f"{f.signed(-parts.borrow)}: together {f.signed(parts.net - parts.open_profit)} in the "
-        "quote currency. Convergence is what the model's own spread gave by coming back; hedge "
-        "drift is what the re-estimated hedge took back."
+        f"{f.signed(-parts.borrow)}; total {f.signed(parts.net - parts.open_profit)} in the "
+        "quote currency. Convergence is the P&L from the model's spread reverting; hedge drift is "
+        "the P&L lost as the hedge was re-estimated."
     )
     shown = done.trades[::-1][:MOST_ROWS]
     if len(done.trades) > MOST_ROWS:
-        say.note(f"The newest {MOST_ROWS:,} of {len(done.trades):,}; the download has all.")
+        say.note(f"Showing the newest {MOST_ROWS:,} of {len(done.trades):,}; the download has all.")
     _round_trips(list(shown))
     st.markdown("**Fills**")
     say.note(
-        "Every round trip has four fills or more. A price is the bar's; fee and spread are beside "
-        "it. A sold quantity is negative."
+        "Every round trip has at least four fills. Prices are bar prices; fee and spread are "
+        "listed separately. Sold quantities are negative."
     )
     _fills(study)
 
@@ -108,8 +106,8 @@ def _round_trips(shown: list[ClosedTrade]) -> None:
         "closed (UTC)": _times(one.exit_us for one in shown),
         "side": ["\u25b2 long" if one.side > 0 else "\u25bc short" for one in shown],
         "bars": [one.bars for one in shown],
-        "opened because": [f"z {f.signed(one.entry_z)}" for one in shown],
-        "closed because": [_why(one) for one in shown],
+        "entry reason": [f"z {f.signed(one.entry_z)}" for one in shown],
+        "exit reason": [_why(one) for one in shown],
         "net": [one.net for one in shown],
         "convergence": [one.convergence for one in shown],
         "hedge drift": [one.hedge_drift for one in shown],
@@ -119,10 +117,10 @@ def _round_trips(shown: list[ClosedTrade]) -> None:
         "borrow": [-one.borrow for one in shown],
         "Y units": [one.y_quantity for one in shown],
         "X units": [one.x_quantity for one in shown],
-        "Y in": [one.entry_y for one in shown],
-        "Y out": [one.exit_y for one in shown],
-        "X in": [one.entry_x for one in shown],
-        "X out": [one.exit_x for one in shown],
+        "Y entry": [one.entry_y for one in shown],
+        "Y exit": [one.exit_y for one in shown],
+        "X entry": [one.entry_x for one in shown],
+        "X exit": [one.exit_x for one in shown],
         "\u03b2": [one.beta for one in shown],
     }
     kinds = {
@@ -130,7 +128,7 @@ def _round_trips(shown: list[ClosedTrade]) -> None:
             ("net", "convergence", "hedge drift", "fees", "spread", "funding", "borrow"), money
         ),
         **dict.fromkeys(("Y units", "X units", "\u03b2"), number),
-        **dict.fromkeys(("Y in", "Y out", "X in", "X out"), price),
+        **dict.fromkeys(("Y entry", "Y exit", "X entry", "X exit"), price),
     }
     st.dataframe(rows, hide_index=True, column_config=kinds, key="backtest-trades")
 
@@ -172,10 +170,10 @@ def models(study: Study) -> None:
     found = study.models
     first = next(iter(found.values())).periods.first
     say.note(
-        "The same rules and costs under each model, all from "
-        f"{f.day_clock(int(study.source.bars.time_us[first]))} UTC, the first bar at which every "
-        "one of them has a z. The result of the model in use can differ from the one above, which "
-        "begins as soon as it alone has a z."
+        "The same rules and costs for each model, all from "
+        f"{f.day_clock(int(study.source.bars.time_us[first]))} UTC, the first bar at which all "
+        "have a z. The selected model's result can differ from the one above, which starts as soon "
+        "as that model has a z."
     )
     used = MODEL_TITLES[study.asked.setup.model]
     chart(
@@ -194,5 +192,5 @@ def models(study: Study) -> None:
     columns = dict(study.columns)
     for name, one in found.items():
         columns[f"beta_{name}"] = one.signals.beta
-    say.note("The hedge ratio of each, as it was known before each bar:")
+    say.note("Hedge ratio of each model, as known before each bar:")
     chart(charts.hedge_chart(columns, study.settings, 0, study.version), key="backtest-hedge")

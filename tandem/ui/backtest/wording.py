@@ -31,13 +31,13 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("net", "Net profit", "money"),
         ("total_return", "Total return", "share"),
         ("cagr", "CAGR", "share"),
-        ("volatility", "Volatility, a year", "size"),
+        ("volatility", "Annualised volatility", "size"),
         ("sharpe", "Sharpe ratio", "ratio"),
-        ("sharpe_error", "Its standard error", "plain"),
+        ("sharpe_error", "Sharpe standard error", "plain"),
         ("sortino", "Sortino ratio", "ratio"),
         ("calmar", "Calmar ratio", "ratio"),
         ("max_drawdown", "Max drawdown", "fall"),
-        ("drawdown_us", "Max drawdown, length", "time"),
+        ("drawdown_us", "Max drawdown duration", "time"),
         ("under_water_us", "Longest time under water", "time"),
     ),
     "Trades": (
@@ -45,15 +45,15 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("hit_rate", "Hit rate", "size"),
         ("profit_factor", "Profit factor", "plain"),
         ("average_trade", "Average trade", "money"),
-        ("average_holding_us", "Average holding time", "time"),
-        ("average_holding_bars", "Average holding, bars", "plain"),
+        ("average_holding_us", "Average holding period", "time"),
+        ("average_holding_bars", "Average holding period, bars", "plain"),
         ("time_in_market", "Time in market", "size"),
-        ("turnover", "Turnover, a year", "times"),
+        ("turnover", "Annual turnover", "times"),
         ("mean_gross", "Mean exposure", "times"),
         ("most_gross", "Largest exposure", "times"),
-        ("refused", "Orders refused", "count"),
+        ("refused", "Rejected orders", "count"),
     ),
-    "Where the profit came from": (
+    "P&L attribution": (
         ("convergence", "Convergence", "money"),
         ("hedge_drift", "Hedge drift", "money"),
         ("fees", "Fees", "cost"),
@@ -104,9 +104,9 @@ def figure_sheets(measured: Metrics) -> list[dict[str, Any]]:
             "title": title,
             "note": "",
             "columns": [
-                _column("Figure"),
+                _column("Metric"),
                 _column("Value", "end"),
-                _column("How it is meant", "long"),
+                _column("Definition", "long"),
             ],
             "rows": [
                 [
@@ -132,7 +132,7 @@ def model_sheet(
         "title": "",
         "note": "",
         "columns": [
-            _column("Figure"),
+            _column("Metric"),
             *(
                 _column(titles[model] + (" (in use)" if model == used else ""), "end")
                 for model in found

@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {"trades": "trades", "bars": "bars", "venue's candles":
 LENGTHS = {"1 s": SECOND_US, "1 min": MINUTE_US, "5 min": 5 * MINUTE_US, "1 h": HOUR_US}
 RANGES = {"last hour": HOUR_US, "last day": DAY_US, "last 7 days": 7 * DAY_US, "all": 0}
 CHOSEN = "from \u2026 to"
-ONLY_OPERATOR = "On a public desk only its operator may do this; everybody may look and export."
+ONLY_OPERATOR = "Public mode: only the operator can do this; visitors can view and export."
 
 
 # Export ----------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ def _export() -> None:
     held = [one for one in part(Inventory).now().held if one.trades or one.seconds or one.minutes]
     held.sort(key=lambda one: not one.trades)
     if not held:
-        say.note("There is nothing to export yet.")
+        say.note("Nothing to export yet.")
         return
     by_name = {one.instrument: one for one in held}
     left, middle, right = st.columns([1.3, 1.1, 0.8])
@@ -48,11 +48,11 @@ def _export() -> None:
     one = by_name[name]
     with middle:
         kind = st.segmented_control(
-            "What", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
+            "Content", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
         )
     with right:
         form = st.segmented_control(
-            "File", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
+            "Format", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
         )
     left, right = st.columns([1.3, 1.9])
     with left:
@@ -61,7 +61,7 @@ def _export() -> None:
     if kind == "bars":
         with right:
             length = st.segmented_control(
-                "Length of a bar", list(LENGTHS), default="1 s", key="export_length", required=True
+                "Bar interval", list(LENGTHS), default="1 s", key="export_length", required=True
             )
     asked = st.button("Export", key="export", type="primary", icon=":material/download:")
     if asked:
@@ -120,7 +120,7 @@ def _follow_export() -> None:
             say.problem(table["note"])
             return
         draw([table], key="export-files")
-        if now.is_going_on and st.button("End it", key="export_end", icon=":material/close:"):
+        if now.is_going_on and st.button("Stop", key="export_end", icon=":material/close:"):
             part(Exporter).drop(session_id())
             st.rerun()
 
@@ -136,21 +136,21 @@ def _import() -> None:
         return
     health = part(Database).health()
     if health.state != "recording":
-        say.warning(f"Nothing can be imported now. {health.text}")
+        say.warning(f"Import is not possible now. {health.text}")
         return
     say.note(
-        "A vendor's archive of trades: Binance aggTrades or trades as CSV, also in a zip or gzip, "
-        "or trades exported here as CSV or Parquet. Trades are known by the venue's ids: those "
-        "that are there already count once, and an import that broke off can be repeated."
+        "A vendor's trade archive: Binance aggTrades or trades as CSV, plain, zipped or gzipped, "
+        "or trades exported here as CSV or Parquet. Trades are identified by venue ids: duplicates "
+        "are ignored, and an interrupted import can be repeated."
     )
     names = [one.instrument for one in part(Inventory).now().held]
     left, right = st.columns([1, 1.4])
     with left:
         name = st.selectbox(
-            "Instrument they belong to",
+            "Instrument",
             names,
             index=None,
-            placeholder="choose, or type venue:SYMBOL",
+            placeholder="choose or type venue:SYMBOL",
             key="import_instrument",
             accept_new_options=True,
         )
@@ -160,9 +160,7 @@ def _import() -> None:
         )
     ready = bool(name) and file is not None
     if file is not None and not name:
-        say.note(
-            "Choose the instrument; trades exported here belong to the one in the file's name."
-        )
+        say.note("Choose the instrument; for trades exported here it is part of the file name.")
     if st.button("Import", key="import", disabled=not ready, icon=":material/upload:"):
         _start_import(file, str(name))
     _follow_import()
@@ -187,13 +185,13 @@ def _follow_import() -> None:
             say.problem(table["note"])
             return
         draw([table], key="import-report")
-        if now.state == "running" and st.button("End it", key="import_end"):
+        if now.state == "running" and st.button("Stop", key="import_end"):
             part(Importer).end()
 
     follow()
 
 
-# What is kept ----------------------------------------------------------------------------
+# Retention ----------------------------------------------------------------------------
 
 
 def _keep() -> None:
@@ -201,27 +199,27 @@ def _keep() -> None:
     if not is_operator():
         say.note(ONLY_OPERATOR)
     say.note(
-        "0 keeps everything. What is older goes in small pieces that never hold recording up; bars "
-        "stay at least as long as their trades. What has gone does not come back."
+        "0 keeps everything. Older data is deleted in small batches without blocking recording; "
+        "bars are kept at least as long as their trades. Deletion cannot be undone."
     )
     may = is_operator() and part(Database).health().state == "recording"
     columns = st.columns(3)
     with columns[0]:
-        days = _limit("Days of trades", "keep_days", kept.days, may)
+        days = _limit("Trades, days", "keep_days", kept.days, may)
     with columns[1]:
-        bars_days = _limit("Days of bars and candles", "keep_bars_days", kept.bars_days, may)
+        bars_days = _limit("Bars and candles, days", "keep_bars_days", kept.bars_days, may)
     with columns[2]:
-        gigabytes = _limit("Gigabytes altogether", "keep_gb", kept.gigabytes, may)
+        gigabytes = _limit("Total size, GB", "keep_gb", kept.gigabytes, may)
     changed = (days, bars_days, gigabytes) != (kept.days, kept.bars_days, kept.gigabytes)
     agreed = _agreed(days, bars_days, gigabytes) if changed and may else False
-    if st.button("Keep so much", key="keep", disabled=not (changed and may and agreed)):
+    if st.button("Apply", key="keep", disabled=not (changed and may and agreed)):
         try:
             part(Database).keep(days, bars_days, gigabytes)
         except (DataError, StoreError) as error:
             say.problem(str(error))
             return
         st.rerun()
-    say.note("Until the next start; to make it last, put these lines into .env:")
+    say.note("Applies until restart; to make it permanent, add these lines to .env:")
     st.code(
         f"TANDEM_KEEP_DAYS={days:g}\nTANDEM_KEEP_BARS_DAYS={bars_days:g}\n"
         f"TANDEM_KEEP_GB={gigabytes:g}",
@@ -245,23 +243,23 @@ def _agreed(days: float, bars_days: float, gigabytes: float) -> bool:
         edge_us, losing = sheets.kept_from(held, limit, now)
         if limit and losing:
             losses.append(
-                f"{what} before {f.day_clock(edge_us)} UTC of {losing} "
+                f"{what} before {f.day_clock(edge_us)} UTC for {losing} "
                 f"instrument{'s' if losing != 1 else ''}"
             )
     if gigabytes and part(Database).health().bytes > gigabytes * 1e9:
-        losses.append(f"the oldest of the record until {gigabytes:g} GB are left")
+        losses.append(f"the oldest data until {gigabytes:g} GB remain")
     if not losses:
         return True
-    return st.checkbox(say.escaped(f"Let go of {' and '.join(losses)}"), key="keep_agreed")
+    return st.checkbox(say.escaped(f"Delete {' and '.join(losses)}"), key="keep_agreed")
 
 
-# Filling again ---------------------------------------------------------------------------
+# Retry backfill ---------------------------------------------------------------------------
 
 
 def _fill() -> None:
     say.note(
-        "Open holes are filled without being asked, what is on screen first. Those given up can be "
-        "asked for once more, when the venue was at fault."
+        "Open gaps are backfilled automatically, pairs on screen first. Lost gaps can be retried, "
+        "for example after a venue outage."
     )
     if not is_operator():
         say.note(ONLY_OPERATOR)
@@ -271,13 +269,13 @@ def _fill() -> None:
         if gap.state == "lost":
             lost.setdefault(gap.instrument, []).append(gap)
     if not lost:
-        say.note("No hole has been given up.")
+        say.note("There are no lost gaps.")
         return
     left, right = st.columns([1.3, 1.9], vertical_alignment="bottom")
     with left:
         name = st.selectbox("Instrument", list(lost), key="fill_instrument")
     count = len(lost[name])
-    label = f"Ask again for {count} lost hole{'s' if count != 1 else ''}"
+    label = f"Retry {count} lost gap{'s' if count != 1 else ''}"
     with right:
         asked = st.button(label, key="fill", icon=":material/refresh:")
     if asked:
@@ -287,7 +285,7 @@ def _fill() -> None:
 def _ask_again(gaps: list[Gap]) -> None:
     health = part(Database).health()
     if health.state != "recording":
-        say.problem(f"Nothing can be filled now. {shown(health.text)}")
+        say.problem(f"Backfill is not possible now. {shown(health.text)}")
         return
     try:
         for gap in gaps:
@@ -295,12 +293,12 @@ def _ask_again(gaps: list[Gap]) -> None:
     except StoreError as error:
         say.problem(str(error))
         return
-    say.note("They are open again and filled in their turn; the table above says how it goes.")
+    say.note("The gaps are open again and queued for backfill; see the table above for progress.")
 
 
 ACTIONS: dict[str, Callable[[], None]] = {
     "Export": _export,
     "Import": _import,
-    "Fill again": _fill,
-    "What is kept": _keep,
+    "Retry backfill": _fill,
+    "Retention": _keep,
 }

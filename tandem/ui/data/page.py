@@ -31,7 +31,7 @@ REFRESH_S = 2.0
 def page() -> None:
     """Draw the page."""
     with st.sidebar:
-        st.caption("What is recorded, how well, and what is missing. Times are UTC.")
+        st.caption("Recording status, stored data and gaps. Times are UTC.")
         offer_operator()
     if moved := st.session_state.pop("tandem_moved", None):
         st.success(say.escaped(moved), icon=":material/check_circle:")
@@ -92,19 +92,19 @@ def _free_bytes() -> int:
 
 
 def _refused() -> None:
-    """Say why nothing is recorded, and offer the way out that there is."""
+    """Show why nothing is recorded, and offer the remedy."""
     refusal = part(Opened).refusal
     said = shown(str(refusal))
     if isinstance(refusal, StoreInUse):
         say.warning(
-            f"{said} What it records is shown below and can be exported; prices and signals of "
-            "this process go on. Importing, and what is kept, are the other's business."
+            f"{said} Its data is shown below and can be exported; prices and signals of this "
+            "process continue. Import and retention are available only in the recording process."
         )
     elif isinstance(refusal, StoreUnusable):
-        say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
+        say.problem(f"{said} Live prices and signals continue; nothing is recorded.")
         _offer_aside()
     elif refusal is not None:
-        say.problem(f"{said} Live prices and signals go on; nothing is recorded.")
+        say.problem(f"{said} Live prices and signals continue; nothing is recorded.")
 
 
 def _offer_aside() -> None:
@@ -112,19 +112,19 @@ def _offer_aside() -> None:
     if not path.exists():
         return
     with st.container(border=True):
-        st.markdown("**Move the file aside and begin a new record**")
+        st.markdown("***Quarantine the file and start a new database**")
         say.note(
-            f"{path.name} keeps its content under a new name in the same folder; nothing is "
-            "deleted. All pages of this desk begin anew."
+            f"{path.name} is renamed in the same folder with its content intact; nothing is "
+            "deleted. All pages restart with an empty database."
         )
         if not is_operator():
             say.note(ONLY_OPERATOR)
             return
         agreed = st.checkbox(
-            say.escaped(f"Yes, {path.name} may be renamed"), key="aside_agreed", value=False
+            say.escaped(f"Yes, rename {path.name}"), key="aside_agreed", value=False
         )
         if st.button(
-            "Move aside", key="aside", disabled=not agreed, icon=":material/drive_file_move:"
+            "Quarantine", key="aside", disabled=not agreed, icon=":material/drive_file_move:"
         ):
             _move_aside()
 
@@ -137,6 +137,6 @@ def _move_aside() -> None:
         return
     state.close()
     st.session_state["tandem_moved"] = (
-        f"The old file is now {now_at}. A new record has begun at {part(Settings).database}."
+        f"The old file is now {now_at}. A new database was created at {part(Settings).database}."
     )
     st.rerun()

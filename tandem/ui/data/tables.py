@@ -23,16 +23,16 @@ Sheet = dict[str, Any]
 
 MOST_MISSING = 12
 _AFTER = {
-    "open": "As above.",
-    "candles": "The venue's one-minute candles stand in for the trades.",
-    "lost": "The venue gives neither these trades nor candles any more; nothing stands in.",
+    "open": "See above.",
+    "candles": "Covered by the venue's one-minute candles.",
+    "lost": "The venue no longer provides these trades or candles; the gap remains.",
 }
 ACTIVE = ("waiting", "filling", "candles", "paused")
 
 RECORD_STATES = {
     "recording": ("RECORDING", "good"),
     "paused": ("PAUSED", "bad"),
-    "reading": ("READING ONLY", "warn"),
+    "reading": ("READ-ONLY", "warn"),
     "closed": ("CLOSED", "bad"),
 }
 GAP_STATES = {
@@ -42,11 +42,11 @@ GAP_STATES = {
     "filled": ("filled", "good"),
 }
 FILLING = {
-    "waiting": ("waits", "muted"),
+    "waiting": ("queued", "muted"),
     "filling": ("filling", ""),
     "candles": ("from candles", ""),
     "paused": ("paused", "warn"),
-    "refused": ("refused", "bad"),
+    "refused": ("rejected", "bad"),
     "done": ("done", "good"),
 }
 
@@ -54,7 +54,7 @@ FILLING = {
 def status(
     health: StoreHealth, queue_limit: int, free_bytes: int, now_us: int, is_refused: bool = False
 ) -> dict[str, Any]:
-    """Describe the writer for the status strip; what is zero and should be is left out.
+    """Describe the writer for the status strip; zero counts of faults are omitted.
 
     Where the record could not be opened for writing (`is_refused`), the page says why above.
     """
@@ -66,14 +66,16 @@ def status(
         label, tone = "BEHIND", "warn"
     items = []
     if health.bytes:
-        items.append(_item("file", f.size_of(health.bytes), "the record with its recent changes"))
+        items.append(
+            _item("file", f.size_of(health.bytes), "database file including its write-ahead log")
+        )
     if not is_refused:
         items += _writer_items(health, queue_limit, now_us)
     items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
     for name, value, hint, look in (
-        ("lost", health.lost, "trades that found no room while recording was paused", "bad"),
-        ("refused", health.refused, "entries no database could hold", "bad"),
-        ("let go", health.pruned, "trades removed because of what is kept, since the start", ""),
+        ("lost", health.lost, "trades dropped while recording was paused (queue full)", "bad"),
+        ("refused", health.refused, "invalid entries that could not be stored", "bad"),
+        ("deleted", health.pruned, "trades deleted by retention since start", ""),
     ):
         if value:
             items.append(_item(name, f.count(value), hint, look))
@@ -96,11 +98,11 @@ def _writer_items(health: StoreHealth, queue_limit: int, now_us: int) -> list[di
         _item(
             "queue",
             f"{f.count(health.queued)} of {f.count(queue_limit)}",
-            "entries that wait for the disk",
+            "entries waiting to be written",
             "bad" if fullness > 0.5 else "",
         ),
         _item(
-            "oldest waits",
+            "oldest in queue",
             f.age(health.oldest_waiting_s),
             "",
             "warn" if health.oldest_waiting_s > 2.0 else "",
@@ -134,21 +136,23 @@ def overview(
 def _feeds(feeds: Sequence[FeedStatus], lists: Mapping[str, str]) -> Sheet:
     return {
         "id": "feeds",
-        "title": "Is recording going well?",
-        "note": "" if feeds else "No venue is read yet; the first answers within seconds.",
+        "title": "Recording status",
+        "note": "" if feeds else "No venue connected yet; the first responds within seconds.",
         "columns": [
             _column("venue"),
             _column("state"),
             _column("trades/s", "end"),
-            _column("delay", "end", "trade at the exchange to arrival here, median"),
+            _column("delay", "end", "median latency from exchange trade time to arrival"),
             _column(
                 "clock skew",
                 "end",
-                "this machine's clock minus the exchange's, as far as arrival times show it",
+                "this machine's clock minus the exchange's, estimated from arrival times",
             ),
-            _column("not understood", "end", "messages that could not be read, of all"),
-            _column("holes found", "end", "since this process started"),
-            _column("reconnects", "end", "after a break; planned renewals come on top"),
+            _column("parse errors", "end", "messages that could not be parsed, out of all"),
+            _column("gaps found", "end", "since this process started"),
+            _column(
+                "reconnects", "end", "after connection loss; planned renewals listed separately"
+            ),
             _column("symbols", "long"),
         ],
         "rows": [_feed(feed, lists.get(feed.venue, "")) for feed in feeds],
@@ -179,7 +183,7 @@ def _feed(feed: FeedStatus, listed: str) -> list[Cell]:
 
 def _skew(skew_ms: float) -> str:
     if abs(skew_ms) < 1.0:
-        return "none seen"
+        return "none detected"
     value = f"{f.signed(skew_ms / 1_000, 1)} s" if abs(skew_ms) >= 10_000 else ""
     return value or f"{f.signed(skew_ms, 0)} ms"
 
@@ -188,26 +192,26 @@ def _held(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
     held = holdings.held
     note = (
         f"{len(held)} instruments, {f.count(sum(one.trades for one in held))} trades. Times are "
-        "UTC. The bytes of one instrument are an estimate; free pages are not counted."
+        "UTC. Sizes per instrument are estimates; free pages are not counted."
         if held
-        else "Nothing is recorded yet. Rows appear with the first trades of what is on the Live "
-        "page, or with an import below."
+        else "Nothing is recorded yet. Rows appear with the first trades of a pair on the Live "
+        "page, or after an import below."
     )
     return {
         "id": "held",
-        "title": "What is recorded?",
-        "note": f"{holdings.problem} What was read before is shown." if holdings.problem else note,
+        "title": "Stored data",
+        "note": f"{holdings.problem} Showing the last known state." if holdings.problem else note,
         "columns": [
             _column("instrument"),
             _column("first trade"),
             _column("last trade"),
             _column("trades", "end"),
-            _column("1 s bars", "end", "one-second bars made of its trades"),
-            _column("candles", "end", "one-minute bars told by the venue, kept apart"),
-            _column("holes", "", "gaps in the record, by what became of them"),
-            _column("missing", "end", "time the open and lost holes span"),
-            _column("about", "end", "bytes in the file, estimated"),
-            *([_column("filling")] if progress else []),
+            _column("1 s bars", "end", "one-second bars built from its trades"),
+            _column("candles", "end", "one-minute candles from the venue, stored separately"),
+            _column("gaps", "", "gaps in the data, by state"),
+            _column("missing", "end", "total duration of open and lost gaps"),
+            _column("est. size", "end", "estimated size in the file"),
+            *([_column("backfill")] if progress else []),
         ],
         "rows": [
             _holding(one, holdings) + ([_filling(progress.get(one.instrument))] if progress else [])
@@ -251,27 +255,27 @@ def _filling(progress: Progress | None) -> Cell:
 def _missing(holdings: Holdings, progress: Mapping[str, Progress], is_recording: bool) -> Sheet:
     gaps = holdings.missing
     shown = gaps[:MOST_MISSING]
-    # What is said of an instrument's holes is said once, at the first of them.
+    # An instrument's backfill status is shown once, at its first open gap.
     told = {gap.instrument: gap for gap in reversed(shown) if gap.state == "open"}
     becomes = {name: _becomes(name, progress.get(name), is_recording) for name in told}
-    note = "Every trade between the first and the last is recorded, as far as ids and times tell."
+    note = "No gaps between the first and the last trade, as far as ids and times show."
     if not holdings.held:
-        note = "Nothing is recorded yet, so nothing can be missing."
+        note = "Nothing is recorded yet."
     elif len(gaps) > len(shown):
-        note = f"The open and newest {len(shown)} of {len(gaps):,} holes without trades."
+        note = f"Showing {len(shown)} of {len(gaps):,} gaps: open and newest first."
     elif gaps:
-        note = "Holes that no recorded trade fills; open ones first."
+        note = "Gaps without recorded trades; open ones first."
     return {
         "id": "missing",
-        "title": "What is missing, and is it being filled?",
+        "title": "Gaps and backfill",
         "note": note,
         "columns": [
             _column("instrument"),
             _column("from"),
             _column("length", "end"),
-            _column("trades", "end", "by their ids; a dash where the venue's ids do not count up"),
+            _column("trades", "end", "from trade ids; a dash where ids are not sequential"),
             _column("state"),
-            _column("what happens", "long"),
+            _column("status", "long"),
         ],
         "rows": [
             _gap(
@@ -297,14 +301,14 @@ def _gap(gap: Gap, becomes: str) -> list[Cell]:
 
 
 def _becomes(name: str, progress: Progress | None, is_recording: bool) -> str:
-    """Say what is done about an instrument's open holes."""
+    """Return the backfill status of an instrument's open gaps."""
     if not is_recording:
-        return "The process that records here fills it."
+        return "Backfilled by the recording process."
     if progress is not None and progress.text:
         return progress.text
     if split_instrument(name)[0] == SIMULATED_VENUE:
-        return "A simulated market has no past to fetch."
-    return "Waits for its turn: what is on a Live page goes first."
+        return "The simulated market has no history to backfill."
+    return "Queued: pairs on a Live page go first."
 
 
 _FILES = [{"label": "file"}, {"label": "size", "kind": "end"}]
@@ -321,14 +325,14 @@ def exported(export: Export, before: int) -> Sheet:
     size = f"{export.rows:,} rows, {f.size_of(export.bytes)}"
     rows: list[list[Cell]] = []
     if export.state == "waiting":
-        note = f"Waits for {before} other export{'s' if before != 1 else ''}."
+        note = f"Queued behind {before} other export{'s' if before != 1 else ''}."
     elif export.state == "running":
         note = f"Writing: {size}{speed}."
         rows = [[_cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]
     elif export.state == "failed":
         note = export.text
     else:
-        note = f"{size} in {f.age(export.seconds)}{speed}. Kept for half an hour. {export.text}"
+        note = f"{size} in {f.age(export.seconds)}{speed}. Available for 30 minutes. {export.text}"
         rows = [
             [_cell(part.name) | {"href": part.place}, _cell(f.size_of(part.bytes))]
             for part in export.parts
@@ -345,13 +349,12 @@ def exported(export: Export, before: int) -> Sheet:
 def imported(now: Import) -> Sheet:
     """Describe an import: how far it is, or what was taken and what was left out."""
     rate = now.rows / now.seconds if now.seconds > 0.5 else math.nan
-    speed = f", {rate:,.0f} a second" if math.isfinite(rate) else ""
+    speed = f", {rate:,.0f} rows/s" if math.isfinite(rate) else ""
     rows = f"{now.rows:,} trades of {now.instrument} from {now.name}"
-    left = f" Left out as no trades: {now.left_out:,} rows." if now.left_out else ""
+    left = f" Skipped {now.left_out:,} invalid rows." if now.left_out else ""
     note = {
         "running": f"Importing: {rows}{speed}.",
-        "done": f"Imported {rows} in {f.age(now.seconds)}{speed}. Those that were there already "
-        f"count once.{left}",
+        "done": f"Imported {rows} in {f.age(now.seconds)}{speed}. Duplicates were ignored.{left}",
         "ended": f"{rows}. {now.text}{left}",
         "failed": f"{now.text}{left}",
     }[now.state]
@@ -359,7 +362,7 @@ def imported(now: Import) -> Sheet:
         "id": "import",
         "title": "",
         "note": note,
-        "columns": [_column("left out", "long")],
+        "columns": [_column("skipped", "long")],
         "rows": [[_cell(text, "muted")] for text in now.aside[:5]],
     }
 

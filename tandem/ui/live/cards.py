@@ -86,7 +86,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         {"parts": [[f.number(feed.trades_per_s, 0), "", True, 3], [" trades/s", "", False]]},
         {
             "parts": [["delay ", "", False], [_milliseconds(feed.delay_ms), "", True, 5]],
-            "hint": "Median time from the exchange's trade to this machine, clock skew removed.",
+            "hint": "Median latency from exchange trade time to arrival, corrected for clock skew.",
         },
         {"parts": _ages(snapshot), "id": "ages"},
         {
@@ -95,7 +95,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
                 [str(gaps) if gaps else "none", "bad" if gaps else "", True],
                 [" in 24 h", "", False],
             ],
-            "hint": "Trades known to be missing and not filled; the Data page says which.",
+            "hint": "Missing trades not yet backfilled; listed on the Data page.",
         },
     ]
     return {
@@ -113,22 +113,22 @@ def _feeds(snapshot: Snapshot) -> list[FeedStatus]:
 
 
 def sentences(snapshot: Snapshot) -> list[str]:
-    """Return what the user should be told: why this venue, what does not work, what to do."""
+    """Return the messages for the user: venue choice, faults and remedies."""
     said = []
     venues = {feed.venue for feed in _feeds(snapshot)}
     if snapshot.choice.reasons and snapshot.choice.venue == snapshot.feed.venue:
         said.append(" ".join(snapshot.choice.reasons))
     if SIMULATED_VENUE in venues:
-        said.append("These prices are simulated: nothing here can be traded.")
+        said.append("Simulated prices: nothing here can be traded.")
     if REPLAY_VENUE in venues:
-        said.append("A recording is played back: these prices are not of now.")
+        said.append("Replaying a recording: these are historical prices.")
     for feed in _feeds(snapshot):
         shown = feed.text if feed.state != "live" or feed.silent else ""
         said.append(shown)
-        if feed.not_understood and "not understood" not in shown:
+        if feed.not_understood and "could not be parsed" not in shown:
             said.append(
-                f"{feed.not_understood:,} of {feed.messages:,} messages of {feed.title} were not "
-                "understood and were skipped; the others are recorded."
+                f"{feed.not_understood:,} of {feed.messages:,} messages from {feed.title} could "
+                "not be parsed and were skipped; all others are recorded."
             )
         said += feed.errors
     if snapshot.feed.state == "live" and not snapshot.feed.silent and _is_stale(snapshot):
@@ -152,8 +152,8 @@ def _stale_text(snapshot: Snapshot) -> str:
         for leg in (snapshot.y, snapshot.x)
         if _age_s(snapshot, leg) > leg.stale_s
     ]
-    what = f"No trade of {' and '.join(old)}." if old else "A leg had no fresh trade."
-    return f"{what} Such bars are left out of the models and give no signal; trades are recorded."
+    what = f"No trades in {' and '.join(old)}." if old else "One leg has no fresh trade."
+    return f"{what} Stale bars are excluded from models and signals; trades are still recorded."
 
 
 def _age_s(snapshot: Snapshot, leg: LegNow) -> float:
@@ -187,7 +187,7 @@ def _recorded(snapshot: Snapshot) -> str:
     store = snapshot.store
     if store.state != "recording":
         return "not recording"
-    behind = f" \u00b7 {f.count(store.queued)} waiting" if store.oldest_waiting_s > 2.0 else ""
+    behind = f" \u00b7 {f.count(store.queued)} queued" if store.oldest_waiting_s > 2.0 else ""
     return f"recorded {f.count(snapshot.recorded)} \u00b7 {f.size_of(store.bytes)}{behind}"
 
 
@@ -223,7 +223,7 @@ def signal(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "label": label,
         "tone": tone,
-        "z": [["z now ", "muted", False], [f.signed(z), "", True]],
+        "z": [["z (live) ", "muted", False], [f.signed(z), "", True]],
         "legs": legs,
         "lines": lines if ready else _waiting_lines(snapshot),
         "gauge": _gauge(settings, z),
@@ -233,13 +233,13 @@ def signal(snapshot: Snapshot) -> dict[str, Any]:
 
 def _no_signal(snapshot: Snapshot) -> dict[str, Any]:
     """Stand in for the signal of a pair that is one asset."""
-    reason = "Both legs are the same asset: what is left between them is rounding, not a spread."
+    reason = "Both legs are the same asset: the residual is rounding error, not a spread."
     return {
         "label": "NO SIGNAL",
         "tone": "warn",
-        "z": [["z now ", "muted", False], [f.NONE, "", True]],
+        "z": [["z (live) ", "muted", False], [f.NONE, "", True]],
         "legs": [],
-        "lines": [[[reason, "", False]], [["Choose another X.", "", False]]],
+        "lines": [[[reason, "", False]], [["Choose a different hedge leg.", "", False]]],
         "gauge": _gauge(snapshot.settings, math.nan),
         **NO_PAPER,
     }
@@ -267,7 +267,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
         return [
             [
                 [
-                    "Prices are live. The models are being compiled or the pair is being opened.",
+                    "Prices are live. Models are compiling or the pair is loading.",
                     "",
                     False,
                 ]
@@ -279,7 +279,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
     return [
         [
             [f"{seen:,} of {needed:,} bars", "", True],
-            [f" for {name} and its z-score; prices show as they arrive.", "", False],
+            [f" for {name} and its z-score; prices are shown meanwhile.", "", False],
         ],
         [
             [
@@ -308,21 +308,21 @@ def _trade_legs(snapshot: Snapshot, z: float) -> list[list[str]]:
     zeros = 0 if ratio >= 1e-6 else -3 - math.floor(math.log10(ratio))
     amounts = f.number(10.0**zeros, 0 if zeros else 3), f.significant(ratio * 10.0**zeros)
     verbs = ["buy" if quantity > 0 else "sell" for quantity in quantities]
-    lead = "" if signal else f"a {'long' if side > 0 else 'short'} would"
+    lead = "" if signal else f"If {'long' if side > 0 else 'short'}:"
     return [
         [lead if leg is snapshot.y else "", verb, amount, f.asset(leg.instrument), _price(leg)]
         for leg, verb, amount in zip((snapshot.y, snapshot.x), verbs, amounts, strict=True)
     ]
 
 
-NO_X = "\u03b2 is 0 or unknown: no quantity of X goes against Y, and nothing is entered."
+NO_X = "\u03b2 is 0 or undefined: the hedge leg cannot be sized and no position is opened."
 
 
 def _when(settings: PairSettings) -> str:
-    """Say when the trade would open and close."""
+    """Return the entry, exit and stop thresholds as text."""
     rules = settings.rules
-    stop = f" \u00b7 stops at {rules.stop:g}" if math.isfinite(rules.stop) else ""
-    return f"enters beyond {rules.entry:g} \u00b7 exits at {rules.exit:g}{stop}, at a bar's close"
+    stop = f" \u00b7 stop \u00b1{rules.stop:g}" if math.isfinite(rules.stop) else ""
+    return f"entry \u00b1{rules.entry:g} \u00b7 exit \u00b1{rules.exit:g}{stop}, on bar close"
 
 
 def _price(leg: LegNow) -> str:
@@ -350,11 +350,11 @@ def _paper(snapshot: Snapshot) -> dict[str, Any]:
     tone = "good" if profit > 0 else "bad" if profit < 0 else "muted"
     return {
         "paper": [
-            [f"Paper account after costs: {held}", "", False],
+            [f"Paper account, net of costs: {held}", "", False],
             [f"{f.signed(profit)} {unit}", tone, True],
         ],
         "since": f"{trips} since {f.day_minute(snapshot.paper_since_us)} UTC, "
-        f"{f.number(settings.rules.notional, 0)} {unit} per Y leg",
+        f"{f.number(settings.rules.notional, 0)} {unit} notional per Y leg",
     }
 
 
@@ -364,23 +364,23 @@ def _paper(snapshot: Snapshot) -> dict[str, Any]:
 TRUTH = (
     "Engle\u2013Granger",
     "Half-life",
-    "Hurst \u00b7 crossings",
+    "Hurst \u00b7 mean crossings",
     "R\u00b2 \u00b7 return correlation",
-    "\u03b2 now \u00b7 drift",
+    "\u03b2 (current) \u00b7 change over lookback",
     "Stale bars",
 )
 
 
 def truth(snapshot: Snapshot) -> dict[str, Any]:
-    """Describe the evidence that the two legs belong together."""
+    """Describe the evidence that the two legs are cointegrated."""
     relation = snapshot.relation
     if relation is None:
         rows = [_row(name, f.NONE) for name in TRUTH]
-        return {"rows": rows, "note": "Tested once 50 usable bars have closed."}
+        return {"rows": rows, "note": "Available after 50 usable bars."}
     if relation.same_asset:
         return {
             "rows": [_row("R\u00b2", f.number(relation.quality.r_squared, 6))],
-            "note": "These two move as one: the same asset. No test of a relation applies.",
+            "note": "Both legs are the same asset: cointegration tests do not apply.",
         }
     return {
         "rows": _truth_rows(snapshot, relation),
@@ -405,53 +405,57 @@ def _truth_rows(snapshot: Snapshot, relation: Relation) -> list[Row]:
             f"{TRUTH[0]}, {quality.n_obs:,} bars, lag {test.lags}",
             f"p {f.p_value(relation.p_value)}",
             tone,
-            "Cointegration test of y on x, lag by AIC; p for this many bars and that choice of "
-            f"lag, simulated (MacKinnon's asymptotic p: {f.p_value(test.p_value_asymptotic)}). "
-            "Clustered volatility makes it reject more often than it should.",
+            "Engle\u2013Granger test of y on x, lag by AIC. Finite-sample p-value, simulated for "
+            "this sample size and the lag search (MacKinnon's asymptotic p: "
+            f"{f.p_value(test.p_value_asymptotic)}). Volatility clustering makes it over-reject.",
             id="p-value",
         ),
         _row(
             TRUTH[1],
             f.half_life(life.half_life, life.low, life.high),
-            hint="Of the residual of one fixed regression, with its 95 % interval, which holds "
-            f"near a unit root; a bar is {f.duration(settings.bar_us / SECOND_US)}.",
+            hint="Half-life of the residual of a single static regression, with a 95 % confidence "
+            "interval that is valid near a unit root. "
+            f"Bar interval: {f.duration(settings.bar_us / SECOND_US)}.",
         ),
         _row(
             TRUTH[2],
             f"{f.number(quality.hurst)} \u00b7 {f.number(quality.crossings_per_day, 0)} a day",
-            hint="Below 0.5 the residual turns back, at 0.5 it wanders; how often it crosses "
-            "its mean.",
+            hint="Hurst exponent of the residual: below 0.5 mean-reverting, 0.5 a random walk. "
+            "Crossings: how often the residual crosses its mean.",
         ),
         _row(
             TRUTH[3],
             f"{f.number(quality.r_squared)} \u00b7 {f.number(quality.return_correlation)}",
-            hint="Two drifting prices have a high R\u00b2 by chance; returns do not.",
+            hint="Trending prices can have a high R\u00b2 even when unrelated (spurious "
+            "regression); returns do not.",
         ),
         _row(
             TRUTH[4],
             f"{f.significant(beta)} \u00b7 {f.percent(quality.beta_drift)}",
-            hint=f"Hedge ratio in {ratio}, and how far it moved over one lookback.",
+            hint=f"Hedge ratio ({ratio}) and its change over one lookback.",
         ),
         _row(
             TRUTH[5],
             f"{f.number(100.0 * quality.stale_share, 1)} %",
             "warn" if quality.stale_share > 0.1 else "",
-            "Share of the tested bars left out because a leg had no fresh trade.",
+            "Share of tested bars excluded because a leg had no fresh trade.",
         ),
     ]
 
 
 def verdict(relation: Relation) -> str:
-    """Say in plain words what the p-value means, and whether what it found still holds."""
+    """Interpret the p-value in one sentence, including whether cointegration has broken."""
     if not math.isfinite(relation.p_value):
-        return relation.quality.note or "The test gave no answer on these bars."
+        return relation.quality.note or "The test could not be computed on these bars."
     if relation.soundness.state == "breaking":
-        return f"This pair is breaking. {relation.soundness.sentence}"
+        return f"Cointegration break. {relation.soundness.sentence}"
     if relation.p_value >= 0.10:
-        return "No sign of a lasting relation: unrelated pairs look like this all the time."
+        return "No evidence of cointegration: unrelated pairs often score this well."
     one_in = round(1.0 / max(relation.p_value, 0.001))
     more = "Fewer than 1" if relation.p_value < 0.001 else "1"
-    text = f"If these were unrelated, {more} in {one_in:,} would look this good, at one look."
+    text = (
+        f"Under the null, {more} in {one_in:,} unrelated pairs would score this well (single test)."
+    )
     return text.replace("Fewer", "fewer")
 
 
@@ -464,56 +468,58 @@ def _break_even(z: float) -> str:
 
 
 def cost(snapshot: Snapshot) -> dict[str, Any]:
-    """Describe what a round trip costs, in basis points of the Y leg's value."""
+    """Describe what a round trip costs, in basis points of the Y-leg notional."""
     estimate = snapshot.cost
     if estimate is None:
         names = (
-            "4 fills",
+            "Fees (4 fills)",
             "Half-spreads and slippage",
             "Funding to exit",
             "Break-even move",
-            "At most left at the exit",
+            "Expected edge after costs",
         )
         return {"rows": [_row(name, f.NONE) for name in names], "note": ""}
     fee, known = snapshot.settings.costs.fee_bp, math.isfinite(estimate.funding_bp)
     rows = [
-        _row(f"4 fills at {fee:g} bp", f"{f.number(estimate.fees_bp, 1)} bp"),
+        _row(f"Fees (4 fills at {fee:g} bp)", f"{f.number(estimate.fees_bp, 1)} bp"),
         _row(
             "Half-spreads and slippage" + (" (estimated)" if estimate.spreads_estimated else ""),
             f"{f.number(estimate.spreads_bp, 1)} bp",
-            hint="From the best bid and ask now; Roll's estimate from the last trades where a "
-            "venue has no quotes, and the half-spread chosen in the sidebar where it gives only "
-            "prices.",
+            hint="From the current best bid and ask; Roll's estimator on recent trades where the "
+            "venue has no quotes; the half-spread set in the sidebar where only prices are "
+            "available.",
         ),
         _row(
             "Funding to exit (expected)",
             f"{f.number(estimate.funding_bp, 2)} bp" if known else f.NONE,
-            hint="At the current rates, for the time the half-life gives; negative is received."
+            hint="At current funding rates over the holding time implied by the half-life; "
+            "negative means received."
             if known
-            else "Unknown, and left out: the venue announced no rate yet, or the half-life is not "
-            "known to be finite.",
+            else "Not available and excluded from the total: no funding rate has been published "
+            "yet, or the half-life is not known to be finite.",
         ),
         _row(
             "Break-even move",
             _break_even(estimate.break_even_z),
             total=True,
-            hint="The move in z that pays for the round trip.",
+            hint="Move in z that covers the round-trip cost.",
         ),
         _row(
-            "At most left at the exit",
+            "Expected edge after costs",
             f"{f.signed(estimate.left_bp, 1)} bp" if math.isfinite(estimate.left_bp) else f.NONE,
             "bad" if estimate.left_bp <= 0 else "",
-            "If the spread alone came back. Often mean and hedge move instead, and two held "
-            "legs then earn less: see what the paper trades kept.",
+            "Spread move from the current z to the exit threshold, with mean and hedge ratio held "
+            "fixed, minus the round-trip cost above. This is an upper bound: in practice the mean "
+            "and hedge ratio move too and the two legs earn less; compare with the paper trades.",
         ),
         _row(
-            f"Last {snapshot.kept.trades} paper trades kept",
-            f"{f.signed(snapshot.kept.net_bp, 1)} bp each",
+            f"Average net P&L, last {snapshot.kept.trades} paper trades",
+            f"{f.signed(snapshot.kept.net_bp, 1)} bp",
             "good" if snapshot.kept.net_bp > 0 else "bad" if snapshot.kept.net_bp < 0 else "",
-            "Mean profit of the last closed round trips after every cost.",
+            "Mean P&L of the most recent closed round trips, net of all costs.",
         ),
     ]
-    return {"rows": rows, "note": "Of the Y leg's value, both legs together."}
+    return {"rows": rows, "note": "Both legs combined, in basis points of the Y-leg notional."}
 
 
 def _row(label: str, value: str, tone: str = "", hint: str = "", **more: Any) -> Row:

@@ -63,7 +63,7 @@ def _draw_prices(canvas: Canvas, columns: Columns, settings: PairSettings, first
 
 def _draw_spread(canvas: Canvas, columns: Columns, settings: PairSettings, first: int) -> None:
     scale, unit = (1e4, "bp") if settings.log_prices else (1.0, f"{f.asset(settings.y)} price")
-    name = "surprise" if settings.uses_innovation else "spread"
+    name = "Kalman innovation" if settings.uses_innovation else "spread"
     canvas.title(1, f"{name}, {unit}")
     time_us = columns["time_us"]
     mean, deviation = columns["mean"] * scale, columns["deviation"] * scale
@@ -195,7 +195,7 @@ def hedge_chart(columns: Columns, settings: PairSettings, first: int, version: s
 
 
 def tells_volume(bars: npt.NDArray[np.void]) -> bool:
-    """Tell whether bars may be drawn as volume: where only prices come, all of them have none."""
+    """Return whether bars carry volume; price-only sources have none."""
     return not len(bars) or bool((bars["volume"] > 0.0).any())
 
 
@@ -246,7 +246,7 @@ def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> 
         )
     if len(price):
         busiest = float(price[np.argmax(bought + sold)])
-        canvas.level(0, busiest, "muted", f"most traded {f.price(busiest)}", "dot")
+        canvas.level(0, busiest, "muted", f"point of control {f.price(busiest)}", "dot")
     figure = canvas.figure(barmode="relative", bargap=0.12, hovermode="y")
     figure["layout"]["xaxis"] = {
         "title": {"text": f"volume, {f.asset(instrument)}"},
@@ -280,7 +280,7 @@ def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Fig
     """Draw volume per bar and the order-flow imbalance below it."""
     canvas = Canvas(version, [110, 130])
     canvas.title(0, f"volume, {f.asset(instrument)}")
-    canvas.title(1, "order flow")
+    canvas.title(1, "order-flow imbalance")
     bars = bars[-POINTS:]
     volume, imbalance = order_flow(bars)
     canvas.traces.append(
@@ -301,12 +301,12 @@ def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Fig
 
 
 def equity_chart(columns: Columns, first: int, version: str, unit: str) -> Figure:
-    """Draw the paper account's profit after every cost."""
+    """Draw the paper account's P&L, net of all costs."""
     canvas = Canvas(version, [170])
-    canvas.title(0, f"profit after costs, {unit}")
+    canvas.title(0, f"net P&L, {unit}")
     canvas.level(0, 0.0, "edge", dash="solid")
     equity = columns["equity"]
-    canvas.line("profit", 0, columns["time_us"], equity, "x", first, showlegend=False)
+    canvas.line("net P&L", 0, columns["time_us"], equity, "x", first, showlegend=False)
     last = float(equity[-1]) if len(equity) else math.nan
     canvas.tag(0, last, f.signed(last, 0), "x")
     return canvas.figure()

@@ -50,17 +50,17 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
     offered = _offered(venue)
     _take_chosen_pair(venue)
     y = pair_place.selectbox(
-        "Pair: Y, priced in X", offered, index=0, key="y", bind=URL, accept_new_options=True
+        "Dependent leg (Y)", offered, index=0, key="y", bind=URL, accept_new_options=True
     )
     x = pair_place.selectbox(
-        "X, the hedge",
+        "Hedge leg (X)",
         offered,
         index=1,
         key="x",
         bind=URL,
         accept_new_options=True,
         label_visibility="collapsed",
-        help="Type what is not in the list; a leg on another venue as coinbase:BTC-USD.",
+        help="Type a symbol that is not listed; for another venue write e.g. coinbase:BTC-USD.",
     )
     try:
         controls = model_controls()
@@ -77,8 +77,8 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         return Refusal(str(error), _own_pairs(controls, venue))
     if settings.bar_us > controls.bar_us:
         st.caption(
-            f"Bars are {settings.bar_us // MINUTE_US} minutes long here: a leg's price is only "
-            "asked for now and then, and shorter bars would repeat it."
+            f"Bar interval raised to {settings.bar_us // MINUTE_US} minutes: prices for one leg "
+            "are polled, and shorter bars would only repeat the last price."
         )
     with pair_place:
         _stand(settings)
@@ -98,9 +98,9 @@ def _stand(settings: PairSettings) -> None:
         is_on,
         key=f"stand_{settings.key}_{is_on}",
         disabled=own,
-        help="Alerts are raised for pinned pairs only. This one, with these settings, then keeps "
-        "running in the background after the page is closed and over a restart."
-        + (" It is one of the desk's own pairs, which always are." if own else ""),
+        help="Alerts are raised for pinned pairs only. A pinned pair, with these settings, keeps "
+        "running in the background after the page is closed and across restarts."
+        + (" Default pairs always run." if own else ""),
     )
     if wanted == is_on:
         return

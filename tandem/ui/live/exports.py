@@ -25,14 +25,14 @@ def offer(snapshot: Snapshot) -> None:
     """Offer the pair's bars with every number, its resampled bars and its trades."""
     settings, view = snapshot.settings, snapshot.view
     if view is None or not len(view.columns["time_us"]):
-        st.info("No bar has closed yet; there is nothing to download so far.")
+        st.info("No bar has closed yet; nothing to download.")
         return
     start_us = int(view.columns["time_us"][0])
     end_us = int(view.columns["time_us"][-1]) + settings.bar_us
     st.caption(
         f"{len(view.columns['time_us']):,} bars, "
         f"{f.day_clock(start_us)} to {f.day_clock(end_us)} UTC. "
-        "Files are built when clicked; each can be dropped on the Backtest page."
+        "Files are generated on click; each can be uploaded to the Backtest page."
     )
     offer_result(settings, view.columns, part(Desk).trades(settings))
 

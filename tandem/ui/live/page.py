@@ -1,4 +1,4 @@
-"""The Live page: is the data good, what is the signal, is it real, what does it cost."""
+"""The Live page: data quality, signal, cointegration and costs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _refused(refusal: Refusal) -> None:
     say.problem(refusal.text)
     pairs = refusal.pairs
     instead = ", or open one of these pairs" if pairs else ""
-    say.note(f"Nothing else is affected. Change what is asked in the sidebar{instead}.")
+    say.note(f"Nothing else is affected. Change the selection in the sidebar{instead}.")
 
     @st.fragment(run_every=1.0)
     def offer() -> None:
@@ -185,8 +185,8 @@ def _volume(snapshot: Snapshot, view: View) -> None:
         with side:
             if not charts.tells_volume(bars):
                 st.info(
-                    f"The volume of {f.symbol_of(leg)} is unknown: only its prices are told, not "
-                    "what was traded at them. Choose a leg on an exchange to see volume and flow."
+                    f"No volume for {f.symbol_of(leg)}: this source provides prices only. Choose a "
+                    "leg on an exchange to see volume and order flow."
                 )
                 continue
             chart(charts.profile_chart(bars, leg, version), key=f"profile-{leg}")

@@ -27,7 +27,7 @@ def resampled(bars: npt.NDArray[np.void], interval_us: int) -> npt.NDArray[np.vo
 def tape(trades: list[Trade]) -> None:
     """Show the newest trades of both legs, newest first."""
     if not trades:
-        st.info("No trade has arrived yet. The tape fills as soon as the venue sends one.")
+        st.info("No trades yet. The tape fills as soon as the venue sends one.")
         return
     rows = {
         "time (UTC)": _times(trade.time_us for trade in trades),
@@ -54,13 +54,13 @@ def tape(trades: list[Trade]) -> None:
 
 
 def position(snapshot: Snapshot) -> None:
-    """Say what the paper account holds now, leg by leg."""
+    """Describe the paper account's open position, leg by leg."""
     view = snapshot.view
     held = view.position if view else None
     if held is None:
         st.caption(
-            "The paper account is flat. It follows the signal above: decided at a bar's close, "
-            "filled at the next bar's open of both legs, four fills a round trip, each with fee, "
+            "The paper account is flat. It trades the signal above: decided on bar close, filled "
+            "at the next open of both legs; four fills per round trip, each paying fee, "
             "half-spread and slippage."
         )
         return
@@ -78,9 +78,9 @@ def position(snapshot: Snapshot) -> None:
 
 
 def closed_trades(trades: list[ClosedTrade]) -> None:
-    """List the paper account's closed trades, newest first, with each part of the profit."""
+    """List the paper account's closed trades, newest first, with P&L attribution."""
     if not trades:
-        st.caption("No trade has been closed yet.")
+        st.caption("No closed trades yet.")
         return
     trades = trades[::-1]
     rows = {
@@ -88,21 +88,22 @@ def closed_trades(trades: list[ClosedTrade]) -> None:
         "closed (UTC)": _times(trade.exit_us for trade in trades),
         "side": ["\u25b2 long" if trade.side > 0 else "\u25bc short" for trade in trades],
         "bars": [trade.bars for trade in trades],
-        "z in": [trade.entry_z for trade in trades],
-        "z out": [trade.exit_z for trade in trades],
+        "entry z": [trade.entry_z for trade in trades],
+        "exit z": [trade.exit_z for trade in trades],
         "gross": [trade.gross for trade in trades],
         "fees": [-trade.fees for trade in trades],
         "spread": [-trade.spread_cost for trade in trades],
         "funding": [-trade.funding for trade in trades],
         "net": [trade.net for trade in trades],
-        "closed by": [trade.reason for trade in trades],
+        "exit reason": [trade.reason for trade in trades],
     }
     money = st.column_config.NumberColumn(format="%.2f")
     st.dataframe(
         rows,
         hide_index=True,
         column_config={
-            name: money for name in ("z in", "z out", "gross", "fees", "spread", "funding", "net")
+            name: money
+            for name in ("entry z", "exit z", "gross", "fees", "spread", "funding", "net")
         },
     )
 

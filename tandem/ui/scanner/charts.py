@@ -178,7 +178,7 @@ def pair_chart(
     names: tuple[str, str],
     version: str,
 ) -> Figure:
-    """Draw Y with X at the hedge, and the spread in its deviations with two of them as bands.
+    """Draw Y with hedged X, and the standardised residual with bands at ±2.
 
     Parameters
     ----------
@@ -188,10 +188,10 @@ def pair_chart(
         In its own standard deviations.
     """
     canvas = Canvas(version, [210, 150])
-    canvas.title(0, f"{names[0]}, and {names[1]} at the hedge")
+    canvas.title(0, f"{names[0]} and hedged {names[1]}")
     canvas.line(names[0], 0, time_us, y, "y")
     canvas.line(f"{names[1]} hedged", 0, time_us, hedged, "x", width=1.2)
-    canvas.title(1, "spread of the one regression tested, in its deviations")
+    canvas.title(1, "standardised residual")
     canvas.region(1, -2.0, 2.0, "band")
     canvas.level(1, 0.0, "muted", dash="dot")
     canvas.line("spread", 1, time_us, spread, "spread", width=1.2)
@@ -199,7 +199,7 @@ def pair_chart(
 
 
 def noise_chart(found: Scan, noise: Noise, version: str) -> Figure:
-    """Draw how many pairs have which p-value: here, on noise on average, and by luck alone."""
+    """Draw the p-value histogram: actual prices, surrogates on average, and the uniform null."""
     canvas = Canvas(version, [240])
     canvas.title(0, "pairs by p-value")
     edges = np.linspace(0.0, 1.0, BINS + 1)
@@ -208,9 +208,9 @@ def noise_chart(found: Scan, noise: Noise, version: str) -> Figure:
     drawn, _ = np.histogram(every, edges)
     middles = [float(f"{v:.4g}") for v in (edges[1:] + edges[:-1]) / 2.0]
     for name, counts, colour, kind in (
-        ("these prices", real.astype(np.float64), "x", "bar"),
-        ("surrogates, on average", drawn / noise.runs, "spread", "line"),
-        ("luck alone", np.full(BINS, found.tested / BINS), "muted", "line"),
+        ("actual prices", real.astype(np.float64), "x", "bar"),
+        ("surrogates, mean", drawn / noise.runs, "spread", "line"),
+        ("uniform (expected by chance)", np.full(BINS, found.tested / BINS), "muted", "line"),
     ):
         trace: dict[str, Any] = {
             "type": "bar" if kind == "bar" else "scatter",

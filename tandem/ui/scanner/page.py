@@ -30,13 +30,15 @@ TABS = {
     "Map": scanner_tabs.universe_map,
     "Families": scanner_tabs.families,
     "Windows": scanner_tabs.windows,
-    "Later bars": scanner_tabs.later_bars,
+    "Out-of-sample": scanner_tabs.later_bars,
     "Noise": scanner_tabs.noise,
 }
 KIND = Choice("scan_prices", {"log": "log", "raw": "raw"}, "log", "kind of prices")
 RULE = Choice[By]("scan_rule", dict(words.RULES), "q_value", "rule")
 LEVEL = Choice("scan_level", {"1": "1 %", "5": "5 %", "10": "10 %"}, "5", "level")
-RUNS = Choice("scan_noise", {"0": "none", "5": "5", "20": "20", "100": "100"}, "20", "noise runs")
+RUNS = Choice(
+    "scan_noise", {"0": "none", "5": "5", "20": "20", "100": "100"}, "20", "surrogate runs"
+)
 VISITOR_RUNS = 20
 # A pair's time grows with the third power of its lags, and a tile of pairs is not broken off.
 MOST_LAGS = 200
@@ -51,7 +53,7 @@ DIRECTION = Choice(
     dict(
         zip(
             DIRECTIONS,
-            ("first by name", "more volatile", "first column", "both, doubled p"),
+            ("first by name", "more volatile", "first column", "both, p doubled"),
             strict=True,
         )
     ),
@@ -65,7 +67,7 @@ def page() -> None:
     """Draw the page."""
     if is_leaving():
         return
-    st.subheader("Which pairs hold together, and how many would luck alone give?")
+    st.subheader("Cointegrated pairs, adjusted for multiple testing")
     source = choose()
     say_doubts()
     with st.sidebar:
@@ -80,7 +82,7 @@ def page() -> None:
     if study.found.tested:
         _tabs(study)
     else:
-        say.warning("No pair could be tested; the reasons stand below.")
+        say.warning("No pair could be tested; see the reasons below.")
     _left_out(study)
 
 
@@ -106,22 +108,22 @@ def ask() -> Asked | None:
     )
     level = LEVEL.keep(
         st.segmented_control(
-            "False discovery", **LEVEL.widget(), width="stretch", required=True,
-            help="Of the pairs called findings, the share that may be luck."
+            "False discovery rate", **LEVEL.widget(), width="stretch", required=True,
+            help="Accepted expected share of false positives among the findings."
         )
     )  # fmt: skip
     rule = RULE.keep(
         st.selectbox(
             "Rule",
             **RULE.widget(),
-            help="Both Benjamini rules are nominal: where prices move together and calm and wild "
-            "hours alternate, noise passes them more often. The noise runs say how often.",
+            help="Both Benjamini rules are nominal: with common factors and volatility clustering "
+            "they let through more false positives. The surrogate runs measure how many.",
         )
     )
     runs = RUNS.keep(
         st.segmented_control(
-            "Noise runs", **RUNS.widget(), width="stretch", required=True,
-            help="Universes like this one without cointegration, scanned by the same rule."
+            "Surrogate runs", **RUNS.widget(), width="stretch", required=True,
+            help="Surrogate universes without cointegration, scanned by the same rule."
         )
     )  # fmt: skip
     try:
@@ -152,16 +154,16 @@ def _advanced() -> dict[str, Any]:
             st.selectbox(
                 "Which leg is Y",
                 **DIRECTION.widget(),
-                help="Said before any statistic is seen: trying both ways and keeping the better "
-                "one doubles the false findings, unless p is doubled too.",
+                help="Fixed before any statistic is computed: testing both directions and keeping "
+                "the better one doubles the false positives unless p is doubled too.",
             )
         )
-        trend = TREND.keep(st.selectbox("Beside X in the regression", **TREND.widget()))
-        fewest = _number("Least bars in common", "scan_fewest", 50.0, 1e6, 100.0, 50.0)
-        stale = _number("Silent for, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0)
-        same = _number("Most bars unchanged, %", "scan_same", 1.0, 100.0, 90.0, 5.0)
+        trend = TREND.keep(st.selectbox("Deterministic terms", **TREND.widget()))
+        fewest = _number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0)
+        stale = _number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0)
+        same = _number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0)
         lags = st.text_input(
-            "Most lags", key="scan_lags", bind=URL, placeholder="12 (bars/100)^(1/4)", max_chars=4
+            "Max lags", key="scan_lags", bind=URL, placeholder="12 (bars/100)^(1/4)", max_chars=4
         )
     return {
         "direction": direction,
@@ -178,8 +180,8 @@ def _lags(text: str) -> int | None:
         return None
     if not text.strip().isdecimal() or int(text) > MOST_LAGS:
         raise DataError(
-            f"Most lags is {text!r}; give a whole number up to {MOST_LAGS}, or leave it empty for "
-            "the usual."
+            f"Max lags is {text!r}; use an integer up to {MOST_LAGS}, or leave it empty for "
+            "the default."
         )
     return int(text)
 
@@ -257,11 +259,11 @@ def _head(study: Study) -> None:
     noise = study.noise
     with st.container(horizontal=True):
         _metric("Pairs tested", f"{found.tested:,}", f"in {words.took(found.seconds)}")
-        _metric(f"Found at {level}", f"{found.count(by):,}", words.RULES[by])
+        _metric(f"Findings at {level}", f"{found.count(by):,}", words.RULES[by])
         _metric(
             f"p below {level}",
             f"{found.count('p_value'):,}",
-            f"luck alone: {found.expected_by_chance:,.0f}",
+            f"expected by chance: {found.expected_by_chance:,.0f}",
         )
         _on_noise(study)
         independent = sum(one.independent for one in study.families)
@@ -280,11 +282,11 @@ def _head(study: Study) -> None:
 def _on_noise(study: Study) -> None:
     noise = study.noise
     if noise is None:
-        _metric("On noise", f.NONE, "see the tab Noise")
+        _metric("False positives on surrogates", f.NONE, "see the Noise tab")
         return
     counts = noise.by_q_any if study.by == "q_value_any" else noise.by_q
     _metric(
-        "On noise",
+        "False positives on surrogates",
         f"{counts.mean():,.1f}",
         f"{words.plural(noise.runs, 'surrogate universe')}",
     )
@@ -295,10 +297,10 @@ def _pending(study: Study) -> None:
     job = study.noise_job
     # The tab Noise has a bar of its own.
     if job is not None and job.is_going_on and st.session_state.get("scan_tab") != "Noise":
-        follow(job, "noise_head", "Scanning noise beside it")
+        follow(job, "noise_head", "Scanning surrogates")
     if study.asked.by == "q_value_noise" and study.noise is None:
         say.note(
-            "Until the noise runs are done, Benjamini\u2013Hochberg counts: see the tab Noise."
+            "Benjamini\u2013Hochberg applies until the surrogate runs are done: see the Noise tab."
         )
 
 
@@ -309,15 +311,13 @@ def _left_out(study: Study) -> None:
         return
     called = study.source.called
     with st.expander(
-        title or "Prices that were left out", icon=":material/block:", expanded=not found.tested
+        title or "Excluded prices", icon=":material/block:", expanded=not found.tested
     ):
         for reason, count in found.pairs_left_out.items():
             say.note(f"{words.plural(count, 'pair')}: {reason}.")
         rows = [(called(one.name), one.reason) for one in found.left_out]
         rows += [(called(one.name), one.reason) for one in found.remarks]
-        rows += [
-            (f"{called(y)} \u00b7 {called(x)}", "one asset twice") for y, x in found.same_asset
-        ]
+        rows += [(f"{called(y)} \u00b7 {called(x)}", "same asset") for y, x in found.same_asset]
         if rows:
             st.dataframe(
                 pd.DataFrame(rows, columns=["instrument or pair", "reason"]), hide_index=True

@@ -21,9 +21,9 @@ _BAR_NAMES = {seconds * SECOND_US: name for name, seconds in BARS.items()}
 
 
 def head(study: Study, pair: int, text: str) -> None:
-    """Name the opened pair, and offer the way to the pages that go on with it."""
+    """Name the opened pair, with links to the Live and Backtest pages."""
     y, x = _legs(study, pair)
-    called = f"{study.source.called(y)} priced in {study.source.called(x)}"
+    called = f"{study.source.called(y)} vs {study.source.called(x)}"
     left, live, back = st.columns([5, 1.2, 1.2], vertical_alignment="center")
     with left:
         st.markdown(f"**{say.escaped(called)}**")
@@ -33,10 +33,10 @@ def head(study: Study, pair: int, text: str) -> None:
         icon=":material/monitoring:",
         width="stretch",
         disabled=not _is_live(study, y, x),
-        help="Where both legs come from a venue that this desk can record.",
+        help="Available if both legs are on a venue that can be recorded here.",
     )
     is_asked_back = back.button(
-        "Backtest it", key="scan_backtest", icon=":material/history:", width="stretch"
+        "Backtest", key="scan_backtest", icon=":material/history:", width="stretch"
     )
     say.note(text)
     if is_asked_live:
@@ -59,18 +59,18 @@ def _legs(study: Study, pair: int) -> tuple[str, str]:
 
 
 def sentence(figures: dict[str, float], log_prices: bool) -> str:
-    """Say what was measured of a pair."""
+    """Summarise a pair's figures."""
     life = figures["half_life"]
     parts = [
-        f"Hedge {f.significant(figures['beta'])} "
-        + ("of X's value for each of Y's" if log_prices else "units of X for each of Y"),
+        f"Hedge ratio {f.significant(figures['beta'])} "
+        + ("(X notional per Y notional)" if log_prices else "(units of X per unit of Y)"),
         f"t {f.number(figures['statistic'])} at {figures['lags']:.0f} lags, "
         f"p {f.p_value(figures['p_value'])}, q {f.p_value(figures['q_value'])}",
-        "it does not revert"
+        "not mean-reverting"
         if np.isinf(life)
         else "half-life " + f.half_life(life, figures["half_life_low"], figures["half_life_high"]),
-        f"a round trip costs {f.number(figures['cost_bp'], 1)} bp, "
-        f"{f.number(figures['break_even_z'])} deviations of the spread",
+        f"round-trip cost {f.number(figures['cost_bp'], 1)} bp "
+        f"({f.number(figures['break_even_z'])} \u03c3 of the spread)",
     ]
     if "held" in figures:
         parts.append(f"found in {figures['held']:.0f} of {figures['windows']:.0f} windows")

@@ -63,13 +63,12 @@ def choose() -> Source | None:
     """Let the viewer choose; None, with the reason on screen, where there is nothing to scan."""
     asked = FROM.keep(
         st.segmented_control(
-            "Scan every pair of",
+            "Data source",
             **FROM.widget(),
             required=True,
-            help="Simulated: 60 made-up instruments of which a few pairs are known to hold. File: "
-            "a CSV with a column of times and one of prices for each instrument. Record: every "
-            "instrument this desk has recorded. Venue: everything a venue trades, watched and "
-            "scanned again and again.",
+            help="Simulated: 60 synthetic instruments with a few known cointegrated pairs. File: a "
+            "CSV with a time column and one price column per instrument. Record: every recorded "
+            "instrument. Venue: everything a venue trades, monitored and rescanned periodically.",
         )
     )
     try:
@@ -77,7 +76,7 @@ def choose() -> Source | None:
     except DataError as error:
         say.problem(str(error))
     except StoreError as error:
-        say.problem(f"The record cannot be read: {error}")
+        say.problem(f"The database cannot be read: {error}")
     return None
 
 
@@ -110,13 +109,13 @@ class _File:
 
 def _from_file() -> Source | None:
     if not is_operator():
-        say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
+        say.note(f"{ONLY_OPERATOR} Anyone can scan the simulated universe.")
         return None
     memory = st.session_state
     limit = upload_limit_mb(is_operator())
     given = st.file_uploader(
-        "A file with a column of times and a column of prices for each instrument, or a list of "
-        "bars: CSV, TXT or TSV, plain or in a ZIP or GZ, or Parquet",
+        "A file with a time column and one price column per instrument, or a list of bars: CSV, "
+        "TXT or TSV, plain, zipped or gzipped, or Parquet",
         max_upload_size=limit,
         key="scan_file",
     )
@@ -126,8 +125,8 @@ def _from_file() -> Source | None:
         last = memory["tandem_scan_file"] = _begun(given, last)
     if last is None:
         say.note(
-            "The first column holds times, every other one an instrument's prices; an empty cell "
-            "is a missing price, and nothing is filled."
+            "The first column holds times, each other column one instrument's prices; empty cells "
+            "are missing prices and are not filled."
         )
         return None
     if last.job.is_going_on:
@@ -140,7 +139,7 @@ def _from_file() -> Source | None:
         prices, notes = last.job.result
         last.source = Source(last.name, _checked(prices), notes=notes)
     if given is None:
-        say.note(f"Kept from before: {last.name}. Drop another file to replace it.")
+        say.note(f"Using the earlier upload {last.name}. Upload another file to replace it.")
     return last.source
 
 
@@ -165,7 +164,7 @@ def _checked(prices: pd.DataFrame) -> pd.DataFrame:
     if prices.shape[1] > MOST_INSTRUMENTS:
         raise DataError(
             f"The table has {prices.shape[1]:,} instruments; this page scans up to "
-            f"{MOST_INSTRUMENTS:,}. Take fewer, or scan it with: python scanner.py FILE --top 50."
+            f"{MOST_INSTRUMENTS:,}. Use fewer, or run: python scanner.py FILE --top 50."
         )
     return prices
 
@@ -175,12 +174,12 @@ def _checked(prices: pd.DataFrame) -> pd.DataFrame:
 
 def _from_record() -> Source | None:
     if not is_operator():
-        say.note(f"{ONLY_OPERATOR} The simulated universe may be scanned by anyone.")
+        say.note(f"{ONLY_OPERATOR} Anyone can scan the simulated universe.")
         return None
     held = [one for one in part(Inventory).now().held if one.seconds or one.minutes]
     if len(held) < 2:
         say.warning(
-            f"The record holds {len(held)} instruments; a pair needs two. Let the Live page run "
+            f"The database holds {len(held)} instruments; a pair needs two. Let the Live page run "
             "for a while, or import an archive on the Data page."
         )
         return None
@@ -190,7 +189,7 @@ def _from_record() -> Source | None:
     with right:
         span = RANGE.keep(st.segmented_control("Last", **RANGE.widget(), required=True))
     with last:
-        again = st.button("Read to now", key="scan_again", icon=":material/refresh:")
+        again = st.button("Update to now", key="scan_again", icon=":material/refresh:")
     return _record_read(held, BARS[bar] * SECOND_US, RANGES[span], again)
 
 
@@ -204,8 +203,8 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
         end_us = now_us() // MINUTE_US * MINUTE_US
         if span_us // bar_us > MOST_BARS:
             raise DataError(
-                f"That is {span_us // bar_us:,} bars; this page scans up to {MOST_BARS:,}. Choose "
-                "a longer bar or a shorter range."
+                f"{span_us // bar_us:,} bars exceed the limit of {MOST_BARS:,}. Choose a longer "
+                "bar interval or a shorter range."
             )
         work = partial(recorded_closes, held, bar_us, end_us - span_us, end_us)
         last = asked, begin(work, "read"), []
@@ -213,10 +212,10 @@ def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> So
         last[1].wait(2.0)
     _, job, made = last
     if job.is_going_on:
-        follow(job, "scan_recorded", "Reading the record")
+        follow(job, "scan_recorded", "Loading from the database")
         return None
     if job.state != "done":
-        say.problem(job.text or "Reading was cancelled; \u201cRead to now\u201d begins it again.")
+        say.problem(job.text or "Reading was cancelled; \u201cUpdate to now\u201d starts it again.")
         return None
     if not made:
         made.append(_recorded(job.result, bar_us))

@@ -44,25 +44,24 @@ SHOWS = Choice("scan_show", {"all": "All pairs", "found": "Findings"}, "all", "p
 # Title, format, and what the tooltip says where FIGURE_TEXTS does not.
 COLUMNS: dict[str, tuple[str, str, str]] = {
     "q_value": ("q", "%.2g", ""),
-    "q_value_noise": ("q by noise", "%.2g", "q-value calibrated by the noise runs"),
+    "q_value_noise": ("q (surrogates)", "%.2g", "q-value calibrated on the surrogate runs"),
     "p_value": ("p", "%.2g", ""),
     "half_life": ("half-life", "%.1f", ""),
     "break_even_z": ("break-even z", "%.2f", ""),
     "r_squared": ("R\u00b2", "%.3f", ""),
     "correlation": ("corr.", "%.2f", ""),
     "crossings_per_day": ("crossings/day", "%.1f", ""),
-    "held": ("held", "%d", "windows in which the pair was found, see Windows"),
-    "family": ("family", "%d", "findings that share instruments are one family; 1 is the largest"),
-    "leads": ("leads", "", "whether the finding does not follow from more striking ones"),
+    "held": ("held", "%d", "number of windows in which the pair was found; see Windows"),
+    "family": ("family", "%d", "findings that share instruments form a family; 1 is the largest"),
+    "leads": ("leads", "", "independent: not implied by more significant findings"),
     "beta": ("beta", "%.4g", ""),
     "spread_volatility": ("spread, bp", "%.1f", ""),
     "cost_bp": ("cost, bp", "%.1f", ""),
     "activity": (
         "activity",
         "%.2f",
-        "liquidity as far as prices tell it: share of bars in which the price moved, of the leg "
-        "that moves less often; a bar without a price counts as one without a move. Volume is not "
-        "in a table of prices",
+        "liquidity proxy: share of bars in which the price of the less active leg moved; a missing "
+        "price counts as no move. A price table has no volume",
     ),
     "hurst": ("Hurst", "%.2f", ""),
     "statistic": ("t", "%.2f", ""),
@@ -126,7 +125,7 @@ def pairs(study: Study) -> None:
     kept = np.flatnonzero(chosen.keeps(found, study.findings, study.by))
     places = ranked(found, kept, order)[:MOST_ROWS]
     if not len(places):
-        st.info("No pair passes these filters. Loosen one, or search for something else.")
+        st.info("No pair matches these filters. Relax one, or change the search.")
         return
     bar = st.container()
     _table(study, places)
@@ -149,8 +148,8 @@ def ranked(found: Scan, places: npt.NDArray[np.int64], order: str) -> npt.NDArra
 def _count(kept: int, tested: int) -> str:
     text = f"{kept:,} of {plural(tested, 'pair')}"
     if kept > MOST_ROWS:
-        text += f", the first {MOST_ROWS:,} listed"
-    return f"{text}. Click one to open it; a column's title sorts."
+        text += f", showing the first {MOST_ROWS:,}"
+    return f"{text}. Click a row to open it; click a column header to sort."
 
 
 # Filters --------------------------------------------------------------------------------
@@ -163,7 +162,7 @@ def _ask(study: Study) -> tuple[Filter, str]:
             "Search",
             key="scan_text",
             bind=URL,
-            placeholder="part of a name, or of both",
+            placeholder="part of one or both names",
             type="search",
         )
     with shown:
@@ -174,22 +173,22 @@ def _ask(study: Study) -> tuple[Filter, str]:
         "Filter by half-life, cost, liquidity, fit and persistence", icon=":material/tune:"
     ):
         first, second = st.columns(5), st.columns(5)
-        most_q = _bound(first[0], "Most q", "max_q", 0.0, 1.0, 1.0, 0.01)
-        least = _bound(first[1], "Half-life from, bars", "min_life", 0.0, 1e6, 0.0, 1.0)
-        most = _bound(first[2], "Half-life to, bars", "max_life", 0.0, 1e6, None, 1.0)
-        even = _bound(first[3], "Most break-even z", "max_even", 0.0, 1e6, None, 0.1)
+        most_q = _bound(first[0], "Max q", "max_q", 0.0, 1.0, 1.0, 0.01)
+        least = _bound(first[1], "Min half-life, bars", "min_life", 0.0, 1e6, 0.0, 1.0)
+        most = _bound(first[2], "Max half-life, bars", "max_life", 0.0, 1e6, None, 1.0)
+        even = _bound(first[3], "Max break-even z", "max_even", 0.0, 1e6, None, 0.1)
         active = _activity(first[4])
-        least_r = _bound(second[0], "Least R\u00b2", "min_r", 0.0, 1.0, 0.0, 0.05)
-        corr = _bound(second[1], "Least correlation", "min_corr", -1.0, 1.0, -1.0, 0.05)
-        held = _bound(second[2], "Least windows held", "min_held", 0.0, 100.0, 0.0, 1.0)
+        least_r = _bound(second[0], "Min R\u00b2", "min_r", 0.0, 1.0, 0.0, 0.05)
+        corr = _bound(second[1], "Min correlation", "min_corr", -1.0, 1.0, -1.0, 0.05)
+        held = _bound(second[2], "Min windows held", "min_held", 0.0, 100.0, 0.0, 1.0)
         if study.held is None and held:
-            say.note("Windows have not been scanned yet: open the tab Windows.")
+            say.note("Windows have not been scanned yet: open the Windows tab.")
         with second[3]:
             leads = st.toggle(
-                "Only family leaders",
+                "Independent findings only",
                 key="leaders",
                 bind=URL,
-                help="One driver is not fifty findings: leaves out those that follow from others.",
+                help="Hides redundant findings, which are implied by more significant ones.",
             )
     chosen = Filter(
         text=str(text or ""),
@@ -208,17 +207,17 @@ def _ask(study: Study) -> tuple[Filter, str]:
 
 
 def _activity(place: Any) -> float:
-    check_number("min_active", "least activity", 0.0, 1.0)
+    check_number("min_active", "min activity", 0.0, 1.0)
     given: float = place.slider(
-        "Least activity",
+        "Min activity",
         0.0,
         1.0,
         0.0,
         0.01,
         key="min_active",
         bind=URL,
-        help="Liquidity: leaves out pairs of which a leg's price moved in a smaller share of its "
-        "bars. Volume is not in a table of prices.",
+        help="Liquidity proxy: excludes pairs with a leg whose price moved in a smaller share of "
+        "bars. A price table has no volume.",
     )
     return given
 
@@ -261,11 +260,11 @@ def frame(study: Study, places: npt.NDArray[np.int64]) -> pd.DataFrame:
 def _config(level: float) -> dict[str, Any]:
     text = st.column_config.TextColumn
     config: dict[str, Any] = {
-        "": text(width=28, help=f"\u25cf: a finding at {rate(level)} false discovery", pinned=True),
-        "Y": text(help="the leg that is priced", pinned=True),
-        "X": text(help="the hedge", pinned=True),
+        "": text(width=28, help=f"\u25cf: a finding at FDR {rate(level)}", pinned=True),
+        "Y": text(help="dependent leg", pinned=True),
+        "X": text(help="hedge leg", pinned=True),
         "spread": st.column_config.LineChartColumn(
-            width=150, help="residual of the one regression tested, over time, in its deviations"
+            width=150, help="standardised residual over time"
         ),
     }
     for name, (title, form, hint) in COLUMNS.items():

@@ -23,7 +23,7 @@ from tandem.ui.shared.links import Choice
 
 WINDOWS = Choice("scan_windows", {str(k): str(k) for k in (3, 5, 10, 20)}, "5", "windows")
 SPLIT = Choice(
-    "scan_split", {"50": "50 %", "60": "60 %", "70": "70 %", "80": "80 %"}, "60", "first part"
+    "scan_split", {"50": "50 %", "60": "60 %", "70": "70 %", "80": "80 %"}, "60", "in-sample share"
 )
 MAPPED = Choice("scan_map", {"p_value": "p-values", "q_value": "q-values"}, "p_value", "map")
 MOST_FAMILIES = 200
@@ -37,13 +37,13 @@ def universe_map(study: Study) -> None:
     value = study.by if name == "q_value" else name
     count = len(found.names)
     text = (
-        "A cell for each pair, green where it is striking; instruments whose returns move together "
-        "stand side by side, columns in the order of the rows."
+        "One cell per pair, green where significant; instruments with correlated returns are "
+        "placed next to each other, columns in the same order as rows."
     )
     if count > drawn.MOST_CELLS:
         text += (
-            f" With {count:,} instruments a cell stands for several pairs and shows the most "
-            "striking" + (", its p-value times their number." if name == "p_value" else ".")
+            f" With {count:,} instruments a cell covers several pairs and shows the most "
+            "significant" + (" (p-value times their number)." if name == "p_value" else ".")
         )
     say.note(text)
     called = [study.source.called(one) for one in found.names]
@@ -57,11 +57,11 @@ def families(study: Study) -> None:
     """Show which findings hang together."""
     found = study.families
     if not found:
-        st.info("Nothing was found, so there are no families.")
+        st.info("No findings, so there are no families.")
         return
     say.note(
-        f"{families_sentence(found)} Where one holds with a second, and that with a third, the "
-        "first holds with the third: such findings tell the same twice."
+        f"{families_sentence(found)} If A is cointegrated with B and B with C, then A is "
+        "cointegrated with C: such findings are redundant."
     )
     picture, listed = st.columns([1, 1])
     with picture:
@@ -82,13 +82,12 @@ def _network(study: Study) -> None:
         key="scan-network",
     )
     text = (
-        "A line is a finding, wider the stronger, dotted where it follows from others; its number "
-        "is the family's. Every instrument tested is on the circle, those that move together side "
-        "by side and of one colour."
+        "Each line is a finding: wider if stronger, dotted if redundant, numbered by family. All "
+        "tested instruments are on the circle; correlated ones are adjacent and share a colour."
     )
     more = int(np.count_nonzero(findings)) - MOST_EDGES
     if more > 0:
-        text += f" The strongest {MOST_EDGES} are drawn; {plural(more, 'finding')} more are not."
+        text += f" Showing the strongest {MOST_EDGES}; {plural(more, 'finding')} not drawn."
     say.note(text)
 
 
@@ -102,8 +101,8 @@ def _family_table(study: Study) -> None:
     }
     hints = {
         "family": None,
-        "findings": "pairs among the members that were found",
-        "independent": "findings that do not follow from more striking ones",
+        "findings": "findings among the members",
+        "independent": "findings not implied by more significant ones",
     }
     st.dataframe(
         pd.DataFrame(rows).head(MOST_FAMILIES),
@@ -114,7 +113,7 @@ def _family_table(study: Study) -> None:
         },
     )
     if len(found) > MOST_FAMILIES:
-        say.note(f"The largest {MOST_FAMILIES} of {len(found):,} are listed.")
+        say.note(f"Showing the largest {MOST_FAMILIES} of {len(found):,}.")
 
 
 def _members(study: Study, names: tuple[str, ...]) -> str:
@@ -124,18 +123,18 @@ def _members(study: Study, names: tuple[str, ...]) -> str:
 
 
 def windows(study: Study) -> None:
-    """Say in how many windows each finding would have been found."""
+    """Show in how many windows each finding would have been found."""
     say.note(
-        "A pair that is real is found again and again. Each window is a third of the bars (half of "
-        "them with three windows), spread evenly, the last one ending with the table; windows that "
-        "overlap tell partly the same. Fewer bars find less: a real pair may miss some."
+        "A genuine pair is found repeatedly. Each window is a third of the bars (half with three "
+        "windows), evenly spaced, the last one ending with the sample; overlapping windows are not "
+        "independent. Shorter windows have less power, so a genuine pair may miss some."
     )
     count = int(WINDOWS.keep(st.segmented_control("Windows", **WINDOWS.widget(), required=True)))
     done = result_of(
         study.work,
         "windows",
         count,
-        "Scan the windows",
+        "Scan windows",
         study.windows_work(count, "p_value"),
     )
     if done is None:
@@ -143,14 +142,14 @@ def windows(study: Study) -> None:
     found, chosen = study.found, study.findings
     held = found.figures["held"]
     level = rate(found.settings.level)
-    told = f"In a window p at most {level} counts."
+    told = f"A pair is found in a window if p is at most {level}."
     if chosen.any():
         own, rest = held[chosen].mean(), held[~chosen].mean() if (~chosen).any() else np.nan
         told += (
             f" The {plural(int(chosen.sum()), 'finding')} held in {own:.1f} of {count} windows on "
-            f"average, all other pairs in {f.number(float(rest), 1)}."
+            f"average, other pairs in {f.number(float(rest), 1)}."
         )
-    say.note(f"{told} The table now has the column \u201cheld\u201d, and can be filtered by it.")
+    say.note(f"{told} The table now has a \u201cheld\u201d column and filter.")
     rows = []
     for windows_held in range(count, -1, -1):
         same = held == windows_held
@@ -167,35 +166,33 @@ def windows(study: Study) -> None:
 
 
 def later_bars(study: Study) -> None:
-    """Find pairs on the first part of the bars, and look at them on the rest."""
+    """Find pairs in-sample, and test them out-of-sample."""
     say.note(
-        "Pairs are found on the first part alone; the hedge is kept, and the spread is tested on "
-        "bars that neither had seen. As many pairs that were not found say what chance confirms."
+        "Pairs are selected in-sample only; the hedge ratio is then fixed and the spread is tested "
+        "on out-of-sample bars. An equal number of rejected pairs serves as control group."
     )
-    share = SPLIT.keep(st.segmented_control("First part", **SPLIT.widget(), required=True))
+    share = SPLIT.keep(st.segmented_control("In-sample share", **SPLIT.widget(), required=True))
     by = "q_value" if study.by == "q_value_noise" else study.by
     if by != study.by:
-        say.note("Noise runs calibrate the whole table only: here Benjamini\u2013Hochberg counts.")
+        say.note(
+            "Surrogate calibration covers the full sample only: Benjamini\u2013Hochberg "
+            "applies here."
+        )
     work = partial(_later, study, int(share) / 100.0, by)
-    done: OutOfSample | None = result_of(
-        study.work, "later", (share, by), "Look at later bars", work
-    )
+    done: OutOfSample | None = result_of(study.work, "later", (share, by), "Run OOS test", work)
     if done is None:
         return
     count, level = len(done.table), rate(study.asked.settings.level)
     if not count:
         say.note(
-            f"Nothing was found on the first {done.cut:,} bars, so there is nothing to confirm."
+            f"No findings in the first {done.cut:,} bars, so there is nothing to test "
+            "out-of-sample."
         )
         return
-    chance = (
-        ""
-        if np.isnan(done.control)
-        else f"; of pairs that were not found {rounded(done.control)} do"
-    )
+    chance = "" if np.isnan(done.control) else f"; {rounded(done.control)} of the control group are"
     say.note(
-        f"Of {plural(count, 'finding')} on the first {done.cut:,} bars {done.confirmed:,} "
-        f"{'is' if done.confirmed == 1 else 'are'} stationary on the rest (p at most {level})"
+        f"Of {plural(count, 'finding')} in the first {done.cut:,} bars, {done.confirmed:,} "
+        f"{'is' if done.confirmed == 1 else 'are'} stationary out-of-sample (p at most {level})"
         f"{chance}."
     )
     _later_table(study, done)
@@ -206,11 +203,11 @@ def _later(study: Study, split: float, by: Any, watch: Watch) -> OutOfSample:
 
 
 _LATER_TITLES = {
-    "later_p_value": ("later p", "%.3g"),
-    "later_half_life": ("later half-life", "%.1f"),
-    "later_volatility": ("later volatility", "%.2f"),
-    "later_shift": ("shift", "%+.2f"),
-    "later_crossings": ("later crossings", "%d"),
+    "later_p_value": ("OOS p", "%.3g"),
+    "later_half_life": ("OOS half-life", "%.1f"),
+    "later_volatility": ("OOS volatility ratio", "%.2f"),
+    "later_shift": ("OOS mean shift", "%+.2f"),
+    "later_crossings": ("OOS crossings", "%d"),
 }
 
 
@@ -225,10 +222,10 @@ def _later_table(study: Study, done: OutOfSample) -> None:
     }
     config: dict[str, Any] = {
         "holds": st.column_config.TextColumn(
-            help=f"whether the spread is stationary on later bars at {rate(level)}"
+            help=f"whether the spread is stationary out-of-sample at {rate(level)}"
         ),
-        "q": st.column_config.NumberColumn(format="%.3g", help="on the first part"),
-        "half-life": st.column_config.NumberColumn(format="%.1f", help="on the first part"),
+        "q": st.column_config.NumberColumn(format="%.3g", help="in-sample"),
+        "half-life": st.column_config.NumberColumn(format="%.1f", help="in-sample"),
     }
     for name, (title, form) in _LATER_TITLES.items():
         rows[title] = table[name].replace([np.inf, -np.inf], np.nan)
@@ -237,13 +234,13 @@ def _later_table(study: Study, done: OutOfSample) -> None:
 
 
 def noise(study: Study) -> None:
-    """Show the scan beside the same scan of universes in which nothing is related."""
+    """Show the scan beside the same scan of surrogate universes without cointegration."""
     say.note(
-        "Surrogates keep how instruments move together at every bar, calm and wild hours and gaps, "
-        "but nothing ties their levels. Whatever is found on them is false."
+        "Surrogates preserve cross-correlation, volatility clustering and gaps, but their price "
+        "levels are not cointegrated. Every finding on them is a false positive."
     )
     if not study.asked.noise_runs:
-        say.note("The sidebar asks for no noise runs.")
+        say.note("Surrogate runs are switched off in the sidebar.")
         return
     done = result_of(
         study.work,
@@ -263,7 +260,7 @@ def noise(study: Study) -> None:
     ]
     st.dataframe(
         pd.DataFrame(
-            rows, columns=["rule", "these prices", "surrogates, mean", "least", "most"]
+            rows, columns=["rule", "actual prices", "surrogates, mean", "min", "max"]
         ),
         hide_index=True,
         column_config={
@@ -271,7 +268,8 @@ def noise(study: Study) -> None:
         },
     )  # fmt: skip
     say.note(
-        f"Benjamini\u2013Hochberg found something in {rounded(done.chance_of_any)} of the runs."
+        f"Benjamini\u2013Hochberg had at least one false positive in {rounded(done.chance_of_any)} "
+        "of runs."
     )
     chart(drawn.noise_chart(found, done, f"{id(study.first)}/{id(done)}"), key="scan-noise")
 

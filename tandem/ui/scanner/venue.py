@@ -43,21 +43,23 @@ def _controls(status: Status) -> None:
             venues,
             index=venues.index(usual) if usual in venues else 0,
             key="scan_venue",
-            help="Every instrument quoted as most of the venue's are, on a connection of its own; "
-            "a minute's last price of each is kept in memory, nothing of it is recorded.",
+            help="All instruments in the venue's main quote currency, on a separate connection; "
+            "the last price of each minute is kept in memory and not recorded.",
         )
     is_on = status.state in ("listing", "watching") and status.venue == venue
     with right:
         if is_on and st.button("Stop", key="scan_unwatch", width="stretch"):
             part(Universe).stop()
             st.rerun()
-        if not is_on and st.button("Watch all", key="scan_watch", width="stretch", type="primary"):
+        if not is_on and st.button(
+            "Monitor all", key="scan_watch", width="stretch", type="primary"
+        ):
             part(Universe).start(str(venue))
             st.rerun()
 
 
 def _follow(drawn_us: int) -> None:
-    """Say how it goes, and draw the page anew when another scan is done."""
+    """Show the progress, and redraw the page when another scan is done."""
 
     @st.fragment(run_every=LOOK_S)
     def look() -> None:
@@ -71,7 +73,7 @@ def _follow(drawn_us: int) -> None:
         elif status.state == "off":
             say.note(_off())
         elif status.state == "listing":
-            say.note(f"Asking {status.venue} what it trades.")
+            say.note(f"Requesting the instrument list from {status.venue}.")
         else:
             if status.with_history < status.instruments:
                 st.progress(status.with_history / status.instruments)
@@ -83,28 +85,28 @@ def _follow(drawn_us: int) -> None:
 def _off() -> str:
     every = part(Settings).scan_minutes
     if not is_operator():
-        return f"No venue is watched as a whole. {ONLY_OPERATOR}"
+        return f"No venue is being monitored. {ONLY_OPERATOR}"
     return (
-        f"Nothing is watched yet. Once begun, all pairs are scanned every {every} minutes; what "
-        "appeared, held and broke stands here. Live and its record go on as they are."
+        f"No venue is monitored yet. Once started, all pairs are scanned every {every} minutes, "
+        "with new, persisting and broken pairs listed here. Live recording is unaffected."
     )
 
 
 def going(status: Status) -> str:
-    """Say how watching goes."""
+    """Describe the monitoring status."""
     feed = status.feed
     simulated = "SIMULATED: " if status.venue == SIMULATED_VENUE else ""
     parts = [
         f"{simulated}{status.instruments:,} instruments of {status.venue}, "
         f"{status.trades:,} trades so far"
-        + (f", {feed.trades_per_s:,.0f} a second now" if feed else "")
+        + (f", {feed.trades_per_s:,.0f} trades/s" if feed else "")
     ]
     if status.with_history < status.instruments:
-        parts.append(f"the past of {status.with_history:,} is in")
+        parts.append(f"history loaded for {status.with_history:,}")
     if status.scanning:
         parts.append("scanning now")
     elif status.next_us:
-        parts.append(f"next look from {f.clock(status.next_us)} UTC on")
+        parts.append(f"next scan at {f.clock(status.next_us)} UTC")
     text = "; ".join(parts) + "."
     if feed is not None and feed.state != "live" and feed.text:
         text += f" {feed.text}"
@@ -114,16 +116,16 @@ def going(status: Status) -> str:
 def _told(rescan: Rescan) -> None:
     look, found, changed = rescan.look, rescan.scan, rescan.changes
     say.note(
-        f"Look {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
-        f"pairs tested in {found.seconds:.1f} s. {rule(rescan)} {len(changed.appeared)} appeared, "
-        f"{len(changed.held)} held, {len(changed.broke)} broke."
+        f"Scan {look.number} of {look.of} today, {f.clock(rescan.at_us)} UTC: {found.tested:,} "
+        f"pairs tested in {found.seconds:.1f} s. {rule(rescan)} {len(changed.appeared)} new, "
+        f"{len(changed.held)} persisting, {len(changed.broke)} broken."
     )
     rows = [
-        {"since the look before": word, **_symbols(y, x)}
+        {"since the previous scan": word, **_symbols(y, x)}
         for word, pairs in (
-            ("appeared", changed.appeared),
-            ("held", changed.held),
-            ("broke", changed.broke),
+            ("new", changed.appeared),
+            ("persisting", changed.held),
+            ("broken", changed.broke),
         )
         for y, x in pairs
     ]
@@ -131,24 +133,24 @@ def _told(rescan: Rescan) -> None:
         shown = pd.DataFrame(rows[:MOST_SHOWN])
         st.dataframe(shown, hide_index=True, height=min(38 + 35 * len(shown), 220))
         if len(rows) > MOST_SHOWN:
-            say.note(f"The first {MOST_SHOWN} of {len(rows):,} are shown.")
+            say.note(f"Showing the first {MOST_SHOWN} of {len(rows):,}.")
     _past()
 
 
 def rule(rescan: Rescan) -> str:
-    """Say what a look calls found, and how far that can be trusted."""
+    """Describe the significance threshold of a scan and its reliability."""
     told, level = rescan.told, rescan.look.level
     if told.threshold <= 0.0:
         return (
             f"{told.pooled:,} surrogates of this window without cointegration were scanned: too "
-            "few to say how small a p luck gives, so no pair is told; the next look adds to them."
+            "few to calibrate the threshold, so no pair is reported; the next scan adds to them."
         )
     return (
         f"{told.surrogates:,} surrogates of this window without cointegration were scanned "
-        f"({told.pooled:,} with the looks before): a pair is told below p = {told.threshold:.1g}, "
-        f"which luck should reach at {level * 100:.3f} % of such looks, so that one quiet day in "
-        "twenty cries wolf at most. That is an extrapolation; SCANNER.md has the days counted on "
-        "simulated noise, and how many true pairs so strict a rule misses."
+        f"({told.pooled:,} including previous scans): a pair is reported below "
+        f"p = {told.threshold:.1g}, reached by chance in {level * 100:.3f} % of scans, which "
+        "limits false alarms to one day in twenty without cointegration. The threshold is "
+        "extrapolated; SCANNER.md has simulated false-alarm rates and the power lost."
     )
 
 
@@ -160,15 +162,15 @@ def _past() -> None:
     past = list(part(Universe).past)
     if len(past) < 2:
         return
-    with st.expander(f"The last {len(past)} looks"):
+    with st.expander(f"Last {len(past)} scans"):
         st.dataframe(
             pd.DataFrame(
                 {
                     "until (UTC)": [f.day_clock(one.at_us) for one in past],
                     "pairs tested": [one.tested for one in past],
-                    "appeared": [one.appeared for one in past],
-                    "held": [one.held for one in past],
-                    "broke": [one.broke for one in past],
+                    "new": [one.appeared for one in past],
+                    "persisting": [one.held for one in past],
+                    "broken": [one.broke for one in past],
                 }
             )[::-1],
             hide_index=True,

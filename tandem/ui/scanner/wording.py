@@ -12,7 +12,7 @@ from tandem.ui.shared import format as f
 RULES: Mapping[By, str] = {
     "q_value": "Benjamini\u2013Hochberg",
     "q_value_any": "Benjamini\u2013Yekutieli",
-    "q_value_noise": "calibrated by noise",
+    "q_value_noise": "calibrated on surrogates",
 }
 
 
@@ -32,43 +32,46 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def verdict(found: Scan, by: By, noise: Noise | None) -> str:
-    """Say how many pairs were found, and how many luck and noise alone would give."""
+    """Summarise the findings, and the number expected by chance."""
     level = rate(found.settings.level)
     text = (
-        f"{plural(found.tested, 'pair')} tested, {found.count(by):,} found at {level} false "
-        f"discovery ({RULES[by]}). By luck alone, p below {level} would be seen "
-        f"{found.expected_by_chance:,.0f} times; it was seen {found.count('p_value'):,} times."
+        f"{plural(found.tested, 'pair')} tested, {found.count(by):,} found at FDR {level} "
+        f"({RULES[by]}). p below {level}: {found.count('p_value'):,} observed, "
+        f"{found.expected_by_chance:,.0f} expected by chance."
     )
     return text if noise is None else f"{text} {noise_sentence(noise, by, found)}"
 
 
 def noise_sentence(noise: Noise, by: By, found: Scan) -> str:
-    """Say what the same scan found where nothing is related."""
+    """Summarise the false positives of the same scan on surrogates."""
     runs = plural(noise.runs, "surrogate universe")
     if by == "q_value_noise":
         return (
-            f"The q-values are calibrated by {runs} without cointegration, in which p was below "
-            f"{rate(noise.level)} {noise.by_p.mean():,.0f} times on average."
+            f"q-values are calibrated on {runs} without cointegration, which have "
+            f"{noise.by_p.mean():,.0f} pairs with p below {rate(noise.level)} on average."
         )
     counts = noise.by_q if by == "q_value" else noise.by_q_any
-    text = f"On {runs} without cointegration the same rule found {counts.mean():,.1f} on average"
+    text = (
+        f"On {runs} without cointegration the same rule gives {counts.mean():,.1f} false "
+        "positives on average"
+    )
     if counts.max():
-        text += f", {int(counts.max()):,} at most"
-    text += f"; calibrated by them, {plural(found.count('q_value_noise'), 'finding')} remain."
+        text += f" (max {int(counts.max()):,})"
+    text += f"; after calibration {plural(found.count('q_value_noise'), 'finding')} remain."
     return text.replace("1 finding remain.", "1 finding remains.")
 
 
 def families_sentence(families: tuple[Family, ...]) -> str:
-    """Say how many relations the findings amount to."""
+    """Summarise how many findings are independent."""
     if not families:
         return ""
     independent = sum(one.independent for one in families)
     findings = sum(one.findings for one in families)
     if findings == independent:
-        return f"No finding follows from others: {plural(independent, 'relation')}."
+        return f"No redundant findings: {independent:,} independent."
     return (
-        f"They are {plural(len(families), 'family', 'families')}: {independent:,} of the "
-        f"{findings:,} do not follow from others."
+        f"{plural(len(families), 'family', 'families')}: {independent:,} of {findings:,} findings "
+        "are independent."
     )
 
 
@@ -82,23 +85,22 @@ def known_sentence(
     hits = sum(frozenset(pair) in is_found for pair in built_in)
     gone = sum(frozenset(pair) in is_found for pair in broken)
     text = (
-        f"What is known here: {plural(len(built_in), 'pair')} hold and {hits} of them "
-        f"{'was' if hits == 1 else 'were'} found; "
-        f"{plural(len(broken), 'pair')} came apart before the end, {gone} found."
+        f"Ground truth: {hits} of {plural(len(built_in), 'cointegrated pair')} found; "
+        f"{plural(len(broken), 'pair')} with a break before the end, {gone} found."
     )
     others = len(found) - hits - gone
-    return f"{text} {plural(others, 'other finding')} {'is' if others == 1 else 'are'} false."
+    return f"{text} {plural(others, 'false positive')}."
 
 
 def left_out_title(found: Scan) -> str:
-    """Say how much was not tested; empty where all was."""
+    """Return how much was not tested; empty if everything was."""
     parts = []
     if found.left_out:
         parts.append(plural(len(found.left_out), "instrument"))
     pairs = sum(found.pairs_left_out.values())
     if pairs:
-        parts.append(f"{plural(pairs, 'pair')} of the others")
-    return f"Not tested, and why: {' and '.join(parts)}" if parts else ""
+        parts.append(plural(pairs, "pair"))
+    return f"Not tested: {' and '.join(parts)}" if parts else ""
 
 
 def took(seconds: float) -> str:

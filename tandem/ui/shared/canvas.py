@@ -24,7 +24,7 @@ POINTS = 900
 _TITLE_PX = 20
 # Names at a scale stand at least this far apart.
 _NAME_PX = 15
-EMPTY = "appears once enough bars have closed"
+EMPTY = "shown once enough bars have closed"
 
 
 # Thinning -------------------------------------------------------------------------------

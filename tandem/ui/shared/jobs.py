@@ -133,7 +133,7 @@ def say_end(job: Job) -> None:
     if job.state == "failed":
         say.problem(job.text)
     else:
-        say.note("Cancelled; nothing was kept of it.")
+        say.note("Cancelled; no result was kept.")
 
 
 def follow(job: Job, name: str, label: str) -> None:
@@ -147,7 +147,7 @@ def follow(job: Job, name: str, label: str) -> None:
         before = part(Jobs).before(job)
         text = f"{100.0 * job.share:.0f} %"
         if job.state == "waiting" and before:
-            text = f"waits for {before} other long job{'' if before == 1 else 's'}"
+            text = f"queued behind {before} other {'job' if before == 1 else 'jobs'}"
         elif math.isfinite(job.left_s) and job.left_s >= 1.0:
             text += f", about {f.duration(job.left_s)} left"
         st.progress(min(job.share, 1.0), say.escaped(f"{label}: {text}"))

@@ -73,7 +73,7 @@ class Choice(Generic[Key]):
         known = {title.casefold(): key for key, title in self.titles.items()}
         known |= {key.casefold(): key for key in self.titles}
         if asked.casefold() not in known:
-            _doubt(f"{self.what} {asked[:_SHOWN_CHARACTERS]!r}, which there is not")
+            _doubt(f"{self.what} {asked[:_SHOWN_CHARACTERS]!r}, which does not exist")
         return known.get(asked.casefold())
 
 
@@ -95,8 +95,8 @@ def say_doubts() -> None:
     doubts = st.session_state.pop(_DOUBTS, [])
     if doubts:
         say.warning(
-            f"The link asks for the {'; for the '.join(doubts)}. The usual is shown instead; "
-            "choose another where you like."
+            f"The link asks for the {'; for the '.join(doubts)}. Using defaults; "
+            "change them in the controls."
         )
 
 

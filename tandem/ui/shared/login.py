@@ -25,7 +25,7 @@ def offer_operator() -> None:
         return
     if not state.part(Settings).is_public:
         _log_proxy()
-    st.caption("Public desk: you may look at everything and change your own view.")
+    st.caption("Public mode: you can view everything and change your own view.")
     if state.part(Settings).operator_secret:
         _ask_for_secret()
 
@@ -33,14 +33,14 @@ def offer_operator() -> None:
 @cache
 def _log_proxy() -> None:
     log.warning(
-        "Visitors come through a proxy: they may only look, as on a public desk. Set "
+        "Visitors come through a proxy: they have read-only access, as in public mode. Set "
         "TANDEM_OPERATOR_SECRET, or TANDEM_PUBLIC=%s if everybody behind it may change everything.",
         EVERYONE,
     )
 
 
 def _offer_logout() -> None:
-    if st.button("Log out", icon=":material/logout:", help="You are this desk's operator."):
+    if st.button("Log out", icon=":material/logout:", help="You have operator rights."):
         state.set_operator(False)
         log.info("The operator logged out (%s)", _called())
         st.rerun()
@@ -60,7 +60,7 @@ def _ask_for_secret() -> None:
         st.rerun()
     st.session_state["tandem_guess"] = given
     log.warning("A wrong operator secret was given (%s)", _called())
-    say.problem("That is not the operator's secret. Nothing changed.")
+    say.problem("Wrong operator secret.")
 
 
 def _is_right(given: str) -> bool:

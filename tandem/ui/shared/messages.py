@@ -32,7 +32,7 @@ def without_places(value: Any, record: Path) -> Any:
         return value
     for path in (record.absolute(), record):
         value = value.replace(str(path), record.name)
-        value = value.replace(f"folder {path.parent} ", "folder of the record ")
+        value = value.replace(f"folder {path.parent} ", "database folder ")
     return _PROCESS.sub("another process", value)
 
 

@@ -63,7 +63,7 @@ def model_controls(live: bool = True) -> Controls:
     z_window = _slider("z window, bars", "zwin", 10, 1_000, 100)
     entry, leave, stop = st.columns(3)
     with entry:
-        enter_at = _number("Enter |z|", "enter", 0.1, 20.0, 2.0, 0.1, "%.1f")
+        enter_at = _number("Entry |z|", "enter", 0.1, 20.0, 2.0, 0.1, "%.1f")
     with leave:
         exit_at = _number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, "%.1f")
     with stop:
@@ -74,7 +74,7 @@ def model_controls(live: bool = True) -> Controls:
             **PRICES.widget(),
             width="stretch",
             required=True,
-            help="Raw: the hedge ratio counts units of X per unit of Y. Log: a ratio of notionals.",
+            help="Raw: \u03b2 is a unit ratio (X per Y). Log: \u03b2 is a notional ratio.",
         )
     )
     with st.expander("Advanced"):
@@ -82,17 +82,19 @@ def model_controls(live: bool = True) -> Controls:
             st.selectbox(
                 "z-score",
                 **Z_KIND.widget(),
-                help="Kalman's own z is its innovation over its standard deviation.",
+                help="Model: for Kalman, the innovation divided by its standard deviation.",
             )
         )
         sizing = SIZING.keep(
             st.selectbox(
                 "Sizing",
                 **SIZING.widget(),
-                help="Quantities of X against Y: the hedge ratio, equal value, or one for one.",
+                help="Size of X relative to Y: hedge ratio, equal notional, or one unit per unit.",
             )
         )
-        notional = _number("Y leg, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0)
+        notional = _number(
+            "Y-leg notional, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0
+        )
         fee = _number("Fee per fill, bp", "fee", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5)
         half = _number(
             "Half-spread per fill, bp",
@@ -101,7 +103,7 @@ def model_controls(live: bool = True) -> Controls:
             100.0,
             DEFAULT_COSTS.y_half_spread_bp,
             0.1,
-            help="What the paper account pays; the cost card uses the spread quoted now.",
+            help="Used by the paper account; the cost card uses the currently quoted spread.",
         )
         slippage = _number(
             "Slippage per fill, bp", "slippage", 0.0, 100.0, DEFAULT_COSTS.slippage_bp, 0.1

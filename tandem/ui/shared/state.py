@@ -98,16 +98,16 @@ def _log_mode(settings: Settings, reasons: tuple[str, ...]) -> None:
     """Log who may change what others see, and why."""
     because = " and ".join(reasons)
     if settings.public == EVERYONE and reasons:
-        log.warning("Everybody who reaches this desk is its operator, although %s.", because)
+        log.warning("Every visitor has operator rights, although %s.", because)
     elif not settings.is_public:
-        log.info("Private desk, on loopback alone: whoever opens it is its operator.")
+        log.info("Private mode, on loopback only: whoever opens it is the operator.")
     else:
         log.info(
-            "Public desk, because %s: visitors may only look. %s",
+            "Public mode, because %s: visitors have read-only access. %s",
             because or "TANDEM_PUBLIC is on",
-            "Its operator logs in with the secret."
+            "The operator logs in with the secret."
             if settings.operator_secret
-            else "Nobody can be its operator until TANDEM_OPERATOR_SECRET is set.",
+            else "No one can log in as operator until TANDEM_OPERATOR_SECRET is set.",
         )
 
 
@@ -234,10 +234,10 @@ def warn_of_room(limit_mb: int) -> None:
     room_mb = held.room() // 2**20 if held else limit_mb
     if room_mb < limit_mb:
         say.warning(
-            f"There is room for files of {room_mb} MB now, and a larger one will be refused: those "
-            f"of all who use this desk may hold {part(Settings).upload_total_mb} MB together. "
-            "Everything else works. Try again later or upload a smaller file; whoever runs the "
-            "desk can raise TANDEM_UPLOAD_TOTAL_MB."
+            f"Uploads above {room_mb} MB will be rejected for now: the shared upload limit of "
+            f"{part(Settings).upload_total_mb} MB for all users is nearly reached. Everything else "
+            "works. Try again later or upload a smaller file; the operator can raise "
+            "TANDEM_UPLOAD_TOTAL_MB."
         )
 
 

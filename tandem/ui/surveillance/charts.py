@@ -36,12 +36,12 @@ def score_chart(scores: Scores, settings: WatchSettings, version: str) -> Figure
     canvas.line("price", 0, time_us, scores["price"], "x", showlegend=False)
     last = float(scores["price"][-1]) if len(scores) else math.nan
     canvas.tag(0, last, f.price(last), "x")
-    canvas.title(1, "z of the one-second return")
+    canvas.title(1, "1 s return z-score")
     limit = settings.anomaly_z
     for sign in (1.0, -1.0):
         canvas.level(1, sign * limit, "bad")
     canvas.line("return z", 1, time_us, scores["return_z"], "z", showlegend=False, width=1.2)
-    canvas.title(2, "anomaly score; flagged above the line")
+    canvas.title(2, "anomaly score, flagged above the line")
     cut = scores["anomaly_cut"]
     canvas.line("cut", 2, time_us, cut, "bad", showlegend=False, width=1.1, dash="dash")
     canvas.line("anomaly score", 2, time_us, scores["anomaly"], "other", showlegend=False)
@@ -82,7 +82,7 @@ def _mark(
 
 
 def feature_chart(scores: Scores, version: str) -> Figure:
-    """Draw what the Isolation Forest may look at, one panel each."""
+    """Draw the Isolation Forest features, one panel each."""
     panels = [
         ("RSI, 0 to 100", scores["rsi"]),
         ("volatility of a bar, bp", scores["volatility"] * 1e4),
@@ -94,7 +94,7 @@ def feature_chart(scores: Scores, version: str) -> Figure:
 
 
 def liquidity_chart(scores: Scores, version: str) -> Figure:
-    """Draw how easily the price moves, one panel each."""
+    """Draw the liquidity measures, one panel each."""
     panels = [
         ("Amihud, bp per million", scores["amihud"] * AMIHUD_BP_PER_MILLION),
         ("Kyle's \u03bb, price per unit", scores["kyle"]),

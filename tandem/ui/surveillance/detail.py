@@ -79,7 +79,7 @@ def _shown(instrument: str, seconds: int) -> Scores | None:
     try:
         scores = part(Lookout).surveillance.scores(instrument)
     except DataError:
-        say.note("It is not watched at the moment; this comes back with its next trade.")
+        say.note("Not monitored at the moment; monitoring resumes with its next trade.")
         return None
     if not len(scores):
         return scores
@@ -159,7 +159,7 @@ def _ask_forecast(instrument: str) -> None:
     pending = st.session_state.get(_FORECAST)
     is_pending = pending is not None and not pending[1].done()
     # Fitted beside the page; a click while one is under way would only queue behind it.
-    if button.button("Forecast by GARCH", key="forecast", disabled=is_pending, width="stretch"):
+    if button.button("GARCH forecast", key="forecast", disabled=is_pending, width="stretch"):
         found = part(Lookout).forecast(instrument, int(asked))
         st.session_state[_FORECAST] = (instrument, found, now_us())
 
@@ -171,13 +171,13 @@ def _forecast_now(instrument: str) -> tuple[Forecast | None, float, str]:
         return None, math.nan, ""
     _, found, asked_us = kept
     if not found.done():
-        return None, math.nan, "The forecast is being fitted; the page goes on meanwhile."
+        return None, math.nan, "Fitting the forecast; the page keeps updating."
     try:
         return found.result(), (now_us() - asked_us) / SECOND_US, ""
     except DataError as error:
         return None, math.nan, f"No forecast. {error}"
     except CancelledError:
-        return None, math.nan, "The forecast was given up because the watch ended."
+        return None, math.nan, "The forecast was cancelled because monitoring stopped."
 
 
 # Volume by price ------------------------------------------------------------------------

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 HOLD_S = 10
 # An alert of the highest severity that nobody acknowledged stands this long.
 ALERT_S = 600
-# Measures of liquidity far out at once that make a shock.
+# Simultaneous liquidity outliers that make a shock.
 SHOCK = 2
 _SPARK_HEIGHT = 20
 _MOST_TOLD = 6
@@ -41,7 +41,7 @@ FEATURE_NAMES = {
     "imbalance": "order-flow imbalance",
     "intensity": "trade intensity",
 }
-DIRECTIONS = {1: ("\u25b2", "bullish"), -1: ("\u25bc", "bearish"), 0: (f.NONE, "neither")}
+DIRECTIONS = {1: ("\u25b2", "bullish"), -1: ("\u25bc", "bearish"), 0: (f.NONE, "neutral")}
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,25 @@ def flagged(scores: Scores, settings: WatchSettings) -> npt.NDArray[np.bool_]:
 
 
 def why(score: np.void, settings: WatchSettings) -> str:
-    """Say why a bar was flagged; empty where it was not."""
+    """Return why a bar was flagged; empty if it was not."""
     found = []
     if abs(score["return_z"]) > settings.anomaly_z:
         found.append(f"return z {f.signed(float(score['return_z']), 1)}")
     if score["anomaly"] > score["anomaly_cut"]:
-        text = "unusual bar: "
+        text = "anomalous bar: "
         if score["reason"] >= 0:
             away = f.signed(float(score["reason_deviations"]), 1)
-            text += f"{FEATURE_NAMES[FEATURES[score['reason']]]} {away} deviations, "
-        found.append(f"{text}score {score['anomaly']:.2f} over {score['anomaly_cut']:.2f}")
+            text += f"{FEATURE_NAMES[FEATURES[score['reason']]]} {away} \u03c3, "
+        found.append(
+            f"{text}score {score['anomaly']:.2f} above threshold {score['anomaly_cut']:.2f}"
+        )
     if score["shock"] >= SHOCK:
-        found.append(f"liquidity shock, {score['shock']} measures far out")
+        found.append(f"liquidity shock, {score['shock']} simultaneous outliers")
     return "; ".join(found)
 
 
 def recent_flag(scores: Scores, settings: WatchSettings, hold_s: int = HOLD_S) -> str:
-    """Say why the last flagged bar of the newest `hold_s` seconds was; empty where none was."""
+    """Return why the last bar flagged in the last `hold_s` seconds was; empty if none was."""
     tail = scores[-hold_s:]
     if not len(tail):
         return ""
@@ -108,14 +110,14 @@ def recent_flag(scores: Scores, settings: WatchSettings, hold_s: int = HOLD_S) -
 
 
 def apart_of(instrument: str, look: Look) -> str:
-    """Say which pair's legs are apart, of those where this leg moved more; empty for none."""
+    """Return the leg divergence of the pair in which this leg moved more; empty if none."""
     for scope, now in look.apart.items():
         if now is None or abs(now.percent) <= look.settings.divergence_percent:
             continue
         y, _, x = scope.partition("~")
         if instrument == (y if abs(now.y_move) >= abs(now.x_move) else x):
             other = x if instrument == y else y
-            return f"{abs(now.percent):.2f} % apart from {f.symbol_of(other)}"
+            return f"{abs(now.percent):.2f} % divergence from {f.symbol_of(other)}"
     return ""
 
 
@@ -187,7 +189,7 @@ def _said(row: WallRow, shown: Row, direction: str) -> str:
         f"return z {shown['return_z']}",
         f"anomaly score {shown['score']} of {f.number(row.anomaly_cut)}",
         f"momentum {direction}",
-        f"volatility {shown['volatility']} a year",
+        f"annualised volatility {shown['volatility']}",
         f"last trade {shown['age']} ago",
     ]
     if shown["state"] == "stale":
@@ -220,7 +222,7 @@ def spark(closes: npt.NDArray[np.float64]) -> list[int]:
 
 
 def urgent(look: Look) -> list[Alert]:
-    """Return the critical alerts of the last minutes that nobody acknowledged."""
+    """Return the unacknowledged critical alerts of the last minutes."""
     since_us = look.now_us - ALERT_S * SECOND_US
     return [
         one
@@ -253,7 +255,7 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
         ages = [age((look.now_us - one.raised_us) / SECOND_US) for one in alerts.values()]
         if len(alerts) > _MOST_ALIKE:
             name = f"{short(next(iter(alerts)))} and {len(alerts) - 1} more"
-            found.append(_line("bad", name, f"{rule}, {ages[0]} ago at last", strong=True))
+            found.append(_line("bad", name, f"{rule}, latest {ages[0]} ago", strong=True))
         else:
             found += [
                 _line("bad", short(scope), f"{rule}, {ago} ago", strong=True)
@@ -268,10 +270,10 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
     if len(stale) > _MOST_ALIKE:
         found.append(_line("muted", f"{len(stale)} instruments", "are stale"))
     else:
-        found += [_line("muted", row["name"], f"no trade for {row['age']}") for row in stale]
+        found += [_line("muted", row["name"], f"no trades for {row['age']}") for row in stale]
     if len(found) > _MOST_TOLD:
         more = f"{len(found) - _MOST_TOLD + 1} more"
-        found[_MOST_TOLD - 1 :] = [_line("muted", more, "are marked below")]
+        found[_MOST_TOLD - 1 :] = [_line("muted", more, "marked below")]
     return found
 
 
@@ -290,7 +292,7 @@ def short(scope: str) -> str:
 def status(
     look: Look, rows: Sequence[Row], feeds: Iterable[FeedStatus], said: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Describe the watch for the status strip: feeds, counts, what does not work."""
+    """Describe monitoring for the status strip: feeds, counts and faults."""
     feeds = list(feeds)
     watched = {split_instrument(row.instrument)[0] for row in look.rows}
     shown = [one for one in feeds if one.venue in watched] or feeds
@@ -308,14 +310,15 @@ def status(
         _item("", f"{len(rows)} instrument{'' if len(rows) == 1 else 's'}"),
         _item("flagged ", str(wrong) if wrong else "none", "bad" if wrong else ""),
         _item("stale ", str(stale) if stale else "none"),
-        _item("alerts to acknowledge ", str(len(look.alerts)) if look.alerts else "none"),
+        _item("unacknowledged alerts ", str(len(look.alerts)) if look.alerts else "none"),
     ]
     if waiting:
         items.append(
             _item(
-                "waiting for a model ",
+                "without model ",
                 str(waiting),
-                hint="z-scores, momentum and liquidity need none; the detail says what is missing.",
+                hint="z-scores, momentum and liquidity need no model; see the detail for what is "
+                "missing.",
             )
         )
     told_of = [
@@ -323,7 +326,7 @@ def status(
         *said,
     ]
     if not_now == "SIMULATED":
-        told_of.insert(0, "These prices are simulated: nothing here can be traded.")
+        told_of.insert(0, "Simulated prices: nothing here can be traded.")
     return {
         "label": label,
         "tone": tone,

@@ -30,8 +30,8 @@ from tandem.venues.registry import patience
 REFRESH_S = 1.0
 # The strip above says what is wrong with a feed.
 NOTHING_YET = (
-    "Nothing is watched yet: an instrument appears with its first trade, once its recorded past "
-    "has been read."
+    "Nothing is monitored yet: an instrument appears with its first trade, once its recorded "
+    "history has been loaded."
 )
 TAB = Choice(
     "watch",
@@ -58,7 +58,7 @@ def page() -> None:
         st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
     )
     with st.sidebar:
-        st.caption("Everything that is recorded is watched, whether or not anybody looks.")
+        st.caption("Every recorded instrument is monitored, whether or not this page is open.")
         order = ORDER.keep(
             st.segmented_control("Order", **ORDER.widget(), required=True, width="stretch")
         )
@@ -124,8 +124,8 @@ def _instruments(is_flagged_first: bool) -> None:
             detail(chosen)
         else:
             say.warning(
-                f"The link asks for {chosen[:_LONGEST_NAME]}, which is not watched. Choose one of "
-                "the wall; an instrument that is opened on Live is watched from then on."
+                f"The link asks for {chosen[:_LONGEST_NAME]}, which is not monitored. Choose one "
+                "from the list; an instrument opened on Live is monitored from then on."
             )
 
 

@@ -34,8 +34,8 @@ def draw() -> None:
     if asked is None or not _apply(asked):
         return
     st.session_state[_SAID] = (
-        "The watch goes by these settings from now on. Windows fill again from the record, and "
-        "models are trained anew where their features or contamination changed."
+        "Settings applied. Windows are refilled from the database, and models are retrained where "
+        "their features or contamination changed."
     )
     st.rerun()
 
@@ -45,44 +45,44 @@ def _form(now: WatchSettings) -> dict[str, object] | None:
     with st.form("watch_settings"):
         z, contamination, minutes = st.columns(3)
         anomaly_z = z.number_input(
-            "z beyond which a trade or bar is flagged",
+            "Outlier threshold, |z|",
             value=now.anomaly_z,
             step=0.5,
-            help="In deviations. Returns have fat tails: beyond 3 lies about one second in a "
-            "hundred, not one in 370.",
+            help="In standard deviations. Returns have fat tails: about 1 second in 100 exceeds 3, "
+            "not 1 in 370.",
         )
         share = contamination.number_input(
             "Contamination, %",
             value=100.0 * now.contamination,
             step=0.05,
             format="%g",
-            help="Share of the bars a model is trained on that it would flag.",
+            help="Share of the training bars the model flags as anomalous.",
         )
         again = minutes.number_input(
-            "Train again after, minutes",
+            "Retrain every, minutes",
             value=now.retrain_bars / 60.0,
             step=5.0,
             format="%g",
-            help="Of bars: a second without a trade is none.",
+            help="Counted in 1 s bars; a second without a trade has no bar.",
         )
         features = st.multiselect(
-            "Features of the Isolation Forest",
+            "Isolation Forest features",
             FEATURES,
             default=now.features,
             format_func=FEATURE_NAMES.__getitem__,
-            help="Order-flow imbalance and trade intensity are optional; where a venue tells no "
-            "volume, only RSI and volatility can be used.",
+            help="Order-flow imbalance and trade intensity are optional; without "
+            "volume data only RSI and volatility can be used.",
         )
         percent, within = st.columns(2)
         divergence_percent = percent.number_input(
-            "Legs are apart from, %",
+            "Leg divergence threshold, %",
             value=now.divergence_percent,
             step=0.1,
             format="%g",
-            help="The difference of their moves.",
+            help="Difference between the legs' percentage moves.",
         )
         divergence_s = within.number_input(
-            "within, seconds", value=now.divergence_s, step=10, help="2 to 86,400."
+            "Divergence window, seconds", value=now.divergence_s, step=10, help="2 to 86,400."
         )
         is_applied = st.form_submit_button("Apply", type="primary")
     if not is_applied:
@@ -98,14 +98,14 @@ def _form(now: WatchSettings) -> dict[str, object] | None:
 
 
 def _apply(asked: dict[str, Any]) -> bool:
-    """Watch by what was asked for; False, with the reason on screen, where that cannot be."""
+    """Apply the settings; False, with the reason on screen, if they are invalid."""
     try:
         settings = replace(part(Lookout).settings, **asked)
         if settings.divergence_s > 86_400:
-            raise DataError("Moves are compared within 2 to 86,400 seconds.")
+            raise DataError("The divergence window must be 2 to 86,400 seconds.")
         part(Lookout).use(settings)
     except (DataError, StoreError) as error:
         say.problem(shown(f"Nothing was changed. {error}" if isinstance(error, DataError)
-                          else f"The settings hold until the process ends. {error}"))  # fmt: skip
+                          else f"The settings apply until restart. {error}"))  # fmt: skip
         return False
     return True

@@ -18,14 +18,14 @@ HOURS = 4.0
 
 
 def draw(instrument: str) -> None:
-    """Offer the download to the operator, and say how it goes."""
+    """Offer the download to the operator, with its progress."""
     if not is_operator():
         return
     shortest_us = shortest_candle(instrument, part(Settings))
     if not shortest_us:
         return
     gives = shortest_us == SECOND_US
-    with st.expander("Download a past to learn from"):
+    with st.expander("Download training history"):
         say.note(_offer(gives))
         hours = st.number_input(
             "Hours back",
@@ -41,13 +41,12 @@ def draw(instrument: str) -> None:
 def _offer(gives_seconds: bool) -> str:
     if gives_seconds:
         return (
-            f"Candles of one second, up to {SECONDS_HOURS} hours: the Isolation Forest is trained "
-            "on them at once, instead of waiting for what is recorded."
+            f"1 s candles, up to {SECONDS_HOURS} hours: the Isolation Forest is trained on them "
+            "at once instead of waiting for recorded data."
         )
     return (
-        "This venue gives candles of a minute; the forest learns from seconds as they are "
-        "recorded. Its candles (and past funding, where it is charged) go into the record, for "
-        "pairs and backtests."
+        "This venue provides 1 min candles only; the Isolation Forest is trained on recorded 1 s "
+        "bars. Candles (and funding history, where charged) are stored for pairs and backtests."
     )
 
 

@@ -23,46 +23,46 @@ Sheet = dict[str, Any]
 REALISED_S = 300
 
 WALL_HELP = (
-    "z: the last trade's price in deviations from the {trades} trades before it. Return z: the "
-    "last second's return against the {bars} before it. Both are red beyond \u00b1{limit:g}. "
-    "Anomaly: score of an Isolation Forest, red beyond its mark. Trend: \u25b2 bullish or \u25bc "
-    "bearish where every horizon of momentum says so. Red edge: flagged in the last {hold} s; red "
-    "row: a critical alert of the last {alert} min that nobody acknowledged; grey: stale."
+    "z: z-score of the last trade price against the preceding {trades} trades. Return z: z-score "
+    "of the last 1 s return against the preceding {bars}. Both turn red beyond \u00b1{limit:g}. "
+    "Anomaly: Isolation Forest score, red above its threshold. Trend: \u25b2 bullish or \u25bc "
+    "bearish when all momentum horizons agree. Red edge: flagged in the last {hold} s; red row: "
+    "unacknowledged critical alert in the last {alert} min; grey: stale."
 )
 SCORES_HELP = (
-    "Red marks are flagged seconds; hover to read why. z of the return: how many deviations this "
-    "second's return is from the mean of the {window} bars before it, flagged beyond "
-    "\u00b1{limit:g}. Anomaly score: how quickly an Isolation Forest sets the bar apart from the "
-    "others, from 0 to 1; flagged above its line."
+    "Red marks are flagged bars; hover for the reason. Return z: z-score of the 1 s return against "
+    "the preceding {window} bars, flagged beyond \u00b1{limit:g}. Anomaly score: Isolation Forest "
+    "score from 0 to 1; flagged above the threshold line."
 )
 FEATURES_HELP = (
-    "What the forest may look at ({used} are used). RSI: rises against falls. Volatility: "
-    "deviation of one-second returns. Volume change and trade intensity: log of this second over "
-    "the mean of those before it; 0 is usual. Order-flow imbalance: bought minus sold by takers, "
-    "over both. Over the last {window} bars."
+    "Features available to the Isolation Forest (in use: {used}). RSI: relative strength index. "
+    "Volatility: standard deviation of 1 s returns. Volume change and trade intensity: log ratio "
+    "of this second to the mean of the preceding ones; 0 is normal. Order-flow imbalance: taker "
+    "buys minus taker sells, over their sum. Window: {window} bars."
 )
 LIQUIDITY_HELP = (
-    "How easily the price moves. Amihud: move per million traded. Kyle's \u03bb: price change per "
-    "unit bought net. Roll: bid-ask spread told by prices that bounce; a gap where they do not. "
-    "Imbalance and intensity as at the features. {shock} or more of these far out at once are a "
-    "liquidity shock."
+    "Price impact and liquidity. Amihud: absolute return per million traded. Kyle's \u03bb: price "
+    "change per unit of net buying. Roll: implied bid-ask spread from price reversals, undefined "
+    "where there are none. Imbalance and intensity as under features. {shock} or more simultaneous "
+    "outliers are a liquidity shock."
 )
 PROFILE_HELP = (
-    "Volume by price of the last {trades:,} trades in memory. The point of control is the price "
-    "with the most volume; the value area holds {share:.0%} of it, {low} to {high}."
+    "Volume by price over the last {trades:,} trades in memory. The point of control is the price "
+    "with the most volume; the value area, {low} to {high}, holds {share:.0%} of the volume."
 )
 MOMENTUM_HELP = (
-    "Least-squares slope of the price against time, with its t-statistic. On a random walk that t "
-    f"grows with the root of the horizon, so the limit is {MOMENTUM_LIMIT:g} times the root of the "
-    "bars: 95 % of random walks stay within it, where |t| > 2 would call nine of ten a trend."
+    "Least-squares slope of price against time, with its t-statistic. On a random walk this t "
+    f"grows with the square root of the horizon, so the critical value is {MOMENTUM_LIMIT:g} "
+    "\u00d7 \u221abars: 95 % of random walks stay within it, whereas |t| > 2 would flag nine in "
+    "ten as trending."
 )
 VOLATILITY_HELP = (
-    "Percent per year. Realised: squared one-second returns of the last five minutes. EWMA: the "
-    "same, recent ones weighted more (decay {decay:g}). GARCH(1,1): what they say of the seconds "
-    "to come, fitted when asked."
+    "Annualised. Realised: from squared 1 s returns over the last five minutes. EWMA: the "
+    "same, exponentially weighted (decay {decay:g}). GARCH(1,1): forecast for the coming seconds, "
+    "fitted on request."
 )
 APART_HELP = (
-    "Moves of a pair's two legs within {within} s, in percent; flagged from {limit:g} % apart."
+    "Moves of a pair's two legs over {within} s, in percent; flagged above {limit:g} % divergence."
 )
 
 
@@ -70,55 +70,55 @@ APART_HELP = (
 
 
 def model_text(forest: Forest | None, problem: str, scores: Scores, settings: WatchSettings) -> str:
-    """Say which model scores the bars, and when the next is trained; or why there is none."""
+    """Describe the model in use and the next retraining, or why there is no model."""
     if forest is None:
         have = len(scores)
-        text = problem or "There is no Isolation Forest yet."
+        text = problem or "No Isolation Forest has been trained yet."
         if have < settings.least_bars:
             left = f.duration(float(settings.least_bars - have))
             text += (
-                f" It has {have:,} of the {settings.least_bars:,} bars it needs, so {left} to go "
-                "where every second trades. z-scores, momentum and liquidity work without it."
+                f" Collected {have:,} of {settings.least_bars:,} bars; ready in about {left} if "
+                "every second trades. z-scores, momentum and liquidity work without it."
             )
         return text
     new = int(np.count_nonzero(scores["time_us"] > forest.to_us))
     bars_left = settings.retrain_bars - new
     again = (
-        f"after {bars_left:,} more bars, in about {f.duration(float(bars_left))} "
-        "where every second trades"
+        f"after {bars_left:,} more bars (about {f.duration(float(bars_left))} "
+        "if every second trades)"
         if bars_left > 0
-        else "as soon as the one on its way is done"
+        else "when the current training finishes"
     )
     share = f"{100.0 * forest.contamination:g} %"
     return (
         f"Isolation Forest {forest.version}, trained on {forest.bars:,} bars from "
         f"{f.day_clock(forest.from_us)} to {f.day_clock(forest.to_us)} UTC with "
-        f"{_listed([FEATURE_NAMES[name] for name in forest.features])}; contamination {share}, so "
-        f"scores above {forest.cut:.3f} are flagged. Trained again {again}. {problem}"
+        f"{_listed([FEATURE_NAMES[name] for name in forest.features])}; contamination {share}; "
+        f"scores above {forest.cut:.3f} are flagged. Next retraining {again}. {problem}"
     ).strip()
 
 
 def doubts(scores: Scores, settings: WatchSettings) -> list[str]:
-    """Say what cannot be measured, and why: too short a past, a still price, no volume."""
+    """Return what cannot be measured, and why: short history, constant price, no volume."""
     if not len(scores):
-        return ["No second has closed yet; numbers and charts appear with the first bars."]
+        return ["No bar has closed yet; numbers and charts appear with the first bars."]
     said = []
     if len(scores) <= settings.bar_window:
         said.append(
-            f"Warming up: z-scores are measured against {settings.bar_window} bars and "
-            f"{len(scores)} are there; they come to be trusted as the window fills."
+            f"Warming up: z-scores use a window of {settings.bar_window} bars and {len(scores)} "
+            "are available; they become reliable as the window fills."
         )
     tail = scores[-settings.bar_window :]
     if len(tail) > settings.window and float(np.ptp(tail["price"])) == 0.0:
         said.append(
-            f"The price has not moved in {len(tail)} bars: there is no deviation to measure "
-            "against, so z-scores, momentum and GARCH say nothing until it does."
+            f"The price has not moved in {len(tail)} bars: its variance is zero, so z-scores, "
+            "momentum and GARCH are undefined until it does."
         )
     if not (tail["volume"] > 0.0).any():
         said.append(
-            "No volume is told, only prices: volume change, order flow, liquidity and the volume "
-            "profile stay empty, and the Isolation Forest cannot use them. Prices, returns and "
-            "momentum are watched all the same."
+            "This source provides prices without volume: volume change, order flow, liquidity and "
+            "the volume profile are empty and unavailable to the Isolation Forest. Prices, returns "
+            "and momentum are still monitored."
         )
     return said
 
@@ -127,7 +127,7 @@ def doubts(scores: Scores, settings: WatchSettings) -> list[str]:
 
 
 def momentum_sheet(found: Sequence[Momentum], price: float) -> Sheet:
-    """Return where the price points, a row per horizon."""
+    """Return momentum, a row per horizon."""
     rows = []
     for one in found:
         arrow, word = DIRECTIONS[one.direction]
@@ -135,18 +135,18 @@ def momentum_sheet(found: Sequence[Momentum], price: float) -> Sheet:
         rows.append(
             [
                 {"text": f.duration(float(one.bars))},
-                {"text": f"{f.signed(per_minute)} bp a minute"},
+                {"text": f"{f.signed(per_minute)} bp/min"},
                 {"text": f.signed(one.statistic, 1)},
                 {"text": f"\u00b1{MOMENTUM_LIMIT * math.sqrt(one.bars):.1f}"},
                 {"text": f"{arrow} {word}" if one.direction else word},
             ]
         )
     columns = [
-        ("Horizon", "", "One-second bars; seconds without a trade have none."),
-        ("Slope", "end", "Of the least-squares line through the prices."),
-        ("t", "end", "The slope over its standard error."),
-        ("Limit of t", "end", "2.82 times the root of the bars."),
-        ("Points", "", "Bullish or bearish where t is beyond its limit."),
+        ("Horizon", "", "Number of 1 s bars; seconds without a trade have no bar."),
+        ("Slope", "end", "Slope of the least-squares line through the prices."),
+        ("t", "end", "Slope divided by its standard error."),
+        ("Critical t", "end", "2.82 \u00d7 \u221abars."),
+        ("Direction", "", "Bullish or bearish where |t| exceeds the critical value."),
     ]
     return _sheet("momentum", "Momentum", MOMENTUM_HELP, columns, rows)
 
@@ -169,7 +169,7 @@ def volatility_sheet(
 ) -> Sheet:
     """Return realised, weighted and forecast volatility."""
     weighted = yearly(scores[-1]) if len(scores) else math.nan
-    decay = f"decay {settings.ewma_decay:g} a bar"
+    decay = f"decay {settings.ewma_decay:g} per bar"
     rows = [
         _volatility("Realised, 5 min", realised(scores), REALISED_S, "squared returns"),
         _volatility("EWMA", weighted, 60, decay),
@@ -186,9 +186,9 @@ def volatility_sheet(
         rows.append(_volatility(f"GARCH, next {f.duration(span_s)}", expected, span_s, fitted))
     columns = [
         ("Volatility", "", ""),
-        ("% a year", "end", "As if it stayed so all year."),
-        ("One deviation", "end", "Of the return over the span named."),
-        ("How", "long", ""),
+        ("Ann. vol, %", "end", "Annualised volatility."),
+        ("1 \u03c3 move", "end", "One standard deviation of the return over the stated horizon."),
+        ("Method", "long", ""),
     ]
     title_help = VOLATILITY_HELP.format(decay=settings.ewma_decay)
     return _sheet("volatility", "Volatility", title_help, columns, rows)
@@ -199,7 +199,7 @@ def _volatility(name: str, yearly: float, span_s: float, how: str) -> list[dict[
     return [
         {"text": name},
         {"text": f.number(yearly, 1)},
-        {"text": f"{f.number(deviation, 1)} bp in {f.duration(span_s)}"},
+        {"text": f"{f.number(deviation, 1)} bp over {f.duration(span_s)}"},
         {"text": how},
     ]
 
@@ -207,7 +207,7 @@ def _volatility(name: str, yearly: float, span_s: float, how: str) -> list[dict[
 def apart_sheet(
     instrument: str, pairs: Mapping[str, Apart | None], settings: WatchSettings
 ) -> Sheet:
-    """Return how far apart the legs of this instrument's pairs have moved."""
+    """Return the leg divergence of this instrument's pairs."""
     rows = []
     for scope, now in pairs.items():
         y, _, x = scope.partition("~")
@@ -227,30 +227,30 @@ def apart_sheet(
         )
     title_help = APART_HELP.format(within=settings.divergence_s, limit=settings.divergence_percent)
     if not rows:
-        title_help += " This instrument is no leg of a pair that is computed; open one on Live."
+        title_help += " This instrument is not a leg of any running pair; open one on Live."
     columns = [
         ("Pair", "", ""),
-        ("Apart", "end", "The first leg's move less the second's."),
+        ("Divergence", "end", "First leg's move minus the second's."),
         ("First leg", "end", ""),
         ("Second leg", "end", ""),
     ]
-    return _sheet("apart", "Pairs it is a leg of", title_help, columns, rows)
+    return _sheet("apart", "Leg divergence by pair", title_help, columns, rows)
 
 
 def settings_sheet(settings: WatchSettings) -> Sheet:
-    """Return the settings of the watch, for those who may only read them."""
+    """Return the monitoring settings, for those with read-only access."""
     rows = [
-        ("z beyond which a trade or bar is flagged", f"{settings.anomaly_z:g}"),
-        ("Features of the Isolation Forest",
+        ("Outlier threshold, |z|", f"{settings.anomaly_z:g}"),
+        ("Isolation Forest features",
          _listed([FEATURE_NAMES[name] for name in settings.features])),
         ("Contamination", f"{100.0 * settings.contamination:g} %"),
-        ("Trained again after", f.duration(float(settings.retrain_bars))),
-        ("Legs are apart from", f"{settings.divergence_percent:g} %"),
-        ("within", f"{settings.divergence_s} s"),
+        ("Retrain interval", f.duration(float(settings.retrain_bars))),
+        ("Leg divergence threshold", f"{settings.divergence_percent:g} %"),
+        ("Divergence window", f"{settings.divergence_s} s"),
     ]  # fmt: skip
     columns = [("Setting", "", ""), ("Value", "end", "")]
     cells = [[{"text": name}, {"text": value}] for name, value in rows]
-    return _sheet("watch-settings", "What is watched for", "", columns, cells)
+    return _sheet("watch-settings", "Monitoring settings", "", columns, cells)
 
 
 def _sheet(

@@ -84,7 +84,7 @@ def test_a_server_that_is_not_known_is_told_nothing(
 
 @pytest.mark.parametrize(
     ("starttls", "hint", "is_final"),
-    [("", "offers no encryption", True), ("refused", "454", False)],
+    [("", "does not offer STARTTLS", True), ("refused", "454", False)],
 )
 def test_no_password_is_sent_in_clear(folder, starttls, hint, is_final) -> None:
     with MailServer(starttls=starttls) as server, pytest.raises(NotSent, match=hint) as raised:
@@ -103,7 +103,7 @@ def test_a_server_without_tls_is_no_server_for_tls(folder) -> None:
 
 def test_a_server_that_takes_no_password_is_said(folder) -> None:
     encrypted = MailServer(tls=serving(folder), offers="8BITMIME")
-    with encrypted as server, pytest.raises(NotSent, match="takes no password"):
+    with encrypted as server, pytest.raises(NotSent, match="does not support authentication"):
         mail(server, "tls", folder / "own.pem").send([ALERT])
 
 

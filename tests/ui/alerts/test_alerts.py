@@ -42,7 +42,7 @@ NOW_US = 1_750_032_000_000_000
 NAME = "sim:ETHUSDT"
 NUMBERS = {"price": 3_017.4, "mean": 0.0, "deviation": 0.5, "return": 3.2}
 ALERT = Alert(
-    f"{NOW_US:017d}-000001", "Bar far out", "bar_return_z", NAME, NOW_US, NOW_US + 400_000,
+    f"{NOW_US:017d}-000001", "Return outlier", "bar_return_z", NAME, NOW_US, NOW_US + 400_000,
     6.4, "beyond", 6.0, "warning", ("screen", "log", "telegram"), NUMBERS,
 )  # fmt: skip
 SENT = Delivery(ALERT.id, "log", "sent", 1, "", NOW_US)
@@ -62,15 +62,15 @@ def tags(row: dict[str, Any]) -> list[str]:
 
 def test_every_measure_has_its_words() -> None:
     assert set(words.WORDS) == set(MEASURES)
-    assert {one.of for one in words.WORDS.values()} == {"instrument", "pair", "venue", "record"}
+    assert {one.of for one in words.WORDS.values()} == {"instrument", "pair", "venue", "database"}
     assert set(words.CHANNEL_NAMES) == set(CHANNELS)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "ETHUSDT: return of a one-second bar 6.4 deviations, beyond 6"),
-        ({"value": -6.4}, "ETHUSDT: return of a one-second bar \u22126.4 deviations, beyond 6"),
+        ({}, "ETHUSDT: 1 s bar return z-score 6.4, beyond 6"),
+        ({"value": -6.4}, "ETHUSDT: 1 s bar return z-score \u22126.4, beyond 6"),
         (
             {
                 "measure": "divergence",
@@ -78,18 +78,30 @@ def test_every_measure_has_its_words() -> None:
                 "value": 0.616,
                 "threshold": 0.5,
             },
-            "ETHUSDT ~ BTCUSDT 60 s ols: difference of the legs' moves 0.616 %, beyond 0.5",
+            "ETHUSDT ~ BTCUSDT 60 s ols: leg divergence 0.616 %, beyond 0.5",
         ),
         (
             {"measure": "pair_broken", "scope": "a:X~b:Y", "value": 1.0, "comparison": "above"},
-            "X ~ Y: a test says that the relation has broken",
+            "X ~ Y: cointegration break (CUSUM or rolling test)",
         ),
         (
             {"measure": "disk_free", "scope": "record", "value": 0.5, "comparison": "below",
              "threshold": 1.0},
-            "record: free space for the record 0.5 GB, below 1",
+            "record: free disk space 0.5 GB, below 1",
         ),
-        ({"value": math.nan}, "ETHUSDT: return of a one-second bar \u2013 deviations, beyond 6"),
+        ({"value": math.nan}, "ETHUSDT: 1 s bar return z-score \u2013, beyond 6"),
+        (
+            {"measure": "pair_entry", "value": 0.4, "numbers": {"z": -2.4, "entry": 2.0}},
+            "ETHUSDT: z \u22122.40 crossed entry \u00b12 (LONG)",
+        ),
+        (
+            {"measure": "pair_exit", "value": 0.2, "numbers": {"z": 0.3, "exit": 0.5}},
+            "ETHUSDT: z +0.30 back inside exit \u00b10.5",
+        ),
+        (
+            {"measure": "anomaly", "value": 1.041, "numbers": {"score": 0.6, "cut": 0.576}},
+            "ETHUSDT: anomaly score 4 % above threshold",
+        ),
         ({"is_test": True}, "A test message."),
     ],
 )  # fmt: skip
@@ -128,13 +140,14 @@ def test_what_the_watch_says_is_derived_again() -> None:
 def test_a_row_tells_its_deliveries_and_what_was_held_back() -> None:
     row = words.told_row(told(replace(ALERT, held_back=3), 0, SENT, FAILED), True, True)
     assert tags(row) == [
-        "SIMULATED", "rule Bar far out", "3 more held back", "log written", "telegram failed",
+        "SIMULATED", "rule Return outlier", "3 suppressed (cool-down)", "log written", "telegram "
+        "failed",
     ]  # fmt: skip
     assert (row["tags"][0]["strong"], row["tags"][-1]["hint"]) == (True, "Telegram: 401.")
     facts = dict(row["facts"])
     assert facts["value"] == "6.4"
     assert facts["return"] == "3.2"
-    assert facts["telegram"] == "failed 00:00:00 after 3 tries. Telegram: 401."
+    assert facts["telegram"] == "failed 00:00:00 after 3 attempts. Telegram: 401."
     assert [one["id"] for one in row["actions"]] == ["acknowledge"]
 
 
@@ -165,8 +178,8 @@ def test_an_empty_list_says_why() -> None:
         assert not shown["items"]
         return str(shown["note"])
 
-    assert "as they come" in note(0, DEFAULT_RULES)
-    assert "No rule is switched on" in note(0, (replace(DEFAULT_RULES[0], enabled=False),))
+    assert "as rules fire" in note(0, DEFAULT_RULES)
+    assert "No rule is enabled" in note(0, (replace(DEFAULT_RULES[0], enabled=False),))
     assert note(2, (), severity="info").startswith("None of the 2 alerts")
 
 
@@ -174,7 +187,7 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     found = [told(replace(ALERT, id=f"{n:017d}-0")) for n in range(words.MOST_SHOWN + 1)]
     shown = words.alert_list(found, 900, Filters(rule="x"), (), may=True, may_read=True)
     assert len(shown["items"]) == words.MOST_SHOWN
-    assert shown["note"].startswith("201 of 900 alerts; the newest 200 are shown")
+    assert shown["note"].startswith("201 of 900 alerts; showing the newest 200")
 
 
 def test_the_file_reads_back_to_the_bit() -> None:
@@ -236,11 +249,11 @@ def test_a_rule_that_is_not_for_the_screen_says_nothing_there() -> None:
 
 def test_a_rule_is_read_as_a_sentence() -> None:
     said = [words.condition(rule) for rule in DEFAULT_RULES]
-    assert said[0] == "return of a one-second bar is beyond \u00b16 deviations"
-    assert said[-1] == "free space for the record is below 1 GB"
-    assert "a test says that the relation has broken" in said
-    assert words.cooldown(0.0) == "each time"
-    assert words.cooldown(300.0) == "once in 5 min at most"
+    assert said[0] == "1 s bar return z-score is beyond \u00b16"
+    assert said[-1] == "free disk space is below 1 GB"
+    assert "cointegration break (CUSUM or rolling test)" in said
+    assert words.cooldown(0.0) == "no cool-down"
+    assert words.cooldown(300.0) == "max 1 per 5 min"
 
 
 def test_a_rules_row_says_what_keeps_it_silent() -> None:
@@ -249,11 +262,11 @@ def test_a_rules_row_says_what_keeps_it_silent() -> None:
     states = alerts.channels()
     listed = words.rule_list((rule,), {"A": 2}, alerts.unmatched(["sim:X"]), states, True)
     (row,) = listed["items"]
-    assert row["text"] == "The rule A names sim:GONE, which is not watched; it stays silent."
+    assert row["text"] == "Rule A has scope sim:GONE, which is not monitored; it cannot fire."
     assert tags(row) == [
-        "of sim:GONE", "back at 48", "once in 5 min at most", "log", "mail", "raised 2 alerts",
+        "scope: sim:GONE", "re-arms at 48", "max 1 per 5 min", "log", "mail", "raised 2 alerts",
     ]  # fmt: skip
-    assert row["tags"][4]["hint"] == "not set up"
+    assert row["tags"][4]["hint"] == "not configured"
     assert [one["id"] for one in row["actions"]] == ["edit", "remove"]
     (seen,) = words.rule_list((rule,), {}, {}, states, False)["items"]
     assert not seen["actions"] and not seen["may"]
@@ -263,9 +276,9 @@ def test_a_rule_is_told_what_it_judges() -> None:
     scopes = ("sim:A", "sim:B", "sim:A~sim:B", "sim", "record")
     assert words.scopes_for("trade_age", scopes) == ["sim:A", "sim:B"]
     assert words.scopes_for("pair_z", scopes) == ["sim:A~sim:B"]
-    assert words.fitting("*", "trade_age", scopes) == "Now it judges sim:A, sim:B."
-    assert words.fitting("sim", "feed_down", scopes) == "Now it judges sim."
-    assert "read of an instrument" in words.fitting("sim:A~sim:B", "trade_age", scopes)
+    assert words.fitting("*", "trade_age", scopes) == "Currently applies to sim:A, sim:B."
+    assert words.fitting("sim", "feed_down", scopes) == "Currently applies to sim."
+    assert "applies to an instrument" in words.fitting("sim:A~sim:B", "trade_age", scopes)
     assert words.fitting("kraken:*", "trade_age", scopes).startswith("Nothing")
 
 
@@ -273,7 +286,7 @@ def test_what_a_rule_would_have_told_is_counted() -> None:
     kept = [told(replace(ALERT, value=value)) for value in (6.1, -7.0, 9.0)]
     rule = Rule("A", "bar_return_z", "beyond", 6.5, scope="sim:*")
     assert words.would_have_told(rule, kept) == (
-        "Of 3 kept alerts of this measure it would have told 2."
+        "Would have raised 2 of 3 stored alerts of this measure."
     )
     assert words.would_have_told(replace(rule, scope="kraken:*"), kept) == ""
 
@@ -292,12 +305,12 @@ def test_the_form_makes_the_rule() -> None:
     ("changes", "said"),
     [
         ({"name": "  "}, "needs a name"),
-        ({"name": "<b>"}, "no name for a rule"),
+        ({"name": "<b>"}, "not a valid rule name"),
         ({"threshold": None}, "needs a threshold"),
         ({"threshold": -1.0}, "0 or more"),
-        ({"threshold": math.inf}, "a number that is none"),
-        ({"release": 7.0}, "calm side"),
-        ({"scope": None}, "what it is about"),
+        ({"threshold": math.inf}, "an invalid number"),
+        ({"release": 7.0}, "inside the threshold"),
+        ({"scope": None}, "needs a scope"),
         ({"scope": "sim:<script>"}, "venue:SYMBOL"),
         ({"minutes": -1.0}, "cool-down"),
         ({"minutes": 1e9}, "cool-down"),
@@ -320,10 +333,10 @@ def test_a_channel_says_how_it_stands() -> None:
     waiting = row(
         ChannelState("telegram", True, 7, "Telegram: nothing answers.", True), test="at 1: no"
     )
-    assert (waiting["badge"], tags(waiting)[-1]) == ("in trouble", "7 waiting")
-    assert waiting["text"] == "Telegram: nothing answers. Tested at 1: no"
-    missing = row(ChannelState("slack", False, 0, "Not set up: give TANDEM_SLACK_ADDRESS."))
-    assert missing["badge"] == "not set up" and not missing["actions"]
+    assert (waiting["badge"], tags(waiting)[-1]) == ("error", "7 queued")
+    assert waiting["text"] == "Telegram: nothing answers. Last test at 1: no"
+    missing = row(ChannelState("slack", False, 0, "Not configured: set TANDEM_SLACK_ADDRESS."))
+    assert missing["badge"] == "not configured" and not missing["actions"]
     assert "TANDEM_SLACK_ADDRESS" in missing["text"]
     testing = row(ChannelState("log", True, 0, "Ready."), testing=True)
     assert testing["actions"][0]["disabled"]
@@ -332,7 +345,7 @@ def test_a_channel_says_how_it_stands() -> None:
 def test_a_visitor_learns_nothing_of_what_a_channel_is_set_to() -> None:
     trouble = ChannelState("telegram", True, 7, "Telegram: nothing answers at 10.0.0.8.", True)
     row = words.channel_row(trouble, "at 1: no", False, False)
-    assert row["badge"] == "in trouble"
+    assert row["badge"] == "error"
     assert "10.0.0.8" not in json.dumps(row) and not row["actions"]
 
 
@@ -421,7 +434,7 @@ def test_a_rule_is_made_in_the_form_and_kept(app: AppTest) -> None:
     assert rule_named("Quick") == expected
     assert "rule_keep" not in [one.key for one in app.button], "the form is closed"
     shown = data_of(app, "rule-list")["items"]
-    assert shown[-1]["title"] == "Quick: difference of the legs' moves is beyond \u00b10.25 %"
+    assert shown[-1]["title"] == "Quick: leg divergence is beyond \u00b10.25 %"
     state.close()
     assert rule_named("Quick") == expected, "over a restart"
 
@@ -429,13 +442,13 @@ def test_a_rule_is_made_in_the_form_and_kept(app: AppTest) -> None:
 def test_what_is_wrong_is_said_and_nothing_is_lost(app: AppTest) -> None:
     app.run()
     app.button(key="rule_add").click().run()
-    app.text_input(key="rule_name").set_value("Bar far out")
+    app.text_input(key="rule_name").set_value("Return outlier")
     app.button(key="rule_keep").click().run()
-    assert "There is a rule Bar far out already" in errors(app)
+    assert "A rule named Return outlier already exists" in errors(app)
     app.text_input(key="rule_name").set_value("Mine")
     app.number_input(key="rule_release").set_value(8.0)
     app.button(key="rule_keep").click().run()
-    assert "calm side" in errors(app)
+    assert "inside the threshold" in errors(app)
     assert app.text_input(key="rule_name").value == "Mine"
     assert rule_named("Mine") is None
     app.number_input(key="rule_release").set_value(None)
@@ -482,7 +495,7 @@ def test_a_record_that_keeps_no_rule_says_so(app: AppTest, monkeypatch: pytest.M
     app.text_input(key="rule_name").set_value("Held")
     app.button(key="rule_keep").click().run()
     assert not app.exception
-    assert "holds until the process ends, but is not kept: The disk is full" in "".join(
+    assert "applies until restart but could not be saved: The disk is full" in "".join(
         one.value for one in app.warning
     ).replace("\\", "")
     assert rule_named("Held") is not None
@@ -501,11 +514,11 @@ def test_the_table_acts(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, act: str, check: Any
 ) -> None:
     app.run()
-    answers = iter([(act, "Bar far out"), ("remove", "no such rule")])
+    answers = iter([(act, "Return outlier"), ("remove", "no such rule")])
     monkeypatch.setattr(alert_rules, "ledger", lambda *_, **__: next(answers, None))
     app.run()
     assert not app.exception
-    assert check(rule_named("Bar far out"))
+    assert check(rule_named("Return outlier"))
     assert len(alerts_of().rules()) >= len(DEFAULT_RULES) - 1
 
 
@@ -524,7 +537,7 @@ def test_alerts_are_filtered_and_acknowledged(app: AppTest) -> None:
     assert [one.alert.id for one in alerts.recent() if one.acknowledged_us] == mine
     app.toggle(key="alerts_open").set_value(True).run()
     shown = data_of(app, "alert-list")
-    assert not shown["items"] and "choose other filters" in shown["note"]
+    assert not shown["items"] and "matches these filters" in shown["note"]
     app.button(key="alerts_all").click().run()
     assert all(one.acknowledged_us for one in alerts.recent())
 
@@ -535,11 +548,11 @@ def test_a_visitor_of_a_public_desk_only_reads(
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     app.run()
     alerts_of().observe([Reading("trade_age", "sim:A", now_us(), 99.0)])
-    monkeypatch.setattr(alert_rules, "ledger", lambda *_, **__: ("remove", "Bar far out"))
+    monkeypatch.setattr(alert_rules, "ledger", lambda *_, **__: ("remove", "Return outlier"))
     app.run()
     assert not app.exception
     assert not app.button, "nothing but the file is offered"
-    assert rule_named("Bar far out") is not None
+    assert rule_named("Return outlier") is not None
     for key in ("alert-list", "channel-list"):
         assert not any(item["actions"] for item in data_of(app, key)["items"])
 
@@ -570,7 +583,7 @@ def test_no_secret_is_drawn_anywhere(app: AppTest, monkeypatch: pytest.MonkeyPat
     drawn = "".join(
         json.dumps(data_of(app, key)) for key in ("alert-list", "rule-list", "channel-list")
     )
-    assert "telegram failed" in drawn and "The test message was not sent" in drawn
+    assert "telegram failed" in drawn and "Test message not sent" in drawn
     drawn += str(app._tree) + str([one.proto for one in app.get("bidi_component")])
     for secret in secrets:
         assert secret not in drawn, secret

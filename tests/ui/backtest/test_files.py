@@ -52,11 +52,11 @@ def said(app: AppTest) -> str:
 def test_the_report_says_what_the_file_was_taken_for(app: AppTest) -> None:
     content = pair() + "2024-01-05,1,2\nnonsense,3,4\n"
     words = said(dropped(app, ("pair.csv", content.encode())))
-    assert "300 kept, 2 set aside, of them 1 for being there before" in words
+    assert "300 kept, 2 rejected (duplicates: 1)" in words
     assert "the first is kept (1)" in words
-    assert "the time is not understood (1)" in words
-    assert "bars of 1 day of ETH, BTC, 0 missing between the first and the last" in words
-    assert "utf-8, cut by commas, a decimal point" in words
+    assert "the time could not be parsed (1)" in words
+    assert "bars of 1 day of ETH, BTC, 0 missing within the range" in words
+    assert "utf-8, delimiter: commas, a decimal point" in words
     assert "ISO date and time; zone: UTC, assumed" in words
 
 
@@ -73,7 +73,7 @@ def test_an_unclear_file_is_corrected_and_read_at_once(app: AppTest) -> None:
     assert "2024-02-01" in said(app)
     corrected(app, "date_order", "month first")
     assert "2024-01-02" in said(app)
-    corrected(app, "date_order", "guess")
+    corrected(app, "date_order", "detected")
     assert not any(one.key == "file_y" for one in app.selectbox)
 
 

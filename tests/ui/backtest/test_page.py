@@ -145,7 +145,7 @@ def test_walk_forward_counts_only_what_was_not_seen(app: AppTest) -> None:
     app.query_params["try_entry"] = "1, 2"
     opened(app, "Walk-forward")
     finished(app, "walk")
-    assert {"Sharpe where chosen", "Sharpe after"} <= {one.label for one in app.metric}
+    assert {"In-sample Sharpe", "Out-of-sample Sharpe"} <= {one.label for one in app.metric}
 
 
 @pytest.mark.usefixtures("database")
@@ -155,20 +155,20 @@ def test_a_grid_is_counted_once_wherever_it_is_chosen_from(app: AppTest) -> None
     assert app.session_state["tandem_study"].ledger.count == 1
     finished(app, "walk")
     assert app.session_state["tandem_study"].ledger.count == 3
-    opened(app, "Is it luck?")
+    opened(app, "Significance")
     app.text_input(key="try_entry").set_value("1, 2.5").run()
     finished(app, "null")
-    assert metric(app, "Variants tried") == "4"
+    assert metric(app, "Trials") == "4"
     app.number_input(key="enter").set_value(2.5).run()
-    assert metric(app, "Variants tried") == "4"
+    assert metric(app, "Trials") == "4"
 
 
 def test_both_nulls_are_told(app: AppTest) -> None:
     app.query_params.update({"null_count": "99", "try_entry": "2", "try_exit": "0.5"})
-    opened(app, "Is it luck?")
+    opened(app, "Significance")
     finished(app, "null")
     words = said(app)
-    assert "Legs that move alike but are not pulled together:" in words
+    assert "Correlated legs without error correction:" in words
     assert "Independent legs:" in words
 
 
@@ -184,9 +184,9 @@ def test_changed_settings_give_up_what_was_found(app: AppTest) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("try_entry", "1, two", "'two' is no entry to try"),
-        ("try_lookback", "inf", "Infinity is no lookback"),
-        ("try_exit", "9", "No combination makes sense"),
+        ("try_entry", "1, two", "'two' is not a valid entry"),
+        ("try_lookback", "inf", "Infinity is not a valid lookback"),
+        ("try_exit", "9", "No valid combination"),
         ("try_entry", ", ".join(map(str, range(1, 70))), "at most 60"),
     ],
 )
@@ -244,9 +244,9 @@ def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path
     opened(app, "Export")
     source = app.session_state["tandem_study"].source
     assert (source.y, source.x, source.bar_us) == (LEGS[1], LEGS[0], 5 * SECOND_US)
-    assert "counts back" in said(app)
+    assert "is relative to when" in said(app)
     sound(app.button(key="record_keep").click().run())
-    assert "this very study" in said(app)
+    assert "links to this study" in said(app)
     kept = app.session_state["tandem_study"]
     assert kept.source.key == source.key
     again = linked(app).session_state["tandem_study"]
@@ -286,7 +286,7 @@ def test_files_are_said_to_be_in_no_link_and_their_legs_are(app: AppTest) -> Non
     sound(app.run())
     assert app.session_state["tandem_study"].source.y == "file:BTC"
     assert app.query_params["file_x"] == "file:ETH"
-    assert "no link can hold a file" in said(app)
+    assert "but not the files" in said(app)
 
 
 def test_another_page_lets_go_of_bars_and_results(app: AppTest) -> None:
@@ -323,7 +323,7 @@ def test_figures_have_signs_and_units(name: str, value: float, text: str) -> Non
 
 def test_values_are_read_in_order_and_once() -> None:
     assert values(" 2;1, 1 ,3.5,", "entry") == [1.0, 2.0, 3.5]
-    with pytest.raises(DataError, match="'x' is no entry"):
+    with pytest.raises(DataError, match="'x' is not a valid entry"):
         values("x", "entry")
 
 
@@ -404,7 +404,7 @@ def test_the_report_is_whole_and_harmless(judged: Study) -> None:
     }
     assert "&lt;script&gt;alert(&quot;y&quot;)&lt;/script&gt;" in page
     assert backtest_words.figure("net", judged.result.metrics.net) in page
-    for words in ("Deflated Sharpe", "Walk-forward", "Null test", "How it is meant"):
+    for words in ("Deflated Sharpe ratio (DSR)", "Walk-forward", "Null test", "Definition"):
         assert words in page
 
 

@@ -56,7 +56,7 @@ def test_a_writer_that_keeps_up_is_said_in_numbers_alone() -> None:
     assert strip(WELL) == (
         "RECORDING",
         "file 14 MB | trades written 1,234 | last commit 1.0 s ago | queue 5 of 500.0 K | "
-        "oldest waits 0.1 s | disk free 100.00 GB",
+        "oldest in queue 0.1 s | disk free 100.00 GB",
         "",
     )
 
@@ -77,11 +77,11 @@ def test_a_writer_in_trouble_says_why(changes: dict[str, Any], label: str, words
 def test_losses_are_shown_and_only_when_there_are_any() -> None:
     assert "lost" not in strip(WELL)[1]
     items = strip(replace(WELL, lost=3, refused=2, pruned=20_000))[1]
-    assert "lost 3 | refused 2 | let go 20.0 K" in items
+    assert "lost 3 | rejected 2 | deleted 20.0 K" in items
 
 
 @pytest.mark.parametrize(
-    ("state", "label"), [("paused", "NOT RECORDING"), ("reading", "READING ONLY")]
+    ("state", "label"), [("paused", "NOT RECORDING"), ("reading", "READ-ONLY")]
 )
 def test_without_a_writer_no_writer_is_described(state: Any, label: str) -> None:
     shown = strip(StoreHealth(state, "said above"), is_refused=True)
@@ -90,7 +90,12 @@ def test_without_a_writer_no_writer_is_described(state: Any, label: str) -> None
 
 @pytest.mark.parametrize(
     ("skew_ms", "text"),
-    [(0.0, "none seen"), (-250.4, "\u2212250 ms"), (2_500.0, "+2,500 ms"), (3.6e6, "+3,600.0 s")],
+    [
+        (0.0, "none detected"),
+        (-250.4, "\u2212250 ms"),
+        (2_500.0, "+2,500 ms"),
+        (3.6e6, "+3,600.0 s"),
+    ],
 )
 def test_clock_skew_has_its_sign_and_unit(skew_ms: float, text: str) -> None:
     feeds, *_ = sheets.overview([replace(FEED, clock_skew_ms=skew_ms)], {}, Holdings(), ())
@@ -118,7 +123,7 @@ def test_what_is_held_is_counted_by_instrument() -> None:
 def test_filling_is_shown_with_its_share() -> None:
     filling = (Progress(NAME, "filling", 250, 1_000, "Filling ETHUSDT."),)
     _, held, _ = sheets.overview([], {}, Holdings((HELD,)), filling)
-    assert held["columns"][-1]["label"] == "filling"
+    assert held["columns"][-1]["label"] == "backfill"
     assert held["rows"][0][-1]["text"] == "filling 250 of 1,000"
     assert held["rows"][0][-1]["bar"] == 0.25
 
@@ -137,9 +142,11 @@ def test_each_hole_says_what_becomes_of_it() -> None:
     rows = words(missing)
     assert [row[3] for row in rows] == ["10", "10", "\u2013", "1", "\u2013", "1"]
     assert [row[4] for row in rows] == ["open"] * 4 + ["candles", "lost"]
-    assert [row[5] for row in rows[:2]] == ["Filling waits 5 s.", "As above."]
+    assert [row[5] for row in rows[:2]] == ["Filling waits 5 s.", "See above."]
     for row, expected in zip(
-        rows[2:], ("its turn", "simulated", "candles", "nothing"), strict=True
+        rows[2:],
+        ("pairs on a Live page go first", "simulated", "candles", "the gap remains"),
+        strict=True,
     ):
         assert expected in row[5]
 
@@ -147,7 +154,7 @@ def test_each_hole_says_what_becomes_of_it() -> None:
 def test_holes_of_another_process_are_its_to_fill() -> None:
     holdings = Holdings((HELD,), (Gap(NAME, 10, 19, NOW_US, NOW_US + SECOND_US, "open"),))
     *_, missing = sheets.overview([], {}, holdings, (), is_recording=False)
-    assert words(missing)[0][5] == "The process that records here fills it."
+    assert words(missing)[0][5] == "Backfilled by the recording process."
 
 
 def test_a_long_list_of_holes_is_cut_and_says_so() -> None:
@@ -176,8 +183,8 @@ def test_an_export_tells_its_way_and_its_files() -> None:
     shown = sheets.exported(going, 0)
     assert shown["note"] == "Writing: 5,000 rows, 4 MB, 2.0 MB/s."
     assert shown["rows"][0][0]["bar"] == 0.4
-    assert (
-        sheets.exported(replace(going, state="waiting"), 2)["note"] == "Waits for 2 other exports."
+    assert sheets.exported(replace(going, state="waiting"), 2)["note"] == (
+        "Queued behind 2 other exports."
     )
     assert sheets.exported(replace(going, state="failed", text="No room."), 0)["note"] == "No room."
     parts = (Part("a.csv", "app/static/exports/x/a.csv", 4_000_000),)
@@ -192,7 +199,7 @@ def test_an_import_tells_its_way_and_what_was_left_out(state: Any) -> None:
     shown = sheets.imported(now)
     assert words(shown) == [["line 3: no price (a)"]]
     assert ("Said." in shown["note"]) == (state in ("ended", "failed"))
-    assert ("500 a second" in shown["note"]) == (state in ("running", "done"))
+    assert ("500 rows/s" in shown["note"]) == (state in ("running", "done"))
 
 
 def test_what_goes_is_counted_before_it_goes() -> None:
@@ -315,12 +322,12 @@ def test_what_is_kept_is_changed_only_when_agreed(app: AppTest, database: Path) 
     with_past.submit([Trade(NAME, 1, week_ago, 5.0, 1.0, 1, week_ago)])
     assert with_past.flush(30.0)
     with_past.close()
-    app.query_params["action"] = "What is kept"
+    app.query_params["action"] = "Retention"
     app.run()
     app.number_input(key="keep_days").set_value(3.0).run()
-    assert button(app, "Keep so much").disabled
+    assert button(app, "Apply").disabled
     app.checkbox(key="keep_agreed").check().run()
-    button(app, "Keep so much").click().run()
+    button(app, "Apply").click().run()
     assert not app.exception
     assert engine().store.health().kept.days == 3.0
     assert "TANDEM_KEEP_DAYS=3" in app.code[0].value
@@ -338,19 +345,19 @@ def test_lost_holes_are_asked_for_again(
 ) -> None:
     gap = Gap(NAME, 5, 9, NOW_US, NOW_US + SECOND_US, "lost")
     with_gap(database, gap)
-    app.query_params["action"] = "Fill again"
+    app.query_params["action"] = "Retry backfill"
     app.run()
     asked: list[tuple[Gap, list[Gap]]] = []
     monkeypatch.setattr(engine().store, "replace_gap", lambda *both: asked.append(both))
-    button(app, "Ask again for 1 lost hole").click().run()
+    button(app, "Retry 1 lost gap").click().run()
     assert not app.exception
     assert asked == [(gap, [gap._replace(state="open")])]
 
 
 def test_without_lost_holes_there_is_nothing_to_ask_for(app: AppTest) -> None:
-    app.query_params["action"] = "Fill again"
+    app.query_params["action"] = "Retry backfill"
     app.run()
-    assert "No hole has been given up" in said(app)
+    assert "There are no lost gaps" in said(app)
 
 
 def test_a_visitor_cannot_have_holes_filled(
@@ -358,25 +365,25 @@ def test_a_visitor_cannot_have_holes_filled(
 ) -> None:
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     with_gap(database, Gap(NAME, 5, 9, NOW_US, NOW_US + SECOND_US, "lost"))
-    app.query_params["action"] = "Fill again"
+    app.query_params["action"] = "Retry backfill"
     app.run()
-    assert "only its operator" in said(app)
+    assert "only the operator" in said(app)
     assert not app.button
 
 
-@pytest.mark.parametrize("action", ["Import", "What is kept"])
+@pytest.mark.parametrize("action", ["Import", "Retention"])
 def test_a_visitor_looks_and_the_operator_acts(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     app.query_params["action"] = action
     app.run()
-    assert "only its operator" in said(app)
+    assert "only the operator" in said(app)
     assert not app.get("file_uploader")
     assert all(field.disabled for field in app.number_input)
     app.session_state["tandem_operator"] = math.inf
     app.run()
-    assert "only its operator" not in said(app)
+    assert "only the operator" not in said(app)
     assert app.get("file_uploader") or not any(field.disabled for field in app.number_input)
 
 
@@ -385,10 +392,10 @@ def test_a_visitor_learns_no_folder_from_what_ended(
 ) -> None:
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     app.run()
-    died = f"Alerts are sent but not kept: {database.absolute()} cannot be written."
+    died = f"Alerts are sent but cannot be saved: {database.absolute()} cannot be written."
     monkeypatch.setattr(type(engine().monitor), "problems", (died,))
     app.run()
-    assert "not kept" in said(app)
+    assert "cannot be saved" in said(app)
     assert database.parent.name not in said(app)
 
 
@@ -398,11 +405,11 @@ def test_another_process_is_named_and_its_record_shown(app: AppTest, database: P
         other.submit([Trade(NAME, 1, NOW_US, 5.0, 1.0, 1, NOW_US)])
         assert other.flush(30.0)
         app.run()
-        assert "being recorded into by this process" in said(app)
+        assert "in use for recording by this process" in said(app)
         assert app.selectbox(key="export_instrument").options == [NAME]
         app.segmented_control(key="action").set_value("Import").run()
-        assert "Nothing can be imported" in said(app)
-        app.segmented_control(key="action").set_value("What is kept").run()
+        assert "Import is not possible" in said(app)
+        app.segmented_control(key="action").set_value("Retention").run()
         assert all(field.disabled for field in app.number_input)
         assert not app.exception
     finally:
@@ -414,10 +421,10 @@ def test_a_foreign_file_is_moved_aside_only_with_consent(app: AppTest, database:
     database.write_bytes(content)
     app.run()
     assert "nothing is recorded" in said(app)
-    assert button(app, "Move aside").disabled
+    assert button(app, "Quarantine").disabled
     assert database.read_bytes() == content
     app.checkbox(key="aside_agreed").check().run()
-    button(app, "Move aside").click().run()
+    button(app, "Quarantine").click().run()
     assert not app.exception
     assert "The old file is now" in said(app)
     assert not app.error
@@ -433,5 +440,5 @@ def test_a_visitor_cannot_move_the_record(
     monkeypatch.setenv("TANDEM_PUBLIC", "on")
     database.write_bytes(b"something else altogether" * 400)
     app.run()
-    assert "only its operator" in said(app)
-    assert all(one.label != "Move aside" for one in app.button)
+    assert "only the operator" in said(app)
+    assert all(one.label != "Quarantine" for one in app.button)

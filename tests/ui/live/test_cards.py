@@ -106,7 +106,7 @@ def test_a_live_page_is_complete_and_plain_data() -> None:
     assert "48 ms" in text
     assert "312" in text
     assert "+12.50 USDT" in text
-    assert " UTC, 10,000 USDT per Y leg" in text
+    assert " UTC, 10,000 USDT notional per Y leg" in text
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_the_simulation_is_called_simulated_and_why_it_was_chosen_is_said() -> N
     status = cards.status(replace(shot, feed=feed, choice=choice))
     assert status["label"] == "SIMULATED"
     assert "451" in status["said"]
-    assert "simulated" in status["said"]
+    assert "Simulated prices" in status["said"]
 
 
 @pytest.mark.parametrize(
     ("venue", "label", "said"),
-    [("sim", "SIMULATED", "simulated"), ("replay", "REPLAY", "not of now")],
+    [("sim", "SIMULATED", "Simulated prices"), ("replay", "REPLAY", "historical prices")],
 )
 @pytest.mark.parametrize("leg", ["feed", "x_feed"])
 def test_what_is_no_market_of_now_is_never_called_live(
@@ -171,7 +171,7 @@ def test_a_masked_last_bar_is_stale() -> None:
     shot = replace(shot, view=replace(shot.view, columns=columns), y=leg(PAIR.y, 3_000.0, 3_600.0))
     status = cards.status(shot)
     assert status["label"] == "STALE"
-    assert "No trade of" in status["said"]
+    assert "No trades in" in status["said"]
     assert f.symbol_of(PAIR.y) in status["said"]
     assert f.symbol_of(PAIR.x) not in status["said"]
 
@@ -251,7 +251,7 @@ def test_a_quantity_of_x_never_reads_as_nothing(beta: float, amounts: list[str])
 def test_no_trade_is_named_that_would_hold_y_alone(beta: float) -> None:
     shot = snapshot()
     card = cards.signal(replace(shot, view=replace(shot.view, beta=beta)))
-    assert card["legs"] == [] and "nothing is entered" in text_of(card["lines"])
+    assert card["legs"] == [] and "no position is opened" in text_of(card["lines"])
 
 
 FOUND = assess(viewed(PAIR)[0].columns, PAIR)
@@ -271,10 +271,10 @@ def with_p(p_value: float, **test: Any) -> Relation:
 @pytest.mark.parametrize(
     ("p_value", "words"),
     [
-        (0.012, "If these were unrelated, 1 in 83 would look this good"),
+        (0.012, "Under the null, 1 in 83 unrelated pairs would score this well"),
         (0.0001, "fewer than 1 in 1,000"),
-        (0.5, "No sign"),
-        (math.nan, "no answer"),
+        (0.5, "No evidence"),
+        (math.nan, "could not be computed"),
     ],
 )
 def test_the_verdict_is_what_the_p_value_means(p_value: float, words: str) -> None:
@@ -284,7 +284,7 @@ def test_the_verdict_is_what_the_p_value_means(p_value: float, words: str) -> No
 def test_a_pair_that_breaks_is_said_to() -> None:
     soundness = replace(RELATION.soundness, state="breaking", sentence="Its level shifted.")
     text = cards.verdict(replace(with_p(0.001), soundness=soundness))
-    assert text == "This pair is breaking. Its level shifted."
+    assert text == "Cointegration break. Its level shifted."
 
 
 def test_a_low_p_of_a_pair_that_breaks_is_not_painted_good() -> None:
@@ -297,7 +297,7 @@ def test_a_low_p_of_a_pair_that_breaks_is_not_painted_good() -> None:
 
 
 def test_messages_not_understood_are_said_once() -> None:
-    said = "Connected, but 2 of 9 messages were not understood."
+    said = "Connected, but 2 of 9 messages could not be parsed."
     feed = replace(snapshot().feed, state="silent", text=said, not_understood=2, messages=9)
     assert cards.sentences(snapshot(feed=feed)) == [said]
 
@@ -325,7 +325,7 @@ def test_funding_that_is_not_known_is_a_dash_with_its_reason() -> None:
     shot = snapshot()
     row = cards.cost(replace(shot, cost=replace(shot.cost, funding_bp=math.nan)))["rows"][2]
     assert row["value"] == f.NONE
-    assert "Unknown" in row["hint"]
+    assert "Not available" in row["hint"]
 
 
 def test_nothing_is_left_where_the_spread_is_home() -> None:
@@ -382,7 +382,7 @@ def test_the_cost_card_adds_up() -> None:
     shot = snapshot()
     card = cards.cost(shot)
     values = {row["label"]: row["value"] for row in card["rows"]}
-    assert values["4 fills at 5 bp"] == f"{shot.cost.fees_bp:.1f} bp"
+    assert values["Fees (4 fills at 5 bp)"] == f"{shot.cost.fees_bp:.1f} bp"
     assert "(estimated)" not in text_of(card)
     estimated = replace(shot, cost=replace(shot.cost, spreads_estimated=True))
     assert "(estimated)" in text_of(cards.cost(estimated))

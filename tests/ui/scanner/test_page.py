@@ -116,9 +116,9 @@ def test_the_page_scans_the_simulated_universe_by_itself(app: AppTest) -> None:
     scanned(app)
     assert metric(app, "Pairs tested") == "1,653"
     text = said(app)
-    assert "by luck alone" in text.casefold()
-    assert "On 20 surrogate universes without cointegration the same rule found" in text
-    assert "6 pairs hold and 6 of them were found" in text
+    assert "expected by chance" in text.casefold()
+    assert "On 20 surrogate universes without cointegration the same rule gives" in text
+    assert "6 of 6 cointegrated pairs found" in text
     # Two of the sixty cannot be tested, and the page says which and why.
     left_out = app.dataframe[-1].value
     assert list(left_out["instrument or pair"]) == ["OIL10", "OIL11"]
@@ -130,7 +130,7 @@ def test_the_table_is_ranked_and_bounded(app: AppTest) -> None:
     assert len(table) == scanner_table.MOST_ROWS
     assert table["p"].is_monotonic_increasing
     assert all(len(spread) == 60 for spread in table["spread"])
-    assert {"half-life", "break-even z", "q by noise", "family", "leads"} <= set(table)
+    assert {"half-life", "break-even z", "q (surrogates)", "family", "leads"} <= set(table)
 
 
 def test_a_link_holds_filters_and_search(app: AppTest) -> None:
@@ -145,31 +145,31 @@ def test_a_link_holds_filters_and_search(app: AppTest) -> None:
 def test_filters_that_nothing_passes_are_a_sentence(app: AppTest) -> None:
     scanned(app)
     app.text_input(key="scan_text").input("no such thing").run()
-    assert "No pair passes these filters" in said(sound(app))
+    assert "No pair matches these filters" in said(sound(app))
 
 
 def test_a_link_opens_its_pair(app: AppTest) -> None:
     app.query_params["scan_pair"] = "sim:CHIP01|sim:CHIP00"
     scanned(app)
-    assert any("CHIP00 priced in CHIP01" in one.value for one in app.markdown)
+    assert any("CHIP00 vs CHIP01" in one.value for one in app.markdown)
 
 
 @pytest.mark.parametrize("pair", ["", "|", "x|y", "sim:CHIP01", "sim:CHIP01|sim:OIL11"])
 def test_a_link_to_no_pair_opens_the_first(app: AppTest, pair: str) -> None:
     app.query_params["scan_pair"] = pair
     scanned(app)
-    assert any("BANK00 priced in BANK01" in one.value for one in app.markdown)
+    assert any("BANK00 vs BANK01" in one.value for one in app.markdown)
 
 
 def test_every_tab_answers(app: AppTest) -> None:
     scanned(app)
-    assert "A cell for each pair" in said(opened(app, "Map"))
-    assert "They are" in said(opened(app, "Families"))
+    assert "One cell per pair" in said(opened(app, "Map"))
+    assert "findings are independent" in said(opened(app, "Families"))
     finished(opened(app, "Windows"), "windows")
     assert "windows on average" in said(app)
-    finished(opened(app, "Later bars"), "later")
-    assert "stationary on the rest" in said(app)
-    assert "Whatever is found on them is false" in said(opened(app, "Noise"))
+    finished(opened(app, "Out-of-sample"), "later")
+    assert "stationary out-of-sample" in said(app)
+    assert "Every finding on them is a false positive" in said(opened(app, "Noise"))
     assert "held" in scanner_table.frame(study_of(app), np.arange(3))
 
 
@@ -190,8 +190,8 @@ def test_a_rule_by_noise_says_that_noise_is_not_done(app: AppTest) -> None:
     app.query_params["scan_noise"] = "0"
     sound(app.run())
     ended(study_of(app).scan_job)
-    assert "Until the noise runs are done" in said(sound(app.run()))
-    assert "asks for no noise runs" in said(opened(app, "Noise"))
+    assert "applies until the surrogate runs are done" in said(sound(app.run()))
+    assert "Surrogate runs are switched off" in said(opened(app, "Noise"))
 
 
 def test_a_scan_is_cancelled_and_begun_again(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_a_scan_is_cancelled_and_begun_again(app: AppTest, monkeypatch: pytest.M
     assert job is not None and job.is_going_on
     app.button(key="cancel_scan").click().run()
     ended(job)
-    assert "Cancelled; nothing was kept of it." in said(sound(app.run()))
+    assert "Cancelled; no result was kept." in said(sound(app.run()))
     free.set()
     app.button(key="begin_scan").click().run()
     ended(study_of(app).scan_job)
@@ -228,8 +228,8 @@ def test_visitors_of_a_public_desk_scan_only_what_is_simulated(
     for source in ("file", "record"):
         app.session_state["scan_from"] = source
         text = said(sound(app.run()))
-        assert "only its operator" in text
-        assert "may be scanned by anyone" in text
+        assert "only the operator" in text
+        assert "Anyone can scan the simulated universe" in text
         assert not app.metric
 
 
@@ -250,7 +250,7 @@ def test_lags_that_cannot_be_are_a_sentence(app: AppTest, lags: str) -> None:
     app.query_params["scan_lags"] = lags
     app.run()
     assert not app.exception
-    assert "give a whole number" in said(app)
+    assert "use an integer" in said(app)
 
 
 # Files ----------------------------------------------------------------------------------
@@ -316,15 +316,15 @@ def test_a_file_is_scanned_and_kept(app: AppTest) -> None:
                  "C": walk(5), "<b>*D*</b>": walk(6)})  # fmt: skip
     sound(dropped(app, good))
     assert metric(app, "Pairs tested") == "6"
-    assert metric(app, "Found at 5 %") == "1"
+    assert metric(app, "Findings at 5 %") == "1"
     table = app.dataframe[0].value
     assert set(table.iloc[0][["Y", "X"]]) == {"A", "B"}
     assert "<b>*D*</b>" in set(table["Y"]) | set(table["X"])
-    assert "Kept from before: prices.csv" in said(app)
+    assert "Using the earlier upload prices.csv" in said(app)
     app.query_params["scan_pair"] = "<b>*D*</b>|C"
     app.run()
-    shown = [one.value for one in app.markdown if "priced in" in one.value]
-    assert shown == ["**\\<b\\>\\*D\\*\\<\\/b\\> priced in C**"]
+    shown = [one.value for one in app.markdown if " vs " in one.value]
+    assert shown == ["**\\<b\\>\\*D\\*\\<\\/b\\> vs C**"]
 
 
 def test_a_link_holds_the_least_activity_and_the_slider_changes_it(app: AppTest) -> None:
@@ -359,7 +359,7 @@ def test_what_was_done_to_rows_and_prices_is_said(app: AppTest) -> None:
     lines += [lines[5], "soon,1,2,3"]
     sound(dropped(app, "\n".join(lines).encode()))
     text = said(app)
-    assert "1 row left out: the time is not understood." in text
+    assert "1 row left out: the time could not be parsed." in text
     assert "1 row was out of time order; the rows were sorted." in text
     assert "1 row left out: the same bar again." in text
     assert metric(app, "Pairs tested") == "3"
@@ -545,9 +545,9 @@ def test_the_verdict_names_tests_findings_luck_and_noise(study: Study, universe:
     by_noise = noise(universe.prices, runs=2)
     found = calibrated(study.found, by_noise)
     text = scanner_words.verdict(found, "q_value", by_noise)
-    assert f"{found.tested:,} pairs tested, {found.count():,} found at 5 %" in text
-    assert f"would be seen {found.tested * 0.05:,.0f} times" in text
-    assert f"the same rule found {by_noise.by_q.mean():,.1f} on average" in text
+    assert f"{found.tested:,} pairs tested, {found.count():,} found at FDR 5 %" in text
+    assert f"{found.tested * 0.05:,.0f} expected by chance" in text
+    assert f"the same rule gives {by_noise.by_q.mean():,.1f} false positives on average" in text
     other = scanner_words.verdict(found, "q_value_noise", by_noise)
     assert f"{found.count('q_value_noise'):,} found" in other
     assert "2 surrogate universes" in other
@@ -556,14 +556,14 @@ def test_the_verdict_names_tests_findings_luck_and_noise(study: Study, universe:
 def test_what_is_built_in_is_counted_right() -> None:
     built, broken = (("a", "b"), ("c", "d")), (("e", "f"),)
     text = scanner_words.known_sentence(built, broken, [("b", "a"), ("x", "y"), ("e", "f")])
-    assert "2 pairs hold and 1 of them was found" in text
-    assert "1 pair came apart before the end, 1 found" in text
-    assert "1 other finding is false" in text
+    assert "1 of 2 cointegrated pairs found" in text
+    assert "1 pair with a break before the end, 1 found" in text
+    assert "1 false positive." in text
 
 
 def test_a_pair_that_does_not_revert_is_said_so() -> None:
     figures = {name: 1.0 for name in FIGURE_TEXTS} | {"half_life": np.inf}
-    assert "it does not revert" in sentence(figures, True)
+    assert "not mean-reverting" in sentence(figures, True)
     assert "units of X" in sentence(figures, False)
 
 

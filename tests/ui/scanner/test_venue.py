@@ -17,8 +17,11 @@ from tandem.ui.scanner.venue import rule
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        (Told(20, 280, 3.2e-9), ("20 surrogates", "280 with the looks", "below p = 3e-09")),
-        (Told(7, 7, 0.0), ("7 surrogates", "no pair is told")),
+        (
+            Told(20, 280, 3.2e-9),
+            ("20 surrogates", "280 including previous scans", "below p = 3e-09"),
+        ),
+        (Told(7, 7, 0.0), ("7 surrogates", "no pair is reported")),
     ],
 )
 def test_what_surrogates_did_is_said(told: Told, words: tuple[str, ...]) -> None:

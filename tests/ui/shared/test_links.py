@@ -50,7 +50,7 @@ def test_what_there_is_not_gives_the_usual_and_a_sentence(app: AppTest) -> None:
     assert model(app) == ("kalman", ["kalman"])
     said = app.warning[0].value.replace("\\", "")
     assert said.startswith("The link asks for the hedge model '<img><img>")
-    assert "The usual is shown instead" in said
+    assert "Using defaults" in said
     assert len(said) < 200
     assert "<img>" not in app.warning[0].value
 

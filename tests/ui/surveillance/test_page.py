@@ -97,12 +97,12 @@ def test_nothing_is_flagged_where_nothing_is_out() -> None:
     ("columns", "said"),
     [
         ({"return_z": -4.25}, "return z \u22124.2"),
-        ({"shock": 3}, "liquidity shock, 3 measures far out"),
+        ({"shock": 3}, "liquidity shock, 3 simultaneous outliers"),
         (
             {"anomaly": 0.7, "reason": FEATURES.index("volume_change"), "reason_deviations": 6.1},
-            "unusual bar: volume change +6.1 deviations, score 0.70 over 0.60",
+            "anomalous bar: volume change +6.1 σ, score 0.70 above threshold 0.60",
         ),
-        ({"anomaly": 0.7}, "unusual bar: score 0.70 over 0.60"),
+        ({"anomaly": 0.7}, "anomalous bar: score 0.70 above threshold 0.60"),
     ],
 )
 def test_a_flag_says_which_and_how_far(columns: dict[str, Any], said: str) -> None:
@@ -128,7 +128,7 @@ def test_a_flag_is_told_for_some_seconds_and_no_longer() -> None:
 def test_of_legs_apart_the_one_that_moved_more_is_named() -> None:
     pair = f"{NAME}~{OTHER}"
     far = {pair: Apart(NOW, -0.61, -0.7, -0.09, 3_400.0, 60_000.0)}
-    assert walls.apart_of(NAME, look_of(apart=far)) == "0.61 % apart from BTCUSDT"
+    assert walls.apart_of(NAME, look_of(apart=far)) == "0.61 % divergence from BTCUSDT"
     assert walls.apart_of(OTHER, look_of(apart=far)) == ""
     near = {pair: Apart(NOW, 0.4, 0.5, 0.1, 3_400.0, 60_000.0), "a:B~a:C": None}
     assert walls.apart_of(NAME, look_of(apart=near)) == ""
@@ -145,7 +145,13 @@ def test_a_tile_says_everything_in_figures_and_in_words() -> None:
     assert (tile["arrow"], tile["points"], tile["age"]) == ("\u25b2", True, "1 s")
     assert tile["spark"] == [20, 0, 10]
     assert (tile["state"], tile["chosen"], tile["reason"]) == ("", True, "")
-    for part in ("ETHUSDT on SIMULATED", "momentum bullish", "of 0.62", "81 % a year", "1 s ago"):
+    for part in (
+        "ETHUSDT on SIMULATED",
+        "momentum bullish",
+        "of 0.62",
+        "annualised volatility 81 %",
+        "1 s ago",
+    ):
         assert part in tile["said"]
     assert "flagged" not in tile["said"]
 
@@ -227,7 +233,7 @@ def test_what_is_wrong_is_told_worst_first() -> None:
     assert [(one["name"], one["text"]) for one in told] == [
         ("ETHUSDT~BTCUSDT", "Relation broken, 72 s ago"),
         ("ETHUSDT", "return z +4.0"),
-        ("BTCUSDT", "no trade for 45 s"),
+        ("BTCUSDT", "no trades for 45 s"),
     ]
     assert [one["tone"] for one in told] == ["bad", "bad", "muted"]
     assert walls.wall(look_of(), "")["told"] == []
@@ -246,7 +252,7 @@ def test_alerts_of_one_rule_are_told_together() -> None:
         for at, name in enumerate("CDE")
     ]
     (told,) = walls.wall(look_of(alerts=alerts), "")["told"]
-    assert (told["name"], told["text"]) == ("C~B and 2 more", "Relation broken, 10 s ago at last")
+    assert (told["name"], told["text"]) == ("C~B and 2 more", "Relation broken, latest 10 s ago")
     assert len(walls.wall(look_of(alerts=alerts[:2]), "")["told"]) == 2
 
 
@@ -267,8 +273,8 @@ def test_the_strip_counts_and_says_what_does_not_work() -> None:
     assert strip["label"] == "SIMULATED"
     assert "2 instruments" in text
     assert "flagged  1" in text
-    assert "alerts to acknowledge  1" in text
-    assert "waiting for a model  1" in text
+    assert "unacknowledged alerts  1" in text
+    assert "without model  1" in text
     dead = walls.status(look, rows, [feed_of("reconnecting", "The feed is gone.")])
     assert (dead["label"], dead["tone"]) == ("RECONNECTING", "warn")
     assert "The feed is gone." in dead["said"]
@@ -304,36 +310,36 @@ def test_the_model_says_where_it_comes_from_and_when_the_next_comes(watched: Any
     ):
         assert part in text
     old = replace(SETTINGS, retrain_bars=2)
-    assert "the one on its way" in words.model_text(forest, "", scores, old)
+    assert "the current training" in words.model_text(forest, "", scores, old)
 
 
 def test_without_a_model_it_says_why_and_how_long() -> None:
     text = words.model_text(None, "It waits.", scores_of(100), SETTINGS)
-    assert text.startswith("It waits. It has 100 of the 600 bars")
-    assert "8 min to go" in text
+    assert text.startswith("It waits. Collected 100 of 600 bars")
+    assert "about 8 min" in text
     assert words.model_text(None, "It failed.", scores_of(700), SETTINGS) == "It failed."
 
 
 def test_a_past_too_short_a_still_price_and_no_volume_are_said() -> None:
     (text,) = words.doubts(scores_of(0), SETTINGS)
-    assert "No second has closed yet" in text
+    assert "No bar has closed yet" in text
     (text,) = words.doubts(scores_of(40), SETTINGS)
-    assert "300 bars and 40 are there" in text
+    assert "300 bars and 40 are available" in text
     assert words.doubts(scores_of(400), SETTINGS) == []
     still = scores_of(400, price=np.full(400, 100.0))
     (text,) = words.doubts(still, SETTINGS)
     assert "has not moved in 300 bars" in text
     for volume in (0.0, np.nan):
         (text,) = words.doubts(scores_of(400, volume=np.full(400, volume)), SETTINGS)
-        assert "No volume is told" in text
+        assert "prices without volume" in text
 
 
 def test_momentum_has_a_row_per_horizon_with_its_limit() -> None:
     found = (Momentum(60, 0.01, 30.0, 1), Momentum(300, math.nan, math.nan, 0))
     sheet = words.momentum_sheet(found, 100.0)
     assert [[cell["text"] for cell in row] for row in sheet["rows"]] == [
-        ["60 s", "+60.00 bp a minute", "+30.0", "\u00b121.8", "\u25b2 bullish"],
-        ["5 min", "\u2013 bp a minute", "\u2013", "\u00b148.8", "neither"],
+        ["60 s", "+60.00 bp/min", "+30.0", "\u00b121.8", "\u25b2 bullish"],
+        ["5 min", "\u2013 bp/min", "\u2013", "\u00b148.8", "neutral"],
     ]
     assert f"{MOMENTUM_LIMIT:g}" in sheet["note"]
 
@@ -357,7 +363,7 @@ def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
     assert [row[0]["text"] for row in rows] == ["Realised, 5 min", "EWMA", "GARCH, next 5 min"]
     assert rows[0][1]["text"] == f"{words.realised(scores):,.1f}"
     assert rows[2][1]["text"] == f"{100.0 * 1e-4 * math.sqrt(365.0 * 86_400.0):,.1f}"
-    assert rows[2][2]["text"] == "17.3 bp in 5 min"
+    assert rows[2][2]["text"] == "17.3 bp over 5 min"
     assert "fitted 12 s ago on 1,000 returns" in rows[2][3]["text"]
     # Of bars that come every 4 s, 300 are 20 minutes: the deviation over them is the same.
     scores["time_us"] *= 4
@@ -376,7 +382,7 @@ def test_pairs_it_is_no_leg_of_are_left_out() -> None:
         ["ETHUSDT and C", "\u2013", "\u2013", "\u2013"],
     ]
     assert [row[1]["tone"] for row in rows] == ["bad", ""]
-    assert "no leg of a pair" in words.apart_sheet("sim:Z", pairs, SETTINGS)["note"]
+    assert "not a leg of any running pair" in words.apart_sheet("sim:Z", pairs, SETTINGS)["note"]
 
 
 # Figures --------------------------------------------------------------------------------
@@ -396,7 +402,10 @@ def test_flagged_bars_are_marked_at_their_prices_with_the_reason() -> None:
     marks = trace(figure, "flagged")
     assert column(figure, marks["y"]) == scores["price"][[47, 49]].tolist()
     assert column(figure, marks["x"]) == (scores["time_us"][[47, 49]] / 1_000).tolist()
-    assert column(figure, marks["text"]) == ["return z +4.0", "liquidity shock, 2 measures far out"]
+    assert column(figure, marks["text"]) == [
+        "return z +4.0",
+        "liquidity shock, 2 simultaneous outliers",
+    ]
     assert marks["marker"]["color"] == "@bad"
     assert column(figure, trace(figure, "flagged", "y2")["y"]) == [4.0]
     levels = [shape["y0"] for shape in figure["layout"]["shapes"]]
@@ -439,7 +448,7 @@ def test_the_page_opens_the_first_instrument(app: AppTest) -> None:
     first = engine().monitor.wall()[0].instrument
     assert app.subheader[0].value == first.partition(":")[2]
     text = said(app)
-    for part in ("Red edge", "flagged seconds", "Amihud", "point of control"):
+    for part in ("Red edge", "flagged bars", "Amihud", "point of control"):
         assert part in text
 
 
@@ -454,7 +463,7 @@ def test_a_link_opens_its_instrument(app: AppTest, link: str) -> None:
 def test_a_link_to_what_is_not_watched_says_so(app: AppTest) -> None:
     app.query_params["instrument"] = "[a](b)<img src=x>" + "x" * 500
     opened(app)
-    assert "which is not watched" in said(app)
+    assert "which is not monitored" in said(app)
     assert "\\[a\\]" in app.warning[0].value
     assert len(app.warning[0].value) < 400
     assert not app.subheader
@@ -464,7 +473,7 @@ def test_an_empty_wall_is_a_sentence(app: AppTest, monkeypatch: pytest.MonkeyPat
     sound(app.run())
     monkeypatch.setattr(type(engine().monitor), "wall", lambda self: [])
     sound(app.run())
-    assert said(app).count("Nothing is watched yet") == 1
+    assert said(app).count("Nothing is monitored yet") == 1
     assert not app.subheader
 
 
@@ -491,12 +500,12 @@ def test_the_operator_changes_what_is_watched_for(app: AppTest) -> None:
     app.query_params["watch"] = "settings"
     sound(app.run())
     asked = {field.label: field for field in app.number_input}
-    asked["z beyond which a trade or bar is flagged"].set_value(4.5)
+    asked["Outlier threshold, |z|"].set_value(4.5)
     asked["Contamination, %"].set_value(0.5)
-    asked["Train again after, minutes"].set_value(30.0)
+    asked["Retrain every, minutes"].set_value(30.0)
     app.multiselect[0].set_value(["rsi", "volatility", "imbalance"])
     sound(app.button[-1].click().run())
-    assert "from now on" in said(app)
+    assert "Settings applied" in said(app)
     now = engine().monitor.settings
     assert (now.anomaly_z, now.contamination, now.retrain_bars) == (4.5, 0.005, 1_800)
     assert now.features == ("rsi", "volatility", "imbalance")
@@ -505,10 +514,10 @@ def test_the_operator_changes_what_is_watched_for(app: AppTest) -> None:
 @pytest.mark.parametrize(
     ("label", "value", "words_said"),
     [
-        ("z beyond which a trade or bar is flagged", 0.1, "anomaly_z is 0.1"),
+        ("Outlier threshold, |z|", 0.1, "anomaly_z is 0.1"),
         ("Contamination, %", 90.0, "contamination is 0.9"),
-        ("Train again after, minutes", 0.0, "retrain_bars is 0"),
-        ("within, seconds", 100_000, "2 to 86,400 seconds"),
+        ("Retrain every, minutes", 0.0, "retrain_bars is 0"),
+        ("Divergence window, seconds", 100_000, "2 to 86,400 seconds"),
     ],
 )
 def test_wrong_values_are_said_and_nothing_changes(
@@ -537,7 +546,7 @@ def test_the_public_reads_the_settings_only(app: AppTest, monkeypatch: pytest.Mo
     app.query_params["watch"] = "settings"
     sound(app.run())
     assert not app.number_input
-    assert "only its operator" in said(app)
+    assert "only the operator" in said(app)
 
 
 # The forecast ---------------------------------------------------------------------------
@@ -559,20 +568,20 @@ def test_a_forecast_is_fitted_beside_the_page(
     sound(app.run())
     sound(app.run())
     assert asked == [(engine().monitor.wall()[0].instrument, 300)]
-    assert "being fitted" in said(app)
+    assert "Fitting the forecast" in said(app)
     assert next(one for one in app.button if one.key == "forecast").disabled
     found.set_result(Forecast(1e-9, 0.1, 0.8, np.full(300, 1e-4), 1e-4 * math.sqrt(300), 1_000))
     sound(app.run())
-    assert "being fitted" not in said(app)
+    assert "Fitting the forecast" not in said(app)
     assert not next(one for one in app.button if one.key == "forecast").disabled
 
 
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [
-        (None, "being fitted"),
+        (None, "Fitting the forecast"),
         (DataError("GARCH has nothing to fit."), "No forecast. GARCH has nothing to fit."),
-        ("cancelled", "given up"),
+        ("cancelled", "was cancelled"),
     ],
 )
 def test_a_forecast_that_is_not_there_is_a_sentence(

@@ -36,7 +36,7 @@ def shown(page: AppTest) -> str:
 
 def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
     page = drawn(SPOT)
-    assert "Candles of one second" in shown(page)
+    assert "1 s candles" in shown(page)
     running = engine()
     now = now_us()
     trades = SimulatedMarket(5, 4.0).history("sim:BTCUSDT", now - 60_000_000, now)
@@ -47,7 +47,7 @@ def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
     lesson = running.monitor.learning.lesson
     wait_until(lambda: (one := lesson(SPOT)) is not None and one.is_over, "the download")
     page.run()
-    assert "Learned from 3,5" in shown(page)
+    assert "Trained on 3,5" in shown(page)
     model = running.monitor.surveillance.model(SPOT)
     assert model is not None and model.bars > 3_500
     assert not page.exception
@@ -56,7 +56,7 @@ def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
 def test_a_download_can_be_stopped_on_the_page(venue: CandleVenue) -> None:
     venue.gate.clear()
     page = drawn(NAME)
-    assert "candles of a minute" in shown(page)
+    assert "1 min candles" in shown(page)
     page.button(key="learn_start").click().run()
     wait_until(lambda: venue.asked, "the first page to be asked for")
     page.run()

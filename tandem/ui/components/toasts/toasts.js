@@ -11,7 +11,7 @@ function made(id) {
   const close = node("button");
   close.type = "button";
   close.textContent = "\u00d7";
-  close.setAttribute("aria-label", "Put away");
+  close.setAttribute("aria-label", "Dismiss");
   close.addEventListener("click", () => {
     away.add(id);
     toast.remove();

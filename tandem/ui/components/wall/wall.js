@@ -9,7 +9,7 @@ const HEADS = [
   ["z", "return z", "end"],
   ["anomaly", "", "end"],
   ["trend", "", "middle"],
-  ["% a year", "age", "end"],
+  ["ann. vol", "age", "end"],
 ];
 
 function cell(className, ...names) {
