@@ -53,8 +53,8 @@ def test_the_example_is_tested_in_every_tab(page: Page, simulated_app: App) -> N
     page.get_by_role("tab", name="Trades").click()
     expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
     page.get_by_role("tab", name="Sweep").click()
-    page.get_by_label("Entry |z|").fill("1, 2, 3")
-    page.get_by_label("Entry |z|").press("Enter")
+    page.get_by_role("textbox", name="Entry |z|").fill("1, 2, 3")
+    page.get_by_role("textbox", name="Entry |z|").press("Enter")
     expect(page.get_by_text("14 variants.")).to_be_visible()
     page.get_by_role("button", name="Run sweep").click()
     expect(page.get_by_test_id("best")).to_contain_text("entry |z|")
@@ -81,7 +81,7 @@ def test_a_null_test_is_cancelled(page: Page, simulated_app: App) -> None:
     # Long enough to be cancelled on any machine: Huber over many lookbacks.
     many = ",".join(str(20 + 2 * n) for n in range(50))
     example(
-        page, simulated_app, f"&tab=Is+it+luck%3F&model=Huber&null_count=999&try_lookback={many}"
+        page, simulated_app, f"&tab=Significance&model=Huber&null_count=999&try_lookback={many}"
     )
     page.get_by_role("button", name="Run null test").click()
     page.get_by_role("button", name="Cancel").click()
@@ -91,13 +91,13 @@ def test_a_null_test_is_cancelled(page: Page, simulated_app: App) -> None:
 
 def test_a_link_reopens_the_same_view(page: Page, simulated_app: App) -> None:
     example(page, simulated_app, "&tab=Sweep&try_entry=1,2&enter=1.5")
-    expect(page.get_by_label("Entry |z|")).to_have_value("1,2")
-    expect(page.get_by_label("Entry |z|")).to_have_value("1.5")
+    expect(page.get_by_role("textbox", name="Entry |z|")).to_have_value("1,2")
+    expect(page.get_by_role("spinbutton", name="Entry |z|")).to_have_value("1.5")
 
 
 def test_it_fits_on_a_phone(page: Page, simulated_app: App) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for tab in ("Result", "Sweep", "Is+it+luck%3F", "Models", "Export"):
+    for tab in ("Result", "Sweep", "Significance", "Models", "Export"):
         example(page, simulated_app, f"&tab={tab}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
