@@ -52,7 +52,7 @@ def test_no_sentence_is_compared_or_cut() -> None:
         # The name of a null, as the command takes it.
         ("tandem.backtest.null_test", "no correction"),
         # So that a feed's own sentence is not said twice: its status has no field for it.
-        ("tandem.ui.live.cards", "not understood"),
+        ("tandem.ui.live.cards", "could not be parsed"),
     }
 
 

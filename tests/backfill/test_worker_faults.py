@@ -97,7 +97,7 @@ def test_a_ban_outlasts_a_restart(tmp_path: Path, exchange: RestExchange) -> Non
     with desk_at(tmp_path, exchange) as desk:
         desk.backfill.start()
         text = wait_until(lambda: said(desk, USDM, "asked for fewer requests (HTTP 418)"))
-        assert "waits 2.0 h" in text
+        assert "resumes automatically in 2.0 h" in text
         with pytest.raises(FeedError, match="asked for fewer requests"):
             desk.backfill._clients.fetch_candles(USDM, 0, MINUTE_US, threading.Event())
     assert len(exchange.asked) == 1

@@ -277,7 +277,7 @@ def test_asking_to_wait_no_time_at_all_is_a_second() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(451, "does not serve this region"), (403, "forbidden, as in regions")]
+    ("status", "words"), [(451, "does not serve this region"), (403, "forbidden, possibly a")]
 )
 def test_refusals_are_named_and_left_alone(status: int, words: str) -> None:
     one = gate(Clock(), Answer(status, {}, b""))

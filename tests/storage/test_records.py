@@ -40,5 +40,5 @@ def test_without_a_record_there_are_no_documents(path: Path) -> None:
     store = NullStore("none")
     store.save_documents([Document("rule", "a", b"")])
     assert store.documents("rule") == {}
-    with pytest.raises(StoreError, match="reading only"):
+    with pytest.raises(StoreError, match="open read-only"):
         Store.open(path, read_only=True).save_documents([Document("rule", "a", b"")])

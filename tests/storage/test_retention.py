@@ -221,7 +221,7 @@ def test_what_is_kept_is_changed_while_recording(path):
     assert store.flush(10)
     assert store.health().expired == 1
     assert store.health().kept.days == pytest.approx(1_000 / 86_400)
-    with pytest.raises(DataError, match="from 0 .everything. up"):
+    with pytest.raises(DataError, match="of 0 .everything. or more"):
         store.keep(days=-1)
     assert store.close() == 0
     assert Reader(path).spans()[NAME].trades == 1_001

@@ -304,7 +304,7 @@ def test_momentum_is_unknown_before_there_are_prices() -> None:
             (5, 0), (15, 0),
         ]  # fmt: skip
         assert all(math.isnan(one.statistic) for one in surveillance.momentum("sim:A"))
-    with pytest.raises(DataError, match="not watched"):
+    with pytest.raises(DataError, match="not monitored"):
         surveillance.momentum("sim:B")
 
 
@@ -630,8 +630,8 @@ def test_nothing_is_watched_before_there_is_history() -> None:
     assert math.isnan(row.z)
     assert row.momentum == 0
     assert row.is_simulated
-    assert "waits" in row.text
-    with pytest.raises(DataError, match="not watched"):
+    assert "waiting" in row.text
+    with pytest.raises(DataError, match="not monitored"):
         surveillance.scores("sim:NONE")
     with pytest.raises(DataError, match="needs 200"):
         surveillance.forecast("sim:ETHUSDT")

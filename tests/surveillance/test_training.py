@@ -80,7 +80,9 @@ def test_where_there_are_no_seconds_candles_and_funding_go_into_the_record(taugh
     assert (np.diff(candles["time_us"]) == 60_000_000).all()
     assert candles["last_us"][-1] < time.time() * 1e6
     assert len(taught.kept.fundings) == 3
-    assert f"{len(candles):,} candles" in lesson.text and "3 funding rates" in lesson.text
+    assert (
+        f"{len(candles):,} one-minute candles" in lesson.text and "3 funding rates" in lesson.text
+    )
     assert not taught.models
 
 

@@ -74,7 +74,7 @@ def status(
     items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
     for name, value, hint, look in (
         ("lost", health.lost, "trades dropped while recording was paused (queue full)", "bad"),
-        ("refused", health.refused, "invalid entries that could not be stored", "bad"),
+        ("rejected", health.refused, "invalid entries that could not be stored", "bad"),
         ("deleted", health.pruned, "trades deleted by retention since start", ""),
     ):
         if value:

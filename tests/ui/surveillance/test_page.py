@@ -369,7 +369,7 @@ def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
     scores["time_us"] *= 4
     slow = words.volatility_sheet(scores, SETTINGS, forecast, 12.0)["rows"][2]
     assert slow[0]["text"] == "GARCH, next 20 min"
-    assert slow[2]["text"] == "17.3 bp in 20 min"
+    assert slow[2]["text"] == "17.3 bp over 20 min"
     assert len(words.volatility_sheet(scores_of(0), SETTINGS, None)["rows"]) == 2
 
 
