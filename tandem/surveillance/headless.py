@@ -58,6 +58,7 @@ class Source:
         if feed.kind == "polled":
             feed = feed.priced_in(given.base_currency)
             feed.every_s = max(feed.every_s, given.interval_seconds)
+            feed.stale_s = max(feed.stale_s, 3.0 * feed.every_s)
             self._base, grace_s = given.base_currency, feed.grace_s
             self.fresh_s = max(FRESH_S, grace_s)
         self.title = feed.title

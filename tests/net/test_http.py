@@ -28,7 +28,7 @@ def exchange() -> Iterator[RestExchange]:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    client = Client(connect_s=0.3, read_s=0.3, total_s=0.4, most_bytes=2**20)
+    client = Client(connect_s=1.0, read_s=1.0, total_s=1.5, most_bytes=2**20)
     yield client
     client.close()
 

@@ -13,12 +13,14 @@ import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tandem.config import Settings
 from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.net import venue_client as gate
+from tandem.surveillance import headless
 from tandem.surveillance.cli import main
 from tandem.surveillance.headless import run
 from tandem.surveillance.yaml_config import from_mapping, read
@@ -81,6 +83,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coingecko, "_EVERY_S", 0.05)
     monkeypatch.setattr(coingecko, "_BUDGET", Budget(10_000, 60.0, 0.0))
     monkeypatch.setattr(gate, "_FIRST_RETRY_S", 0.02)
+    made = coingecko.CoinGecko.__init__
+
+    def patient(self: coingecko.CoinGecko, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        self.stale_s = 60.0  # a busy machine is no silent venue
+
+    monkeypatch.setattr(coingecko.CoinGecko, "__init__", patient)
     LATEST["s"] = int(time.time()) - 60
 
 
@@ -128,6 +137,22 @@ def test_a_line_has_every_price_and_cycles_count_lines(tmp_path: Path) -> None:
     config = given(tmp_path, assets=["bitcoin", "ethereum"], cycles=2)
     with Prices(answers) as prices:
         assert run(config, prices.settings, threading.Event(), print) == 4
+
+
+def test_prices_that_are_polled_rarely_are_not_silent_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled: list[Any] = []
+
+    def recorder(feed: Any, *_: object) -> None:
+        polled.append(feed)
+        raise StoreError("enough")
+
+    monkeypatch.setattr(headless, "create_recorder", recorder)
+    with pytest.raises(StoreError, match="enough"):
+        headless.Source(given(tmp_path, interval_seconds=300.0), settings_of())
+    (feed,) = polled
+    assert feed.stale_s > 2.0 * feed.every_s >= 600.0
 
 
 def test_a_price_that_was_not_computed_anew_is_no_new_price(tmp_path: Path) -> None:
