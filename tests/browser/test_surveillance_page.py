@@ -41,7 +41,7 @@ def test_the_wall_fills_and_says_what_it_is(page: Page, simulated_app: App) -> N
     expect(eth.locator(".z")).to_have_text(re.compile(r"^[+−]?\d+\.\d$"))
     expect(eth.locator(".volatility")).to_have_text(re.compile(r"^\d+ %$"))
     expect(eth.locator("polyline")).to_have_attribute("points", re.compile(r"^0,\d+ 1,\d+"))
-    expect(eth).to_have_attribute("aria-label", re.compile("momentum (bullish|bearish|neither)"))
+    expect(eth).to_have_attribute("aria-label", re.compile("momentum (bullish|bearish|neutral)"))
     expect(page.get_by_text("Red edge: flagged")).to_be_visible()
 
 
