@@ -59,7 +59,7 @@ _WEEK_S = 7 * 86_400.0
 class Reading(NamedTuple):
     """One number at one moment, with the numbers it was computed from.
 
-    ``scope`` is what it is about: an instrument, a pair (``Y~X``), a venue, or ``record``.
+    ``scope`` is an instrument, a pair (``Y~X``), a venue, or ``record``.
     """
 
     measure: str
@@ -86,7 +86,7 @@ class Rule:
         The value must come back past this before the rule can fire again; by default 20 percent
         of the threshold back from it.
     scope : str
-        What it is about; ``*`` and ``?`` stand for any text and any character.
+        Instrument, pair, venue or ``record``; ``*`` and ``?`` stand for any text and any character.
     cooldown_s : float
         Least time between two alerts of one scope.
     severity : {"info", "warning", "critical"}

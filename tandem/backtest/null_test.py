@@ -74,7 +74,7 @@ class NullTest:
 
 
 class Surrogates:
-    """Makes pairs like a given one, without the pull of its legs towards each other.
+    """Makes pairs like a given one, without error correction between its legs.
 
     The differences (of logs where all prices are above 0) are regressed on their own lags, as many
     as AIC says, and never on the distance of the levels. The shocks that this leaves get a random

@@ -87,12 +87,12 @@ class Result:
 
     @property
     def returns(self) -> Floats:
-        """Return of each period, in shares of the starting capital."""
+        """Return of each period, as a fraction of initial capital."""
         return period_returns(self.done.equity, self.periods, self.setup.capital)
 
 
 def period_returns(equity: Floats, cut: Periods, capital: float) -> Floats:
-    """Return the change of equity over each period, in shares of the starting capital."""
+    """Return the change of equity over each period, as a fraction of initial capital."""
     changes: Floats = np.diff(equity[cut.ends], prepend=capital) / capital
     return changes
 

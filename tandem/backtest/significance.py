@@ -112,9 +112,9 @@ class Luck:
     effective : float
         Independent trials they are worth.
     expected_best : float
-        Annualised Sharpe ratio that the best of as many worthless trials would be expected to show.
+        Expected maximum annualised Sharpe ratio of as many zero-skill trials.
     deflated : float
-        Deflated Sharpe ratio: probability that the true ratio is above what luck would show.
+        Deflated Sharpe ratio: probability that the true ratio exceeds that maximum.
     periods : int
         Number of returns.
     """

@@ -1,4 +1,4 @@
-"""What can be done with the record: export, import, fill again, say how much is kept."""
+"""Actions on the database: export, import, retry backfill, retention."""
 
 from __future__ import annotations
 
