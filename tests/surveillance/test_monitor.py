@@ -303,8 +303,8 @@ def test_what_a_visitor_opens_raises_nothing(
         Rule("Down", "feed_down", "above", 0.0),
         Rule("Gap", "gap_open", "above", 0.0),
     )
-    buffer.append(trades_until(now, 60))
-    buffer.append(trades_until(now, 60, OTHER))
+    buffer.append(trades_until(now, 300))
+    buffer.append(trades_until(now, 300, OTHER))
     wait_until(lambda: len(watch.wall()) == 2, "both instruments")
     buffer.append(
         one._replace(trade_id=10**12 + number, time_us=now_us(), received_us=now_us())
@@ -378,7 +378,7 @@ def test_legs_of_a_computed_pair_are_watched_for_moves_apart(made: Made, around:
 def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around: Around) -> None:
     buffer = HotBuffer(50_000)
     watch = Lookout(Settings(), nothing(), buffer, around.asks)
-    buffer.append(trades_until(now_us(), 5))
+    buffer.append(trades_until(now_us(), 60))
     watch._step()
     assert NAME in watch._pasts
     buffer.forget(NAME)
