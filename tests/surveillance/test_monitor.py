@@ -34,11 +34,18 @@ from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.waiting import wait_until
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
+MADE_US = 1_700_000_000 * SECOND_US
 Made = Callable[..., Lookout]
 
 
 def trades_until(end_us: int, seconds: int, name: str = NAME, rate: float = 4.0) -> list[Trade]:
-    return SimulatedMarket(5, rate).history(name, end_us - seconds * SECOND_US, end_us)
+    """Return the same trades at whatever time, but for their dates, which are whole seconds off."""
+    past = SimulatedMarket(5, rate).history(name, MADE_US - seconds * SECOND_US, MADE_US)
+    later_us = (end_us - MADE_US) // SECOND_US * SECOND_US
+    return [
+        one._replace(time_us=one.time_us + later_us, received_us=one.received_us + later_us)
+        for one in past
+    ]
 
 
 class Around:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tandem.ui.shared import state
@@ -14,6 +16,9 @@ from tests.support.app_process import REST_URLS
 from tests.support.forests import plant_few_trees
 from tests.support.pages import page_of
 from tests.support.paths import ROOT
+
+# The harness reads the metadata of every installed package before each page's first run.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @contextmanager
