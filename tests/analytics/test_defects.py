@@ -9,7 +9,7 @@ import pytest
 
 from tandem import analytics
 from tandem.analytics.defects import DefectKind, find_defects
-from tests.support.architecture import MODULES, nodes
+from tests.support.architecture import mentioning, nodes
 
 BARS = 2_000
 
@@ -85,11 +85,11 @@ def test_a_change_of_unit_changes_no_finding() -> None:
 
 def test_there_is_one_finder() -> None:
     """No other module decides from a ratio or a run of prices that they are wrong."""
+    words = ("bad_print", "split_like", "defects", "is_split")
     defining = [
         module
-        for module, path in MODULES.items()
+        for module, path in mentioning(*words).items()
         for node in nodes(path)
-        if isinstance(node, ast.FunctionDef)
-        and any(word in node.name for word in ("bad_print", "split_like", "defects", "is_split"))
+        if isinstance(node, ast.FunctionDef) and any(word in node.name for word in words)
     ]
     assert set(defining) == {"tandem.analytics.defects"}

@@ -8,7 +8,7 @@ import pytest
 
 from tandem.core.addresses import check_url, host_of, is_loopback, kind_of
 from tandem.core.errors import SettingError
-from tests.support.architecture import MODULES, nodes
+from tests.support.architecture import mentioning, nodes
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1"])
@@ -61,12 +61,13 @@ def test_what_is_encrypted_or_stays_here_is_taken(url: str) -> None:
 
 
 def test_what_is_this_machine_stands_in_one_place() -> None:
+    kinds = ("is_loopback", "is_link_local", "is_private", "is_global")
     owners = {
         name
-        for name, path in MODULES.items()
+        for name, path in mentioning(*kinds, "localhost").items()
         for node in nodes(path)
         if isinstance(node, ast.Attribute)
-        and node.attr in ("is_loopback", "is_link_local", "is_private", "is_global")
+        and node.attr in kinds
         or isinstance(node, ast.Set | ast.Tuple | ast.List)
         and any(isinstance(one, ast.Constant) and one.value == "localhost" for one in node.elts)
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.core.files import make_folder, take
-from tests.support.architecture import MODULES, nodes
+from tests.support.architecture import mentioning, nodes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 
@@ -62,7 +62,7 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 def test_folders_for_records_are_made_in_one_place() -> None:
     makers = {
         name
-        for name, path in MODULES.items()
+        for name, path in mentioning("mkdir").items()
         for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr == "mkdir"
     }

@@ -14,7 +14,7 @@ from tandem.scanner.settings import ScanSettings
 from tandem.strategy.pair_model import PairModel
 from tandem.strategy.rules import DEFAULT_COSTS, Costs, Rules
 from tandem.strategy.signals import Setup
-from tests.support.architecture import MODULES, nodes
+from tests.support.architecture import MODULES, mentioning, nodes
 
 MODEL = PairModel("ols", 60, 30, "robust", Rules(entry=1.5, log_prices=True), Costs(fee_bp=1.0))
 
@@ -47,7 +47,7 @@ def fields_of(node: ast.ClassDef) -> set[str]:
 def test_one_class_holds_the_fields_of_a_pair_model() -> None:
     holding = {
         node.name
-        for path in MODULES.values()
+        for path in mentioning("z_window").values()
         for node in nodes(path)
         if isinstance(node, ast.ClassDef) and {"lookback", "z_window"} <= fields_of(node)
     }

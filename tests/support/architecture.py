@@ -42,6 +42,14 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+def mentioning(*words: str) -> dict[str, Path]:
+    """Return the modules whose text has one of these words: only they need to be parsed."""
+    texts = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+    return {
+        name: MODULES[name] for name, text in texts.items() if any(word in text for word in words)
+    }
+
+
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Return every node of a file's syntax tree."""

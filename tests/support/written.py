@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,6 +22,7 @@ OTHERS = [
     *sorted((ROOT / "examples").glob("*.yaml")),
     *sorted((ROOT / ".github/workflows").glob("*.yml")),
 ]
+_COMMENT = re.compile(r"(?:^\s*|  )# ?(.*)$")
 _SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`]+)\1(?!`)")
 
 
@@ -86,15 +85,16 @@ def _of_code(path: Path) -> Iterator[Passage]:
 
 
 def _comments(path: Path, text: str) -> Iterator[Passage]:
-    """Join comments that follow each other."""
+    """Join comments that follow each other; a string that looks like one passes for one."""
     first, last, lines = 0, -1, []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type != tokenize.COMMENT:
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _COMMENT.search(line) if "#" in line else None
+        if match is None:
             continue
-        if token.start[0] != last + 1 and lines:
+        if number != last + 1 and lines:
             yield _passage(path, first, "\n".join(lines))
             lines = []
-        first, last = (first if lines else token.start[0]), token.start[0]
-        lines.append(token.string.removeprefix("#").removeprefix(" "))
+        first, last = (first if lines else number), number
+        lines.append(match[1])
     if lines:
         yield _passage(path, first, "\n".join(lines))
