@@ -12,17 +12,15 @@ search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.support import kernel_cache
 from tests.support.candle_venue import CandleVenue
 from tests.support.exchange import Exchange
-from tests.support.paths import ROOT
 
 TIMES = 5  # as many examples when fuzzing
 
@@ -83,4 +81,4 @@ def candle_venue() -> Iterator[CandleVenue]:
 def pytest_configure(config: pytest.Config) -> None:
     """Compile every kernel once before the workers start: they then read the cache."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        subprocess.run([sys.executable, "-m", "tests.support.warm_up"], cwd=ROOT, check=True)
+        kernel_cache.fill()
