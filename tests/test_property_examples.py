@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
 
 TEST = """
@@ -40,6 +42,7 @@ def drawn(folder: Path, *options: str, module: str = "json", hash_seed: str = "0
     return [line for line in done.stdout.splitlines() if "drawn" in line]
 
 
+@pytest.mark.slow  # four runs of pytest
 def test_examples_are_the_same_every_time_and_others_when_fuzzing(tmp_path):
     first = drawn(tmp_path)
     assert len(first) == 40

@@ -186,6 +186,7 @@ def test_kalman_forecast_of_the_next_bar_changes_nothing():
     assert hedge.innovation[0] == pytest.approx(y[200] - alpha - beta * x[200], abs=1e-6)
 
 
+@pytest.mark.slow  # seven of the library's likelihoods
 def test_fitted_variances_are_near_the_true_ones_and_better_than_their_neighbours():
     from pykalman import KalmanFilter
 

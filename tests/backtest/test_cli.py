@@ -137,6 +137,7 @@ def test_one_instrument_is_no_pair(files, capsys):
     assert "needs two instruments" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # two processes; `main` is tried beside it
 def test_the_script_itself_runs_and_fails():
     script = [sys.executable, str(ROOT / "backtest.py")]
     good = subprocess.run(

@@ -189,7 +189,7 @@ def test_formulas_are_defused_and_read_back():
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_many_trades_pass_without_filling_memory(form, tmp_path, monkeypatch):
     """Written and read in pieces: far less is held than the trades themselves (300 bytes each)."""
-    count, size = 30_000, 1_000
+    count, size = 12_000, 400
     monkeypatch.setattr("tandem.io.writer.CHUNK_ROWS", size)
     trades = some_trades(size)
 
@@ -203,14 +203,14 @@ def test_many_trades_pass_without_filling_memory(form, tmp_path, monkeypatch):
         assert save_trades(batches(), file, form) == count
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert most < 4e6
+    assert most < 2e6
     with path.open("rb") as file:
         read = TradeArchive(file, "trades", BTC)
         tracemalloc.start()
         assert sum(len(batch) for batch in read) == count
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert most < 4e6
+    assert most < 2e6
 
 
 # Vendors' archives ----------------------------------------------------------------------

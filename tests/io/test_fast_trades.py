@@ -74,7 +74,7 @@ def same(ours: Table | None, twin: Table) -> None:
     cut_bytes=0,
     piece=300,
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     odd=st.lists(st.tuples(st.integers(0, 400), st.sampled_from(ODD)), max_size=12),
     order=st.sampled_from(["as it is", "newest first", "shuffled", "doubled"]),

@@ -331,6 +331,7 @@ def test_an_address_that_is_none_is_a_sentence(
     assert "is no scheduler's address" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # a process of its own
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv"
     path.write_bytes(as_csv(market_like(5, 200, seed=1)))

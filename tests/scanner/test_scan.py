@@ -76,18 +76,18 @@ def test_every_figure_is_that_of_the_pair_alone(trend: str, log_prices: bool) ->
         assert row["spread_volatility"] == pytest.approx(deviation * scale, rel=1e-7)
 
 
-def test_all_pairs_of_sixty_instruments_equal_statsmodels() -> None:
-    prices = market_like(60, 600, seed=11, related=6)
+def test_all_pairs_of_thirty_instruments_equal_statsmodels() -> None:
+    prices = market_like(30, 600, seed=11, related=6)
     found = by_pair(scan(prices))
     logs = np.log(prices)
-    assert len(found) == 60 * 59 // 2
+    assert len(found) == 30 * 29 // 2
     for y, x in itertools.combinations(prices.columns, 2):
         row = found.loc[(y, x)]
         one = analytics.engle_granger(logs[y], logs[x])
         assert abs(row["statistic"] - one.statistic) < 1e-6
         assert row["lags"] == one.lags
     # The reference for one pair is proved equal to statsmodels elsewhere; here for some again.
-    for y, x in list(itertools.combinations(prices.columns, 2))[::177]:
+    for y, x in list(itertools.combinations(prices.columns, 2))[::88]:
         assert abs(found.loc[(y, x), "statistic"] - coint(logs[y], logs[x])[0]) < 1e-6
 
 

@@ -199,7 +199,7 @@ def test_a_long_file_of_earlier_prices_is_read_from_its_end(tmp_path: Path) -> N
     said: list[str] = []
     head = "time_utc,asset,base_currency,price,z,source\n"
     row = "2026-01-01T00:00:{:02d}.000Z,bitcoin,eur,{},,CoinGecko\n"
-    old = row.format(0, 9_000.0) * 200_000
+    old = row.format(0, 9_000.0) * 40_000
     strange = '"' + "x" * 200_000 + '"\n\x00,bitcoin,eur,1,,\n99999-01-01,bitcoin,eur,1,,\n'
     new = "".join(row.format(at, 100.0 + at % 3) for at in range(6))
     (tmp_path / "prices.csv").write_text(head + old + strange + new)
@@ -217,7 +217,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_the_simulation_streams(tmp_path: Path) -> None:
     config = given(tmp_path, venue="sim", assets=["BTC", "ETH"], cycles=2, interval_seconds=1.5)
-    assert run(config, Settings(), threading.Event(), lambda text: None) >= 2
+    assert run(config, Settings(simulation_rate=1.0), threading.Event(), lambda text: None) >= 2
     prices = rows(tmp_path / "prices.csv")
     assert {(row["asset"], row["base_currency"], row["source"]) for row in prices} == {
         ("BTC", "usdt", "Simulated market"), ("ETH", "usdt", "Simulated market"),
@@ -239,7 +239,7 @@ def test_alerts_call_assets_as_the_configuration_does_and_what_is_simulated_so(t
         ],
     )  # fmt: skip
     began = datetime.now(UTC)
-    run(config, Settings(), threading.Event(), said.append)
+    run(config, Settings(simulation_rate=1.0), threading.Event(), said.append)
     missing = (
         "surveillance: Rule Of nothing has scope DOGE, which is not monitored; it cannot fire."
     )
@@ -254,6 +254,7 @@ def test_alerts_call_assets_as_the_configuration_does_and_what_is_simulated_so(t
     assert all(datetime.fromisoformat(row["time_utc"]) >= began for row in alerts)
 
 
+@pytest.mark.slow  # a process of its own
 def test_ctrl_c_ends_with_everything_written(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(f"venue: sim\nassets: [BTC]\ninterval_seconds: 0.5\nfolder: {tmp_path}\n")

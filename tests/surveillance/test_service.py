@@ -56,7 +56,7 @@ def watched_whole():
     return batch(BOTH, SMALL, [("sim:ETHUSDT", "sim:BTCUSDT")])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @example([422, 323, 743, 1734, 198, 130, 485, 1796])
 @given(st.lists(st.integers(0, len(BOTH)), max_size=25))
 def test_any_cutting_of_the_stream_gives_the_scores_of_the_batch(cuts) -> None:

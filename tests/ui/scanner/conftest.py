@@ -1,6 +1,6 @@
 """The page on an engine that the tests of a module share: it changes nothing there.
 
-It scans one surrogate universe where a link does not say how many: twenty take seconds. The same
+It scans five surrogate universes where a test does not say how many: twenty take seconds. The same
 prices are scanned in the same way once.
 """
 
@@ -46,5 +46,5 @@ def app(shared_database: Path, request: pytest.FixtureRequest) -> AppTest:
     A test that needs settings of its own uses `database` too, which is an engine of its own.
     """
     page = page_of(request.module.PAGE)
-    page.query_params["scan_noise"] = "1"
+    page.query_params["scan_noise"] = "5"
     return page
