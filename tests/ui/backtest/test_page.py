@@ -402,7 +402,7 @@ def test_the_report_is_whole_and_harmless(judged: Study) -> None:
         "src",
         "href",
     }
-    assert "&lt;script&gt;alert(&quot;y&quot;)&lt;/script&gt;" in page
+    assert "&lt;script&gt;alert(&#34;y&#34;)&lt;/script&gt;" in page
     assert backtest_words.figure("net", judged.result.metrics.net) in page
     for words in ("Deflated Sharpe ratio (DSR)", "Walk-forward", "Null test", "Definition"):
         assert words in page
