@@ -30,7 +30,7 @@ from tandem.surveillance.monitor import Lookout
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
 from tests.support.exchange import Exchange
-from tests.support.forests import plant_few_trees
+from tests.support.light_engines import make_light
 from tests.support.waiting import wait_until
 
 PAIR = PairSettings("sim:ETHUSDT", "sim:BTCUSDT")
@@ -40,7 +40,7 @@ Made = Callable[..., Engine]
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     monkeypatch.setattr(engine_module, "PAGE_S", 0.0)
-    plant_few_trees(monkeypatch)
+    make_light(monkeypatch)
     running: list[Engine] = []
 
     def make(**settings: Any) -> Engine:

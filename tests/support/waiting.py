@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE_S = 30.0  # for a machine that is busy with other work as well
+PATIENCE_S = 60.0  # for a machine that is busy with other work as well
 
 
 def wait_until(condition: Callable[[], Any], what: str = "it") -> Any:
     """Return the condition's first true value; fails loudly after a generous limit."""
-    end = time.monotonic() + PATIENCE_S
+    end, pause_s = time.monotonic() + PATIENCE_S, 0.002
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.005)
+        # A condition may cost as much as what is waited for.
+        time.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, 0.05)
     raise AssertionError(f"{what} did not happen within {PATIENCE_S:g} s")

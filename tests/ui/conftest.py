@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from tandem.ui.shared import state
 from tests.support.app_process import REST_URLS
-from tests.support.forests import plant_few_trees
+from tests.support.light_engines import make_light
 from tests.support.pages import page_of
 from tests.support.paths import ROOT
 
@@ -28,12 +28,12 @@ def simulated_market(path: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TANDEM_VENUE", "sim")
         patch.setenv("TANDEM_DATABASE", str(path))
-        # Its past is two hours of trades, which every new engine writes.
+        # Its past is an hour of trades, which every new engine writes.
         patch.setenv("TANDEM_SIMULATION_RATE", "1")
         # No test may ask a real venue for anything.
         for name in REST_URLS:
             patch.setenv(f"TANDEM_{name.upper()}", "")
-        plant_few_trees(patch)
+        make_light(patch)
         patch.chdir(ROOT)
         yield path
         state.close()
