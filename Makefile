@@ -16,6 +16,9 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 4) + 
 run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
 
+# Threads of matrix products would get in the way of the other workers.
+test: export OPENBLAS_NUM_THREADS := 1
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/browser -m "not slow"
 

@@ -34,7 +34,7 @@ def cointegrated(seed, bars, root=0.9):
 
 
 @pytest.mark.parametrize("trend", ["n", "c", "ct"])
-@pytest.mark.parametrize("bars", [25, 60, 300, 1_500])
+@pytest.mark.parametrize("bars", [25, 60, 300, 900])
 @pytest.mark.parametrize("make", [walks, cointegrated])
 def test_engle_granger_equals_coint(make, bars, trend):
     y, x = make(bars, bars)

@@ -36,6 +36,7 @@ def test_rows_without_a_peer_give_numbers(row):
     assert np.isfinite(row.ours(*row.workload(1_200))).all()
 
 
+@pytest.mark.slow  # as many bars as are timed
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted by Linux")
 @pytest.mark.parametrize("row", COMPARISONS, ids=named)
 def test_no_more_memory_than_input_output_and_ten_megabytes(row):

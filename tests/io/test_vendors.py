@@ -185,8 +185,8 @@ def overwritten(raw: bytes, rng: np.random.Generator) -> bytes:
 @pytest.mark.parametrize("damage", [cut_short, shuffled, doubled, with_junk, overwritten])
 @pytest.mark.parametrize("row", BAR_FILES, ids=lambda row: row[0])
 def test_damaged_files_give_a_report_or_a_sentence(row, damage):
-    raw = (BARS / row[0]).read_bytes()[:60_000]
-    for seed in range(4):
+    raw = (BARS / row[0]).read_bytes()[:30_000]
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         try:
             table = read(damage(raw, rng), row[0])

@@ -150,7 +150,7 @@ def test_closed_trades_show_every_part_of_the_profit():
     assert joined(write_closed_trades([])) == b""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float64, st.integers(2, 30), elements=st.floats(1e-300, 1e300)))
 def test_every_float_survives(prices):
     columns = {"time_us": START + np.arange(len(prices)) * SECOND_US, "y": prices, "x": prices}
