@@ -77,6 +77,18 @@ class Notice(NamedTuple):
     text: str
 
 
+class Unread(NamedTuple):
+    """A trade that arrived and could not be read.
+
+    ``instrument`` is empty where the message does not even say whose trade it was: it may be of
+    any instrument that comes over the connection.
+    """
+
+    instrument: str
+    received_us: int
+    cause: str
+
+
 class Gap(NamedTuple):
     """Trades known to be missing: ids ``first_id`` to ``last_id``, both included.
 
@@ -101,7 +113,7 @@ class Filled(NamedTuple):
     kind: Literal["trades", "candles"]
 
 
-Event = Trade | Quote | Funding | Notice
+Event = Trade | Quote | Funding | Notice | Unread
 
 TRADE = np.dtype(
     [

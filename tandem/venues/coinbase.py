@@ -46,7 +46,7 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
-from tandem.core.errors import MessageError
+from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
@@ -131,9 +131,9 @@ class Coinbase(SubscribedFeed):
         if kind == "subscriptions":
             return ()
         if kind == "error":
-            said = plain_text(f"{message.get('message', '')}: {message.get('reason', '')}")
-            return (Notice("error", f"{self.title}: {said}"),)
-        raise MessageError("a message of no known kind")
+            said, why = (plain_text(message.get(key, "")) for key in ("message", "reason"))
+            return (Notice("error", plain_text(f"{self.title}: {said}: {why}")),)
+        raise UnknownKind("a message of no known kind")
 
     def _trade(self, message: dict[str, Any], received_us: int) -> Trade:
         side = side_of(message["side"], _TAKER)
