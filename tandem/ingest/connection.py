@@ -24,6 +24,7 @@ from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice, Trade, TradeId, Unread
+from tandem.core.threads import Lifeline
 from tandem.ingest.errors import explain
 from tandem.ingest.intake import Intake
 from tandem.ingest.socket import Wire
@@ -336,8 +337,12 @@ class Line:
         self.attempts = 0
         self.reconnects = 0
         self.renewals = 0
-        self.broken = False
-        venue = source.feed.venue
+        venue, title = source.feed.venue, source.feed.title
+        self.life = Lifeline(
+            f"{title}: reading {kind} was ended by an internal error (see the log) and begun "
+            "again. What was missed meanwhile is recorded as a gap. Please report it.",
+            source.backoff,
+        )
         self.thread = threading.Thread(target=self._run, name=f"ingest-{venue}-{kind}", daemon=True)
 
     def wake(self, stop: bool = False) -> None:
@@ -353,13 +358,7 @@ class Line:
             successor.link.abort()
 
     def _run(self) -> None:
-        done = False
-        try:
-            self._keep_connected()
-            done = True
-        finally:
-            # Not reached on purpose: the traceback is in the log, the screen must not show calm.
-            self.broken = not done
+        self.life.keep(self._keep_connected, self._source.stopping)
 
     def _keep_connected(self) -> None:
         source = self._source
@@ -499,7 +498,7 @@ class Line:
             link.close()
 
     def _opened(self) -> None:
-        if self.failures:
+        if self.failures or self.life.deaths:
             self.reconnects += 1
         self.failure = None
         self.attempts = 0

@@ -127,20 +127,22 @@ class Intake:
                 closing |= event.kind == "closing"
                 if event.kind != "alive":
                     self.errors.said(event.text)
-        passed, fresh, gaps = self._sift(trades, unread) if kind == "trades" else ([], [], [])
         if unread:
             self._not_understood(len(unread), unread[-1].cause)
-        if fresh:
-            # Each instrument's in one run: the buffer takes a lock for every run.
-            self._buffer.append(sorted(fresh, key=_instrument))
-        for quote in quotes.values():
-            self._buffer.put_quote(quote)
-        for rate in funding.values():
-            self._buffer.put_funding(rate)
-        if passed or gaps or quotes or funding:
-            self._submit([*passed, *gaps, *quotes.values(), *funding.values()])
-        if fresh or gaps:
-            self._count(fresh, sum(gap.state == "open" for gap in gaps))
+        done = False
+        try:
+            taken = self._take_trades(trades, unread) if kind == "trades" else []
+            for quote in quotes.values():
+                self._buffer.put_quote(quote)
+            for rate in funding.values():
+                self._buffer.put_funding(rate)
+            if taken or quotes or funding:
+                self._submit([*taken, *quotes.values(), *funding.values()])
+            done = True
+        finally:
+            # Not reached on purpose: whoever begins again must find these missing.
+            if not done:
+                self._forget(trades)
         return closing
 
     def waiting_s(self) -> float:
@@ -157,6 +159,22 @@ class Intake:
         return [last] if last is not None else []
 
     # Trades -------------------------------------------------------------------------------
+
+    def _take_trades(self, trades: Sequence[Trade], unread: Sequence[Unread]) -> list[Trade | Gap]:
+        """Buffer the trades that are new, and return what goes to the record."""
+        passed, fresh, gaps = self._sift(trades, unread)
+        if fresh:
+            # Each instrument's in one run: the buffer takes a lock for every run.
+            self._buffer.append(sorted(fresh, key=_instrument))
+        if fresh or gaps:
+            self._count(fresh, sum(gap.state == "open" for gap in gaps))
+        return [*passed, *gaps]
+
+    def _forget(self, trades: Sequence[Trade]) -> None:
+        """Know nothing of a batch that may not have reached the record."""
+        for trade in trades:
+            if track := self.tracks.get(trade.instrument):
+                track.forget(trade)
 
     def _sift(
         self, trades: Sequence[Trade], unread: Sequence[Unread]

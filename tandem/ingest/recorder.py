@@ -11,8 +11,8 @@ from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import FeedError, TandemError
 from tandem.core.events import Trade
+from tandem.core.threads import backoff
 from tandem.ingest.connection import Line, Timing
-from tandem.ingest.errors import backoff
 from tandem.ingest.intake import Intake
 from tandem.ingest.status import (
     SLOW_S,
@@ -141,6 +141,7 @@ class Recorder:
             delay_ms, skew_ms = intake.delays.report()
             hint = "" if self.feed.kind == "generated" else clock_hint(skew_ms, self.feed.title)
             waiting_s = intake.waiting_s()
+            problems = (line.life.problem for line in self._lines)
             return FeedStatus(
                 venue=self.feed.venue,
                 title=self.feed.title,
@@ -157,8 +158,11 @@ class Recorder:
                 last_trade_us={n: t.last_us for n, t in intake.tracks.items() if t.last_us},
                 silent=silent,
                 gaps=intake.gaps,
-                errors=(*intake.errors.recent(), *([hint] if hint else [])),
+                errors=tuple(filter(None, (*intake.errors.recent(), hint, *problems))),
                 renewals=sum(line.renewals for line in self._lines),
+                restarts=sum(line.life.deaths for line in self._lines),
+                is_failing=self._played == "broken"
+                or any(line.life.is_hopeless for line in self._lines),
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
 
@@ -231,13 +235,10 @@ class Recorder:
             is_dead = self._player.ident is not None and not self._player.is_alive()
             return describe_played(self._stream(silent, None), self._played, is_dead)
         line = self._lines[0]
-        if line.broken:
-            return "stopped", (
-                f"{title}: reading stopped because of an internal error (see the log). "
-                "Recorded data is kept; restart Tandem."
-            )
-        again: State = "reconnecting" if line.failures else "connecting"
         failure, opened = line.failure, line.opened
+        if line.life.problem and opened is None and failure is None:
+            return "reconnecting", line.life.problem
+        again: State = "reconnecting" if line.failures else "connecting"
         if failure is not None or opened is None:
             return describe_closed(title, failure, line.attempts, self.timing.refused_s, again)
         failures = (other.failure for other in self._lines[1:])

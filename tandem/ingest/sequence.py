@@ -87,6 +87,13 @@ class Track:
         start_us = min(start_us, self.last_us or start_us) - DISORDER_US
         return [Gap(name, -1, -1, start_us, end_us + 2 * DISORDER_US, "open")]
 
+    def forget(self, trade: Trade) -> None:
+        """Go back to before a trade, so that it is missing unless it comes again."""
+        self.is_cut, self.last_us = True, min(self.last_us or trade.time_us, trade.time_us)
+        if isinstance(trade.trade_id, int):
+            last_id = self.last_id if isinstance(self.last_id, int) else trade.trade_id
+            self.last_id = min(last_id, trade.trade_id - 1)
+
     def jump(self, trade: Trade, first_id: int, last_id: int) -> Gap:
         """Return the hole before a trade, and remember which ids are missing."""
         gap = Gap(trade.instrument, first_id, last_id, self.last_us, trade.time_us, "open")

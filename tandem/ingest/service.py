@@ -16,8 +16,9 @@ from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import SIMULATED_VENUE
+from tandem.core.threads import backoff
 from tandem.ingest.connection import Timing
-from tandem.ingest.errors import backoff, explain
+from tandem.ingest.errors import explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import Choice, FeedStatus

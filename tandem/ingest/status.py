@@ -56,6 +56,10 @@ class FeedStatus:
         When this state began.
     waiting_s : float
         For how long reading has been waiting for the record, which is full; 0 when it is not.
+    restarts : int
+        Times that an internal error ended a thread of it, which was begun again.
+    is_failing : bool
+        Whether that happens time and again, or the thread could not be begun again.
     renewals : int
         Connections replaced by a new one before the venue cut them, without a break.
     not_understood : int
@@ -77,7 +81,8 @@ class FeedStatus:
     gaps : int
         Holes found since the start: in trade ids or, where these do not count up, in time.
     errors : tuple of str
-        What the venue complained about lately, and a clock of this machine that is wrong.
+        What the venue complained about lately, a clock of this machine that is wrong, and
+        threads begun again.
     """
 
     venue: str
@@ -98,6 +103,8 @@ class FeedStatus:
     errors: tuple[str, ...] = ()
     renewals: int = 0
     waiting_s: float = 0.0
+    restarts: int = 0
+    is_failing: bool = False
 
 
 # Words ------------------------------------------------------------------------------------

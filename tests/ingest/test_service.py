@@ -17,9 +17,10 @@ import pytest
 from tandem.config import Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
+from tandem.core.threads import backoff
 from tandem.ingest.cli import main
 from tandem.ingest.connection import Timing
-from tandem.ingest.errors import backoff, explain
+from tandem.ingest.errors import explain
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import Choice
 from tandem.storage.hot_buffer import HotBuffer
