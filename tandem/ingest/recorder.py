@@ -11,7 +11,7 @@ from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import FeedError, TandemError
 from tandem.core.events import Trade
-from tandem.core.threads import backoff
+from tandem.core.threads import Lifeline, backoff
 from tandem.ingest.connection import Line, Timing
 from tandem.ingest.intake import Intake
 from tandem.ingest.status import (
@@ -23,6 +23,7 @@ from tandem.ingest.status import (
     describe_closed,
     describe_open,
     describe_played,
+    listed,
 )
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
@@ -81,10 +82,14 @@ class Recorder:
         self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
-        self._played: TandemError | Literal["", "end", "broken"] = ""
+        self._played: TandemError | Literal["", "end"] = ""
+        self._life = Lifeline(f"{feed.title}: stopped because of an internal error (see the log).")
         if feed.kind == "generated":
             self._player = threading.Thread(
-                target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
+                target=self._life.watch,
+                args=(lambda: self._play(feed),),
+                name=f"ingest-{feed.venue}",
+                daemon=True,
             )
         else:
             self._lines.append(Line(self, "trades"))
@@ -161,7 +166,7 @@ class Recorder:
                 errors=tuple(filter(None, (*intake.errors.recent(), hint, *problems))),
                 renewals=sum(line.renewals for line in self._lines),
                 restarts=sum(line.life.deaths for line in self._lines),
-                is_failing=self._played == "broken"
+                is_failing=bool(self._life.problem)
                 or any(line.life.is_hopeless for line in self._lines),
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
@@ -204,7 +209,6 @@ class Recorder:
     # The work ----------------------------------------------------------------------------
 
     def _play(self, feed: GeneratedFeed) -> None:
-        self._played = "broken"
         try:
             for batch in feed.batches(lambda: self.intake.wanted, self.stopping):
                 self.intake.messages += 1
@@ -232,8 +236,7 @@ class Recorder:
         if self.stopping.is_set():
             return "stopped", f"{title}: stopped."
         if self._player is not None:
-            is_dead = self._player.ident is not None and not self._player.is_alive()
-            return describe_played(self._stream(silent, None), self._played, is_dead)
+            return describe_played(self._stream(silent, None), self._played, self._life.problem)
         line = self._lines[0]
         failure, opened = line.failure, line.opened
         if line.life.problem and opened is None and failure is None:
@@ -274,8 +277,9 @@ class Recorder:
         if len(instruments) <= most:
             return instruments
         kept = frozenset(sorted(instruments, key=lambda n: (n not in self.intake.tracks, n))[:most])
+        skipped = listed(sorted(instruments - kept), len(instruments))
         self.intake.errors.note(
             f"{self.feed.title} accepts {most} instruments per connection; "
-            f"{len(instruments) - most} of {len(instruments)} are skipped."
+            f"{len(instruments) - most} of {len(instruments)} are skipped: {skipped}."
         )
         return kept

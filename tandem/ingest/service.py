@@ -111,8 +111,8 @@ class Ingest:
             recorders = list(self._recorders.values())
         return tuple(recorder.status() for recorder in recorders)
 
-    def stop(self, timeout: float = 2.0) -> None:
-        """Stop everything within about `timeout` seconds."""
+    def stop(self, timeout: float = 2.0) -> bool:
+        """Stop everything within about `timeout` seconds; returns whether every thread ended."""
         self._stopping.set()
         with self._lock:
             recorders = list(self._recorders.values())
@@ -120,8 +120,8 @@ class Ingest:
         for recorder in recorders:
             recorder.stop(0.0)
         deadline = time.monotonic() + timeout
-        for recorder in recorders:
-            recorder.stop(max(0.0, deadline - time.monotonic()))
+        ended = [recorder.stop(max(0.0, deadline - time.monotonic())) for recorder in recorders]
+        return all(ended)
 
     # The automatic choice ----------------------------------------------------------------
 

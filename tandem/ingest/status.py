@@ -201,16 +201,16 @@ def describe_open(
 
 
 def describe_played(
-    stream: Stream, played: TandemError | Literal["", "end", "broken"], is_dead: bool
+    stream: Stream, played: TandemError | Literal["", "end"], problem: str
 ) -> tuple[State, str]:
-    """Return the state of a source of its own events; `is_dead` once its thread has ended."""
+    """Return the state of a source of its own events; `problem` says what ended its thread."""
     title = stream.title
     if isinstance(played, TandemError):
         return "refused", f"{title}: {played}"
     if played == "end":
         return "ended", f"{title}: replay finished."
-    if is_dead:
-        return "stopped", f"{title}: stopped because of an internal error (see the log)."
+    if problem:
+        return "stopped", problem
     if stream.silent:
         text = f"{title}: no trades in {listed(stream.silent)} for {stream.silence_s:g} s"
         return _describe_silent(stream, text, "; choose other instruments.")
