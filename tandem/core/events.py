@@ -29,6 +29,15 @@ class Trade(NamedTuple):
     received_us: int
 
 
+class PastTrade(Trade):
+    """A trade from before the subscription that a venue sends on subscribing.
+
+    It arrived when it was asked for: it tells nothing of delays and clocks.
+    """
+
+    __slots__ = ()
+
+
 def renumbered(trade_id: int, time_us: int) -> str:
     """Return the id of a trade whose number is another trade's: its venue began to count anew."""
     return f"{trade_id}@{time_us}"

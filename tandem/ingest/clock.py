@@ -60,6 +60,11 @@ class VenueClock:
         """Return what time it was at the venue when something arrived here, at the latest."""
         return received_us - self._least_us
 
+    @property
+    def is_known(self) -> bool:
+        """Whether trades enough have shown what time it is there."""
+        return bool(self._buckets)
+
     def is_ahead(self, time_us: int, received_us: int) -> bool:
         """Tell whether something is dated later than its arrival allows."""
         return time_us - received_us > self._most_us

@@ -243,7 +243,7 @@ class Handover:
     def from_old(self, events: Iterable[Event], now: float) -> None:
         """Take note of what the old connection brought, also while the new one is opening."""
         for event in events:
-            if type(event) is Trade:
+            if isinstance(event, Trade):
                 self._old.add((event.instrument, event.trade_id))
                 if self._open:
                     self._due.add(event.instrument)
@@ -254,7 +254,7 @@ class Handover:
     def from_new(self, events: Iterable[Event], now: float) -> None:
         """Take what the new connection brought. Quotes and funding come over the old one too."""
         for event in events:
-            if type(event) is Trade:
+            if isinstance(event, Trade):
                 self.held.append(event)
                 self._first.setdefault(event.instrument, event.trade_id)
             elif type(event) is Unread:

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import MessageError, StoreError, UnknownKind
-from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade, Unread
+from tandem.core.events import Event, Funding, Gap, Notice, PastTrade, Quote, Trade, Unread
 from tandem.ingest.clock import VenueClock
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import Delays, Rate, VenueErrors
@@ -108,6 +108,7 @@ class Intake:
         and are left out: what is known of a stream of trades belongs to one thread.
         """
         trades: list[Trade] = []
+        past: list[Trade] = []
         unread: list[Unread] = []
         quotes: dict[str, Quote] = {}
         funding: dict[str, Funding] = {}
@@ -121,6 +122,8 @@ class Intake:
             elif type(event) is Funding:
                 if event.instrument in self.wanted and self._is_timely(event):
                     funding[event.instrument] = event
+            elif type(event) is PastTrade:
+                past.append(Trade._make(event))
             elif type(event) is Unread:
                 unread.append(event)
             elif type(event) is Notice:
@@ -131,7 +134,7 @@ class Intake:
             self._not_understood(len(unread), unread[-1].cause)
         done = False
         try:
-            taken = self._take_trades(trades, unread) if kind == "trades" else []
+            taken = self._take_trades(past, trades, unread) if kind == "trades" else []
             for quote in quotes.values():
                 self._buffer.put_quote(quote)
             for rate in funding.values():
@@ -142,7 +145,7 @@ class Intake:
         finally:
             # Not reached on purpose: whoever begins again must find these missing.
             if not done:
-                self._forget(trades)
+                self._forget([*past, *trades])
         return closing
 
     def waiting_s(self) -> float:
@@ -160,14 +163,18 @@ class Intake:
 
     # Trades -------------------------------------------------------------------------------
 
-    def _take_trades(self, trades: Sequence[Trade], unread: Sequence[Unread]) -> list[Trade | Gap]:
+    def _take_trades(
+        self, past: Sequence[Trade], trades: Sequence[Trade], unread: Sequence[Unread]
+    ) -> list[Trade | Gap]:
         """Buffer the trades that are new, and return what goes to the record."""
-        passed, fresh, gaps = self._sift(trades, unread)
+        passed, fresh, gaps = self._sift(past, trades, unread)
         if fresh:
             # Each instrument's in one run: the buffer takes a lock for every run.
             self._buffer.append(sorted(fresh, key=_instrument))
         if fresh or gaps:
-            self._count(fresh, sum(gap.state == "open" for gap in gaps))
+            before = set(past)
+            live = [trade for trade in fresh if trade not in before] if past else fresh
+            self._count(len(fresh), live, sum(gap.state == "open" for gap in gaps))
         return [*passed, *gaps]
 
     def _forget(self, trades: Sequence[Trade]) -> None:
@@ -177,17 +184,22 @@ class Intake:
                 track.forget(trade)
 
     def _sift(
-        self, trades: Sequence[Trade], unread: Sequence[Unread]
+        self, past: Sequence[Trade], trades: Sequence[Trade], unread: Sequence[Unread]
     ) -> tuple[list[Trade], list[Trade], list[Gap]]:
         """Return the trades to record, those of them to buffer, and the gaps."""
         missing: list[Gap] = []
-        if self._clock is not None:
-            trades, refused = self._clock.admit(trades, steady_s())
+        if (clock := self._clock) is not None:
+            trades, ahead = clock.admit(trades, steady_s())
+            liars = [one for one in past if clock.is_known and clock.is_ahead(one[2], one[6])]
+            refused = [*ahead, *liars]
+            past = [one for one in past if one not in liars]
             if refused:
                 self._not_understood(len(refused), _AHEAD)
             if (refused or unread) and not self._consecutive:
-                missing = self._missing(refused, unread, self._clock)
-        passed, fresh, gaps = sift(trades, self.tracks, self._consecutive)
+                missing = self._missing(refused, unread, clock)
+        passed, fresh, gaps = sift(
+            [*past, *trades] if past else trades, self.tracks, self._consecutive
+        )
         return passed, fresh, gaps + missing
 
     def _missing(
@@ -233,14 +245,14 @@ class Intake:
         finally:
             self._submitting.remove(began)
 
-    def _count(self, fresh: Sequence[Trade], gaps: int) -> None:
-        count = len(fresh)
+    def _count(self, fresh: int, live: Sequence[Trade], gaps: int) -> None:
+        rated = live
         if self._past_first:
             recent = now_us() - SECOND_US
-            count = sum(trade.received_us > recent for trade in fresh)
+            rated = [trade for trade in live if trade.received_us > recent]
         with self.lock:
-            self.trades += len(fresh)
+            self.trades += fresh
             self.gaps += gaps
-            if fresh:
-                self.rate.add(count)
-                self.delays.add(fresh)
+            if live:
+                self.rate.add(len(rated))
+                self.delays.add(live)

@@ -47,7 +47,7 @@ import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
+from tandem.core.events import BUY, SELL, Event, Gap, Notice, PastTrade, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -118,8 +118,10 @@ class Coinbase(SubscribedFeed):
         message = json_object(raw)
         kind = message.get("type")
         try:
-            if kind == "match" or kind == "last_match":
+            if kind == "match":
                 return (self._trade(message, received_us),)
+            if kind == "last_match":
+                return (PastTrade._make(self._trade(message, received_us)),)
             if kind == "ticker":
                 return (self._quote(message, received_us),)
         except KeyError as missing:

@@ -54,7 +54,18 @@ import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade, TradeId, Unread
+from tandem.core.events import (
+    BUY,
+    SELL,
+    Event,
+    Gap,
+    Notice,
+    PastTrade,
+    Quote,
+    Trade,
+    TradeId,
+    Unread,
+)
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, SubscribedFeed, each_trade, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -135,9 +146,13 @@ class Kraken(SubscribedFeed):
         try:
             if channel == "trade":
                 trades = each_trade(message["data"], received_us, "", self._trade)
-                if message.get("type") == "snapshot":  # its order is not documented
-                    trades.sort(key=_by_id)
-                return trades
+                if message.get("type") != "snapshot":
+                    return trades
+                # Its order is not documented.
+                return [
+                    PastTrade._make(one) if type(one) is Trade else one
+                    for one in sorted(trades, key=_by_id)
+                ]
             if channel == "ticker":
                 return [self._quote(data, received_us) for data in _items(message)]
             if channel == "status":

@@ -1,6 +1,7 @@
 """The clocks of the exchange and of this machine: wrong ones, moved ones, and trades that lie."""
 
 import json
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit
+from tandem.venues.kraken import Kraken
+from tests.support.dialects import iso
 from tests.support.sinks import MemorySink
 
 BTC = "binance-usdm:BTCUSDT"
@@ -288,6 +291,35 @@ def test_the_quotes_connection_neither_brings_trades_nor_decides_on_them() -> No
     recorder.intake.take([], "quotes")
     recorder.intake.take([market.trade()])
     assert [trade.trade_id for trade in buffer.tail(BTC, 200)] == list(range(2, 102))
+
+
+def test_what_a_venue_sends_of_the_past_teaches_nothing_of_its_clock() -> None:
+    recorder, _, buffer = recorder_of(Kraken("ws://x"), "kraken:BTC/USD")
+    market = Market()
+
+    def send(kind: str, trades: list[Trade]) -> None:
+        data = [
+            {
+                **{"symbol": "BTC/USD", "side": "buy", "price": 1.0, "qty": 1.0},
+                **{"trade_id": trade.trade_id, "timestamp": iso(trade.time_us)},
+            }
+            for trade in trades
+        ]
+        message = json.dumps({"channel": "trade", "type": kind, "data": data}).encode()
+        recorder.intake.take(recorder.intake.understand([message], trades[-1].received_us))
+
+    past = [market.trade() for _ in range(50)]
+    market.us += 600 * SECOND_US
+    send("snapshot", [*past[:49], past[49]._replace(received_us=market.us)])
+    status = recorder.status()
+    assert (status.trades, status.errors) == (50, ())
+    assert math.isnan(status.delay_ms)
+    for _ in range(100):
+        send("update", [market.trade()])
+    status = recorder.status()
+    assert (status.trades, status.not_understood) == (150, 0)
+    assert status.delay_ms < 250.0
+    assert buffer.count("kraken:BTC/USD") == 150
 
 
 # Holes where no id tells ----------------------------------------------------------------------
