@@ -21,6 +21,7 @@ from tandem.core.errors import DataError, FeedError, SettingError, StoreError
 from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
 from tandem.core.startup import HeavyWork, Readiness
+from tandem.core.threads import Lifeline
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
@@ -47,6 +48,14 @@ STEP_S = 0.05
 # How long compiling waits for the first price to be asked for, and then for its page to be drawn.
 PRICE_FIRST_S = 2.0
 PAGE_S = 1.0
+_DIED = (
+    "The models were ended by an internal error (see the log) and begun again; prices and "
+    "recording go on. Please report it."
+)
+_NOT_WARM = (
+    "Preparing the models failed because of an internal error (see the log): signals or backtests "
+    "do not begin; prices and recording go on. Restart the app, and please report it."
+)
 
 
 class Engine:
@@ -115,7 +124,11 @@ class Engine:
             is_foreign=isinstance(store, ForeignRecord),
         )
         self._problem = ""
-        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._life = Lifeline(_DIED)
+        self._warming = Lifeline(_NOT_WARM)
+        self._thread = threading.Thread(
+            target=self._life.keep, args=(self._run, self._stop), name="desk", daemon=True
+        )
 
     def _make_pairs(self) -> None:
         """Make what computes the watched pairs and shows them."""
@@ -192,7 +205,7 @@ class Engine:
         self.exporter.start()
         if self.settings.universe:
             self.universe.start(self.settings.universe)
-        self.heavy.submit(self._warm_up)
+        self.heavy.submit(self._warming.watch, self._warm_up)
         self._thread.start()
         self.monitor.start()
 
@@ -233,7 +246,9 @@ class Engine:
         gc.freeze()
         self.readiness.models.set()
         # Beside this executor, which live pairs wait for.
-        threading.Thread(target=self._warm_up_backtests, name="warm-up").start()
+        threading.Thread(
+            target=self._warming.watch, args=(self._warm_up_backtests,), name="warm-up"
+        ).start()
 
     def _warm_up_backtests(self) -> None:
         warm_up_backtests(self._stop.is_set)
@@ -260,17 +275,12 @@ class Engine:
 
     def _problems(self) -> tuple[str, ...]:
         """Return a sentence for each part that an unexpected error ended; empty ones among them."""
-        ended = ""
-        if self.readiness.models.is_set() and not self._thread.is_alive():
-            ended = (
-                "The models stopped because of an internal error (see the log); "
-                "prices and recording go on. Restart the app, and please report it."
-            )
         return (
             self._problem,
             *self.backfill.problems(),
             self.exporter.problem,
             self.pinned.problem,
             *self.monitor.problems,
-            ended,
+            self._life.problem,
+            self._warming.problem,
         )

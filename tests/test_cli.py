@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,7 +175,7 @@ def test_a_reader_who_leaves_is_no_error() -> None:
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_an_end_while_it_is_heeded(name: signal.Signals) -> None:
     before = signal.getsignal(name)
     stop = threading.Event()
@@ -182,6 +183,29 @@ def test_a_signal_asks_for_an_end_while_it_is_heeded(name: signal.Signals) -> No
         os.kill(os.getpid(), name)
         assert stop.wait(10)
     assert signal.getsignal(name) is before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with cli.stop_on_signal(threading.Event()):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_nobody_can_read_any_more_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        cli.say("one")
+        cli.say("two")
+        monkeypatch.setattr(sys, "stdout", None)
+        cli.say("three")
+        assert cli.run("tandem x", lambda: 0) == 0
 
 
 def test_other_threads_leave_signals_alone() -> None:

@@ -81,14 +81,16 @@ def _break(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize(
     ("thread", "method", "said"),
     [
-        (Backfill, "_turn", "Filling holes stopped"),
-        (Catalogue, "due", "Renewing symbol lists stopped"),
+        (Backfill, "_turn", "Filling gaps was ended"),
+        (Catalogue, "due", "Renewing symbol lists was ended"),
+        (engine_module, "warm_up_models", "Preparing the models failed"),
+        (Engine, "_step", "The models were ended"),
         (Exporter, "_run", "Exports stopped"),
         (Lookout, "_step", "Surveillance stopped"),
     ],
 )
 def test_a_background_thread_that_died_is_told_on_the_live_page(
-    made: Made, monkeypatch: pytest.MonkeyPatch, thread: type, method: str, said: str
+    made: Made, monkeypatch: pytest.MonkeyPatch, thread: Any, method: str, said: str
 ) -> None:
     monkeypatch.setattr(thread, method, _break)
     running = made()
@@ -96,7 +98,7 @@ def test_a_background_thread_that_died_is_told_on_the_live_page(
         lambda: (shot := running.snapshots.look("a", PAIR)).notices and shot, "a notice"
     )
     (sentence,) = (one for one in cards.sentences(shot) if said in one)
-    assert "Restart the app" in sentence
+    assert "lease report it" in sentence
     assert "hunter2" not in sentence
 
 

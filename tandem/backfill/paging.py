@@ -50,6 +50,8 @@ class TradesWalk:
         The next page; None when the walk is over.
     gap : Gap
         What of the hole is still open ahead of the walk.
+    has_taken : bool
+        Whether it brought any trade of the hole.
     is_stuck : bool
         The venue repeated itself or gave pages without end; what was asked for is not complete.
     """
@@ -58,6 +60,7 @@ class TradesWalk:
 
     def __init__(self, venue: RestVenue, gap: Gap, ask: Gap, cost: int) -> None:
         self.gap = gap
+        self.has_taken = False
         self.is_stuck = False
         self.request = venue.trades(gap.instrument, ask)
         self._venue = venue
@@ -102,6 +105,7 @@ class TradesWalk:
             self._cover(page, following)
             self._check_ids(page)
         self.request = following
+        self.has_taken |= bool(inside)
         return inside
 
     def settle(self) -> Settled | None:

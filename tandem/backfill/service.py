@@ -32,8 +32,8 @@ CHECK_S = 1.0
 # A pair that waits for its past should find that it was asked for.
 _ASKED_S = 2.0
 _LISTS_DIED = (
-    "Renewing symbol lists stopped because of an internal error (see the log); recording "
-    "goes on with the lists at hand. Restart the app, and please report it."
+    "Renewing symbol lists was ended by an internal error (see the log) and begun again; recording "
+    "goes on with the lists at hand. Please report it."
 )
 _ARRIVING = ("waiting", "filling", "candles")
 
@@ -65,7 +65,7 @@ class Upkeep:
         self._stop = threading.Event()
         self._life = Lifeline(_LISTS_DIED)
         self._thread = threading.Thread(
-            target=self._life.watch, args=(self._run,), name="catalogue", daemon=True
+            target=self._life.keep, args=(self._run, self._stop), name="catalogue", daemon=True
         )
 
     def start(self) -> None:

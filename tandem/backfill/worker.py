@@ -33,8 +33,8 @@ _SHOWN_S = 600.0
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
 _DIED = (
-    "Filling holes stopped because of an internal error (see the log); recording, prices "
-    "and what is recorded go on. Restart the app, which fills what is open, and please report it."
+    "Filling gaps was ended by an internal error (see the log) and begun again; recording, prices "
+    "and what is recorded are not affected. Please report it."
 )
 
 
@@ -63,7 +63,7 @@ class Backfill:
         self._wake = threading.Event()
         self._life = Lifeline(_DIED)
         self._thread = threading.Thread(
-            target=self._life.watch, args=(self._run,), name="backfill", daemon=True
+            target=self._life.keep, args=(self._run, self._stop), name="backfill", daemon=True
         )
         self._lock = threading.Lock()
         self._filled: list[Filled] = []

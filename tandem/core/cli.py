@@ -38,19 +38,30 @@ def parser(prog: str, description: str, epilog: str | None = None) -> argparse.A
     return command
 
 
+def say(text: str) -> None:
+    """Write a line to standard output at once; that nobody can read it any more ends nothing."""
+    try:
+        print(printable(text), flush=True)  # noqa: T201 - it takes a closed one (None) for granted
+    except BrokenPipeError:
+        _silence()
+    except OSError:
+        # A full disk, most likely: there may be room for the next line.
+        return
+
+
 def run(prog: str, work: Callable[[], int]) -> int:
     """Return the exit code of `work`; a failure becomes one sentence on standard error."""
     try:
         code = work()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         fail(prog, "cancelled.")
         return CANCELLED
     except BrokenPipeError:
-        # Whoever read the output has left (`| head`), which is no error; nor may the interpreter
-        # complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has left (`| head`), which is no error.
+        _silence()
         return FAILED
     except TandemError as error:
         fail(prog, str(error))
@@ -63,7 +74,8 @@ def run(prog: str, work: Callable[[], int]) -> int:
 
 def fail(prog: str, text: str) -> None:
     """Write a sentence to standard error, headed by the command."""
-    sys.stderr.write(printable(f"{prog}: {text}\n"))
+    with contextlib.suppress(OSError):
+        sys.stderr.write(printable(f"{prog}: {text}\n"))
 
 
 def printable(text: str) -> str:
@@ -78,17 +90,27 @@ def log_to_stderr(level: str) -> None:
 
 @contextlib.contextmanager
 def stop_on_signal(stop: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop` while this lasts; in the main thread only."""
+    """Let SIGINT, SIGTERM and SIGHUP set `stop` while this lasts; in the main thread only.
+
+    A hangup that is ignored already, as under `nohup`, stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = (signal.SIGINT, signal.SIGTERM)
+    names = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        names.append(signal.SIGHUP)
     before = [signal.signal(name, lambda *_: stop.set()) for name in names]
     try:
         yield
     finally:
         for name, handler in zip(names, before, strict=True):
             signal.signal(name, handler)
+
+
+def _silence() -> None:
+    """Let standard output go nowhere, so that the interpreter does not complain at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _file_error(error: OSError) -> str:

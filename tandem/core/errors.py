@@ -9,6 +9,7 @@ from __future__ import annotations
 # │   ├── VenueRefused    it answered no (region, ban); retrying at once is pointless
 # │   ├── UnknownSymbol   it does not list the instrument
 # │   └── MessageError    one message was not understood; counted and skipped
+# │       └── UnknownKind it is of a kind not asked for: it held no trade
 # ├── Cancelled           long work was told to stop, and did
 # └── StoreError          the record cannot be written or read
 #     ├── StoreInUse      another process is recording into the same file
@@ -49,7 +50,11 @@ class UnknownSymbol(FeedError):
 
 
 class MessageError(FeedError):
-    """One message that was not understood."""
+    """One message that was not understood: it may have held trades."""
+
+
+class UnknownKind(MessageError):
+    """A message of a kind that was not asked for: it held no trade."""
 
 
 class StoreError(TandemError):

@@ -29,6 +29,15 @@ class Trade(NamedTuple):
     received_us: int
 
 
+class PastTrade(Trade):
+    """A trade from before the subscription that a venue sends on subscribing.
+
+    It arrived when it was asked for: it tells nothing of delays and clocks.
+    """
+
+    __slots__ = ()
+
+
 def renumbered(trade_id: int, time_us: int) -> str:
     """Return the id of a trade whose number is another trade's: its venue began to count anew."""
     return f"{trade_id}@{time_us}"
@@ -77,6 +86,18 @@ class Notice(NamedTuple):
     text: str
 
 
+class Unread(NamedTuple):
+    """A trade that arrived and could not be read.
+
+    ``instrument`` is empty where the message does not even say whose trade it was: it may be of
+    any instrument that comes over the connection.
+    """
+
+    instrument: str
+    received_us: int
+    cause: str
+
+
 class Gap(NamedTuple):
     """Trades known to be missing: ids ``first_id`` to ``last_id``, both included.
 
@@ -101,7 +122,7 @@ class Filled(NamedTuple):
     kind: Literal["trades", "candles"]
 
 
-Event = Trade | Quote | Funding | Notice
+Event = Trade | Quote | Funding | Notice | Unread
 
 TRADE = np.dtype(
     [

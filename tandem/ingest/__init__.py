@@ -1,7 +1,8 @@
 """One recorder per venue: connects, reads, reconnects, detects gaps."""
 
+from tandem.core.threads import backoff
 from tandem.ingest.connection import Timing
-from tandem.ingest.errors import backoff, explain
+from tandem.ingest.errors import explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.service import Ingest

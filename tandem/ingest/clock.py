@@ -52,15 +52,25 @@ class VenueClock:
         self._held: list[Trade] = []
         self._held_since = 0.0
         self._in_time = 0
-        # The most that trade time minus arrival may be.
+        # The most that trade time minus arrival may be, and the least that arrival minus it is.
         self._most_us = _AHEAD_AT_FIRST_US
+        self._least_us = 0
+
+    def venue_us(self, received_us: int) -> int:
+        """Return what time it was at the venue when something arrived here, at the latest."""
+        return received_us - self._least_us
+
+    @property
+    def is_known(self) -> bool:
+        """Whether trades enough have shown what time it is there."""
+        return bool(self._buckets)
 
     def is_ahead(self, time_us: int, received_us: int) -> bool:
         """Tell whether something is dated later than its arrival allows."""
         return time_us - received_us > self._most_us
 
-    def admit(self, trades: Sequence[Trade], now: float) -> tuple[Sequence[Trade], int]:
-        """Return the trades to go on with, in order, and how many were refused.
+    def admit(self, trades: Sequence[Trade], now: float) -> tuple[Sequence[Trade], Sequence[Trade]]:
+        """Return the trades to go on with, in order, and those that are refused.
 
         Parameters
         ----------
@@ -73,7 +83,7 @@ class VenueClock:
         ahead = [trade for trade in trades if trade[2] - trade[6] > most_us]
         if not ahead and not self._held:
             self._learn(trades, now)
-            return trades, 0
+            return trades, ()
         in_time = [trade for trade in trades if trade[2] - trade[6] <= most_us] if ahead else trades
         if not self._held:
             self._held_since, self._in_time = now, 0
@@ -81,14 +91,15 @@ class VenueClock:
         self._in_time += sum(trade[2] - trade[6] > most_us - _FRESH_US for trade in in_time)
         if self._is_undecided(now):
             self._learn(in_time, now)
-            return in_time, 0
+            return in_time, ()
         held, self._held = self._held, []
         if len(held) <= self._in_time:
             self._learn(in_time, now)
-            return in_time, len(held)
+            return in_time, held
         self._start_anew(held, now)
         believed = [trade for trade in held if not self.is_ahead(trade.time_us, trade.received_us)]
-        return [*believed, *in_time], len(held) - len(believed)
+        refused = [trade for trade in held if self.is_ahead(trade.time_us, trade.received_us)]
+        return [*believed, *in_time], refused
 
     def _is_undecided(self, now: float) -> bool:
         votes = len(self._held) + self._in_time
@@ -109,7 +120,7 @@ class VenueClock:
             fastest, median = samples[len(samples) // 10], samples[len(samples) // 2]
             self._buckets.append((fastest, median - fastest))
             self._samples = []
-            least = min(fastest for fastest, _ in self._buckets)
+            least = self._least_us = min(fastest for fastest, _ in self._buckets)
             spread = max(spread for _, spread in self._buckets)
             self._most_us = min(max(2 * spread, _LEAST_AHEAD_US), _MOST_AHEAD_US) - least
 
@@ -117,4 +128,5 @@ class VenueClock:
         """Believe these trades about the clock, and nothing from before."""
         self._buckets.clear()
         self._samples, self._began = [trade[6] - trade[2] for trade in trades], now
-        self._most_us = _MOST_AHEAD_US - sorted(self._samples)[len(trades) // 2]
+        self._least_us = sorted(self._samples)[len(trades) // 2]
+        self._most_us = _MOST_AHEAD_US - self._least_us

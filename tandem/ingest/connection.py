@@ -23,8 +23,10 @@ from websocket import WebSocketException
 from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
-from tandem.core.events import Event, Notice, Trade, TradeId
+from tandem.core.events import Event, Notice, Trade, TradeId, Unread
+from tandem.core.threads import Lifeline
 from tandem.ingest.errors import explain
+from tandem.ingest.intake import Intake
 from tandem.ingest.socket import Wire
 from tandem.venues.base import Kind, RecordedFeed, Route
 
@@ -91,6 +93,10 @@ class Source(Protocol):
         """How patient to be with it."""
 
     @property
+    def intake(self) -> Intake:
+        """Takes what the connections bring."""
+
+    @property
     def stopping(self) -> threading.Event:
         """Set once nothing more is to be read."""
 
@@ -110,15 +116,6 @@ class Source(Protocol):
 
     def change(self, route: Route, added: frozenset[str], removed: frozenset[str]) -> Sequence[str]:
         """Return the frames that change a subscription."""
-
-    def connected(self) -> None:
-        """Note that trades come over a new connection: some may be missing before it."""
-
-    def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
-        """Return the events in messages."""
-
-    def hand_on(self, events: Sequence[Event], kind: Kind) -> bool:
-        """Take a batch over; returns whether the venue said goodbye."""
 
 
 # One websocket --------------------------------------------------------------------------
@@ -173,7 +170,7 @@ class Link:
     def read(self, wait_s: float) -> list[Event]:
         """Return the events that are here, waiting up to `wait_s` for the first message."""
         messages = self._wire.gather(wait_s)
-        return self._source.understand(messages, self._wire.arrived_us) if messages else []
+        return self._source.intake.understand(messages, self._wire.arrived_us) if messages else []
 
     def maintain(self, wanted: frozenset[str]) -> None:
         """Tell the venue what is wanted now, send what is due; FeedError if nobody is there."""
@@ -225,12 +222,12 @@ class Handover:
 
     Attributes
     ----------
-    held : list of Trade
+    held : list of Trade and Unread
         What the new connection brought.
     """
 
     def __init__(self) -> None:
-        self.held: list[Trade] = []
+        self.held: list[Trade | Unread] = []
         self._old: set[tuple[str, TradeId]] = set()
         self._first: dict[str, TradeId] = {}
         self._due: set[str] = set()
@@ -246,7 +243,7 @@ class Handover:
     def from_old(self, events: Iterable[Event], now: float) -> None:
         """Take note of what the old connection brought, also while the new one is opening."""
         for event in events:
-            if type(event) is Trade:
+            if isinstance(event, Trade):
                 self._old.add((event.instrument, event.trade_id))
                 if self._open:
                     self._due.add(event.instrument)
@@ -257,9 +254,11 @@ class Handover:
     def from_new(self, events: Iterable[Event], now: float) -> None:
         """Take what the new connection brought. Quotes and funding come over the old one too."""
         for event in events:
-            if type(event) is Trade:
+            if isinstance(event, Trade):
                 self.held.append(event)
                 self._first.setdefault(event.instrument, event.trade_id)
+            elif type(event) is Unread:
+                self.held.append(event)
             if type(event) is not Notice:
                 self._new_speaks = True
                 self._began = min(self._began, now)
@@ -338,8 +337,12 @@ class Line:
         self.attempts = 0
         self.reconnects = 0
         self.renewals = 0
-        self.broken = False
-        venue = source.feed.venue
+        venue, title = source.feed.venue, source.feed.title
+        self.life = Lifeline(
+            f"{title}: reading {kind} was ended by an internal error (see the log) and begun "
+            "again. What was missed meanwhile is recorded as a gap. Please report it.",
+            source.backoff,
+        )
         self.thread = threading.Thread(target=self._run, name=f"ingest-{venue}-{kind}", daemon=True)
 
     def wake(self, stop: bool = False) -> None:
@@ -355,13 +358,7 @@ class Line:
             successor.link.abort()
 
     def _run(self) -> None:
-        done = False
-        try:
-            self._keep_connected()
-            done = True
-        finally:
-            # Not reached on purpose: the traceback is in the log, the screen must not show calm.
-            self.broken = not done
+        self.life.keep(self._keep_connected, self._source.stopping)
 
     def _keep_connected(self) -> None:
         source = self._source
@@ -430,7 +427,7 @@ class Line:
     def _hand_on(self, link: Link, events: list[Event]) -> bool:
         """Hand a batch on; returns whether the venue said goodbye."""
         began = time.monotonic()
-        closing = self._source.hand_on(events, self._kind)
+        closing = self._source.intake.take(events, self._kind)
         # While the record is full nothing is read: the venue is not to blame for that silence.
         link.excuse(time.monotonic() - began)
         return closing
@@ -464,7 +461,7 @@ class Line:
             handover.opened()
             fresh = successor.link.read(0.0)
             successor.link.maintain(wanted)
-            if source.hand_on([e for e in fresh if type(e) is Notice], self._kind):
+            if source.intake.take([e for e in fresh if type(e) is Notice], self._kind):
                 raise FeedError("the server closed it at once")
             handover.from_new(fresh, now)
             verdict = handover.verdict(now, source.timing.overlap_s)
@@ -483,10 +480,10 @@ class Line:
         source = self._source
         with contextlib.suppress(FeedError, WebSocketException, OSError):
             while (events := old.read(0.0)) and not source.stopping.is_set():
-                source.hand_on(events, self._kind)
+                source.intake.take(events, self._kind)
         self._link, self._successor = successor.link, None
         old.close()
-        source.hand_on(successor.handover.held, self._kind)
+        source.intake.take(successor.handover.held, self._kind)
         self.renewals += 1
         log.info("%s: switched to a new connection (%s)", source.feed.title, self._kind)
         return successor.link
@@ -501,11 +498,11 @@ class Line:
             link.close()
 
     def _opened(self) -> None:
-        if self.failures:
+        if self.failures or self.life.deaths:
             self.reconnects += 1
         self.failure = None
         self.attempts = 0
         self.opened = steady_s()
         if self._kind == "trades":
-            self._source.connected()
+            self._source.intake.reopened()
         log.info("%s: connected (%s)", self._source.feed.title, self._kind)

@@ -1,11 +1,9 @@
-"""What a failed connection means and how long to wait before the next: decided here only."""
+"""What a failed connection means: decided here only."""
 
 from __future__ import annotations
 
-import random
 import socket
 import ssl
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from websocket import (
@@ -18,17 +16,6 @@ from websocket import (
 )
 
 from tandem.core.errors import FeedError, VenueRefused
-
-
-def backoff(first_s: float = 0.5, most_s: float = 30.0) -> Iterator[float]:
-    """Yield waits before each new attempt: doubling, capped, and jittered from the first one.
-
-    The jitter keeps a thousand clients that lost the same server from returning together.
-    """
-    limit = first_s
-    while True:
-        yield random.uniform(0.1, 1.0) * limit
-        limit = min(2.0 * limit, most_s)
 
 
 def explain(error: Exception, title: str, url: str) -> FeedError:

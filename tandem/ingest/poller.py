@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
+from tandem.core.threads import Lifeline
 from tandem.ingest.connection import Timing
 from tandem.ingest.status import SLOW_S, FeedStatus, Rate, State, VenueErrors, listed
 from tandem.net.venue_client import PriceClient
@@ -73,7 +74,16 @@ class Poller:
         self._wanted: frozenset[str] = frozenset()
         self._requested: frozenset[str] = frozenset()
         self._seen: dict[str, _Seen] = {}
-        self._thread = threading.Thread(target=self._run, name=f"ingest-{feed.venue}", daemon=True)
+        self._life = Lifeline(
+            f"{feed.title}: polling was ended by an internal error (see the log) and begun again. "
+            "Recorded data is kept. Please report it."
+        )
+        self._thread = threading.Thread(
+            target=self._life.keep,
+            args=(self._run, self.stopping),
+            name=f"ingest-{feed.venue}",
+            daemon=True,
+        )
         self._failure: FeedError | None = None
         self._failures = 0
         self._next_s = 0.0
@@ -136,7 +146,9 @@ class Poller:
                 last_trade_us={n: seen.last_us for n, seen in self._seen.items() if seen.last_us},
                 silent=silent,
                 gaps=self._gaps,
-                errors=self._errors.recent(),
+                errors=tuple(filter(None, (*self._errors.recent(), self._life.problem))),
+                restarts=self._life.deaths,
+                is_failing=self._life.is_hopeless,
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
 
@@ -280,11 +292,6 @@ class Poller:
         title, failure = self.feed.title, self._failure
         if self.stopping.is_set():
             return "stopped", f"{title}: stopped."
-        if self._thread.ident is not None and not self._thread.is_alive():
-            return "stopped", (
-                f"{title}: polling stopped because of an internal error (see the log). "
-                "Recorded data is kept; restart Tandem."
-            )
         if failure is not None:
             return self._describe_failure(failure)
         if self._answered is None:

@@ -1,41 +1,35 @@
-"""A venue's recorder: parses, sifts, counts and hands on what its connections bring."""
+"""A venue's recorder: its connections, what is wanted of them, and how they stand."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 from typing import Literal
 
 from tandem.config import Settings
-from tandem.core.clock import SECOND_US, now_us, steady_s
-from tandem.core.errors import FeedError, MessageError, StoreError, TandemError
-from tandem.core.events import Event, Funding, Gap, Notice, Quote, Trade
-from tandem.ingest.clock import VenueClock
+from tandem.core.clock import now_us, steady_s
+from tandem.core.errors import FeedError, TandemError
+from tandem.core.events import Trade
+from tandem.core.threads import Lifeline, backoff
 from tandem.ingest.connection import Line, Timing
-from tandem.ingest.errors import backoff
-from tandem.ingest.sequence import REMEMBERED, Track, sift
+from tandem.ingest.intake import Intake
 from tandem.ingest.status import (
     SLOW_S,
-    Delays,
     FeedStatus,
-    Rate,
     State,
     Stream,
-    VenueErrors,
     clock_hint,
     describe_closed,
     describe_open,
     describe_played,
+    listed,
 )
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.venues.base import GeneratedFeed, Kind, RecordedFeed, Route, WebsocketFeed
 
 log = logging.getLogger("tandem.recorder")
-
-_instrument = itemgetter(0)
 
 
 class Recorder:
@@ -60,6 +54,11 @@ class Recorder:
     recorded : callable, optional
         Gives an instrument's newest recorded trade: ids missing since then are a gap too, the ones
         that passed while nothing ran among them.
+
+    Attributes
+    ----------
+    intake : Intake
+        Takes what the connections bring.
     """
 
     def __init__(
@@ -77,38 +76,26 @@ class Recorder:
         self.timing = timing or Timing.under(settings)
         self.backoff = backoff
         self.clock = clock
-        self._recorded = recorded
         self.stopping = threading.Event()
-        self._sink = sink
-        self._buffer = buffer
+        self.intake = Intake(feed, sink, buffer, recorded)
         self._lock = threading.Lock()
         self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
-        self._wanted: frozenset[str] = frozenset()
-        self._quoted: frozenset[str] = frozenset()
-        self._tracks: dict[str, Track] = {}
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
-        self._played: TandemError | Literal["", "end", "broken"] = ""
+        self._played: TandemError | Literal["", "end"] = ""
+        self._life = Lifeline(f"{feed.title}: stopped because of an internal error (see the log).")
         if feed.kind == "generated":
             self._player = threading.Thread(
-                target=self._play, args=(feed,), name=f"ingest-{feed.venue}", daemon=True
+                target=self._life.watch,
+                args=(lambda: self._play(feed),),
+                name=f"ingest-{feed.venue}",
+                daemon=True,
             )
         else:
             self._lines.append(Line(self, "trades"))
             if feed.quotes:
                 self._lines.append(Line(self, "quotes"))
-        self._past_first = feed.kind == "generated" and feed.begins_with_past
-        self._consecutive = feed.kind == "streamed" and feed.consecutive_ids
-        self._venue_clock = VenueClock()
-        self._submitting: list[float] = []
         self._started: float | None = None
-        self._delays = Delays()
-        self._rate = Rate()
-        self._messages = 0
-        self._not_understood = 0
-        self._trades = 0
-        self._gaps = 0
-        self._errors = VenueErrors(feed.title)
         self._state: tuple[State, int] = ("connecting", now_us())
 
     # What others ask of it ---------------------------------------------------------------
@@ -144,34 +131,22 @@ class Recorder:
             if (instruments, quoted) == self._asked:
                 return
             self._asked = (instruments, quoted)
-            instruments = self._within_limit(instruments)
-            self._tracks = {
-                name: self._tracks.get(name)
-                or Track(self._known(name), self.feed.kind == "streamed")
-                for name in sorted(instruments)
-            }
-            self._wanted, self._quoted = instruments, quoted & instruments
+            self.intake.watch(self._within_limit(instruments), quoted)
         for line in self._lines:
             line.wake()
 
-    def _known(self, instrument: str) -> list[Trade]:
-        """Return the newest trades of an instrument that the process, or else the record, has."""
-        known = self._buffer.tail(instrument, REMEMBERED)
-        if known or self.feed.kind == "generated":
-            return known
-        last = self._recorded(instrument)
-        return [last] if last is not None else []
-
     def status(self) -> FeedStatus:
         """Return how things stand, in numbers and in a sentence."""
-        with self._lock:
+        intake = self.intake
+        with self._lock, intake.lock:
             silent = self._silent()
             state, text = self._describe(silent)
             if state != self._state[0]:
                 self._state = (state, now_us())
-            delay_ms, skew_ms = self._delays.report()
+            delay_ms, skew_ms = intake.delays.report()
             hint = "" if self.feed.kind == "generated" else clock_hint(skew_ms, self.feed.title)
-            waiting_s = self._waiting_s()
+            waiting_s = intake.waiting_s()
+            problems = (line.life.problem for line in self._lines)
             return FeedStatus(
                 venue=self.feed.venue,
                 title=self.feed.title,
@@ -179,17 +154,20 @@ class Recorder:
                 text=text,
                 since_us=self._state[1],
                 reconnects=sum(line.reconnects for line in self._lines),
-                messages=self._messages,
-                not_understood=self._not_understood,
-                trades=self._trades,
-                trades_per_s=self._rate.mean(),
+                messages=intake.messages,
+                not_understood=intake.not_understood,
+                trades=intake.trades,
+                trades_per_s=intake.rate.mean(),
                 delay_ms=delay_ms,
                 clock_skew_ms=skew_ms,
-                last_trade_us={n: t.last_us for n, t in self._tracks.items() if t.last_us},
+                last_trade_us={n: t.last_us for n, t in intake.tracks.items() if t.last_us},
                 silent=silent,
-                gaps=self._gaps,
-                errors=(*self._errors.recent(), *([hint] if hint else [])),
+                gaps=intake.gaps,
+                errors=tuple(filter(None, (*intake.errors.recent(), hint, *problems))),
                 renewals=sum(line.renewals for line in self._lines),
+                restarts=sum(line.life.deaths for line in self._lines),
+                is_failing=bool(self._life.problem)
+                or any(line.life.is_hopeless for line in self._lines),
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
             )
 
@@ -212,7 +190,7 @@ class Recorder:
 
     def wanted(self, kind: Kind) -> frozenset[str]:
         """Return the instruments a line should carry."""
-        return self._wanted if kind == "trades" else self._quoted
+        return self.intake.wanted if kind == "trades" else self.intake.quoted
 
     def route(self, kind: Kind, instruments: frozenset[str]) -> Route:
         """Return the connection to open for these instruments."""
@@ -228,149 +206,28 @@ class Recorder:
         """Return the frames that change a subscription."""
         return self._websocket_feed().change(route, added, removed)
 
-    def connected(self) -> None:
-        """Note that trades come over a new connection: some may be missing before it.
-
-        Ids that count up tell which; elsewhere the time between the last trade before and the
-        first one after becomes a hole.
-        """
-        for track in self._tracks.values():
-            track.is_cut = track.last_us > 0
-
-    def understand(self, messages: Sequence[bytes], received_us: int) -> list[Event]:
-        """Return the events in messages; what cannot be parsed is counted and skipped."""
-        parse = self._websocket_feed().parse
-        events: list[Event] = []
-        bad = 0
-        cause, sample = "", b""
-        for raw in messages:
-            try:
-                events += parse(raw, received_us)
-            except MessageError as error:
-                bad += 1
-                cause, sample = str(error), raw
-        with self._lock:
-            self._messages += len(messages)
-            self._not_understood += bad
-        if bad:
-            self._errors.not_understood(bad, cause, sample)
-        return events
-
-    def hand_on(self, events: Sequence[Event], kind: Kind = "trades") -> bool:
-        """Sort a batch, give it to the buffer, then to the sink.
-
-        Returns whether the venue said goodbye. Trades on the quotes' connection were not asked for
-        and are left out: what is known of a stream of trades belongs to one thread.
-        """
-        trades: list[Trade] = []
-        quotes: dict[str, Quote] = {}
-        funding: dict[str, Funding] = {}
-        closing = False
-        for event in events:
-            if type(event) is Trade:
-                trades.append(event)
-            elif type(event) is Quote:
-                if event.instrument in self._quoted and self._is_timely(event):
-                    quotes[event.instrument] = event
-            elif type(event) is Funding:
-                if event.instrument in self._wanted and self._is_timely(event):
-                    funding[event.instrument] = event
-            elif type(event) is Notice:
-                closing |= event.kind == "closing"
-                self._note(event)
-        passed, fresh, gaps = (
-            sift(self._admit(trades), self._tracks, self._consecutive)
-            if kind == "trades"
-            else ([], [], [])
-        )
-        if fresh:
-            # Each instrument's in one run: the buffer takes a lock for every run.
-            self._buffer.append(sorted(fresh, key=_instrument))
-        for quote in quotes.values():
-            self._buffer.put_quote(quote)
-        for rate in funding.values():
-            self._buffer.put_funding(rate)
-        if passed or quotes or funding:
-            self._submit([*passed, *gaps, *quotes.values(), *funding.values()])
-        if fresh:
-            with self._lock:
-                self._count(fresh, sum(gap.state == "open" for gap in gaps))
-        return closing
-
     # The work ----------------------------------------------------------------------------
 
     def _play(self, feed: GeneratedFeed) -> None:
-        self._played = "broken"
         try:
-            for batch in feed.batches(lambda: self._wanted, self.stopping):
-                self._messages += 1
-                self.hand_on(batch)
+            for batch in feed.batches(lambda: self.intake.wanted, self.stopping):
+                self.intake.messages += 1
+                self.intake.take(batch)
             self._played = "end"
         except TandemError as error:
             self._played = error
             log.warning("%s: %s", feed.title, error)
 
-    def _admit(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Return the trades with a plausible venue time; the others count as parse errors."""
-        if self.feed.kind == "generated":
-            return trades
-        admitted, refused = self._venue_clock.admit(trades, steady_s())
-        if refused:
-            self._refuse_dates(refused)
-        return admitted
-
-    def _is_timely(self, event: Quote | Funding) -> bool:
-        if self.feed.kind == "generated":
-            return True
-        if self._venue_clock.is_ahead(event.time_us, event.received_us):
-            self._refuse_dates(1)
-            return False
-        return True
-
-    def _refuse_dates(self, count: int) -> None:
-        with self._lock:
-            self._not_understood += count
-        self._errors.not_understood(count, "dated ahead of the exchange's clock")
-
-    def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
-        began = steady_s()
-        self._submitting.append(began)
-        try:
-            self._sink.submit(events)
-        except StoreError as error:
-            self._errors.note(str(error))
-        finally:
-            self._submitting.remove(began)
-
-    def _waiting_s(self) -> float:
-        """Return for how long a batch has been waiting for the sink."""
-        began = list(self._submitting)
-        return steady_s() - min(began) if began else 0.0
-
-    def _count(self, fresh: Sequence[Trade], gaps: int) -> None:
-        self._trades += len(fresh)
-        self._gaps += gaps
-        count = len(fresh)
-        if self._past_first:
-            recent = now_us() - SECOND_US
-            count = sum(trade.received_us > recent for trade in fresh)
-        self._rate.add(count)
-        self._delays.add(fresh)
-
-    def _note(self, notice: Notice) -> None:
-        if notice.kind != "alive":
-            self._errors.said(notice.text)
-
     # Words -------------------------------------------------------------------------------
 
     def _silent(self) -> tuple[str, ...]:
         opened = self._lines[0].opened if self._lines else self._started
-        if opened is None or self._waiting_s() > SLOW_S:
+        if opened is None or self.intake.waiting_s() > SLOW_S:
             return ()
         limit = steady_s() - self.timing.silence_s
         return tuple(
             name
-            for name, track in self._tracks.items()
+            for name, track in self.intake.tracks.items()
             if max(opened, track.since, track.heard) < limit
         )
 
@@ -379,16 +236,12 @@ class Recorder:
         if self.stopping.is_set():
             return "stopped", f"{title}: stopped."
         if self._player is not None:
-            is_dead = self._player.ident is not None and not self._player.is_alive()
-            return describe_played(self._stream(silent, None), self._played, is_dead)
+            return describe_played(self._stream(silent, None), self._played, self._life.problem)
         line = self._lines[0]
-        if line.broken:
-            return "stopped", (
-                f"{title}: reading stopped because of an internal error (see the log). "
-                "Recorded data is kept; restart Tandem."
-            )
-        again: State = "reconnecting" if line.failures else "connecting"
         failure, opened = line.failure, line.opened
+        if line.life.problem and opened is None and failure is None:
+            return "reconnecting", line.life.problem
+        again: State = "reconnecting" if line.failures else "connecting"
         if failure is not None or opened is None:
             return describe_closed(title, failure, line.attempts, self.timing.refused_s, again)
         failures = (other.failure for other in self._lines[1:])
@@ -396,17 +249,17 @@ class Recorder:
         return describe_open(self._stream(silent, opened), again, quotes_failure)
 
     def _stream(self, silent: tuple[str, ...], opened: float | None) -> Stream:
-        heard = [track.heard for track in self._tracks.values()]
+        heard = [track.heard for track in self.intake.tracks.values()]
         return Stream(
             title=self.feed.title,
             instruments=len(heard),
             silent=silent,
             silence_s=self.timing.silence_s,
-            messages=self._messages,
-            not_understood=self._not_understood,
-            trades=self._trades,
+            messages=self.intake.messages,
+            not_understood=self.intake.not_understood,
+            trades=self.intake.trades,
             is_heard=opened is not None and any(at >= opened for at in heard),
-            waiting_s=self._waiting_s(),
+            waiting_s=self.intake.waiting_s(),
         )
 
     # Small things ------------------------------------------------------------------------
@@ -423,9 +276,10 @@ class Recorder:
         most = len(instruments) if self._player else self._websocket_feed().max_instruments
         if len(instruments) <= most:
             return instruments
-        kept = frozenset(sorted(instruments, key=lambda n: (n not in self._tracks, n))[:most])
-        self._errors.note(
+        kept = frozenset(sorted(instruments, key=lambda n: (n not in self.intake.tracks, n))[:most])
+        skipped = listed(sorted(instruments - kept), len(instruments))
+        self.intake.errors.note(
             f"{self.feed.title} accepts {most} instruments per connection; "
-            f"{len(instruments) - most} of {len(instruments)} are skipped."
+            f"{len(instruments) - most} of {len(instruments)} are skipped: {skipped}."
         )
         return kept

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from tandem.core.clock import SECOND_US, steady_s
 from tandem.core.events import Gap, Trade, TradeId, venue_id
 
+# Trades of one moment may come so far out of order.
+DISORDER_US = SECOND_US
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
 REMEMBERED = 1_000
@@ -57,7 +59,7 @@ class Track:
         The latest short jumps of the ids, each with the ids that did not come yet.
     """
 
-    __slots__ = ("heard", "is_cut", "jumps", "last_id", "last_us", "recent", "since")
+    __slots__ = ("_missed_us", "heard", "is_cut", "jumps", "last_id", "last_us", "recent", "since")
 
     def __init__(self, known: Sequence[Trade], may_miss: bool) -> None:
         self.is_cut = may_miss and bool(known)
@@ -70,6 +72,27 @@ class Track:
         self.jumps: deque[tuple[Gap, set[int]]] = deque(maxlen=_JUMPS)
         self.since = steady_s()
         self.heard = -math.inf
+        # Up to when the last gap around trades that came and could not be kept reaches.
+        self._missed_us = 0
+
+    def miss(self, name: str, start_us: int, end_us: int) -> list[Gap]:
+        """Return the gap around a trade that came and cannot be kept; none where the last has it.
+
+        It happened after the trade before it and up to `end_us`, as far as clocks and order tell.
+        """
+        end_us = max(end_us, self.last_us)
+        if end_us <= self._missed_us:
+            return []
+        self._missed_us = end_us + DISORDER_US
+        start_us = min(start_us, self.last_us or start_us) - DISORDER_US
+        return [Gap(name, -1, -1, start_us, end_us + 2 * DISORDER_US, "open")]
+
+    def forget(self, trade: Trade) -> None:
+        """Go back to before a trade, so that it is missing unless it comes again."""
+        self.is_cut, self.last_us = True, min(self.last_us or trade.time_us, trade.time_us)
+        if isinstance(trade.trade_id, int):
+            last_id = self.last_id if isinstance(self.last_id, int) else trade.trade_id
+            self.last_id = min(last_id, trade.trade_id - 1)
 
     def jump(self, trade: Trade, first_id: int, last_id: int) -> Gap:
         """Return the hole before a trade, and remember which ids are missing."""
@@ -101,7 +124,8 @@ def sift(
     nobody tells, so that the time between is a hole, unless the connection held and it is no
     longer than a second (trades of one moment may come out of order). Ids that are text
     have no order: each is looked for among the newest ones. Where ids do not count up, the
-    newest known trade coming again shows that nothing is missing after a cut. A short jump of
+    trade that came last coming again shows that nothing is missing after a cut; otherwise the gap
+    reaches a second beyond both trades around the cut, whichever is dated later. A short jump of
     the ids whose trades all come late is told again, as filled.
 
     Parameters
@@ -129,7 +153,7 @@ def sift(
         is_unknown = track.is_cut and not consecutive
         if isinstance(trade_id, str):
             if not track.recent.add(trade_id):
-                track.is_cut &= time_us < track.last_us
+                track.is_cut &= trade_id != last_id
                 continue
         elif isinstance(last_id, int):
             if trade_id > last_id:
@@ -141,9 +165,11 @@ def sift(
                 track.is_cut &= trade_id < last_id
                 continue
             elif consecutive:
-                is_unknown = track.is_cut or time_us - track.last_us > SECOND_US
-        if is_unknown and time_us > track.last_us:
-            gaps.append(Gap(name, -1, -1, track.last_us, time_us, "open"))
+                is_unknown = track.is_cut or time_us - track.last_us > DISORDER_US
+        if is_unknown:
+            start_us = min(time_us, track.last_us) - DISORDER_US
+            end_us = max(time_us, track.last_us) + DISORDER_US
+            gaps.append(Gap(name, -1, -1, start_us, end_us, "open"))
         track.is_cut = False
         track.last_id = trade_id
         if time_us > track.last_us:

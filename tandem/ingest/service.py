@@ -16,8 +16,9 @@ from tandem.core.clock import now_us
 from tandem.core.errors import FeedError, TandemError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.instruments import SIMULATED_VENUE
+from tandem.core.threads import backoff
 from tandem.ingest.connection import Timing
-from tandem.ingest.errors import backoff, explain
+from tandem.ingest.errors import explain
 from tandem.ingest.poller import Poller
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import Choice, FeedStatus
@@ -110,8 +111,8 @@ class Ingest:
             recorders = list(self._recorders.values())
         return tuple(recorder.status() for recorder in recorders)
 
-    def stop(self, timeout: float = 2.0) -> None:
-        """Stop everything within about `timeout` seconds."""
+    def stop(self, timeout: float = 2.0) -> bool:
+        """Stop everything within about `timeout` seconds; returns whether every thread ended."""
         self._stopping.set()
         with self._lock:
             recorders = list(self._recorders.values())
@@ -119,8 +120,8 @@ class Ingest:
         for recorder in recorders:
             recorder.stop(0.0)
         deadline = time.monotonic() + timeout
-        for recorder in recorders:
-            recorder.stop(max(0.0, deadline - time.monotonic()))
+        ended = [recorder.stop(max(0.0, deadline - time.monotonic())) for recorder in recorders]
+        return all(ended)
 
     # The automatic choice ----------------------------------------------------------------
 

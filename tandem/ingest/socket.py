@@ -123,7 +123,6 @@ class Wire(websocket.WebSocket):
             for key, _ in self._selector.select(0.0 if self._is_decrypted() else wait_s):
                 if key.fileobj is self._ear:
                     self._ear.recv(1024)
-        self.arrived_us = now_us()
         messages: list[bytes] = []
         try:
             while len(messages) < _MOST_MESSAGES:
@@ -188,6 +187,8 @@ class Wire(websocket.WebSocket):
             self._ahead = self.sock.recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise WebSocketTimeoutException("nothing yet") from None
+        # After it was read: a thread that stalled before has read what came meanwhile.
+        self.arrived_us = now_us()
         self._at = 0
         if not self._ahead:
             raise WebSocketConnectionClosedException("closed without a close frame")

@@ -56,6 +56,10 @@ class FeedStatus:
         When this state began.
     waiting_s : float
         For how long reading has been waiting for the record, which is full; 0 when it is not.
+    restarts : int
+        Times that an internal error ended a thread of it, which was begun again.
+    is_failing : bool
+        Whether that happens time and again, or the thread could not be begun again.
     renewals : int
         Connections replaced by a new one before the venue cut them, without a break.
     not_understood : int
@@ -77,7 +81,8 @@ class FeedStatus:
     gaps : int
         Holes found since the start: in trade ids or, where these do not count up, in time.
     errors : tuple of str
-        What the venue complained about lately, and a clock of this machine that is wrong.
+        What the venue complained about lately, a clock of this machine that is wrong, and
+        threads begun again.
     """
 
     venue: str
@@ -98,6 +103,8 @@ class FeedStatus:
     errors: tuple[str, ...] = ()
     renewals: int = 0
     waiting_s: float = 0.0
+    restarts: int = 0
+    is_failing: bool = False
 
 
 # Words ------------------------------------------------------------------------------------
@@ -194,16 +201,16 @@ def describe_open(
 
 
 def describe_played(
-    stream: Stream, played: TandemError | Literal["", "end", "broken"], is_dead: bool
+    stream: Stream, played: TandemError | Literal["", "end"], problem: str
 ) -> tuple[State, str]:
-    """Return the state of a source of its own events; `is_dead` once its thread has ended."""
+    """Return the state of a source of its own events; `problem` says what ended its thread."""
     title = stream.title
     if isinstance(played, TandemError):
         return "refused", f"{title}: {played}"
     if played == "end":
         return "ended", f"{title}: replay finished."
-    if is_dead:
-        return "stopped", f"{title}: stopped because of an internal error (see the log)."
+    if problem:
+        return "stopped", problem
     if stream.silent:
         text = f"{title}: no trades in {listed(stream.silent)} for {stream.silence_s:g} s"
         return _describe_silent(stream, text, "; choose other instruments.")

@@ -295,7 +295,10 @@ class Store(Reader):
         return self._backlog.flush(timeout) if self._writer else True
 
     def close(self, timeout: float = 5.0) -> int:
-        """Write what waits, for at most `timeout` seconds; return how many trades were not."""
+        """Write what waits, for at most `timeout` seconds; return how many trades are missing.
+
+        Those that are neither in the file nor in its table of gaps.
+        """
         if self._writer is None:
             return 0
         self._backlog.shut(timeout)
@@ -327,6 +330,12 @@ class Store(Reader):
             renumbered=self._writer.renumbered if self._writer else {},
             notes=_notes(self._writer) if self._writer else (),
         )
+
+    @property
+    def failure(self) -> StoreUnusable | None:
+        """Why nothing can be recorded into this file any more, if that is so."""
+        problem = self._backlog.problem
+        return problem if isinstance(problem, StoreUnusable) else None
 
     def _describe(self, waited_s: float) -> tuple[StoreState, str]:
         queued, problem = self._backlog.queued, self._backlog.problem

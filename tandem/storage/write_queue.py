@@ -7,11 +7,13 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from tandem.core.errors import StoreError, StoreUnusable
+from tandem.core.errors import StoreError, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.storage.records import Candles, Entry, Replacement
 
 _BATCH_ENTRIES = 20_000
+# Between two attempts to write into a locked file while closing.
+_LOCKED_S = 0.05
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Batch:
         When the oldest of it was put (monotonic).
     queued : int
         Entries it took from the queue, whatever became of them.
+    lost : int
+        Trades lost so far, whose gaps are committed with it at the latest.
     """
 
     ticket: int
@@ -33,6 +37,7 @@ class Batch:
     entries: list[Entry]
     states: dict[str, bytes]
     queued: int = 0
+    lost: int = 0
 
     @property
     def trades(self) -> int:
@@ -65,6 +70,7 @@ class Backlog:
         self._taken: Batch | None = None
         self._tickets = self._done = self._flush_to = 0
         self._close_by_s: float | None = None
+        self._in_gaps = 0
         self.queued = 0
         self.lost = 0
         self.problem: StoreError | None = None
@@ -131,10 +137,11 @@ class Backlog:
 
     @property
     def trades(self) -> int:
-        """How many trades are not committed."""
+        """How many trades are neither committed nor in a gap that is."""
         with self._changed:
             taken = self._taken.trades if self._taken else 0
-            return taken + sum(batch.trades for batch in self._waiting)
+            waiting = sum(batch.trades for batch in self._waiting)
+            return taken + waiting + self.lost - self._in_gaps
 
     def _is_full(self, more: int) -> bool:
         # Entries above the limit by themselves go through alone.
@@ -199,6 +206,7 @@ class Backlog:
         with self._changed:
             self._done = batch.ticket
             self.queued -= batch.queued
+            self._in_gaps = batch.lost
             self.problem = self._taken = None
             self._changed.notify_all()
 
@@ -207,8 +215,12 @@ class Backlog:
         with self._changed:
             self.problem = problem
             self._changed.notify_all()
-            if isinstance(problem, StoreUnusable) or self._close_by_s is not None:
+            if isinstance(problem, StoreUnusable) or self.is_overdue:
                 return False
+            if self._close_by_s is not None:
+                # A lock is let go of; a full disk is not worth the wait.
+                self._changed.wait(_LOCKED_S)
+                return isinstance(problem, StoreInUse)
             self._changed.wait_for(lambda: self._close_by_s is not None, retry_s)
             # When closing began meanwhile: once more, the disk may have room by now.
             return True
@@ -246,4 +258,5 @@ class Backlog:
         batch.queued = len(batch.entries)
         batch.entries.extend(self._holes.values())
         self._holes = {}
+        batch.lost = self.lost
         return batch

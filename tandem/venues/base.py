@@ -8,10 +8,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from tandem.core.errors import DataError, MessageError, UnknownSymbol
-from tandem.core.events import Event, Trade
+from tandem.core.events import Event, Trade, Unread
 from tandem.core.instruments import instrument
 
 Kind = Literal["trades", "quotes"]
@@ -227,8 +227,36 @@ class Names(dict[str, str]):
 
 def plain_text(text: object, most: int = 200) -> str:
     """Return what a venue said as one short line without control characters."""
+    if isinstance(text, (dict, list)):
+        # Nested a thousand deep, as JSON may be, it could not be written out.
+        return "(details that are not text)"
     line = " ".join(str(text)[: 4 * most].split())
     return "".join(c for c in line if c.isprintable())[:most]
+
+
+def each_trade(
+    items: Any, received_us: int, name: str, read: Callable[[Any, int], Trade]
+) -> list[Trade | Unread]:
+    """Return what `read` makes of each trade of a message; a bad one costs only itself.
+
+    Parameters
+    ----------
+    name : str
+        The instrument they are of; empty where only they say.
+    """
+    if type(items) is not list:
+        raise MessageError("data is not a list")
+    events: list[Trade | Unread] = []
+    for item in items:
+        try:
+            events.append(read(item, received_us))
+        except KeyError as missing:
+            events.append(Unread(name, received_us, f"a trade without {missing}"))
+        except MessageError as error:
+            events.append(Unread(name, received_us, str(error)))
+        except (TypeError, IndexError):
+            events.append(Unread(name, received_us, "a trade with a field of the wrong type"))
+    return events
 
 
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY")

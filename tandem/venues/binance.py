@@ -71,7 +71,7 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
-from tandem.core.errors import MessageError
+from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Names, Route, plain_text, read_symbol
@@ -193,7 +193,7 @@ class _Binance:
                 return self._without_kind(message, data, received_us)
             parser = self._parsers.get(kind)
             if parser is None:
-                raise MessageError("an event of a kind not asked for")
+                raise UnknownKind("an event of a kind not asked for")
             return (parser(data, received_us),)
         except KeyError as missing:
             raise MessageError(f"a message without {missing}") from None
@@ -254,7 +254,7 @@ class _Binance:
             return ()
         if "b" in data and "a" in data and "u" in data:
             return (self._quote(data, received_us),)
-        raise MessageError("a message of no known kind")
+        raise UnknownKind("a message of no known kind")
 
     def _route(self, kind: Any, path: str, wanted: list[str], streams: tuple[str, ...]) -> Route:
         names = _streams(wanted, streams)

@@ -45,6 +45,7 @@ What is wrong is told as ``{"status":"error","reason":"...","code":"404.002"}``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
@@ -54,10 +55,18 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from tandem.core.errors import MessageError
+from tandem.core.errors import UnknownKind
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import (
+    Keepalive,
+    Kind,
+    Method,
+    SubscribedFeed,
+    each_trade,
+    plain_text,
+    read_symbol,
+)
 from tandem.venues.fields import amount, json_object, moment, positive, side_of, trade_number, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
@@ -128,12 +137,13 @@ class Bitstamp(SubscribedFeed):
         message = json_object(raw)
         event = message.get("event")
         if event == "trade":
-            try:
-                return (self._trade(message["channel"], message["data"], received_us),)
-            except KeyError as missing:
-                raise MessageError(f"a trade without {missing}") from None
-            except TypeError:
-                raise MessageError("a trade with a field of the wrong type") from None
+            channel = message.get("channel")
+            if type(channel) is not str or not channel.startswith(_CHANNEL):
+                raise UnknownKind("a trade of a channel not asked for")
+            name = self._names[channel.removeprefix(_CHANNEL)]
+            return each_trade(
+                [message.get("data")], received_us, name, partial(_streamed_trade, name)
+            )
         if event == "bts:heartbeat":
             return (Notice("alive", ""),)
         if event == "bts:request_reconnect":
@@ -144,21 +154,20 @@ class Bitstamp(SubscribedFeed):
             return (Notice("error", f"{self.title}: {plain_text(said)}"),)
         if event in _ACKNOWLEDGED:
             return ()
-        raise MessageError("an event of a kind not asked for")
+        raise UnknownKind("an event of a kind not asked for")
 
-    def _trade(self, channel: Any, data: dict[str, Any], received_us: int) -> Trade:
-        if type(channel) is not str or not channel.startswith(_CHANNEL):
-            raise MessageError("a trade of a channel not asked for")
-        side = side_of(data["type"], _TAKER)
-        return Trade(
-            self._names[channel.removeprefix(_CHANNEL)],
-            trade_number(data["id"]),
-            moment(whole(data["microtimestamp"])),
-            positive(data["price_str"]),
-            positive(data["amount_str"]),
-            side,
-            received_us,
-        )
+
+def _streamed_trade(name: str, data: dict[str, Any], received_us: int) -> Trade:
+    side = side_of(data["type"], _TAKER)
+    return Trade(
+        name,
+        trade_number(data["id"]),
+        moment(whole(data["microtimestamp"])),
+        positive(data["price_str"]),
+        positive(data["amount_str"]),
+        side,
+        received_us,
+    )
 
 
 # By REST ----------------------------------------------------------------------------------

@@ -56,10 +56,18 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from tandem.core.errors import MessageError
+from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import (
+    Keepalive,
+    Kind,
+    Method,
+    SubscribedFeed,
+    each_trade,
+    plain_text,
+    read_symbol,
+)
 from tandem.venues.fields import (
     amount,
     best,
@@ -145,17 +153,15 @@ class Bybit(SubscribedFeed):
             return self._answer(message)
         try:
             if topic.startswith("publicTrade."):
-                items = message["data"]
-                if type(items) is not list:
-                    raise MessageError("data is not a list")
-                return [self._trade(data, received_us) for data in items]
+                name = self._names[topic.removeprefix("publicTrade.")]
+                return each_trade(message["data"], received_us, name, self._trade)
             if topic.startswith("orderbook.1."):
                 return self._quote(message, message["data"], received_us)
         except KeyError as missing:
             raise MessageError(f"a message without {missing}") from None
         except (TypeError, IndexError):
             raise MessageError("a field of the wrong type") from None
-        raise MessageError("a topic not asked for")
+        raise UnknownKind("a topic not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
         side, trade_id = side_of(data["S"], _TAKER), data["i"]
@@ -192,7 +198,7 @@ class Bybit(SubscribedFeed):
             return (Notice("alive", ""),)
         if operation in ("subscribe", "unsubscribe"):
             return ()
-        raise MessageError("a message of no known kind")
+        raise UnknownKind("a message of no known kind")
 
     def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return several requests: an unknown topic may fail its whole one."""

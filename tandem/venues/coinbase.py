@@ -46,8 +46,8 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
-from tandem.core.errors import MessageError
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
+from tandem.core.errors import MessageError, UnknownKind
+from tandem.core.events import BUY, SELL, Event, Gap, Notice, PastTrade, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -118,8 +118,10 @@ class Coinbase(SubscribedFeed):
         message = json_object(raw)
         kind = message.get("type")
         try:
-            if kind == "match" or kind == "last_match":
+            if kind == "match":
                 return (self._trade(message, received_us),)
+            if kind == "last_match":
+                return (PastTrade._make(self._trade(message, received_us)),)
             if kind == "ticker":
                 return (self._quote(message, received_us),)
         except KeyError as missing:
@@ -131,9 +133,9 @@ class Coinbase(SubscribedFeed):
         if kind == "subscriptions":
             return ()
         if kind == "error":
-            said = plain_text(f"{message.get('message', '')}: {message.get('reason', '')}")
-            return (Notice("error", f"{self.title}: {said}"),)
-        raise MessageError("a message of no known kind")
+            said, why = (plain_text(message.get(key, "")) for key in ("message", "reason"))
+            return (Notice("error", plain_text(f"{self.title}: {said}: {why}")),)
+        raise UnknownKind("a message of no known kind")
 
     def _trade(self, message: dict[str, Any], received_us: int) -> Trade:
         side = side_of(message["side"], _TAKER)

@@ -53,10 +53,21 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
-from tandem.core.errors import MessageError
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade, TradeId
+from tandem.core.errors import MessageError, UnknownKind
+from tandem.core.events import (
+    BUY,
+    SELL,
+    Event,
+    Gap,
+    Notice,
+    PastTrade,
+    Quote,
+    Trade,
+    TradeId,
+    Unread,
+)
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, SubscribedFeed, each_trade, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     iso_time,
@@ -134,10 +145,14 @@ class Kraken(SubscribedFeed):
         channel = message.get("channel")
         try:
             if channel == "trade":
-                trades = [self._trade(data, received_us) for data in _items(message)]
-                if message.get("type") == "snapshot":  # its order is not documented
-                    trades.sort(key=_by_id)
-                return trades
+                trades = each_trade(message["data"], received_us, "", self._trade)
+                if message.get("type") != "snapshot":
+                    return trades
+                # Its order is not documented.
+                return [
+                    PastTrade._make(one) if type(one) is Trade else one
+                    for one in sorted(trades, key=_by_id)
+                ]
             if channel == "ticker":
                 return [self._quote(data, received_us) for data in _items(message)]
             if channel == "status":
@@ -150,7 +165,7 @@ class Kraken(SubscribedFeed):
             return (Notice("alive", ""),)
         if channel is None:
             return self._answer(message)
-        raise MessageError("a channel not asked for")
+        raise UnknownKind("a channel not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
         side = side_of(data["side"], _TAKER)
@@ -189,7 +204,7 @@ class Kraken(SubscribedFeed):
             return (Notice("error", f"{self.title}: {plain_text(message.get('error'))}"),)
         if "method" in message:
             return ()
-        raise MessageError("a message of no known kind")
+        raise UnknownKind("a message of no known kind")
 
     def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return one request, which the venue answers symbol by symbol."""
@@ -208,8 +223,8 @@ def _items(message: dict[str, Any]) -> list[dict[str, Any]]:
     return data
 
 
-def _by_id(trade: Trade) -> tuple[str, TradeId]:
-    return trade.instrument, trade.trade_id
+def _by_id(trade: Trade | Unread) -> tuple[str, TradeId]:
+    return trade.instrument, trade.trade_id if type(trade) is Trade else 0
 
 
 # By REST ----------------------------------------------------------------------------------

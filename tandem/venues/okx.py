@@ -54,10 +54,18 @@ import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US
-from tandem.core.errors import MessageError
+from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Keepalive, Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import (
+    Keepalive,
+    Kind,
+    Method,
+    SubscribedFeed,
+    each_trade,
+    plain_text,
+    read_symbol,
+)
 from tandem.venues.fields import amount, best, json_object, moment, positive, side_of, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
@@ -122,19 +130,17 @@ class Okx(SubscribedFeed):
             if "event" in message:
                 return self._event(message)
             arg, items = message["arg"], message["data"]
-            if type(items) is not list:
-                raise MessageError("data is not a list")
+            name = self._names[arg["instId"]]
             if arg["channel"] == "trades":
-                return [self._trade(data, received_us) for data in items]
+                return each_trade(items, received_us, name, self._trade)
             if arg["channel"] == "bbo-tbt":
-                name = self._names[arg["instId"]]
                 quotes = (_quote(name, data, received_us) for data in items)
                 return [quote for quote in quotes if quote]
         except KeyError as missing:
             raise MessageError(f"a message without {missing}") from None
         except (TypeError, IndexError):
             raise MessageError("a field of the wrong type") from None
-        raise MessageError("a channel not asked for")
+        raise UnknownKind("a channel not asked for")
 
     def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
         side = side_of(data["side"], _TAKER)
@@ -157,7 +163,7 @@ class Okx(SubscribedFeed):
             return (Notice("error", f"{self.title}: {said}"),)
         if event == "notice":
             return (Notice("closing", f"{self.title}: {said}"),)
-        raise MessageError("an event of a kind not asked for")
+        raise UnknownKind("an event of a kind not asked for")
 
     def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return requests, each as long as the venue takes."""

@@ -269,6 +269,18 @@ def test_ids_missing_over_pages_do_not_hide_those_before_them(desk: Desk) -> Non
     assert sorted(one for ids in lost for one in ids) == list(range(3_000, 6_000))
 
 
+@pytest.mark.parametrize("name", [USDM, SPOT, COINBASE])
+def test_pages_shorter_than_they_should_be_cost_requests_not_trades(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tests.support.rest_exchange._PAGE", 100)
+    made = tape(10_000)
+    hole(desk, name, made, 2_000, 4_500)
+    desk.settle()
+    assert desk.ids(name) == expected(made, 2_000, 4_500)
+    assert not desk.gaps("open", "lost", "candles")
+
+
 def test_beyond_the_reach_candles_stand_in(desk: Desk) -> None:
     made = Tape(1_000, 40_000, now_us() - 60 * HOUR_US, 5 * SECOND_US)
     gap = hole(desk, USDM, made, 2_000, 30_000)

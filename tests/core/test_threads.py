@@ -12,6 +12,8 @@ import pytest
 from tandem.backfill.service import Upkeep
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
+from tandem.core import threads
+from tandem.core.clock import steady_s
 from tandem.core.threads import Lifeline
 from tandem.io import archive
 from tandem.net.factory import venue_clients
@@ -54,6 +56,35 @@ def test_work_that_ends_leaves_nothing_to_say() -> None:
     life = Lifeline("It stopped.")
     life.watch(lambda: None)
     assert life.problem == ""
+
+
+def test_work_that_failed_is_begun_again_counted_and_said_until_it_has_lasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life = Lifeline("It was begun again.", lambda: iter([0.0] * 100))
+    begun: list[bool] = []
+
+    def work() -> None:
+        begun.append(life.is_hopeless)
+        if len(begun) <= threads.HOPELESS:
+            fail()
+
+    life.keep(work, threading.Event())
+    assert begun == [False] * threads.HOPELESS + [True]
+    assert (life.deaths, life.problem) == (threads.HOPELESS, "It was begun again.")
+    monkeypatch.setattr(threads, "steady_s", lambda: steady_s() + threads.CALM_S)
+    assert (life.deaths, life.problem, life.is_hopeless) == (threads.HOPELESS, "", False)
+
+
+def test_work_is_not_begun_again_once_it_is_to_stop() -> None:
+    life, stop = Lifeline("It was begun again.", lambda: iter([600.0])), threading.Event()
+
+    def work() -> None:
+        stop.set()
+        fail()
+
+    life.keep(work, stop)
+    assert life.deaths == 1
 
 
 def test_an_export_that_was_under_way_ends_with_its_thread(
@@ -109,7 +140,7 @@ def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
     upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     wait_until(upkeep.problems)
-    assert "Filling holes stopped" in upkeep.problems()[0]
+    assert "Filling gaps was ended" in upkeep.problems()[0]
     assert "RuntimeError" in caplog.text
     assert "hunter2" not in caplog.text
     upkeep.stop()

@@ -1,5 +1,7 @@
 """The clocks of the exchange and of this machine: wrong ones, moved ones, and trades that lie."""
 
+import json
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ from tandem.storage.store import Store
 from tandem.venues.base import WebsocketFeed
 from tandem.venues.binance import BinanceUsdm
 from tandem.venues.bybit import Bybit
+from tandem.venues.kraken import Kraken
+from tests.support.dialects import iso
 from tests.support.sinks import MemorySink
 
 BTC = "binance-usdm:BTCUSDT"
@@ -52,7 +56,7 @@ class Market:
     def send(self, *trades: Trade) -> None:
         passed, refused = self.clock.admit(trades, self.us / 1e6)
         self.passed += passed
-        self.refused += refused
+        self.refused += len(refused)
 
     def run(self, seconds: int) -> None:
         for _ in range(10 * seconds):
@@ -153,7 +157,7 @@ def test_whatever_the_dates_nothing_is_doubled_and_little_is_kept(
     for start in range(0, len(trades), size):
         admitted, bad = clock.admit(trades[start : start + size], start * 0.1)
         passed += admitted
-        refused += bad
+        refused += len(bad)
     ids = [trade.trade_id for trade in passed]
     assert len(set(ids)) == len(ids)
     held = len(trades) - len(ids) - refused
@@ -177,12 +181,12 @@ def test_a_lying_trade_is_counted_and_said_and_does_not_freeze_the_bars(
     market, builder, closed = Market(), BarBuilder(BTC, 500_000), 0
     cursor = 0
     for number in range(1_200):
-        recorder.hand_on([market.trade(DAY_US - SECOND_US if number == 300 else 0)])
+        recorder.intake.take([market.trade(DAY_US - SECOND_US if number == 300 else 0)])
         trades, cursor = buffer.since(BTC, cursor)
         builder.add(trades)
         closed += len(builder.close(market.us))
     for _ in range(100):
-        recorder.hand_on([market.trade()])
+        recorder.intake.take([market.trade()])
     status = recorder.status()
     assert (status.not_understood, status.trades) == (1, 1_299)
     assert "dated ahead of the exchange's clock" in caplog.text
@@ -196,7 +200,7 @@ def test_what_passes_makes_no_other_trade_late() -> None:
     for number in range(3_000):
         # Every tenth second one that is dated ahead a little more than the one before.
         ahead_us = number * 300 if number > 600 and number % 100 == 0 else 0
-        recorder.hand_on([market.trade(ahead_us)])
+        recorder.intake.take([market.trade(ahead_us)])
         trades, cursor = buffer.since(BTC, cursor)
         builder.add(trades)
         builder.close(market.us)
@@ -217,11 +221,11 @@ def test_a_restless_line_is_given_more_room() -> None:
 def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:
     recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
     ahead = START_US + 10 * SECOND_US
-    recorder.hand_on([Quote(BTC, ahead, 1.0, 1.0, 2.0, 1.0, START_US)])
-    recorder.hand_on([Funding(BTC, ahead, 0.1, ahead, 1.0, START_US)])
+    recorder.intake.take([Quote(BTC, ahead, 1.0, 1.0, 2.0, 1.0, START_US)])
+    recorder.intake.take([Funding(BTC, ahead, 0.1, ahead, 1.0, START_US)])
     assert (buffer.quote(BTC), buffer.funding(BTC)) == (None, None)
     assert recorder.status().not_understood == 2
-    recorder.hand_on([Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)])
+    recorder.intake.take([Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)])
     assert buffer.quote(BTC)
 
 
@@ -244,7 +248,7 @@ def test_a_clock_wrong_by_days_at_the_start_costs_no_message_and_is_told(
             f'"T":{time_us // 1_000},"m":true}}}}'
         )
         received_us = time_us + 30_000 + wrong_us
-        recorder.hand_on(recorder.understand([message.encode()], received_us))
+        recorder.intake.take(recorder.intake.understand([message.encode()], received_us))
     trades = [event for event in sink.events if type(event) is Trade]
     assert [(trade.trade_id, trade.time_us) for trade in trades] == [
         (number, START_US + number * 10_000) for number in range(100)
@@ -279,14 +283,43 @@ def test_time_counts_while_the_machine_sleeps() -> None:
 def test_the_quotes_connection_neither_brings_trades_nor_decides_on_them() -> None:
     recorder, _, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
     market = Market(skew_us=-HOUR_US)
-    recorder.hand_on([market.trade()], "quotes")
+    recorder.intake.take([market.trade()], "quotes")
     assert recorder.status().trades == 0
     for _ in range(99):
-        recorder.hand_on([market.trade()])
+        recorder.intake.take([market.trade()])
     assert buffer.count(BTC) == 0, "held back"
-    recorder.hand_on([], "quotes")
-    recorder.hand_on([market.trade()])
+    recorder.intake.take([], "quotes")
+    recorder.intake.take([market.trade()])
     assert [trade.trade_id for trade in buffer.tail(BTC, 200)] == list(range(2, 102))
+
+
+def test_what_a_venue_sends_of_the_past_teaches_nothing_of_its_clock() -> None:
+    recorder, _, buffer = recorder_of(Kraken("ws://x"), "kraken:BTC/USD")
+    market = Market()
+
+    def send(kind: str, trades: list[Trade]) -> None:
+        data = [
+            {
+                **{"symbol": "BTC/USD", "side": "buy", "price": 1.0, "qty": 1.0},
+                **{"trade_id": trade.trade_id, "timestamp": iso(trade.time_us)},
+            }
+            for trade in trades
+        ]
+        message = json.dumps({"channel": "trade", "type": kind, "data": data}).encode()
+        recorder.intake.take(recorder.intake.understand([message], trades[-1].received_us))
+
+    past = [market.trade() for _ in range(50)]
+    market.us += 600 * SECOND_US
+    send("snapshot", [*past[:49], past[49]._replace(received_us=market.us)])
+    status = recorder.status()
+    assert (status.trades, status.errors) == (50, ())
+    assert math.isnan(status.delay_ms)
+    for _ in range(100):
+        send("update", [market.trade()])
+    status = recorder.status()
+    assert (status.trades, status.not_understood) == (150, 0)
+    assert status.delay_ms < 250.0
+    assert buffer.count("kraken:BTC/USD") == 150
 
 
 # Holes where no id tells ----------------------------------------------------------------------
@@ -296,6 +329,11 @@ def bybit(number: int, time_us: int) -> Trade:
     return Trade("bybit:BTCUSDT", f"id-{number}", time_us, 1.0, 1.0, 1, time_us)
 
 
+def around(name: str, start_us: int, end_us: int) -> Gap:
+    """Return the gap around two trades: those of one moment may come a second out of order."""
+    return Gap(name, -1, -1, start_us - SECOND_US, end_us + SECOND_US, "open")
+
+
 def holes(sink: MemorySink) -> list[Gap]:
     return [event for event in sink.events if type(event) is Gap]
 
@@ -303,21 +341,21 @@ def holes(sink: MemorySink) -> list[Gap]:
 @pytest.fixture
 def text_ids() -> Iterator[tuple[Recorder, MemorySink]]:
     recorder, sink, _ = recorder_of(Bybit("ws://x"), "bybit:BTCUSDT")
-    recorder.connected()
+    recorder.intake.reopened()
     for number in range(3):
-        recorder.hand_on([bybit(number, START_US + number)])
+        recorder.intake.take([bybit(number, START_US + number)])
     assert holes(sink) == [], "there is no hole before the first trade"
     yield recorder, sink
 
 
 def test_the_time_around_a_cut_is_a_hole(text_ids: tuple[Recorder, MemorySink]) -> None:
     recorder, sink = text_ids
-    recorder.connected()
-    recorder.hand_on([bybit(7, START_US + 50), bybit(8, START_US + 60)])
-    hole = Gap("bybit:BTCUSDT", -1, -1, START_US + 2, START_US + 50, "open")
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(7, START_US + 50), bybit(8, START_US + 60)])
+    hole = around("bybit:BTCUSDT", START_US + 2, START_US + 50)
     assert holes(sink) == [hole]
     assert recorder.status().gaps == 1
-    recorder.hand_on([bybit(9, START_US + 70)])
+    recorder.intake.take([bybit(9, START_US + 70)])
     assert holes(sink) == [hole]
 
 
@@ -325,16 +363,98 @@ def test_the_newest_trade_coming_again_closes_the_question(
     text_ids: tuple[Recorder, MemorySink],
 ) -> None:
     recorder, sink = text_ids
-    recorder.connected()
-    recorder.hand_on([bybit(2, START_US + 2), bybit(7, START_US + 50)])
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(2, START_US + 2), bybit(7, START_US + 50)])
     assert holes(sink) == []
 
 
 def test_an_older_trade_coming_again_does_not(text_ids: tuple[Recorder, MemorySink]) -> None:
     recorder, sink = text_ids
-    recorder.connected()
-    recorder.hand_on([bybit(0, START_US), bybit(7, START_US + 50)])
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(0, START_US), bybit(7, START_US + 50)])
     assert len(holes(sink)) == 1
+
+
+def test_a_cut_is_a_hole_also_where_the_trade_before_it_is_dated_later(
+    text_ids: tuple[Recorder, MemorySink],
+) -> None:
+    recorder, sink = text_ids
+    recorder.intake.take([bybit(3, START_US + 90)])
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(7, START_US + 50)])
+    assert holes(sink) == [around("bybit:BTCUSDT", START_US + 50, START_US + 90)]
+
+
+def test_only_the_trade_that_came_last_coming_again_closes_the_question(
+    text_ids: tuple[Recorder, MemorySink],
+) -> None:
+    recorder, sink = text_ids
+    recorder.intake.take([bybit(3, START_US + 90), bybit(4, START_US + 80)])
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(3, START_US + 90), bybit(7, START_US + 95)])
+    assert len(holes(sink)) == 1, "what came after the newest by its date may be missing"
+
+
+BYBIT, OTHER = "bybit:BTCUSDT", "bybit:ETHUSDT"
+
+
+def bybit_recorder() -> tuple[Recorder, MemorySink]:
+    """Return a recorder that knows its exchange's clock, at START_US + 1 s."""
+    recorder, sink, _ = recorder_of(Bybit("ws://x"), BYBIT, OTHER)
+    step_us = SECOND_US // 100
+    for number in range(1, 101):
+        recorder.intake.take([bybit(number, START_US + number * step_us)])
+    return recorder, sink
+
+
+def test_a_trade_refused_for_its_date_is_a_hole_where_it_must_have_happened() -> None:
+    recorder, sink = bybit_recorder()
+    at_us = START_US + SECOND_US
+    liar = bybit(200, at_us + DAY_US)._replace(received_us=at_us)
+    near = bybit(201, at_us + 2 * SECOND_US)._replace(received_us=at_us)
+    recorder.intake.take([liar, near])
+    recorder.intake.take([bybit(n, at_us + n) for n in range(300, 420)])
+    assert recorder.status().not_understood == 2
+    first, second = holes(sink)
+    assert first.start_us <= at_us - SECOND_US
+    assert at_us + SECOND_US <= first.end_us < at_us + DAY_US // 2, "its date is not believed"
+    assert second.end_us >= near.time_us, "but where it is near it may be right"
+
+
+def test_a_trade_that_cannot_be_read_is_a_hole_and_the_others_of_its_message_are_kept() -> None:
+    recorder, sink = bybit_recorder()
+    at_us = START_US + SECOND_US
+    items = [
+        {"T": at_us // 1_000 + n, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "2", "i": f"new-{n}"}
+        for n in range(500)
+    ]
+    items[250]["p"] = "none"
+    message = json.dumps({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "data": items})
+    received_us = at_us + 500_000
+    before = recorder.status().trades
+    recorder.intake.take(recorder.intake.understand([message.encode()], received_us))
+    assert recorder.status().trades - before == 499
+    assert recorder.status().not_understood == 1
+    (hole,) = holes(sink)
+    assert hole.instrument == BYBIT
+    assert hole.start_us <= at_us - SECOND_US
+    assert at_us + 500_000 <= hole.end_us < at_us + 10 * SECOND_US
+
+
+def test_a_message_that_is_no_json_may_have_held_a_trade_of_any_instrument() -> None:
+    recorder, sink = bybit_recorder()
+    for number in range(1_000):
+        received_us = START_US + SECOND_US + 1_000 * number
+        recorder.intake.take(recorder.intake.understand([b"{"], received_us))
+    assert {hole.instrument for hole in holes(sink)} == {BYBIT, OTHER}
+    assert len(holes(sink)) < 8, "one gap is enough for trades that one gap covers"
+
+
+def test_a_message_of_an_unknown_kind_held_no_trade() -> None:
+    recorder, sink = bybit_recorder()
+    recorder.intake.take(recorder.intake.understand([b'{"topic":"tickers.X"}'], START_US))
+    assert recorder.status().not_understood == 1
+    assert holes(sink) == []
 
 
 def test_an_instrument_dropped_and_taken_up_again_has_a_hole(
@@ -342,30 +462,30 @@ def test_an_instrument_dropped_and_taken_up_again_has_a_hole(
 ) -> None:
     recorder, sink = text_ids
     recorder.watch(frozenset())
-    recorder.hand_on([bybit(3, START_US + 3)])
+    recorder.intake.take([bybit(3, START_US + 3)])
     recorder.watch(frozenset({"bybit:BTCUSDT"}))
-    recorder.hand_on([bybit(7, START_US + 50)])
-    assert holes(sink) == [Gap("bybit:BTCUSDT", -1, -1, START_US + 2, START_US + 50, "open")]
+    recorder.intake.take([bybit(7, START_US + 50)])
+    assert holes(sink) == [around("bybit:BTCUSDT", START_US + 2, START_US + 50)]
 
 
 def test_the_time_since_the_last_recorded_trade_is_a_hole() -> None:
     last = bybit(1, START_US)
     recorder, sink, _ = recorder_of(Bybit("ws://x"), "bybit:BTCUSDT", recorded=lambda name: last)
-    recorder.connected()
-    recorder.hand_on([bybit(9, START_US + DAY_US)])
-    assert holes(sink) == [Gap("bybit:BTCUSDT", -1, -1, START_US, START_US + DAY_US, "open")]
+    recorder.intake.reopened()
+    recorder.intake.take([bybit(9, START_US + DAY_US)])
+    assert holes(sink) == [around("bybit:BTCUSDT", START_US, START_US + DAY_US)]
 
 
 def test_where_ids_count_up_only_a_jump_is_a_hole() -> None:
     recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
     trades = [Trade(BTC, n, START_US + n, 1.0, 1.0, 1, START_US + n) for n in range(10)]
-    recorder.hand_on(trades[:3])
-    recorder.connected()
-    recorder.hand_on(trades[3:5])
+    recorder.intake.take(trades[:3])
+    recorder.intake.reopened()
+    recorder.intake.take(trades[3:5])
     assert holes(sink) == []
     recorder.watch(frozenset())
     recorder.watch(frozenset({BTC}))
-    recorder.hand_on(trades[7:])
+    recorder.intake.take(trades[7:])
     assert holes(sink) == [Gap(BTC, 5, 6, START_US + 4, START_US + 7, "open")]
 
 
@@ -375,35 +495,37 @@ def counted(number: int, time_us: int) -> Trade:
 
 def test_a_count_that_begins_anew_after_a_cut_leaves_a_hole_of_time() -> None:
     recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
-    recorder.hand_on([counted(100, START_US)])
-    recorder.connected()
-    recorder.hand_on([counted(5, START_US + 50), counted(6, START_US + 60)])
-    assert holes(sink) == [Gap(BTC, -1, -1, START_US, START_US + 50, "open")]
-    recorder.hand_on([counted(9, START_US + 70)])
+    recorder.intake.take([counted(100, START_US)])
+    recorder.intake.reopened()
+    recorder.intake.take([counted(5, START_US + 50), counted(6, START_US + 60)])
+    assert holes(sink) == [around(BTC, START_US, START_US + 50)]
+    recorder.intake.take([counted(9, START_US + 70)])
     assert holes(sink)[1:] == [Gap(BTC, 7, 8, START_US + 60, START_US + 70, "open")]
 
 
 def test_a_count_that_begins_anew_after_a_pause_leaves_a_hole_without_a_cut() -> None:
     recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC)
     later_us = START_US + 2 * SECOND_US
-    recorder.hand_on([counted(100, START_US), counted(1, later_us)])
-    assert holes(sink) == [Gap(BTC, -1, -1, START_US, later_us, "open")]
+    recorder.intake.take([counted(100, START_US), counted(1, later_us)])
+    assert holes(sink) == [around(BTC, START_US, later_us)]
 
 
 @pytest.mark.parametrize("last_id", [100, f"7@{START_US}"])
 def test_a_count_that_began_anew_while_nothing_ran_leaves_a_hole(last_id: int | str) -> None:
     last = counted(0, START_US)._replace(trade_id=last_id)
     recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC, recorded=lambda name: last)
-    recorder.connected()
-    recorder.hand_on([counted(5, START_US + DAY_US)])
-    assert holes(sink) == [Gap(BTC, -1, -1, START_US, START_US + DAY_US, "open")]
+    recorder.intake.reopened()
+    recorder.intake.take([counted(5, START_US + DAY_US)])
+    assert holes(sink) == [around(BTC, START_US, START_US + DAY_US)]
 
 
 def test_a_renumbered_trade_is_gone_on_from_by_its_number() -> None:
     last = counted(0, START_US)._replace(trade_id=f"7@{START_US}")
     recorder, sink, _ = recorder_of(BinanceUsdm("ws://x"), BTC, recorded=lambda name: last)
-    recorder.connected()
-    recorder.hand_on([counted(7, START_US), counted(8, START_US + 5), counted(10, START_US + 9)])
+    recorder.intake.reopened()
+    recorder.intake.take(
+        [counted(7, START_US), counted(8, START_US + 5), counted(10, START_US + 9)]
+    )
     assert holes(sink) == [Gap(BTC, 9, 9, START_US + 5, START_US + 9, "open")]
 
 
@@ -412,16 +534,16 @@ def test_late_trades_close_the_jump_they_were_missing_from(tmp_path: Path) -> No
     with closing(Store.open(tmp_path / "t.sqlite", batch_ms=1)) as store:
         recorder = Recorder(BinanceUsdm("ws://x"), store, HotBuffer(100), Settings())
         recorder.watch(frozenset({BTC}))
-        recorder.hand_on([trades[0], trades[3], trades[6]])
+        recorder.intake.take([trades[0], trades[3], trades[6]])
         assert store.flush(10.0)
         assert len(store.gaps(states=("open",))) == 2
         for late in (trades[2], trades[2], trades[5], trades[1]):
-            recorder.hand_on([late])
+            recorder.intake.take([late])
         assert store.flush(10.0)
         held = Gap(BTC, 1, 2, START_US, START_US + 3, "filled")
         left = Gap(BTC, 4, 5, START_US + 3, START_US + 6, "open")
         assert store.gaps() == [held, left]
-        recorder.hand_on([trades[4], trades[7]])
+        recorder.intake.take([trades[4], trades[7]])
         assert store.flush(10.0)
         assert [gap.state for gap in store.gaps()] == ["filled", "filled"]
         assert recorder.status().gaps == 2

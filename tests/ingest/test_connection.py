@@ -383,13 +383,13 @@ def test_any_two_delays_give_every_trade_once_and_in_order(
         if handover.verdict(0.0, 3.0) == "ready":
             break
         if from_old:
-            recorder.hand_on(trades[old : old + most])
+            recorder.intake.take(trades[old : old + most])
             handover.from_old(trades[old : old + most], 0.0)
             old += most
         else:
             handover.from_new(trades[new : new + most], 0.0)
             new += most
-    recorder.hand_on(handover.held)
-    recorder.hand_on(trades[new:])
+    recorder.intake.take(handover.held)
+    recorder.intake.take(trades[new:])
     for name in (BTC, ETH):
         assert buffer.tail(name, 100) == [one for one in trades if one.instrument == name]

@@ -565,6 +565,46 @@ def test_a_store_that_fails_does_not_stop_the_screen(desk: Desk, exchange: Excha
     assert wait_until(lambda: recorder.status().errors) == ("The disk is full.",)
 
 
+@pytest.mark.parametrize(("venue", "place"), [("binance-spot", "parse"), ("bybit", "buffer")])
+def test_a_reading_thread_that_dies_is_begun_again_counted_and_misses_nothing_silently(
+    desk: Desk, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, venue: str, place: str
+) -> None:
+    make, path, stream = VENUES[venue]
+    feed, due = make(exchange.url + path), [2]
+    name = feed.instrument("btc")
+    symbol = name.partition(":")[2]
+
+    def fails_twice(work: Any) -> Any:
+        def done(*arguments: Any) -> Any:
+            if due[0] and desk.buffer.count(name):
+                due[0] -= 1
+                raise RuntimeError("planted")
+            return work(*arguments)
+
+        return done
+
+    recorder = desk.record(feed, name)
+    exchange.wait_for_streams(stream)
+    first = exchange.trade(symbol, 1.0)
+    wait_until(lambda: desk.buffer.count(name) == 1)
+    holder, method = (feed, "parse") if place == "parse" else (desk.buffer, "append")
+    monkeypatch.setattr(holder, method, fails_twice(getattr(holder, method)))
+    for restarts in (1, 2):
+        exchange.trade(symbol, 2.0)
+        wait_until(lambda n=restarts: recorder.status().restarts == n)
+        exchange.wait_for_streams(stream)
+    last = exchange.trade(symbol, 3.0)
+    wait_until(lambda: desk.buffer.count(name) == 2)
+    status = wait_until(lambda: (s := recorder.status()).state == "live" and s)
+    assert "was ended by an internal error" in status.errors[-1]
+    assert not status.is_failing
+    (gap,) = wait_until(lambda: desk.sink.of(Gap))
+    if feed.consecutive_ids:
+        assert gap[1:3] == (first.trade_id + 1, last.trade_id - 1)
+    assert gap.start_us <= first.time_us
+    assert last.time_us <= gap.end_us
+
+
 def test_ids_that_begin_anew_are_not_taken_for_repetitions(desk: Desk, exchange: Exchange) -> None:
     recorder = desk.record(BinanceUsdm(exchange.url), BTC)
     exchange.wait_for_streams("btcusdt@aggTrade")

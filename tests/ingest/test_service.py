@@ -1,12 +1,6 @@
 """One ingest per process: the venues in use, the automatic choice, and the command line."""
 
 import contextlib
-import logging
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +11,15 @@ import pytest
 from tandem.config import Settings
 from tandem.core.errors import SettingError
 from tandem.core.events import Trade
-from tandem.ingest.cli import main
+from tandem.core.threads import backoff
 from tandem.ingest.connection import Timing
-from tandem.ingest.errors import backoff, explain
+from tandem.ingest.errors import explain
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import Choice
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.store import Store
 from tandem.venues.registry import VENUES, create_feed, tried
-from tandem.venues.simulated import Simulated
 from tests.support.exchange import DeafServer, Exchange, unused_url
-from tests.support.paths import ROOT
 from tests.support.settings import settings_of
 from tests.support.waiting import wait_until
 
@@ -274,97 +266,3 @@ def test_a_replay_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         one.watch("replay", frozenset({"replay:BTCUSDT"}))
         status = wait_until(lambda: (s := one.status("replay")).state == "refused" and s)
         assert "prices.csv has the columns 'date, close'" in status.text
-
-
-# The command line -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("environment")
-def test_the_command_records_the_simulation(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "ticks.sqlite"
-    assert main(["--instruments", "sim:BTCUSDT", "--db", str(path), "--seconds", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "sim: live" in out
-    assert f"trades recorded in {path}" in out
-    with contextlib.closing(Store.open(path, read_only=True)) as store:
-        span = store.spans()["sim:BTCUSDT"]
-        trades = store.trades("sim:BTCUSDT", 0, 2**62, 10**6)
-    assert span.trades == len(trades) > 10_000
-    whole = Simulated(7, 4.0).history("sim:BTCUSDT", trades[0].time_us, trades[-1].time_us + 1)
-    assert [trade.trade_id for trade in trades] == [trade.trade_id for trade in whole]
-
-
-@pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(
-    ("instruments", "words"),
-    [
-        ("BTCUSDT", "is not an instrument; write venue:SYMBOL"),
-        ("mars:BTCUSD", "'mars' is not a venue"),
-        ("sim:btcusdt", "the symbol is upper case"),
-        (",", "No instrument given"),
-    ],
-)
-def test_the_command_refuses_with_a_sentence(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, instruments: str, words: str
-) -> None:
-    code = main(["--instruments", instruments, "--db", str(tmp_path / "x.sqlite")])
-    assert code == 1
-    assert words in capsys.readouterr().err
-    assert not (tmp_path / "x.sqlite").exists()
-
-
-@pytest.mark.usefixtures("environment")
-def test_the_command_says_when_nothing_came(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    with Exchange() as exchange:
-        exchange.refuse(451)
-        monkeypatch.setenv("TANDEM_BINANCE_USDM_URL", exchange.url)
-        code = main(["--instruments", BTC, "--db", str(tmp_path / "x.sqlite"), "--seconds", "0.5"])
-    assert code == 1
-    assert "no trades received from Binance USD-M" in capsys.readouterr().err
-
-
-def recorded(path: Path) -> bool:
-    """Return whether another process has written a trade to a database."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            return bool(database.execute("SELECT count(*) FROM trades").fetchone()[0])
-    except sqlite3.OperationalError:  # not there yet, or without its tables
-        return False
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_stops_it_cleanly(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "ticks.sqlite"
-    root = ROOT
-    process = subprocess.Popen(
-        [sys.executable, root / "ingest.py", "--instruments", "sim:BTCUSDT", "--db", path],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-        text=True,
-    )
-    try:
-        wait_until(lambda: recorded(path), "a trade")
-        process.send_signal(getattr(signal, name))
-        out, error = process.communicate(timeout=20.0)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, error
-    assert "trades recorded in" in out

@@ -39,6 +39,7 @@ from tandem.venues.bybit import Bybit
 from tandem.venues.coinbase import Coinbase
 from tandem.venues.kraken import Kraken
 from tandem.venues.okx import Okx
+from tests.support.dialects import dialect_at
 from tests.support.exchange import Exchange, Sent
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
@@ -393,6 +394,71 @@ def _dated_ahead(bench: Bench) -> None:
     wait_until(lambda: bench.recorder.status().not_understood == len(bench.symbols))
 
 
+def _dated_wrong(bench: Bench) -> None:
+    dialect = dialect_at(bench.url)
+    for symbol in bench.symbols:
+        (made,) = bench.exchange.lose(symbol, 1)
+        _, text = dialect.trade(made._replace(time_us=made.time_us + DAY_US - SECOND_US))
+        bench.exchange.raw(text)
+    wait_until(lambda: bench.recorder.status().not_understood == len(bench.symbols))
+
+
+def _one_bad_trade(bench: Bench) -> None:
+    """Send trades of which one has no price, in one message where the venue packs them so."""
+    dialect = dialect_at(bench.url)
+    bench.exchange.pause()
+    for symbol in bench.symbols:
+        made = bench.exchange.lose(symbol, 20)
+        messages = [json.loads(dialect.trade(one)[1]) for one in made]
+        packed = [message["data"] for message in messages]
+        if isinstance(packed[0], list):
+            messages = [messages[0] | {"data": [item for data in packed for item in data]}]
+            del messages[0]["data"][10][_PRICES[bench.feed.venue]]
+        else:
+            del packed[10][_PRICES[bench.feed.venue]]
+        for message in messages:
+            bench.exchange.raw(json.dumps(message))
+    bench.exchange.play(RATE, bench.symbols, quotes=False)
+    wait_until(lambda: bench.recorder.status().not_understood == len(bench.symbols))
+
+
+_PRICES = {"okx": "px", "bybit": "p", "kraken": "price", "bitstamp": "price_str"}
+
+
+def _cut_out_of_order(bench: Bench) -> None:
+    """Cut after a trade that is dated later than those lost and the first one afterwards."""
+    bench.exchange.pause()
+    last: dict[str, int] = {}
+    for name, symbol in zip(bench.names, bench.symbols, strict=True):
+        last[symbol] = bench.now_us() + 200_000
+        sent = bench._id(bench.exchange.trade(symbol, 1.0, time_us=last[symbol]))
+        wait_until(lambda n=name, i=sent: any(t[1] == i for t in bench.buffer.tail(n, 200)))
+    opened = bench.exchange.opened
+    bench.exchange.drop()
+    for symbol in bench.symbols:
+        bench.exchange.lose(symbol, 3, last[symbol] - 50_000)
+    wait_until(lambda: bench.exchange.opened > opened)
+    wait_until(lambda: bench.streams <= bench.exchange.subscribed())
+    for symbol in bench.symbols:
+        bench.exchange.trade(symbol, 1.0, time_us=last[symbol] - 100_000)
+    bench.exchange.play(RATE, bench.symbols, quotes=False)
+
+
+def _stalled(bench: Bench) -> None:
+    """Let the reading thread lose the processor for a third of a second at every look at the time.
+
+    Where that was before it read, what came meanwhile looked dated ahead.
+    """
+
+    def slow() -> int:
+        moment = bench.now_us()
+        time.sleep(0.35)
+        return moment
+
+    with mock.patch.object(wire, "now_us", slow):
+        bench.wait_for_more(100)
+
+
 def _slow_record(bench: Bench) -> None:
     gate = threading.Event()
     write = bench.store._writer.write
@@ -458,6 +524,17 @@ FAULTS = (
     Fault("this machine's clock steps by an hour, both ways", _clock_steps, loses=False),
     Fault("this machine sleeps for an hour", _asleep),
     Fault("trade dated a day ahead", _dated_ahead, loses=False),
+    *(
+        Fault(f"{name}, {title}", strike, venue, loses=loses)
+        for name, strike, loses in (
+            ("trade dated a day ahead", _dated_wrong, True),
+            ("one bad trade among 20", _one_bad_trade, True),
+            ("dropped after a trade dated later than the next", _cut_out_of_order, True),
+            ("reading thread stalled for 0.35 s", _stalled, False),
+        )
+        for title, venue in (("OKX", "okx"), ("Bybit", "bybit"), ("Bitstamp", "bitstamp"))
+    ),
+    Fault("one bad trade among 20, Kraken", _one_bad_trade, "kraken"),
     Fault("database slower than the market", _slow_record, queue=50, loses=False),
     Fault("instrument unsubscribed and subscribed again", _left_and_taken_up),
     Fault("instrument unsubscribed and subscribed again, Bybit", _left_and_taken_up, "bybit"),

@@ -153,12 +153,15 @@ class Exchange:
         """Make the next trade's id jump, as if `count` trades had been lost on the way."""
         self._ids[symbol] = self._ids.get(symbol, 999) + count
 
-    def lose(self, symbol: str, count: int) -> None:
-        """Make trades that are sent to nobody."""
+    def lose(self, symbol: str, count: int, time_us: int | None = None) -> list[Sent]:
+        """Make trades that are sent to nobody, and return them."""
+        made = []
         for _ in range(count):
             self._ids[symbol] = self._ids.get(symbol, 999) + 1
-            time_us = now_us() // 1000 * 1000
-            self.sent.append(Sent(symbol, self._ids[symbol], time_us, 1.0, 1.0, 1))
+            moment = (now_us() if time_us is None else time_us) // 1000 * 1000
+            made.append(Sent(symbol, self._ids[symbol], moment, 1.0, 1.0, 1))
+        self.sent += made
+        return made
 
     def shuffle(self, symbol: str, count: int, seed: int) -> None:
         """Make trades and send them out of order, some of them twice."""

@@ -1,5 +1,6 @@
 """Messages that no well-behaved venue would send, for every parser."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -44,6 +45,16 @@ def mutations(draw: st.DrawFn, good: list[dict[str, Any]]) -> bytes:
         elif isinstance(holder, dict) or key < len(holder):
             holder[key] = draw(VALUES)
     return orjson.dumps(message)
+
+
+def nested(good: list[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield each of the good messages with each of its fields nested as deep as JSON may be."""
+    mark, deep = "-deep-", b"[" * 1_000 + b"]" * 1_000
+    for message in good:
+        for holder, key in list(_places(message)):
+            kept, holder[key] = holder[key], mark
+            yield orjson.dumps(message).replace(b'"-deep-"', deep)
+            holder[key] = kept
 
 
 def _places(value: Any) -> Any:

@@ -83,7 +83,10 @@ STREAM = Stream(
         *({"type": bad} for bad in ("l2update", None)),
     ),
     needed=("trade_id", "side", "size", "price", "product_id", "time"),
-    others=[TICKER],
+    others=[
+        TICKER,
+        {"type": "error", "message": "Failed to subscribe", "reason": "FOO-USD is not one"},
+    ],
     unasked=({}, {"type": "l2update", "changes": []}),
     names={
         **{"btc": "BTC-USD", "BTC/USD": "BTC-USD", "BTCUSDT": "BTC-USD", "btc/usdt": "BTC-USD"},
