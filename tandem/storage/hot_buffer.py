@@ -133,7 +133,7 @@ class HotBuffer:
     limit : int
         Trades kept per instrument.
     total : int
-        Trades kept altogether (some 45 bytes each; 130 where a venue's trade ids are text).
+        Trades kept altogether (some 50 bytes each, 140 with text ids).
     """
 
     def __init__(self, limit: int, total: int = 600_000) -> None:
