@@ -72,7 +72,10 @@ class Settings:
     )
     hot_trades: int = _setting(50_000, "trades kept in memory per instrument", 1_000, 5_000_000)
     hot_total_trades: int = _setting(
-        600_000, "trades kept in memory altogether, some 300 bytes each", 10_000, 50_000_000
+        600_000,
+        "trades kept in memory altogether, some 50 bytes each, 140 with text ids",
+        10_000,
+        50_000_000,
     )
     batch_ms: int = _setting(100, "how long the writer gathers trades before a commit", 1, 5_000)
     queue_trades: int = _setting(500_000, "trades that may wait for the writer", 1_000, 5_000_000)

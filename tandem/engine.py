@@ -6,7 +6,6 @@ screen too. Nothing here knows Streamlit.
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from pathlib import Path
@@ -19,7 +18,7 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
 from tandem.core.jobs import Jobs
-from tandem.core.memory import share_heaps
+from tandem.core.memory import collect_until, share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.core.threads import Lifeline
 from tandem.ingest.service import Ingest
@@ -233,17 +232,10 @@ class Engine:
 
         The page that asked first is let go ahead: its browser fetches what it needs to draw a
         price from this very process, and both together would take a second longer.
-
-        What lives by now lives as long as the process: some 200,000 objects, mostly modules. They
-        are put out of the collector's sight, because Streamlit collects after every rerun, and
-        walking them takes 65 ms during which no message leaves.
         """
-        gc.freeze()
         if self.readiness.priced.wait(PRICE_FIRST_S):
             self._stop.wait(PAGE_S)
         warm_up_models()
-        gc.collect()
-        gc.freeze()
         self.readiness.models.set()
         # Beside this executor, which live pairs wait for.
         threading.Thread(
@@ -253,6 +245,9 @@ class Engine:
     def _warm_up_backtests(self) -> None:
         warm_up_backtests(self._stop.is_set)
         self.readiness.backtests.set()
+        threading.Thread(
+            target=collect_until, args=(self._stop,), name="collector", daemon=True
+        ).start()
 
     def _run(self) -> None:
         while not self.readiness.models.wait(STEP_S):

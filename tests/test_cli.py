@@ -52,6 +52,25 @@ print(sorted({"numpy", "pandas", "numba", "scipy", "streamlit"} & set(sys.module
     assert python("-c", script).stdout.endswith("\n[]\n")
 
 
+HEAVY = ["sklearn", "statsmodels", "arch", "pykalman", "scipy.signal", "scipy.stats"]
+HEAVY += ["scipy.cluster", "scipy.optimize", "joblib"]
+
+
+@pytest.mark.parametrize(
+    ("started", "left_out"),
+    [
+        ("tandem.ui.server, tandem.ui.live.page", HEAVY),
+        ("tandem.ingest.cli", [*HEAVY, "scipy", "numba", "pandas", "pyarrow", "streamlit"]),
+    ],
+    ids=["app", "record"],
+)
+def test_a_start_imports_no_library_that_it_may_never_use(
+    started: str, left_out: list[str]
+) -> None:
+    told = python("-c", f"import sys, {started}\nprint(sorted(set({left_out}) & set(sys.modules)))")
+    assert told.stdout == "[]\n", told.stderr
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])

@@ -6,8 +6,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from tandem.scanner.result import Scan
 from tandem.scanner.tiles import Bools, Ints
@@ -92,6 +90,9 @@ def clusters(found: Scan, distance: float = DISTANCE) -> Ints:
     ndarray of shape (instruments,)
         In the order of ``found.names``; the largest cluster is 1.
     """
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     count = len(found.names)
     apart = np.ones((count, count))
     np.fill_diagonal(apart, 0.0)

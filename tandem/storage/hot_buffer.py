@@ -4,58 +4,120 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from itertools import groupby, islice
+from collections.abc import Iterator, Sequence
+from itertools import groupby, repeat
 from operator import itemgetter
+from typing import Any
 
-from tandem.core.events import Funding, Quote, Trade
+import numpy as np
+import numpy.typing as npt
+
+from tandem.core.events import TRADE, Funding, Quote, Trade
 
 _instrument = itemgetter(0)
 
+# Trades that are packed into rows at once. As many to twice as many per instrument stay as they
+# came: they are what readers ask for, and making a trade of a row takes most of a microsecond.
+_BLOCK = 64
+
+
+def _row(trade_id: npt.DTypeLike) -> np.dtype[Any]:
+    return np.dtype([("trade_id", trade_id), *((name, TRADE[name]) for name in TRADE.names or ())])
+
+
+_NUMBERED, _NAMED = _row(np.int64), _row(object)
+
+
+def _pack(trades: list[Trade]) -> npt.NDArray[Any]:
+    """Return trades of one instrument as rows: 41 bytes each, more where an id is text."""
+    _, *columns = zip(*trades, strict=True)
+    is_numbered = set(map(type, columns[0])) == {int}
+    rows = np.empty(len(trades), _NUMBERED if is_numbered else _NAMED)
+    for name, column in zip(rows.dtype.names or (), columns, strict=True):
+        rows[name] = column
+    return rows
+
 
 class _Ring:
-    """One instrument's newest trades; `count` is how many there ever were."""
+    """One instrument's newest trades; `count` is how many there ever were, `kept` how many are.
 
-    def __init__(self, limit: int) -> None:
+    The older ones are rows, which the garbage collector does not see: as objects they take 325
+    bytes each, and 600,000 of them hold up the process for 80 ms at every full collection.
+    """
+
+    def __init__(self, instrument: str, limit: int) -> None:
         self.lock = threading.Lock()
-        self.trades: deque[Trade] = deque(maxlen=limit)
-        self.count = 0
+        self.kept = self.count = 0
+        self._instrument = instrument
+        self._limit = limit
+        self._blocks: deque[npt.NDArray[Any]] = deque()
+        self._newest: list[Trade] = []
 
     def append(self, trades: list[Trade]) -> int:
         """Add trades; returns by how many there are more than before."""
         with self.lock:
-            before = len(self.trades)
-            self.trades.extend(trades)
+            before = self.kept
+            self._newest += trades
+            self.kept += len(trades)
             self.count += len(trades)
-            return len(self.trades) - before
+            self._shorten(self.kept - self._limit)
+            packed = len(self._newest) // _BLOCK - 1
+            if packed > 0:
+                for start in range(0, packed * _BLOCK, _BLOCK):
+                    self._blocks.append(_pack(self._newest[start : start + _BLOCK]))
+                del self._newest[: packed * _BLOCK]
+            return self.kept - before
 
     def shorten(self, count: int) -> int:
         """Drop the oldest; returns how many there were to drop."""
         with self.lock:
-            dropped = min(count, len(self.trades))
-            for _ in range(dropped):
-                self.trades.popleft()
-            return dropped
+            return self._shorten(count)
 
     def slice(self, cursor: int, most: int) -> tuple[list[Trade], int]:
         """Return up to `most` trades from number `cursor` on, and the number after them."""
         with self.lock:
-            kept = len(self.trades)
-            start = min(max(cursor - (self.count - kept), 0), kept)
-            stop = min(start + max(most, 0), kept)
-            following = self.count - kept + stop
-            if start <= kept - start:
-                return list(islice(self.trades, start, stop)), following
-            # Walk from the nearer end: the usual reader wants the last few of very many.
-            newest_first = list(islice(reversed(self.trades), kept - stop, kept - start))
-        newest_first.reverse()
-        return newest_first, following
+            start = min(max(cursor, self.count - self.kept), self.count)
+            stop = min(start + max(most, 0), self.count)
+            rows, newest = self._between(start, stop)
+        return [*self._trades(rows), *newest], stop
 
     def tail(self, count: int) -> list[Trade]:
         with self.lock:
-            newest_first = list(islice(reversed(self.trades), max(count, 0)))
-        newest_first.reverse()
-        return newest_first
+            start = self.count - min(max(count, 0), self.kept)
+            rows, newest = self._between(start, self.count)
+        return [*self._trades(rows), *newest]
+
+    def _shorten(self, count: int) -> int:
+        dropped = min(max(count, 0), self.kept)
+        self.kept -= dropped
+        while self._blocks and self._held - self.kept >= _BLOCK:
+            self._blocks.popleft()
+        if not self._blocks:
+            del self._newest[: len(self._newest) - self.kept]
+        return dropped
+
+    @property
+    def _held(self) -> int:
+        """How many trades are in memory: those kept, and those dropped from the oldest block."""
+        return len(self._blocks) * _BLOCK + len(self._newest)
+
+    def _between(self, start: int, stop: int) -> tuple[list[npt.NDArray[Any]], list[Trade]]:
+        """Return the trades numbered `start` to before `stop`: rows, then those as they came."""
+        newest = self.count - len(self._newest)
+        if start >= newest:
+            return [], self._newest[start - newest : stop - newest]
+        oldest = newest - len(self._blocks) * _BLOCK
+        first, last = start - oldest, min(stop, newest) - oldest
+        rows = [
+            self._blocks[which][max(first - which * _BLOCK, 0) : last - which * _BLOCK]
+            for which in range(first // _BLOCK, -(-last // _BLOCK))
+        ]
+        return rows, self._newest[: max(stop - newest, 0)]
+
+    def _trades(self, blocks: list[npt.NDArray[Any]]) -> Iterator[Trade]:
+        for rows in blocks:
+            columns = (rows[name].tolist() for name in rows.dtype.names or ())
+            yield from map(Trade._make, zip(repeat(self._instrument), *columns, strict=False))
 
 
 class HotBuffer:
@@ -71,7 +133,7 @@ class HotBuffer:
     limit : int
         Trades kept per instrument.
     total : int
-        Trades kept altogether (some 300 bytes each).
+        Trades kept altogether (some 50 bytes each, 140 with text ids).
     """
 
     def __init__(self, limit: int, total: int = 600_000) -> None:
@@ -101,16 +163,16 @@ class HotBuffer:
             self._quotes.pop(instrument, None)
             self._fundings.pop(instrument, None)
             if ring is not None:
-                self._kept -= ring.shorten(len(ring.trades))
+                self._kept -= ring.shorten(ring.kept)
 
     def _make_room(self) -> None:
         """Take a little more than the excess from the longest ring, so that it is seldom done."""
         # Counted anew: a batch may have gone to a ring just as it was forgotten.
-        self._kept = sum(len(ring.trades) for ring in self._rings.values())
+        self._kept = sum(ring.kept for ring in self._rings.values())
         while self._kept > self._total:
-            longest = max(self._rings.values(), key=lambda ring: len(ring.trades))
+            longest = max(self._rings.values(), key=lambda ring: ring.kept)
             excess = self._kept - self._total + self._total // 64
-            dropped = longest.shorten(min(excess, len(longest.trades) // 2 + 1))
+            dropped = longest.shorten(min(excess, longest.kept // 2 + 1))
             if not dropped:
                 break
             self._kept -= dropped
@@ -168,5 +230,5 @@ class HotBuffer:
     def _ring(self, instrument: str) -> _Ring:
         with self._lock:
             if instrument not in self._rings:
-                self._rings[instrument] = _Ring(self._limit)
+                self._rings[instrument] = _Ring(instrument, self._limit)
             return self._rings[instrument]

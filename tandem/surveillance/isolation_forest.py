@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import pickle
 import struct
 import tokenize
 import zipfile
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from tandem.core.errors import DataError
 from tandem.kernels.surveillance import score_forest
+from tandem.surveillance.tree_fitting import Fitter, Tree
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +49,7 @@ _EULER = 0.5772156649015329
 # In the year 2255; dates of any day before can be written down.
 _MOST_TOLD = 9 * 10**15
 _MAD_TO_DEVIATION = 1.482602218505602
+_fitter = Fitter()
 
 
 class Reason(NamedTuple):
@@ -163,10 +166,8 @@ def train(
     Raises
     ------
     DataError
-        Fewer than `least_bars` are left, or no feature changes.
+        Fewer than `least_bars` are left, no feature changes, or the training process ended.
     """
-    from sklearn.ensemble import IsolationForest
-
     finite = np.isfinite(rows) & (np.abs(rows) < 1e30)
     known = finite.mean(axis=0) > 0.5 if len(rows) else np.zeros(len(features), np.bool_)
     usable = finite[:, known].all(axis=1) if known.any() else np.zeros(len(rows), np.bool_)
@@ -184,14 +185,20 @@ def train(
     names = tuple(name for name, one in zip(features, known, strict=True) if one)
     names = tuple(name for name, one in zip(names, moving, strict=True) if one)
     values = values[:, moving]
-    model = IsolationForest(n_estimators=trees, random_state=seed).fit(values)
-    arrays = _arrays(model)
+    try:
+        grown, samples = _fitter.fit(values, trees, seed)
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"The Isolation Forest's training process ended early ({type(error).__name__}); "
+            "z-scores work without it. It is retried in a minute."
+        ) from None
+    arrays = _arrays(grown)
     middle = np.median(values, axis=0)
     spread = np.median(np.abs(values - middle), axis=0) * _MAD_TO_DEVIATION
     arrays["middle"] = middle
     arrays["spread"] = np.where(spread > 0.0, spread, values.std(axis=0))
     times = time_us[usable]
-    given = (names, int(times[0]), int(times[-1]), len(values), int(model.max_samples_))
+    given = (names, int(times[0]), int(times[-1]), len(values), samples)
     forest = Forest(*given, contamination, math.nan, arrays)
     cut = float(np.quantile(forest.score(values), 1.0 - contamination))
     return Forest(*given, contamination, cut, arrays)
@@ -268,26 +275,23 @@ def _check_told(told: dict[str, Any]) -> None:
             raise ValueError(f"{name} is not a share between 0 and 1")
 
 
-def _arrays(model: Any) -> dict[str, npt.NDArray[Any]]:
-    """Return a fitted model's trees as plain arrays."""
+def _arrays(grown: list[Tree]) -> dict[str, npt.NDArray[Any]]:
+    """Return fitted trees as plain arrays."""
     parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in list(_ARRAYS)[1:6]}
     starts, first = [], 0
-    for estimator, columns in zip(model.estimators_, model.estimators_features_, strict=True):
-        tree = estimator.tree_
-        is_leaf = tree.children_left < 0
+    for left, right, feature, threshold, counts in grown:
+        is_leaf = left < 0
         starts.append(first)
-        depth = np.zeros(tree.node_count)
+        depth = np.zeros(len(left))
         for node in np.flatnonzero(~is_leaf):
-            depth[tree.children_left[node]] = depth[tree.children_right[node]] = depth[node] + 1
-        rest = np.array([_average_path(int(count)) for count in tree.n_node_samples])
-        parts["feature"].append(
-            np.where(is_leaf, -1, columns[np.maximum(tree.feature, 0)]).astype(np.int64)
-        )
-        parts["threshold"].append(np.where(is_leaf, 0.0, tree.threshold))
-        for side, children in (("left", tree.children_left), ("right", tree.children_right)):
+            depth[left[node]] = depth[right[node]] = depth[node] + 1
+        rest = np.array([_average_path(int(count)) for count in counts])
+        parts["feature"].append(np.where(is_leaf, -1, feature).astype(np.int64))
+        parts["threshold"].append(np.where(is_leaf, 0.0, threshold))
+        for side, children in (("left", left), ("right", right)):
             parts[side].append(np.where(is_leaf, 0, children + first).astype(np.int64))
         parts["length"].append(np.where(is_leaf, depth + rest, 0.0))
-        first += tree.node_count
+        first += len(left)
     arrays = {name: np.concatenate(pieces) for name, pieces in parts.items()}
     return {"starts": np.array(starts, np.int64), **arrays}
 

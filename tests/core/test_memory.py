@@ -1,14 +1,19 @@
-"""Large arrays go back to the system when they are freed; threads share two heaps."""
+"""What is freed goes back to the system, threads share two heaps, cycles are collected."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import threading
+import weakref
 
 import pytest
 
-from tandem.core.memory import give_back_large_arrays, share_heaps
+from tandem.core import memory
+from tandem.core.memory import collect_until, give_back_large_arrays, share_heaps
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 # What a scan does to the heap: a few large arrays first, then many smaller ones among such as stay.
 SCRIPT = """
@@ -84,3 +89,30 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(tell() for tell in plain)
     monkeypatch.setattr("sys.platform", "darwin")
     assert not any(tell() for tell in plain)
+
+
+class Visitor:
+    """Something that refers to itself, as a browser's session does."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_lives_is_frozen_and_what_comes_later_is_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "COLLECT_S", 0.01)
+    stop = threading.Event()
+    gc.unfreeze()
+    thread = threading.Thread(target=collect_until, args=(stop,))
+    gc.disable()
+    try:
+        thread.start()
+        wait_until(gc.get_freeze_count)
+        visitor = weakref.ref(Visitor())
+        wait_until(lambda: visitor() is None)
+    finally:
+        gc.enable()
+        stop.set()
+        thread.join()
+        gc.unfreeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 from hypothesis import given
@@ -15,14 +16,30 @@ def trade(number, instrument="sim:AUSDT"):
     return Trade(instrument, number, 1_000 + number, 10.0, 1.0, 1, 2_000 + number)
 
 
+def numbered(number):
+    return number
+
+
+def named(number):
+    """Return a UUID's length of text, as one venue numbers its trades."""
+    return f"{number:036x}"
+
+
+def renumbered(number):
+    """Return a number or text in turns, as a venue that begins to count anew is given."""
+    return f"{number}@1700000000000000" if number % 97 == 0 else number
+
+
 @given(
-    st.integers(1, 40),
-    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 25), st.booleans()), max_size=30),
+    st.integers(1, 40) | st.integers(150, 400),
+    st.sampled_from([numbered, named, renumbered]),
+    st.lists(st.tuples(st.integers(0, 170), st.integers(0, 300), st.booleans()), max_size=15),
 )
-def test_a_reader_sees_every_kept_trade_once_and_in_order(limit, steps):
+def test_a_reader_sees_every_kept_trade_once_and_in_order(limit, identified, steps):
     buffer, appended, seen, cursor = HotBuffer(limit), [], [], 0
     for more, most, reads in steps:
-        batch = [trade(len(appended) + number) for number in range(more)]
+        numbers = range(len(appended), len(appended) + more)
+        batch = [trade(number)._replace(trade_id=identified(number)) for number in numbers]
         buffer.append(batch)
         appended.extend(batch)
         if reads:
@@ -33,11 +50,24 @@ def test_a_reader_sees_every_kept_trade_once_and_in_order(limit, steps):
             assert following == max(cursor, kept_from) + len(got)
             seen.extend(got)
             cursor = following
-    numbers = [one.trade_id for one in seen]
-    assert numbers == sorted(set(numbers))
-    assert buffer.tail("sim:AUSDT", 7) == appended[max(len(appended) - min(7, limit), 0) :]
+            assert all(type(one) is Trade for one in got)
+            assert [type(one.trade_id) for one in got] == [type(one.trade_id) for one in expected]
+    times = [one.time_us for one in seen]
+    assert times == sorted(set(times))
+    for count in (0, 7, 200):
+        kept_from = max(len(appended) - min(count, limit), 0)
+        assert buffer.tail("sim:AUSDT", count) == appended[kept_from:]
     assert buffer.count("sim:AUSDT") == len(appended)
     assert buffer.last("sim:AUSDT") == (appended[-1] if appended else None)
+
+
+def test_the_collector_sees_the_newest_trades_alone():
+    buffer = HotBuffer(50_000)
+    for start in range(0, 5_000, 100):
+        buffer.append([trade(number, "sim:SEEN") for number in range(start, start + 100)])
+    seen = [one for one in gc.get_objects() if type(one) is Trade and one.instrument == "sim:SEEN"]
+    assert 0 < len(seen) < 200
+    assert len(buffer.tail("sim:SEEN", 5_000)) == 5_000
 
 
 def test_instruments_of_one_batch_are_kept_apart():

@@ -4,6 +4,8 @@ import io
 import json
 import math
 import pickle
+import shutil
+import sys
 import zipfile
 from functools import cache
 
@@ -12,7 +14,10 @@ import pytest
 from sklearn.ensemble import IsolationForest
 
 from tandem.core.errors import DataError
+from tandem.surveillance import isolation_forest
 from tandem.surveillance.isolation_forest import load, train
+from tandem.surveillance.tree_fitting import Fitter
+from tests.support.paths import ROOT
 
 NAMES = ("rsi", "volatility", "volume_change")
 
@@ -32,6 +37,25 @@ def test_scores_are_those_of_scikit_learn(count: int, trees: int) -> None:
     theirs = IsolationForest(n_estimators=trees, random_state=0).fit(rows(count))
     tried = rows(500, 1) * [1.0, 5.0, 3.0]
     np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
+
+
+def test_a_training_process_that_ends_is_an_error_of_one_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitter = Fitter()
+    monkeypatch.setattr(isolation_forest, "_fitter", fitter)
+    for program in (shutil.which("true"), shutil.which("true"), "no-such-program"):
+        with monkeypatch.context() as patch, pytest.raises(DataError, match="training process"):
+            patch.setattr(sys, "executable", program)
+            model()
+    assert model(trees=1).bars == 2_000
+    fitter.stop()
+
+
+def test_scikit_learn_is_imported_by_the_training_process_alone() -> None:
+    package = ROOT / "tandem"
+    found = [path.name for path in package.rglob("*.py") if "sklearn" in path.read_text("utf-8")]
+    assert found == ["tree_fitting.py"]
 
 
 def test_rows_on_the_very_thresholds_go_the_same_way() -> None:

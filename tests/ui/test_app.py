@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 import tandem.ui
 from tandem.ui.shared import state
@@ -48,6 +51,22 @@ def test_controls_change_the_view_without_an_error(app: AppTest) -> None:
     app.selectbox(key="z").set_value("robust").run()
     assert not app.exception
     assert not app.error
+
+
+def test_a_refresh_ends_without_a_collection(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A real session's end of a run, a fragment's too; the harness leaves the collection out.
+    monkeypatch.delattr(LocalScriptRunner, "_on_script_finished")
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(gc, "collect", lambda *generation: asked.append(generation))
+    app.run()
+    app.run()
+    assert not app.exception
+    assert (2,) not in asked
+
+
+def test_the_configuration_shipped_collects_after_no_refresh() -> None:
+    given = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert given["runner"] == {"postScriptGC": False}
 
 
 def standing(app: AppTest) -> Any:

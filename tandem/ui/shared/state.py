@@ -91,6 +91,8 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         process.desk = desk
         # The page's own limit is the browser's; this one the server keeps whatever is sent.
         served.set_option("server.maxUploadSize", settings.upload_mb)
+        # Not after each refresh of each visitor: the desk collects once a minute.
+        served.set_option("runner.postScriptGC", False)
         atexit.register(close)
 
 
