@@ -1,5 +1,9 @@
 """Arrays that grow at the end: the last rows, whatever the pieces and the room."""
 
+import sys
+from types import FrameType
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -29,3 +33,26 @@ def test_a_view_cannot_be_written() -> None:
     rows.append(np.arange(2))
     with pytest.raises(ValueError, match="read-only"):
         rows.view()[0] = 1
+
+
+def test_a_reader_at_any_moment_of_an_append_sees_the_rows_before_or_after_it() -> None:
+    rows = Rows(np.int64, 3, 1)
+    seen: list[list[int]] = []
+
+    def look(frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code is Rows.append.__code__:
+            seen.append(rows.view().tolist())
+            return look
+        return None
+
+    given, tracer = np.arange(1, 10), sys.gettrace()
+    for stop in given:
+        before = rows.view().tolist()
+        sys.settrace(look)
+        try:
+            rows.append(given[stop - 1 : stop])
+        finally:
+            sys.settrace(tracer)
+        assert all(found in (before, rows.view().tolist()) for found in seen)
+        assert len(seen) > 2
+        seen.clear()
