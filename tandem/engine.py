@@ -16,7 +16,6 @@ from tandem.analytics.warmup import warm_up as warm_up_models
 from tandem.backfill.service import Upkeep
 from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
-from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
 from tandem.core.jobs import Jobs
 from tandem.core.memory import share_heaps
@@ -35,6 +34,7 @@ from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
+from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import ForeignRecord
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
@@ -81,6 +81,7 @@ class Engine:
         # Files are read beside it: nobody waits for another's long test to see a report.
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
+        self.bars = LiveBars(self.buffer, self.venues.grace_us)
         clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,
@@ -102,10 +103,10 @@ class Engine:
             settings,
             store,
             self.buffer,
+            self.bars,
             Desks(
                 is_ready=self.readiness.models.is_set,
                 clock=self.ingest.now_us,
-                grace_us=lambda instrument: self.venues.limits(instrument).grace_us,
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
@@ -124,12 +125,11 @@ class Engine:
         self.sessions = Sessions(settings)
         self.tracker = Desk(
             self.buffer,
+            self.bars,
             store,
-            grace_us=settings.grace_ms * 1_000,
-            stale_us=int(settings.stale_s * SECOND_US),
+            stale_us=self.venues.stale_us,
             keep=settings.history_bars,
             arriving=self.backfill.is_arriving,
-            limits=self.venues.limits,
         )
         tests = CointegrationTests(self.heavy, self._stop)
         self.subscriptions = Subscriptions(

@@ -24,6 +24,7 @@ from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import Desk
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import NullStore
 from tandem.storage.opening import last_recorded
 from tandem.surveillance.monitor import Lookout
@@ -350,7 +351,8 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
     finally:
         running.stop()
     buffer = HotBuffer(500_000)
-    replayed = Desk(buffer, NullStore("none"), 500_000, 30_000_000, 10_000)
+    bars = LiveBars(buffer, lambda name: 500_000)
+    replayed = Desk(buffer, bars, NullStore("none"), lambda name: 30_000_000, 10_000)
     replayed.want([pair])
     for start in range(0, len(arrivals), 997):
         batch = arrivals[start : start + 997]

@@ -30,7 +30,8 @@ from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.protocols import Documents
-from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
+from tandem.surveillance.detectors import FRESH_S, WallRow, fresh
+from tandem.surveillance.service import Surveillance
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.yaml_config import Headless
 from tandem.venues.base import read_symbol

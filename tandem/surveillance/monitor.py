@@ -25,7 +25,7 @@ from tandem.alerts.readings import feed_reading, pair_readings, record_readings
 from tandem.alerts.rules import Reading
 from tandem.alerts.service import Alerts
 from tandem.config import Settings
-from tandem.core.bars import NEVER_US
+from tandem.core.bars import NEVER_US, between
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR
@@ -36,9 +36,10 @@ from tandem.net.venue_client import VenueClients
 from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars, SecondBars
 from tandem.storage.protocols import Database
+from tandem.surveillance.detectors import FRESH_S, Closed, Detectors, WallRow, fresh
 from tandem.surveillance.isolation_forest import Forest, load
-from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
 from tandem.surveillance.settings import WatchSettings, settings_from
 from tandem.surveillance.training import Learning
 from tandem.surveillance.volatility import Forecast
@@ -70,8 +71,6 @@ class Desks:
         Whether the page that came first is served, so that compiling may begin.
     clock : callable
         Time for a venue's trades, in microseconds.
-    grace_us : callable
-        How long an instrument's second waits for late trades.
     feeds : callable
         How every venue in use stands.
     choosing : callable
@@ -87,12 +86,20 @@ class Desks:
 
     is_ready: Callable[[], bool]
     clock: Callable[[str], int]
-    grace_us: Callable[[str], int]
     feeds: Callable[[], Iterable[FeedStatus]]
     choosing: Callable[[], bool]
     pairs: Callable[[], list[PairNow]]
     own: Callable[[], Collection[str]]
     clients: VenueClients
+
+
+@dataclass
+class _Followed:
+    """What has been read of an instrument: trades, and bars to the end of a second."""
+
+    bars: SecondBars
+    cursor: int
+    until_us: int
 
 
 class Lookout:
@@ -103,6 +110,8 @@ class Lookout:
     settings : Settings
     record : Database
     buffer : HotBuffer
+    bars : LiveBars
+        Of that buffer.
     desks : Desks
     is_foreign : bool
         The record is another process's, which sends the alerts.
@@ -120,6 +129,7 @@ class Lookout:
         settings: Settings,
         record: Database,
         buffer: HotBuffer,
+        bars: LiveBars,
         desks: Desks,
         is_foreign: bool = False,
     ) -> None:
@@ -128,6 +138,7 @@ class Lookout:
         self._database = Path(settings.database).absolute()
         self._record = record
         self._buffer = buffer
+        self._bars = bars
         self._desks = desks
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="watch-aside")
         # Beside it: an instrument that has just come does not wait for others' models.
@@ -136,9 +147,9 @@ class Lookout:
         self._unread: dict[str, str] = {}
         self._surveillance = self._begin(self._kept_settings())
         self._lock = threading.Lock()
-        # Instrument -> trades read of it; and those whose past is on its way.
-        self._cursors: dict[str, int] = {}
-        self._pasts: dict[str, Future[npt.NDArray[np.void]]] = {}
+        self._followed: dict[str, _Followed] = {}
+        # Instrument -> its past, on its way, and where that ends.
+        self._pasts: dict[str, tuple[Future[npt.NDArray[np.void]], int]] = {}
         self._bars_told: dict[PairSettings, int] = {}
         self._down_since: dict[str, float] = {}
         self._oldest_gap_us = 0
@@ -170,7 +181,7 @@ class Lookout:
     # What the screen asks ---------------------------------------------------------------
 
     @property
-    def surveillance(self) -> Surveillance:
+    def surveillance(self) -> Detectors:
         """Scores, models and pairs of every instrument; another one after `use`."""
         return self._surveillance
 
@@ -189,7 +200,7 @@ class Lookout:
     def wall(self) -> list[WallRow]:
         """Return a row per instrument, once its recorded past has been taken in."""
         rows = self._surveillance.wall(self._clock)
-        return [row for row in rows if row.instrument in self._cursors]
+        return [row for row in rows if row.instrument in self._followed]
 
     def scopes(self) -> tuple[str, ...]:
         """Return everything a rule may name."""
@@ -214,7 +225,7 @@ class Lookout:
         watched = self._begin(settings)
         with self._lock:
             self._surveillance = watched
-            self._cursors.clear()
+            self._followed.clear()
             self._pasts.clear()
             self._unread = {}
         kept = json.dumps(asdict(settings)).encode()
@@ -231,25 +242,30 @@ class Lookout:
                 self._step()
 
     def _step(self) -> None:
-        # The time first: a trade that arrives meanwhile must not find its second closed.
-        instruments = self._buffer.instruments()
-        times = {name: self._clock(name) for name in instruments}
-        for name in [name for name in self._cursors if name not in times]:
+        bars = self._bars.follow(self._desks.clock)
+        # Before trades are read: those of every bar up to here are then among them.
+        ends = {name: one.closed_until_us for name, one in bars.items()}
+        times = {name: self._clock(name) for name in bars}
+        # Whoever left and came back meanwhile has other bars.
+        gone = [n for n, one in self._followed.items() if bars.get(n) is not one.bars]
+        for name in gone:
             self._leave(name)
         # A past that ends before a hole is not the one of whoever comes back after it.
-        self._pasts = {name: past for name, past in self._pasts.items() if name in times}
-        for name in instruments:
-            if name not in self._cursors:
-                self._join(name)
-        watched = self._surveillance
-        for name in self._cursors:
-            # All there is, before its seconds are closed by a time that is later.
+        self._pasts = {name: past for name, past in self._pasts.items() if name in bars}
+        for name, one in bars.items():
+            if name not in self._followed:
+                self._join(name, one)
+        watched, closed = self._surveillance, {}
+        for name, followed in self._followed.items():
             while True:
-                trades, self._cursors[name] = self._buffer.since(name, self._cursors[name])
+                trades, followed.cursor = self._buffer.since(name, followed.cursor)
                 if not trades:
                     break
                 self._observe(watched.observe(trades, times.__getitem__))
-        self._observe(watched.close(lambda name: times.get(name, 0), only_fresh=True))
+            new = between(followed.bars.closed(), followed.until_us, ends[name])
+            closed[name] = Closed(new, ends[name])
+            followed.until_us = ends[name]
+        self._observe(watched.take(closed, times.__getitem__, only_fresh=True))
         self._look_at_states(watched)
 
     def _observe(self, readings: Iterable[Reading]) -> None:
@@ -269,38 +285,43 @@ class Lookout:
 
         Now is what it is at the exchange: this machine's clock may be wrong.
         """
-        now = self._surveillance.clock_us(instrument, self._clock(instrument))
+        now = self._exchange_us(instrument, self._clock(instrument))
         self._observe(fresh(readings, now, age_s))
 
     def _clock(self, instrument: str) -> int:
         return self._desks.clock(instrument.partition(":")[0])
 
+    def _exchange_us(self, instrument: str, now_us: int) -> int:
+        """Return an instrument's exchange's time, as trades tell it; `now_us` where none do."""
+        followed = self._followed.get(instrument)
+        return followed.bars.clock_us(now_us) if followed else now_us
+
     # Instruments come and go ------------------------------------------------------------
 
-    def _join(self, name: str) -> None:
+    def _join(self, name: str, bars: SecondBars) -> None:
         """Watch an instrument once its recorded past has been read."""
-        reading = self._pasts.get(name)
-        if reading is None:
+        if name not in self._pasts:
             first = self._buffer.since(name, 0, 1)[0]
             if first:
                 until_us = first[0].time_us // SECOND_US * SECOND_US
-                self._pasts[name] = self._reading.submit(self._past, name, until_us)
+                self._pasts[name] = self._reading.submit(self._past, name, until_us), until_us
             return
+        reading, until_us = self._pasts[name]
         if not reading.done():
             return
         del self._pasts[name]
         watched = self._surveillance
-        watched.add(name, self._desks.grace_us(name))
+        watched.add(name)
         self._use_kept_model(watched, name)
         past = reading.result()
         if len(past):
             watched.warm(name, past)
-        self._cursors[name] = 0
+        self._followed[name] = _Followed(bars, 0, until_us)
 
     def _leave(self, name: str) -> None:
         """Forget an instrument nobody records any more."""
         self._surveillance.remove(name)
-        del self._cursors[name]
+        del self._followed[name]
         self._unread.pop(name, None)
 
     def _past(self, name: str, until_us: int) -> npt.NDArray[np.void]:
@@ -316,8 +337,8 @@ class Lookout:
 
     # Models -----------------------------------------------------------------------------
 
-    def _begin(self, settings: WatchSettings) -> Surveillance:
-        return Surveillance(settings, executor=self._aside, trained=self._keep_model)
+    def _begin(self, settings: WatchSettings) -> Detectors:
+        return Detectors(settings, self._exchange_us, self._aside, self._keep_model)
 
     def _kept_settings(self) -> WatchSettings:
         try:
@@ -329,7 +350,7 @@ class Lookout:
             log.error("%s", said)
             return WatchSettings()
 
-    def _use_kept_model(self, watched: Surveillance, name: str) -> None:
+    def _use_kept_model(self, watched: Detectors, name: str) -> None:
         try:
             kept = self._record.load_state(f"forest/{name}")
             if kept is not None:
@@ -357,7 +378,7 @@ class Lookout:
 
     # Feeds, the record, pairs -----------------------------------------------------------
 
-    def _look_at_states(self, watched: Surveillance) -> None:
+    def _look_at_states(self, watched: Detectors) -> None:
         if self._is_due("gaps", GAPS_S):
             self._look_for_gaps()
         if self._is_due("states", STATES_S):
@@ -379,10 +400,10 @@ class Lookout:
         self._due[what] = now + every_s
         return True
 
-    def _watch_pairs(self, watched: Surveillance, pairs: list[PairNow]) -> None:
+    def _watch_pairs(self, watched: Detectors, pairs: list[PairNow]) -> None:
         """Watch the legs of every pinned pair for moves apart."""
         legs = {(pair.settings.y, pair.settings.x) for pair in pairs}
-        both = {(y, x) for y, x in legs if y in self._cursors and x in self._cursors}
+        both = {(y, x) for y, x in legs if y in self._followed and x in self._followed}
         watched.keep_pairs(f"{y}~{x}" for y, x in both)
         for y, x in sorted(both):
             watched.add_pair(y, x)
@@ -466,7 +487,7 @@ class Lookout:
             rule.enabled and rule.measure == "volatility_forecast" for rule in self.alerts.rules()
         )
 
-    def _forecast_all(self, watched: Surveillance) -> None:
+    def _forecast_all(self, watched: Detectors) -> None:
         for name in watched.instruments():
             if self._stop.is_set():
                 return

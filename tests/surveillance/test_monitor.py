@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,19 +16,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.alerts.rules import Rule
+from tandem.alerts.rules import Reading, Rule
 from tandem.config import Settings
-from tandem.core.bars import aggregate, trade_array
+from tandem.core.bars import BarBuilder, Bars, aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import Desk
+from tandem.storage import live_bars as live_bars_module
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars, SecondBars
 from tandem.storage.null import NullStore
 from tandem.storage.store import Store
 from tandem.surveillance import monitor as lookout_module
+from tandem.surveillance.detectors import Closed
 from tandem.surveillance.monitor import Desks, Lookout, PairNow
 from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
@@ -39,6 +44,10 @@ Made = Callable[..., Lookout]
 
 def trades_until(end_us: int, seconds: int, name: str = NAME, rate: float = 4.0) -> list[Trade]:
     return SimulatedMarket(5, rate).history(name, end_us - seconds * SECOND_US, end_us)
+
+
+def bars_of(buffer: HotBuffer) -> LiveBars:
+    return LiveBars(buffer, lambda instrument: 100_000)
 
 
 class Around:
@@ -53,7 +62,6 @@ class Around:
         self.asks = Desks(
             is_ready=lambda: True,
             clock=lambda venue: now_us() + self.offset_us,
-            grace_us=lambda instrument: 100_000,
             feeds=lambda: self.feeds,
             choosing=lambda: self.is_choosing,
             pairs=lambda: self.pairs,
@@ -72,7 +80,8 @@ def made(around: Around) -> Iterator[Made]:
     running: list[Lookout] = []
 
     def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Lookout:
-        one = Lookout(Settings(alerts_file=Path("never.csv")), record, buffer, around.asks)
+        settings = Settings(alerts_file=Path("never.csv"))
+        one = Lookout(settings, record, buffer, bars_of(buffer), around.asks)
         for rule in one.alerts.rules():
             one.alerts.remove_rule(rule.name)
         for rule in rules:
@@ -377,13 +386,124 @@ def test_legs_of_a_computed_pair_are_watched_for_moves_apart(made: Made, around:
 
 def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around: Around) -> None:
     buffer = HotBuffer(50_000)
-    watch = Lookout(Settings(), nothing(), buffer, around.asks)
+    watch = Lookout(Settings(), nothing(), buffer, bars_of(buffer), around.asks)
     buffer.append(trades_until(now_us(), 60))
     watch._step()
     assert NAME in watch._pasts
     buffer.forget(NAME)
     watch._step()
     assert not watch._pasts
+    watch.stop()
+
+
+def test_pairs_and_surveillance_see_the_same_bars(
+    around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever steps first closes a second for both, after its trades were observed."""
+    built: list[str] = []
+
+    class Counted(BarBuilder):
+        def __init__(self, instrument: str, grace_us: int) -> None:
+            built.append(instrument)
+            super().__init__(instrument, grace_us)
+
+    monkeypatch.setattr(live_bars_module, "BarBuilder", Counted)
+    start_us = 1_790_000_000 * SECOND_US
+    arrivals = sorted(
+        (one for name in (NAME, OTHER) for one in trades_until(start_us, 60, name)),
+        key=lambda one: one.received_us,
+    )
+    clock_us = arrivals[0].received_us
+    buffer = HotBuffer(50_000)
+    bars = bars_of(buffer)
+    asks = replace(around.asks, clock=lambda venue: clock_us)
+    watch = Lookout(Settings(), nothing(), buffer, bars, asks)
+    pairs = Desk(buffer, bars, nothing(), lambda name: 30 * SECOND_US, 500)
+    observed, counted, steps, left, is_stepping = 0, 0, 0, iter(arrivals), False
+
+    def arrive(count: int) -> None:
+        nonlocal clock_us
+        piece = list(islice(left, count))
+        if piece:
+            buffer.append(piece)
+            clock_us = piece[-1].received_us
+
+    def observe(trades: list[Trade], now: Callable[[str], int]) -> list[Reading]:
+        nonlocal observed
+        observed += len(trades)
+        return watched_observe(trades, now)
+
+    def closed(one: SecondBars) -> Bars:
+        nonlocal is_stepping
+        if not is_stepping:
+            # The other thread closes a second on trades that this one has not read yet.
+            is_stepping = True
+            arrive(20)
+            pairs.step(asks.clock)
+            is_stepping = False
+        return all_closed(one)
+
+    def take(closed: dict[str, Closed], *rest: Any, **options: Any) -> list[Reading]:
+        nonlocal counted
+        counted += sum(int(one.bars["trades"].sum()) for one in closed.values())
+        assert counted <= observed
+        return watched_take(closed, *rest, **options)
+
+    watched_observe, watched_take = watch.surveillance.observe, watch.surveillance.take
+    all_closed = SecondBars.closed
+    monkeypatch.setattr(SecondBars, "closed", closed)
+    monkeypatch.setattr(watch.surveillance, "observe", observe)
+    monkeypatch.setattr(watch.surveillance, "take", take)
+    arrive(30)
+    while len(watch.wall()) < 2:
+        watch._step()
+        for past, _ in watch._pasts.values():
+            past.result(10)
+    while clock_us < arrivals[-1].received_us:
+        steps += 1
+        if steps % 3:
+            arrive(7)
+            pairs.step(asks.clock)
+        watch._step()
+    clock_us += 5 * SECOND_US
+    pairs.step(asks.clock)
+    watch._step()
+    watch.stop()
+    assert sorted(built) == sorted((NAME, OTHER))
+    for name in (NAME, OTHER):
+        seen = pairs.seconds(name, start_us - 60 * SECOND_US, start_us)
+        scored = watch.surveillance.scores(name)
+        assert len(seen) > 50
+        for field, of_bar in (("time_us", "time_us"), ("price", "close"), ("volume", "volume")):
+            np.testing.assert_array_equal(scored[field], seen[of_bar], err_msg=field)
+        own = [one for one in arrivals if one.instrument == name]
+        alone = BarBuilder(name, 100_000)
+        alone.add(own)
+        ends_us = own[-1].received_us, clock_us
+        np.testing.assert_array_equal(seen, np.concatenate([alone.close(one) for one in ends_us]))
+
+
+def test_an_instrument_that_left_and_came_back_between_two_steps_is_followed(
+    around: Around,
+) -> None:
+    buffer = HotBuffer(50_000)
+    bars = bars_of(buffer)
+    watch = Lookout(Settings(), nothing(), buffer, bars, around.asks)
+    past = trades_until(now_us(), 60)
+
+    def step() -> bool:
+        watch._step()
+        return bool(watch.wall())
+
+    buffer.append(past)
+    wait_until(step, "the instrument")
+    buffer.forget(NAME)
+    bars.forget(NAME)
+    buffer.append(past[-10:])
+    watch._step()
+    wait_until(step, "the instrument again")
+    watch._step()
+    assert len(watch.surveillance.trade_scores(NAME)) == 10
     watch.stop()
 
 

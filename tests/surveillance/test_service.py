@@ -17,6 +17,7 @@ from tandem import analytics
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
+from tandem.surveillance.detectors import fresh
 from tandem.surveillance.divergence import Divergence
 from tandem.surveillance.instrument import (
     MOMENTUM_LIMIT,
@@ -26,7 +27,7 @@ from tandem.surveillance.instrument import (
     yearly,
 )
 from tandem.surveillance.liquidity import volume_profile
-from tandem.surveillance.service import Surveillance, batch, fresh
+from tandem.surveillance.service import Surveillance, batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import garch_forecast
 from tandem.venues.simulated_market import SimulatedMarket

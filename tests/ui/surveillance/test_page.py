@@ -15,10 +15,11 @@ from tandem.alerts.rules import Alert
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.ingest.status import FeedStatus
+from tandem.surveillance.detectors import WallRow
 from tandem.surveillance.divergence import Apart
 from tandem.surveillance.instrument import BAR_SCORE, FEATURES, MOMENTUM_LIMIT, Momentum
 from tandem.surveillance.liquidity import volume_profile
-from tandem.surveillance.service import WallRow, batch
+from tandem.surveillance.service import batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import Forecast
 from tandem.ui.surveillance import charts as surveillance_charts
