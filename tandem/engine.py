@@ -38,7 +38,7 @@ from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import ForeignRecord
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
-from tandem.surveillance.monitor import Desks, Lookout
+from tandem.surveillance.monitor import Desks, Monitor
 from tandem.surveillance.training import Learning
 
 log = logging.getLogger("tandem.engine")
@@ -99,7 +99,7 @@ class Engine:
             settings, self.backfill.members, clients.fetch_candles, self.backfill.is_busy
         )
         self._make_pairs()
-        self.monitor = Lookout(
+        self.monitor = Monitor(
             settings,
             store,
             self.buffer,
@@ -178,7 +178,7 @@ class Engine:
             Subscriptions: self.subscriptions,
             SnapshotBuilder: self.snapshots,
             Desk: self.tracker,
-            Lookout: self.monitor,
+            Monitor: self.monitor,
             Alerts: self.monitor.alerts,
             Learning: self.monitor.learning,
         }

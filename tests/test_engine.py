@@ -27,7 +27,7 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import NullStore
 from tandem.storage.opening import last_recorded
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
 from tests.support.exchange import Exchange
@@ -85,7 +85,7 @@ def _break(*_: Any, **__: Any) -> Any:
         (Backfill, "_turn", "Filling holes stopped"),
         (Catalogue, "due", "Renewing symbol lists stopped"),
         (Exporter, "_run", "Exports stopped"),
-        (Lookout, "_step", "Surveillance stopped"),
+        (Monitor, "_step", "Surveillance stopped"),
     ],
 )
 def test_a_background_thread_that_died_is_told_on_the_live_page(

@@ -44,7 +44,7 @@ from tandem.surveillance.settings import WatchSettings, settings_from
 from tandem.surveillance.training import Learning
 from tandem.surveillance.volatility import Forecast
 
-log = logging.getLogger("tandem.lookout")
+log = logging.getLogger("tandem.monitor")
 
 STEP_S = 0.02
 # How often feeds and the record are looked at, and whether a pair's bar has closed.
@@ -102,7 +102,7 @@ class _Followed:
     until_us: int
 
 
-class Lookout:
+class Monitor:
     """Start with `start`, end with `stop` before the record is closed. Any thread may read.
 
     Parameters
@@ -158,7 +158,7 @@ class Lookout:
         self._stop = threading.Event()
         self._life = Lifeline(_DIED)
         self._thread = threading.Thread(
-            target=self._life.watch, args=(self._run,), name="lookout", daemon=True
+            target=self._life.watch, args=(self._run,), name="monitor", daemon=True
         )
 
     # Life -------------------------------------------------------------------------------

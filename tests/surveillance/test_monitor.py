@@ -31,15 +31,15 @@ from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars, SecondBars
 from tandem.storage.null import NullStore
 from tandem.storage.store import Store
-from tandem.surveillance import monitor as lookout_module
+from tandem.surveillance import monitor as monitor_module
 from tandem.surveillance.detectors import Closed
-from tandem.surveillance.monitor import Desks, Lookout, PairNow
+from tandem.surveillance.monitor import Desks, Monitor, PairNow
 from tandem.surveillance.settings import WatchSettings
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.waiting import wait_until
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
-Made = Callable[..., Lookout]
+Made = Callable[..., Monitor]
 
 
 def trades_until(end_us: int, seconds: int, name: str = NAME, rate: float = 4.0) -> list[Trade]:
@@ -77,11 +77,11 @@ def around() -> Around:
 
 @pytest.fixture
 def made(around: Around) -> Iterator[Made]:
-    running: list[Lookout] = []
+    running: list[Monitor] = []
 
-    def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Lookout:
+    def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Monitor:
         settings = Settings(alerts_file=Path("never.csv"))
-        one = Lookout(settings, record, buffer, bars_of(buffer), around.asks)
+        one = Monitor(settings, record, buffer, bars_of(buffer), around.asks)
         for rule in one.alerts.rules():
             one.alerts.remove_rule(rule.name)
         for rule in rules:
@@ -99,7 +99,7 @@ def nothing() -> NullStore:
     return NullStore("Nothing is recorded.")
 
 
-def told(watch: Lookout, rule: str) -> Any:
+def told(watch: Monitor, rule: str) -> Any:
     """Return the first alert of a rule, once there is one."""
     found = wait_until(lambda: watch.alerts.recent(rule=rule), f"an alert of {rule}")
     return found[-1].alert
@@ -256,7 +256,7 @@ def status(state: Any) -> FeedStatus:
 def test_a_feed_that_is_down_is_told_once(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
     around.feeds = [status("live")]
     rule = Rule("Down", "feed_down", "above", 0.05, 0.01, cooldown_s=0.0)
     watch = made(nothing(), HotBuffer(10), rule)
@@ -271,7 +271,7 @@ def test_a_feed_that_is_down_is_told_once(
 def test_no_venue_at_all_counts_as_down(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
     around.is_choosing = True
     watch = made(nothing(), HotBuffer(10), Rule("Down", "feed_down", "above", 0.05, 0.01))
     assert told(watch, "Down").scope == "auto"
@@ -296,8 +296,8 @@ def test_an_old_gap_and_a_full_disk_are_told(made: Made, monkeypatch: pytest.Mon
 def test_what_a_visitor_opens_raises_nothing(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
-    monkeypatch.setattr(lookout_module, "GAPS_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "GAPS_S", 0.01)
     around.own = {NAME}
     around.feeds = [status("silent"), replace(status("silent"), venue="kraken")]
     record, now = nothing(), now_us()
@@ -386,7 +386,7 @@ def test_legs_of_a_computed_pair_are_watched_for_moves_apart(made: Made, around:
 
 def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around: Around) -> None:
     buffer = HotBuffer(50_000)
-    watch = Lookout(Settings(), nothing(), buffer, bars_of(buffer), around.asks)
+    watch = Monitor(Settings(), nothing(), buffer, bars_of(buffer), around.asks)
     buffer.append(trades_until(now_us(), 60))
     watch._step()
     assert NAME in watch._pasts
@@ -417,7 +417,7 @@ def test_pairs_and_surveillance_see_the_same_bars(
     buffer = HotBuffer(50_000)
     bars = bars_of(buffer)
     asks = replace(around.asks, clock=lambda venue: clock_us)
-    watch = Lookout(Settings(), nothing(), buffer, bars, asks)
+    watch = Monitor(Settings(), nothing(), buffer, bars, asks)
     pairs = Desk(buffer, bars, nothing(), lambda name: 30 * SECOND_US, 500)
     observed, counted, steps, left, is_stepping = 0, 0, 0, iter(arrivals), False
 
@@ -488,7 +488,7 @@ def test_an_instrument_that_left_and_came_back_between_two_steps_is_followed(
 ) -> None:
     buffer = HotBuffer(50_000)
     bars = bars_of(buffer)
-    watch = Lookout(Settings(), nothing(), buffer, bars, around.asks)
+    watch = Monitor(Settings(), nothing(), buffer, bars, around.asks)
     past = trades_until(now_us(), 60)
 
     def step() -> bool:
@@ -545,7 +545,7 @@ def test_kept_settings_that_are_damaged_are_not_used(
 
 
 def test_a_forecast_comes_aside(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout_module, "FORECAST_S", 0.05)
+    monkeypatch.setattr(monitor_module, "FORECAST_S", 0.05)
     buffer = HotBuffer(50_000)
     watch = made(nothing(), buffer, Rule("Forecast", "volatility_forecast", "above", 0.001))
     buffer.append(trades_until(now_us(), 900))
@@ -559,7 +559,7 @@ def test_a_watch_that_died_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Lookout, "_step", broken)
+    monkeypatch.setattr(Monitor, "_step", broken)
     watch = made(nothing(), HotBuffer(10))
     (said,) = wait_until(lambda: watch.problems, "the sentence")
     assert said.startswith("Surveillance stopped") and "secret" not in said

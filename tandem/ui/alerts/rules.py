@@ -12,7 +12,7 @@ import streamlit as st
 from tandem.alerts.rules import MEASURES, Comparison, Rule, Severity
 from tandem.alerts.service import Alerts, ChannelState
 from tandem.core.errors import DataError, StoreError
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.wording import EVERY, Draft
 from tandem.ui.components import ledger
@@ -29,19 +29,19 @@ _CHANNELS = "rule_channels"
 
 def draw() -> None:
     """Draw the form, where one is open, and the table of rules."""
-    lookout = part(Lookout)
+    monitor = part(Monitor)
     _say_done()
     may = is_operator()
     if not may:
         say.note("Public mode: only the operator can change rules; visitors can view them.")
     elif _EDITED in st.session_state:
-        _form(lookout)
+        _form(monitor)
     elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
     @st.fragment(run_every=REFRESH_S)
     def follow() -> None:
-        _table(lookout, may)
+        _table(monitor, may)
 
     follow()
 
@@ -49,11 +49,11 @@ def draw() -> None:
 # The table ------------------------------------------------------------------------------
 
 
-def _table(lookout: Lookout, may: bool) -> None:
-    alerts = lookout.alerts
+def _table(monitor: Monitor, may: bool) -> None:
+    alerts = monitor.alerts
     rules = alerts.rules()
     raised = Counter(one.alert.rule for one in alerts.recent(_EVERY_ALERT))
-    problems = alerts.unmatched(lookout.scopes())
+    problems = alerts.unmatched(monitor.scopes())
     shown = words.rule_list(rules, raised, problems, alerts.channels(), may)
     asked = ledger(shown, key="rule-list")
     rule = next((one for one in rules if asked and one.name == asked[1]), None)
@@ -87,7 +87,7 @@ def _close() -> None:
         st.session_state.pop(name, None)
 
 
-def _form(lookout: Lookout) -> None:
+def _form(monitor: Monitor) -> None:
     begin = st.session_state.pop(_BEGIN, None)
     if begin is not None:
         _fill(begin, is_new=not st.session_state[_EDITED])
@@ -95,7 +95,7 @@ def _form(lookout: Lookout) -> None:
     @st.fragment
     def form() -> None:
         with st.container(border=True, key="rule_form"):
-            _fields(lookout)
+            _fields(monitor)
 
     form()
 
@@ -117,11 +117,11 @@ def _fill(rule: Rule, is_new: bool) -> None:
     )
 
 
-def _fields(lookout: Lookout) -> None:
-    alerts = lookout.alerts
+def _fields(monitor: Monitor) -> None:
+    alerts = monitor.alerts
     edited = st.session_state.get(_EDITED, "")
     st.markdown("**New rule**" if not edited else f"**{say.escaped(edited)}**")
-    draft = _draft(lookout)
+    draft = _draft(monitor)
     try:
         rule = words.rule_of(draft, _is_enabled(alerts, edited))
         problem = ""
@@ -145,7 +145,7 @@ def _is_enabled(alerts: Alerts, name: str) -> bool:
     return next((one.enabled for one in alerts.rules() if one.name == name), True)
 
 
-def _draft(lookout: Lookout) -> Draft:
+def _draft(monitor: Monitor) -> Draft:
     left, right = st.columns([1, 2])
     with left:
         name = st.text_input(
@@ -193,7 +193,7 @@ def _draft(lookout: Lookout) -> Draft:
         )
     left, right = st.columns([2, 1])
     with left:
-        scope = _scope(lookout, measure)
+        scope = _scope(monitor, measure)
     with right:
         severity = st.segmented_control(
             "Severity",
@@ -202,7 +202,7 @@ def _draft(lookout: Lookout) -> Draft:
             persist_state="session",
             required=True,
         )
-    channels = _channels(lookout.alerts.channels())
+    channels = _channels(monitor.alerts.channels())
     return Draft(
         name, measure, str(comparison), threshold, release, scope, minutes, str(severity), channels
     )
@@ -221,8 +221,8 @@ def _number(label: str, key: str, step: float, hint: str = "") -> float | None:
     return value
 
 
-def _scope(lookout: Lookout, measure: str) -> str | None:
-    known = lookout.scopes()
+def _scope(monitor: Monitor, measure: str) -> str | None:
+    known = monitor.scopes()
     options = [EVERY, *words.scopes_for(measure, known)]
     chosen = st.session_state.get("rule_scope")
     if chosen and chosen not in options:

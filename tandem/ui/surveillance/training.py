@@ -8,7 +8,7 @@ from tandem.backfill.history import shortest_candle
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Learning, Lesson
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
@@ -68,7 +68,7 @@ def _progress(instrument: str, hours: float) -> None:
             return
         if st.button("Download", key="learn_start"):
             try:
-                learning.start(instrument, hours, part(Lookout).settings)
+                learning.start(instrument, hours, part(Monitor).settings)
             except DataError as error:
                 say.warning(str(error))
             else:

@@ -560,7 +560,7 @@ def test_a_forecast_is_fitted_beside_the_page(
     found: Future[Forecast] = Future()
     asked: list[tuple[str, int]] = []
 
-    def forecast(lookout: Any, instrument: str, horizon: int) -> Future[Forecast]:
+    def forecast(monitor: Any, instrument: str, horizon: int) -> Future[Forecast]:
         asked.append((instrument, horizon))
         return found
 
