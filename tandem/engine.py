@@ -38,7 +38,8 @@ from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import ForeignRecord
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
-from tandem.surveillance.monitor import Desks, Monitor
+from tandem.surveillance.monitor import Monitor
+from tandem.surveillance.state_readings import MonitorInputs
 from tandem.surveillance.training import Learning
 
 log = logging.getLogger("tandem.engine")
@@ -104,7 +105,7 @@ class Engine:
             store,
             self.buffer,
             self.bars,
-            Desks(
+            MonitorInputs(
                 is_ready=self.readiness.models.is_set,
                 clock=self.ingest.now_us,
                 feeds=self.ingest.statuses,

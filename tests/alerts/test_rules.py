@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tandem.alerts.defaults import DEFAULT_RULES
 from tandem.alerts.evaluator import Judge
-from tandem.alerts.readings import pair_readings
 from tandem.alerts.rules import Reading, Rule, decode_alert, decode_rule, encode, rule_from
 from tandem.core.errors import DataError
+from tandem.surveillance.state_readings import pair_readings
 
 SECOND = 1_000_000
 

@@ -24,6 +24,7 @@ from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
+from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import Desk
 from tandem.storage import live_bars as live_bars_module
@@ -33,8 +34,9 @@ from tandem.storage.null import NullStore
 from tandem.storage.store import Store
 from tandem.surveillance import monitor as monitor_module
 from tandem.surveillance.detectors import Closed
-from tandem.surveillance.monitor import Desks, Monitor, PairNow
+from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.state_readings import MonitorInputs
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.waiting import wait_until
 
@@ -59,7 +61,7 @@ class Around:
         self.is_choosing = False
         self.pairs: list[PairNow] = []
         self.own = {NAME, OTHER}
-        self.asks = Desks(
+        self.asks = MonitorInputs(
             is_ready=lambda: True,
             clock=lambda venue: now_us() + self.offset_us,
             feeds=lambda: self.feeds,
@@ -263,7 +265,7 @@ def test_a_feed_that_is_down_is_told_once(
     around.feeds = [status("reconnecting")]
     assert told(watch, "Down").scope == "sim"
     around.feeds = [status("live")]
-    wait_until(lambda: not watch._down_since, "the feed to be back")
+    wait_until(lambda: not watch._states._down_since, "the feed to be back")
     around.feeds = [status("silent")]
     wait_until(lambda: len(watch.alerts.recent(rule="Down")) == 2, "the second time")
 
@@ -357,7 +359,7 @@ def test_a_pair_is_told_by_its_own_thresholds(made: Made, around: Around) -> Non
     assert told(watch, "Age").value == 2.0
     # The same bar again, and one that has not left the threshold: nothing new.
     around.pairs = [pair_now(one, -2.8, 2)]
-    wait_until(lambda: watch._bars_told.get(one) == 2, "the next bar")
+    wait_until(lambda: watch._states._bars_told.get(one) == 2, "the next bar")
     assert len(watch.alerts.recent(rule="Entry")) == 1
 
 
@@ -389,10 +391,10 @@ def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around
     watch = Monitor(Settings(), nothing(), buffer, bars_of(buffer), around.asks)
     buffer.append(trades_until(now_us(), 60))
     watch._step()
-    assert NAME in watch._pasts
+    assert NAME in watch._live._histories
     buffer.forget(NAME)
     watch._step()
-    assert not watch._pasts
+    assert not watch._live._histories
     watch.stop()
 
 
@@ -457,7 +459,7 @@ def test_pairs_and_surveillance_see_the_same_bars(
     arrive(30)
     while len(watch.wall()) < 2:
         watch._step()
-        for past, _ in watch._pasts.values():
+        for past, _ in watch._live._histories.values():
             past.result(10)
     while clock_us < arrivals[-1].received_us:
         steps += 1

@@ -29,19 +29,18 @@ _CHANNELS = "rule_channels"
 
 def draw() -> None:
     """Draw the form, where one is open, and the table of rules."""
-    monitor = part(Monitor)
     _say_done()
     may = is_operator()
     if not may:
         say.note("Public mode: only the operator can change rules; visitors can view them.")
     elif _EDITED in st.session_state:
-        _form(monitor)
+        _form()
     elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
     @st.fragment(run_every=REFRESH_S)
     def follow() -> None:
-        _table(monitor, may)
+        _table(may)
 
     follow()
 
@@ -49,11 +48,11 @@ def draw() -> None:
 # The table ------------------------------------------------------------------------------
 
 
-def _table(monitor: Monitor, may: bool) -> None:
-    alerts = monitor.alerts
+def _table(may: bool) -> None:
+    alerts = part(Alerts)
     rules = alerts.rules()
     raised = Counter(one.alert.rule for one in alerts.recent(_EVERY_ALERT))
-    problems = alerts.unmatched(monitor.scopes())
+    problems = alerts.unmatched(part(Monitor).scopes())
     shown = words.rule_list(rules, raised, problems, alerts.channels(), may)
     asked = ledger(shown, key="rule-list")
     rule = next((one for one in rules if asked and one.name == asked[1]), None)
@@ -87,7 +86,7 @@ def _close() -> None:
         st.session_state.pop(name, None)
 
 
-def _form(monitor: Monitor) -> None:
+def _form() -> None:
     begin = st.session_state.pop(_BEGIN, None)
     if begin is not None:
         _fill(begin, is_new=not st.session_state[_EDITED])
@@ -95,7 +94,7 @@ def _form(monitor: Monitor) -> None:
     @st.fragment
     def form() -> None:
         with st.container(border=True, key="rule_form"):
-            _fields(monitor)
+            _fields()
 
     form()
 
@@ -117,11 +116,11 @@ def _fill(rule: Rule, is_new: bool) -> None:
     )
 
 
-def _fields(monitor: Monitor) -> None:
-    alerts = monitor.alerts
+def _fields() -> None:
+    alerts = part(Alerts)
     edited = st.session_state.get(_EDITED, "")
     st.markdown("**New rule**" if not edited else f"**{say.escaped(edited)}**")
-    draft = _draft(monitor)
+    draft = _draft()
     try:
         rule = words.rule_of(draft, _is_enabled(alerts, edited))
         problem = ""
@@ -145,7 +144,7 @@ def _is_enabled(alerts: Alerts, name: str) -> bool:
     return next((one.enabled for one in alerts.rules() if one.name == name), True)
 
 
-def _draft(monitor: Monitor) -> Draft:
+def _draft() -> Draft:
     left, right = st.columns([1, 2])
     with left:
         name = st.text_input(
@@ -193,7 +192,7 @@ def _draft(monitor: Monitor) -> Draft:
         )
     left, right = st.columns([2, 1])
     with left:
-        scope = _scope(monitor, measure)
+        scope = _scope(measure)
     with right:
         severity = st.segmented_control(
             "Severity",
@@ -202,7 +201,7 @@ def _draft(monitor: Monitor) -> Draft:
             persist_state="session",
             required=True,
         )
-    channels = _channels(monitor.alerts.channels())
+    channels = _channels(part(Alerts).channels())
     return Draft(
         name, measure, str(comparison), threshold, release, scope, minutes, str(severity), channels
     )
@@ -221,8 +220,8 @@ def _number(label: str, key: str, step: float, hint: str = "") -> float | None:
     return value
 
 
-def _scope(monitor: Monitor, measure: str) -> str | None:
-    known = monitor.scopes()
+def _scope(measure: str) -> str | None:
+    known = part(Monitor).scopes()
     options = [EVERY, *words.scopes_for(measure, known)]
     chosen = st.session_state.get("rule_scope")
     if chosen and chosen not in options:

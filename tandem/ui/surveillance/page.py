@@ -8,6 +8,7 @@ from importlib import import_module
 
 import streamlit as st
 
+from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError
@@ -168,7 +169,7 @@ def look_at() -> Look:
             continue
         if reason := surveillance_wall.recent_flag(scores, watched.settings):
             flags[row.instrument] = reason
-    told = monitor.alerts.recent(_MOST_ALERTS, unacknowledged=True)
+    told = part(Alerts).recent(_MOST_ALERTS, unacknowledged=True)
     return Look(
         rows=rows,
         settings=watched.settings,

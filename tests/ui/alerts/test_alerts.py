@@ -17,7 +17,6 @@ from streamlit.testing.v1 import AppTest
 from tandem.alerts.channels.local import COLUMNS
 from tandem.alerts.defaults import DEFAULT_RULES
 from tandem.alerts.delivery import Delivery
-from tandem.alerts.readings import pair_readings
 from tandem.alerts.rules import CHANNELS, MEASURES, Alert, Reading, Rule
 from tandem.alerts.service import Alerts, ChannelState, Told
 from tandem.core.clock import now_us
@@ -26,6 +25,7 @@ from tandem.storage.null import NullStore
 from tandem.surveillance.instrument import bar_readings, trade_readings
 from tandem.surveillance.service import batch
 from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.state_readings import pair_readings
 from tandem.ui.alerts import rules as alert_rules
 from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.channel_test import Tests
