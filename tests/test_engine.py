@@ -105,10 +105,10 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     running = made()
     scope = f"{PAIR.y}~{PAIR.x}"
     wait_until(lambda: scope in running.monitor.scopes(), "the pair")
-    running.monitor.alerts.put_rule(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
-    running.monitor.alerts.put_rule(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
+    running.monitor.alerts.rules.put(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
+    running.monitor.alerts.rules.put(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
     for rule in ("Any z", "Any p"):
-        found = wait_until(lambda r=rule: running.monitor.alerts.recent(rule=r), rule)
+        found = wait_until(lambda r=rule: running.monitor.alerts.history.recent(rule=r), rule)
         assert found[0].alert.scope == scope
     assert {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}
 

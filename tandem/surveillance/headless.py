@@ -156,7 +156,7 @@ def _watch(
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
     alerts = _alerts(given, kept, record, _scopes(names), source.is_polled)
     alerts.start()
-    for line in alerts.unmatched(_scopes(names).values()).values():
+    for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
     written = 0
     try:

@@ -225,7 +225,8 @@ class Monitor:
     def _wants_forecasts(self) -> bool:
         is_free = self._forecasting is None or self._forecasting.done()
         return is_free and any(
-            rule.enabled and rule.measure == "volatility_forecast" for rule in self.alerts.rules()
+            rule.enabled and rule.measure == "volatility_forecast"
+            for rule in self.alerts.rules.all()
         )
 
     def _forecast_all(self, watched: Detectors) -> None:

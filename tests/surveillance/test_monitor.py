@@ -84,10 +84,10 @@ def made(around: Around) -> Iterator[Made]:
     def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Monitor:
         settings = Settings(alerts_file=Path("never.csv"))
         one = Monitor(settings, record, buffer, bars_of(buffer), around.asks)
-        for rule in one.alerts.rules():
-            one.alerts.remove_rule(rule.name)
+        for rule in one.alerts.rules.all():
+            one.alerts.rules.remove(rule.name)
         for rule in rules:
-            one.alerts.put_rule(rule)
+            one.alerts.rules.put(rule)
         running.append(one)
         one.start()
         return one
@@ -103,7 +103,7 @@ def nothing() -> NullStore:
 
 def told(watch: Monitor, rule: str) -> Any:
     """Return the first alert of a rule, once there is one."""
-    found = wait_until(lambda: watch.alerts.recent(rule=rule), f"an alert of {rule}")
+    found = wait_until(lambda: watch.alerts.history.recent(rule=rule), f"an alert of {rule}")
     return found[-1].alert
 
 
@@ -131,7 +131,7 @@ def test_a_past_that_comes_in_late_alarms_nobody(made: Made) -> None:
     wait_until(
         lambda: watch.wall() and len(watch.surveillance.trade_scores(NAME)) > 300, "the trades"
     )
-    assert not watch.alerts.recent()
+    assert not watch.alerts.history.recent()
 
 
 @pytest.mark.parametrize("days", [-3, 3])
@@ -267,7 +267,7 @@ def test_a_feed_that_is_down_is_told_once(
     around.feeds = [status("live")]
     wait_until(lambda: not watch._states._down_since, "the feed to be back")
     around.feeds = [status("silent")]
-    wait_until(lambda: len(watch.alerts.recent(rule="Down")) == 2, "the second time")
+    wait_until(lambda: len(watch.alerts.history.recent(rule="Down")) == 2, "the second time")
 
 
 def test_no_venue_at_all_counts_as_down(
@@ -324,8 +324,8 @@ def test_what_a_visitor_opens_raises_nothing(
     )
     for rule in ("Any return", "No trades", "Down"):
         told(watch, rule)
-    assert {one.alert.scope for one in watch.alerts.recent()} <= {NAME, "sim"}
-    assert not watch.alerts.recent(rule="Gap")
+    assert {one.alert.scope for one in watch.alerts.history.recent()} <= {NAME, "sim"}
+    assert not watch.alerts.history.recent(rule="Gap")
     assert watch.scopes() == (NAME, "sim", "record")
 
 
@@ -360,7 +360,7 @@ def test_a_pair_is_told_by_its_own_thresholds(made: Made, around: Around) -> Non
     # The same bar again, and one that has not left the threshold: nothing new.
     around.pairs = [pair_now(one, -2.8, 2)]
     wait_until(lambda: watch._states._bars_told.get(one) == 2, "the next bar")
-    assert len(watch.alerts.recent(rule="Entry")) == 1
+    assert len(watch.alerts.history.recent(rule="Entry")) == 1
 
 
 def test_one_pair_computed_two_ways_has_two_names(made: Made, around: Around) -> None:

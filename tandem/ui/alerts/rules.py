@@ -50,9 +50,9 @@ def draw() -> None:
 
 def _table(may: bool) -> None:
     alerts = part(Alerts)
-    rules = alerts.rules()
-    raised = Counter(one.alert.rule for one in alerts.recent(_EVERY_ALERT))
-    problems = alerts.unmatched(part(Monitor).scopes())
+    rules = alerts.rules.all()
+    raised = Counter(one.alert.rule for one in alerts.history.recent(_EVERY_ALERT))
+    problems = alerts.rules.unmatched(part(Monitor).scopes())
     shown = words.rule_list(rules, raised, problems, alerts.channels(), may)
     asked = ledger(shown, key="rule-list")
     rule = next((one for one in rules if asked and one.name == asked[1]), None)
@@ -64,11 +64,11 @@ def _do(alerts: Alerts, act: str, rule: Rule) -> None:
     if act == "edit":
         _open(rule.name, rule)
     elif act == "remove":
-        _keep(lambda: alerts.remove_rule(rule.name), f"Rule {rule.name} removed.")
+        _keep(lambda: alerts.rules.remove(rule.name), f"Rule {rule.name} removed.")
         st.rerun()
     elif act in ("on", "off"):
         changed = dataclasses.replace(rule, enabled=act == "on")
-        _keep(lambda: alerts.put_rule(changed), "")
+        _keep(lambda: alerts.rules.put(changed), "")
         st.rerun()
 
 
@@ -127,7 +127,7 @@ def _fields() -> None:
     except DataError as error:
         rule, problem = None, str(error)
     if rule:
-        told = words.would_have_told(rule, alerts.recent(_EVERY_ALERT))
+        told = words.would_have_told(rule, alerts.history.recent(_EVERY_ALERT))
         say.note(f"Fires when: {words.condition(rule)}. {told}")
     with st.container(horizontal=True):
         wanted = st.button("Save", key="rule_keep", type="primary")
@@ -141,7 +141,7 @@ def _fields() -> None:
 
 
 def _is_enabled(alerts: Alerts, name: str) -> bool:
-    return next((one.enabled for one in alerts.rules() if one.name == name), True)
+    return next((one.enabled for one in alerts.rules.all() if one.name == name), True)
 
 
 def _draft() -> Draft:
@@ -265,7 +265,7 @@ def _channels(states: tuple[ChannelState, ...]) -> list[str]:
 
 
 def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
-    is_taken = any(one.name == rule.name for one in alerts.rules())
+    is_taken = any(one.name == rule.name for one in alerts.rules.all())
     if rule.name != edited and is_taken:
         say.problem(
             f"A rule named {rule.name} already exists; choose another name, or edit that rule."
@@ -273,9 +273,9 @@ def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
         return
 
     def keep() -> None:
-        alerts.put_rule(rule)
+        alerts.rules.put(rule)
         if edited and edited != rule.name:
-            alerts.remove_rule(edited)
+            alerts.rules.remove(edited)
 
     try:
         _keep(keep, f"Rule {rule.name} is active.")

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, cast
 
 from tandem.alerts.channels.local import COLUMNS, row
 from tandem.alerts.delivery import Delivery
+from tandem.alerts.history import Told
 from tandem.alerts.rules import CHANNELS, Alert, Rule
-from tandem.alerts.service import ChannelState, Told
+from tandem.alerts.service import ChannelState
 from tandem.core.errors import DataError
 from tandem.ui.live.cards import NOT_NOW
 from tandem.ui.shared import format as f

@@ -169,7 +169,7 @@ def look_at() -> Look:
             continue
         if reason := surveillance_wall.recent_flag(scores, watched.settings):
             flags[row.instrument] = reason
-    told = part(Alerts).recent(_MOST_ALERTS, unacknowledged=True)
+    told = part(Alerts).history.recent(_MOST_ALERTS, unacknowledged=True)
     return Look(
         rows=rows,
         settings=watched.settings,
