@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tandem.alerts.service import Alerts
 from tandem.analytics.warmup import warm_up as warm_up_models
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
@@ -91,7 +91,7 @@ class Engine:
             recorded=lambda instrument: last_recorded(store, instrument, self._stop),
             clients=clients,
         )
-        self.backfill = Upkeep(settings, store, clients)
+        self.backfill = BackfillService(settings, store, clients)
         folder = exports or settings.database.parent / "exports"
         self.exporter = Exporter(folder, store, file_mode=settings.file_bits)
         self.importer = Importer(store)
@@ -169,7 +169,7 @@ class Engine:
             HeavyWork: self.heavy,
             Jobs: self.jobs,
             Ingest: self.ingest,
-            Upkeep: self.backfill,
+            BackfillService: self.backfill,
             Exporter: self.exporter,
             Importer: self.importer,
             Inventory: self.inventory,

@@ -38,7 +38,7 @@ _LISTS_DIED = (
 _ARRIVING = ("waiting", "filling", "candles")
 
 
-class Upkeep:
+class BackfillService:
     """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
 
     Parameters

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.trend import roll_spread
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -59,7 +59,7 @@ class SnapshotBuilder:
         database: Database,
         recorded_before: int,
         ingest: Ingest,
-        backfill: Upkeep,
+        backfill: BackfillService,
         sessions: Sessions,
         tracker: Desk,
         tests: CointegrationTests,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
@@ -33,7 +33,7 @@ class Subscriptions:
         settings: Settings,
         venues: VenueFacts,
         ingest: Ingest,
-        backfill: Upkeep,
+        backfill: BackfillService,
         pinned: Standing,
         sessions: Sessions,
         tracker: Desk,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core.threads import Lifeline
@@ -89,7 +89,7 @@ def test_symbol_lists_that_nobody_renews_are_told(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Catalogue, "due", fail)
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     upkeep.attend(("binance:BTCUSDT",), ())
     wait_until(upkeep.problems)
@@ -100,13 +100,13 @@ def test_symbol_lists_that_nobody_renews_are_told(
 def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     assert upkeep.problems() == ()
     upkeep.stop()
     assert upkeep.problems() == ()
     monkeypatch.setattr(Backfill, "_turn", fail)
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     wait_until(upkeep.problems)
     assert "Filling holes stopped" in upkeep.problems()[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import AUTO, Settings
 from tandem.core.clock import MINUTE_US
 from tandem.core.errors import DataError, FeedError, StoreError
@@ -118,7 +118,7 @@ def _stand(settings: PairSettings) -> None:
 def _offered(venue: str) -> list[str]:
     """Return the symbols to choose from: the recorded ones, then all the venue is known to list."""
     own = [f.symbol_of(name) for name in part(VenueFacts).own_instruments(venue)]
-    listed = part(Upkeep).catalogue.search(venue, "", MOST_OFFERED)
+    listed = part(BackfillService).catalogue.search(venue, "", MOST_OFFERED)
     return list(dict.fromkeys([*own, *(listing.symbol for listing in listed)]))
 
 
