@@ -23,7 +23,7 @@ from tandem.core.startup import HeavyWork, Readiness
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.subscriptions import Subscriptions
@@ -122,7 +122,7 @@ class Engine:
     def _make_pairs(self) -> None:
         """Make what computes the watched pairs and shows them."""
         settings, store = self.settings, self.store
-        self.pinned = Standing(store)
+        self.pinned = PinnedPairs(store)
         self.sessions = Sessions(settings)
         self.tracker = Desk(
             self.buffer,
@@ -174,7 +174,7 @@ class Engine:
             Importer: self.importer,
             Inventory: self.inventory,
             Universe: self.universe,
-            Standing: self.pinned,
+            PinnedPairs: self.pinned,
             VenueFacts: self.venues,
             Subscriptions: self.subscriptions,
             SnapshotBuilder: self.snapshots,

@@ -21,7 +21,7 @@ MOST = 12
 _KIND = "standing-pair"
 
 
-class Standing:
+class PinnedPairs:
     """The pairs of a desk that stand, kept in the record. Any thread may ask.
 
     Attributes

@@ -10,7 +10,7 @@ from tandem.config import Settings
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
 from tandem.pairs.cointegration import CointegrationTests
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import Desk
@@ -34,7 +34,7 @@ class Subscriptions:
         venues: VenueFacts,
         ingest: Ingest,
         backfill: BackfillService,
-        pinned: Standing,
+        pinned: PinnedPairs,
         sessions: Sessions,
         tracker: Desk,
         tests: CointegrationTests,

@@ -13,7 +13,7 @@ from tandem.core.clock import MINUTE_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.subscriptions import Subscriptions
 from tandem.pairs.venue_facts import VenueFacts
@@ -91,7 +91,7 @@ def _stand(settings: PairSettings) -> None:
     if not is_operator():
         return
     own = settings in part(Subscriptions).default_pairs()
-    is_on = own or settings in part(Standing).pairs()
+    is_on = own or settings in part(PinnedPairs).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
         "Pin to be alerted",
@@ -106,9 +106,9 @@ def _stand(settings: PairSettings) -> None:
         return
     try:
         if wanted:
-            part(Standing).add(settings)
+            part(PinnedPairs).add(settings)
         else:
-            part(Standing).remove(settings)
+            part(PinnedPairs).remove(settings)
     except (DataError, StoreError) as error:
         say.warning(str(error))
     else:
