@@ -15,7 +15,7 @@ from tandem.alerts.history import History, outbox_entry
 from tandem.alerts.rules import Alert, encode
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.storage.protocols import Documents
 from tandem.storage.records import Document
 
@@ -72,7 +72,7 @@ class Outbox:
             name: Lane(channel, self._queue.put, secrets, pauses)
             for name, channel in channels.items()
         }
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
         self._thread = threading.Thread(
             target=self._life.watch, args=(self._run,), name="alerts", daemon=True
         )

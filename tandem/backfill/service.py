@@ -18,7 +18,7 @@ from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.venue_client import VenueClients
 from tandem.storage.protocols import Database
 from tandem.storage.stored_trades import stored_trades
@@ -63,7 +63,7 @@ class BackfillService:
         self._warmed: dict[str, float] = {}
         self._venues: frozenset[str] = frozenset()
         self._stop = threading.Event()
-        self._life = Lifeline(_LISTS_DIED)
+        self._life = Supervisor(_LISTS_DIED)
         self._thread = threading.Thread(
             target=self._life.watch, args=(self._run,), name="catalogue", daemon=True
         )

@@ -16,7 +16,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.http import Answer
 from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.protocols import Database
@@ -61,7 +61,7 @@ class Backfill:
         self._most_queued = settings.queue_trades // 2
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
         self._thread = threading.Thread(
             target=self._life.watch, args=(self._run,), name="backfill", daemon=True
         )

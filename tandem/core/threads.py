@@ -9,7 +9,7 @@ from collections.abc import Callable
 log = logging.getLogger("tandem.lifeline")
 
 
-class Lifeline:
+class Supervisor:
     """Runs a thread's work and remembers whether it died.
 
     Parameters

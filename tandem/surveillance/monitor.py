@@ -19,7 +19,7 @@ from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars
 from tandem.storage.protocols import Database
@@ -93,7 +93,7 @@ class Monitor:
         self._due = dict.fromkeys(("states", "pairs", "gaps", "forecast"), 0.0)
         self._forecasting: Future[None] | None = None
         self._stop = threading.Event()
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
         self._thread = threading.Thread(
             target=self._life.watch, args=(self._run,), name="monitor", daemon=True
         )

@@ -20,7 +20,7 @@ from tandem.config import Settings
 from tandem.core.clock import HOUR_US, SECOND_US, now_us
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.venue_client import VenueClients
 from tandem.storage.protocols import Database
 from tandem.surveillance.instrument import InstrumentWatch
@@ -75,7 +75,7 @@ class Learning:
         self._lock = threading.Lock()
         self._lessons: dict[str, Lesson] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
 
     @property
     def problem(self) -> str:

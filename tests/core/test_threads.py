@@ -12,7 +12,7 @@ import pytest
 from tandem.backfill.service import BackfillService
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.io import archive
 from tandem.net.factory import venue_clients
 from tandem.storage import export as exporting
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Any:
 def test_the_log_holds_the_place_but_not_the_words_of_the_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    life = Lifeline("It stopped; the rest goes on. Restart.")
+    life = Supervisor("It stopped; the rest goes on. Restart.")
     thread = threading.Thread(target=life.watch, args=(fail,))
     thread.start()
     thread.join()
@@ -51,7 +51,7 @@ def test_the_log_holds_the_place_but_not_the_words_of_the_error(
 
 
 def test_work_that_ends_leaves_nothing_to_say() -> None:
-    life = Lifeline("It stopped.")
+    life = Supervisor("It stopped.")
     life.watch(lambda: None)
     assert life.problem == ""
 
