@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from tandem.alerts.evaluator import Judge
+from tandem.alerts.evaluator import Evaluator
 from tandem.alerts.rules import Alert, Reading, Rule, decode_rule, encode
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError
@@ -32,7 +32,7 @@ class RuleStore:
 
     def __init__(self, store: Documents, defaults: tuple[Rule, ...]) -> None:
         self._store = store
-        self._judge = Judge(defaults)
+        self._judge = Evaluator(defaults)
         self._lock = threading.Lock()
 
     def load(self) -> None:
