@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Rows:
+class RingBuffer:
     """The last rows of an endless array.
 
     A row once written never changes and its memory is never reused, so a view taken by one

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tandem.core.bars import BarBuilder, Bars
 from tandem.core.clock import SECOND_US
 from tandem.core.events import BAR
-from tandem.core.ring import Rows
+from tandem.core.ring import RingBuffer
 from tandem.storage.hot_buffer import HotBuffer
 
 MEMORY_SECONDS = 86_400
@@ -29,7 +29,7 @@ class SecondBars:
         self.first_us = 0
         self.closed_until_us = 0
         self._builder = BarBuilder(instrument, grace_us)
-        self._closed = Rows(BAR, MEMORY_SECONDS)
+        self._closed = RingBuffer(BAR, MEMORY_SECONDS)
         self._cursor = 0
 
     def follow(self, buffer: HotBuffer, now_us: int) -> None:
