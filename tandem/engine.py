@@ -27,7 +27,7 @@ from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.subscriptions import Subscriptions
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.scanner.live.service import Universe
 from tandem.storage.archive_import import Importer
@@ -124,7 +124,7 @@ class Engine:
         settings, store = self.settings, self.store
         self.pinned = PinnedPairs(store)
         self.sessions = Sessions(settings)
-        self.tracker = Desk(
+        self.tracker = PairTracker(
             self.buffer,
             self.bars,
             store,
@@ -178,7 +178,7 @@ class Engine:
             VenueFacts: self.venues,
             Subscriptions: self.subscriptions,
             SnapshotBuilder: self.snapshots,
-            Desk: self.tracker,
+            PairTracker: self.tracker,
             Monitor: self.monitor,
             Alerts: self.monitor.alerts,
             Learning: self.monitor.learning,

@@ -21,7 +21,7 @@ from tandem.core.events import Trade
 from tandem.engine import Engine
 from tandem.pairs import snapshot_builder, subscriptions
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars
@@ -352,7 +352,7 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
         running.stop()
     buffer = HotBuffer(500_000)
     bars = LiveBars(buffer, lambda name: 500_000)
-    replayed = Desk(buffer, bars, NullStore("none"), lambda name: 30_000_000, 10_000)
+    replayed = PairTracker(buffer, bars, NullStore("none"), lambda name: 30_000_000, 10_000)
     replayed.want([pair])
     for start in range(0, len(arrivals), 997):
         batch = arrivals[start : start + 997]

@@ -27,7 +27,7 @@ from tandem.pairs.costs import LegQuote, TradeCost, trade_cost
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot import LegNow, PairNow, Snapshot, WatchRow, holding_hours, kept
 from tandem.pairs.stream import PairSettings, Provisional
-from tandem.pairs.tracker import Desk, PairView
+from tandem.pairs.tracker import PairTracker, PairView
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Database
@@ -61,7 +61,7 @@ class SnapshotBuilder:
         ingest: Ingest,
         backfill: BackfillService,
         sessions: Sessions,
-        tracker: Desk,
+        tracker: PairTracker,
         tests: CointegrationTests,
         readiness: Readiness,
         problems: Callable[[], Sequence[str]],

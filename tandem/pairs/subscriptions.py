@@ -13,7 +13,7 @@ from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.registry import VENUES
@@ -36,7 +36,7 @@ class Subscriptions:
         backfill: BackfillService,
         pinned: PinnedPairs,
         sessions: Sessions,
-        tracker: Desk,
+        tracker: PairTracker,
         tests: CointegrationTests,
         buffer: HotBuffer,
     ) -> None:

@@ -1,8 +1,8 @@
-"""The desk: turns arriving trades into closed bars, and closed bars into every pair's state.
+"""The pair tracker: closed bars into every watched pair's state.
 
-One thread calls `Desk.step` some twenty times a second. It brings the bars of the hot buffer up to
-date and extends each pair that somebody watches. Because bars close by the trades' own arrival,
-replaying a recording in arrival order gives the very signals shown live.
+One thread calls `PairTracker.step` some twenty times a second. It brings the bars of the hot buffer
+up to date and extends each pair. Because bars close by the trades' own arrival, replaying a
+recording in arrival order gives the very signals shown live.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class LivePair:
         )
 
 
-class Desk:
+class PairTracker:
     """Every watched pair, kept up to date.
 
     Parameters

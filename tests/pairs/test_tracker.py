@@ -14,7 +14,7 @@ from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Trade
 from tandem.pairs.stream import COLUMNS, PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars
 
@@ -83,9 +83,9 @@ def desk(
     grace_us: int = GRACE_US,
     stale_us: Callable[[str], int] = lambda name: 30 * SECOND_US,
     arriving: Callable[[str], bool] = lambda name: False,
-) -> Desk:
+) -> PairTracker:
     bars = LiveBars(buffer, lambda name: grace_us)
-    return Desk(buffer, bars, record, stale_us, keep, arriving)
+    return PairTracker(buffer, bars, record, stale_us, keep, arriving)
 
 
 def at(now_us: int) -> Callable[[str], int]:
@@ -93,7 +93,7 @@ def at(now_us: int) -> Callable[[str], int]:
     return lambda venue: now_us
 
 
-def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
+def play(running: PairTracker, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
     """Hand trades over in batches, stepping the desk after each at the arrival of its last."""
     edges = [0, *sorted({min(step, len(trades)) for step in steps}), len(trades)]
     for start, stop in zip(edges, edges[1:], strict=False):
@@ -105,7 +105,7 @@ def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]
 
 def run(
     trades: list[Trade], steps: list[int], record: Record | None = None, settle: bool = True
-) -> tuple[Desk, Record]:
+) -> tuple[PairTracker, Record]:
     record = record or Record()
     buffer = HotBuffer(100_000)
     running = desk(record, buffer)
@@ -116,7 +116,7 @@ def run(
     return running, record
 
 
-def same_bars(one: Desk, other: Desk, last: int = 0) -> None:
+def same_bars(one: PairTracker, other: PairTracker, last: int = 0) -> None:
     views = one.view(PAIR), other.view(PAIR)
     assert views[0] is not None and views[1] is not None
     for name in COLUMNS:

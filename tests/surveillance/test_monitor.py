@@ -26,7 +26,7 @@ from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.storage import live_bars as live_bars_module
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars, SecondBars
@@ -420,7 +420,7 @@ def test_pairs_and_surveillance_see_the_same_bars(
     bars = bars_of(buffer)
     asks = replace(around.asks, clock=lambda venue: clock_us)
     watch = Monitor(Settings(), nothing(), buffer, bars, asks)
-    pairs = Desk(buffer, bars, nothing(), lambda name: 30 * SECOND_US, 500)
+    pairs = PairTracker(buffer, bars, nothing(), lambda name: 30 * SECOND_US, 500)
     observed, counted, steps, left, is_stepping = 0, 0, 0, iter(arrivals), False
 
     def arrive(count: int) -> None:
