@@ -70,7 +70,7 @@ class Meter:
         self._sent.append(now_s)
 
 
-class Lane:
+class DeliveryThread:
     """Sends one channel's alerts, oldest first, on a thread of its own.
 
     While a service is unreachable everything waits behind the one that is being tried: what a

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from tandem.alerts.channels.base import Channel, Secret
-from tandem.alerts.delivery import Delivery, Lane
+from tandem.alerts.delivery import Delivery, DeliveryThread
 from tandem.alerts.history import History, outbox_entry
 from tandem.alerts.rules import Alert, encode
 from tandem.core.clock import now_us
@@ -48,7 +48,7 @@ class Outbox:
 
     Attributes
     ----------
-    lanes : dict of str to Lane
+    lanes : dict of str to DeliveryThread
         The sending thread of each channel.
     """
 
@@ -69,7 +69,7 @@ class Outbox:
         self._dropped = 0
         self._queue: queue.Queue[Alert | list[Delivery] | None] = queue.Queue()
         self.lanes = {
-            name: Lane(channel, self._queue.put, secrets, pauses)
+            name: DeliveryThread(channel, self._queue.put, secrets, pauses)
             for name, channel in channels.items()
         }
         self._life = Supervisor(_DIED)

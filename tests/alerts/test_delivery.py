@@ -18,7 +18,7 @@ from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import Log
 from tandem.alerts.channels.web import lines, signature
 from tandem.alerts.defaults import open_alerts
-from tandem.alerts.delivery import Lane, Meter, pauses
+from tandem.alerts.delivery import DeliveryThread, Meter, pauses
 from tandem.alerts.outbox import Outbox
 from tandem.alerts.rules import Alert, Reading, Rule
 from tandem.alerts.service import Alerts
@@ -313,7 +313,7 @@ def test_a_stop_while_the_record_is_slow_ends_without_an_error(monkeypatch) -> N
 
 
 def test_a_lane_that_is_stopped_just_before_it_waits_ends() -> None:
-    lane = Lane(Log(), lambda deliveries: None)
+    lane = DeliveryThread(Log(), lambda deliveries: None)
 
     class Stir(threading.Event):
         def clear(self) -> None:
