@@ -40,7 +40,7 @@ from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
 from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.state_readings import MonitorInputs
-from tandem.surveillance.training import Learning
+from tandem.surveillance.training import ModelTraining
 
 log = logging.getLogger("tandem.engine")
 
@@ -181,7 +181,7 @@ class Engine:
             PairTracker: self.tracker,
             Monitor: self.monitor,
             Alerts: self.monitor.alerts,
-            Learning: self.monitor.learning,
+            ModelTraining: self.monitor.learning,
         }
 
     # Life -------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from tandem.surveillance.live import LiveSurveillance
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.state_readings import MonitorInputs, StateReadings, named_pairs
 from tandem.surveillance.stored import save_model, save_settings, stored_settings
-from tandem.surveillance.training import Learning
+from tandem.surveillance.training import ModelTraining
 from tandem.surveillance.volatility import Forecast
 
 log = logging.getLogger("tandem.monitor")
@@ -65,7 +65,7 @@ class Monitor:
     ----------
     alerts : Alerts
         Rules, what they raised, and the channels.
-    learning : Learning
+    learning : ModelTraining
         Pasts downloaded on demand.
     """
 
@@ -79,7 +79,7 @@ class Monitor:
         is_foreign: bool = False,
     ) -> None:
         self.alerts: Alerts = open_alerts(settings, record, is_foreign)
-        self.learning = Learning(settings, record, self._take_model, inputs.clients)
+        self.learning = ModelTraining(settings, record, self._take_model, inputs.clients)
         self._record = record
         self._buffer = buffer
         self._bars = bars

@@ -47,7 +47,7 @@ class Lesson:
     is_over: bool = False
 
 
-class Learning:
+class ModelTraining:
     """One download at a time; the rest waits its turn. Any thread may ask.
 
     Parameters

@@ -9,7 +9,7 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.surveillance.monitor import Monitor
-from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Learning, Lesson
+from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Lesson, ModelTraining
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
 
@@ -51,7 +51,7 @@ def _offer(gives_seconds: bool) -> str:
 
 
 def _progress(instrument: str, hours: float) -> None:
-    learning = part(Learning)
+    learning = part(ModelTraining)
     was = learning.lesson(instrument)
     is_going = was is not None and not was.is_over
 
