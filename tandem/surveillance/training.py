@@ -38,7 +38,7 @@ _DIED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DownloadProgress:
     """How a download goes: the share done, what came of it, whether it is over."""
 
     instrument: str
@@ -73,7 +73,7 @@ class ModelTraining:
         self._learned = learned
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
         self._lock = threading.Lock()
-        self._lessons: dict[str, Lesson] = {}
+        self._lessons: dict[str, DownloadProgress] = {}
         self._stops: dict[str, threading.Event] = {}
         self._life = Supervisor(_DIED)
 
@@ -101,13 +101,13 @@ class ModelTraining:
                 raise DataError(
                     f"A download of {instrument} is already running; wait for it or stop it."
                 )
-            self._lessons[instrument] = Lesson(instrument, text="Queued.")
+            self._lessons[instrument] = DownloadProgress(instrument, text="Queued.")
             stop = self._stops[instrument] = threading.Event()
         self._pool.submit(
             self._life.watch, lambda: self._download(instrument, hours, watching, stop)
         )
 
-    def lesson(self, instrument: str) -> Lesson | None:
+    def lesson(self, instrument: str) -> DownloadProgress | None:
         """Return how the last download of an instrument goes."""
         with self._lock:
             return self._lessons.get(instrument)

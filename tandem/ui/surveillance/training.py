@@ -9,7 +9,7 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.surveillance.monitor import Monitor
-from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Lesson, ModelTraining
+from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, DownloadProgress, ModelTraining
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
 
@@ -77,7 +77,7 @@ def _progress(instrument: str, hours: float) -> None:
     follow()
 
 
-def _say(lesson: Lesson) -> None:
+def _say(lesson: DownloadProgress) -> None:
     if lesson.is_over:
         say.note(lesson.text)
     else:
