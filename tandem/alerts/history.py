@@ -24,7 +24,7 @@ KEPT_ALERTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RecordedAlert:
     """An alert as the list shows it: whether somebody acknowledged it, and its deliveries."""
 
     alert: Alert
@@ -128,10 +128,10 @@ class History:
         scope: str | None = None,
         rule: str | None = None,
         unacknowledged: bool = False,
-    ) -> list[Told]:
+    ) -> list[RecordedAlert]:
         """Return alerts, the newest first, narrowed by what is given."""
         with self._lock:
-            found: list[Told] = []
+            found: list[RecordedAlert] = []
             for alert in reversed(self._alerts.values()):
                 if len(found) >= most:
                     break
@@ -143,7 +143,7 @@ class History:
                     and not (unacknowledged and acknowledged)
                 ):
                     deliveries = tuple(self._deliveries.get(alert.id, {}).values())
-                    found.append(Told(alert, acknowledged, deliveries))
+                    found.append(RecordedAlert(alert, acknowledged, deliveries))
             return found
 
     def toasts(self, after_id: str = "") -> list[Alert]:

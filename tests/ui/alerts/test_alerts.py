@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from tandem.alerts.channels.local import COLUMNS
 from tandem.alerts.defaults import DEFAULT_RULES
 from tandem.alerts.delivery import Delivery
-from tandem.alerts.history import Told
+from tandem.alerts.history import RecordedAlert
 from tandem.alerts.rules import CHANNELS, MEASURES, Alert, Reading, Rule
 from tandem.alerts.service import Alerts, ChannelState
 from tandem.core.clock import now_us
@@ -50,8 +50,8 @@ SENT = Delivery(ALERT.id, "log", "sent", 1, "", NOW_US)
 FAILED = Delivery(ALERT.id, "telegram", "failed", 3, "Telegram: 401.", NOW_US)
 
 
-def told(alert: Alert = ALERT, seen_us: int = 0, *deliveries: Delivery) -> Told:
-    return Told(alert, seen_us, deliveries)
+def told(alert: Alert = ALERT, seen_us: int = 0, *deliveries: Delivery) -> RecordedAlert:
+    return RecordedAlert(alert, seen_us, deliveries)
 
 
 def tags(row: dict[str, Any]) -> list[str]:
