@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tandem.backfill.paging import CandlesWalk, TradesWalk, pieces_ahead
+from tandem.backfill.paging import CandlesWalk, TradePages, pieces_ahead
 from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
 from tandem.backfill.progress import Left, Tally
 from tandem.backfill.warmup import Pasts
@@ -43,7 +43,7 @@ class Job:
     expected: int = 1
     is_warm_up: bool = False
     plan: Plan | None = None
-    walk: TradesWalk | CandlesWalk | None = None
+    walk: TradePages | CandlesWalk | None = None
     settled_s: float = 0.0
     not_before_s: float = 0.0
     tries: int = 0
@@ -168,7 +168,7 @@ class Jobs:
 
     # How a job ends -----------------------------------------------------------------------
 
-    def settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
+    def settle(self, job: Job, walk: TradePages) -> list[Gap]:
         """Write into the table what a walk has done; return what stays open, all its own jobs."""
         job.settled_s = steady_s()
         settled = walk.settle()
@@ -223,13 +223,13 @@ class Jobs:
         """Settle a job whose pages have all come, unless something of them was lost."""
         if not self.is_recorded(job):
             return
-        if isinstance(job.walk, TradesWalk):
+        if isinstance(job.walk, TradePages):
             self._end_trades(job, job.walk)
         else:
             self._end_candles(job)
         self.look_soon()
 
-    def _end_trades(self, job: Job, walk: TradesWalk) -> None:
+    def _end_trades(self, job: Job, walk: TradePages) -> None:
         reason = job.reason
         for piece in self.settle(job, walk):
             left = self.open[key_of(piece)]
@@ -316,7 +316,7 @@ class Jobs:
         """Leave trades alone for what a walk has not received."""
         walk = job.walk
         left = (
-            self.settle(job, walk) if isinstance(walk, TradesWalk) and self.is_recorded(job) else []
+            self.settle(job, walk) if isinstance(walk, TradePages) and self.is_recorded(job) else []
         )
         for one in {id(self.open[key_of(gap)]): self.open[key_of(gap)] for gap in left}.values():
             one.no_trades = one.no_trades or reason

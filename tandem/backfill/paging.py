@@ -32,7 +32,7 @@ class Settled(NamedTuple):
     pieces: list[Gap]
 
 
-class TradesWalk:
+class TradePages:
     """Fills an open hole with trades.
 
     Parameters
