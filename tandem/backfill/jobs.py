@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tandem.backfill.paging import CandlesWalk, TradePages, pieces_ahead
+from tandem.backfill.paging import CandlePages, TradePages, pieces_ahead
 from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
 from tandem.backfill.progress import Left, Tally
 from tandem.backfill.warmup import Pasts
@@ -43,7 +43,7 @@ class Job:
     expected: int = 1
     is_warm_up: bool = False
     plan: Plan | None = None
-    walk: TradePages | CandlesWalk | None = None
+    walk: TradePages | CandlePages | None = None
     settled_s: float = 0.0
     not_before_s: float = 0.0
     tries: int = 0
@@ -84,7 +84,7 @@ def left_of(jobs: Sequence[Job]) -> Left | None:
         trades=sum(job.expected for job in jobs if not job.is_warm_up),
         is_past_only=all(job.is_warm_up for job in jobs),
         is_begun=walk is not None,
-        minutes=(walk.minutes, walk.total) if isinstance(walk, CandlesWalk) else None,
+        minutes=(walk.minutes, walk.total) if isinstance(walk, CandlePages) else None,
         reason=first.reason,
     )
 
@@ -302,7 +302,7 @@ class Jobs:
         )
         if job.tries < TRIES:
             return
-        if isinstance(job.walk, CandlesWalk):
+        if isinstance(job.walk, CandlePages):
             job.no_candles = f"{reason}, {TRIES} times"
             job.no_trades = job.no_trades or job.reason
             job.start_over()

@@ -192,7 +192,7 @@ def pieces_ahead(pieces: list[Gap], old: Gap, backwards: bool) -> Gap | None:
     return None
 
 
-class CandlesWalk:
+class CandlePages:
     """Covers a span with one-minute candles, oldest first.
 
     Parameters

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
-from tandem.backfill.paging import CandlesWalk, TradePages
+from tandem.backfill.paging import CandlePages, TradePages
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
 from tandem.backfill.schedule import Schedule
@@ -247,7 +247,7 @@ class Backfill:
         if chosen.kind == "trades":
             job.walk = TradePages(rest, gap, chosen.ask, chosen.cost)
             return True
-        walk = CandlesWalk(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
+        walk = CandlePages(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
         early_us = walk.is_over_us - client.now_us()
         if early_us > 0 and not job.is_warm_up:
             job.not_before_s = steady_s() + early_us / SECOND_US
@@ -265,7 +265,7 @@ class Backfill:
                     self._jobs.fail(job, f"the venue answered with HTTP {answer.status}")
             elif isinstance(walk, TradePages):
                 self._take_trades(job, walk, answer)
-            elif isinstance(walk, CandlesWalk):
+            elif isinstance(walk, CandlePages):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
             self._jobs.fail(job, f"the venue's response could not be parsed ({error})")
@@ -282,7 +282,7 @@ class Backfill:
         elif steady_s() - job.settled_s >= SETTLE_S and self._jobs.is_recorded(job):
             self._jobs.settle(job, walk)
 
-    def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
+    def _take_candles(self, job: Job, walk: CandlePages, answer: Answer) -> None:
         before = walk.minutes
         bars = walk.take(answer.body)
         job.candles += len(bars)

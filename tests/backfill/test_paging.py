@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.backfill.paging import CandlesWalk, TradePages
+from tandem.backfill.paging import CandlePages, TradePages
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId
@@ -233,7 +233,7 @@ def test_candles_cover_every_minute_a_span_touches() -> None:
     base = now_us() // MINUTE_US * MINUTE_US - 1_000 * MINUTE_US
     rest = create("binance-spot", "http://venue")
     assert rest is not None
-    walk = CandlesWalk(rest, "binance-spot:BTCUSDT", base + 30_000_000, base + 1 + 3 * MINUTE_US)
+    walk = CandlePages(rest, "binance-spot:BTCUSDT", base + 30_000_000, base + 1 + 3 * MINUTE_US)
     assert walk.total == 4
     assert walk.is_over_us > base + 4 * MINUTE_US
     assert walk.request is not None
@@ -257,7 +257,7 @@ def test_candles_of_a_long_span_come_in_pages() -> None:
     rest = create("coinbase", "http://venue")
     assert rest is not None
     end_us = now_us() // MINUTE_US * MINUTE_US
-    walk = CandlesWalk(rest, "coinbase:BTC-USD", end_us - 1_000 * MINUTE_US, end_us - 1)
+    walk = CandlePages(rest, "coinbase:BTC-USD", end_us - 1_000 * MINUTE_US, end_us - 1)
     pages = 0
     while walk.request is not None:
         pages += 1
