@@ -35,7 +35,7 @@ from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
 from tandem.storage.live_bars import LiveBars
-from tandem.storage.null import ForeignRecord
+from tandem.storage.null import ForeignStore
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
 from tandem.surveillance.monitor import Monitor
@@ -114,7 +114,7 @@ class Engine:
                 own=self.tracker.pinned_legs,
                 clients=clients,
             ),
-            is_foreign=isinstance(store, ForeignRecord),
+            is_foreign=isinstance(store, ForeignStore),
         )
         self._problem = ""
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)

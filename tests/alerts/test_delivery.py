@@ -25,7 +25,7 @@ from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.errors import DataError
 from tandem.net.http import Client
-from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.store import Store
 from tests.support.message_servers import MailServer, PostServer
 from tests.support.waiting import wait_until
@@ -281,9 +281,7 @@ def test_what_another_process_has_to_send_is_not_sent_beside_it(
         owner.start()
         alert = raise_one(owner)
         wait_until(lambda: owner.channels()[4].text != "Ready." and store.documents("outbox"))
-        beside = open_alerts(
-            settings(server), ForeignRecord(path, "Another process records."), True
-        )
+        beside = open_alerts(settings(server), ForeignStore(path, "Another process records."), True)
         beside.start()
         assert [one.alert for one in beside.history.recent()] == [alert]
         beside.stop()
@@ -713,7 +711,7 @@ def test_a_process_beside_the_one_that_records_sends_nothing(tmp_path: Path) -> 
             telegram_token="123456:fake-token", telegram_chat="7", alerts_file=tmp_path / "a.csv"
         )
         beside = open_alerts(
-            settings, ForeignRecord(tmp_path / "t.sqlite", "It is another's."), True
+            settings, ForeignStore(tmp_path / "t.sqlite", "It is another's."), True
         )
         states = {one.name: one for one in beside.channels()}
         assert [name for name, one in states.items() if one.is_ready] == ["screen", "log"]
