@@ -77,7 +77,7 @@ def alert_of(engine: Engine, price: float) -> Alert:
     """Return the alert raised on a trade at this price."""
 
     def found() -> Any:
-        told = engine.monitor.alerts.recent(20)
+        told = engine.monitor.alerts.history.recent(20)
         return next((one.alert for one in told if one.alert.numbers["price"] == price), None)
 
     alert = wait_until(found, "the alert")
@@ -116,9 +116,9 @@ def measure(alerts: int) -> tuple[list[list[float]], float, str]:
                 telegram_address=server.url,
             )
         )
-        for rule in engine.monitor.alerts.rules():
-            engine.monitor.alerts.remove_rule(rule.name)
-        engine.monitor.alerts.put_rule(RULE)
+        for rule in engine.monitor.alerts.rules.all():
+            engine.monitor.alerts.rules.remove(rule.name)
+        engine.monitor.alerts.rules.put(RULE)
         diary = Diary(server, engine)
         engine.start()
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tandem.alerts.evaluator import Judge
+from tandem.alerts.evaluator import Evaluator
 from tandem.alerts.rules import Reading, Rule
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
@@ -188,7 +188,7 @@ def readings_of(
 
 def judge(readings: Iterable[Reading], rules: Sequence[Rule], from_us: int) -> list[int]:
     """Return the times of the alerts these rules raise, from a moment on."""
-    alerts = Judge(rules).observe(readings, 0)
+    alerts = Evaluator(rules).observe(readings, 0)
     return [alert.time_us for alert in alerts if alert.time_us >= from_us]
 
 

@@ -35,7 +35,7 @@ from benchmarks.planted import (
     readings_of,
     weigh,
 )  # fmt: skip
-from tandem.alerts.evaluator import Judge
+from tandem.alerts.evaluator import Evaluator
 from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts
 from tandem.core.bars import aggregate, trade_array
@@ -148,7 +148,7 @@ def recorded(settings: WatchSettings, rules) -> list[str]:
     together = trades["btcusdt"] + trades["ethusdt"]
     _, readings = batch(together, settings)
     rule = Rule("t", "trade_return_z", "beyond", 3.0, 2.0, cooldown_s=10.0)
-    alerts = Judge([rule]).observe(readings, 0)
+    alerts = Evaluator([rule]).observe(readings, 0)
     lines += [
         "",
         "Trade by trade in the same recording, window of 300 trades, |z of return| > 3, at most "

@@ -12,34 +12,35 @@ from pathlib import Path
 
 from tandem.alerts.service import Alerts
 from tandem.analytics.warmup import warm_up as warm_up_models
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
-from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError, FeedError, SettingError, StoreError
 from tandem.core.jobs import Jobs
 from tandem.core.memory import collect_until, share_heaps
 from tandem.core.startup import HeavyWork, Readiness
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
 from tandem.pairs.cointegration import CointegrationTests
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.subscriptions import Subscriptions
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.scanner.live.service import Universe
 from tandem.storage.archive_import import Importer
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
-from tandem.storage.null import ForeignRecord
+from tandem.storage.live_bars import LiveBars
+from tandem.storage.null import ForeignStore
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
-from tandem.surveillance.monitor import Desks, Lookout
-from tandem.surveillance.training import Learning
+from tandem.surveillance.monitor import Monitor
+from tandem.surveillance.state_readings import MonitorInputs
+from tandem.surveillance.training import ModelTraining
 
 log = logging.getLogger("tandem.engine")
 
@@ -89,6 +90,7 @@ class Engine:
         # Files are read beside it: nobody waits for another's long test to see a report.
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
+        self.bars = LiveBars(self.buffer, self.venues.grace_us)
         clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,
@@ -97,7 +99,7 @@ class Engine:
             recorded=lambda instrument: last_recorded(store, instrument, self._stop),
             clients=clients,
         )
-        self.backfill = Upkeep(settings, store, clients)
+        self.backfill = BackfillService(settings, store, clients)
         folder = exports or settings.database.parent / "exports"
         self.exporter = Exporter(folder, store, file_mode=settings.file_bits)
         self.importer = Importer(store)
@@ -106,25 +108,25 @@ class Engine:
             settings, self.backfill.members, clients.fetch_candles, self.backfill.is_busy
         )
         self._make_pairs()
-        self.monitor = Lookout(
+        self.monitor = Monitor(
             settings,
             store,
             self.buffer,
-            Desks(
+            self.bars,
+            MonitorInputs(
                 is_ready=self.readiness.models.is_set,
                 clock=self.ingest.now_us,
-                grace_us=lambda instrument: self.venues.limits(instrument).grace_us,
                 feeds=self.ingest.statuses,
                 choosing=lambda: self.ingest.choice().venue is None,
                 pairs=self.snapshots.pairs_now,
                 own=self.tracker.pinned_legs,
                 clients=clients,
             ),
-            is_foreign=isinstance(store, ForeignRecord),
+            is_foreign=isinstance(store, ForeignStore),
         )
         self._problem = ""
-        self._life = Lifeline(_DIED)
-        self._warming = Lifeline(_NOT_WARM)
+        self._life = Supervisor(_DIED)
+        self._warming = Supervisor(_NOT_WARM)
         self._thread = threading.Thread(
             target=self._life.keep, args=(self._run, self._stop), name="desk", daemon=True
         )
@@ -132,16 +134,15 @@ class Engine:
     def _make_pairs(self) -> None:
         """Make what computes the watched pairs and shows them."""
         settings, store = self.settings, self.store
-        self.pinned = Standing(store)
+        self.pinned = PinnedPairs(store)
         self.sessions = Sessions(settings)
-        self.tracker = Desk(
+        self.tracker = PairTracker(
             self.buffer,
+            self.bars,
             store,
-            grace_us=settings.grace_ms * 1_000,
-            stale_us=int(settings.stale_s * SECOND_US),
+            stale_us=self.venues.stale_us,
             keep=settings.history_bars,
             arriving=self.backfill.is_arriving,
-            limits=self.venues.limits,
         )
         tests = CointegrationTests(self.heavy, self._stop)
         self.subscriptions = Subscriptions(
@@ -180,19 +181,19 @@ class Engine:
             HeavyWork: self.heavy,
             Jobs: self.jobs,
             Ingest: self.ingest,
-            Upkeep: self.backfill,
+            BackfillService: self.backfill,
             Exporter: self.exporter,
             Importer: self.importer,
             Inventory: self.inventory,
             Universe: self.universe,
-            Standing: self.pinned,
+            PinnedPairs: self.pinned,
             VenueFacts: self.venues,
             Subscriptions: self.subscriptions,
             SnapshotBuilder: self.snapshots,
-            Desk: self.tracker,
-            Lookout: self.monitor,
+            PairTracker: self.tracker,
+            Monitor: self.monitor,
             Alerts: self.monitor.alerts,
-            Learning: self.monitor.learning,
+            ModelTraining: self.monitor.learning,
         }
 
     # Life -------------------------------------------------------------------------------

@@ -21,12 +21,13 @@ from tandem.core.events import Trade
 from tandem.engine import Engine
 from tandem.pairs import snapshot_builder, subscriptions
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import NullStore
 from tandem.storage.opening import last_recorded
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.ui.live import cards
 from tandem.venues.listings import Catalogue
 from tests.support.exchange import Exchange
@@ -86,7 +87,7 @@ def _break(*_: Any, **__: Any) -> Any:
         (engine_module, "warm_up_models", "Preparing the models failed"),
         (Engine, "_step", "The models were ended"),
         (Exporter, "_run", "Exports stopped"),
-        (Lookout, "_step", "Surveillance stopped"),
+        (Monitor, "_step", "Surveillance stopped"),
     ],
 )
 def test_a_background_thread_that_died_is_told_on_the_live_page(
@@ -106,10 +107,10 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     running = made()
     scope = f"{PAIR.y}~{PAIR.x}"
     wait_until(lambda: scope in running.monitor.scopes(), "the pair")
-    running.monitor.alerts.put_rule(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
-    running.monitor.alerts.put_rule(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
+    running.monitor.alerts.rules.put(Rule("Any z", "pair_z", "beyond", 0.0, scope=scope))
+    running.monitor.alerts.rules.put(Rule("Any p", "pair_p", "above", 0.0, scope=scope))
     for rule in ("Any z", "Any p"):
-        found = wait_until(lambda r=rule: running.monitor.alerts.recent(rule=r), rule)
+        found = wait_until(lambda r=rule: running.monitor.alerts.history.recent(rule=r), rule)
         assert found[0].alert.scope == scope
     assert {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}
 
@@ -352,7 +353,8 @@ def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -
     finally:
         running.stop()
     buffer = HotBuffer(500_000)
-    replayed = Desk(buffer, NullStore("none"), 500_000, 30_000_000, 10_000)
+    bars = LiveBars(buffer, lambda name: 500_000)
+    replayed = PairTracker(buffer, bars, NullStore("none"), lambda name: 30_000_000, 10_000)
     replayed.want([pair])
     for start in range(0, len(arrivals), 997):
         batch = arrivals[start : start + 997]

@@ -13,7 +13,7 @@ from typing import Literal
 from tandem.alerts.channels.base import Channel, NotSent, Pace, Secret, redacted
 from tandem.alerts.rules import Alert
 from tandem.core.clock import DAY_US, now_us, steady_s
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 
 MOST_WAITING = 5_000
 LATEST_US = DAY_US
@@ -70,7 +70,7 @@ class Meter:
         self._sent.append(now_s)
 
 
-class Lane:
+class DeliveryThread:
     """Sends one channel's alerts, oldest first, on a thread of its own.
 
     While a service is unreachable everything waits behind the one that is being tried: what a
@@ -140,7 +140,7 @@ class Lane:
 
     def _life(self) -> None:
         """Send until stopped; an unexpected error ends it and becomes the channel's trouble."""
-        life = Lifeline(_DIED)
+        life = Supervisor(_DIED)
         life.watch(self._run)
         self.problem = life.problem or self.problem
 

@@ -23,7 +23,7 @@ class _State:
     held_back: int = 0
 
 
-class Judge:
+class Evaluator:
     """Turns readings into alerts. One thread; knows no clock but the one it is handed.
 
     A rule fires when its condition comes true, once: it must be back past its release before it

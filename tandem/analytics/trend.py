@@ -19,6 +19,7 @@ from tandem.analytics.inputs import (
     usable,
     whole,
 )
+from tandem.core.clock import SECOND_US, YEAR_US
 from tandem.kernels.ols import OLS_COUNTS, OLS_SUMS, roll_ols
 from tandem.kernels.series import (
     relative_changes,
@@ -28,7 +29,7 @@ from tandem.kernels.series import (
 )
 
 SECONDS_PER_HOUR = 3_600.0
-SECONDS_PER_YEAR = 365.0 * 24.0 * SECONDS_PER_HOUR
+SECONDS_PER_YEAR = YEAR_US / SECOND_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def realised_volatility(price: Any, window: int, bar_seconds: float | None = Non
     window : int
         Returns, at least 2; the first `window` usable bars are NaN.
     bar_seconds : float, optional
-        Length of a bar: the result is then in percent per year of 365 days instead of a fraction
+        Length of a bar: the result is then in percent per year of 365.25 days instead of a fraction
         per bar.
     """
     if is_frame(price):

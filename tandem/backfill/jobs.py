@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tandem.backfill.paging import CandlesWalk, TradesWalk, pieces_ahead
+from tandem.backfill.paging import CandlePages, TradePages, pieces_ahead
 from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
 from tandem.backfill.progress import Left, Tally
 from tandem.backfill.warmup import Pasts
@@ -43,7 +43,7 @@ class Job:
     expected: int = 1
     is_warm_up: bool = False
     plan: Plan | None = None
-    walk: TradesWalk | CandlesWalk | None = None
+    walk: TradePages | CandlePages | None = None
     settled_s: float = 0.0
     not_before_s: float = 0.0
     tries: int = 0
@@ -84,7 +84,7 @@ def left_of(jobs: Sequence[Job]) -> Left | None:
         trades=sum(job.expected for job in jobs if not job.is_warm_up),
         is_past_only=all(job.is_warm_up for job in jobs),
         is_begun=walk is not None,
-        minutes=(walk.minutes, walk.total) if isinstance(walk, CandlesWalk) else None,
+        minutes=(walk.minutes, walk.total) if isinstance(walk, CandlePages) else None,
         reason=first.reason,
     )
 
@@ -168,7 +168,7 @@ class Jobs:
 
     # How a job ends -----------------------------------------------------------------------
 
-    def settle(self, job: Job, walk: TradesWalk) -> list[Gap]:
+    def settle(self, job: Job, walk: TradePages) -> list[Gap]:
         """Write into the table what a walk has done; return what stays open, all its own jobs."""
         job.settled_s = steady_s()
         settled = walk.settle()
@@ -223,13 +223,13 @@ class Jobs:
         """Settle a job whose pages have all come, unless something of them was lost."""
         if not self.is_recorded(job):
             return
-        if isinstance(job.walk, TradesWalk):
+        if isinstance(job.walk, TradePages):
             self._end_trades(job, job.walk)
         else:
             self._end_candles(job)
         self.look_soon()
 
-    def _end_trades(self, job: Job, walk: TradesWalk) -> None:
+    def _end_trades(self, job: Job, walk: TradePages) -> None:
         reason = job.reason
         for piece in self.settle(job, walk):
             left = self.open[key_of(piece)]
@@ -306,7 +306,7 @@ class Jobs:
         )
         if job.tries < TRIES:
             return
-        if isinstance(job.walk, CandlesWalk):
+        if isinstance(job.walk, CandlePages):
             job.no_candles = f"{reason}, {TRIES} times"
             job.no_trades = job.no_trades or job.reason
             job.start_over()
@@ -320,7 +320,7 @@ class Jobs:
         """Leave trades alone for what a walk has not received."""
         walk = job.walk
         left = (
-            self.settle(job, walk) if isinstance(walk, TradesWalk) and self.is_recorded(job) else []
+            self.settle(job, walk) if isinstance(walk, TradePages) and self.is_recorded(job) else []
         )
         for one in {id(self.open[key_of(gap)]): self.open[key_of(gap)] for gap in left}.values():
             one.no_trades = one.no_trades or reason

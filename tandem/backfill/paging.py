@@ -32,7 +32,7 @@ class Settled(NamedTuple):
     pieces: list[Gap]
 
 
-class TradesWalk:
+class TradePages:
     """Fills an open hole with trades.
 
     Parameters
@@ -196,7 +196,7 @@ def pieces_ahead(pieces: list[Gap], old: Gap, backwards: bool) -> Gap | None:
     return None
 
 
-class CandlesWalk:
+class CandlePages:
     """Covers a span with one-minute candles, oldest first.
 
     Parameters

@@ -18,7 +18,7 @@ from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import FeedError, MessageError
 from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.venue_client import VenueClients
 from tandem.storage.protocols import Database
 from tandem.storage.stored_trades import stored_trades
@@ -26,7 +26,7 @@ from tandem.venues.listings import Catalogue
 from tandem.venues.registry import create_feed, venue_of
 from tandem.venues.rest import Listing
 
-log = logging.getLogger("tandem.upkeep")
+log = logging.getLogger("tandem.backfill")
 
 CHECK_S = 1.0
 # A pair that waits for its past should find that it was asked for.
@@ -38,7 +38,7 @@ _LISTS_DIED = (
 _ARRIVING = ("waiting", "filling", "candles")
 
 
-class Upkeep:
+class BackfillService:
     """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
 
     Parameters
@@ -63,7 +63,7 @@ class Upkeep:
         self._warmed: dict[str, float] = {}
         self._venues: frozenset[str] = frozenset()
         self._stop = threading.Event()
-        self._life = Lifeline(_LISTS_DIED)
+        self._life = Supervisor(_LISTS_DIED)
         self._thread = threading.Thread(
             target=self._life.keep, args=(self._run, self._stop), name="catalogue", daemon=True
         )

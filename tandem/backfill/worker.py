@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
-from tandem.backfill.paging import CandlesWalk, TradesWalk
+from tandem.backfill.paging import CandlePages, TradePages
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
 from tandem.backfill.schedule import Schedule
@@ -16,7 +16,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.http import Answer
 from tandem.net.venue_client import VenueClient, VenueClients
 from tandem.storage.protocols import Database
@@ -61,7 +61,7 @@ class Backfill:
         self._most_queued = settings.queue_trades // 2
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
         self._thread = threading.Thread(
             target=self._life.keep, args=(self._run, self._stop), name="backfill", daemon=True
         )
@@ -245,9 +245,9 @@ class Backfill:
         job.plan, job.settled_s, job.candles = chosen, steady_s(), 0
         job.lost = self._store.health().lost
         if chosen.kind == "trades":
-            job.walk = TradesWalk(rest, gap, chosen.ask, chosen.cost)
+            job.walk = TradePages(rest, gap, chosen.ask, chosen.cost)
             return True
-        walk = CandlesWalk(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
+        walk = CandlePages(rest, gap.instrument, chosen.ask.start_us, chosen.ask.end_us)
         early_us = walk.is_over_us - client.now_us()
         if early_us > 0 and not job.is_warm_up:
             job.not_before_s = steady_s() + early_us / SECOND_US
@@ -259,18 +259,18 @@ class Backfill:
         walk = job.walk
         try:
             if answer.status != 200:
-                if isinstance(walk, TradesWalk) and rest.beyond_reach(answer.status, answer.body):
+                if isinstance(walk, TradePages) and rest.beyond_reach(answer.status, answer.body):
                     self._jobs.give_up_trades(job, "the venue gives no trades of so long ago")
                 else:
                     self._jobs.fail(job, f"the venue answered with HTTP {answer.status}")
-            elif isinstance(walk, TradesWalk):
+            elif isinstance(walk, TradePages):
                 self._take_trades(job, walk, answer)
-            elif isinstance(walk, CandlesWalk):
+            elif isinstance(walk, CandlePages):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
             self._jobs.fail(job, f"the venue's response could not be parsed ({error})")
 
-    def _take_trades(self, job: Job, walk: TradesWalk, answer: Answer) -> None:
+    def _take_trades(self, job: Job, walk: TradePages, answer: Answer) -> None:
         trades = walk.take(answer.body, now_us())
         if trades:
             self._store.submit(trades)
@@ -282,7 +282,7 @@ class Backfill:
         elif steady_s() - job.settled_s >= SETTLE_S and self._jobs.is_recorded(job):
             self._jobs.settle(job, walk)
 
-    def _take_candles(self, job: Job, walk: CandlesWalk, answer: Answer) -> None:
+    def _take_candles(self, job: Job, walk: CandlePages, answer: Answer) -> None:
         before = walk.minutes
         bars = walk.take(answer.body)
         job.candles += len(bars)
@@ -335,7 +335,7 @@ class Backfill:
         """Keep what was received, unless the record is in trouble."""
         try:
             for job in list(self._jobs.open.values()):
-                if isinstance(job.walk, TradesWalk) and self._jobs.is_recorded(job):
+                if isinstance(job.walk, TradePages) and self._jobs.is_recorded(job):
                     self._jobs.settle(job, job.walk)
         except StoreError as error:
             log.warning("What was fetched last will be fetched again: %s", error)

@@ -9,10 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tandem.core.clock import DAY_US
+from tandem.core.clock import DAY_US, YEAR_US
 from tandem.kernels import performance as places
 from tandem.kernels.trading import batch as counted
-from tandem.strategy.rules import YEAR_US
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

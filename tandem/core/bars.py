@@ -142,6 +142,12 @@ def extend(bars: Bars, trades: Trades, interval_us: int) -> Bars:
     return merge(bars, more)
 
 
+def between(bars: Bars, start_us: int, end_us: int) -> Bars:
+    """Return the bars that start in ``[start_us, end_us)``; they are ascending in time."""
+    low, high = np.searchsorted(bars["time_us"], (start_us, end_us))
+    return bars[low:high]
+
+
 def _check_interval(interval_us: int) -> None:
     if interval_us <= 0:
         raise DataError(f"The bar interval is {interval_us} us; it must be positive.")

@@ -8,6 +8,8 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
+# Of every annualised number and yearly rate.
+YEAR_US = 365.25 * DAY_US
 
 #
 # Time within the process runs by one clock that nobody can set: a step of the machine's clock

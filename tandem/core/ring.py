@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Rows:
+class RingBuffer:
     """The last rows of an endless array.
 
     A row once written never changes and its memory is never reused, so a view taken by one
@@ -26,26 +26,27 @@ class Rows:
 
     def __init__(self, kind: npt.DTypeLike, keep: int, spare: int | None = None) -> None:
         self._keep = keep
-        self._array = np.empty(keep + max(1, keep if spare is None else spare), kind)
-        self._stop = 0
+        # The memory and the end of what is in it, replaced together: a reader has both or neither.
+        self._filled = np.empty(keep + max(1, keep if spare is None else spare), kind), 0
 
     def __len__(self) -> int:
-        return min(self._stop, self._keep)
+        return min(self._filled[1], self._keep)
 
     def append(self, rows: npt.NDArray[Any]) -> None:
         """Add rows at the end; only the last `keep` of a longer batch are taken."""
         rows = rows[-self._keep :]
-        if self._stop + len(rows) > len(self._array):
+        array, stop = self._filled
+        if stop + len(rows) > len(array):
             kept = self.view()
-            kept = kept[max(0, len(kept) + len(rows) - len(self._array)) :]
-            self._array = np.empty_like(self._array)
-            self._array[: len(kept)] = kept
-            self._stop = len(kept)
-        self._array[self._stop : self._stop + len(rows)] = rows
-        self._stop += len(rows)
+            kept = kept[max(0, len(kept) + len(rows) - len(array)) :]
+            array, stop = np.empty_like(array), len(kept)
+            array[:stop] = kept
+        array[stop : stop + len(rows)] = rows
+        self._filled = array, stop + len(rows)
 
     def view(self) -> npt.NDArray[Any]:
         """Return the kept rows, oldest first, read-only."""
-        view = self._array[self._stop - len(self) : self._stop]
+        array, stop = self._filled
+        view = array[max(0, stop - self._keep) : stop]
         view.flags.writeable = False
         return view

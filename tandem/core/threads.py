@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from tandem.core.clock import steady_s
 
-log = logging.getLogger("tandem.lifeline")
+log = logging.getLogger("tandem.supervisor")
 
 # Work that has not failed for so long is sound again: failures in a row are counted anew.
 CALM_S = 120.0
@@ -29,7 +29,7 @@ def backoff(first_s: float = 0.5, most_s: float = 30.0) -> Iterator[float]:
         limit = min(2.0 * limit, most_s)
 
 
-class Lifeline:
+class Supervisor:
     """Runs a thread's work and remembers whether it died.
 
     Parameters

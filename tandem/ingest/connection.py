@@ -24,7 +24,7 @@ from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice, Trade, TradeId, Unread
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.ingest.errors import explain
 from tandem.ingest.intake import Intake
 from tandem.ingest.socket import Wire
@@ -338,7 +338,7 @@ class Line:
         self.reconnects = 0
         self.renewals = 0
         venue, title = source.feed.venue, source.feed.title
-        self.life = Lifeline(
+        self.life = Supervisor(
             f"{title}: reading {kind} was ended by an internal error (see the log) and begun "
             "again. What was missed meanwhile is recorded as a gap. Please report it.",
             source.backoff,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.instruments import split_instrument
@@ -81,7 +81,7 @@ class Headless:
             recorded=lambda instrument: last_recorded(store, instrument, self._stop),
             clients=clients,
         )
-        self._upkeep = Upkeep(settings, store, clients)
+        self._backfill = BackfillService(settings, store, clients)
 
     def record(self, seconds: float, stop: threading.Event) -> list[str]:
         """Record until the time is up, `stop` is set or nothing more can be recorded.
@@ -99,8 +99,8 @@ class Headless:
             for venue, names in self._groups.items():
                 self._ingest.watch(venue, frozenset(names), frozenset(names))
             watched = [name for names in self._groups.values() for name in names]
-            self._upkeep.start()
-            self._upkeep.attend(watched, watched)
+            self._backfill.start()
+            self._backfill.attend(watched, watched)
             while not failing and (left_s := end - time.monotonic()) > 0.0:
                 if stop.wait(min(_LOOK_S, left_s)):
                     break
@@ -129,7 +129,7 @@ class Headless:
         self._stop.set()
         statuses = self._ingest.statuses()
         is_read = self._ingest.stop(_READING_S)
-        self._upkeep.stop()
+        self._backfill.stop()
         self._say_news()
         self._report(statuses)
         reason = self._store.health().text
@@ -187,7 +187,7 @@ class Headless:
     def _say_news(self) -> None:
         """Say once what is wrong as long as it lasts, each instrument that is silent by name."""
         health = self._store.health()
-        now = {*health.notes, *self._upkeep.problems()}
+        now = {*health.notes, *self._backfill.problems()}
         if health.state != "recording":
             now.add(health.text)
         for status in self._ingest.statuses():

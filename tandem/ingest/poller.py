@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError, MessageError, StoreError, VenueRefused
 from tandem.core.events import Gap, Trade
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.ingest.connection import Timing
 from tandem.ingest.status import SLOW_S, FeedStatus, Rate, State, VenueErrors, listed
 from tandem.net.venue_client import PriceClient
@@ -74,7 +74,7 @@ class Poller:
         self._wanted: frozenset[str] = frozenset()
         self._requested: frozenset[str] = frozenset()
         self._seen: dict[str, _Seen] = {}
-        self._life = Lifeline(
+        self._life = Supervisor(
             f"{feed.title}: polling was ended by an internal error (see the log) and begun again. "
             "Recorded data is kept. Please report it."
         )

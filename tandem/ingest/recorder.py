@@ -11,7 +11,7 @@ from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import FeedError, TandemError
 from tandem.core.events import Trade
-from tandem.core.threads import Lifeline, backoff
+from tandem.core.threads import Supervisor, backoff
 from tandem.ingest.connection import Line, Timing
 from tandem.ingest.intake import Intake
 from tandem.ingest.status import (
@@ -83,7 +83,9 @@ class Recorder:
         self._lines: list[Line] = []
         self._player: threading.Thread | None = None
         self._played: TandemError | Literal["", "end"] = ""
-        self._life = Lifeline(f"{feed.title}: stopped because of an internal error (see the log).")
+        self._life = Supervisor(
+            f"{feed.title}: stopped because of an internal error (see the log)."
+        )
         if feed.kind == "generated":
             self._player = threading.Thread(
                 target=self._life.watch,

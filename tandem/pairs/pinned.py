@@ -15,13 +15,13 @@ from tandem.storage.protocols import Documents
 from tandem.storage.records import Document
 from tandem.strategy.rules import Costs, Rules
 
-log = logging.getLogger("tandem.standing")
+log = logging.getLogger("tandem.pinned_pairs")
 
 MOST = 12
 _KIND = "standing-pair"
 
 
-class Standing:
+class PinnedPairs:
     """The pairs of a desk that stand, kept in the record. Any thread may ask.
 
     Attributes

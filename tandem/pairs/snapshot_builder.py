@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.trend import roll_spread
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.bars import resample, with_candles
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -27,7 +27,7 @@ from tandem.pairs.costs import LegQuote, TradeCost, trade_cost
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.snapshot import LegNow, PairNow, Snapshot, WatchRow, holding_hours, kept
 from tandem.pairs.stream import PairSettings, Provisional
-from tandem.pairs.tracker import Desk, PairView
+from tandem.pairs.tracker import PairTracker, PairView
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Database
@@ -59,9 +59,9 @@ class SnapshotBuilder:
         database: Database,
         recorded_before: int,
         ingest: Ingest,
-        backfill: Upkeep,
+        backfill: BackfillService,
         sessions: Sessions,
-        tracker: Desk,
+        tracker: PairTracker,
         tests: CointegrationTests,
         readiness: Readiness,
         problems: Callable[[], Sequence[str]],

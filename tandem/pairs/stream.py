@@ -21,7 +21,7 @@ from tandem.analytics.zscores import ZScore
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.core.ring import Rows
+from tandem.core.ring import RingBuffer
 from tandem.strategy.pair_model import MODELS, PairModel
 from tandem.strategy.rules import DEFAULT_COSTS, Costs
 from tandem.strategy.signals import (
@@ -135,7 +135,7 @@ class PairStream:
 
     def __init__(self, settings: PairSettings, keep: int = 5_000) -> None:
         self.settings = settings
-        self._columns = {name: Rows(kind, keep) for name, kind in COLUMNS.items()}
+        self._columns = {name: RingBuffer(kind, keep) for name, kind in COLUMNS.items()}
         self.bars = 0
         self.first_us = 0
         self._hedges = {model: hedging(model, settings.lookback) for model in MODELS}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
 from tandem.pairs.cointegration import CointegrationTests
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.pairs.venue_facts import VenueFacts
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.registry import VENUES
@@ -33,10 +33,10 @@ class Subscriptions:
         settings: Settings,
         venues: VenueFacts,
         ingest: Ingest,
-        backfill: Upkeep,
-        pinned: Standing,
+        backfill: BackfillService,
+        pinned: PinnedPairs,
         sessions: Sessions,
-        tracker: Desk,
+        tracker: PairTracker,
         tests: CointegrationTests,
         buffer: HotBuffer,
     ) -> None:

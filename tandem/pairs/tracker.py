@@ -1,9 +1,8 @@
-"""The desk: turns arriving trades into closed bars, and closed bars into every pair's state.
+"""The pair tracker: closed bars into every watched pair's state.
 
-One thread calls `Desk.step` some twenty times a second. It reads what is new in the hot buffer,
-closes the seconds that are over, and extends each pair that somebody watches. Because bars close
-by the trades' own arrival, replaying a recording in arrival order gives the very signals shown
-live.
+One thread calls `PairTracker.step` some twenty times a second. It brings the bars of the hot buffer
+up to date and extends each pair. Because bars close by the trades' own arrival, replaying a
+recording in arrival order gives the very signals shown live.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tandem.core.bars import BarBuilder, align, with_candles
+from tandem.core.bars import align, between, with_candles
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR
-from tandem.core.ring import Rows
 from tandem.kernels.trading.records import CLOSED
 from tandem.pairs.stream import PairSettings, PairStream, Progress, Provisional
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars, SecondBars
 from tandem.storage.protocols import Database
 from tandem.storage.records import SignalRow
 from tandem.strategy.trader import (
@@ -61,17 +60,9 @@ WAIT_S = 10.0
 SETTLE_S = 30.0
 
 STATE_EVERY_US = 300 * SECOND_US
-MEMORY_SECONDS = 86_400
 # A charge is announced at most this long ahead.
 ANNOUNCED_BEFORE_US = 8 * HOUR_US
 OPEN_AT_ONCE = 2
-
-
-class Limits(NamedTuple):
-    """How long a second waits for late trades, and the age from which a leg's bars are masked."""
-
-    grace_us: int
-    stale_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +83,13 @@ class PairView:
 
 
 class Leg:
-    """One instrument's closed seconds since the start of the process."""
+    """One instrument's closed seconds, what it charges, and what was fetched of it later."""
 
-    def __init__(self, instrument: str, grace_us: int) -> None:
-        self.builder = BarBuilder(instrument, grace_us)
-        self.seconds = Rows(BAR, MEMORY_SECONDS)
-        self.cursor = 0
-        self.first_us = 0
+    def __init__(self, bars: SecondBars) -> None:
+        self.bars = bars
         self.funding = FundingSchedule()
         # Spans of this process's time whose trades were fetched later; the record has them.
         self.amended: list[tuple[int, int]] = []
-
-    def follow(self, buffer: HotBuffer, instrument: str, now_us: int) -> None:
-        """Take what is new in the buffer and close the seconds that are over."""
-        while True:
-            trades, self.cursor = buffer.since(instrument, self.cursor)
-            if not trades:
-                break
-            if not self.first_us:
-                self.first_us = trades[0].time_us // SECOND_US * SECOND_US
-            self.builder.add(trades)
-        self.seconds.append(self.builder.close(now_us))
-        announced = buffer.funding(instrument)
-        if announced is not None:
-            self.funding.announce((announced,))
 
 
 class LivePair:
@@ -146,40 +120,38 @@ class LivePair:
         )
 
 
-class Desk:
+class PairTracker:
     """Every watched pair, kept up to date.
 
     Parameters
     ----------
     buffer : HotBuffer
-        Where trades arrive.
+        Where funding is announced.
+    bars : LiveBars
     history : Database
         The record, read once when a pair is opened, written when signals change.
-    grace_us, stale_us : int
-        How long a second waits for late trades; the age from which a leg's bars are masked.
+    stale_us : callable
+        Gives the age of its last trade from which an instrument's bars are masked.
     keep : int
         Bars kept per pair.
     arriving : callable
         Tells whether an instrument's history is being fetched: its pairs are opened a little later,
         on more bars.
-    limits : callable, optional
-        Gives the `Limits` of an instrument, in place of `grace_us` and `stale_us`.
     """
 
     def __init__(
         self,
         buffer: HotBuffer,
+        bars: LiveBars,
         history: Database,
-        grace_us: int,
-        stale_us: int,
+        stale_us: Callable[[str], int],
         keep: int,
         arriving: Callable[[str], bool] = lambda instrument: False,
-        limits: Callable[[str], Limits] | None = None,
     ) -> None:
         self._buffer = buffer
+        self._bars = bars
         self._history = history
-        usual = Limits(grace_us, stale_us)
-        self._limits = limits or (lambda instrument: usual)
+        self._stale_us = stale_us
         self._keep = keep
         self._arriving = arriving
         # When a pair was first to be opened, and when it was.
@@ -252,8 +224,8 @@ class Desk:
         opened a moment ago and has not signalled, is opened anew on the longer history.
         """
         leg = self._legs.get(instrument)
-        if leg is not None and leg.first_us and end_us > leg.first_us:
-            leg.amended = [*leg.amended[1 - MOST_AMENDED :], (max(start_us, leg.first_us), end_us)]
+        if leg is not None and end_us > (first_us := leg.bars.first_us) > 0:
+            leg.amended = [*leg.amended[1 - MOST_AMENDED :], (max(start_us, first_us), end_us)]
         for settings, live in list(self._pairs.items()):
             if instrument in (settings.y, settings.x) and self._may_reopen(settings, live):
                 del self._pairs[settings]
@@ -265,7 +237,8 @@ class Desk:
         return not live.signalled and time.monotonic() - self._opened[settings] < SETTLE_S
 
     def forget(self, instrument: str) -> None:
-        """Drop what is kept in memory of an instrument that nobody reads any more."""
+        """Drop what is kept in memory of an instrument that has left the buffer."""
+        self._bars.forget(instrument)
         self._legs.pop(instrument, None)
 
     def funding_per_hour(self, instrument: str) -> float:
@@ -279,9 +252,9 @@ class Desk:
         Spans that were fetched later come from the record too.
         """
         leg = self._legs.get(instrument)
-        memory = leg.seconds.view() if leg else np.empty(0, BAR)
+        memory = leg.bars.closed() if leg else np.empty(0, BAR)
         first_us = int(memory["time_us"][0]) if len(memory) else end_us
-        bars = _between(memory, start_us, end_us)
+        bars = between(memory, start_us, end_us)
         if start_us < first_us:
             past = self._history.bars(instrument, start_us, min(first_us, end_us))
             bars = np.concatenate((past, bars))
@@ -289,7 +262,7 @@ class Desk:
             from_us, to_us = max(span[0], start_us), min(span[1], end_us)
             if from_us < to_us:
                 amended = self._history.bars(instrument, from_us, to_us)
-                before, after = _between(bars, start_us, from_us), _between(bars, to_us, end_us)
+                before, after = between(bars, start_us, from_us), between(bars, to_us, end_us)
                 bars = np.concatenate((before, amended, after))
         return bars
 
@@ -301,14 +274,12 @@ class Desk:
         clock : callable
             Tells what time it is for a venue's trades, in microseconds: a recording has its own.
         """
-        # Read before the buffer is: a trade that arrives meanwhile must not find its second closed.
-        instruments = self._buffer.instruments()
-        times = {venue: clock(venue) for venue in {name.partition(":")[0] for name in instruments}}
-        for instrument in instruments:
+        for instrument, bars in self._bars.follow(clock).items():
             if instrument not in self._legs:
-                self._legs[instrument] = Leg(instrument, self._limits(instrument).grace_us)
-            now_us = times[instrument.partition(":")[0]]
-            self._legs[instrument].follow(self._buffer, instrument, now_us)
+                self._legs[instrument] = Leg(bars)
+            announced = self._buffer.funding(instrument)
+            if announced is not None:
+                self._legs[instrument].funding.announce((announced,))
         for gone in self._pairs.keys() - self._wanted:
             del self._pairs[gone]
         for known in (self._waiting, self._opened):
@@ -321,7 +292,7 @@ class Desk:
                 if opened == OPEN_AT_ONCE or self._waits(settings):
                     continue
                 opened += 1
-            self._follow(settings, times.get(settings.y.partition(":")[0], 0))
+            self._follow(settings, clock)
 
     def save(self) -> None:
         """Keep the state of every pinned pair; called when the process ends."""
@@ -336,11 +307,11 @@ class Desk:
         since = self._waiting.setdefault(settings, time.monotonic())
         return time.monotonic() - since < WAIT_S
 
-    def _follow(self, settings: PairSettings, now_us: int) -> None:
-        legs = self._legs.get(settings.y), self._legs.get(settings.x)
-        if legs[0] is None or legs[1] is None:
+    def _follow(self, settings: PairSettings, clock: Callable[[str], int]) -> None:
+        legs = [self._legs[leg] for leg in (settings.y, settings.x) if leg in self._legs]
+        if len(legs) < 2:
             return
-        closed_us = min(legs[0].builder.closed_until_us, legs[1].builder.closed_until_us)
+        closed_us = min(leg.bars.closed_until_us for leg in legs)
         until_us = closed_us // settings.bar_us * settings.bar_us
         live = self._pairs.get(settings)
         if live is None:
@@ -349,7 +320,10 @@ class Desk:
             self._opened.setdefault(settings, time.monotonic())
         if until_us > live.next_us:
             self._extend(live, until_us)
-        if settings in self._pinned and now_us - live.saved_us > STATE_EVERY_US:
+        if settings not in self._pinned:
+            return
+        now_us = clock(settings.y.partition(":")[0])
+        if now_us - live.saved_us > STATE_EVERY_US:
             live.saved_us = now_us
             self._save(live)
 
@@ -375,14 +349,14 @@ class Desk:
     def _first_us(self, instrument: str, start_us: int, until_us: int, bar_us: int) -> int:
         """Return the first second an instrument is known in: recorded, or since this start."""
         known = self._past(instrument, start_us, until_us, bar_us)
-        live_us = self._legs[instrument].first_us
+        live_us = self._legs[instrument].bars.first_us
         return min(live_us, int(known["time_us"][0])) if len(known) else live_us
 
     def _extend(self, live: LivePair, until_us: int) -> None:
         settings = live.stream.settings
         # A hole longer than what is kept is stepped over, not built bar by bar.
         live.next_us = max(live.next_us, until_us - self._keep * settings.bar_us)
-        y_stale_us, x_stale_us = (self._limits(leg).stale_us for leg in (settings.y, settings.x))
+        y_stale_us, x_stale_us = (self._stale_us(leg) for leg in (settings.y, settings.x))
         longest_us = max(y_stale_us, x_stale_us)
         reach_us = live.next_us - longest_us - settings.bar_us
         bars = align(
@@ -419,7 +393,7 @@ class Desk:
         that stood still.
         """
         seconds = self.seconds(instrument, start_us, end_us)
-        first_us = self._legs[instrument].first_us
+        first_us = self._legs[instrument].bars.first_us
         if bar_us % MINUTE_US or start_us >= first_us:
             return seconds
         return with_candles(seconds, self._history.candles(instrument, start_us, end_us))
@@ -448,11 +422,6 @@ class Desk:
         packed = io.BytesIO()
         np.savez_compressed(packed, allow_pickle=False, **parts)
         self._history.save_state(live.stream.settings.key, packed.getvalue())
-
-
-def _between(bars: npt.NDArray[np.void], start_us: int, end_us: int) -> npt.NDArray[np.void]:
-    low, high = np.searchsorted(bars["time_us"], (start_us, end_us))
-    return bars[low:high]
 
 
 def _restore(live: LivePair, blob: bytes) -> bool:

@@ -8,7 +8,6 @@ from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import UnknownSymbol
 from tandem.core.instruments import split_instrument
-from tandem.pairs.tracker import Limits
 from tandem.storage.stored_trades import stored_trades
 from tandem.venues.registry import Patience, create_feed, patience
 
@@ -28,10 +27,13 @@ class VenueFacts:
             self._patience[venue] = patience(venue, self._settings)
         return self._patience[venue]
 
-    def limits(self, instrument: str) -> Limits:
-        """Return the same in microseconds."""
-        found = self.patience(instrument)
-        return Limits(int(found.grace_s * SECOND_US), int(found.stale_s * SECOND_US))
+    def grace_us(self, instrument: str) -> int:
+        """Return how long an instrument's second waits for late trades."""
+        return int(self.patience(instrument).grace_s * SECOND_US)
+
+    def stale_us(self, instrument: str) -> int:
+        """Return the age of its last trade from which an instrument's bars are masked."""
+        return int(self.patience(instrument).stale_s * SECOND_US)
 
     def least_bar_us(self, bar_us: int, *legs: str) -> int:
         """Return `bar_us`, or the shortest bar in which every leg has a new price, if longer."""

@@ -10,7 +10,7 @@ from tandem.core.clock import steady_s
 from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import Filled
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.storage.protocols import Database
 
 _DIED = (
@@ -144,7 +144,7 @@ class Importer:
             state, text = "failed", str(error)
         except Exception as error:  # noqa: BLE001 - a thread's last word
             # Whatever it is, the screen may not go on saying that it is running.
-            life = Lifeline(_DIED)
+            life = Supervisor(_DIED)
             life.lose(error)
             self._told = replace(told, state="failed", rows=self._told.rows, text=life.problem)
             return

@@ -29,7 +29,7 @@ from tandem.core.errors import Cancelled, DataError, StoreError
 from tandem.core.events import BAR, Trade
 from tandem.core.files import PRIVATE, make_folder, take
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.storage.protocols import Records
 
 log = logging.getLogger("tandem.exporting")
@@ -161,7 +161,7 @@ class Exporter:
         self._jobs: dict[str, _Job] = {}
         self._wake = threading.Condition()
         self._ending = False
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
         self._thread = threading.Thread(
             target=self._life.watch, args=(self._run,), name="exports", daemon=True
         )

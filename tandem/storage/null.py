@@ -145,7 +145,7 @@ class NullStore:
         return None
 
 
-class ForeignRecord(Reader, NullStore):
+class ForeignStore(Reader, NullStore):
     """The record of another process: read beside it, and nothing written.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tandem.core.errors import StoreError, StoreInUse
 from tandem.core.events import Trade
 from tandem.core.files import PRIVATE
-from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.store import Store
 
 log = logging.getLogger("tandem.storage")
@@ -25,7 +25,7 @@ class Opened(NamedTuple):
     Attributes
     ----------
     store : Store or NullStore
-        `ForeignRecord` where another process records into the file.
+        `ForeignStore` where another process records into the file.
     refusal : StoreError, optional
         Why nothing is recorded; None while all is well.
     trades : int
@@ -86,7 +86,7 @@ def _count(store: NullStore) -> int:
 def _beside(path: Path, reason: StoreInUse) -> NullStore:
     """Show the database of the process that has it, beside this one's own live prices."""
     try:
-        return ForeignRecord(
+        return ForeignStore(
             path,
             f"{reason} Its data is shown, with prices and signals of this process; "
             "nothing is recorded from here.",

@@ -12,7 +12,9 @@ Model = Literal["ols", "kalman", "huber"]
 ZKind = Literal["model", "rolling", "ewm", "robust"]
 Extended = TypeVar("Extended", bound="PairModel")
 
-MODELS: tuple[Model, ...] = ("ols", "kalman", "huber")
+# The hedge models, and their names on every page.
+MODEL_NAMES: dict[Model, str] = {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}
+MODELS: tuple[Model, ...] = tuple(MODEL_NAMES)
 Z_KINDS: tuple[ZKind, ...] = ("model", "rolling", "ewm", "robust")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tandem.core.clock import DAY_US
+from tandem.core.clock import YEAR_US
 from tandem.core.errors import DataError
 from tandem.kernels.trading.machine import x_per_y
 from tandem.kernels.trading.records import RULES
@@ -21,8 +21,6 @@ NegativeBeta = Literal["hold", "skip"]
 SIZINGS: tuple[Sizing, ...] = ("hedge", "dollar", "unit")
 FILLS: tuple[Fill, ...] = ("open", "close")
 NEGATIVE_BETAS: tuple[NegativeBeta, ...] = ("hold", "skip")
-
-YEAR_US = 365.25 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)

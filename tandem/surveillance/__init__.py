@@ -6,6 +6,7 @@ from tandem.backfill.history import (
     download_seconds,
     shortest_candle,
 )
+from tandem.surveillance.detectors import FRESH_S, WallRow, fresh
 from tandem.surveillance.divergence import Apart, Divergence
 from tandem.surveillance.instrument import (
     BAR_SCORE,
@@ -21,7 +22,7 @@ from tandem.surveillance.instrument import (
 )
 from tandem.surveillance.isolation_forest import Forest, Reason, load, train
 from tandem.surveillance.liquidity import VolumeProfile, volume_profile
-from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, batch, fresh
+from tandem.surveillance.service import Surveillance, batch
 from tandem.surveillance.settings import WatchSettings, settings_from
 from tandem.surveillance.volatility import Forecast, garch_forecast
 from tandem.surveillance.yaml_config import Headless, read

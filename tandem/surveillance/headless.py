@@ -30,7 +30,8 @@ from tandem.net.factory import venue_clients
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.protocols import Documents
-from tandem.surveillance.service import FRESH_S, Surveillance, WallRow, fresh
+from tandem.surveillance.detectors import FRESH_S, WallRow, fresh
+from tandem.surveillance.service import Surveillance
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.yaml_config import Headless
 from tandem.venues.base import read_symbol
@@ -155,7 +156,7 @@ def _watch(
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
     alerts = _alerts(given, kept, record, _scopes(names), source.is_polled)
     alerts.start()
-    for line in alerts.unmatched(_scopes(names).values()).values():
+    for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
     written = 0
     try:

@@ -13,7 +13,7 @@ from tandem.alerts.rules import Reading
 from tandem.analytics.trend import SECONDS_PER_YEAR
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.core.ring import Rows
+from tandem.core.ring import RingBuffer
 from tandem.kernels.surveillance import (
     BAR_INPUTS,
     BAR_OUTPUTS,
@@ -188,10 +188,10 @@ class InstrumentWatch:
         self._columns = _Columns(1 + len(LIQUIDITY), settings.bar_window)
         # What the screen shows, and, longer, only what a model learns from.
         spare = settings.keep // 4
-        self._scores = Rows(BAR_SCORE, settings.keep, spare)
-        self._trade_scores = Rows(TRADE_SCORE, settings.keep, spare)
+        self._scores = RingBuffer(BAR_SCORE, settings.keep, spare)
+        self._trade_scores = RingBuffer(TRADE_SCORE, settings.keep, spare)
         learned = [("time_us", np.int64), *((name, np.float64) for name in settings.features)]
-        self._learned = Rows(learned, settings.train_bars, settings.train_bars // 8)
+        self._learned = RingBuffer(learned, settings.train_bars, settings.train_bars // 8)
         self._untrained = 0
 
     # Trades -----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tandem.config import Settings
 from tandem.core.clock import HOUR_US, SECOND_US, now_us
 from tandem.core.errors import Cancelled, DataError, FeedError, MessageError, StoreError
 from tandem.core.instruments import split_instrument
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.net.venue_client import VenueClients
 from tandem.storage.protocols import Database
 from tandem.surveillance.instrument import InstrumentWatch
@@ -38,7 +38,7 @@ _DIED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DownloadProgress:
     """How a download goes: the share done, what came of it, whether it is over."""
 
     instrument: str
@@ -47,7 +47,7 @@ class Lesson:
     is_over: bool = False
 
 
-class Learning:
+class ModelTraining:
     """One download at a time; the rest waits its turn. Any thread may ask.
 
     Parameters
@@ -73,9 +73,9 @@ class Learning:
         self._learned = learned
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
         self._lock = threading.Lock()
-        self._lessons: dict[str, Lesson] = {}
+        self._lessons: dict[str, DownloadProgress] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._life = Lifeline(_DIED)
+        self._life = Supervisor(_DIED)
 
     @property
     def problem(self) -> str:
@@ -101,13 +101,13 @@ class Learning:
                 raise DataError(
                     f"A download of {instrument} is already running; wait for it or stop it."
                 )
-            self._lessons[instrument] = Lesson(instrument, text="Queued.")
+            self._lessons[instrument] = DownloadProgress(instrument, text="Queued.")
             stop = self._stops[instrument] = threading.Event()
         self._pool.submit(
             self._life.watch, lambda: self._download(instrument, hours, watching, stop)
         )
 
-    def lesson(self, instrument: str) -> Lesson | None:
+    def lesson(self, instrument: str) -> DownloadProgress | None:
         """Return how the last download of an instrument goes."""
         with self._lock:
             return self._lessons.get(instrument)

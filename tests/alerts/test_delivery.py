@@ -18,13 +18,14 @@ from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import Log
 from tandem.alerts.channels.web import lines, signature
 from tandem.alerts.defaults import open_alerts
-from tandem.alerts.delivery import Lane, Meter, pauses
+from tandem.alerts.delivery import DeliveryThread, Meter, pauses
+from tandem.alerts.outbox import Outbox
 from tandem.alerts.rules import Alert, Reading, Rule
 from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.errors import DataError
 from tandem.net.http import Client
-from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.store import Store
 from tests.support.message_servers import MailServer, PostServer
 from tests.support.waiting import wait_until
@@ -90,7 +91,7 @@ def raise_one(alerts: Alerts, number: int = 0) -> Alert:
 
 
 def fate(alerts: Alerts, alert: Alert, channel: str = "telegram") -> str:
-    for told in alerts.recent():
+    for told in alerts.history.recent():
         if told.alert.id == alert.id:
             return next((one.fate for one in told.deliveries if one.channel == channel), "")
     return ""
@@ -140,7 +141,7 @@ def test_retry_after_is_honoured(server: PostServer, monkeypatch) -> None:
     server.plan.append((429, {}, answer))
     waits = []
     alerts = alerts_of(settings(server))
-    lane = alerts._lanes["telegram"]
+    lane = alerts._outbox.lanes["telegram"]
     real = lane._pause
     monkeypatch.setattr(lane, "_pause", lambda s: (waits.append(s), real(min(s, 0.01)))[1])
     alerts.start()
@@ -257,9 +258,9 @@ def test_what_was_not_sent_is_sent_after_a_restart(server: PostServer, tmp_path:
         alerts = alerts_of(settings(server), store)
         alerts.start()
         wait_until(lambda: fate(alerts, second) == "sent")
-        told = alerts.recent()
+        told = alerts.history.recent()
         assert [one.alert for one in told] == [second, first]
-        alerts.acknowledge(first.id)
+        alerts.history.acknowledge(first.id)
         alerts.stop()
     sent = "\n".join(server.texts())
     assert sent.count("sim:A1 ") == sent.count("sim:A2 ") == 1
@@ -267,7 +268,7 @@ def test_what_was_not_sent_is_sent_after_a_restart(server: PostServer, tmp_path:
         alerts = alerts_of(settings(server), store)
         alerts.start()
         alerts.stop()
-        assert [one.alert.id for one in alerts.recent(unacknowledged=True)] == [second.id]
+        assert [one.alert.id for one in alerts.history.recent(unacknowledged=True)] == [second.id]
     assert len(server.accepted) in (1, 2)
 
 
@@ -280,11 +281,9 @@ def test_what_another_process_has_to_send_is_not_sent_beside_it(
         owner.start()
         alert = raise_one(owner)
         wait_until(lambda: owner.channels()[4].text != "Ready." and store.documents("outbox"))
-        beside = open_alerts(
-            settings(server), ForeignRecord(path, "Another process records."), True
-        )
+        beside = open_alerts(settings(server), ForeignStore(path, "Another process records."), True)
         beside.start()
-        assert [one.alert for one in beside.recent()] == [alert]
+        assert [one.alert for one in beside.history.recent()] == [alert]
         beside.stop()
         owner.stop(0.2)
     assert not server.texts()
@@ -307,12 +306,12 @@ def test_a_stop_while_the_record_is_slow_ends_without_an_error(monkeypatch) -> N
     alerts = alerts_of(settings())
     alerts.start()
     # As another thread sees it that takes the last one just now.
-    monkeypatch.setattr(alerts._queue, "empty", lambda: False)
+    monkeypatch.setattr(alerts._outbox._queue, "empty", lambda: False)
     alerts.stop()
 
 
 def test_a_lane_that_is_stopped_just_before_it_waits_ends() -> None:
-    lane = Lane(Log(), lambda deliveries: None)
+    lane = DeliveryThread(Log(), lambda deliveries: None)
 
     class Stir(threading.Event):
         def clear(self) -> None:
@@ -345,19 +344,19 @@ def test_rules_are_kept_in_the_record(tmp_path: Path) -> None:
     with closing(Store.open(path)) as store:
         alerts = open_alerts(settings(), store)
         alerts.start()
-        defaults = alerts.rules()
-        alerts.put_rule(rule("log"))
-        alerts.remove_rule(defaults[0].name)
+        defaults = alerts.rules.all()
+        alerts.rules.put(rule("log"))
+        alerts.rules.remove(defaults[0].name)
         alerts.stop()
     with closing(Store.open(path)) as store:
         alerts = open_alerts(settings(), store)
         alerts.start()
         alerts.stop()
-        assert alerts.rules() == (*defaults[1:], rule("log"))
+        assert alerts.rules.all() == (*defaults[1:], rule("log"))
 
 
 def test_old_alerts_are_forgotten_with_their_deliveries(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("tandem.alerts.service.KEPT_ALERTS", 5)
+    monkeypatch.setattr("tandem.alerts.history.KEPT_ALERTS", 5)
     with closing(Store.open(tmp_path / "record.sqlite")) as store:
         alerts = alerts_of(settings(), store, "log")
         alerts.start()
@@ -383,7 +382,7 @@ def test_damaged_documents_are_left_out_and_the_rest_goes_on(tmp_path: Path, cap
         assert store.flush(10)
         alerts = alerts_of(settings(), store)
         alerts.start()
-        alerts.put_rule(rule("log"))
+        alerts.rules.put(rule("log"))
         raised = raise_one(alerts)
         wait_until(lambda: fate(alerts, raised, "log") == "sent")
         alerts.stop()
@@ -418,12 +417,12 @@ def test_no_secret_shows_in_any_text_log_error_or_repr(server: PostServer, caplo
         server.plan.clear()
         server.release.set()
         server.release = threading.Event()
-        said += [repr(alerts), repr(alerts.channels()), repr(alerts.recent())]
-        said += [repr(vars(alerts._channels[name])) for name in names]
+        said += [repr(alerts), repr(alerts.channels()), repr(alerts.history.recent())]
+        said += [repr(vars(alerts._outbox.lanes[name].channel)) for name in names]
     for name in names:
         server.plan.append(500)
         try:
-            alerts._channels[name].send([raise_one(alerts)])
+            alerts._outbox.lanes[name].channel.send([raise_one(alerts)])
         except Exception as error:  # noqa: BLE001
             said += [repr(error), "".join(traceback.format_exception(error))]
     everything = "\n".join([*said, caplog.text])
@@ -621,7 +620,7 @@ def test_testing_a_channel_that_is_not_set_up_says_what_is_missing() -> None:
     with pytest.raises(DataError, match="Choose one of screen"):
         alerts.test("pigeon")
     assert alerts.test("screen") == "The test message is on screen."
-    assert alerts.toasts()[-1].is_test
+    assert alerts.history.toasts()[-1].is_test
 
 
 def test_an_alert_for_a_channel_that_is_not_set_up_says_so() -> None:
@@ -669,11 +668,11 @@ def test_a_csv_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_rules_for_what_is_not_watched_are_told() -> None:
     alerts = alerts_of(settings())
     missing = Rule("Gone", "anomaly", "above", 1.0, scope="sim:GONE")
-    alerts.put_rule(missing)
-    assert alerts.unmatched(["sim:A"]) == {
+    alerts.rules.put(missing)
+    assert alerts.rules.unmatched(["sim:A"]) == {
         "Gone": "Rule Gone has scope sim:GONE, which is not monitored; it cannot fire."
     }
-    assert alerts.unmatched(["sim:GONE"]) == {}
+    assert alerts.rules.unmatched(["sim:GONE"]) == {}
 
 
 # Pace ---------------------------------------------------------------------------------------
@@ -712,7 +711,7 @@ def test_a_process_beside_the_one_that_records_sends_nothing(tmp_path: Path) -> 
             telegram_token="123456:fake-token", telegram_chat="7", alerts_file=tmp_path / "a.csv"
         )
         beside = open_alerts(
-            settings, ForeignRecord(tmp_path / "t.sqlite", "It is another's."), True
+            settings, ForeignStore(tmp_path / "t.sqlite", "It is another's."), True
         )
         states = {one.name: one for one in beside.channels()}
         assert [name for name, one in states.items() if one.is_ready] == ["screen", "log"]
@@ -724,7 +723,7 @@ def test_a_thread_that_died_is_said_and_the_screen_goes_on(monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(Alerts, "_hand_on", broken)
+    monkeypatch.setattr(Outbox, "_hand_on", broken)
     alerts = Alerts(NullStore("none"), {"log": Log()}, defaults=(rule("screen", "log"),))
     alerts.start()
     raise_one(alerts)
@@ -732,5 +731,5 @@ def test_a_thread_that_died_is_said_and_the_screen_goes_on(monkeypatch) -> None:
     said = alerts.problem
     assert said.startswith("Sending alerts stopped") and "hunter2" not in said
     raise_one(alerts, 1)
-    assert len(alerts.toasts()) == 2
+    assert len(alerts.history.toasts()) == 2
     alerts.stop()

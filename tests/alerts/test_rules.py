@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.alerts.defaults import DEFAULT_RULES
-from tandem.alerts.evaluator import Judge
-from tandem.alerts.readings import pair_readings
+from tandem.alerts.evaluator import Evaluator
 from tandem.alerts.rules import Reading, Rule, decode_alert, decode_rule, encode, rule_from
 from tandem.core.errors import DataError
+from tandem.surveillance.state_readings import pair_readings
 
 SECOND = 1_000_000
 
@@ -22,7 +22,7 @@ def rule(**more) -> Rule:
 
 
 def fired(one: Rule, values, step_s: float = 1.0) -> list[int]:
-    judge = Judge([one])
+    judge = Evaluator([one])
     return [
         at
         for at, value in enumerate(values)
@@ -39,7 +39,7 @@ def test_a_rule_fires_again_once_it_was_released() -> None:
 
 
 def test_nothing_is_raised_within_the_cool_down_and_what_was_held_back_is_counted() -> None:
-    judge = Judge([rule(cooldown_s=10.0)])
+    judge = Evaluator([rule(cooldown_s=10.0)])
     raised = []
     for at, value in enumerate([4, 0, 4, 0, 4, 0, 0, 0, 0, 0, 0, 5]):
         raised += judge.observe([Reading("bar_return_z", "sim:A", at * SECOND, value)], at)
@@ -70,14 +70,14 @@ def test_a_missing_value_changes_nothing() -> None:
 
 
 def test_scopes_stand_apart_and_patterns_choose_them() -> None:
-    judge = Judge([rule(scope="sim:*")])
+    judge = Evaluator([rule(scope="sim:*")])
     readings = [Reading("bar_return_z", name, 0, 5.0) for name in ("sim:A", "okx:A", "sim:B")]
     assert [alert.scope for alert in judge.observe(readings, 0)] == ["sim:A", "sim:B"]
     assert judge.observe(readings, 1) == []
 
 
 def test_a_clock_set_back_does_not_silence_a_rule() -> None:
-    judge = Judge([rule(cooldown_s=60.0)])
+    judge = Evaluator([rule(cooldown_s=60.0)])
     hours = 10 * 3_600 * SECOND
     for time_us, value, expected in ((hours, 4, 1), (hours + 1, 0, 0), (SECOND, 4, 1)):
         assert len(judge.observe([Reading("bar_return_z", "a", time_us, value)], 0)) == expected
@@ -85,7 +85,7 @@ def test_a_clock_set_back_does_not_silence_a_rule() -> None:
 
 def test_changed_rules_begin_anew_and_unchanged_ones_go_on() -> None:
     kept, changed = rule(), rule(name="Other")
-    judge = Judge([kept, changed])
+    judge = Evaluator([kept, changed])
     assert len(judge.observe([Reading("bar_return_z", "a", 0, 5.0)], 0)) == 2
     judge.use([kept, rule(name="Other", threshold=4.0)])
     again = judge.observe([Reading("bar_return_z", "a", SECOND, 5.0)], 1)
@@ -104,7 +104,7 @@ def test_alerts_are_never_closer_than_the_cool_down_and_never_without_a_release(
 
 def test_the_memory_of_a_judge_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr("tandem.alerts.evaluator.MOST_STATES", 3)
-    judge = Judge([rule()])
+    judge = Evaluator([rule()])
     for number in range(10):
         assert judge.observe([Reading("bar_return_z", f"s{number}", 0, 5.0)], 0)
     assert len(judge._states) == 3
@@ -150,7 +150,7 @@ def test_what_is_no_alert_is_refused(text) -> None:
 def test_rules_and_alerts_come_back_from_json() -> None:
     for one in DEFAULT_RULES:
         assert decode_rule(encode(one)) == one
-    (alert,) = Judge([rule()]).observe(
+    (alert,) = Evaluator([rule()]).observe(
         [Reading("bar_return_z", "sim:A", 7, 0.1 + 3.0, {"price": 1 / 3, "mean": 2.0})], 9
     )
     assert decode_alert(encode(alert)) == alert
@@ -158,7 +158,7 @@ def test_rules_and_alerts_come_back_from_json() -> None:
 
 
 def test_an_alert_reads_as_the_command_line_prints_it() -> None:
-    (alert,) = Judge([rule(name="Z")]).observe(
+    (alert,) = Evaluator([rule(name="Z")]).observe(
         [Reading("bar_return_z", "bitcoin", 0, 3.268, {"price": 47295.0})], 0
     )
     assert alert.text == "[ALERT] bitcoin z=3.27 price=47295.0 rule=Z"

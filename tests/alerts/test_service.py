@@ -42,7 +42,7 @@ def test_from_trade_to_telegram_and_back_to_the_trade(tmp_path: Path) -> None:
             alerts.observe(surveillance.observe(piece))
             alerts.observe(surveillance.close(piece[-1].received_us))
         server.wait_for(1)
-        wait_until(lambda: alerts.recent()[0].deliveries[0].fate == "sent")
+        wait_until(lambda: alerts.history.recent()[0].deliveries[0].fate == "sent")
         alerts.stop()
         assert store.flush(10)
     text = server.texts()[0]

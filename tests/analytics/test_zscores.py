@@ -71,7 +71,7 @@ def test_realised_volatility_equals_pandas():
     ours = analytics.realised_volatility(price, 50)
     pd.testing.assert_series_equal(ours, expected, rtol=1e-12, check_names=False)
     yearly = analytics.realised_volatility(price, 50, bar_seconds=60.0)
-    np.testing.assert_allclose(yearly, expected * 100.0 * np.sqrt(365 * 1_440), rtol=1e-12)
+    np.testing.assert_allclose(yearly, expected * 100.0 * np.sqrt(365.25 * 1_440), rtol=1e-12)
     broken = price.copy()
     broken[[100, 101]] = [0.0, -5.0]
     assert analytics.realised_volatility(broken, 50)[[100, 101]].isna().all()

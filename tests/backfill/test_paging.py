@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.backfill.paging import CandlesWalk, TradesWalk
+from tandem.backfill.paging import CandlePages, TradePages
 from tandem.core.clock import DAY_US, MINUTE_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId
@@ -105,7 +105,7 @@ def test_whatever_a_venue_gives_the_pieces_are_true(data: st.DataObject) -> None
         end = data.draw(st.integers(start, time_us + 3))
         gap = Gap(NAME, -1, -1, start, end, "open")
         wanted = [row for row in tape if start <= row[1] <= end]
-    walk = TradesWalk(rest, gap, gap, len(tape))
+    walk = TradePages(rest, gap, gap, len(tape))
     got: list[Trade] = []
     table = {gap[:4]: gap}
     # Pages overlap by a moment, as a venue asked by time gives them.
@@ -140,7 +140,7 @@ def test_whatever_a_venue_gives_the_pieces_are_true(data: st.DataObject) -> None
         assert not ids & {row[0] for row in tape}
 
 
-def settle(walk: TradesWalk, table: dict[Any, Gap]) -> None:
+def settle(walk: TradePages, table: dict[Any, Gap]) -> None:
     """Do to a table what the record does."""
     settled = walk.settle()
     if settled is not None:
@@ -153,7 +153,7 @@ def settle(walk: TradesWalk, table: dict[Any, Gap]) -> None:
 def test_a_venue_with_only_its_latest_trades_fills_the_end_of_a_hole() -> None:
     rest = Invented(backwards=True, consecutive_ids=False, latest_only=True)
     gap = Gap(NAME, -1, -1, 1_000, 2_000, "open")
-    walk = TradesWalk(rest, gap, gap, 100)
+    walk = TradePages(rest, gap, gap, 100)
     got = walk.take(body([("c", 1_500), ("a", 1_600), ("b", 1_600), ("z", 2_500)]), 7)
     assert [trade.trade_id for trade in got] == ["c", "a", "b"]
     assert walk.request is None
@@ -169,7 +169,7 @@ def test_a_venue_with_only_its_latest_trades_fills_the_end_of_a_hole() -> None:
 def test_a_hole_before_the_latest_trades_stays_as_it_is() -> None:
     rest = Invented(backwards=True, consecutive_ids=False, latest_only=True)
     gap = Gap(NAME, -1, -1, 1_000, 2_000, "open")
-    walk = TradesWalk(rest, gap, gap, 100)
+    walk = TradePages(rest, gap, gap, 100)
     assert walk.take(body([("c", 2_500)]), 7) == []
     settled = walk.settle()
     assert settled is not None
@@ -179,7 +179,7 @@ def test_a_hole_before_the_latest_trades_stays_as_it_is() -> None:
 def test_times_in_whole_seconds_belong_to_the_hole_they_may_be_from() -> None:
     rest = Invented(backwards=True, consecutive_ids=False, time_step_us=1_000_000)
     gap = Gap(NAME, -1, -1, 5_400_000, 7_100_000, "open")
-    walk = TradesWalk(rest, gap, gap, 100)
+    walk = TradePages(rest, gap, gap, 100)
     got = walk.take(body([(1, 4_000_000), (2, 5_000_000), (3, 7_000_000), (4, 8_000_000)]), 7)
     assert [trade.trade_id for trade in got] == [2, 3]
 
@@ -188,7 +188,7 @@ def test_times_in_whole_seconds_belong_to_the_hole_they_may_be_from() -> None:
 def test_a_venue_that_repeats_itself_is_left(backwards: bool) -> None:
     rest = Invented(backwards=backwards, page=2)
     gap = Gap(NAME, 1, 100, 0, 100, "open")
-    walk = TradesWalk(rest, gap, gap, 100)
+    walk = TradePages(rest, gap, gap, 100)
     page = body([(50, 50), (51, 51)])
     assert len(walk.take(page, 0)) == 2
     assert walk.request is not None
@@ -200,7 +200,7 @@ def test_a_venue_that_repeats_itself_is_left(backwards: bool) -> None:
 def test_a_venue_without_an_end_is_left() -> None:
     rest = Invented(backwards=True, page=1)
     gap = Gap(NAME, -1, -1, 0, 10, "open")
-    walk = TradesWalk(rest, gap, gap, 10)
+    walk = TradePages(rest, gap, gap, 10)
     pages = 0
     while walk.request is not None:
         pages += 1
@@ -211,7 +211,7 @@ def test_a_venue_without_an_end_is_left() -> None:
 
 def test_only_the_newest_part_may_be_asked_for() -> None:
     gap = Gap(NAME, 1, 100, 1, 100, "open")
-    walk = TradesWalk(Invented(page=50), gap, gap._replace(first_id=91, start_us=91), 10)
+    walk = TradePages(Invented(page=50), gap, gap._replace(first_id=91, start_us=91), 10)
     walk.take(body([(one, one) for one in range(91, 101)]), 0)
     settled = walk.settle()
     assert settled is not None
@@ -223,7 +223,7 @@ def test_only_the_newest_part_may_be_asked_for() -> None:
 
 def test_a_page_with_a_trade_of_years_after_its_hole_is_not_taken() -> None:
     gap = Gap(NAME, 1, 10, 1, 10, "open")
-    walk = TradesWalk(Invented(), gap, gap, 10)
+    walk = TradePages(Invented(), gap, gap, 10)
     with pytest.raises(MessageError, match="dated over a day after"):
         walk.take(body([(1, 1), (2, 2 * DAY_US)]), 0)
     assert len(walk.take(body([(one, one) for one in range(1, 11)]), 0)) == 10
@@ -233,7 +233,7 @@ def test_candles_cover_every_minute_a_span_touches() -> None:
     base = now_us() // MINUTE_US * MINUTE_US - 1_000 * MINUTE_US
     rest = create("binance-spot", "http://venue")
     assert rest is not None
-    walk = CandlesWalk(rest, "binance-spot:BTCUSDT", base + 30_000_000, base + 1 + 3 * MINUTE_US)
+    walk = CandlePages(rest, "binance-spot:BTCUSDT", base + 30_000_000, base + 1 + 3 * MINUTE_US)
     assert walk.total == 4
     assert walk.is_over_us > base + 4 * MINUTE_US
     assert walk.request is not None
@@ -257,7 +257,7 @@ def test_candles_of_a_long_span_come_in_pages() -> None:
     rest = create("coinbase", "http://venue")
     assert rest is not None
     end_us = now_us() // MINUTE_US * MINUTE_US
-    walk = CandlesWalk(rest, "coinbase:BTC-USD", end_us - 1_000 * MINUTE_US, end_us - 1)
+    walk = CandlePages(rest, "coinbase:BTC-USD", end_us - 1_000 * MINUTE_US, end_us - 1)
     pages = 0
     while walk.request is not None:
         pages += 1

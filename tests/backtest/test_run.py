@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tandem.backtest.batch import Lean
 from tandem.backtest.metrics import DEFINITIONS, Metrics, periods, sharpe_error
 from tandem.backtest.run import Result, bar_length, compare, run
-from tandem.core.clock import DAY_US, HOUR_US
+from tandem.core.clock import DAY_US, HOUR_US, YEAR_US
 from tandem.core.errors import DataError
 from tandem.kernels.trading.batch import COUNTS
 from tandem.pairs.stream import PairSettings, PairStream
 from tandem.strategy.pair_model import MODELS, Z_KINDS
-from tandem.strategy.rules import YEAR_US, Costs, Limits, Rules
+from tandem.strategy.rules import Costs, Limits, Rules
 from tandem.strategy.signals import Setup, constant_funding, known_before, signals
 from tests.support import made_pairs
 

@@ -12,8 +12,9 @@ from tandem.core.bars import aggregate, align, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.events import Trade
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import NullStore
 from tandem.strategy.rules import Costs, Rules
 from tandem.strategy.signals import Setup
@@ -49,7 +50,8 @@ def test_the_live_paper_account_is_a_backtest_of_what_was_recorded(model):
     trades = recorded(2_400, 2)
     pair = dataclasses.replace(PAIR, model=model)
     buffer = HotBuffer(100_000)
-    live = Desk(buffer, NullStore("none"), GRACE_US, STALE_US, 5_000)
+    live_bars = LiveBars(buffer, lambda name: GRACE_US)
+    live = PairTracker(buffer, live_bars, NullStore("none"), lambda name: STALE_US, 5_000)
     live.want([pair])
     for start in range(0, len(trades), 13):
         batch = trades[start : start + 13]

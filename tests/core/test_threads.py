@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.backfill.worker import Backfill
 from tandem.config import Settings
 from tandem.core import threads
 from tandem.core.clock import steady_s
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.io import archive
 from tandem.net.factory import venue_clients
 from tandem.storage import export as exporting
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Any:
 def test_the_log_holds_the_place_but_not_the_words_of_the_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    life = Lifeline("It stopped; the rest goes on. Restart.")
+    life = Supervisor("It stopped; the rest goes on. Restart.")
     thread = threading.Thread(target=life.watch, args=(fail,))
     thread.start()
     thread.join()
@@ -53,7 +53,7 @@ def test_the_log_holds_the_place_but_not_the_words_of_the_error(
 
 
 def test_work_that_ends_leaves_nothing_to_say() -> None:
-    life = Lifeline("It stopped.")
+    life = Supervisor("It stopped.")
     life.watch(lambda: None)
     assert life.problem == ""
 
@@ -61,7 +61,7 @@ def test_work_that_ends_leaves_nothing_to_say() -> None:
 def test_work_that_failed_is_begun_again_counted_and_said_until_it_has_lasted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    life = Lifeline("It was begun again.", lambda: iter([0.0] * 100))
+    life = Supervisor("It was begun again.", lambda: iter([0.0] * 100))
     begun: list[bool] = []
 
     def work() -> None:
@@ -77,7 +77,7 @@ def test_work_that_failed_is_begun_again_counted_and_said_until_it_has_lasted(
 
 
 def test_work_is_not_begun_again_once_it_is_to_stop() -> None:
-    life, stop = Lifeline("It was begun again.", lambda: iter([600.0])), threading.Event()
+    life, stop = Supervisor("It was begun again.", lambda: iter([600.0])), threading.Event()
 
     def work() -> None:
         stop.set()
@@ -120,7 +120,7 @@ def test_symbol_lists_that_nobody_renews_are_told(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Catalogue, "due", fail)
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     upkeep.attend(("binance:BTCUSDT",), ())
     wait_until(upkeep.problems)
@@ -131,13 +131,13 @@ def test_symbol_lists_that_nobody_renews_are_told(
 def test_filling_that_died_is_told_and_filling_that_was_stopped_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     assert upkeep.problems() == ()
     upkeep.stop()
     assert upkeep.problems() == ()
     monkeypatch.setattr(Backfill, "_turn", fail)
-    upkeep = Upkeep(Settings(), store, venue_clients(Settings()))
+    upkeep = BackfillService(Settings(), store, venue_clients(Settings()))
     upkeep.start()
     wait_until(upkeep.problems)
     assert "Filling gaps was ended" in upkeep.problems()[0]

@@ -17,7 +17,7 @@ import pytest
 
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.events import Gap, Trade
-from tandem.core.threads import Lifeline
+from tandem.core.threads import Supervisor
 from tandem.ingest.cli import main
 from tandem.ingest.headless import Headless, within_limits
 from tandem.storage.records import Policy
@@ -214,7 +214,7 @@ def test_a_connection_whose_thread_dies_time_and_again_ends_it(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tandem.core.threads.HOPELESS", 2)
-    monkeypatch.setattr(Lifeline, "watch", lambda self, work: self.lose(RuntimeError("planted")))
+    monkeypatch.setattr(Supervisor, "watch", lambda self, work: self.lose(RuntimeError("planted")))
     desk = made(tmp_path / "t.sqlite", BTC, binance_usdm_url=unused_url())
     assert "fails again and again" in desk.ended()[0]
 

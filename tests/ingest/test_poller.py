@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US, now_us, steady_s
 from tandem.core.errors import FeedError
@@ -354,7 +354,7 @@ def test_prices_and_the_list_of_assets_share_one_budget(bench: Bench, tmp_path: 
     gates = venue_clients(settings)
     ingest = Ingest(settings, bench.buffer, bench.sink, clients=gates)
     store = Store.open(tmp_path / "t.sqlite")
-    upkeep = Upkeep(settings, store, gates)
+    upkeep = BackfillService(settings, store, gates)
     try:
         ingest.watch("coingecko", ONE)
         wait_until(lambda: "fewer requests" in ingest.status("coingecko").text)

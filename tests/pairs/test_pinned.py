@@ -9,7 +9,7 @@ import pytest
 
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.pairs.pinned import MOST, Standing, decode, encode
+from tandem.pairs.pinned import MOST, PinnedPairs, decode, encode
 from tandem.pairs.stream import PairSettings
 from tandem.storage.null import NullStore
 from tandem.storage.records import Document
@@ -59,14 +59,14 @@ def test_text_that_is_no_pair_is_refused(body: bytes) -> None:
 
 def test_what_stands_holds_over_a_restart(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path / "t.sqlite")) as store:
-        one = Standing(store)
+        one = PinnedPairs(store)
         one.add(PAIR)
         one.add(ODD)
         one.add(PAIR)
         one.remove(replace(PAIR, lookback=77))
         store.save_documents([Document("standing-pair", "damaged", b"{")])
     with closing(Store.open(tmp_path / "t.sqlite")) as store:
-        again = Standing(store)
+        again = PinnedPairs(store)
         assert set(again.pairs()) == {PAIR, ODD}
         assert "could not be parsed" in again.problem
         again.remove(PAIR)
@@ -74,7 +74,7 @@ def test_what_stands_holds_over_a_restart(tmp_path: Path) -> None:
 
 
 def test_there_is_a_limit() -> None:
-    one = Standing(NullStore("Nothing is kept."))
+    one = PinnedPairs(NullStore("Nothing is kept."))
     for lookback in range(20, 20 + MOST):
         one.add(replace(PAIR, lookback=lookback))
     with pytest.raises(DataError, match="stop one first"):

@@ -14,8 +14,9 @@ from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import BAR, CANDLE, Funding, Trade
 from tandem.pairs.stream import COLUMNS, PairSettings
-from tandem.pairs.tracker import Desk, Limits
+from tandem.pairs.tracker import PairTracker
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars
 
 PAIR = PairSettings(
     "sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US, model="ols", lookback=20, z_window=10
@@ -75,8 +76,16 @@ def market(seconds: int, seed: int = 0, start_us: int = START_US, rate: float = 
     return [trade._replace(trade_id=number) for number, trade in enumerate(trades)]
 
 
-def desk(record: Record, buffer: HotBuffer, keep: int = 2_000) -> Desk:
-    return Desk(buffer, record, GRACE_US, 30 * SECOND_US, keep)
+def desk(
+    record: Record,
+    buffer: HotBuffer,
+    keep: int = 2_000,
+    grace_us: int = GRACE_US,
+    stale_us: Callable[[str], int] = lambda name: 30 * SECOND_US,
+    arriving: Callable[[str], bool] = lambda name: False,
+) -> PairTracker:
+    bars = LiveBars(buffer, lambda name: grace_us)
+    return PairTracker(buffer, bars, record, stale_us, keep, arriving)
 
 
 def at(now_us: int) -> Callable[[str], int]:
@@ -84,7 +93,7 @@ def at(now_us: int) -> Callable[[str], int]:
     return lambda venue: now_us
 
 
-def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
+def play(running: PairTracker, buffer: HotBuffer, trades: list[Trade], steps: list[int]) -> None:
     """Hand trades over in batches, stepping the desk after each at the arrival of its last."""
     edges = [0, *sorted({min(step, len(trades)) for step in steps}), len(trades)]
     for start, stop in zip(edges, edges[1:], strict=False):
@@ -96,7 +105,7 @@ def play(running: Desk, buffer: HotBuffer, trades: list[Trade], steps: list[int]
 
 def run(
     trades: list[Trade], steps: list[int], record: Record | None = None, settle: bool = True
-) -> tuple[Desk, Record]:
+) -> tuple[PairTracker, Record]:
     record = record or Record()
     buffer = HotBuffer(100_000)
     running = desk(record, buffer)
@@ -107,7 +116,7 @@ def run(
     return running, record
 
 
-def same_bars(one: Desk, other: Desk, last: int = 0) -> None:
+def same_bars(one: PairTracker, other: PairTracker, last: int = 0) -> None:
     views = one.view(PAIR), other.view(PAIR)
     assert views[0] is not None and views[1] is not None
     for name in COLUMNS:
@@ -197,15 +206,12 @@ def test_a_silent_leg_leaves_bars_masked() -> None:
 @pytest.mark.parametrize("silent", ["sim:BTCUSDT", "sim:ETHUSDT"])
 def test_a_leg_is_stale_by_its_own_limit(silent: str) -> None:
     """A price that is asked for every minute says something for longer than a stream's."""
-    slow = {"sim:BTCUSDT": Limits(GRACE_US, 60 * SECOND_US)}
+    slow = {"sim:BTCUSDT": 60 * SECOND_US}
     trades = [
         t for t in market(120, 6) if t.instrument != silent or t.time_us < START_US + 40 * SECOND_US
     ]
     buffer = HotBuffer(100_000)
-    usual = Limits(GRACE_US, 20 * SECOND_US)
-    running = Desk(
-        buffer, Record(), GRACE_US, usual.stale_us, 2_000, limits=lambda name: slow.get(name, usual)
-    )
+    running = desk(Record(), buffer, stale_us=lambda name: slow.get(name, 20 * SECOND_US))
     running.want([PAIR])
     play(running, buffer, trades, list(range(0, len(trades), 7)))
     view = running.view(PAIR)
@@ -229,8 +235,9 @@ def test_prices_that_come_a_minute_late_make_bars_that_are_used() -> None:
     # An answer never brings a price older than the one before.
     trades.sort(key=lambda trade: (trade.received_us, trade.time_us))
     buffer = HotBuffer(100_000)
-    limits = Limits(120 * SECOND_US, 180 * SECOND_US)
-    running = Desk(buffer, Record(), GRACE_US, SECOND_US, 2_000, limits=lambda name: limits)
+    running = desk(
+        Record(), buffer, grace_us=120 * SECOND_US, stale_us=lambda name: 180 * SECOND_US
+    )
     running.want([pair])
     play(running, buffer, trades, list(range(len(trades))))
     view = running.view(pair)
@@ -367,9 +374,7 @@ def test_a_pair_that_has_signalled_is_never_opened_anew() -> None:
 def test_a_pair_waits_for_its_history_but_not_for_ever(monkeypatch) -> None:
     arriving = {PAIR.x}
     buffer = HotBuffer(100_000)
-    running = Desk(
-        buffer, Record(), GRACE_US, 30 * SECOND_US, 2_000, lambda instrument: instrument in arriving
-    )
+    running = desk(Record(), buffer, arriving=arriving.__contains__)
     running.want([PAIR])
     play(running, buffer, TRADES, [50, 100])
     assert running.view(PAIR) is None

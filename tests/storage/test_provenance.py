@@ -11,7 +11,7 @@ import pytest
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import StoreUnusable
 from tandem.core.events import BAR, CANDLE, Gap, Trade
-from tandem.storage.null import ForeignRecord, NullStore
+from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.records import Held
 from tandem.storage.schema import MIGRATIONS
 from tandem.storage.store import Store
@@ -169,7 +169,7 @@ def test_the_record_of_another_process_is_said_to_be_free_once_it_is(tmp_path, m
     monkeypatch.setattr("tandem.storage.null._ASK_S", 0.0)
     path = tmp_path / "t.sqlite"
     store = Store.open(path)
-    beside = ForeignRecord(path, "Process 7 has it.")
+    beside = ForeignStore(path, "Process 7 has it.")
     assert beside.health().text == "Process 7 has it."
     store.close()
     assert "nobody records into it now" in beside.health().text

@@ -68,3 +68,8 @@ def test_a_fill_costs_the_same_until_something_else_is_chosen() -> None:
     half = DEFAULT_COSTS.y_half_spread_bp
     assert (back.fee, tuple(back.half_spread), back.slippage) == (5.0, (half, half), 0.5)
     assert (scan.fee, scan.half_spread, scan.slippage) == (5.0, half, 0.5)
+
+
+def test_one_table_names_the_hedge_models() -> None:
+    naming = {name for name, path in MODULES.items() if '"OLS"' in path.read_text("utf-8")}
+    assert naming == {"tandem.strategy.pair_model"}

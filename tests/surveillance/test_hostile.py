@@ -251,8 +251,8 @@ def test_a_record_that_is_damaged_starts_all_the_same(tmp_path, body, names) -> 
         assert store.flush(10)
         alerts = Alerts(store, {}, defaults=(Rule(**RULE),))
         alerts.start()
-        assert {rule.name for rule in alerts.rules()} == names
-        alerts.put_rule(Rule(**RULE))
+        assert {rule.name for rule in alerts.rules.all()} == names
+        alerts.rules.put(Rule(**RULE))
         assert alerts.observe([Reading("trade_price_z", GOOD, BASE_US, 9.0)])
         alerts.stop()
     finally:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,27 +16,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.alerts.rules import Rule
+from tandem.alerts.rules import Reading, Rule
 from tandem.config import Settings
-from tandem.core.bars import aggregate, trade_array
+from tandem.core.bars import BarBuilder, Bars, aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
+from tandem.pairs.snapshot import PairNow
 from tandem.pairs.stream import PairSettings
+from tandem.pairs.tracker import PairTracker
+from tandem.storage import live_bars as live_bars_module
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars, SecondBars
 from tandem.storage.null import NullStore
 from tandem.storage.store import Store
-from tandem.surveillance import monitor as lookout_module
-from tandem.surveillance.monitor import Desks, Lookout, PairNow
+from tandem.surveillance import monitor as monitor_module
+from tandem.surveillance.detectors import Closed
+from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.state_readings import MonitorInputs
 from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.waiting import wait_until
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
 MADE_US = 1_700_000_000 * SECOND_US
-Made = Callable[..., Lookout]
+Made = Callable[..., Monitor]
 
 
 def trades_until(end_us: int, seconds: int, name: str = NAME, rate: float = 4.0) -> list[Trade]:
@@ -48,6 +55,10 @@ def trades_until(end_us: int, seconds: int, name: str = NAME, rate: float = 4.0)
     ]
 
 
+def bars_of(buffer: HotBuffer) -> LiveBars:
+    return LiveBars(buffer, lambda instrument: 100_000)
+
+
 class Around:
     """What stands around a watch, set by hand."""
 
@@ -57,10 +68,9 @@ class Around:
         self.is_choosing = False
         self.pairs: list[PairNow] = []
         self.own = {NAME, OTHER}
-        self.asks = Desks(
+        self.asks = MonitorInputs(
             is_ready=lambda: True,
             clock=lambda venue: now_us() + self.offset_us,
-            grace_us=lambda instrument: 100_000,
             feeds=lambda: self.feeds,
             choosing=lambda: self.is_choosing,
             pairs=lambda: self.pairs,
@@ -76,14 +86,15 @@ def around() -> Around:
 
 @pytest.fixture
 def made(around: Around) -> Iterator[Made]:
-    running: list[Lookout] = []
+    running: list[Monitor] = []
 
-    def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Lookout:
-        one = Lookout(Settings(alerts_file=Path("never.csv")), record, buffer, around.asks)
-        for rule in one.alerts.rules():
-            one.alerts.remove_rule(rule.name)
+    def make(record: Any, buffer: HotBuffer, *rules: Rule) -> Monitor:
+        settings = Settings(alerts_file=Path("never.csv"))
+        one = Monitor(settings, record, buffer, bars_of(buffer), around.asks)
+        for rule in one.alerts.rules.all():
+            one.alerts.rules.remove(rule.name)
         for rule in rules:
-            one.alerts.put_rule(rule)
+            one.alerts.rules.put(rule)
         running.append(one)
         one.start()
         return one
@@ -97,9 +108,9 @@ def nothing() -> NullStore:
     return NullStore("Nothing is recorded.")
 
 
-def told(watch: Lookout, rule: str) -> Any:
+def told(watch: Monitor, rule: str) -> Any:
     """Return the first alert of a rule, once there is one."""
-    found = wait_until(lambda: watch.alerts.recent(rule=rule), f"an alert of {rule}")
+    found = wait_until(lambda: watch.alerts.history.recent(rule=rule), f"an alert of {rule}")
     return found[-1].alert
 
 
@@ -127,7 +138,7 @@ def test_a_past_that_comes_in_late_alarms_nobody(made: Made) -> None:
     wait_until(
         lambda: watch.wall() and len(watch.surveillance.trade_scores(NAME)) > 300, "the trades"
     )
-    assert not watch.alerts.recent()
+    assert not watch.alerts.history.recent()
 
 
 @pytest.mark.parametrize("days", [-3, 3])
@@ -254,22 +265,22 @@ def status(state: Any) -> FeedStatus:
 def test_a_feed_that_is_down_is_told_once(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
     around.feeds = [status("live")]
     rule = Rule("Down", "feed_down", "above", 0.05, 0.01, cooldown_s=0.0)
     watch = made(nothing(), HotBuffer(10), rule)
     around.feeds = [status("reconnecting")]
     assert told(watch, "Down").scope == "sim"
     around.feeds = [status("live")]
-    wait_until(lambda: not watch._down_since, "the feed to be back")
+    wait_until(lambda: not watch._states._down_since, "the feed to be back")
     around.feeds = [status("silent")]
-    wait_until(lambda: len(watch.alerts.recent(rule="Down")) == 2, "the second time")
+    wait_until(lambda: len(watch.alerts.history.recent(rule="Down")) == 2, "the second time")
 
 
 def test_no_venue_at_all_counts_as_down(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
     around.is_choosing = True
     watch = made(nothing(), HotBuffer(10), Rule("Down", "feed_down", "above", 0.05, 0.01))
     assert told(watch, "Down").scope == "auto"
@@ -294,8 +305,8 @@ def test_an_old_gap_and_a_full_disk_are_told(made: Made, monkeypatch: pytest.Mon
 def test_what_a_visitor_opens_raises_nothing(
     made: Made, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookout_module, "STATES_S", 0.01)
-    monkeypatch.setattr(lookout_module, "GAPS_S", 0.01)
+    monkeypatch.setattr(monitor_module, "STATES_S", 0.01)
+    monkeypatch.setattr(monitor_module, "GAPS_S", 0.01)
     around.own = {NAME}
     around.feeds = [status("silent"), replace(status("silent"), venue="kraken")]
     record, now = nothing(), now_us()
@@ -320,8 +331,8 @@ def test_what_a_visitor_opens_raises_nothing(
     )
     for rule in ("Any return", "No trades", "Down"):
         told(watch, rule)
-    assert {one.alert.scope for one in watch.alerts.recent()} <= {NAME, "sim"}
-    assert not watch.alerts.recent(rule="Gap")
+    assert {one.alert.scope for one in watch.alerts.history.recent()} <= {NAME, "sim"}
+    assert not watch.alerts.history.recent(rule="Gap")
     assert watch.scopes() == (NAME, "sim", "record")
 
 
@@ -355,8 +366,8 @@ def test_a_pair_is_told_by_its_own_thresholds(made: Made, around: Around) -> Non
     assert told(watch, "Age").value == 2.0
     # The same bar again, and one that has not left the threshold: nothing new.
     around.pairs = [pair_now(one, -2.8, 2)]
-    wait_until(lambda: watch._bars_told.get(one) == 2, "the next bar")
-    assert len(watch.alerts.recent(rule="Entry")) == 1
+    wait_until(lambda: watch._states._bars_told.get(one) == 2, "the next bar")
+    assert len(watch.alerts.history.recent(rule="Entry")) == 1
 
 
 def test_one_pair_computed_two_ways_has_two_names(made: Made, around: Around) -> None:
@@ -384,13 +395,124 @@ def test_legs_of_a_computed_pair_are_watched_for_moves_apart(made: Made, around:
 
 def test_the_past_of_an_instrument_that_left_is_not_the_one_of_its_return(around: Around) -> None:
     buffer = HotBuffer(50_000)
-    watch = Lookout(Settings(), nothing(), buffer, around.asks)
+    watch = Monitor(Settings(), nothing(), buffer, bars_of(buffer), around.asks)
     buffer.append(trades_until(now_us(), 60))
     watch._step()
-    assert NAME in watch._pasts
+    assert NAME in watch._live._histories
     buffer.forget(NAME)
     watch._step()
-    assert not watch._pasts
+    assert not watch._live._histories
+    watch.stop()
+
+
+def test_pairs_and_surveillance_see_the_same_bars(
+    around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever steps first closes a second for both, after its trades were observed."""
+    built: list[str] = []
+
+    class Counted(BarBuilder):
+        def __init__(self, instrument: str, grace_us: int) -> None:
+            built.append(instrument)
+            super().__init__(instrument, grace_us)
+
+    monkeypatch.setattr(live_bars_module, "BarBuilder", Counted)
+    start_us = 1_790_000_000 * SECOND_US
+    arrivals = sorted(
+        (one for name in (NAME, OTHER) for one in trades_until(start_us, 60, name)),
+        key=lambda one: one.received_us,
+    )
+    clock_us = arrivals[0].received_us
+    buffer = HotBuffer(50_000)
+    bars = bars_of(buffer)
+    asks = replace(around.asks, clock=lambda venue: clock_us)
+    watch = Monitor(Settings(), nothing(), buffer, bars, asks)
+    pairs = PairTracker(buffer, bars, nothing(), lambda name: 30 * SECOND_US, 500)
+    observed, counted, steps, left, is_stepping = 0, 0, 0, iter(arrivals), False
+
+    def arrive(count: int) -> None:
+        nonlocal clock_us
+        piece = list(islice(left, count))
+        if piece:
+            buffer.append(piece)
+            clock_us = piece[-1].received_us
+
+    def observe(trades: list[Trade], now: Callable[[str], int]) -> list[Reading]:
+        nonlocal observed
+        observed += len(trades)
+        return watched_observe(trades, now)
+
+    def closed(one: SecondBars) -> Bars:
+        nonlocal is_stepping
+        if not is_stepping:
+            # The other thread closes a second on trades that this one has not read yet.
+            is_stepping = True
+            arrive(20)
+            pairs.step(asks.clock)
+            is_stepping = False
+        return all_closed(one)
+
+    def take(closed: dict[str, Closed], *rest: Any, **options: Any) -> list[Reading]:
+        nonlocal counted
+        counted += sum(int(one.bars["trades"].sum()) for one in closed.values())
+        assert counted <= observed
+        return watched_take(closed, *rest, **options)
+
+    watched_observe, watched_take = watch.surveillance.observe, watch.surveillance.take
+    all_closed = SecondBars.closed
+    monkeypatch.setattr(SecondBars, "closed", closed)
+    monkeypatch.setattr(watch.surveillance, "observe", observe)
+    monkeypatch.setattr(watch.surveillance, "take", take)
+    arrive(30)
+    while len(watch.wall()) < 2:
+        watch._step()
+        for past, _ in watch._live._histories.values():
+            past.result(10)
+    while clock_us < arrivals[-1].received_us:
+        steps += 1
+        if steps % 3:
+            arrive(7)
+            pairs.step(asks.clock)
+        watch._step()
+    clock_us += 5 * SECOND_US
+    pairs.step(asks.clock)
+    watch._step()
+    watch.stop()
+    assert sorted(built) == sorted((NAME, OTHER))
+    for name in (NAME, OTHER):
+        seen = pairs.seconds(name, start_us - 60 * SECOND_US, start_us)
+        scored = watch.surveillance.scores(name)
+        assert len(seen) > 50
+        for field, of_bar in (("time_us", "time_us"), ("price", "close"), ("volume", "volume")):
+            np.testing.assert_array_equal(scored[field], seen[of_bar], err_msg=field)
+        own = [one for one in arrivals if one.instrument == name]
+        alone = BarBuilder(name, 100_000)
+        alone.add(own)
+        ends_us = own[-1].received_us, clock_us
+        np.testing.assert_array_equal(seen, np.concatenate([alone.close(one) for one in ends_us]))
+
+
+def test_an_instrument_that_left_and_came_back_between_two_steps_is_followed(
+    around: Around,
+) -> None:
+    buffer = HotBuffer(50_000)
+    bars = bars_of(buffer)
+    watch = Monitor(Settings(), nothing(), buffer, bars, around.asks)
+    past = trades_until(now_us(), 60)
+
+    def step() -> bool:
+        watch._step()
+        return bool(watch.wall())
+
+    buffer.append(past)
+    wait_until(step, "the instrument")
+    buffer.forget(NAME)
+    bars.forget(NAME)
+    buffer.append(past[-10:])
+    watch._step()
+    wait_until(step, "the instrument again")
+    watch._step()
+    assert len(watch.surveillance.trade_scores(NAME)) == 10
     watch.stop()
 
 
@@ -432,7 +554,7 @@ def test_kept_settings_that_are_damaged_are_not_used(
 
 
 def test_a_forecast_comes_aside(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout_module, "FORECAST_S", 0.05)
+    monkeypatch.setattr(monitor_module, "FORECAST_S", 0.05)
     buffer = HotBuffer(50_000)
     watch = made(nothing(), buffer, Rule("Forecast", "volatility_forecast", "above", 0.001))
     buffer.append(trades_until(now_us(), 900))
@@ -446,7 +568,7 @@ def test_a_watch_that_died_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Lookout, "_step", broken)
+    monkeypatch.setattr(Monitor, "_step", broken)
     watch = made(nothing(), HotBuffer(10))
     (said,) = wait_until(lambda: watch.problems, "the sentence")
     assert said.startswith("Surveillance stopped") and "secret" not in said

@@ -13,7 +13,7 @@ from tandem.core.errors import DataError
 from tandem.core.events import Funding
 from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
-from tandem.surveillance.training import Learning, Lesson
+from tandem.surveillance.training import DownloadProgress, ModelTraining
 from tests.support.candle_venue import NAME, SPOT, CandleVenue
 from tests.support.waiting import wait_until
 
@@ -40,16 +40,16 @@ class Class:
     def __init__(self, candle_venue: CandleVenue) -> None:
         self.kept = Kept()
         self.models: dict[str, Forest] = {}
-        self.learning = Learning(
+        self.learning = ModelTraining(
             candle_venue.settings, self.kept, self.models.__setitem__, candle_venue.clients
         )
 
-    def over(self, name: str) -> Lesson:
+    def over(self, name: str) -> DownloadProgress:
         lesson = wait_until(
             lambda: (one := self.learning.lesson(name)) is not None and one.is_over and one,
             "the end of the download",
         )
-        assert isinstance(lesson, Lesson)
+        assert isinstance(lesson, DownloadProgress)
         return lesson
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 import tandem.ui
+from tandem.config import Settings
 from tandem.ui.shared import state
 from tests.support import mars
 from tests.support.desk import engine
@@ -216,6 +218,18 @@ def test_the_desk_logs_whose_it_is_and_why(
     caplog.set_level("INFO", "tandem")
     engine()
     assert words in caplog.text
+
+
+def test_a_desk_that_was_closed_leaves_no_part_behind() -> None:
+    settings = Settings()
+    running = SimpleNamespace(start=str, stop=str, parts=lambda: {Settings: settings})
+    state.close()
+    state.start(lambda *_, **__: settings, lambda _: running)
+    assert state.part(Settings) is settings
+    state.close()
+    with pytest.raises(KeyError):
+        state.part(Settings)
+    assert state.uploads() is None
 
 
 PAGES = {

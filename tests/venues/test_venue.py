@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.backfill.history import download_candles, shortest_candle
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import SettingError
 from tandem.ingest.service import Ingest
@@ -82,7 +82,7 @@ def test_it_is_asked_for_its_list_its_candles_and_its_past(tmp_path: Path) -> No
         exchange.tapes["BTC-USD"] = tape(3_000)
         settings = settings_of(mars_rest_url=exchange.url)
         clients = venue_clients(settings)
-        upkeep = Upkeep(settings, store, clients)
+        upkeep = BackfillService(settings, store, clients)
         upkeep.start()
         try:
             assert upkeep.members("mars") == [mars.NAME]

@@ -38,9 +38,9 @@ def draw() -> None:
 
 
 def _filters(alerts: Alerts) -> Filters:
-    kept = alerts.recent(_EVERY_ALERT)
+    kept = alerts.history.recent(_EVERY_ALERT)
     scopes = sorted({one.alert.scope for one in kept})
-    rules = sorted({one.alert.rule for one in kept} | {rule.name for rule in alerts.rules()})
+    rules = sorted({one.alert.rule for one in kept} | {rule.name for rule in alerts.rules.all()})
     columns = st.columns([1.45, 1.2, 1.2, 1.1], vertical_alignment="bottom")
     with columns[0]:
         severity = st.segmented_control(
@@ -75,12 +75,12 @@ def _actions(alerts: Alerts, filters: Filters) -> None:
         if may and st.button("Acknowledge shown", key="alerts_seen", icon=":material/check:"):
             _acknowledge(alerts, st.session_state.get(_DRAWN, ()))
         if may and st.button("Acknowledge all", key="alerts_all", icon=":material/done_all:"):
-            kept = alerts.recent(_EVERY_ALERT, unacknowledged=True)
+            kept = alerts.history.recent(_EVERY_ALERT, unacknowledged=True)
             _acknowledge(alerts, [one.alert.id for one in kept])
         downloads.button(
             "Download CSV",
             lambda: words.csv_file(
-                one.alert for one in alerts.recent(_EVERY_ALERT, **filters.given)
+                one.alert for one in alerts.history.recent(_EVERY_ALERT, **filters.given)
             ),
             "tandem-alerts.csv",
             "text/csv",
@@ -91,13 +91,13 @@ def _actions(alerts: Alerts, filters: Filters) -> None:
 
 
 def _list(alerts: Alerts, filters: Filters) -> None:
-    found = alerts.recent(_EVERY_ALERT, **filters.given)
-    kept = len(alerts.recent(_EVERY_ALERT)) if filters.is_any else len(found)
+    found = alerts.history.recent(_EVERY_ALERT, **filters.given)
+    kept = len(alerts.history.recent(_EVERY_ALERT)) if filters.is_any else len(found)
     st.session_state[_DRAWN] = [
         one.alert.id for one in found[: words.MOST_SHOWN] if not one.acknowledged_us
     ]
     may = is_operator()
-    shown = words.alert_list(found, kept, filters, alerts.rules(), may=may, may_read=may)
+    shown = words.alert_list(found, kept, filters, alerts.rules.all(), may=may, may_read=may)
     asked = ledger(shown, key="alert-list")
     if asked and asked[0] == "acknowledge" and may:
         _acknowledge(alerts, [asked[1]])
@@ -106,6 +106,6 @@ def _list(alerts: Alerts, filters: Filters) -> None:
 
 def _acknowledge(alerts: Alerts, ids: list[str]) -> None:
     try:
-        alerts.acknowledge(*ids)
+        alerts.history.acknowledge(*ids)
     except StoreError as error:
         say.problem(f"Acknowledged until restart, but the change could not be saved: {error}")

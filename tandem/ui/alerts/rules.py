@@ -12,7 +12,7 @@ import streamlit as st
 from tandem.alerts.rules import MEASURES, Comparison, Rule, Severity
 from tandem.alerts.service import Alerts, ChannelState
 from tandem.core.errors import DataError, StoreError
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.wording import EVERY, Draft
 from tandem.ui.components import ledger
@@ -29,19 +29,18 @@ _CHANNELS = "rule_channels"
 
 def draw() -> None:
     """Draw the form, where one is open, and the table of rules."""
-    lookout = part(Lookout)
     _say_done()
     may = is_operator()
     if not may:
         say.note("Public mode: only the operator can change rules; visitors can view them.")
     elif _EDITED in st.session_state:
-        _form(lookout)
+        _form()
     elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
     @st.fragment(run_every=REFRESH_S)
     def follow() -> None:
-        _table(lookout, may)
+        _table(may)
 
     follow()
 
@@ -49,11 +48,11 @@ def draw() -> None:
 # The table ------------------------------------------------------------------------------
 
 
-def _table(lookout: Lookout, may: bool) -> None:
-    alerts = lookout.alerts
-    rules = alerts.rules()
-    raised = Counter(one.alert.rule for one in alerts.recent(_EVERY_ALERT))
-    problems = alerts.unmatched(lookout.scopes())
+def _table(may: bool) -> None:
+    alerts = part(Alerts)
+    rules = alerts.rules.all()
+    raised = Counter(one.alert.rule for one in alerts.history.recent(_EVERY_ALERT))
+    problems = alerts.rules.unmatched(part(Monitor).scopes())
     shown = words.rule_list(rules, raised, problems, alerts.channels(), may)
     asked = ledger(shown, key="rule-list")
     rule = next((one for one in rules if asked and one.name == asked[1]), None)
@@ -65,11 +64,11 @@ def _do(alerts: Alerts, act: str, rule: Rule) -> None:
     if act == "edit":
         _open(rule.name, rule)
     elif act == "remove":
-        _keep(lambda: alerts.remove_rule(rule.name), f"Rule {rule.name} removed.")
+        _keep(lambda: alerts.rules.remove(rule.name), f"Rule {rule.name} removed.")
         st.rerun()
     elif act in ("on", "off"):
         changed = dataclasses.replace(rule, enabled=act == "on")
-        _keep(lambda: alerts.put_rule(changed), "")
+        _keep(lambda: alerts.rules.put(changed), "")
         st.rerun()
 
 
@@ -87,7 +86,7 @@ def _close() -> None:
         st.session_state.pop(name, None)
 
 
-def _form(lookout: Lookout) -> None:
+def _form() -> None:
     begin = st.session_state.pop(_BEGIN, None)
     if begin is not None:
         _fill(begin, is_new=not st.session_state[_EDITED])
@@ -95,7 +94,7 @@ def _form(lookout: Lookout) -> None:
     @st.fragment
     def form() -> None:
         with st.container(border=True, key="rule_form"):
-            _fields(lookout)
+            _fields()
 
     form()
 
@@ -117,18 +116,18 @@ def _fill(rule: Rule, is_new: bool) -> None:
     )
 
 
-def _fields(lookout: Lookout) -> None:
-    alerts = lookout.alerts
+def _fields() -> None:
+    alerts = part(Alerts)
     edited = st.session_state.get(_EDITED, "")
     st.markdown("**New rule**" if not edited else f"**{say.escaped(edited)}**")
-    draft = _draft(lookout)
+    draft = _draft()
     try:
         rule = words.rule_of(draft, _is_enabled(alerts, edited))
         problem = ""
     except DataError as error:
         rule, problem = None, str(error)
     if rule:
-        told = words.would_have_told(rule, alerts.recent(_EVERY_ALERT))
+        told = words.would_have_told(rule, alerts.history.recent(_EVERY_ALERT))
         say.note(f"Fires when: {words.condition(rule)}. {told}")
     with st.container(horizontal=True):
         wanted = st.button("Save", key="rule_keep", type="primary")
@@ -142,10 +141,10 @@ def _fields(lookout: Lookout) -> None:
 
 
 def _is_enabled(alerts: Alerts, name: str) -> bool:
-    return next((one.enabled for one in alerts.rules() if one.name == name), True)
+    return next((one.enabled for one in alerts.rules.all() if one.name == name), True)
 
 
-def _draft(lookout: Lookout) -> Draft:
+def _draft() -> Draft:
     left, right = st.columns([1, 2])
     with left:
         name = st.text_input(
@@ -193,7 +192,7 @@ def _draft(lookout: Lookout) -> Draft:
         )
     left, right = st.columns([2, 1])
     with left:
-        scope = _scope(lookout, measure)
+        scope = _scope(measure)
     with right:
         severity = st.segmented_control(
             "Severity",
@@ -202,7 +201,7 @@ def _draft(lookout: Lookout) -> Draft:
             persist_state="session",
             required=True,
         )
-    channels = _channels(lookout.alerts.channels())
+    channels = _channels(part(Alerts).channels())
     return Draft(
         name, measure, str(comparison), threshold, release, scope, minutes, str(severity), channels
     )
@@ -221,8 +220,8 @@ def _number(label: str, key: str, step: float, hint: str = "") -> float | None:
     return value
 
 
-def _scope(lookout: Lookout, measure: str) -> str | None:
-    known = lookout.scopes()
+def _scope(measure: str) -> str | None:
+    known = part(Monitor).scopes()
     options = [EVERY, *words.scopes_for(measure, known)]
     chosen = st.session_state.get("rule_scope")
     if chosen and chosen not in options:
@@ -266,7 +265,7 @@ def _channels(states: tuple[ChannelState, ...]) -> list[str]:
 
 
 def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
-    is_taken = any(one.name == rule.name for one in alerts.rules())
+    is_taken = any(one.name == rule.name for one in alerts.rules.all())
     if rule.name != edited and is_taken:
         say.problem(
             f"A rule named {rule.name} already exists; choose another name, or edit that rule."
@@ -274,9 +273,9 @@ def _take(alerts: Alerts, edited: str, rule: Rule) -> None:
         return
 
     def keep() -> None:
-        alerts.put_rule(rule)
+        alerts.rules.put(rule)
         if edited and edited != rule.name:
-            alerts.remove_rule(edited)
+            alerts.rules.remove(edited)
 
     try:
         _keep(keep, f"Rule {rule.name} is active.")

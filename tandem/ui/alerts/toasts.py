@@ -45,7 +45,7 @@ class Shown:
         self._lines = [line for line in self._lines if now_s - line[0] < SHOWN_S]
         if now_s - self._more_s >= SHOWN_S:
             self._more = 0
-        new = alerts.toasts(self.after_id)
+        new = alerts.history.toasts(self.after_id)
         if new:
             self.after_id = new[-1].id
             room = words.TOASTS - len(self._lines)

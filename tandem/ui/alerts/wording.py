@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, cast
 
 from tandem.alerts.channels.local import COLUMNS, row
 from tandem.alerts.delivery import Delivery
+from tandem.alerts.history import RecordedAlert
 from tandem.alerts.rules import CHANNELS, Alert, Rule
-from tandem.alerts.service import ChannelState, Told
+from tandem.alerts.service import ChannelState
 from tandem.core.errors import DataError
 from tandem.ui.live.cards import NOT_NOW
 from tandem.ui.shared import format as f
@@ -158,7 +159,7 @@ def again(alert: Alert) -> str:
         return ""
 
 
-def told_row(told: Told, may: bool, may_read: bool) -> Row:
+def told_row(told: RecordedAlert, may: bool, may_read: bool) -> Row:
     """Return an alert's row of the list, with failure reasons only for those who may read them."""
     alert = told.alert
     seen = told.acknowledged_us
@@ -194,7 +195,7 @@ def _fate(one: Delivery) -> str:
     return "written" if one.fate == "sent" and one.channel in _WRITTEN else one.fate
 
 
-def _facts(told: Told, may_read: bool) -> list[list[str]]:
+def _facts(told: RecordedAlert, may_read: bool) -> list[list[str]]:
     """Return every number the alert was raised on, in full, so that it can be recomputed."""
     alert = told.alert
     found = [["value", repr(alert.value)], [alert.comparison, repr(alert.threshold)]]
@@ -270,13 +271,13 @@ class Filters:
 
 
 def alert_list(
-    found: Sequence[Told], kept: int, filters: Filters, rules: Sequence[Rule], **may: bool
+    found: Sequence[RecordedAlert], kept: int, filters: Filters, rules: Sequence[Rule], **may: bool
 ) -> Row:
     """Return the list, the newest first, cut to what a page can hold.
 
     Parameters
     ----------
-    found : sequence of Told
+    found : sequence of RecordedAlert
         What the filters let through, the newest first.
     kept : int
         How many alerts there are altogether.
@@ -468,7 +469,7 @@ def fitting(scope: str, measure: str, scopes: Iterable[str]) -> str:
     return f"Currently applies to {', '.join(fits[:3])}{more}."
 
 
-def would_have_told(rule: Rule, kept: Iterable[Told]) -> str:
+def would_have_told(rule: Rule, kept: Iterable[RecordedAlert]) -> str:
     """Return how many of the stored alerts this rule would have raised."""
     judged = [
         one.alert

@@ -7,11 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from tandem.backtest.metrics import DEFINITIONS, LEAST_YEARS
-from tandem.core.clock import SECOND_US
+from tandem.core.clock import SECOND_US, YEAR_US
 from tandem.core.errors import DataError
 from tandem.core.startup import Readiness
 from tandem.io.model import interval_text
-from tandem.strategy.rules import YEAR_US
 from tandem.ui.backtest import (
     significance as backtest_luck,
 )

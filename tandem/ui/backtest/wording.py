@@ -10,7 +10,7 @@ from tandem.backtest.grid import value_of
 from tandem.backtest.metrics import DEFINITIONS, Metrics
 from tandem.backtest.run import Result
 from tandem.core.clock import SECOND_US
-from tandem.strategy.pair_model import Model
+from tandem.strategy.pair_model import MODEL_NAMES, Model
 from tandem.strategy.signals import Setup
 from tandem.ui.shared import format as f
 
@@ -181,7 +181,7 @@ def axis_value(value: Any) -> str:
     """Return a value on an axis as text."""
     if isinstance(value, float):
         return "none" if math.isinf(value) else f"{value:g}"
-    return {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}.get(value, str(value))
+    return MODEL_NAMES.get(value, str(value))
 
 
 def chance(value: float) -> str:

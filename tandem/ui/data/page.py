@@ -6,7 +6,7 @@ import shutil
 
 import streamlit as st
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import StoreError, StoreInUse, StoreUnusable
@@ -67,13 +67,13 @@ def _overview() -> None:
     )
     pulse({"status": shown(strip), "watch": []}, key="record")
     feeds = part(Ingest).statuses()
-    describe = part(Upkeep).catalogue.describe
+    describe = part(BackfillService).catalogue.describe
     lists = {feed.venue: describe(feed.venue) for feed in feeds}
     overview = sheets.overview(
         feeds,
         lists,
         part(Inventory).now(),
-        part(Upkeep).progress(),
+        part(BackfillService).progress(),
         is_recording=health.state != "reading",
     )
     draw(shown(overview), key="overview")

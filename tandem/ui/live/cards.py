@@ -13,6 +13,7 @@ from tandem.ingest.status import Choice, FeedStatus
 from tandem.pairs.cointegration import Relation
 from tandem.pairs.snapshot import LegNow, Snapshot, WatchRow
 from tandem.pairs.stream import PairSettings
+from tandem.strategy.pair_model import MODEL_NAMES
 from tandem.ui.shared import format as f
 
 Part = list[Any]
@@ -36,7 +37,6 @@ STATES = {
 }
 # What must never look like a market as it is now.
 NOT_NOW = {SIMULATED_VENUE: "SIMULATED", REPLAY_VENUE: "REPLAY"}
-MODEL_NAMES = {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}
 
 
 def page(snapshot: Snapshot) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.pairs.stream import COLUMNS, PairSettings
+from tandem.strategy.pair_model import MODEL_NAMES
 from tandem.strategy.rules import Rules
 from tandem.ui.shared import format as f
 from tandem.ui.shared.canvas import POINTS, Canvas, Figure, axes_of
@@ -172,14 +173,10 @@ def hedge_chart(columns: Columns, settings: PairSettings, first: int, version: s
         else f"{f.asset(settings.x)} per {f.asset(settings.y)}"
     )
     canvas.title(0, f"\u03b2, {unit}")
-    names = {
-        "kalman": "Kalman",
-        "ols": f"OLS {settings.lookback}",
-        "huber": f"Huber {settings.lookback}",
-    }
     dashes = {"kalman": "dashdot", "ols": "dot", "huber": "dash"}
     colours = {"kalman": "y", "ols": "x", "huber": "spread"}
-    for model, name in names.items():
+    for model in ("kalman", "ols", "huber"):
+        name = MODEL_NAMES[model] + ("" if model == "kalman" else f" {settings.lookback}")
         used = model == settings.model
         canvas.line(
             f"{name} (in use)" if used else name,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from tandem.backfill.service import Upkeep
+from tandem.backfill.service import BackfillService
 from tandem.config import AUTO, Settings
 from tandem.core.clock import MINUTE_US
 from tandem.core.errors import DataError, FeedError, StoreError
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
-from tandem.pairs.pinned import Standing
+from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.subscriptions import Subscriptions
 from tandem.pairs.venue_facts import VenueFacts
@@ -91,7 +91,7 @@ def _stand(settings: PairSettings) -> None:
     if not is_operator():
         return
     own = settings in part(Subscriptions).default_pairs()
-    is_on = own or settings in part(Standing).pairs()
+    is_on = own or settings in part(PinnedPairs).pairs()
     # A name of its own for each pair and state: the widget shows what is, whoever changed it.
     wanted = st.toggle(
         "Pin to be alerted",
@@ -106,9 +106,9 @@ def _stand(settings: PairSettings) -> None:
         return
     try:
         if wanted:
-            part(Standing).add(settings)
+            part(PinnedPairs).add(settings)
         else:
-            part(Standing).remove(settings)
+            part(PinnedPairs).remove(settings)
     except (DataError, StoreError) as error:
         say.warning(str(error))
     else:
@@ -118,7 +118,7 @@ def _stand(settings: PairSettings) -> None:
 def _offered(venue: str) -> list[str]:
     """Return the symbols to choose from: the recorded ones, then all the venue is known to list."""
     own = [f.symbol_of(name) for name in part(VenueFacts).own_instruments(venue)]
-    listed = part(Upkeep).catalogue.search(venue, "", MOST_OFFERED)
+    listed = part(BackfillService).catalogue.search(venue, "", MOST_OFFERED)
     return list(dict.fromkeys([*own, *(listing.symbol for listing in listed)]))
 
 

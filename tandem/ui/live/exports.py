@@ -11,7 +11,7 @@ import streamlit as st
 from tandem.pairs.snapshot import Snapshot
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.stream import PairSettings
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.strategy.trader import ClosedTrade
 from tandem.ui.live.tables import resampled
 from tandem.ui.shared import downloads
@@ -34,7 +34,7 @@ def offer(snapshot: Snapshot) -> None:
         f"{f.day_clock(start_us)} to {f.day_clock(end_us)} UTC. "
         "Files are generated on click; each can be uploaded to the Backtest page."
     )
-    offer_result(settings, view.columns, part(Desk).trades(settings))
+    offer_result(settings, view.columns, part(PairTracker).trades(settings))
 
     def bars() -> bytes:
         legs = {
@@ -81,7 +81,7 @@ def _button(label: str, build: Any, settings: PairSettings, kind: str) -> None:
 
 def _written(kind: str, *content: Any) -> bytes:
     """Build a file; the writers bring pandas, which no page needs before a click."""
-    from tandem import io as tables
+    from tandem.io import writer
 
-    chunks: Iterable[bytes] = getattr(tables, f"write_{kind}")(*content)
+    chunks: Iterable[bytes] = getattr(writer, f"write_{kind}")(*content)
     return b"".join(chunks)

@@ -10,7 +10,7 @@ import streamlit as st
 from tandem.ingest.service import Ingest
 from tandem.pairs.snapshot import Snapshot
 from tandem.pairs.snapshot_builder import SnapshotBuilder
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.ui.components import chart, pulse
 from tandem.ui.live import cards, charts, exports
 from tandem.ui.live import tables as tables_view
@@ -207,7 +207,7 @@ def _signals(snapshot: Snapshot, view: View) -> None:
         charts.equity_chart(columns, first, _version(snapshot, view), unit),
         key="equity-chart",
     )
-    tables_view.closed_trades(part(Desk).trades(snapshot.settings))
+    tables_view.closed_trades(part(PairTracker).trades(snapshot.settings))
 
 
 def _export(snapshot: Snapshot, view: View) -> None:

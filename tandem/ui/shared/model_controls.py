@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import streamlit as st
 
 from tandem.core.clock import SECOND_US
-from tandem.strategy.pair_model import Model, PairModel, ZKind
+from tandem.strategy.pair_model import MODEL_NAMES, Model, PairModel, ZKind
 from tandem.strategy.rules import DEFAULT_COSTS, Costs, Rules, Sizing
 from tandem.ui.shared.links import Choice, check_number
 
@@ -19,9 +19,7 @@ SHOWN = {"300": 300, "900": 900, "all": 0}
 URL: Final = "query-params"
 
 BAR = Choice("bar", {name: name for name in BARS}, "5s", "bar")
-MODEL = Choice[Model](
-    "model", {"ols": "OLS", "kalman": "Kalman", "huber": "Huber"}, "kalman", "hedge model"
-)
+MODEL = Choice[Model]("model", MODEL_NAMES, "kalman", "hedge model")
 MODELS = {title: key for key, title in MODEL.titles.items()}
 PRICES = Choice("prices", {"raw": "raw", "log": "log"}, "raw", "kind of prices")
 Z_KIND = Choice[ZKind](

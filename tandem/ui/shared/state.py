@@ -142,7 +142,7 @@ def close() -> None:
     with process.lock:
         if process.desk is not None:
             process.desk.stop()
-            process.desk = None
+            process.desk, process.parts, process.uploads = None, {}, None
 
 
 def desk() -> Desk | None:
@@ -152,7 +152,13 @@ def desk() -> Desk | None:
 
 
 def part(kind: type[T]) -> T:
-    """Return the process's one object of a class: its database, its alerts, its jobs."""
+    """Return the running desk's one object of a class: its database, its alerts, its jobs.
+
+    Raises
+    ------
+    KeyError
+        It has no such part, or no desk runs.
+    """
     found: T = _process().parts[_name(kind)]
     return found
 

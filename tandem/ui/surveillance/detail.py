@@ -11,7 +11,7 @@ from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.surveillance.liquidity import volume_profile
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.volatility import Forecast
 from tandem.ui.components import chart, sheets
 from tandem.ui.shared import format as f
@@ -77,7 +77,7 @@ def detail(instrument: str) -> None:
 def _shown(instrument: str, seconds: int) -> Scores | None:
     """Return the scores of the last seconds; None, with a sentence, where they are gone."""
     try:
-        scores = part(Lookout).surveillance.scores(instrument)
+        scores = part(Monitor).surveillance.scores(instrument)
     except DataError:
         say.note("Not monitored at the moment; monitoring resumes with its next trade.")
         return None
@@ -96,14 +96,14 @@ def _scores(instrument: str, seconds: int) -> None:
     scores = _shown(instrument, seconds)
     if scores is None:
         return
-    watched = part(Lookout).surveillance
+    watched = part(Monitor).surveillance
     settings = watched.settings
     for text in words.doubts(watched.scores(instrument), settings):
         say.note(text)
     version = _version(scores, instrument, seconds, settings.anomaly_z)
     chart(charts.score_chart(scores, settings, version), key="watch-scores")
     say.note(words.SCORES_HELP.format(window=settings.bar_window, limit=settings.anomaly_z))
-    problem = next((r.text for r in part(Lookout).wall() if r.instrument == instrument), "")
+    problem = next((r.text for r in part(Monitor).wall() if r.instrument == instrument), "")
     model = watched.model(instrument)
     say.note(words.model_text(model, problem, watched.scores(instrument), settings))
 
@@ -112,7 +112,7 @@ def _measures(instrument: str, seconds: int) -> None:
     scores = _shown(instrument, seconds)
     if scores is None:
         return
-    settings = part(Lookout).settings
+    settings = part(Monitor).settings
     version = _version(scores, instrument, seconds)
     left, right = st.columns(2)
     with left:
@@ -127,7 +127,7 @@ def _measures(instrument: str, seconds: int) -> None:
 
 
 def _numbers(instrument: str) -> None:
-    watched = part(Lookout).surveillance
+    watched = part(Monitor).surveillance
     scores = _shown(instrument, watched.settings.keep)
     if scores is None:
         return
@@ -160,7 +160,7 @@ def _ask_forecast(instrument: str) -> None:
     is_pending = pending is not None and not pending[1].done()
     # Fitted beside the page; a click while one is under way would only queue behind it.
     if button.button("GARCH forecast", key="forecast", disabled=is_pending, width="stretch"):
-        found = part(Lookout).forecast(instrument, int(asked))
+        found = part(Monitor).forecast(instrument, int(asked))
         st.session_state[_FORECAST] = (instrument, found, now_us())
 
 

@@ -14,9 +14,9 @@ from tandem.alerts.rules import Alert
 from tandem.core.clock import SECOND_US
 from tandem.core.instruments import split_instrument
 from tandem.ingest.status import FeedStatus
+from tandem.surveillance.detectors import WallRow
 from tandem.surveillance.divergence import Apart
 from tandem.surveillance.instrument import FEATURES
-from tandem.surveillance.service import WallRow
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.live.cards import NOT_NOW, STATES
 from tandem.ui.shared import format as f

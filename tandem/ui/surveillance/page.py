@@ -8,12 +8,13 @@ from importlib import import_module
 
 import streamlit as st
 
+from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError
 from tandem.core.instruments import split_instrument
 from tandem.ingest.service import Ingest
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.ui.components import pulse, wall
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
@@ -88,7 +89,7 @@ TABS: dict[str, Callable[[], None]] = {
 
 
 def _instruments(is_flagged_first: bool) -> None:
-    names = [row.instrument for row in part(Lookout).wall()]
+    names = [row.instrument for row in part(Monitor).wall()]
     chosen = _chosen(names)
 
     @st.fragment(run_every=REFRESH_S)
@@ -109,7 +110,7 @@ def _instruments(is_flagged_first: bool) -> None:
     refresh()
     if not names:
         return
-    settings = part(Lookout).settings
+    settings = part(Monitor).settings
     say.note(
         words.WALL_HELP.format(
             trades=settings.trade_window,
@@ -157,8 +158,8 @@ def _chosen(names: list[str]) -> str:
 
 def look_at() -> Look:
     """Return everything the wall is made of, as of now."""
-    lookout = part(Lookout)
-    watched, rows = lookout.surveillance, lookout.wall()
+    monitor = part(Monitor)
+    watched, rows = monitor.surveillance, monitor.wall()
     flags = {}
     for row in rows:
         try:
@@ -168,7 +169,7 @@ def look_at() -> Look:
             continue
         if reason := surveillance_wall.recent_flag(scores, watched.settings):
             flags[row.instrument] = reason
-    told = lookout.alerts.recent(_MOST_ALERTS, unacknowledged=True)
+    told = part(Alerts).history.recent(_MOST_ALERTS, unacknowledged=True)
     return Look(
         rows=rows,
         settings=watched.settings,
@@ -198,7 +199,7 @@ def _strip() -> None:
 
 
 def _say_state(look: Look, rows: list[surveillance_wall.Row]) -> None:
-    for died in part(Lookout).problems:
+    for died in part(Monitor).problems:
         say.problem(shown(died))
     strip = surveillance_wall.status(look, rows, part(Ingest).statuses())
     pulse({"status": shown(strip), "watch": []}, key="watch-strip")

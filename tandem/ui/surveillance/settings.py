@@ -9,7 +9,7 @@ import streamlit as st
 
 from tandem.core.errors import DataError, StoreError
 from tandem.surveillance.instrument import FEATURES
-from tandem.surveillance.monitor import Lookout
+from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.components import sheets
 from tandem.ui.data.actions import ONLY_OPERATOR
@@ -23,7 +23,7 @@ _SAID = "tandem_watch_said"
 
 def draw() -> None:
     """Draw the tab."""
-    now = part(Lookout).settings
+    now = part(Monitor).settings
     if not is_operator():
         sheets([words.settings_sheet(now)], key="watch-settings")
         say.note(ONLY_OPERATOR)
@@ -100,10 +100,10 @@ def _form(now: WatchSettings) -> dict[str, object] | None:
 def _apply(asked: dict[str, Any]) -> bool:
     """Apply the settings; False, with the reason on screen, if they are invalid."""
     try:
-        settings = replace(part(Lookout).settings, **asked)
+        settings = replace(part(Monitor).settings, **asked)
         if settings.divergence_s > 86_400:
             raise DataError("The divergence window must be 2 to 86,400 seconds.")
-        part(Lookout).use(settings)
+        part(Monitor).use(settings)
     except (DataError, StoreError) as error:
         say.problem(shown(f"Nothing was changed. {error}" if isinstance(error, DataError)
                           else f"The settings apply until restart. {error}"))  # fmt: skip

@@ -8,8 +8,8 @@ from tandem.backfill.history import shortest_candle
 from tandem.config import Settings
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.surveillance.monitor import Lookout
-from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, Learning, Lesson
+from tandem.surveillance.monitor import Monitor
+from tandem.surveillance.training import MOST_HOURS, SECONDS_HOURS, DownloadProgress, ModelTraining
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part
 
@@ -51,7 +51,7 @@ def _offer(gives_seconds: bool) -> str:
 
 
 def _progress(instrument: str, hours: float) -> None:
-    learning = part(Learning)
+    learning = part(ModelTraining)
     was = learning.lesson(instrument)
     is_going = was is not None and not was.is_over
 
@@ -68,7 +68,7 @@ def _progress(instrument: str, hours: float) -> None:
             return
         if st.button("Download", key="learn_start"):
             try:
-                learning.start(instrument, hours, part(Lookout).settings)
+                learning.start(instrument, hours, part(Monitor).settings)
             except DataError as error:
                 say.warning(str(error))
             else:
@@ -77,7 +77,7 @@ def _progress(instrument: str, hours: float) -> None:
     follow()
 
 
-def _say(lesson: Lesson) -> None:
+def _say(lesson: DownloadProgress) -> None:
     if lesson.is_over:
         say.note(lesson.text)
     else:

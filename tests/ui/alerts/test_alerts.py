@@ -17,15 +17,16 @@ from streamlit.testing.v1 import AppTest
 from tandem.alerts.channels.local import COLUMNS
 from tandem.alerts.defaults import DEFAULT_RULES
 from tandem.alerts.delivery import Delivery
-from tandem.alerts.readings import pair_readings
+from tandem.alerts.history import RecordedAlert
 from tandem.alerts.rules import CHANNELS, MEASURES, Alert, Reading, Rule
-from tandem.alerts.service import Alerts, ChannelState, Told
+from tandem.alerts.service import Alerts, ChannelState
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.storage.null import NullStore
 from tandem.surveillance.instrument import bar_readings, trade_readings
 from tandem.surveillance.service import batch
 from tandem.surveillance.settings import WatchSettings
+from tandem.surveillance.state_readings import pair_readings
 from tandem.ui.alerts import rules as alert_rules
 from tandem.ui.alerts import wording as words
 from tandem.ui.alerts.channel_test import Tests
@@ -49,8 +50,8 @@ SENT = Delivery(ALERT.id, "log", "sent", 1, "", NOW_US)
 FAILED = Delivery(ALERT.id, "telegram", "failed", 3, "Telegram: 401.", NOW_US)
 
 
-def told(alert: Alert = ALERT, seen_us: int = 0, *deliveries: Delivery) -> Told:
-    return Told(alert, seen_us, deliveries)
+def told(alert: Alert = ALERT, seen_us: int = 0, *deliveries: Delivery) -> RecordedAlert:
+    return RecordedAlert(alert, seen_us, deliveries)
 
 
 def tags(row: dict[str, Any]) -> list[str]:
@@ -214,7 +215,7 @@ def raise_some(alerts: Alerts, count: int, start: int = 0) -> None:
 def test_each_alert_is_said_once_and_for_a_while() -> None:
     alerts = alerts_with(Rule("Old", "trade_age", "above", 60.0))
     raise_some(alerts, 1)
-    shown = Shown(alerts.toasts()[-1].id)
+    shown = Shown(alerts.history.toasts()[-1].id)
     assert not shown.look(alerts, 0.0), "what was raised before the session began"
     raise_some(alerts, 1, 1)
     (line,) = shown.look(alerts, 1.0)
@@ -260,7 +261,7 @@ def test_a_rules_row_says_what_keeps_it_silent() -> None:
     rule = Rule("A", "trade_age", "above", 60.0, scope="sim:GONE", channels=("log", "mail"))
     alerts = alerts_with(rule)
     states = alerts.channels()
-    listed = words.rule_list((rule,), {"A": 2}, alerts.unmatched(["sim:X"]), states, True)
+    listed = words.rule_list((rule,), {"A": 2}, alerts.rules.unmatched(["sim:X"]), states, True)
     (row,) = listed["items"]
     assert row["text"] == "Rule A has scope sim:GONE, which is not monitored; it cannot fire."
     assert tags(row) == [
@@ -403,7 +404,7 @@ def alerts_of() -> Alerts:
 
 
 def rule_named(name: str) -> Rule | None:
-    return next((one for one in alerts_of().rules() if one.name == name), None)
+    return next((one for one in alerts_of().rules.all() if one.name == name), None)
 
 
 def data_of(app: AppTest, key: str) -> dict[str, Any]:
@@ -460,7 +461,7 @@ def test_a_rule_is_edited_in_place_and_renamed(app: AppTest) -> None:
     app.run()
     alerts = alerts_of()
     named = replace(DEFAULT_RULES[4], channels=("screen", "mail"), enabled=False)
-    alerts.put_rule(named)
+    alerts.rules.put(named)
     app.session_state["tandem_rule_edited"] = named.name
     app.session_state["tandem_rule_begin"] = named
     app.run()
@@ -476,11 +477,11 @@ def test_a_rule_is_edited_in_place_and_renamed(app: AppTest) -> None:
 
 def test_leaving_the_form_changes_nothing(app: AppTest) -> None:
     app.run()
-    before = alerts_of().rules()
+    before = alerts_of().rules.all()
     app.button(key="rule_add").click().run()
     app.text_input(key="rule_name").set_value("Never")
     app.button(key="rule_leave").click().run()
-    assert alerts_of().rules() == before
+    assert alerts_of().rules.all() == before
     assert "rule_add" in [one.key for one in app.button]
 
 
@@ -519,7 +520,7 @@ def test_the_table_acts(
     app.run()
     assert not app.exception
     assert check(rule_named("Return outlier"))
-    assert len(alerts_of().rules()) >= len(DEFAULT_RULES) - 1
+    assert len(alerts_of().rules.all()) >= len(DEFAULT_RULES) - 1
 
 
 def test_alerts_are_filtered_and_acknowledged(app: AppTest) -> None:
@@ -529,17 +530,17 @@ def test_alerts_are_filtered_and_acknowledged(app: AppTest) -> None:
         alerts.observe([Reading("divergence", f"{name}~sim:Z", now_us(), 2.0)])
     alerts.observe([Reading("trade_age", "sim:A", now_us(), 99.0)])
     app.run()
-    mine = [one.alert.id for one in alerts.recent(scope="sim:A~sim:Z")]
+    mine = [one.alert.id for one in alerts.history.recent(scope="sim:A~sim:Z")]
     app.segmented_control(key="alerts_severity").set_value("critical")
     app.selectbox(key="alerts_scope").set_value("sim:A~sim:Z").run()
     assert [one["id"] for one in data_of(app, "alert-list")["items"]] == mine
     app.button(key="alerts_seen").click().run()
-    assert [one.alert.id for one in alerts.recent() if one.acknowledged_us] == mine
+    assert [one.alert.id for one in alerts.history.recent() if one.acknowledged_us] == mine
     app.toggle(key="alerts_open").set_value(True).run()
     shown = data_of(app, "alert-list")
     assert not shown["items"] and "matches these filters" in shown["note"]
     app.button(key="alerts_all").click().run()
-    assert all(one.acknowledged_us for one in alerts.recent())
+    assert all(one.acknowledged_us for one in alerts.history.recent())
 
 
 def test_a_visitor_of_a_public_desk_only_reads(
@@ -567,12 +568,14 @@ def test_no_secret_is_drawn_anywhere(app: AppTest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("TANDEM_MAIL_PASSWORD", "planted-password")
         app.run()
         alerts = alerts_of()
-        alerts.put_rule(
+        alerts.rules.put(
             Rule("Old", "trade_age", "above", 60.0, channels=("screen", "telegram", "webhook"))
         )
         alerts.observe([Reading("trade_age", "sim:A", now_us(), 99.0)])
         wait_until(
-            lambda: {one.fate for one in alerts.recent(rule="Old")[0].deliveries} == {"failed"}
+            lambda: (
+                {one.fate for one in alerts.history.recent(rule="Old")[0].deliveries} == {"failed"}
+            )
         )
         tests = app.session_state["tandem_channel_tests"]
         for name in ("telegram", "webhook"):

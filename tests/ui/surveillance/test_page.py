@@ -15,10 +15,11 @@ from tandem.alerts.rules import Alert
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.ingest.status import FeedStatus
+from tandem.surveillance.detectors import WallRow
 from tandem.surveillance.divergence import Apart
 from tandem.surveillance.instrument import BAR_SCORE, FEATURES, MOMENTUM_LIMIT, Momentum
 from tandem.surveillance.liquidity import volume_profile
-from tandem.surveillance.service import WallRow, batch
+from tandem.surveillance.service import batch
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import Forecast
 from tandem.ui.surveillance import charts as surveillance_charts
@@ -346,7 +347,7 @@ def test_momentum_has_a_row_per_horizon_with_its_limit() -> None:
 
 def test_realised_volatility_counts_time_and_not_bars() -> None:
     scores = scores_of(301, return_=np.full(301, 1e-4))
-    steady = 100.0 * 1e-4 * math.sqrt(365.0 * 86_400.0)
+    steady = 100.0 * 1e-4 * math.sqrt(365.25 * 86_400.0)
     assert words.realised(scores) == pytest.approx(steady)
     # The same moves in half of the seconds are half the variance.
     assert words.realised(scores[::2]) == pytest.approx(steady / math.sqrt(2.0))
@@ -362,7 +363,7 @@ def test_a_forecast_stands_beside_what_was(watched: Any) -> None:
     rows = words.volatility_sheet(scores, SETTINGS, forecast, 12.0)["rows"]
     assert [row[0]["text"] for row in rows] == ["Realised, 5 min", "EWMA", "GARCH, next 5 min"]
     assert rows[0][1]["text"] == f"{words.realised(scores):,.1f}"
-    assert rows[2][1]["text"] == f"{100.0 * 1e-4 * math.sqrt(365.0 * 86_400.0):,.1f}"
+    assert rows[2][1]["text"] == f"{100.0 * 1e-4 * math.sqrt(365.25 * 86_400.0):,.1f}"
     assert rows[2][2]["text"] == "17.3 bp over 5 min"
     assert "fitted 12 s ago on 1,000 returns" in rows[2][3]["text"]
     # Of bars that come every 4 s, 300 are 20 minutes: the deviation over them is the same.
@@ -559,7 +560,7 @@ def test_a_forecast_is_fitted_beside_the_page(
     found: Future[Forecast] = Future()
     asked: list[tuple[str, int]] = []
 
-    def forecast(lookout: Any, instrument: str, horizon: int) -> Future[Forecast]:
+    def forecast(monitor: Any, instrument: str, horizon: int) -> Future[Forecast]:
         asked.append((instrument, horizon))
         return found
 
