@@ -33,7 +33,7 @@ def data_files() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in package.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc")
+        if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
     } - {f"tandem/ui/static/{name}" for name in MADE}
 
 

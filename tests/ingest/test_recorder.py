@@ -592,6 +592,8 @@ def test_a_reading_thread_that_dies_is_begun_again_counted_and_misses_nothing_si
     for restarts in (1, 2):
         exchange.trade(symbol, 2.0)
         wait_until(lambda n=restarts: recorder.status().restarts == n)
+        # The stand-in may hold the old connection for a while.
+        wait_until(lambda n=restarts: exchange.opened == n + 1 and exchange.connections() == 1)
         exchange.wait_for_streams(stream)
     last = exchange.trade(symbol, 3.0)
     wait_until(lambda: desk.buffer.count(name) == 2)
