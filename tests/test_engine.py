@@ -112,7 +112,9 @@ def test_pairs_are_watched_and_told_of_with_nobody_looking(made: Made) -> None:
     for rule in ("Any z", "Any p"):
         found = wait_until(lambda r=rule: running.monitor.alerts.history.recent(rule=r), rule)
         assert found[0].alert.scope == scope
-    assert {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}
+    wait_until(
+        lambda: {row.instrument for row in running.monitor.wall()} >= {PAIR.y, PAIR.x}, "the legs"
+    )
 
 
 @pytest.mark.parametrize("public", ["on", "off"])
