@@ -4,8 +4,6 @@ import io
 import json
 import math
 import pickle
-import shutil
-import sys
 import zipfile
 from functools import cache
 
@@ -16,8 +14,6 @@ from sklearn.ensemble import IsolationForest
 from tandem.core.errors import DataError
 from tandem.surveillance import isolation_forest
 from tandem.surveillance.isolation_forest import load, train
-from tandem.surveillance.tree_fitting import Fitter
-from tests.support.paths import ROOT
 
 NAMES = ("rsi", "volatility", "volume_change")
 
@@ -30,41 +26,81 @@ def model(**more):
     return train(rows(), NAMES, np.arange(2_000), **more)
 
 
-@pytest.mark.parametrize("count", [600, 2_000])
+def nodes_of(theirs: IsolationForest) -> dict[str, np.ndarray]:
+    """Return the trees of scikit-learn's model as our arrays."""
+    parts: dict[str, list[np.ndarray]] = {}
+    starts, first = [], 0
+    for estimator in theirs.estimators_:
+        tree = estimator.tree_
+        is_leaf = tree.children_left < 0
+        depth = np.zeros(tree.node_count)
+        for node in np.flatnonzero(~is_leaf):
+            depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
+        rest = [isolation_forest._average_path(int(count)) for count in tree.n_node_samples]
+        found = {
+            "feature": np.where(is_leaf, -1, tree.feature),
+            "threshold": np.where(is_leaf, 0.0, tree.threshold),
+            "left": np.where(is_leaf, 0, tree.children_left + first),
+            "right": np.where(is_leaf, 0, tree.children_right + first),
+            "length": np.where(is_leaf, depth + rest, 0.0),
+        }
+        for name, one in found.items():
+            parts.setdefault(name, []).append(one)
+        starts.append(first)
+        first += tree.node_count
+    return {"starts": np.array(starts), **{k: np.concatenate(one) for k, one in parts.items()}}
+
+
 @pytest.mark.parametrize("trees", [1, 7, 100])
-def test_scores_are_those_of_scikit_learn(count: int, trees: int) -> None:
-    ours = train(rows(count), NAMES, np.arange(count), trees=trees)
-    theirs = IsolationForest(n_estimators=trees, random_state=0).fit(rows(count))
-    tried = rows(500, 1) * [1.0, 5.0, 3.0]
-    np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
-
-
-def test_a_training_process_that_ends_is_an_error_of_one_training(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fitter = Fitter()
-    monkeypatch.setattr(isolation_forest, "_fitter", fitter)
-    for program in (shutil.which("true"), shutil.which("true"), "no-such-program"):
-        with monkeypatch.context() as patch, pytest.raises(DataError, match="training process"):
-            patch.setattr(sys, "executable", program)
-            model()
-    assert model(trees=1).bars == 2_000
-    fitter.stop()
-
-
-def test_scikit_learn_is_imported_by_the_training_process_alone() -> None:
-    package = ROOT / "tandem"
-    found = [path.name for path in package.rglob("*.py") if "sklearn" in path.read_text("utf-8")]
-    assert found == ["tree_fitting.py"]
-
-
-def test_rows_on_the_very_thresholds_go_the_same_way() -> None:
+def test_the_same_trees_score_as_scikit_learns(trees: int) -> None:
     coarse = np.round(rows(), 4).astype(np.float32).astype(np.float64)
-    ours = train(coarse, NAMES, np.arange(2_000), trees=20)
-    theirs = IsolationForest(n_estimators=20, random_state=0).fit(coarse)
+    theirs = IsolationForest(n_estimators=trees, random_state=0).fit(coarse)
+    ours = model(trees=trees)
+    ours.arrays.update(nodes_of(theirs))
+    # On the very thresholds too.
     at = np.unique(np.concatenate([tree.tree_.threshold for tree in theirs.estimators_]))
-    tried = np.stack([at, at, at], axis=1)
-    np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
+    for tried in (rows(500, 1) * [1.0, 5.0, 3.0], np.stack([at, at, at], axis=1)):
+        np.testing.assert_allclose(ours.score(tried), -theirs.score_samples(tried), rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [40, 2_000])
+def test_our_trees_judge_as_scikit_learns_do(count: int) -> None:
+    """Both draw at random: forests of either differ by as much as two of one kind."""
+    given, tried, at = rows(count), rows(200, 1) * [1.0, 2.0, 2.0], np.arange(count)
+    ours, theirs = [], []
+    for seed in range(5):
+        ours.append(train(given, NAMES, at, least_bars=30, seed=seed).score(tried))
+        theirs.append(-IsolationForest(random_state=seed).fit(given).score_samples(tried))
+
+    def distance(some: list[np.ndarray], others: list[np.ndarray]) -> float:
+        pairs = [(a, b) for a in some for b in others if a is not b]
+        return float(np.median([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
+
+    assert 0.7 < distance(ours, theirs) / distance(theirs, theirs) < 1.4
+    assert abs(np.mean(ours) - np.mean(theirs)) < 0.006
+
+
+@pytest.mark.parametrize("count", [2, 3, 40, 700])
+def test_each_tree_parts_its_rows_as_far_as_it_may(count: int) -> None:
+    given = np.round(rows(count), 1)
+    samples = min(256, count)
+    arrays = isolation_forest._grow(given, 20, samples, 3)
+    starts, feature = arrays["starts"], arrays["feature"]
+    ends = [*starts[1:], len(feature)]
+    for first, end in zip(starts, ends, strict=True):
+        leaves = int((feature[first:end] < 0).sum())
+        assert 1 <= leaves <= samples
+        assert end - first == 2 * leaves - 1
+    inner = feature >= 0
+    low, high = given.astype(np.float32).min(axis=0), given.astype(np.float32).max(axis=0)
+    threshold, of = arrays["threshold"][inner], feature[inner]
+    assert ((low[of] <= threshold) & (threshold < high[of])).all()
+    deepest = math.ceil(math.log2(samples)) + isolation_forest._average_path(samples)
+    assert (arrays["length"][~inner] <= deepest).all()
+
+
+def test_the_same_seed_gives_the_same_model() -> None:
+    assert model(seed=4).version == model(seed=4).version != model(seed=5).version
 
 
 def test_the_cut_leaves_the_asked_share_beyond_it() -> None:
