@@ -77,7 +77,8 @@ def test_reading_a_deleted_database_leaves_no_empty_one_in_its_place(tmp_path):
     with closing(Store.open(path, batch_ms=1)):
         pass
     reader = Store.open(path, read_only=True)
-    path.unlink()
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
     with pytest.raises(StoreError):
         reader.gaps()
     assert not path.exists()
