@@ -50,7 +50,7 @@ class Timing:
     ping_s, dead_s : float
         A ping every so often; nothing heard for so long and the connection is given up.
     refused_s : float
-        Wait after a refusal.
+        Wait after a refusal that does not say how long.
     settled_s : float
         A connection that lasted so long starts the waits between attempts over. One that is
         accepted and dropped at once does not: venues ban clients that come back too often.
@@ -107,6 +107,12 @@ class Source(Protocol):
     @property
     def backoff(self) -> Callable[[], Iterator[float]]:
         """Makes the iterator of waits between attempts."""
+
+    def banned_for(self) -> float:
+        """Return the seconds for which the venue, asked by others, bans this address."""
+
+    def refused(self, failure: VenueRefused) -> None:
+        """Tell others who ask this venue that it wants to be left alone."""
 
     def wanted(self, kind: Kind) -> frozenset[str]:
         """Return the instruments a connection of this kind should carry."""
@@ -371,6 +377,10 @@ class Line:
             if not wanted:
                 self.stir.wait()
                 continue
+            if banned_s := source.banned_for():
+                text = f"{source.feed.title} has banned this address (HTTP 418)"
+                self._failed(VenueRefused(text, 418, banned_s), waits)
+                continue
             link = self._link = Link(source, source.route(self._kind, wanted), wanted)
             try:
                 self._read(link)
@@ -387,8 +397,10 @@ class Line:
         source = self._source
         if source.stopping.is_set():
             return
-        refused = isinstance(failure, VenueRefused)
-        wait = source.timing.refused_s if refused else next(waits)
+        wait = next(waits)
+        if isinstance(failure, VenueRefused):
+            wait = source.timing.refused_s if failure.wait_s is None else max(failure.wait_s, wait)
+            source.refused(failure)
         self.failure = failure
         self.failures += 1
         self.attempts += 1

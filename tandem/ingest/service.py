@@ -247,7 +247,9 @@ def create_recorder(
     timing = timing or Timing.under(settings)
     if feed.kind == "polled":
         return Poller(feed, clients.prices(feed), sink, buffer, timing, recorded)
-    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded)
+    asked = clients.get(feed.venue)
+    client = asked[1] if asked else None
+    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded, client=client)
 
 
 def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, FeedError]:
