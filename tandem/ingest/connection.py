@@ -28,6 +28,7 @@ from tandem.core.threads import Lifeline
 from tandem.ingest.errors import explain
 from tandem.ingest.intake import Intake
 from tandem.ingest.socket import Wire
+from tandem.ingest.status import SLOW_S
 from tandem.venues.base import Kind, RecordedFeed, Route
 
 log = logging.getLogger("tandem.recorder")
@@ -56,6 +57,9 @@ class Timing:
         accepted and dropped at once does not: venues ban clients that come back too often.
     reach_s : float
         Limit for finding out, before ``auto`` tries a venue, whether its address answers at all.
+    stalled_s : float
+        A connection that brings nothing of an instrument for so long, and for much longer than is
+        usual with it, has a new one opened beside it, although pings are answered.
     overlap_s : float
         Limit for an old and a new connection to show that they bring the same.
     renew_again_s : float
@@ -71,6 +75,7 @@ class Timing:
     refused_s: float = 300.0
     settled_s: float = 30.0
     reach_s: float = 2.0
+    stalled_s: float = 60.0
     overlap_s: float = 3.0
     renew_again_s: float = 60.0
     poll_s: float = 0.5
@@ -281,6 +286,11 @@ class Handover:
             return "wait"
         return "ready" if self._new_speaks else "useless"
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether trades show that nothing is missing between the old one and the new one."""
+        return bool(self._first) and self._joined()
+
     def _joined(self) -> bool:
         return all((name, trade_id) in self._old for name, trade_id in self._first.items())
 
@@ -343,6 +353,7 @@ class Line:
         self.attempts = 0
         self.reconnects = 0
         self.renewals = 0
+        self._look_s = 0.0
         venue, title = source.feed.venue, source.feed.title
         self.life = Lifeline(
             f"{title}: reading {kind} was ended by an internal error (see the log) and begun "
@@ -432,16 +443,30 @@ class Line:
             return self._take_over(link, successor)
         if successor is not None:
             return self._compare(link, successor, events, wanted)
+        if self._is_stalled():
+            log.warning("%s: silent for unusually long; connecting anew", source.feed.title)
+            link.renew_at = source.clock()
         if wanted and source.clock() >= link.renew_at:
             self._renew(wanted)
         return link
+
+    def _is_stalled(self) -> bool:
+        """Look every now and then whether trades have stopped coming."""
+        now, timing = steady_s(), self._source.timing
+        if self._kind != "trades" or now < self._look_s:
+            return False
+        self._look_s = now + min(1.0, timing.stalled_s / 10.0)
+        return self._source.intake.is_stalled(timing.stalled_s)
 
     def _hand_on(self, link: Link, events: list[Event]) -> bool:
         """Hand a batch on; returns whether the venue said goodbye."""
         began = time.monotonic()
         closing = self._source.intake.take(events, self._kind)
         # While the record is full nothing is read: the venue is not to blame for that silence.
-        link.excuse(time.monotonic() - began)
+        waited_s = time.monotonic() - began
+        link.excuse(waited_s)
+        if waited_s > SLOW_S:
+            self._look_s = steady_s() + self._source.timing.stalled_s
         return closing
 
     def _renew_soon(self, link: Link) -> None:
@@ -495,6 +520,9 @@ class Line:
                 source.intake.take(events, self._kind)
         self._link, self._successor = successor.link, None
         old.close()
+        if self._kind == "trades" and not successor.handover.is_joined:
+            # The old one was deaf or has ended: some may be missing between them.
+            source.intake.reopened()
         source.intake.take(successor.handover.held, self._kind)
         self.renewals += 1
         log.info("%s: switched to a new connection (%s)", source.feed.title, self._kind)
