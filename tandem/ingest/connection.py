@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -24,6 +26,7 @@ from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice, Trade, TradeId, Unread
+from tandem.core.instruments import split_instrument
 from tandem.core.threads import Lifeline
 from tandem.ingest.errors import explain
 from tandem.ingest.intake import Intake
@@ -156,6 +159,9 @@ class Link:
         self._opened = -math.inf
         self._source = source
         self._subscribed = subscribed
+        # As many as may be answered yet.
+        self._frames = deque(route.frames, 64)
+        self._refused: set[str] = set()
         self._wire = Wire()
         self._ping_at = math.inf
         self._keepalive_at = math.inf
@@ -181,14 +187,33 @@ class Link:
     def read(self, wait_s: float) -> list[Event]:
         """Return the events that are here, waiting up to `wait_s` for the first message."""
         messages = self._wire.gather(wait_s)
-        return self._source.intake.understand(messages, self._wire.arrived_us) if messages else []
+        if not messages:
+            return []
+        events = self._source.intake.understand(messages, self._wire.arrived_us)
+        if self._source.feed.kind == "streamed" and self._source.feed.refuses_whole:
+            for event in events:
+                if type(event) is Notice and event.kind == "error":
+                    self._ask_again(event.text)
+        return events
+
+    def _ask_again(self, refusal: str) -> None:
+        """Ask once more for what was in one request with a name that the venue refuses."""
+        named = {name for name in self._subscribed if _names(refusal, name)} - self._refused
+        spoiled = [frame for frame in self._frames if any(_names(frame, name) for name in named)]
+        self._refused |= named
+        again = {n for n in self._subscribed - self._refused if any(_names(f, n) for f in spoiled)}
+        self._send(self._source.change(self.route, frozenset(again), frozenset()))
+
+    def _send(self, frames: Iterable[str]) -> None:
+        for frame in frames:
+            self._wire.send(frame)
+            self._frames.append(frame)
 
     def maintain(self, wanted: frozenset[str]) -> None:
         """Tell the venue what is wanted now, send what is due; FeedError if nobody is there."""
         if wanted != self._subscribed:
             added, removed = wanted - self._subscribed, self._subscribed - wanted
-            for frame in self._source.change(self.route, added, removed):
-                self._wire.send(frame)
+            self._send(self._source.change(self.route, added, removed))
             self._subscribed = wanted
         now, timing = steady_s(), self._source.timing
         if now >= self._ping_at:
@@ -219,6 +244,12 @@ class Link:
     def close(self) -> None:
         """Say goodbye if that is free, and close."""
         self._wire.release()
+
+
+def _names(text: str, instrument: str) -> bool:
+    """Tell whether a text speaks of an instrument."""
+    symbol = split_instrument(instrument)[1]
+    return re.search(rf"(?<![\w/-]){re.escape(symbol)}(?![\w/-])", text) is not None
 
 
 # Taking an old connection's place --------------------------------------------------------

@@ -139,6 +139,7 @@ class _Binance:
     consecutive_ids: ClassVar[bool] = True
     quotes: ClassVar[bool] = True
     charges_funding: ClassVar[bool] = False
+    refuses_whole: ClassVar[bool] = False
     popular: ClassVar[tuple[str, ...]]
     max_instruments: ClassVar[int]
 

@@ -187,6 +187,23 @@ def test_a_symbol_a_venue_does_not_list_is_told(desk: Desk, exchange: Exchange, 
     assert said.startswith(f"{feed.title}: ")
 
 
+@pytest.mark.parametrize("venue", ["coinbase", "bybit"])
+def test_names_a_venue_refuses_do_not_silence_those_asked_for_with_them(
+    desk: Desk, exchange: Exchange, venue: str
+) -> None:
+    make, path, stream = VENUES[venue]
+    feed = make(exchange.url + path)
+    names = [feed.instrument(f"A{number}") for number in range(18)]
+    wrong = {names[number] for number in (0, 5, 6, 7)}
+    exchange.unlisted |= {name.partition(":")[2] for name in wrong}
+    recorder = desk.record(feed, *names)
+    exchange.wait_for_streams(
+        *(name.removeprefix("coinbase:") for name in names if name not in wrong)
+    )
+    assert not exchange.subscribed() & {name.removeprefix("coinbase:") for name in wrong}
+    assert recorder.status().errors[0].startswith(f"{feed.title}: ")
+
+
 class Impatient(Okx):
     """OKX with a shorter breath."""
 
