@@ -38,11 +38,20 @@ class FeedError(TandemError):
 
 
 class VenueRefused(FeedError):
-    """A venue that answered no, with the HTTP status it gave (0 if none)."""
+    """A venue that answered no.
 
-    def __init__(self, text: str, status: int = 0) -> None:
+    Attributes
+    ----------
+    status : int
+        The HTTP status it gave; 0 if none.
+    wait_s : float or None
+        How long it asks to be left alone; None where it does not say.
+    """
+
+    def __init__(self, text: str, status: int = 0, wait_s: float | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.wait_s = wait_s
 
 
 class UnknownSymbol(FeedError):

@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -24,10 +26,12 @@ from tandem.config import Settings
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import Event, Notice, Trade, TradeId, Unread
+from tandem.core.instruments import split_instrument
 from tandem.core.threads import Supervisor
 from tandem.ingest.errors import explain
 from tandem.ingest.intake import Intake
 from tandem.ingest.socket import Wire
+from tandem.ingest.status import SLOW_S
 from tandem.venues.base import Kind, RecordedFeed, Route
 
 log = logging.getLogger("tandem.recorder")
@@ -50,12 +54,15 @@ class Timing:
     ping_s, dead_s : float
         A ping every so often; nothing heard for so long and the connection is given up.
     refused_s : float
-        Wait after a refusal.
+        Wait after a refusal that does not say how long.
     settled_s : float
         A connection that lasted so long starts the waits between attempts over. One that is
         accepted and dropped at once does not: venues ban clients that come back too often.
     reach_s : float
         Limit for finding out, before ``auto`` tries a venue, whether its address answers at all.
+    stalled_s : float
+        A connection that brings nothing of an instrument for so long, and for much longer than is
+        usual with it, has a new one opened beside it, although pings are answered.
     overlap_s : float
         Limit for an old and a new connection to show that they bring the same.
     renew_again_s : float
@@ -71,6 +78,7 @@ class Timing:
     refused_s: float = 300.0
     settled_s: float = 30.0
     reach_s: float = 2.0
+    stalled_s: float = 60.0
     overlap_s: float = 3.0
     renew_again_s: float = 60.0
     poll_s: float = 0.5
@@ -107,6 +115,12 @@ class Source(Protocol):
     @property
     def backoff(self) -> Callable[[], Iterator[float]]:
         """Makes the iterator of waits between attempts."""
+
+    def banned_for(self) -> float:
+        """Return the seconds for which the venue, asked by others, bans this address."""
+
+    def refused(self, failure: VenueRefused) -> None:
+        """Tell others who ask this venue that it wants to be left alone."""
 
     def wanted(self, kind: Kind) -> frozenset[str]:
         """Return the instruments a connection of this kind should carry."""
@@ -145,6 +159,9 @@ class Link:
         self._opened = -math.inf
         self._source = source
         self._subscribed = subscribed
+        # As many as may be answered yet.
+        self._frames = deque(route.frames, 64)
+        self._refused: set[str] = set()
         self._wire = Wire()
         self._ping_at = math.inf
         self._keepalive_at = math.inf
@@ -170,14 +187,33 @@ class Link:
     def read(self, wait_s: float) -> list[Event]:
         """Return the events that are here, waiting up to `wait_s` for the first message."""
         messages = self._wire.gather(wait_s)
-        return self._source.intake.understand(messages, self._wire.arrived_us) if messages else []
+        if not messages:
+            return []
+        events = self._source.intake.understand(messages, self._wire.arrived_us)
+        if self._source.feed.kind == "streamed" and self._source.feed.refuses_whole:
+            for event in events:
+                if type(event) is Notice and event.kind == "error":
+                    self._ask_again(event.text)
+        return events
+
+    def _ask_again(self, refusal: str) -> None:
+        """Ask once more for what was in one request with a name that the venue refuses."""
+        named = {name for name in self._subscribed if _names(refusal, name)} - self._refused
+        spoiled = [frame for frame in self._frames if any(_names(frame, name) for name in named)]
+        self._refused |= named
+        again = {n for n in self._subscribed - self._refused if any(_names(f, n) for f in spoiled)}
+        self._send(self._source.change(self.route, frozenset(again), frozenset()))
+
+    def _send(self, frames: Iterable[str]) -> None:
+        for frame in frames:
+            self._wire.send(frame)
+            self._frames.append(frame)
 
     def maintain(self, wanted: frozenset[str]) -> None:
         """Tell the venue what is wanted now, send what is due; FeedError if nobody is there."""
         if wanted != self._subscribed:
             added, removed = wanted - self._subscribed, self._subscribed - wanted
-            for frame in self._source.change(self.route, added, removed):
-                self._wire.send(frame)
+            self._send(self._source.change(self.route, added, removed))
             self._subscribed = wanted
         now, timing = steady_s(), self._source.timing
         if now >= self._ping_at:
@@ -208,6 +244,12 @@ class Link:
     def close(self) -> None:
         """Say goodbye if that is free, and close."""
         self._wire.release()
+
+
+def _names(text: str, instrument: str) -> bool:
+    """Tell whether a text speaks of an instrument."""
+    symbol = split_instrument(instrument)[1]
+    return re.search(rf"(?<![\w/-]){re.escape(symbol)}(?![\w/-])", text) is not None
 
 
 # Taking an old connection's place --------------------------------------------------------
@@ -275,6 +317,11 @@ class Handover:
             return "wait"
         return "ready" if self._new_speaks else "useless"
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether trades show that nothing is missing between the old one and the new one."""
+        return bool(self._first) and self._joined()
+
     def _joined(self) -> bool:
         return all((name, trade_id) in self._old for name, trade_id in self._first.items())
 
@@ -337,6 +384,7 @@ class Line:
         self.attempts = 0
         self.reconnects = 0
         self.renewals = 0
+        self._look_s = 0.0
         venue, title = source.feed.venue, source.feed.title
         self.life = Supervisor(
             f"{title}: reading {kind} was ended by an internal error (see the log) and begun "
@@ -371,6 +419,10 @@ class Line:
             if not wanted:
                 self.stir.wait()
                 continue
+            if banned_s := source.banned_for():
+                text = f"{source.feed.title} has banned this address (HTTP 418)"
+                self._failed(VenueRefused(text, 418, banned_s), waits)
+                continue
             link = self._link = Link(source, source.route(self._kind, wanted), wanted)
             try:
                 self._read(link)
@@ -387,8 +439,10 @@ class Line:
         source = self._source
         if source.stopping.is_set():
             return
-        refused = isinstance(failure, VenueRefused)
-        wait = source.timing.refused_s if refused else next(waits)
+        wait = next(waits)
+        if isinstance(failure, VenueRefused):
+            wait = source.timing.refused_s if failure.wait_s is None else max(failure.wait_s, wait)
+            source.refused(failure)
         self.failure = failure
         self.failures += 1
         self.attempts += 1
@@ -420,16 +474,30 @@ class Line:
             return self._take_over(link, successor)
         if successor is not None:
             return self._compare(link, successor, events, wanted)
+        if self._is_stalled():
+            log.warning("%s: silent for unusually long; connecting anew", source.feed.title)
+            link.renew_at = source.clock()
         if wanted and source.clock() >= link.renew_at:
             self._renew(wanted)
         return link
+
+    def _is_stalled(self) -> bool:
+        """Look every now and then whether trades have stopped coming."""
+        now, timing = steady_s(), self._source.timing
+        if self._kind != "trades" or now < self._look_s:
+            return False
+        self._look_s = now + min(1.0, timing.stalled_s / 10.0)
+        return self._source.intake.is_stalled(timing.stalled_s)
 
     def _hand_on(self, link: Link, events: list[Event]) -> bool:
         """Hand a batch on; returns whether the venue said goodbye."""
         began = time.monotonic()
         closing = self._source.intake.take(events, self._kind)
         # While the record is full nothing is read: the venue is not to blame for that silence.
-        link.excuse(time.monotonic() - began)
+        waited_s = time.monotonic() - began
+        link.excuse(waited_s)
+        if waited_s > SLOW_S:
+            self._look_s = steady_s() + self._source.timing.stalled_s
         return closing
 
     def _renew_soon(self, link: Link) -> None:
@@ -483,6 +551,9 @@ class Line:
                 source.intake.take(events, self._kind)
         self._link, self._successor = successor.link, None
         old.close()
+        if self._kind == "trades" and not successor.handover.is_joined:
+            # The old one was deaf or has ended: some may be missing between them.
+            source.intake.reopened()
         source.intake.take(successor.handover.held, self._kind)
         self.renewals += 1
         log.info("%s: switched to a new connection (%s)", source.feed.title, self._kind)

@@ -15,7 +15,13 @@ from websocket import (
     WebSocketTimeoutException,
 )
 
+from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, VenueRefused
+from tandem.ingest.socket import ClosedByVenue
+from tandem.net.rate_limit import retry_after_s
+
+# Waits after closings that mean "policy violation" (too many requests) and "try again later".
+_CLOSE_WAITS_S = {1008: 30.0, 1013: 10.0}
 
 
 def explain(error: Exception, title: str, url: str) -> FeedError:
@@ -30,8 +36,9 @@ def explain(error: Exception, title: str, url: str) -> FeedError:
     if isinstance(error, FeedError):
         return error
     if isinstance(error, WebSocketBadStatusException):
-        # A server that answers with an empty line has no status, whatever the type says.
-        return _explain_status(error.status_code or 0, title)
+        return _explain_status(error, title)
+    if isinstance(error, ClosedByVenue):
+        return _explain_close(error, title)
     if isinstance(error, (WebSocketAddressException, socket.gaierror)):
         return FeedError(
             f"{title}: the host name {host} could not be resolved (no network, or no DNS)"
@@ -66,21 +73,35 @@ def _host(url: str) -> str:
         return repr(url[:60])
 
 
-def _explain_status(status: int, title: str) -> FeedError:
+def _explain_close(error: ClosedByVenue, title: str) -> FeedError:
+    said = f"code {error.code}" + (f": {error.reason}" if error.reason else "")
+    text = f"{title} closed the connection ({said})"
+    wait_s = _CLOSE_WAITS_S.get(error.code)
+    return FeedError(text) if wait_s is None else VenueRefused(text, 0, wait_s)
+
+
+def _explain_status(error: WebSocketBadStatusException, title: str) -> FeedError:
+    # A server that answers with an empty line has no status, whatever the type says.
+    status, body = error.status_code or 0, bytes(error.resp_body or b"")
+    headers = {str(name).lower(): value for name, value in (error.resp_headers or {}).items()}
+    wait_s = retry_after_s(headers, now_us() / SECOND_US, body)
     if status in (403, 451):
         reason = (
             "not available in this region"
             if status == 451
             else "forbidden, possibly a region restriction"
         )
-        return VenueRefused(f"{title} refused this address (HTTP {status}: {reason})", status)
+        text = f"{title} refused this address (HTTP {status}: {reason})"
+        return VenueRefused(text, status, wait_s)
     if status in (418, 429):
-        return VenueRefused(f"{title} rate-limited connections (HTTP {status})", status)
+        return VenueRefused(f"{title} rate-limited connections (HTTP {status})", status, wait_s)
     if 400 <= status < 500:
         return VenueRefused(
             f"{title} refused the request (HTTP {status}); check its address in the settings",
             status,
+            wait_s,
         )
     if status < 400:
         return FeedError(f"{title}: the response is not from a websocket server")
-    return FeedError(f"{title} is temporarily unavailable (HTTP {status})")
+    text = f"{title} is temporarily unavailable (HTTP {status})"
+    return FeedError(text) if wait_s is None else VenueRefused(text, status, wait_s)

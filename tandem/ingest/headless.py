@@ -173,12 +173,11 @@ class Headless:
         """Return how the database stands, in numbers."""
         health = self._store.health()
         try:
-            held = self._store.inventory()
+            counts = self._store.gap_counts()
         except StoreError as error:
             gaps = f"gaps unknown ({error})"
         else:
-            counts = [sum(one.gaps.get(state, 0) for one in held) for state in ("open", "lost")]
-            gaps = f"gaps: {counts[0]:,} open, {counts[1]:,} lost"
+            gaps = f"gaps: {counts.get('open', 0):,} open, {counts.get('lost', 0):,} lost"
         return (
             f"{health.state}, {health.written:,} trades committed, {health.queued:,} waiting, "
             f"{health.lost:,} dropped (queue full), {gaps}"

@@ -148,6 +148,11 @@ class Intake:
                 self._forget([*past, *trades])
         return closing
 
+    def is_stalled(self, least_s: float) -> bool:
+        """Tell whether an instrument is silent for longer than `least_s`, and than it ever is."""
+        now = steady_s()
+        return any([track.is_stalled(now, least_s) for track in self.tracks.values()])
+
     def waiting_s(self) -> float:
         """Return for how long a batch has been waiting for the sink."""
         began = list(self._submitting)

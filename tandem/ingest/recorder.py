@@ -9,7 +9,7 @@ from typing import Literal
 
 from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
-from tandem.core.errors import FeedError, TandemError
+from tandem.core.errors import FeedError, TandemError, VenueRefused
 from tandem.core.events import Trade
 from tandem.core.threads import Supervisor, backoff
 from tandem.ingest.connection import Line, Timing
@@ -25,6 +25,7 @@ from tandem.ingest.status import (
     describe_played,
     listed,
 )
+from tandem.net.venue_client import VenueClient
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.venues.base import GeneratedFeed, Kind, RecordedFeed, Route, WebsocketFeed
@@ -54,6 +55,8 @@ class Recorder:
     recorded : callable, optional
         Gives an instrument's newest recorded trade: ids missing since then are a gap too, the ones
         that passed while nothing ran among them.
+    client : VenueClient, optional
+        By whom the venue is asked over REST, where it is: a ban holds for both.
 
     Attributes
     ----------
@@ -71,7 +74,9 @@ class Recorder:
         backoff: Callable[[], Iterator[float]] = backoff,
         clock: Callable[[], float] = steady_s,
         recorded: Callable[[str], Trade | None] = lambda instrument: None,
+        client: VenueClient | None = None,
     ) -> None:
+        self._client = client
         self.feed = feed
         self.timing = timing or Timing.under(settings)
         self.backoff = backoff
@@ -189,6 +194,15 @@ class Recorder:
         return 0.0 if opened is None else steady_s() - opened
 
     # What its lines ask of it ------------------------------------------------------------
+
+    def banned_for(self) -> float:
+        """Return the seconds for which the venue, asked by REST, bans this address."""
+        return 0.0 if self._client is None else self._client.banned_for
+
+    def refused(self, failure: VenueRefused) -> None:
+        """Tell whoever asks the venue by REST that it wants to be left alone."""
+        if self._client is not None and failure.status in (418, 429) and failure.wait_s is not None:
+            self._client.resume_pause(str(failure), failure.wait_s)
 
     def wanted(self, kind: Kind) -> frozenset[str]:
         """Return the instruments a line should carry."""

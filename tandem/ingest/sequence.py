@@ -14,6 +14,9 @@ DISORDER_US = SECOND_US
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
 REMEMBERED = 1_000
+# A silence is unlike an instrument's own where it is so many times the longest of lately. So many
+# silences must have ended before, and every look back weighs less.
+_UNLIKE, _FEWEST, _FADING = 5.0, 10, 0.99
 # Jumps that late trades may still close, and how many ids each may miss.
 _JUMPS, _MOST_MISSING = 16, 1_000
 
@@ -59,7 +62,10 @@ class Track:
         The latest short jumps of the ids, each with the ids that did not come yet.
     """
 
-    __slots__ = ("_missed_us", "heard", "is_cut", "jumps", "last_id", "last_us", "recent", "since")
+    __slots__ = (
+        *("_ended", "_heard_before", "_longest_s", "_missed_us", "_patience"),
+        *("heard", "is_cut", "jumps", "last_id", "last_us", "recent", "since"),
+    )
 
     def __init__(self, known: Sequence[Trade], may_miss: bool) -> None:
         self.is_cut = may_miss and bool(known)
@@ -74,6 +80,28 @@ class Track:
         self.heard = -math.inf
         # Up to when the last gap around trades that came and could not be kept reaches.
         self._missed_us = 0
+        self._heard_before = -math.inf
+        self._longest_s = 0.0
+        self._ended, self._patience = 0, 1.0
+
+    def is_stalled(self, now: float, least_s: float) -> bool:
+        """Tell whether it has been silent unlike ever lately; to be asked every second or so.
+
+        Once told, a silence is told again only when it is twice as long.
+        """
+        if self.heard == -math.inf:
+            return False
+        if self.heard > self._heard_before:
+            silence_s = self.heard - self._heard_before
+            if self._heard_before > -math.inf:
+                self._longest_s = max(_FADING * self._longest_s, silence_s)
+            self._heard_before = self.heard
+            self._ended, self._patience = self._ended + 1, 1.0
+        limit_s = max(least_s, _UNLIKE * self._longest_s) * self._patience
+        if self._ended < _FEWEST or now - self.heard <= limit_s:
+            return False
+        self._patience *= 2.0
+        return True
 
     def miss(self, name: str, start_us: int, end_us: int) -> list[Gap]:
         """Return the gap around a trade that came and cannot be kept; none where the last has it.

@@ -112,7 +112,10 @@ class Ingest:
         return tuple(recorder.status() for recorder in recorders)
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """Stop everything within about `timeout` seconds; returns whether every thread ended."""
+        """Stop everything within about `timeout` seconds.
+
+        Returns whether every thread ended that may hold what a venue sent.
+        """
         self._stopping.set()
         with self._lock:
             recorders = list(self._recorders.values())
@@ -121,7 +124,10 @@ class Ingest:
             recorder.stop(0.0)
         deadline = time.monotonic() + timeout
         ended = [recorder.stop(max(0.0, deadline - time.monotonic())) for recorder in recorders]
-        return all(ended)
+        return all(
+            has_ended or recorder.feed.kind == "generated"
+            for recorder, has_ended in zip(recorders, ended, strict=True)
+        )
 
     # The automatic choice ----------------------------------------------------------------
 
@@ -247,7 +253,9 @@ def create_recorder(
     timing = timing or Timing.under(settings)
     if feed.kind == "polled":
         return Poller(feed, clients.prices(feed), sink, buffer, timing, recorded)
-    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded)
+    asked = clients.get(feed.venue)
+    client = asked[1] if asked else None
+    return Recorder(feed, sink, buffer, settings, timing, backoff, recorded=recorded, client=client)
 
 
 def _unreachable(feeds: Sequence[Feed], limit_s: float) -> dict[str, FeedError]:

@@ -27,6 +27,24 @@ _READ_BYTES = 256 * 1024
 _TEXT, _BINARY = 0x81, 0x82
 
 
+class ClosedByVenue(WebSocketConnectionClosedException):
+    """The other side closed the connection, and said why.
+
+    Attributes
+    ----------
+    code : int
+        The closing code; 1005 where there was none.
+    reason : str
+        Its words, printable and short.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        self.code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+        words = payload[2:125].decode("utf-8", "replace")
+        self.reason = "".join(one for one in words if one.isprintable()).strip()
+        super().__init__(f"closed by the venue with code {self.code}")
+
+
 class _BoundedFrames(websocket.frame_buffer):
     """Refuses a frame by its announced length, before a byte of it is kept."""
 
@@ -134,7 +152,7 @@ class Wire(websocket.WebSocket):
                 opcode, data = self.recv_data(control_frame=True)
                 self.heard = steady_s()
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    raise WebSocketConnectionClosedException("closed by the venue")
+                    raise ClosedByVenue(data)
                 if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
                     messages.append(data)
                     if len(data) > _READ_BYTES:

@@ -160,7 +160,7 @@ def describe_closed(
     if isinstance(failure, VenueRefused):
         return "refused", (
             f"{failure}. Recorded data is kept. Choose another venue; this one is retried every "
-            f"{refused_s / 60:g} min."
+            f"{round((refused_s if failure.wait_s is None else failure.wait_s) / 60, 1):g} min."
         )
     if failure is not None:
         return again, (

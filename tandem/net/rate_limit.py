@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from tandem.venues.rest import SHARE, Budget
 # What background work may use of the whole, so that a pair opened now is served now.
 BACKGROUND_SHARE = 0.4
 # Bans were seen to last three days.
+# A time in a body until which nothing may be asked.
+_UNTIL = re.compile(rb"(?:until|Throttled:) ?(\d{13}|\d{10})\b")
 LONGEST_S = 3 * 86_400.0
 
 
@@ -110,10 +113,12 @@ def used_weight(budget: Budget, headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+def retry_after_s(headers: Mapping[str, str], now_s: float, body: bytes = b"") -> float | None:
     """Return how long a server asks to be left alone: ``Retry-After`` in seconds or as a date.
 
-    A date is compared with the answer's own ``Date``, so that this machine's clock may be wrong.
+    Without one, what the body says: "IP banned until 1573778294000" (Binance, milliseconds),
+    "EService: Throttled: 1573778294" (Kraken, seconds). Dates are compared with the answer's own
+    ``Date``, so that this machine's clock may be wrong.
     Three days at most, the longest ban that was seen; None where nothing sensible was asked.
 
     Parameters
@@ -123,8 +128,13 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
     """
     text = headers.get("retry-after", "").strip()
     until_s = http_date_s(text)
-    if until_s is None:
+    if until_s is None and text:
         return pause_s(text) if text.isascii() else None
+    if until_s is None:
+        told = _UNTIL.search(body[:1_000])
+        if told is None:
+            return None
+        until_s = int(told[1]) / (1_000.0 if len(told[1]) == 13 else 1.0)
     sent_s = http_date_s(headers.get("date", ""))
     return pause_s(max(0.0, until_s - (now_s if sent_s is None else sent_s)))
 

@@ -93,6 +93,7 @@ class VenueClient:
         self._refusing = Backoff(_REFUSED_S, _LAST_REFUSED_S)
         self._ahead_us: int | None = None
         self._status = 0
+        self._is_banned = False
         self.trouble: Trouble = ""
         self.problem = ""
         self.on_throttled: Callable[[str, float], None] = lambda problem, wait_s: None
@@ -110,8 +111,13 @@ class VenueClient:
         """Seconds for which nothing is asked at all; 0.0 where only the budget counts."""
         return self._meter.paused_for
 
+    @property
+    def banned_for(self) -> float:
+        """Seconds for which the venue bans this address, whatever it is asked by; 0.0 if not."""
+        return self.paused_for if self._is_banned else 0.0
+
     def resume_pause(self, problem: str, wait_s: float) -> None:
-        """Go on with a pause a venue asked for before this program started anew."""
+        """Go on with a pause a venue asked for elsewhere, or before this program started anew."""
         self._pause("throttled", problem, wait_s)
 
     def now_us(self) -> int:
@@ -197,6 +203,7 @@ class VenueClient:
             if self.trouble:
                 log.info("%s answers again.", self.title)
             self.trouble, self.problem = "", ""
+            self._is_banned = False
 
     def _failed(self, cause: str, answer: Answer | None = None) -> FeedError:
         with self._lock:
@@ -206,7 +213,7 @@ class VenueClient:
         return FeedError(cause)
 
     def _slow_down(self, answer: Answer) -> Throttled:
-        asked_s = retry_after_s(answer.headers, now_us() / SECOND_US)
+        asked_s = retry_after_s(answer.headers, now_us() / SECOND_US, answer.body)
         with self._lock:
             wait_s = (self._slowed if asked_s is None else self._insisted).next_s()
         if asked_s is not None:
@@ -214,6 +221,7 @@ class VenueClient:
             wait_s = max(asked_s, wait_s, _LEAST_PAUSE_S)
         elif answer.status == 418:
             wait_s = max(wait_s, _BANNED_S)
+        self._is_banned = answer.status == 418
         cause = f"{self.title} asked for fewer requests (HTTP {answer.status})"
         self._pause("throttled", cause, wait_s)
         self.on_throttled(cause, wait_s)

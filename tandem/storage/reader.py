@@ -205,6 +205,11 @@ class Reader:
             ).fetchall()
         return list(map(Gap._make, rows))
 
+    def gap_counts(self) -> dict[str, int]:
+        """Return how many gaps there are in each state."""
+        with self._read() as connection:
+            return dict(connection.execute("SELECT state, count(*) FROM gaps GROUP BY state"))
+
     def inventory(self) -> list[Held]:
         """Return what is held of every instrument, by name; costs no more for a long record."""
         with self._read() as connection:

@@ -157,6 +157,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             """,
         ),
     ),
+    (
+        "find open gaps however many are closed",
+        ("CREATE INDEX gaps_by_state ON gaps (state, start_us)",),
+    ),
 )
 
 # Numeric ids by the range the bars of that time have seen, text ids by their index.
@@ -303,7 +307,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             if os.path.exists(f"{path}-wal"):
                 raise
             # A file on a read-only disk has no shared memory; nobody can be writing to it.
-            return _connect_reading(f"{uri}?immutable=1")
+            return _connect_reading(f"{uri}?mode=ro&immutable=1")
     except sqlite3.Error as error:
         raise explain(error, path) from error
 

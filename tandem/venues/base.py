@@ -72,6 +72,8 @@ class WebsocketFeed(Protocol):
         True where the venue sends the best bid and ask.
     charges_funding : bool
         True where what is traded are perpetual futures.
+    refuses_whole : bool
+        True where one name that is not listed spoils the whole request it is in.
     popular : tuple of str
         Symbols offered before anything was typed, most traded first.
     max_instruments : int
@@ -84,6 +86,7 @@ class WebsocketFeed(Protocol):
     consecutive_ids: ClassVar[bool]
     quotes: ClassVar[bool]
     charges_funding: ClassVar[bool]
+    refuses_whole: ClassVar[bool]
     popular: ClassVar[tuple[str, ...]]
     max_instruments: ClassVar[int]
 
@@ -126,6 +129,7 @@ class SubscribedFeed(ABC):
     title: ClassVar[str]
     quotes: ClassVar[bool] = True
     charges_funding: ClassVar[bool] = False
+    refuses_whole: ClassVar[bool] = False
     keepalive: ClassVar[Keepalive | None] = None
     renew_s: ClassVar[float] = math.inf
 

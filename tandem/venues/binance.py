@@ -61,7 +61,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
@@ -74,7 +74,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Names, Route, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, Route, SubscribedFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     MOST_ID,
     MOST_PRICE,
@@ -113,9 +113,6 @@ from tandem.venues.venue import exchange
 # Addresses longer than some thousand characters are refused; the rest is subscribed by frame.
 _STREAMS_IN_URL = 50
 _STREAMS_IN_FRAME = 200
-# An hour before the venue's own cut, so that there is time to try again.
-_RENEW_S = 23 * 3_600.0
-
 # Half of what calling the type costs.
 _new_trade = tuple.__new__
 
@@ -130,25 +127,19 @@ MOST_TRADES_OF_CANDLE = 2**31
 # Over the websocket -----------------------------------------------------------------------
 
 
-class _Binance:
+class _Binance(SubscribedFeed):
     """What USD-M futures and spot have in common."""
 
-    kind: ClassVar[Literal["streamed"]] = "streamed"
-    venue: ClassVar[str]
-    title: ClassVar[str]
     consecutive_ids: ClassVar[bool] = True
-    quotes: ClassVar[bool] = True
-    charges_funding: ClassVar[bool] = False
-    popular: ClassVar[tuple[str, ...]]
-    max_instruments: ClassVar[int]
+    # An hour before the venue's own cut, so that there is time to try again.
+    renew_s: ClassVar[float] = 23 * 3_600.0
 
     _trade_path: ClassVar[str]
     _quote_path: ClassVar[str]
     _trade_streams: ClassVar[tuple[str, ...]]
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._names = Names(self.venue)
+        super().__init__(url.rstrip("/"))
         self._request = itertools.count(1)
         self._parsers: dict[str, Callable[[dict[str, Any], int], Event]] = {
             "trade": self._single_trade,
@@ -161,23 +152,6 @@ class _Binance:
         """Return the instrument meant by `text`: quoted in USDT unless it says otherwise."""
         asset, quote = read_symbol(text, self.venue)
         return instrument(self.venue, asset + ("USDT" if quote in ("", "USD") else quote))
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades, and funding on futures."""
-        wanted = sorted(instruments)
-        return self._route("trades", self._trade_path, wanted, self._trade_streams)
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask."""
-        return self._route("quotes", self._quote_path, sorted(instruments), ("@bookTicker",))
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove instruments on an open connection."""
-        kinds = self._trade_streams if route.kind == "trades" else ("@bookTicker",)
-        return (
-            *self._frames("UNSUBSCRIBE", _streams(sorted(removed), kinds)),
-            *self._frames("SUBSCRIBE", _streams(sorted(added), kinds)),
-        )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
         """Turn one message into events; raises MessageError if it is not understood."""
@@ -256,28 +230,36 @@ class _Binance:
             return (self._quote(data, received_us),)
         raise UnknownKind("a message of no known kind")
 
-    def _route(self, kind: Any, path: str, wanted: list[str], streams: tuple[str, ...]) -> Route:
-        names = _streams(wanted, streams)
-        first = "/".join(url_quote(name, safe="@") for name in names[:_STREAMS_IN_URL])
-        return Route(
-            kind,
-            f"{self._url}{path}?streams={first}",
-            self._frames("SUBSCRIBE", names[_STREAMS_IN_URL:]),
-            frozenset(wanted) if kind == "trades" else frozenset(),
-            renew_s=_RENEW_S,
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return requests, each as long as the venue takes."""
+        return self._requests(method, self._streams(kind, names))
+
+    def _requests(self, method: Method, streams: list[str]) -> tuple[str, ...]:
+        starts = range(0, len(streams), _STREAMS_IN_FRAME)
+        asked = [streams[start : start + _STREAMS_IN_FRAME] for start in starts]
+        said = {"method": method.upper()}
+        return tuple(
+            orjson.dumps(said | {"params": names, "id": next(self._request)}).decode()
+            for names in asked
         )
 
-    def _frames(self, method: str, names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(
-            orjson.dumps(
-                {
-                    "method": method,
-                    "params": names[start : start + _STREAMS_IN_FRAME],
-                    "id": next(self._request),
-                }
-            ).decode()
-            for start in range(0, len(names), _STREAMS_IN_FRAME)
+    def _route(self, kind: Kind, names: list[str]) -> Route:
+        streams = self._streams(kind, names)
+        first = "/".join(url_quote(name, safe="@") for name in streams[:_STREAMS_IN_URL])
+        path = self._trade_path if kind == "trades" else self._quote_path
+        return (
+            super()
+            ._route(kind, names)
+            ._replace(
+                url=f"{self._url}{path}?streams={first}",
+                frames=self._requests("subscribe", streams[_STREAMS_IN_URL:]),
+            )
         )
+
+    def _streams(self, kind: Kind, names: list[str]) -> list[str]:
+        kinds = self._trade_streams if kind == "trades" else ("@bookTicker",)
+        symbols = [name.partition(":")[2].lower() for name in names]
+        return [symbol + one for symbol in symbols for one in kinds]
 
 
 class BinanceUsdm(_Binance):
@@ -344,11 +326,6 @@ class BinanceUs(BinanceSpot):
         """
         asset, quote = read_symbol(text, self.venue)
         return instrument(self.venue, asset + (quote or "USDT"))
-
-
-def _streams(instruments: Sequence[str], kinds: tuple[str, ...]) -> list[str]:
-    symbols = [name.partition(":")[2].lower() for name in instruments]
-    return [symbol + kind for symbol in symbols for kind in kinds]
 
 
 def _closing(data: dict[str, Any], received_us: int) -> Event:

@@ -122,6 +122,7 @@ class Bybit(SubscribedFeed):
     title: ClassVar[str] = "Bybit"
     consecutive_ids: ClassVar[bool] = False
     charges_funding: ClassVar[bool] = True
+    refuses_whole: ClassVar[bool] = True
     popular: ClassVar[tuple[str, ...]] = (
         *("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT"),
         *("LINKUSDT", "AVAXUSDT", "LTCUSDT", "BCHUSDT", "DOTUSDT", "SUIUSDT", "1000PEPEUSDT"),

@@ -97,6 +97,7 @@ class Coinbase(SubscribedFeed):
     venue: ClassVar[str] = "coinbase"
     title: ClassVar[str] = "Coinbase"
     consecutive_ids: ClassVar[bool] = True
+    refuses_whole: ClassVar[bool] = True
     popular: ClassVar[tuple[str, ...]] = (
         *("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LINK-USD"),
         *("AVAX-USD", "LTC-USD", "BCH-USD", "ETH-BTC"),

@@ -111,7 +111,7 @@ _NEW_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 _OLD_NAMES = {new: old for old, new in _NEW_NAMES.items()}
 _REST_TAKER = {"b": BUY, "s": SELL}
 _PAGE = 1000
-_THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled")
+_THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled", "Temporary lockout")
 
 
 # Over the websocket -----------------------------------------------------------------------
@@ -298,7 +298,7 @@ class KrakenRest(RestVenue):
             return True
         errors = json_or_empty(body[:10_000]).get("error")
         return type(errors) is list and any(
-            type(error) is str and error.endswith(_THROTTLED) for error in errors
+            type(error) is str and any(words in error for words in _THROTTLED) for error in errors
         )
 
     def _trades(self, instrument: str, since_us: int) -> Request:

@@ -14,6 +14,7 @@ from tandem.config import Settings
 from tandem.core.events import Funding, Gap, Notice, Quote, Trade
 from tandem.ingest.connection import Handover, Timing
 from tandem.ingest.recorder import Recorder
+from tandem.ingest.sequence import Track
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Route
 from tandem.venues.binance import BinanceUsdm
@@ -175,6 +176,45 @@ def test_a_new_connection_whose_handshake_hangs_does_not_stop_the_old_one(
     start = time.monotonic()
     assert recorder.stop(2.0)
     assert time.monotonic() - start < 2.5
+
+
+@pytest.mark.parametrize("venue", ["binance-usdm", "bybit"])
+def test_a_connection_that_falls_silent_while_pings_are_answered_is_replaced(
+    desk: Desk, exchange: Exchange, venue: str
+) -> None:
+    feed, name = None, BTC
+    if venue == "bybit":
+        feed, name = Bybit(exchange.url + "/v5/public/linear"), "bybit:BTCUSDT"
+    timing = dataclasses.replace(QUICK, stalled_s=0.5)
+    recorder = desk.record(name, feed=feed, timing=timing)
+    wait_until(lambda: len(exchange.subscribed()) > 0)
+    exchange.play(100.0, ["BTCUSDT"], quotes=False)
+    # Until its own silences are known.
+    wait_until(lambda: desk.buffer.count(name) > 150)
+    exchange.delay_oldest()
+    wait_until(lambda: renewals(recorder) >= 1)
+    count = desk.buffer.count(name)
+    wait_until(lambda: desk.buffer.count(name) > count + 20)
+    exchange.pause()
+    kept = {trade.time_us for trade in desk.sink.of(Trade)}
+    gaps = desk.sink.of(Gap)
+    for sent in exchange.sent:
+        assert sent.time_us in kept or any(
+            gap.start_us <= sent.time_us <= gap.end_us for gap in gaps
+        )
+    assert recorder.status().reconnects == 0
+
+
+def test_a_silence_is_judged_by_the_instruments_own() -> None:
+    track, now = Track([trade(BTC, 1)], True), 0.0
+    for _ in range(30):
+        track.heard = now
+        for _ in range(10):
+            now += 1.0
+            assert not track.is_stalled(now, 5.0), "ten seconds are usual with it"
+    assert [second for second in range(11, 250) if track.is_stalled(now - 10.0 + second, 5.0)] == [
+        *(51, 101, 201),
+    ]
 
 
 class Deaf(BinanceUsdm):

@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from tandem.config import Settings
-from tandem.core.clock import steady_s
-from tandem.core.errors import StoreFull
+from tandem.core.clock import now_us, steady_s
+from tandem.core.errors import FeedError, StoreFull
 from tandem.core.events import Funding, Gap, Quote, Trade
 from tandem.ingest.connection import Timing
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.sequence import Recent
+from tandem.net.http import Answer, Client
+from tandem.net.venue_client import VenueClient
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.venues.base import Keepalive, Route
 from tandem.venues.binance import BinanceSpot, BinanceUs, BinanceUsdm
@@ -26,6 +28,7 @@ from tandem.venues.bybit import Bybit
 from tandem.venues.coinbase import Coinbase
 from tandem.venues.kraken import Kraken
 from tandem.venues.okx import Okx
+from tandem.venues.rest import Budget, Request
 from tandem.venues.simulated import Simulated
 from tests.support.exchange import DeafServer, Exchange, unused_url
 from tests.support.sinks import MemorySink
@@ -182,6 +185,23 @@ def test_a_symbol_a_venue_does_not_list_is_told(desk: Desk, exchange: Exchange, 
     exchange.wait_for_streams(stream)
     (said,) = wait_until(lambda: recorder.status().errors)
     assert said.startswith(f"{feed.title}: ")
+
+
+@pytest.mark.parametrize("venue", ["coinbase", "bybit"])
+def test_names_a_venue_refuses_do_not_silence_those_asked_for_with_them(
+    desk: Desk, exchange: Exchange, venue: str
+) -> None:
+    make, path, stream = VENUES[venue]
+    feed = make(exchange.url + path)
+    names = [feed.instrument(f"A{number}") for number in range(18)]
+    wrong = {names[number] for number in (0, 5, 6, 7)}
+    exchange.unlisted |= {name.partition(":")[2] for name in wrong}
+    recorder = desk.record(feed, *names)
+    exchange.wait_for_streams(
+        *(name.removeprefix("coinbase:") for name in names if name not in wrong)
+    )
+    assert not exchange.subscribed() & {name.removeprefix("coinbase:") for name in wrong}
+    assert recorder.status().errors[0].startswith(f"{feed.title}: ")
 
 
 class Impatient(Okx):
@@ -376,6 +396,58 @@ def test_a_venue_that_asks_for_fewer_connections_is_left_alone(
         f"Binance USD-M rate-limited connections (HTTP {status}). Recorded data is kept."
     )
     assert exchange.refused == 1
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "body"),
+    [("7200", ""), ("", '{"code":-1003,"msg":"IP banned until %d."}')],
+)
+def test_a_ban_lasts_as_long_as_the_venue_says_and_holds_for_rest_too(
+    desk: Desk, exchange: Exchange, retry_after: str, body: str
+) -> None:
+    until_ms = now_us() // 1_000 + 7_200_000
+    exchange.refuse(418, retry_after=retry_after, body=body and body % until_ms)
+    client = VenueClient("Binance USD-M", Budget(2_400, 60.0, 0.0), Client())
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, client=client)
+    told = wait_until(lambda: (s := recorder.status()).state == "refused" and s)
+    assert "this one is retried every 120 min." in told.text
+    wait_until(lambda: client.paused_for > 7_000.0)
+    assert exchange.refused == 1
+
+
+def test_a_stream_waits_for_the_end_of_a_ban_that_rest_met(desk: Desk, exchange: Exchange) -> None:
+    client = VenueClient("Binance USD-M", Budget(2_400, 60.0, 0.0), Client())
+    banned = Answer(418, {"retry-after": "7200"}, b"")
+    with pytest.raises(FeedError):
+        client.ask(Request("https://x"), client=Planted(banned))
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, client=client)
+    told = wait_until(lambda: (s := recorder.status()).state == "refused" and s)
+    assert told.text.startswith("Binance USD-M has banned this address (HTTP 418).")
+    assert (exchange.opened, exchange.refused) == (0, 0)
+
+
+class Planted(Client):
+    """Gives one answer to whatever is asked."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def get(self, *_: Any, **__: Any) -> Answer:
+        return self._answer
+
+
+@pytest.mark.parametrize(("code", "state"), [(1001, "reconnecting"), (1008, "refused")])
+def test_why_a_venue_closed_is_shown_and_acted_on(
+    desk: Desk, exchange: Exchange, code: int, state: str
+) -> None:
+    recorder = desk.record(BinanceUsdm(exchange.url), BTC, backoff=lambda: iter([600.0] * 3))
+    exchange.wait_for_streams("btcusdt@aggTrade")
+    exchange.close(code, "Too many\x07 requests")
+    told = wait_until(lambda: (s := recorder.status()).state == state and s)
+    assert told.text.startswith(
+        f"Binance USD-M closed the connection (code {code}: Too many requests)."
+    )
 
 
 @pytest.mark.parametrize("status", [500, 503])

@@ -178,6 +178,23 @@ def test_retry_after_is_read(headers: dict[str, str], seconds: float | None) -> 
     assert retry_after_s(headers, now_s) == seconds
 
 
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"code":-1003,"msg":"Too much; IP banned until 1795240860000. Use websocket"}', 60.0),
+        (b'{"error":["EService: Throttled: 1795240805"]}', 5.0),
+        (b'{"error":["EService: Throttled: 1"]}', None),
+        (b'{"error":["EGeneral:Temporary lockout"]}', None),
+        (b"banned until 9999999999999", 259_200.0),
+    ],
+)
+def test_the_time_in_a_body_counts_where_no_header_says_one(
+    body: bytes, seconds: float | None
+) -> None:
+    assert retry_after_s({}, 1_795_240_800.0, body) == seconds
+    assert retry_after_s({"retry-after": "7"}, 1_795_240_800.0, body) == 7.0
+
+
 @given(st.text())
 def test_any_text_is_a_date_or_none(text: str) -> None:
     http_date_s(text)

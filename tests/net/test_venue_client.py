@@ -132,14 +132,20 @@ TEXTS = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items(
         # The process's own; without one, where a part is used by itself.
         (
             "venue_clients",
-            {"tandem.engine", "tandem.ingest.service", "tandem.surveillance.headless"},
+            {
+                *("tandem.engine", "tandem.ingest.headless"),
+                *("tandem.ingest.service", "tandem.surveillance.headless"),
+            },
         ),
         # Of venues, and of the channels of alerts.
         (
             "Client",
             {"tandem.net.factory", "tandem.net.venue_client", "tandem.alerts.channels.factory"},
         ),
-        ("retry_after_s", {"tandem.net.venue_client", "tandem.alerts.channels.web"}),
+        (
+            "retry_after_s",
+            {"tandem.net.venue_client", "tandem.alerts.channels.web", "tandem.ingest.errors"},
+        ),
     ],
 )
 def test_who_makes_clients(made: str, by: set[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tandem.core.clock import MINUTE_US, SECOND_US
-from tandem.core.errors import StoreUnusable
+from tandem.core.errors import StoreError, StoreUnusable
 from tandem.core.events import BAR, CANDLE, Gap, Trade
 from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.records import Held
@@ -70,6 +70,33 @@ def test_a_candle_that_is_no_number_is_refused_and_the_rest_kept(store):
     assert store.flush(5.0)
     assert store.health().refused == 1
     assert len(store.candles(NAME, START_US, START_US + 9 * MINUTE_US)) == 1
+
+
+def test_reading_a_deleted_database_leaves_no_empty_one_in_its_place(tmp_path):
+    path = tmp_path / "gone.sqlite"
+    with closing(Store.open(path, batch_ms=1)):
+        pass
+    reader = Store.open(path, read_only=True)
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    with pytest.raises(StoreError):
+        reader.gaps()
+    assert not path.exists()
+
+
+def test_open_gaps_are_found_by_an_index_and_counted_by_state(tmp_path):
+    path = tmp_path / "gaps.sqlite"
+    with closing(Store.open(path, batch_ms=1)) as store:
+        gaps = [Gap(NAME, n, n, START_US + n, START_US + n, "filled") for n in range(100)]
+        store.submit([*gaps, gaps[0]._replace(first_id=500, last_id=501, state="open")])
+        assert store.flush(10)
+        assert store.gap_counts() == {"filled": 100, "open": 1}
+        assert [gap.first_id for gap in store.gaps(states=("open",))] == [500]
+    with closing(sqlite3.connect(path)) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM gaps WHERE state = 'open' ORDER BY start_us"
+        ).fetchall()
+    assert any("gaps_by_state" in row[-1] for row in plan)
 
 
 def test_a_gap_is_replaced_by_its_parts_after_what_was_submitted_before(store):

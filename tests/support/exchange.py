@@ -67,6 +67,7 @@ class Exchange:
         self._frozen: set[ServerConnection] = set()
         self._delayed: dict[ServerConnection, list[str | bytes]] = {}
         self._refuse: dict[str, int] = {}
+        self._refusal = "", ""
         self._hang = False
         self._transports: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._players: list[asyncio.Task[None]] = []
@@ -197,17 +198,18 @@ class Exchange:
         """Send what was kept back."""
         self._call(self._deliver())
 
-    def close(self, code: int = 1001) -> None:
+    def close(self, code: int = 1001, reason: str = "") -> None:
         """Close every connection politely."""
-        self._call(self._close(code))
+        self._call(self._close(code, reason))
 
     def freeze(self) -> None:
         """Leave every connection half open: nothing is read, answered or sent on it any more."""
         self._call(self._freeze())
 
-    def refuse(self, status: int, path: str = "") -> None:
+    def refuse(self, status: int, path: str = "", retry_after: str = "", body: str = "") -> None:
         """Answer new connections (to paths that begin so) with an HTTP status; 0 serves again."""
         self._refuse[path] = status
+        self._refusal = retry_after, body
 
     def hang(self, on: bool = True) -> None:
         """Leave new connections without any answer to their handshake."""
@@ -275,7 +277,11 @@ class Exchange:
         status = max((s for p, s in self._refuse.items() if path.startswith(p)), default=0)
         if status:
             self.refused += 1
-            return connection.respond(status, "refused by the stand-in\n")
+            retry_after, body = self._refusal
+            response = connection.respond(status, body or "refused by the stand-in\n")
+            if retry_after:
+                response.headers["Retry-After"] = retry_after
+            return response
         return None
 
     async def _connected(self, connection: ServerConnection) -> None:
@@ -406,9 +412,9 @@ class Exchange:
             for frame in frames:
                 await self._send(connection, frame)
 
-    async def _close(self, code: int) -> None:
+    async def _close(self, code: int, reason: str) -> None:
         for connection in list(self._streams):
-            await connection.close(code)
+            await connection.close(code, reason)
 
     async def _freeze(self) -> None:
         for connection in list(self._streams):

@@ -155,6 +155,8 @@ def test_errors_come_with_status_200() -> None:
     unknown = b'{"error":["EQuery:Unknown asset pair"]}'
     refuses(lambda: venue().parse_trades(limited, NAME, NOW_US), "answered with an error")
     assert venue().throttled(200, limited)
+    assert venue().throttled(200, b'{"error":["EService: Throttled: 1795240805"]}')
+    assert venue().throttled(200, b'{"error":["EGeneral:Temporary lockout"]}')
     assert venue().throttled(429, b"")
     assert not venue().throttled(200, unknown)
     assert not venue().throttled(200, orjson.dumps(TRADES))
