@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import tandem.ui
+from tandem.config import Settings
 from tandem.ui.shared import state
 from tests.support import mars
 from tests.support.desk import engine
@@ -197,6 +199,20 @@ def test_the_desk_logs_whose_it_is_and_why(
     caplog.set_level("INFO", "tandem")
     engine()
     assert words in caplog.text
+
+
+def test_a_desk_that_was_closed_leaves_no_part_behind() -> None:
+    settings = Settings()
+    running = SimpleNamespace(start=str, stop=str, parts=lambda: {Settings: settings})
+    state.close()
+    state.start(lambda *_, **__: settings, lambda _: running)
+    assert state.part(Settings) is settings
+    state.close()
+    with pytest.raises(KeyError):
+        state.part(Settings)
+    assert state.uploads() is None
+    # A page of another session that draws before the next desk runs.
+    assert not AppTest.from_string(PAGES["live"], default_timeout=60).run().exception
 
 
 PAGES = {

@@ -140,7 +140,7 @@ def close() -> None:
     with process.lock:
         if process.desk is not None:
             process.desk.stop()
-            process.desk = None
+            process.desk, process.parts, process.uploads = None, {}, None
 
 
 def desk() -> Desk | None:
@@ -150,8 +150,19 @@ def desk() -> Desk | None:
 
 
 def part(kind: type[T]) -> T:
-    """Return the process's one object of a class: its database, its alerts, its jobs."""
-    found: T = _process().parts[_name(kind)]
+    """Return the running desk's one object of a class: its database, its alerts, its jobs.
+
+    Between two desks a page stops here, and draws again with the next one.
+
+    Raises
+    ------
+    KeyError
+        There is no such part, or no desk and no page.
+    """
+    process = _process()
+    if process.desk is None and get_script_run_ctx(suppress_warning=True):
+        st.stop()
+    found: T = process.parts[_name(kind)]
     return found
 
 
