@@ -26,7 +26,7 @@ def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS)
     Parameters
     ----------
     y_bars, x_bars, interval_us
-        As `tandem.io.pair_from` gives them.
+        As `tandem.io.pairing.pair_from` gives them.
     most : int
         Bars the grid may have.
 

@@ -101,7 +101,7 @@ def save_trades(batches: Iterable[Sequence[Trade]], file: IO[bytes], form: Form)
     file : binary file
         Left open.
     form : {"csv", "parquet"}
-        Both are read again by `TradeArchive`; CSV by `io.read` and the replay venue, too.
+        Both are read again by `TradeArchive`; CSV by `files.read` and the replay venue, too.
     """
     rows = 0
 

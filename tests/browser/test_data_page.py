@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tandem import io as tables
 from tandem.core.clock import SECOND_US
 from tandem.core.events import BAR
+from tandem.io import files as tables
 from tandem.storage.reader import Reader
 from tests.support.app_process import App
 

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem import io as tables
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, CANDLE, Trade
-from tandem.io import archive
+from tandem.io import archive, writer
+from tandem.io import files as tables
 from tandem.io.archive import TradeArchive, import_trades, save_bars, save_trades
 from tandem.storage.store import Store
 from tandem.venues.replay import Replay
@@ -163,7 +163,7 @@ def test_bars_come_back_to_the_last_bit(form):
     else:
         back = pq.read_table(file)
         assert back["instrument"].to_pylist() == ["sim:AUSDT"] * len(own) + ["sim:BUSDT"] * 2
-        for field, column in tables.writer.BAR_COLUMNS.items():
+        for field, column in writer.BAR_COLUMNS.items():
             assert np.array_equal(back[column].to_numpy()[: len(own)], own[field])
 
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem import io as tables
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.io import cells
+from tandem.io import files as tables
+from tandem.io.model import Aside, Table, Unclear
+from tandem.io.pairing import apart, pair_from
+from tandem.io.writer import write_trades
 
 START = 1_704_067_200_000_000  # 2024-01-01
 
@@ -28,11 +31,11 @@ def rows(times: list[str], cut: str = ",") -> str:
     )
 
 
-def read(text: str | bytes, name: str = "prices.csv") -> tables.Table:
+def read(text: str | bytes, name: str = "prices.csv") -> Table:
     return tables.read(text.encode() if isinstance(text, str) else text, name)
 
 
-def only(table: tables.Table) -> np.ndarray:
+def only(table: Table) -> np.ndarray:
     (found,) = (table.bars or table.trades).values()
     return found
 
@@ -213,7 +216,7 @@ def test_prices_without_any_quantity_are_read_with_the_quantity_unknown():
         Trade("coingecko:BITCOIN", n, n * MINUTE_US, 60_000.0 + n, 0.0, 0, n * MINUTE_US + 5)
         for n in range(30_000_000, 30_000_003)
     ]
-    table = read(b"".join(tables.write_trades(trades)))
+    table = read(b"".join(write_trades(trades)))
     assert only(table)["price"].tolist() == [trade.price for trade in trades]
     assert np.isnan(only(table)["quantity"]).all()
     assert not table.report.reasons
@@ -263,7 +266,7 @@ def test_bars_that_repeat_the_last_price_are_no_trades():
     lines = rows(list(map(str, HOURS))).splitlines(keepends=True)
     table = read(OHLC + lines[0] + dead + lines[2] + lines[3])
     assert only(table)["time_us"].tolist() == [HOURS[0], HOURS[2], HOURS[3]]
-    assert table.report.aside == (tables.Aside(3, "no trade in the bar (volume 0)", dead.strip()),)
+    assert table.report.aside == (Aside(3, "no trade in the bar (volume 0)", dead.strip()),)
     assert table.report.gaps == 1
     quiet = OHLC + "".join(f"{us},5,5,5,5,0\n" for us in HOURS)
     assert len(only(read(quiet))) == 4, "an index has no volume at all"
@@ -385,14 +388,14 @@ def test_no_bytes_make_a_traceback(data):
 # Pairs ------------------------------------------------------------------------------------
 
 
-def bars_file(times: list[int], name: str) -> tables.Table:
+def bars_file(times: list[int], name: str) -> Table:
     return read("time,close\n" + "".join(f"{us},{5 + i}\n" for i, us in enumerate(times)), name)
 
 
 def test_a_finer_leg_is_put_together():
     minutes = bars_file([START + i * MINUTE_US for i in range(180)], "y.csv")
     hours = bars_file([START + i * HOUR_US for i in range(3)], "x.csv")
-    y, x, interval_us = tables.pair_from([minutes, hours], "file:Y", "file:X")
+    y, x, interval_us = pair_from([minutes, hours], "file:Y", "file:X")
     assert interval_us == HOUR_US
     assert y["close"].tolist() == [5 + 59, 5 + 119, 5 + 179]
     assert x["close"].tolist() == [5, 6, 7]
@@ -404,9 +407,9 @@ def test_trades_become_bars_of_the_other_leg():
         "y.csv",
     )
     bars = bars_file([START + i * MINUTE_US for i in range(3)], "x.csv")
-    y, _, interval_us = tables.pair_from([trades, bars], "file:Y", "file:X")
+    y, _, interval_us = pair_from([trades, bars], "file:Y", "file:X")
     assert interval_us == MINUTE_US and y["close"].tolist() == [60.0, 120.0, 180.0]
-    y, _, interval_us = tables.pair_from(
+    y, _, interval_us = pair_from(
         [trades, read("time,price,qty\n" + f"{START},1,1\n{START + 1},1,1\n", "x.csv")],
         "file:Y", "file:X", 10 * SECOND_US,
     )  # fmt: skip
@@ -416,11 +419,11 @@ def test_trades_become_bars_of_the_other_leg():
 def test_bars_at_half_past_move_together_or_not_at_all():
     half = [START + 30 * MINUTE_US + i * HOUR_US for i in range(5)]
     full = [START + i * HOUR_US for i in range(5)]
-    y, x, _ = tables.pair_from([bars_file(half, "y"), bars_file(half, "x")], "file:Y", "file:X")
+    y, x, _ = pair_from([bars_file(half, "y"), bars_file(half, "x")], "file:Y", "file:X")
     assert y["time_us"].tolist() == x["time_us"].tolist() == full
     assert y["last_us"][0] == full[0] + HOUR_US - 1
     with pytest.raises(DataError, match="start 30 min after the grid of 1 h.*look ahead"):
-        tables.pair_from([bars_file(half, "y"), bars_file(full, "x")], "file:Y", "file:X")
+        pair_from([bars_file(half, "y"), bars_file(full, "x")], "file:Y", "file:X")
 
 
 def test_pairs_that_do_not_fit_are_refused():
@@ -432,11 +435,11 @@ def test_pairs_that_do_not_fit_are_refused():
         (("file:Y", "file:X"), "no time in common: 'file:Y' runs from 2024-01-01 00:00:00 to"),
     ]:
         with pytest.raises(DataError, match=says):
-            tables.pair_from([y, x], *names)
+            pair_from([y, x], *names)
     seven = bars_file([START + i * 7 * MINUTE_US for i in range(4)], "x")
     five = bars_file([START + i * 5 * MINUTE_US for i in range(4)], "y")
     with pytest.raises(DataError, match="Bars of 5 min .'file:Y'. do not add up to bars of 7 min"):
-        tables.pair_from([five, seven], "file:Y", "file:X")
+        pair_from([five, seven], "file:Y", "file:X")
 
 
 # Cells ------------------------------------------------------------------------------------
@@ -464,14 +467,14 @@ def test_a_line_left_out_for_two_legs_counts_once() -> None:
 
 
 def test_a_file_of_which_nothing_is_left_can_be_corrected() -> None:
-    with pytest.raises(tables.Unclear, match="fewer than two can be used") as caught:
+    with pytest.raises(Unclear, match="fewer than two can be used") as caught:
         tables.read(b"time,close\n2024-01-01,-1\n2024-01-02,-2\n", "a.csv")
     assert caught.value.columns == (("time", "time"), ("close", "close price"))
 
 
 def test_tables_with_the_same_instrument_are_told_apart() -> None:
     raw = b"time,close,symbol\n2024-01-01,1,BTCUSDT\n2024-01-02,2,BTCUSDT\n"
-    one, two = tables.apart([tables.read(raw, "a.csv"), tables.read(raw, "b.csv")])
+    one, two = apart([tables.read(raw, "a.csv"), tables.read(raw, "b.csv")])
     assert not set(one.instruments) & set(two.instruments)
 
 
@@ -479,5 +482,5 @@ def test_too_long_a_pair_is_refused_before_it_is_copied() -> None:
     rows = "".join(f"{1_700_000_000 + 60 * i},{5 + i % 3},{7 + i % 2}\n" for i in range(100))
     table = tables.read(f"time,A,B\n{rows}".encode(), "pair.csv")
     with pytest.raises(DataError, match="span 100 bars; at most 99"):
-        tables.pair_from([table], *table.instruments, most=99)
-    assert len(tables.pair_from([table], *table.instruments, most=100)[0]) == 100
+        pair_from([table], *table.instruments, most=99)
+    assert len(pair_from([table], *table.instruments, most=100)[0]) == 100

@@ -81,7 +81,7 @@ def _button(label: str, build: Any, settings: PairSettings, kind: str) -> None:
 
 def _written(kind: str, *content: Any) -> bytes:
     """Build a file; the writers bring pandas, which no page needs before a click."""
-    from tandem import io as tables
+    from tandem.io import writer
 
-    chunks: Iterable[bytes] = getattr(tables, f"write_{kind}")(*content)
+    chunks: Iterable[bytes] = getattr(writer, f"write_{kind}")(*content)
     return b"".join(chunks)

@@ -17,13 +17,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tandem import backtest
-from tandem import io as tables
 from tandem.backtest.grid import Grid
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.core.jobs import Job
 from tandem.engine import Engine
+from tandem.io import files as tables
 from tandem.storage.store import Store
 from tandem.strategy.signals import Setup
 from tandem.ui.backtest import (
