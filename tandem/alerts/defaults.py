@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tandem.alerts.channels.factory import channels_from, secrets_of
-from tandem.alerts.rules import (
-    Rule,
-)
+from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts
 from tandem.config import Settings
 from tandem.storage.protocols import Documents

@@ -34,17 +34,10 @@ class Outbox:
 
     Parameters
     ----------
-    store : Documents
     history : History
         Told what became of each delivery.
-    channels : mapping of str to Channel
-        Those that are set up.
-    missing : mapping of str to str
-        Why the others are not.
-    secrets : tuple of Secret
-        Taken out of every text.
-    pauses : callable
-        Seconds between tries.
+    store, channels, missing, secrets, pauses
+        As for `Alerts`.
 
     Attributes
     ----------

@@ -80,12 +80,6 @@ class Result:
         return fall
 
     @property
-    def exposure(self) -> Floats:
-        """Both legs' values, whatever their signs, in shares of the capital, at each close."""
-        share: Floats = self.done.gross / self.setup.capital
-        return share
-
-    @property
     def returns(self) -> Floats:
         """Return of each period, as a fraction of initial capital."""
         return period_returns(self.done.equity, self.periods, self.setup.capital)

@@ -242,7 +242,6 @@ class BarBuilder:
         self._backlog_until_us = 0
         self._bucket = 0
         self._delays: tuple[int, int] | None = None
-        self._forming: np.void | None = None
 
     @property
     def closed_until_us(self) -> int:
@@ -269,7 +268,6 @@ class BarBuilder:
         if len(kept):
             self._open.append(kept)
             self._oldest_us = min(self._oldest_us, int(kept["time_us"].min()))
-            self._forming = None
 
     def close(self, now_us: int) -> Bars:
         """Return the bars that closed since the last call, ascending; each is given once.
@@ -300,14 +298,7 @@ class BarBuilder:
         left = waiting[~over]
         self._open = [left] if len(left) else []
         self._oldest_us = int(left["time_us"].min()) if len(left) else NEVER_US
-        self._forming = None
         return aggregate(waiting[over], SECOND_US)
-
-    def forming(self) -> np.void | None:
-        """Return the newest second as far as it has come, as a BAR row; None if there is none."""
-        if self._forming is None and self._open:
-            self._forming = aggregate(np.concatenate(self._open), SECOND_US)[-1]
-        return self._forming
 
     def _whole_seconds(self, clock_us: Times | np.int64) -> Times | np.int64:
         return (clock_us - self._grace_us) // SECOND_US * SECOND_US

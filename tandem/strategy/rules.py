@@ -150,14 +150,6 @@ class RoundTrip(NamedTuple):
         """Fees, half-spreads and slippage together."""
         return self.fees_bp + self.spread_bp
 
-    def break_even(self, y: float, log_prices: bool = False) -> float:
-        """Return the move of the spread that pays for it, in units of the spread.
-
-        Y's price units on raw prices, log points on logs.
-        """
-        fraction = self.total_bp / 1e4
-        return fraction if log_prices else fraction * y
-
 
 @dataclass(frozen=True, slots=True)
 class Costs:

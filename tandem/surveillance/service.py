@@ -40,13 +40,7 @@ class Surveillance(Detectors):
         self._builders: dict[str, BarBuilder] = {}
 
     def add(self, instrument: str) -> InstrumentWatch:
-        """Watch an instrument; one that is watched already goes on.
-
-        Raises
-        ------
-        DataError
-            The name is none.
-        """
+        """Watch an instrument as `Detectors.add` does; raises DataError."""
         with self._lock:
             watch = super().add(instrument)
             if instrument not in self._builders:

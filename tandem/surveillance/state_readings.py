@@ -129,25 +129,13 @@ class StateReadings:
 
     def pair(self, scope: str, pair: PairNow) -> list[Reading]:
         """Return a pair's readings at its newest bar, once per bar."""
-        columns, rules = pair.view.columns, pair.settings.rules
-        if not len(columns["time_us"]) or self._bars_told.get(pair.settings) == pair.view.bars:
+        has_bars = len(pair.view.columns["time_us"]) > 0
+        if not has_bars or self._bars_told.get(pair.settings) == pair.view.bars:
             return []
         if len(self._bars_told) > 1_000:
             self._bars_told.clear()
         self._bars_told[pair.settings] = pair.view.bars
-        relation = pair.relation
-        age_us = max(int(columns["y_age_us"][-1]), int(columns["x_age_us"][-1]))
-        return pair_readings(
-            scope,
-            int(columns["time_us"][-1]) + pair.settings.bar_us,
-            float(columns["z"][-1]) if columns["usable"][-1] else math.nan,
-            rules.entry,
-            rules.exit,
-            rules.stop,
-            relation.p_value if relation else math.nan,
-            relation is not None and relation.soundness.state == "breaking",
-            age_us / SECOND_US if age_us < NEVER_US else math.nan,
-        )
+        return pair_readings(scope, pair)
 
     def _own_feeds(self) -> list[FeedStatus]:
         venues = {split_instrument(name)[0] for name in self._inputs.own()}
@@ -168,48 +156,24 @@ def named_pairs(pairs: Iterable[PairNow]) -> dict[str, PairNow]:
     return named
 
 
-def pair_readings(
-    pair: str,
-    time_us: int,
-    z: float,
-    entry: float,
-    exit_at: float,
-    stop: float,
-    p_value: float = math.nan,
-    is_broken: bool = False,
-    age_s: float = math.nan,
-) -> list[Reading]:
-    """Return a pair's readings at a bar's close.
-
-    Parameters
-    ----------
-    pair : str
-        Its scope, as ``Y~X`` with both instruments.
-    z : float
-        Of the spread; NaN where there is none, and then there are no readings of it.
-    entry, exit_at, stop : float
-        The pair's thresholds.
-    p_value, is_broken
-        Of the test of its relation.
-    age_s : float
-        Age of the older leg's last trade.
-    """
-    numbers = {"z": z, "entry": entry, "exit": exit_at, "stop": stop}
+def pair_readings(scope: str, pair: PairNow) -> list[Reading]:
+    """Return a pair's readings at its newest bar's close; what is not known is left out."""
+    columns, rules, relation = pair.view.columns, pair.settings.rules, pair.relation
+    time_us = int(columns["time_us"][-1]) + pair.settings.bar_us
+    z = float(columns["z"][-1]) if columns["usable"][-1] else math.nan
+    thresholds = {"z": z, "entry": rules.entry, "exit": rules.exit, "stop": rules.stop}
+    p_value = relation.p_value if relation else math.nan
+    is_broken = float(relation is not None and relation.soundness.state == "breaking")
+    tested = {"p_value": p_value, "is_broken": is_broken}
+    age_us = max(int(columns["y_age_us"][-1]), int(columns["x_age_us"][-1]))
+    age_s = age_us / SECOND_US if age_us < NEVER_US else math.nan
     found = [
-        ("pair_z", z),
-        ("pair_entry", abs(z) - entry),
-        ("pair_exit", exit_at - abs(z)),
-        ("pair_stop", abs(z) - stop),
+        Reading("pair_z", scope, time_us, z, thresholds),
+        Reading("pair_entry", scope, time_us, abs(z) - rules.entry, thresholds),
+        Reading("pair_exit", scope, time_us, rules.exit - abs(z), thresholds),
+        Reading("pair_stop", scope, time_us, abs(z) - rules.stop, thresholds),
+        Reading("pair_broken", scope, time_us, is_broken, tested),
+        Reading("pair_p", scope, time_us, p_value, tested),
+        Reading("leg_age", scope, time_us, age_s, {"age_s": age_s}),
     ]
-    readings = [
-        Reading(measure, pair, time_us, value, numbers)
-        for measure, value in found
-        if not math.isnan(value)
-    ]
-    relation = {"p_value": p_value, "is_broken": float(is_broken)}
-    readings.append(Reading("pair_broken", pair, time_us, float(is_broken), relation))
-    if not math.isnan(p_value):
-        readings.append(Reading("pair_p", pair, time_us, p_value, relation))
-    if not math.isnan(age_s):
-        readings.append(Reading("leg_age", pair, time_us, age_s, {"age_s": age_s}))
-    return readings
+    return [one for one in found if not math.isnan(one.value)]

@@ -73,7 +73,7 @@ class ModelTraining:
         self._learned = learned
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
         self._lock = threading.Lock()
-        self._lessons: dict[str, DownloadProgress] = {}
+        self._progress: dict[str, DownloadProgress] = {}
         self._stops: dict[str, threading.Event] = {}
         self._life = Supervisor(_DIED)
 
@@ -96,21 +96,21 @@ class ModelTraining:
         if not 0.25 <= hours <= MOST_HOURS:
             raise DataError(f"Between 0.25 and {MOST_HOURS} hours can be downloaded.")
         with self._lock:
-            before = self._lessons.get(instrument)
+            before = self._progress.get(instrument)
             if before is not None and not before.is_over:
                 raise DataError(
                     f"A download of {instrument} is already running; wait for it or stop it."
                 )
-            self._lessons[instrument] = DownloadProgress(instrument, text="Queued.")
+            self._progress[instrument] = DownloadProgress(instrument, text="Queued.")
             stop = self._stops[instrument] = threading.Event()
         self._pool.submit(
             self._life.watch, lambda: self._download(instrument, hours, watching, stop)
         )
 
-    def lesson(self, instrument: str) -> DownloadProgress | None:
+    def progress(self, instrument: str) -> DownloadProgress | None:
         """Return how the last download of an instrument goes."""
         with self._lock:
-            return self._lessons.get(instrument)
+            return self._progress.get(instrument)
 
     def cancel(self, instrument: str) -> None:
         """Stop a download; what it brought so far is dropped."""
@@ -145,7 +145,7 @@ class ModelTraining:
 
     def _tell(self, name: str, **changes: Any) -> None:
         with self._lock:
-            self._lessons[name] = replace(self._lessons[name], **changes)
+            self._progress[name] = replace(self._progress[name], **changes)
 
     def _learn(
         self, name: str, hours: float, watching: WatchSettings, stop: threading.Event

@@ -10,7 +10,9 @@ from tandem.alerts.defaults import DEFAULT_RULES
 from tandem.alerts.evaluator import Evaluator
 from tandem.alerts.rules import Reading, Rule, decode_alert, decode_rule, encode, rule_from
 from tandem.core.errors import DataError
+from tandem.pairs.stream import PairSettings
 from tandem.surveillance.state_readings import pair_readings
+from tests.support.pairs_now import pair_now
 
 SECOND = 1_000_000
 
@@ -165,9 +167,9 @@ def test_an_alert_reads_as_the_command_line_prints_it() -> None:
 
 
 def test_a_pair_is_read_against_its_own_thresholds() -> None:
-    found = {
-        r.measure: r.value for r in pair_readings("Y~X", 0, -2.5, 2.0, 0.5, 4.0, 0.03, True, 7)
-    }
+    pair = PairSettings("sim:Y", "sim:X")
+    found = {r.measure: r.value for r in pair_readings("Y~X", pair_now(pair, -2.5, 1, "breaking"))}
     assert found == {"pair_z": -2.5, "pair_entry": 0.5, "pair_exit": -2.0, "pair_stop": -1.5,
-                     "pair_broken": 1.0, "pair_p": 0.03, "leg_age": 7}  # fmt: skip
-    assert {r.measure for r in pair_readings("Y~X", 0, math.nan, 2, 0.5, 4)} == {"pair_broken"}
+                     "pair_broken": 1.0, "pair_p": 0.4, "leg_age": 2.0}  # fmt: skip
+    unknown = pair_readings("Y~X", pair_now(pair, math.nan))
+    assert [(r.measure, r.value) for r in unknown] == [("pair_broken", 0.0)]

@@ -240,10 +240,6 @@ def test_models_are_compared_over_the_same_time():
         assert result.metrics.trades > 0
 
 
-def test_exposure_is_in_shares_of_the_capital(golden):
-    assert golden.exposure.max() == pytest.approx(golden.metrics.most_gross)
-
-
 # Periods and funding ----------------------------------------------------------------------
 
 

@@ -75,7 +75,6 @@ def play(trades, chunks, grace_us=GRACE_US):
         if 0 < at < len(trades):
             last_us, next_us = trades[at - 1].received_us, trades[at].received_us
             bars.append(builder.close(last_us + (next_us - last_us) * share // 100))
-            builder.forming()
     builder.add(trades[at:])
     bars.append(close_all(builder))
     return builder, np.concatenate(bars)
@@ -145,7 +144,6 @@ def test_before_the_first_trade_nothing_is_known_and_nothing_closes():
     assert len(builder.close(BASE_US)) == 0
     assert builder.closed_until_us == 0
     assert builder.clock_us(BASE_US) == BASE_US
-    assert builder.forming() is None
 
 
 def test_a_late_trade_is_counted_and_changes_no_bar():
@@ -198,18 +196,6 @@ def test_a_machine_clock_set_back_stops_nothing():
     bars = builder.close(BASE_US + (5 - 7_200) * SECOND_US)
     assert bars["time_us"].tolist() == [BASE_US, BASE_US + 2 * SECOND_US]
     assert builder.late == 0
-
-
-def test_the_forming_second_is_the_newest_one():
-    builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.5, 0.5), trade(1.1, 1.1, 101.0), trade(1.2, 1.2, 99.0)])
-    forming = builder.forming()
-    assert forming["time_us"] == BASE_US + SECOND_US
-    assert (forming["open"], forming["close"], forming["trades"]) == (101.0, 99.0, 2)
-    builder.add([trade(1.3, 1.3, 103.0)])
-    assert builder.forming()["high"] == 103.0
-    close_all(builder, BASE_US + 9 * SECOND_US)
-    assert builder.forming() is None
 
 
 @pytest.mark.parametrize("symbol", ["btcusdt", "ethusdt"])

@@ -38,6 +38,7 @@ from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.state_readings import MonitorInputs
 from tandem.venues.simulated_market import SimulatedMarket
+from tests.support.pairs_now import pair_now
 from tests.support.waiting import wait_until
 
 NAME, OTHER = "sim:ETHUSDT", "sim:BTCUSDT"
@@ -334,19 +335,6 @@ def test_what_a_visitor_opens_raises_nothing(
     assert {one.alert.scope for one in watch.alerts.history.recent()} <= {NAME, "sim"}
     assert not watch.alerts.history.recent(rule="Gap")
     assert watch.scopes() == (NAME, "sim", "record")
-
-
-def pair_now(settings: PairSettings, z: float, bars: int, state: str = "sound") -> PairNow:
-    columns = {
-        "time_us": np.array([now_us() - settings.bar_us]),
-        "z": np.array([z]),
-        "usable": np.array([True]),
-        "y_age_us": np.array([2 * SECOND_US]),
-        "x_age_us": np.array([SECOND_US]),
-    }
-    view: Any = SimpleNamespace(columns=columns, bars=bars)
-    relation: Any = SimpleNamespace(p_value=0.4, soundness=SimpleNamespace(state=state))
-    return PairNow(settings, view, relation)
 
 
 def test_a_pair_is_told_by_its_own_thresholds(made: Made, around: Around) -> None:

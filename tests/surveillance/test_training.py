@@ -46,7 +46,7 @@ class Class:
 
     def over(self, name: str) -> DownloadProgress:
         lesson = wait_until(
-            lambda: (one := self.learning.lesson(name)) is not None and one.is_over and one,
+            lambda: (one := self.learning.progress(name)) is not None and one.is_over and one,
             "the end of the download",
         )
         assert isinstance(lesson, DownloadProgress)

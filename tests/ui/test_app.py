@@ -230,6 +230,8 @@ def test_a_desk_that_was_closed_leaves_no_part_behind() -> None:
     with pytest.raises(KeyError):
         state.part(Settings)
     assert state.uploads() is None
+    # A page of another session that draws before the next desk runs.
+    assert not AppTest.from_string(PAGES["live"], default_timeout=60).run().exception
 
 
 PAGES = {

@@ -31,7 +31,7 @@ MOST_S = 300.0
 SLOT_SHARE = 0.25
 
 
-class Told(NamedTuple):
+class SurrogateThreshold(NamedTuple):
     """What a look calls found, and why.
 
     Attributes
@@ -82,7 +82,7 @@ class Calibration:
         at_us: int,
         watch: Watch = UNWATCHED,
         most_seconds: float = MOST_S,
-    ) -> Told:
+    ) -> SurrogateThreshold:
         """Scan surrogates of a window, in one thread, and return what its look may tell.
 
         Parameters
@@ -120,7 +120,7 @@ class Calibration:
         tail = Tail()
         for one in self._windows:
             tail.add(one.minima)
-        return Told(len(minima), len(tail), tail.threshold(settings.level))
+        return SurrogateThreshold(len(minima), len(tail), tail.threshold(settings.level))
 
 
 def _is_like(one: _Window, shape: tuple[int, ...], since_us: int) -> bool:

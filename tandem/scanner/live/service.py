@@ -15,7 +15,7 @@ from tandem.core.errors import DataError, FeedError, TandemError
 from tandem.core.parallel import Watch
 from tandem.ingest.recorder import Recorder
 from tandem.ingest.status import FeedStatus
-from tandem.scanner.live.calibration import MOST_S, SLOT_SHARE, Calibration, Told
+from tandem.scanner.live.calibration import MOST_S, SLOT_SHARE, Calibration, SurrogateThreshold
 from tandem.scanner.live.history import Candles, History
 from tandem.scanner.live.minute_prices import MinuteBoard, Minutes
 from tandem.scanner.live.schedule import Look, Schedule
@@ -49,7 +49,7 @@ class Rescan(NamedTuple):
     minutes : Minutes
         What was scanned.
     scan : Scan
-    told : Told
+    told : SurrogateThreshold
         What is called a finding, by surrogates of this window.
     found : tuple of (str, str)
         Pairs told of, y first, the most striking first.
@@ -61,7 +61,7 @@ class Rescan(NamedTuple):
     at_us: int
     minutes: Minutes
     scan: Scan
-    told: Told
+    told: SurrogateThreshold
     found: tuple[tuple[str, str], ...]
     changes: Changes
 

@@ -130,13 +130,14 @@ def _offer_aside() -> None:
 
 
 def _move_aside() -> None:
+    database = part(Settings).database
     try:
-        now_at = Store.move_aside(part(Settings).database)
+        now_at = Store.move_aside(database)
     except StoreError as error:
         say.problem(str(error))
         return
     state.close()
     st.session_state["tandem_moved"] = (
-        f"The old file is now {now_at}. A new database was created at {part(Settings).database}."
+        f"The old file is now {now_at}. A new database was created at {database}."
     )
     st.rerun()

@@ -137,12 +137,6 @@ def symbol_of(instrument: str) -> str:
     return instrument.partition(":")[2]
 
 
-def shown_name(instrument: str) -> str:
-    """Return an instrument's name; of one that is only a file's column, its symbol."""
-    venue, _, symbol = instrument.partition(":")
-    return symbol if venue == "file" else instrument
-
-
 def half_life(estimate: float, low: float, high: float) -> str:
     """Write a half-life in bars with its interval; either may be infinite."""
     return f"{bars(estimate)} ({bars(low, '')} to {bars(high, '')})"

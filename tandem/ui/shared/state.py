@@ -154,12 +154,17 @@ def desk() -> Desk | None:
 def part(kind: type[T]) -> T:
     """Return the running desk's one object of a class: its database, its alerts, its jobs.
 
+    Between two desks a page stops here, and draws again with the next one.
+
     Raises
     ------
     KeyError
-        It has no such part, or no desk runs.
+        There is no such part, or no desk and no page.
     """
-    found: T = _process().parts[_name(kind)]
+    process = _process()
+    if process.desk is None and get_script_run_ctx(suppress_warning=True):
+        st.stop()
+    found: T = process.parts[_name(kind)]
     return found
 
 

@@ -52,16 +52,16 @@ def _offer(gives_seconds: bool) -> str:
 
 def _progress(instrument: str, hours: float) -> None:
     learning = part(ModelTraining)
-    was = learning.lesson(instrument)
+    was = learning.progress(instrument)
     is_going = was is not None and not was.is_over
 
     @st.fragment(run_every=REFRESH_S if is_going else None)
     def follow() -> None:
-        lesson = learning.lesson(instrument)
-        if is_going and (lesson is None or lesson.is_over):
+        progress = learning.progress(instrument)
+        if is_going and (progress is None or progress.is_over):
             st.rerun()
-        if lesson is not None:
-            _say(lesson)
+        if progress is not None:
+            _say(progress)
         if is_going:
             if st.button("Stop", key="learn_stop"):
                 learning.cancel(instrument)
@@ -77,8 +77,8 @@ def _progress(instrument: str, hours: float) -> None:
     follow()
 
 
-def _say(lesson: DownloadProgress) -> None:
-    if lesson.is_over:
-        say.note(lesson.text)
+def _say(progress: DownloadProgress) -> None:
+    if progress.is_over:
+        say.note(progress.text)
     else:
-        st.progress(lesson.share, say.escaped(lesson.text))
+        st.progress(progress.share, say.escaped(progress.text))

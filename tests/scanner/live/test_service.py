@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.core.events import BAR, Trade
-from tandem.scanner.live.calibration import Told
+from tandem.scanner.live.calibration import SurrogateThreshold
 from tandem.scanner.live.minute_prices import MinuteBoard
 from tandem.scanner.live.schedule import Look, Schedule
 from tandem.scanner.live.service import Universe
@@ -274,7 +274,7 @@ def test_a_look_finds_by_the_surrogates_and_never_more_than_the_nominal_rule(
         (1.01 * safe, 0.99 * p, 0),
         (1.01 * safe, 0.0, 0),
     ):
-        told = Told(20, 60, threshold)
+        told = SurrogateThreshold(20, 60, threshold)
         monkeypatch.setattr(
             "tandem.scanner.live.service.Calibration.look", lambda *_, told=told: told
         )

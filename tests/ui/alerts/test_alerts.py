@@ -22,6 +22,7 @@ from tandem.alerts.rules import CHANNELS, MEASURES, Alert, Reading, Rule
 from tandem.alerts.service import Alerts, ChannelState
 from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError
+from tandem.pairs.stream import PairSettings
 from tandem.storage.null import NullStore
 from tandem.surveillance.instrument import bar_readings, trade_readings
 from tandem.surveillance.service import batch
@@ -37,6 +38,7 @@ from tandem.venues.simulated_market import SimulatedMarket
 from tests.support.desk import engine
 from tests.support.message_servers import PostServer
 from tests.support.pages import page_of
+from tests.support.pairs_now import pair_now
 from tests.support.waiting import wait_until
 
 NOW_US = 1_750_032_000_000_000
@@ -123,7 +125,7 @@ def test_what_the_watch_says_is_derived_again() -> None:
     readings = [
         *trade_readings(NAME, watched.trade_scores(NAME)[-50:]),
         *bar_readings(NAME, watched.scores(NAME)[-50:]),
-        *pair_readings("a:X~b:Y", NOW_US, -2.31, 2.0, 0.5, 4.0),
+        *pair_readings("a:X~b:Y", pair_now(PairSettings("a:X", "b:Y"), -2.31)),
         Reading("divergence", "a:X~b:Y", NOW_US, -0.75, {"y_move": -0.25, "x_move": 0.5}),
         Reading("anomaly", NAME, NOW_US, 1.25, {"score": 0.625, "cut": 0.5}),
     ]

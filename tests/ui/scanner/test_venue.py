@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tandem.scanner.live.calibration import Told
+from tandem.scanner.live.calibration import SurrogateThreshold
 from tandem.scanner.live.minute_prices import Minutes
 from tandem.scanner.live.schedule import Look
 from tandem.scanner.live.service import Rescan
@@ -18,13 +18,13 @@ from tandem.ui.scanner.venue import rule
     ("told", "words"),
     [
         (
-            Told(20, 280, 3.2e-9),
+            SurrogateThreshold(20, 280, 3.2e-9),
             ("20 surrogates", "280 including previous scans", "below p = 3e-09"),
         ),
-        (Told(7, 7, 0.0), ("7 surrogates", "no pair is reported")),
+        (SurrogateThreshold(7, 7, 0.0), ("7 surrogates", "no pair is reported")),
     ],
 )
-def test_what_surrogates_did_is_said(told: Told, words: tuple[str, ...]) -> None:
+def test_what_surrogates_did_is_said(told: SurrogateThreshold, words: tuple[str, ...]) -> None:
     prices = np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 1e-3, (200, 3)), axis=0))
     found = scan(prices, workers=1)
     minutes = Minutes(found.names, np.arange(200), prices)

@@ -42,8 +42,3 @@ from tandem.ui.shared import format as f
 )
 def test_numbers_read_as_a_trader_writes_them(written: str, expected: str) -> None:
     assert written == expected
-
-
-def test_a_column_of_a_file_goes_by_its_own_name() -> None:
-    assert f.shown_name("file:ETH") == "ETH"
-    assert f.shown_name("kraken:BTC/USD") == "kraken:BTC/USD"

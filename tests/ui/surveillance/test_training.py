@@ -44,8 +44,8 @@ def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
     wait_until(lambda: SPOT in [row.instrument for row in running.monitor.wall()], "the instrument")
     page.number_input[0].set_value(1.0)
     page.button(key="learn_start").click().run()
-    lesson = running.monitor.learning.lesson
-    wait_until(lambda: (one := lesson(SPOT)) is not None and one.is_over, "the download")
+    progress = running.monitor.learning.progress
+    wait_until(lambda: (one := progress(SPOT)) is not None and one.is_over, "the download")
     page.run()
     assert "Trained on 3,5" in shown(page)
     model = running.monitor.surveillance.model(SPOT)
@@ -62,8 +62,8 @@ def test_a_download_can_be_stopped_on_the_page(venue: CandleVenue) -> None:
     page.run()
     page.button(key="learn_stop").click().run()
     venue.gate.set()
-    lesson = engine().monitor.learning.lesson
-    wait_until(lambda: (one := lesson(NAME)) is not None and one.is_over, "the end")
+    progress = engine().monitor.learning.progress
+    wait_until(lambda: (one := progress(NAME)) is not None and one.is_over, "the end")
     page.run()
     assert "Stopped; nothing changed." in shown(page)
 
