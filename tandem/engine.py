@@ -129,6 +129,7 @@ class Engine:
             keep=settings.history_bars,
             arriving=self.backfill.is_arriving,
             limits=self.venues.limits,
+            memory_seconds=round(settings.memory_hours * 3_600),
         )
         tests = CointegrationTests(self.heavy, self._stop)
         self.subscriptions = Subscriptions(

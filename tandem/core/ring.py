@@ -20,14 +20,19 @@ class Rows:
     keep : int
         Rows a view holds at most.
     spare : int, optional
-        Rows of memory beyond those; the kept ones are copied each time they are used up. As many
-        again by default.
+        Rows of memory beyond those; the kept ones are copied each time they are used up. An
+        eighth as many by default.
     """
 
     def __init__(self, kind: npt.DTypeLike, keep: int, spare: int | None = None) -> None:
         self._keep = keep
-        self._array = np.empty(keep + max(1, keep if spare is None else spare), kind)
+        self._array = np.empty(keep + max(1, keep // 8 if spare is None else spare), kind)
         self._stop = 0
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes, however many rows were appended."""
+        return int(self._array.nbytes)
 
     def __len__(self) -> int:
         return min(self._stop, self._keep)

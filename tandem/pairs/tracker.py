@@ -61,7 +61,7 @@ WAIT_S = 10.0
 SETTLE_S = 30.0
 
 STATE_EVERY_US = 300 * SECOND_US
-MEMORY_SECONDS = 86_400
+MEMORY_SECONDS = 43_200
 # A charge is announced at most this long ahead.
 ANNOUNCED_BEFORE_US = 8 * HOUR_US
 OPEN_AT_ONCE = 2
@@ -92,11 +92,11 @@ class PairView:
 
 
 class Leg:
-    """One instrument's closed seconds since the start of the process."""
+    """One instrument's last closed seconds, of this process's life."""
 
-    def __init__(self, instrument: str, grace_us: int) -> None:
+    def __init__(self, instrument: str, grace_us: int, keep: int = MEMORY_SECONDS) -> None:
         self.builder = BarBuilder(instrument, grace_us)
-        self.seconds = Rows(BAR, MEMORY_SECONDS)
+        self.seconds = Rows(BAR, keep)
         self.cursor = 0
         self.first_us = 0
         self.funding = FundingSchedule()
@@ -164,6 +164,8 @@ class Desk:
         on more bars.
     limits : callable, optional
         Gives the `Limits` of an instrument, in place of `grace_us` and `stale_us`.
+    memory_seconds : int
+        Closed seconds of each instrument in memory, 90 bytes each; older ones are in the record.
     """
 
     def __init__(
@@ -175,7 +177,9 @@ class Desk:
         keep: int,
         arriving: Callable[[str], bool] = lambda instrument: False,
         limits: Callable[[str], Limits] | None = None,
+        memory_seconds: int = MEMORY_SECONDS,
     ) -> None:
+        self._memory_seconds = memory_seconds
         self._buffer = buffer
         self._history = history
         usual = Limits(grace_us, stale_us)
@@ -274,7 +278,7 @@ class Desk:
         return leg.funding.rate_per_hour if leg else float("nan")
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars: the record up to this process's start, then as they closed.
+        """Return one-second bars: from the record, then those in memory as they closed.
 
         Spans that were fetched later come from the record too.
         """
@@ -306,7 +310,8 @@ class Desk:
         times = {venue: clock(venue) for venue in {name.partition(":")[0] for name in instruments}}
         for instrument in instruments:
             if instrument not in self._legs:
-                self._legs[instrument] = Leg(instrument, self._limits(instrument).grace_us)
+                grace_us = self._limits(instrument).grace_us
+                self._legs[instrument] = Leg(instrument, grace_us, self._memory_seconds)
             now_us = times[instrument.partition(":")[0]]
             self._legs[instrument].follow(self._buffer, instrument, now_us)
         for gone in self._pairs.keys() - self._wanted:

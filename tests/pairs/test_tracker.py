@@ -278,6 +278,19 @@ def test_seconds_join_record_and_memory_without_a_seam() -> None:
     )
 
 
+def test_seconds_that_left_memory_come_from_the_record() -> None:
+    trades = market(100, 8)
+    buffer, record = HotBuffer(100_000), Record(trades=trades)
+    running = Desk(buffer, record, GRACE_US, 30 * SECOND_US, 2_000, memory_seconds=20)
+    play(running, buffer, trades, list(range(0, len(trades), 50)))
+    span = (START_US, START_US + 98 * SECOND_US)
+    asked: list[int] = []
+    record.bars, recorded = lambda *given: asked.append(given[2]) or recorded(*given), record.bars
+    got = running.seconds(PAIR.y, *span)
+    np.testing.assert_array_equal(got["time_us"], recorded(PAIR.y, *span)["time_us"])
+    assert START_US + 70 * SECOND_US < asked[0] < span[1], "memory holds the last of them only"
+
+
 def test_funding_is_charged_once_at_its_time_at_the_rate_last_announced() -> None:
     trades = market(400, 3)
     free = run(trades, [1])[0].trades(PAIR)
