@@ -42,6 +42,8 @@ START_US = 1_780_000_000 * SECOND_US
 TRADES_PER_S, STEPS_PER_S = 10, 20
 # Seconds of market in a round, and rounds of which the cheapest counts.
 SPAN_S, ROUNDS = 5, 3
+# Below this a curve is noise about a constant.
+FLAT = 0.2
 
 Round = Callable[[], object]
 
@@ -69,9 +71,9 @@ class Line(NamedTuple):
 
     @property
     def full_at(self) -> float:
-        """The size at which one core is full, by the curve's end; infinite for work on demand."""
+        """The size at which one core is full, by the curve's end; infinite if flat or on demand."""
         share = self.seconds[-1] * self.per
-        if share <= 0.0 or self.exponent <= 0.0:
+        if share <= 0.0 or self.exponent < FLAT:
             return float("inf")
         return float(self.sizes[-1] * (1.0 / share) ** (1.0 / self.exponent))
 
@@ -214,7 +216,7 @@ def hours(size: int) -> Iterator[Round]:
 
 CURVES = {
     "pairs": Curve(pairs, (2, 8, 32, 128), (1, 4), 1.0 / SPAN_S),
-    "instruments": Curve(instruments, (10, 40, 160, 400), (2, 8), 1.0 / SPAN_S),
+    "instruments": Curve(instruments, (5, 20, 80), (2, 8), 1.0 / SPAN_S),
     "history": Curve(history, (500, 2_000, 8_000, 32_000), (500, 1_000)),
     "database": Curve(database, (50, 200, 800), (5, 10)),
     "scanner": Curve(scanner, (25, 50, 100, 200), (5, 10)),
