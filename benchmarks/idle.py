@@ -22,24 +22,18 @@ RATES = ("4", "0.2")
 
 
 def weights_mb(rate: str, seconds: int) -> list[float]:
-    """Return resident memory when it answers, after so long, and with a viewer; then its helper's.
-
-    The helper is the process that trains Isolation Forests, at its peak; it ends afterwards.
-    """
+    """Return resident memory when it answers, after so long, and with a viewer."""
     settings = {"TANDEM_VENUE": "sim", "TANDEM_SIMULATION_RATE": rate}
     with tempfile.TemporaryDirectory() as folder, running_app(Path(folder), settings) as app:
         process = psutil.Process(app.process.pid)
         answered = process.memory_info().rss / 1e6
-        helper, end = 0.0, time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(1.0)
-            helper = max([helper, *(one.memory_info().rss / 1e6 for one in process.children())])
+        time.sleep(seconds)
         idle = process.memory_info().rss / 1e6
         with Visitor(app.url) as visitor:
             visitor.open()
             time.sleep(10.0)
             viewed = process.memory_info().rss / 1e6
-    return [answered, idle, viewed, helper]
+    return [answered, idle, viewed]
 
 
 def main() -> None:
@@ -48,13 +42,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     sys.stdout.write(
-        f"| simulated trades/s | answering | idle after {options.seconds} s | one viewer "
-        "| training process |\n|---|---|---|---|---|\n"
+        f"| simulated trades/s | answering | idle after {options.seconds} s | one viewer |\n"
+        "|---|---|---|---|\n"
     )
     for rate in RATES:
         cells = " | ".join(f"{mb:.0f} MB" for mb in weights_mb(rate, options.seconds))
         sys.stdout.write(f"| {rate} | {cells} |\n")
-    sys.stdout.write(f"\n{describe('streamlit', 'numba', 'scikit-learn')}\n")
+    sys.stdout.write(f"\n{describe('streamlit', 'numba')}\n")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ class Engine:
         # Files are read beside it: nobody waits for another's long test to see a report.
         self.buffer = HotBuffer(settings.hot_trades, settings.hot_total_trades)
         self.venues = VenueFacts(settings)
-        self.bars = LiveBars(self.buffer, self.venues.grace_us)
+        seconds = round(settings.memory_hours * 3_600)
+        self.bars = LiveBars(self.buffer, self.venues.grace_us, seconds)
         clients = venue_clients(settings, store.load_state, store.save_state)
         self.ingest = Ingest(
             settings,

@@ -20,14 +20,19 @@ class RingBuffer:
     keep : int
         Rows a view holds at most.
     spare : int, optional
-        Rows of memory beyond those; the kept ones are copied each time they are used up. As many
-        again by default.
+        Rows of memory beyond those; the kept ones are copied each time they are used up. An
+        eighth as many by default.
     """
 
     def __init__(self, kind: npt.DTypeLike, keep: int, spare: int | None = None) -> None:
         self._keep = keep
         # The memory and the end of what is in it, replaced together: a reader has both or neither.
-        self._filled = np.empty(keep + max(1, keep if spare is None else spare), kind), 0
+        self._filled = np.empty(keep + max(1, keep // 8 if spare is None else spare), kind), 0
+
+    @property
+    def nbytes(self) -> int:
+        """The memory it takes, however many rows were appended."""
+        return int(self._filled[0].nbytes)
 
     def __len__(self) -> int:
         return min(self._filled[1], self._keep)

@@ -20,6 +20,8 @@ from tandem.venues.registry import VENUES
 
 SESSION_S = 20.0
 LINGER_S = 90.0
+# Listings and connections change by themselves: all is said anew so often where nobody moved.
+REPEAT_S = 1.0
 
 
 class Subscriptions:
@@ -50,6 +52,9 @@ class Subscriptions:
         self._tests = tests
         self._buffer = buffer
         self._venues: set[str] = set()
+        # What the subscriptions were made of, and when.
+        self._asked: tuple[object, ...] = ()
+        self._made = 0.0
         # Instruments in memory that nobody reads -> since when.
         self._unread: dict[str, float] = {}
 
@@ -85,6 +90,10 @@ class Subscriptions:
         """Subscribe to what is looked at now, and forget sessions that went away."""
         now = time.monotonic()
         active, lingering = self._sessions.attention(SESSION_S, LINGER_S)
+        asked = (active, lingering, self._pinned.pairs(), self._ingest.choice().venue)
+        if asked == self._asked and now - self._made < REPEAT_S:
+            return
+        self._asked, self._made = asked, now
         pinned = tuple(dict.fromkeys((*self.default_pairs(), *self._pinned.pairs())))
         wanted = active | set(pinned)
         self._tests.keep_only(wanted)

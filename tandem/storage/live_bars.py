@@ -11,11 +11,16 @@ from tandem.core.events import BAR
 from tandem.core.ring import RingBuffer
 from tandem.storage.hot_buffer import HotBuffer
 
-MEMORY_SECONDS = 86_400
+MEMORY_SECONDS = 43_200
 
 
 class SecondBars:
-    """One instrument's closed seconds since its first trade in this process; any thread may read.
+    """One instrument's last closed seconds, of this process's life; any thread may read.
+
+    Parameters
+    ----------
+    keep : int
+        Seconds in memory, 90 bytes each; older ones are in the record.
 
     Attributes
     ----------
@@ -25,11 +30,11 @@ class SecondBars:
         End of the last closed second, with or without a trade; 0 before the first trade.
     """
 
-    def __init__(self, instrument: str, grace_us: int) -> None:
+    def __init__(self, instrument: str, grace_us: int, keep: int = MEMORY_SECONDS) -> None:
         self.first_us = 0
         self.closed_until_us = 0
         self._builder = BarBuilder(instrument, grace_us)
-        self._closed = RingBuffer(BAR, MEMORY_SECONDS)
+        self._closed = RingBuffer(BAR, keep)
         self._cursor = 0
 
     def follow(self, buffer: HotBuffer, now_us: int) -> None:
@@ -52,7 +57,7 @@ class SecondBars:
         self.closed_until_us = self._builder.closed_until_us
 
     def closed(self) -> Bars:
-        """Return the last day's bars as they closed, oldest first, read-only."""
+        """Return the bars in memory as they closed, oldest first, read-only."""
         return self._closed.view()
 
     def clock_us(self, now_us: int) -> int:
@@ -71,9 +76,14 @@ class LiveBars:
     buffer : HotBuffer
     grace_us : callable
         How long an instrument's second waits for late trades.
+    keep : int
+        Seconds of each instrument in memory.
     """
 
-    def __init__(self, buffer: HotBuffer, grace_us: Callable[[str], int]) -> None:
+    def __init__(
+        self, buffer: HotBuffer, grace_us: Callable[[str], int], keep: int = MEMORY_SECONDS
+    ) -> None:
+        self._keep = keep
         self._buffer = buffer
         self._grace_us = grace_us
         self._bars: dict[str, SecondBars] = {}
@@ -94,7 +104,7 @@ class LiveBars:
             times = {venue: clock(venue) for venue in {name.partition(":")[0] for name in names}}
             for name in names:
                 if name not in self._bars:
-                    self._bars[name] = SecondBars(name, self._grace_us(name))
+                    self._bars[name] = SecondBars(name, self._grace_us(name), self._keep)
                 self._bars[name].follow(self._buffer, times[name.partition(":")[0]])
             return {name: self._bars[name] for name in names}
 

@@ -215,24 +215,17 @@ class Reader:
         with self._read() as connection:
             rows = connection.execute(
                 "SELECT id, name, coalesce(first_us, 0), coalesce(last_us, 0), trades, seconds, "
-                "kept_from_us "
+                "minutes, kept_from_us "
                 "FROM instruments ORDER BY name"
             ).fetchall()
             gaps = connection.execute(
                 "SELECT instrument_id, state, count(*) FROM gaps GROUP BY instrument_id, state"
             ).fetchall()
-            candles = {
-                number: connection.execute(
-                    "SELECT count(*) FROM candles WHERE slot BETWEEN ? AND ?",
-                    (slot(number, 0), slot(number, LAST_MINUTE)),
-                ).fetchone()[0]
-                for number, *_ in rows
-            }
         states: dict[int, dict[str, int]] = {}
         for number, state, count in gaps:
             states.setdefault(number, {})[state] = count
         return [
-            Held._make((*held, candles[number], states.get(number, {}), kept_from_us))
+            Held._make((*held, states.get(number, {}), kept_from_us))
             for number, *held, kept_from_us in rows
         ]
 

@@ -161,6 +161,29 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "find open gaps however many are closed",
         ("CREATE INDEX gaps_by_state ON gaps (state, start_us)",),
     ),
+    (
+        "count candles as they come and go",
+        (
+            "ALTER TABLE instruments ADD COLUMN minutes INTEGER NOT NULL DEFAULT 0",
+            """
+            UPDATE instruments SET minutes = (
+                SELECT count(*) FROM candles
+                WHERE slot BETWEEN instruments.id << 32 AND (instruments.id << 32) + 4294967295
+            )
+            """,
+            *(
+                f"""
+                CREATE TRIGGER candles_{name} AFTER {event} ON candles BEGIN
+                    UPDATE instruments SET minutes = minutes {change} WHERE id = {row}.slot >> 32;
+                END
+                """
+                for name, event, change, row in (
+                    ("counted", "INSERT", "+ 1", "new"),
+                    ("discounted", "DELETE", "- 1", "old"),
+                )
+            ),
+        ),
+    ),
 )
 
 # Numeric ids by the range the bars of that time have seen, text ids by their index.

@@ -212,6 +212,9 @@ class TradeTable:
         return np.array(rows, TRADE)
 
 
+_CANDLE_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in CANDLE_COLUMNS)
+
+
 class OtherTables:
     """Quotes, funding rates, gaps, candles, documents, signals and states."""
 
@@ -274,7 +277,9 @@ class OtherTables:
         columns = [rows[name].tolist() for name in CANDLE_COLUMNS]
         slots = [slot(number, minute) for minute in (rows["time_us"] // MINUTE_US).tolist()]
         self._connection.executemany(
-            "REPLACE INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            # Not REPLACE: its deletion is one that no trigger, and so no count, sees.
+            "INSERT INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            f"ON CONFLICT (slot) DO UPDATE SET {_CANDLE_CHANGES}",
             zip(slots, *columns, strict=True),
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,11 +14,14 @@ from hypothesis import strategies as st
 
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import MINUTE_US, SECOND_US
+from tandem.core.errors import StoreError
 from tandem.core.events import BAR, CANDLE, Funding, Trade
+from tandem.pairs import tracker
 from tandem.pairs.stream import COLUMNS, PairSettings
 from tandem.pairs.tracker import PairTracker
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.live_bars import LiveBars
+from tests.support.waiting import wait_until
 
 PAIR = PairSettings(
     "sim:ETHUSDT", "sim:BTCUSDT", bar_us=SECOND_US, model="ols", lookback=20, z_window=10
@@ -181,6 +186,51 @@ def test_a_restart_goes_on_from_the_saved_state() -> None:
         )
 
 
+def test_states_are_packed_beside_the_desk_at_times_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracker, "STATE_EVERY_US", 20 * SECOND_US)
+    saved: list[tuple[str, str]] = []
+    record, buffer = Record(), HotBuffer(100_000)
+    record.save_state = lambda key, blob: saved.append((key, threading.current_thread().name))
+    running = desk(record, buffer)
+    pinned = [replace(PAIR, lookback=lookback) for lookback in (50, 60, 70)]
+    running.want((), pinned)
+    trades = market(60, 5)
+    play(running, buffer, trades[:20], [])
+    play(running, buffer, trades[20:], list(range(0, len(trades), 5)))
+    due = sorted(live.saved_us // SECOND_US % 20 for live in running._pairs.values())
+    assert len(set(due)) == 3
+    running.save()
+    assert len(saved) >= 9 and {key for key, _ in saved} == {pair.key for pair in pinned}
+    assert all(thread.startswith("saving") for _, thread in saved)
+
+
+def test_a_state_that_cannot_be_saved_stops_a_step_of_the_desk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracker, "STATE_EVERY_US", 1)
+    record, buffer = Record(), HotBuffer(100_000)
+
+    def refuse(key: str, blob: bytes) -> None:
+        raise StoreError("The disk is full.")
+
+    record.save_state = refuse
+    running = desk(record, buffer)
+    running.want((), [PAIR])
+    buffer.append(TRADES[:100])
+    moments = count(TRADES[100].received_us, 10)
+
+    def is_told() -> bool:
+        try:
+            running.step(at(next(moments)))
+        except StoreError:
+            return True
+        return False
+
+    wait_until(is_told)
+
+
 def test_a_state_of_another_version_is_left_and_the_pair_starts_afresh() -> None:
     for blob in (b"not a state", b""):
         running, _ = run(TRADES, [1], Record(states={PAIR.key: blob}))
@@ -283,6 +333,20 @@ def test_seconds_join_record_and_memory_without_a_seam() -> None:
     np.testing.assert_array_equal(
         got["time_us"], expected["time_us"][expected["time_us"] < START_US + 98 * SECOND_US]
     )
+
+
+def test_seconds_that_left_memory_come_from_the_record() -> None:
+    trades = market(100, 8)
+    buffer, record = HotBuffer(100_000), Record(trades=trades)
+    bars = LiveBars(buffer, lambda name: GRACE_US, 20)
+    running = PairTracker(buffer, bars, record, lambda name: 30 * SECOND_US, 2_000)
+    play(running, buffer, trades, list(range(0, len(trades), 50)))
+    span = (START_US, START_US + 98 * SECOND_US)
+    asked: list[int] = []
+    record.bars, recorded = lambda *given: asked.append(given[2]) or recorded(*given), record.bars
+    got = running.seconds(PAIR.y, *span)
+    np.testing.assert_array_equal(got["time_us"], recorded(PAIR.y, *span)["time_us"])
+    assert START_US + 70 * SECOND_US < asked[0] < span[1], "memory holds the last of them only"
 
 
 def test_funding_is_charged_once_at_its_time_at_the_rate_last_announced() -> None:

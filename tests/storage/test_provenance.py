@@ -144,6 +144,37 @@ def test_the_inventory_counts_what_is_held(store):
     assert len(store.bars(NAME, 0, START_US + MINUTE_US)) == 2
 
 
+def test_candles_are_counted_by_a_counter(store):
+    for minutes in ([0, 1, 2, 3], [2, 3, 4], [0]):
+        store.put_candles(NAME, candles(minutes))
+    store.put_candles("sim:BUSDT", candles([7]))
+    assert store.flush(5.0)
+    with closing(sqlite3.connect(store.path)) as record:
+        kept = "SELECT name, minutes FROM instruments ORDER BY name"
+        assert record.execute(kept).fetchall() == [(NAME, 5), ("sim:BUSDT", 1)]
+        # As pruning does.
+        record.execute("DELETE FROM candles WHERE slot IN (SELECT slot FROM candles LIMIT 2)")
+        assert record.execute(kept).fetchall() == [(NAME, 3), ("sim:BUSDT", 1)]
+        gaps = "SELECT * FROM gaps WHERE end_us >= 0 AND state IN ('open', 'lost')"
+        assert "gaps_state" in str(record.execute(f"EXPLAIN QUERY PLAN {gaps}").fetchall())
+
+
+def test_candles_recorded_before_there_was_a_counter_are_counted(tmp_path, monkeypatch):
+    path = tmp_path / "t.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr("tandem.storage.schema.MIGRATIONS", MIGRATIONS[:4])
+        from tandem.storage.schema import open_writer
+
+        with closing(open_writer(path)) as old:
+            old.execute("INSERT INTO instruments (id, name) VALUES (1, ?)", (NAME,))
+            for minute in range(3):
+                old.execute(
+                    "INSERT INTO candles VALUES (?, 1, 1, 1, 1, 1, 1, 1)", (1 << 32 | minute,)
+                )
+    with closing(Store.open(path)) as store:
+        assert store.inventory()[0].minutes == 3
+
+
 def test_a_state_says_when_it_was_saved(store):
     assert store.load_state_dated("symbols:sim") is None
     store.save_state("symbols:sim", b"list")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import streamlit as st
 
 from tandem.ui.shared import served, state
@@ -49,10 +50,15 @@ def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
     return chosen
 
 
-def chart(figure: Mapping[str, Any], *, key: str) -> None:
+def encoded(figure: Mapping[str, Any]) -> bytes:
+    """Return a figure as `chart` sends it; a figure that many sessions show is encoded once."""
+    return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def chart(figure: Mapping[str, Any] | bytes, *, key: str) -> None:
     """Show a figure from a page's `charts` module and keep the viewer's zoom when it changes."""
     _serve_plotly()
-    _mount("chart")(data=dict(figure), key=key)
+    _mount("chart")(data=figure if isinstance(figure, bytes) else encoded(figure), key=key)
 
 
 def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:

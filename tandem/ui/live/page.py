@@ -11,13 +11,14 @@ from tandem.ingest.service import Ingest
 from tandem.pairs.snapshot import Snapshot
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.tracker import PairTracker
-from tandem.ui.components import chart, pulse
+from tandem.ui.components import chart, encoded, pulse
 from tandem.ui.live import cards, charts, exports
 from tandem.ui.live import tables as tables_view
 from tandem.ui.live.controls import Refusal, View, choose_pair, sidebar, venue_choice
+from tandem.ui.live.shared_figures import SharedFigures
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
-from tandem.ui.shared.canvas import POINTS
+from tandem.ui.shared.canvas import POINTS, Figure
 from tandem.ui.shared.links import Choice, say_doubts
 from tandem.ui.shared.login import offer_operator
 from tandem.ui.shared.state import part, session_id, shown
@@ -36,6 +37,7 @@ TAB = Choice(
     "hedge",
     "tab",
 )
+_FIGURES = SharedFigures()
 
 
 def page() -> None:
@@ -144,11 +146,19 @@ def _has_bars(snapshot: Snapshot) -> bool:
 
 
 def _chart(snapshot: Snapshot, view: View) -> None:
-    columns, first = _shown(snapshot, view.shown_bars)
-    chart(
-        charts.pair_chart(columns, snapshot.settings, first, _version(snapshot, view)),
-        key="live-chart",
-    )
+    chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
+
+
+def _figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> bytes:
+    """Return an encoded figure of the bars that are shown, the same one to every session."""
+
+    def make() -> bytes:
+        columns, first = _shown(snapshot, view.shown_bars)
+        return encoded(draw(columns, snapshot.settings, first, _version(snapshot, view)))
+
+    if snapshot.view is None:
+        return make()
+    return _FIGURES.of(snapshot.view, (draw.__name__, view.shown_bars), make)
 
 
 def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
@@ -169,9 +179,7 @@ def _version(snapshot: Snapshot, view: View) -> str:
 
 
 def _hedge(snapshot: Snapshot, view: View) -> None:
-    columns, first = _shown(snapshot, view.shown_bars)
-    version = _version(snapshot, view)
-    chart(charts.hedge_chart(columns, snapshot.settings, first, version), key="hedge-chart")
+    chart(_figure(charts.hedge_chart, snapshot, view), key="hedge-chart")
 
 
 def _volume(snapshot: Snapshot, view: View) -> None:

@@ -93,9 +93,10 @@ const CONFIG = {
   modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage", "sendChartToCloud"],
 };
 
-export default function ({ data, parentElement }) {
+export default function ({ data: bytes, parentElement }) {
   const root = parentElement.querySelector(".tandem-chart");
   const mode = modeOf(root);
+  const data = JSON.parse(new TextDecoder().decode(bytes));
   if (root.dataset.version === data.version && root.dataset.mode === mode) return;
   root.style.minHeight = `${data.layout.height}px`;
   root.wanted = { data, mode };
