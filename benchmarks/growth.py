@@ -28,9 +28,10 @@ from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.events import BAR, Trade
 from tandem.pairs.stream import PairSettings, PairStream
-from tandem.pairs.tracker import Desk
+from tandem.pairs.tracker import PairTracker
 from tandem.scanner.scan import scan
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.live_bars import LiveBars
 from tandem.storage.null import NullStore
 from tandem.storage.reader import Reader
 from tandem.storage.writer import Writer
@@ -106,7 +107,10 @@ def _desk(instruments: int, pairs: int) -> Iterator[Round]:
     """Yield spans of market on a desk: buffer, pairs and surveillance, stepped as live."""
     names = [f"sim:A{number}USDT" for number in range(instruments)]
     buffer = HotBuffer(50_000)
-    desk = Desk(buffer, NullStore("no database"), 0, 30 * SECOND_US, 5_000)
+    bars = LiveBars(buffer, lambda instrument: 0)
+    desk = PairTracker(
+        buffer, bars, NullStore("no database"), lambda instrument: 30 * SECOND_US, 5_000
+    )
     desk.want([PairSettings(names[0], names[1], lookback=50 + k) for k in range(pairs)])
     watched = Surveillance(grace_us=0)
     for name in names:

@@ -156,7 +156,7 @@ def test_candles_are_counted_by_a_counter(store):
         record.execute("DELETE FROM candles WHERE slot IN (SELECT slot FROM candles LIMIT 2)")
         assert record.execute(kept).fetchall() == [(NAME, 3), ("sim:BUSDT", 1)]
         gaps = "SELECT * FROM gaps WHERE end_us >= 0 AND state IN ('open', 'lost')"
-        assert "gaps_state" in str(record.execute(f"EXPLAIN QUERY PLAN {gaps}").fetchall())
+        assert "gaps_by_state" in str(record.execute(f"EXPLAIN QUERY PLAN {gaps}").fetchall())
 
 
 def test_candles_recorded_before_there_was_a_counter_are_counted(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import math
 import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -328,7 +329,7 @@ def test_a_jump_is_flagged_and_explained() -> None:
     close = walk(400, 2)
     bars = bars_of(close)
     bars["volume"][350] *= 500.0
-    surveillance = Surveillance(SMALL)
+    surveillance = Surveillance(replace(SMALL, trees=100))
     surveillance.add("sim:A")
     surveillance.warm("sim:A", bars[:350])
     watch = surveillance.add("sim:A")
