@@ -224,6 +224,7 @@ def test_a_fit_goes_on_after_its_training_bars():
     np.testing.assert_allclose(changed.extend(1e3 * y[500:], 1e-2 * x[500:]).z, z, atol=1e-2)
 
 
+@pytest.mark.slow  # the library's expectation-maximisation
 def test_expectation_maximisation_climbs_to_the_same_place():
     y, x = wandering(3, 150)
     early, late = (analytics.fit_kalman(y, x, "em", iterations=n) for n in (1, 20))
