@@ -3,8 +3,8 @@
 python -m benchmarks.load [--rate 50000] [--seconds 60] [--only stages,full,delay,wide,cut]
 
 A server in a process of its own sends Binance's aggTrade frames, one trade in each, over TCP. This
-process holds all the rest: websocket-client's connection, the parser, the hot buffer, the record on
-disk, and a reader that polls the record and the newest trades four times a second.
+process holds all the rest: websocket-client's connection, the parser, the hot buffer, the database
+on disk, and a reader that polls the database and the newest trades four times a second.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class VenueSetting(NamedTuple):
 class Settings:
     """Everything that can be set from outside. Frozen: it is passed, never looked up."""
 
-    database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file the record is kept in")
+    database: Path = _setting(Path("data/tandem.sqlite"), "SQLite file of the database")
     file_mode: str = _setting(
         "600",
         "who may open its files: `600` this user alone, `640` its group to read, `660` to write",
@@ -89,7 +89,7 @@ class Settings:
         0.0, "days bars are kept, at least as long as their trades; 0: for ever", 0, 36_500
     )
     keep_gb: float = _setting(
-        0.0, "gigabytes from which the oldest of the record goes; 0: no limit", 0, 100_000
+        0.0, "gigabytes from which the oldest records are deleted; 0: no limit", 0, 100_000
     )
     grace_ms: int = _setting(500, "how long a bar waits for late trades after its end", 0, 60_000)
     stale_s: float = _setting(

@@ -282,7 +282,7 @@ def test_trades_that_passed_while_nothing_ran_are_a_gap(tmp_path: Path) -> None:
             exchange.wait_for_streams("ethusdt@aggTrade")
             for _ in range(trades):
                 exchange.trade("ETHUSDT", 3_000.0)
-            wait_until(lambda: running.store.health().written == trades, "the record")
+            wait_until(lambda: running.store.health().written == trades, "the database")
             return running
 
         recorded(3).stop()
@@ -332,7 +332,7 @@ def test_heavy_work_runs_one_at_a_time_and_its_errors_come_back(made: Made) -> N
 
 
 def test_live_signals_equal_those_of_the_recording_played_back(tmp_path: Path) -> None:
-    """What was shown live is what a replay of the record in arrival order shows."""
+    """What was shown live is what a replay of the database in arrival order shows."""
     pair = replace(PAIR, bar_us=1_000_000, model="ols", lookback=20, z_window=10)
     running = Engine(
         Settings(

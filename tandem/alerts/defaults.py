@@ -46,7 +46,7 @@ def open_alerts(settings: Settings, store: Documents, is_foreign: bool = False) 
     settings : Settings
     store : Documents
     is_foreign : bool
-        The record is another process's.
+        The database is another process's.
     """
     channels, missing = channels_from(settings)
     if is_foreign:

@@ -38,7 +38,7 @@ class Alerts:
     """Start with `start`, feed with `observe`, end with `stop`.
 
     `observe` never waits: it judges in memory and hands what was raised to a thread that writes
-    it into the record's outbox and then to each channel's own thread. What was not sent when the
+    it into the database's outbox and then to each channel's own thread. What was not sent when the
     process ended is sent by the next one. An alert whose answer was lost may come twice, with the
     same id; none is lost that reached the outbox.
 
@@ -57,7 +57,7 @@ class Alerts:
     pauses : callable
         Seconds between tries.
     is_foreign : bool
-        Whether the record is another process's: what waits in its outbox is not sent from here.
+        Whether the database is another process's: what waits in its outbox is not sent from here.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Alerts:
         self._tests: dict[str, threading.Lock] = {name: threading.Lock() for name in channels}
 
     def start(self) -> None:
-        """Read rules, alerts and the outbox back from the record, and begin to send."""
+        """Read rules, alerts and the outbox back from the database, and begin to send."""
         problem = ""
         try:
             self.rules.load()

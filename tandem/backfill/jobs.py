@@ -1,4 +1,4 @@
-"""What is to be filled, one job a gap, and how each ends in the record's table of gaps."""
+"""What is to be filled, one job a gap, and how each ends in the database's table of gaps."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Key = tuple[str, int, int, int]
 
 @dataclass(eq=False)
 class Job:
-    """One open hole. `is_warm_up`: minutes from before the record began, which is no hole.
+    """One open hole. `is_warm_up`: minutes from before the database began, which is no hole.
 
-    `lost`: what the record had found no room for when the walk began.
+    `lost`: what the database had found no room for when the walk began.
     """
 
     gap: Gap
@@ -56,7 +56,7 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """The hole as the record's table knows it."""
+        """The hole as the database's table knows it."""
         return key_of(self.gap)
 
     @property
@@ -109,9 +109,9 @@ class Jobs:
     pasts : Pasts
         The fresh instruments, which are given a past.
     pending : list of Filled
-        What the record holds once it has committed.
+        What the database holds once it has committed.
     is_dirty : bool
-        Whether something was handed to the record since `pending` was last passed on.
+        Whether something was handed to the database since `pending` was last passed on.
     look_at_s : float
         When the table should be looked at again, in seconds of a steady clock.
     """
@@ -211,7 +211,7 @@ class Jobs:
         return job.reason if is_lowest else ""
 
     def is_recorded(self, job: Job) -> bool:
-        """Tell whether all a walk brought found room in the record; else it has to begin again."""
+        """Return whether all that was fetched found room in the database; else it begins again."""
         if self._store.health().lost == job.lost:
             return True
         log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)

@@ -1,4 +1,4 @@
-"""One hole being filled, page by page. Nothing here opens a socket or touches the record."""
+"""One hole being filled, page by page. Nothing here opens a socket or touches the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Settled(NamedTuple):
     Attributes
     ----------
     old : Gap
-        The open hole as the record has it.
+        The open hole as the database has it.
     pieces : list of Gap
         What it is now, together exactly `old` (and ids found missing beside it).
     """
@@ -38,7 +38,7 @@ class TradePages:
     Parameters
     ----------
     gap : Gap
-        The hole as the record has it.
+        The hole as the database has it.
     ask : Gap
         What to ask for: the hole, or its newest part.
     cost : int
@@ -86,7 +86,7 @@ class TradePages:
         if is_by_id(self.gap) and any(
             self._is_inside(trade) and trade.time_us > self.gap.end_us + DAY_US for trade in page
         ):
-            # One such trade would be the newest of the record for years.
+            # One such trade would be the newest of the database for years.
             raise MessageError("a trade is dated over a day after those that follow it")
         following = self._venue.more(instrument, self._ask, page)
         self._pages_left -= 1

@@ -51,7 +51,7 @@ class Left(NamedTuple):
     trades : int
         How many are expected to be missing.
     is_past_only : bool
-        Nothing but minutes from before the record began.
+        Nothing but minutes from before the database began.
     is_begun : bool
         Something is being fetched.
     minutes : (int, int) or None

@@ -1,4 +1,4 @@
-"""Keeping the record whole: holes filled, fresh instruments given a past, symbol lists renewed.
+"""Keeping the database whole: holes filled, fresh instruments given a past, symbol lists renewed.
 
 What the desk records live is one thread's work; this is the other: what was missed is fetched from
 the venues' REST interfaces, in the background, within their limits.
@@ -74,7 +74,7 @@ class BackfillService:
         self._thread.start()
 
     def stop(self) -> None:
-        """End within two seconds; call it before the record is closed."""
+        """End within two seconds; call it before the database is closed."""
         self._stop.set()
         self._backfill.stop()
         if self._thread.is_alive():
@@ -117,7 +117,7 @@ class BackfillService:
         return self._backfill.progress()
 
     def take_filled(self) -> list[Filled]:
-        """Return what the record holds since the last call."""
+        """Return what the database holds since the last call."""
         return self._backfill.take_filled()
 
     def members(self, venue: str) -> list[str]:

@@ -30,7 +30,7 @@ _WRONG_US = HOUR_US
 class WarmUp:
     """One instrument being given a past, stretch by stretch, newest first.
 
-    A stretch is put into the record's table as an open hole, so it is filled, and survives a
+    A stretch is put into the database's table as an open hole, so it is filled, and survives a
     restart, as any other.
     """
 
@@ -125,7 +125,7 @@ class Pasts:
     add : callable
         Takes the span of an instrument's past that candles are to cover.
     changed : callable
-        Called when a stretch was put into the record's table.
+        Called when a stretch was put into the database's table.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The thread that fills the holes of the record, most important first, one request at a time."""
+"""The thread that fills the holes of the database, most important first, one request at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POLL_S = 2.0
 SETTLE_S = 10.0
 _PUBLISH_S = 0.2
 _SHOWN_S = 600.0
-# Around a hole known only by its time, the rate of trades is taken from so much of the record.
+# Around a hole known only by its time, the rate of trades is taken from so much of the database.
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
 _DIED = (
@@ -39,10 +39,10 @@ _DIED = (
 
 
 class Backfill:
-    """Fills open holes of the record by REST, as `start`, `want`, `warm`, ..., `stop`.
+    """Fills open holes of the database by REST, as `start`, `want`, `warm`, ..., `stop`.
 
     Trades where the venue still gives them and its budget allows, candles where not, and what
-    neither can give is lost, with the reason in the log. All of it is in the record's table of
+    neither can give is lost, with the reason in the log. All of it is in the database's table of
     holes, so that a new start goes on where the last one ended. Trades arrive as late as they are:
     `received_us` is when they were fetched.
 
@@ -50,7 +50,7 @@ class Backfill:
     ----------
     settings : Settings
     store : Database
-        The record; a `Store`.
+        The database; a `Store`.
     clients : VenueClients
         Closed by `stop`.
     """
@@ -84,7 +84,7 @@ class Backfill:
     def stop(self, timeout: float = 2.0) -> bool:
         """End at once, whatever is under way; what was received is kept. False where it hangs.
 
-        Call it before the record is closed. The clients of venues are closed too.
+        Call it before the database is closed. The clients of venues are closed too.
         """
         self._stop.set()
         self._wake.set()
@@ -102,7 +102,7 @@ class Backfill:
         """Give an instrument that was not recorded before a past back to `start_us`.
 
         Candles first, in one or a few requests; then trades for the newest part, as soon as its
-        stream has given one. Nothing happens where the record reaches back so far already, or
+        stream has given one. Nothing happens where the database reaches back so far already, or
         where it was asked for before.
         """
         self._pasts.ask(instrument, start_us)
@@ -123,7 +123,7 @@ class Backfill:
         return self._life.problem
 
     def take_filled(self) -> list[Filled]:
-        """Return what the record holds since the last call; it is committed."""
+        """Return what the database holds since the last call; it is committed."""
         with self._lock:
             filled, self._filled = self._filled, []
         return filled
@@ -168,7 +168,7 @@ class Backfill:
 
     def _say_problem(self, text: str) -> None:
         if text != self._problem:
-            log.warning("Filling waits for the record: %s", text)
+            log.warning("Filling waits for the database: %s", text)
         self._problem = text
 
     def _poll(self) -> None:
@@ -185,7 +185,7 @@ class Backfill:
         self._pasts.step()
 
     def _rate(self, gap: Gap) -> float:
-        """Return the trades per second that the record has around a hole."""
+        """Return the trades per second that the database has around a hole."""
         seconds, trades = 0.0, 0
         for start_us, end_us in (
             (gap.start_us - _AROUND_US, gap.start_us),
@@ -332,7 +332,7 @@ class Backfill:
         return Hindrance("", wait_s, wait_s > 1.0)
 
     def _leave(self) -> None:
-        """Keep what was received, unless the record is in trouble."""
+        """Keep what was received, unless the database is in trouble."""
         try:
             for job in list(self._jobs.open.values()):
                 if isinstance(job.walk, TradePages) and self._jobs.is_recorded(job):

@@ -11,7 +11,7 @@ from __future__ import annotations
 # │   └── MessageError    one message was not understood; counted and skipped
 # │       └── UnknownKind it is of a kind not asked for: it held no trade
 # ├── Cancelled           long work was told to stop, and did
-# └── StoreError          the record cannot be written or read
+# └── StoreError          the database cannot be written or read
 #     ├── StoreInUse      another process is recording into the same file
 #     ├── StoreUnusable   the file is damaged or is not a Tandem database
 #     └── StoreFull       no space, or no permission to write; recording pauses
@@ -67,7 +67,7 @@ class UnknownKind(MessageError):
 
 
 class StoreError(TandemError):
-    """The record cannot be written or read."""
+    """The database cannot be written or read."""
 
 
 class StoreInUse(StoreError):

@@ -114,7 +114,7 @@ class Gap(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A stretch of an instrument that the record holds now, committed."""
+    """A stretch of an instrument that the database holds now, committed."""
 
     instrument: str
     start_us: int

@@ -493,7 +493,7 @@ class Line:
         """Hand a batch on; returns whether the venue said goodbye."""
         began = time.monotonic()
         closing = self._source.intake.take(events, self._kind)
-        # While the record is full nothing is read: the venue is not to blame for that silence.
+        # While the database is full nothing is read: the venue is not to blame for that silence.
         waited_s = time.monotonic() - began
         link.excuse(waited_s)
         if waited_s > SLOW_S:

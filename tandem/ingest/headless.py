@@ -1,4 +1,4 @@
-"""Recording without a screen: all that the app does for the record, and the truth about it."""
+"""Recording without a screen: all that the app does for the database, and the truth about it."""
 
 from __future__ import annotations
 

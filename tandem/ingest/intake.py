@@ -35,7 +35,7 @@ class Intake:
     tracks : dict
         What is known of each wanted instrument's stream.
     errors : VenueErrors
-        What could not be read, and what the venue or the record complained about.
+        What could not be read, and what the venue or the database complained about.
     lock : threading.Lock
         Held while the counts below change.
     messages, not_understood, trades, gaps : int
@@ -159,7 +159,7 @@ class Intake:
         return steady_s() - min(began) if began else 0.0
 
     def _known(self, instrument: str) -> list[Trade]:
-        """Return the newest trades of an instrument that the process, or else the record, has."""
+        """Return the newest trades of an instrument that the process, or else the database, has."""
         known = self._buffer.tail(instrument, REMEMBERED)
         if known or self._clock is None:
             return known
@@ -171,7 +171,7 @@ class Intake:
     def _take_trades(
         self, past: Sequence[Trade], trades: Sequence[Trade], unread: Sequence[Unread]
     ) -> list[Trade | Gap]:
-        """Buffer the trades that are new, and return what goes to the record."""
+        """Buffer the trades that are new, and return what goes to the database."""
         passed, fresh, gaps = self._sift(past, trades, unread)
         if fresh:
             # Each instrument's in one run: the buffer takes a lock for every run.
@@ -183,7 +183,7 @@ class Intake:
         return [*passed, *gaps]
 
     def _forget(self, trades: Sequence[Trade]) -> None:
-        """Know nothing of a batch that may not have reached the record."""
+        """Know nothing of a batch that may not have reached the database."""
         for trade in trades:
             if track := self.tracks.get(trade.instrument):
                 track.forget(trade)
@@ -238,7 +238,7 @@ class Intake:
             self.not_understood += count
         self.errors.not_understood(count, cause, sample)
 
-    # On to the record -----------------------------------------------------------------------
+    # On to the database -----------------------------------------------------------------------
 
     def _submit(self, events: Sequence[Trade | Quote | Funding | Gap]) -> None:
         began = steady_s()

@@ -325,11 +325,11 @@ class Poller:
     # Small things ------------------------------------------------------------------------
 
     def _begun(self, instrument: str) -> _Seen:
-        """Return what is known of an instrument: the buffer's last price, else the record's."""
+        """Return what is known of an instrument: the buffer's last price, else the database's."""
         last = self._buffer.last(instrument)
         known = last or self._recorded(instrument)
-        # A price that only the record has is given to the buffer again, and to the record, which
-        # knows it by its second.
+        # A price that only the database has is given to the buffer again, and to the database,
+        # which knows it by its second.
         return _Seen(last.time_us if last else 0, known.time_us if known else 0)
 
     def _skew_us(self) -> int:

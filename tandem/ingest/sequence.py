@@ -50,7 +50,7 @@ class Track:
     Parameters
     ----------
     known : sequence of Trade
-        The newest trades the hot buffer or the record holds already, oldest first.
+        The newest trades the hot buffer or the database holds already, oldest first.
     may_miss : bool
         Whether trades may be missing since then: what is generated has no holes.
 

@@ -55,7 +55,7 @@ class FeedStatus:
     since_us : int
         When this state began.
     waiting_s : float
-        For how long reading has been waiting for the record, which is full; 0 when it is not.
+        For how long reading has been waiting for the database, which is full; 0 when it is not.
     restarts : int
         Times that an internal error ended a thread of it, which was begun again.
     is_failing : bool

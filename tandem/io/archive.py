@@ -186,14 +186,14 @@ def import_trades(
     DataError
         The archive cannot be read, or holds no trade.
     StoreError
-        The record does not take them now.
+        The database does not take them now.
     """
     rows = 0
     for batch in archive:
         sink.submit(batch)
         if not sink.flush(_FLUSH_S):
             raise StoreError(
-                f"The record did not take the trades of {shown(archive.name)} after the first "
+                f"The database did not take the trades of {shown(archive.name)} after the first "
                 f"{rows:,}. Import it again when recording goes on; none is taken twice."
             )
         rows += len(batch)

@@ -22,7 +22,7 @@ _KIND = "standing-pair"
 
 
 class PinnedPairs:
-    """The pairs of a desk that stand, kept in the record. Any thread may ask.
+    """The pairs of a desk that stand, kept in the database. Any thread may ask.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ from tandem.venues.funding import FundingSchedule
 
 log = logging.getLogger("tandem.desk")
 
-# What a signal is called in the record; an order withdrawn before its fill ends a signal too.
+# What a signal is called in the database; an order withdrawn before its fill ends a signal too.
 SIGNALS: dict[int, Literal["long", "short", "exit", "stop"]] = {
     ENTER_LONG: "long",
     ENTER_SHORT: "short",
@@ -90,7 +90,7 @@ class Leg:
     def __init__(self, bars: SecondBars) -> None:
         self.bars = bars
         self.funding = FundingSchedule()
-        # Spans of this process's time whose trades were fetched later; the record has them.
+        # Spans of this process's time whose trades were fetched later; the database has them.
         self.amended: list[tuple[int, int]] = []
 
 
@@ -131,7 +131,7 @@ class PairTracker:
         Where funding is announced.
     bars : LiveBars
     history : Database
-        The record, read once when a pair is opened, written when signals change.
+        The database, read once when a pair is opened, written when signals change.
     stale_us : callable
         Gives the age of its last trade from which an instrument's bars are masked.
     keep : int
@@ -223,7 +223,7 @@ class PairTracker:
             return live.stream.trader.trades
 
     def amended(self, instrument: str, start_us: int, end_us: int) -> None:
-        """Learn that the record now holds trades or candles of a span that were missing.
+        """Learn that the database now holds trades or candles of a span that were missing.
 
         What was shown stays: a pair that has signalled carries on. One that still warms up, or was
         opened a moment ago and has not signalled, is opened anew on the longer history.
@@ -252,9 +252,9 @@ class PairTracker:
         return leg.funding.rate_per_hour if leg else float("nan")
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> npt.NDArray[np.void]:
-        """Return one-second bars: from the record, then those in memory as they closed.
+        """Return one-second bars: from the database, then those in memory as they closed.
 
-        Spans that were fetched later come from the record too.
+        Spans that were fetched later come from the database too.
         """
         leg = self._legs.get(instrument)
         memory = leg.bars.closed() if leg else np.empty(0, BAR)
@@ -292,7 +292,7 @@ class PairTracker:
                 del known[gone]
         opened = 0
         for settings in self._wanted:
-            # Opening reads the record: a few at a time, so that the pairs that run keep pace.
+            # Opening reads the database: a few at a time, so that the pairs that run keep pace.
             if settings not in self._pairs:
                 if opened == OPEN_AT_ONCE or self._waits(settings):
                     continue
@@ -390,7 +390,7 @@ class PairTracker:
             live.stream.extend(bars, funding)
             live.next_us = until_us
             live.publish()
-        # What lay before the pair was opened was computed from the record, and shown to nobody.
+        # What lay before the pair was opened was computed from the database, and shown to nobody.
         if live.opened:
             self._record_signals(live, len(bars.time_us))
         live.opened = True

@@ -1,4 +1,4 @@
-"""A vendor's trade archive into the record: one at a time, on a thread of its own."""
+"""A vendor's trade archive into the database: one at a time, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Import:
     ----------
     state : {"running", "done", "ended", "failed"}
     rows : int
-        Trades handed to the record and committed so far.
+        Trades handed to the database and committed so far.
     left_out : int
         Rows that are no trade.
     aside : tuple of str
@@ -108,7 +108,7 @@ class Importer:
         self._stop.set()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End the import and wait; call it before the record is closed."""
+        """End the import and wait; call it before the database is closed."""
         self.end()
         if self._thread is not None:
             self._thread.join(timeout)

@@ -1,4 +1,4 @@
-"""Files for download: written from the record in pieces, one at a time, on a thread of their own.
+"""Files for download: written from the database in pieces, one at a time, on a thread of their own.
 
 A download button would hold a whole file in memory for every visitor. Here a file grows on the
 disk, below the folder Streamlit serves, and is fetched from there under a name nobody can guess.
@@ -42,7 +42,7 @@ LATEST_US = 47_847 * DAY_US
 # Streamlit serves no file above 200 MiB, and stops serving a folder above 1 GiB when it starts.
 PART_BYTES = 190 * 10**6
 MOST_BYTES = 800 * 10**6
-# The record is on the same disk more often than not, and goes first.
+# The database is on the same disk more often than not, and goes first.
 SPARE_BYTES = 256 * 2**20
 
 # Small, so that neither memory nor the wait of another thread grows with the range.

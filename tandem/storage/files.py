@@ -1,4 +1,4 @@
-"""The record's file: its size, whether it can be read, and moving it out of the way."""
+"""The database's file: its size, whether it can be read, and moving it out of the way."""
 
 from __future__ import annotations
 

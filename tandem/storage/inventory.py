@@ -1,4 +1,4 @@
-"""What the record holds and what it lacks, read every few seconds however many sessions look."""
+"""What the database holds and what it lacks, read every few seconds however many sessions look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_GAPS = 200
 
 
 class Holdings(NamedTuple):
-    """The record at one moment.
+    """The database at one moment.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Holdings(NamedTuple):
 
 
 class Inventory:
-    """Asks the record at most once in `FRESH_S`; whoever comes meanwhile is given the last answer.
+    """Asks the database at most once in `FRESH_S`; whoever comes meanwhile gets the last answer.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ class SecondBars:
     Parameters
     ----------
     keep : int
-        Seconds in memory, 90 bytes each; older ones are in the record.
+        Seconds in memory, 90 bytes each; older ones are in the database.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The record that is not there: the same questions, empty answers, and the reason."""
+"""The database that is not there: the same questions, empty answers, and the reason."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class NullStore:
 
 
 class ForeignStore(Reader, NullStore):
-    """The record of another process: read beside it, and nothing written.
+    """The database of another process: read beside it, and nothing written.
 
     Parameters
     ----------

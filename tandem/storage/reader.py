@@ -1,4 +1,4 @@
-"""Reading the record. Every read has its own short-lived connection and sees whole batches only.
+"""Reading the database. Every read has its own short-lived connection and sees whole batches only.
 
 A reader that stayed open would keep the write-ahead log from being folded back into the file.
 """

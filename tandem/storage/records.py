@@ -1,4 +1,4 @@
-"""What goes into the record and what it says of itself: its entries, and how it stands."""
+"""What goes into the database and what it says of itself: its entries, and how it stands."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Span(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What the record holds of an instrument.
+    """What the database holds of an instrument.
 
     `first_us` and `last_us` are the times of its first and last trade, 0 where it has none.
     `seconds` counts its one-second bars, `minutes` its candles, `gaps` its gaps by state. Trades
@@ -123,7 +123,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """How the record is doing.
+    """How the database is doing.
 
     Attributes
     ----------

@@ -32,12 +32,12 @@ _SPARE_PAGES = 256
 
 
 class Keeper:
-    """Brings the record back to its policy, a small piece at a time.
+    """Brings the database back to its policy, a small piece at a time.
 
-    Trades before an instrument's `kept_from_us` are not part of the record any more: none is
+    Trades before an instrument's `kept_from_us` are not part of the database any more: none is
     taken, and no gap is left there. `pruned_to_us` tells how far they are removed from the file.
     Ages count back from the newest trade where the machine's clock is ahead of it: a clock set
-    wrong must not empty the record.
+    wrong must not empty the database.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:

@@ -284,7 +284,7 @@ def check_file(path: Path) -> bool:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open or create the record for writing; the caller holds the writer lock.
+    """Open or create the database for writing; the caller holds the writer lock.
 
     Raises
     ------
@@ -316,7 +316,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the record for one read; the caller closes the connection.
+    """Open the database for one read; the caller closes the connection.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The record while it is being written: what is submitted, the writer thread, and its health."""
+"""The database while it is being written: what is submitted, the writer thread, and its health."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Store(Reader):
         read_only: bool = False,
         file_mode: int = PRIVATE,
     ) -> Store:
-        """Open the record at `path`, creating it and its folder where there is none.
+        """Open the database at `path`, creating it and its folder where there is none.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Store(Reader):
         read_only : bool
             Only read, beside another process that records.
         file_mode : int
-            Of the record, its log and its lock, also where they exist.
+            Of the database, its log and its lock, also where they exist.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Store(Reader):
         Raises
         ------
         StoreError
-            The record is closed, or open for reading only.
+            The database is closed, or open for reading only.
         """
         self._check_writable()
         if events:
@@ -280,7 +280,7 @@ class Store(Reader):
         DataError
             A number is negative.
         StoreError
-            The record is open for reading only.
+            The database is open for reading only.
         """
         if self._writer is None:
             raise StoreError(f"{self.path} is open read-only; retention cannot be changed.")
@@ -307,7 +307,7 @@ class Store(Reader):
         if self._unwritten is None:
             self._unwritten = self._backlog.trades
             if self._unwritten:
-                log.error("The record closed with %d trades not written.", self._unwritten)
+                log.error("The database closed with %d trades not written.", self._unwritten)
         return self._unwritten
 
     def health(self) -> StoreHealth:
@@ -443,7 +443,7 @@ def _unexpected(path: Path, error: BaseException) -> StoreUnusable:
 
 
 def _notes(writer: Writer) -> tuple[str, ...]:
-    """Say what happened to the record although it goes on."""
+    """Say what happened to the database although it goes on."""
     notes = [_SAVED] if writer.saved_logs else []
     if anew := writer.renumbered:
         names = ", ".join(sorted(anew)[:3]) + (

@@ -149,7 +149,7 @@ class Backlog:
 
     def _check_open(self) -> None:
         if self._close_by_s is not None:
-            raise StoreError("The record is closed; nothing more can be recorded.")
+            raise StoreError("The database is closed; nothing more can be recorded.")
 
     def _is_doubtful(self, entry: Entry) -> bool:
         return isinstance(entry, Replacement) and entry.old.instrument in self._holes

@@ -24,7 +24,7 @@ class Writer:
         self._logs = self._find_logs()
         self.keeper = Keeper(self._connection, path)
         self.expired = 0
-        # How often the log was deleted under the record, and all of it saved.
+        # How often the log was deleted under the database, and all of it saved.
         self.saved_logs = 0
         # By instrument, trades that came under the number of another; replaced, never changed.
         self.renumbered: dict[str, int] = {}

@@ -35,7 +35,7 @@ from tandem.surveillance.volatility import Forecast
 log = logging.getLogger("tandem.monitor")
 
 STEP_S = 0.02
-# How often feeds and the record are looked at, and whether a pair's bar has closed.
+# How often feeds and the database are looked at, and whether a pair's bar has closed.
 STATES_S = 1.0
 PAIRS_S = 0.1
 GAPS_S = 5.0
@@ -48,7 +48,7 @@ _DIED = (
 
 
 class Monitor:
-    """Start with `start`, end with `stop` before the record is closed. Any thread may read.
+    """Start with `start`, end with `stop` before the database is closed. Any thread may read.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Monitor:
         Of that buffer.
     inputs : MonitorInputs
     is_foreign : bool
-        The record is another process's, which sends the alerts.
+        The database is another process's, which sends the alerts.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class Monitor:
         return self._aside.submit(lambda: watched.forecast(instrument, horizon)[0])
 
     def use(self, settings: WatchSettings) -> None:
-        """Watch by other settings from now on, from the record on; kept in the record.
+        """Watch by other settings from now on, from the database on; kept in the database.
 
         Raises
         ------

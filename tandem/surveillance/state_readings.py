@@ -121,7 +121,7 @@ class StateReadings:
         try:
             gaps = self._store.gaps(None, now_us() - DAY_US, ("open",))
         except StoreError as error:
-            # The page says so beside the record; the gaps known so far stand.
+            # The page says so beside the database; the gaps known so far stand.
             log.warning("Gaps cannot be read: %s", error)
             return
         own = self._inputs.own()

@@ -86,7 +86,7 @@ class ModelTraining:
         """Begin to download an instrument's last hours, and to learn from them.
 
         One-second candles where the venue gives them (a day at most); elsewhere candles of a
-        minute and funding rates go into the record, for pairs and backtests.
+        minute and funding rates go into the database, for pairs and backtests.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """What a venue's REST interface is: requests and pure parsers. No sockets live here.
 
-A hole in the record is filled page by page::
+A hole in the database is filled page by page::
 
     request = venue.trades(instrument, gap)
     while request is not None:
@@ -313,7 +313,7 @@ class PolledFeed(RestSource):
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:
     """Return since when a page of a venue's latest trades, ascending, leaves none out.
 
-    The record has the trade at a hole's start, so a page that goes back so far has it too; any
+    The database has the trade at a hole's start, so a page that goes back so far has it too; any
     other is believed as far as its first trade, and an empty one not at all.
 
     Parameters

@@ -219,7 +219,7 @@ def test_observe_returns_while_record_and_network_hang(server: PostServer) -> No
     server.plan.extend(["hang"] * 5)
     alerts = alerts_of(settings(server), Stuck("stuck"))
     alerts.start()
-    # Were the record or the service waited for, not one of these would return.
+    # Were the database or the service waited for, not one of these would return.
     raised = [raise_one(alerts, number) for number in range(500)]
     assert len(raised) == 500
     assert not server.taken

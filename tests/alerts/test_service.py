@@ -1,4 +1,4 @@
-"""An alert from trade to Telegram, and derived again from the record."""
+"""An alert from trade to Telegram, and derived again from the database."""
 
 from contextlib import closing
 from pathlib import Path

@@ -141,7 +141,7 @@ def test_whatever_a_venue_gives_the_pieces_are_true(data: st.DataObject) -> None
 
 
 def settle(walk: TradePages, table: dict[Any, Gap]) -> None:
-    """Do to a table what the record does."""
+    """Do to a table what the database does."""
     settled = walk.settle()
     if settled is not None:
         del table[settled.old[:4]]

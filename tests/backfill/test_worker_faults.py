@@ -1,4 +1,4 @@
-"""Faults of venues and of this program: after each the record is whole, or the table says it."""
+"""Faults of venues and of this program: after each the database is whole, or the table says it."""
 
 import random
 import threading
@@ -517,7 +517,7 @@ def run_of_bad_luck(path: Path, seed: int) -> None:
         with desk_at(path, exchange) as desk:
             desk.settle()
             check_the_table(desk, holes)
-            # What the venues have is in the record, or in the table as candles or lost.
+            # What the venues have is in the database, or in the table as candles or lost.
             for one in holes:
                 have = set(desk.ids(one.instrument))
                 told = [gap for gap in desk.gaps("candles", "lost") if gap[0] == one.instrument]
@@ -526,7 +526,7 @@ def run_of_bad_luck(path: Path, seed: int) -> None:
 
 
 def check_the_table(desk: Desk, holes: list[Gap]) -> None:
-    """Check that every hole is whole in the table, and what is filled there is in the record."""
+    """Check that every hole is whole in the table, and what is filled there is in the database."""
     table = desk.gaps()
     for name in (SPOT, COINBASE):
         have = set(desk.ids(name))

@@ -1,4 +1,4 @@
-"""The live paper account is a backtest of the record: the same trades give the same money."""
+"""The live paper account is a backtest of the database: the same trades give the same money."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def test_two_sessions_share_one_engine(browser, simulated_app: App) -> None:
     for page in pages:
         expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
         page.close()
-    # A second engine would find the record taken by the first and say so.
+    # A second engine would find the database taken by the first and say so.
     assert "Recording is off" not in simulated_app.log.read_text()
 
 

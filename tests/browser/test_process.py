@@ -18,7 +18,7 @@ PATIENCE_S = 30.0
 
 
 def recorded(database: Path) -> int:
-    """Return how many trades the record holds; none while the file is still being made."""
+    """Return how many trades the database holds; none while the file is still being made."""
     try:
         return sum(held.trades for held in Reader(database).inventory())
     except StoreError:

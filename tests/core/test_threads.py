@@ -1,4 +1,4 @@
-"""A thread that died says so: planted failures in each of the threads that keep the record."""
+"""A thread that died says so: planted failures in each of the threads that keep the database."""
 
 from __future__ import annotations
 

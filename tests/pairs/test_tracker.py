@@ -157,7 +157,7 @@ def test_the_history_comes_from_the_record_and_goes_on_live() -> None:
     later, _ = run(trades[cut:], [1], Record(trades=list(trades[:cut])))
     view = later.view(PAIR)
     assert view is not None
-    # Late trades amend the record, so the two differ at a few bars and agree on most.
+    # Late trades amend the database, so the two differ at a few bars and agree on most.
     both = whole.view(PAIR)
     assert both is not None
     assert abs(len(view.columns["y"]) - len(both.columns["y"])) <= 1

@@ -1,4 +1,4 @@
-"""Where the record of a test lies."""
+"""Where the database of a test lies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record under fire: killed, full, damaged, foreign, shared, moved away."""
+"""The database under fire: killed, full, damaged, foreign, shared, moved away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instrument takes in memory, whatever the days; what is older comes from the record."""
+"""What an instrument takes in memory, whatever the days; what is older comes from the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candles, gaps and what became of them, and what the record holds of each instrument."""
+"""Candles, gaps and what became of them, and what the database holds of each instrument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents of the record: kept, replaced, removed, refused, and read after a restart."""
+"""Documents of the database: kept, replaced, removed, refused, and read after a restart."""
 
 from contextlib import closing
 from pathlib import Path

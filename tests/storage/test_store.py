@@ -1,4 +1,4 @@
-"""The record: what was submitted comes back exactly, and its bars are those of its trades."""
+"""The database: what was submitted comes back exactly, and its bars are those of its trades."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def desk_at(
     venues: Callable[[str], RestVenue | None] | None = None,
     total_s: float = 60.0,
 ) -> Iterator[Desk]:
-    """Open the record in a folder and what fills it, waiting at most so long for an answer."""
+    """Open the database in a folder and what fills it, waiting at most so long for an answer."""
     store = Store.open(path / "tandem.sqlite", batch_ms=2)
     client = Client(connect_s=total_s, read_s=total_s, total_s=total_s)
     asked = venues or (lambda venue: create(venue, exchange.url))

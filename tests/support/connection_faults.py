@@ -152,7 +152,7 @@ class Bench:
         self.wait_for_more(10)
         self.exchange.pause()
         self._mark_the_end()
-        assert self.store.flush(20.0), "the record did not catch up"
+        assert self.store.flush(20.0), "the database did not catch up"
         return self._compare(recovery_s)
 
     def _mark_the_end(self) -> None:

@@ -249,7 +249,7 @@ def simulated(studio: Studio) -> None:
 
 
 def foreign(studio: Studio) -> None:
-    """A file that is no record in the record's place."""
+    """A file that is no record in the database's place."""
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "holiday.sqlite"
         database.write_bytes(b"these are somebody's notes\n" * 400)

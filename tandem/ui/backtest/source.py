@@ -23,7 +23,7 @@ class Source:
     key : str
         See `tandem.backtest.data_set_key`.
     range_us : (start, end), optional
-        What of the record was read; None where the bars are not from the record.
+        What of the database was read; None where the bars are not from the database.
     """
 
     y: str

@@ -1,4 +1,4 @@
-"""Where a backtest's bars come from: files, the record, or the bundled example."""
+"""Where a backtest's bars come from: files, the database, or the bundled example."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
     return Source(y, x, bars, interval_us, told, data_set_key(bars))
 
 
-# The record -----------------------------------------------------------------------------
+# The database -----------------------------------------------------------------------------
 
 
 def _from_record() -> Source | None:
@@ -238,7 +238,7 @@ def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str
 
 
 def _range(y: Held, x: Held) -> tuple[str, int, int]:
-    """Return which range of the record is asked for: its name, and where it is exact, its ends."""
+    """Return which range of the database is wanted: its name, and where it is exact, its ends."""
     chosen = RANGE.keep(
         st.segmented_control("Range (UTC)", **RANGE.widget(), required=True, width="content")
     )

@@ -84,7 +84,7 @@ def _free_bytes() -> int:
     try:
         return shutil.disk_usage(folder).free
     except OSError:
-        # The folder could not be made; the record's own state says so.
+        # The folder could not be made; the database's own state says so.
         return 0
 
 

@@ -1,4 +1,4 @@
-"""From the record's numbers to the words and tables of the Data page. No Streamlit."""
+"""From the database's numbers to the words and tables of the Data page. No Streamlit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def status(
 ) -> dict[str, Any]:
     """Describe the writer for the status strip; zero counts of faults are omitted.
 
-    Where the record could not be opened for writing (`is_refused`), the page says why above.
+    Where the database could not be opened for writing (`is_refused`), the page says why above.
     """
     label, tone = RECORD_STATES[health.state]
     if is_refused and health.state == "paused":

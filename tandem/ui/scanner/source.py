@@ -24,7 +24,7 @@ class Source:
         On ascending UTC times; NaN where there is no price.
     is_simulated : bool
     recorded_bar_us : int
-        Bar of the record these are, 0 where they are not from the record.
+        Bar of the database these are, 0 where they are not from the database.
     is_watched : bool
         Prices of a venue that is watched whole: any of its instruments can be opened on Live.
     built_in : Simulated, optional

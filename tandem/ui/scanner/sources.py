@@ -1,4 +1,4 @@
-"""Where a scan's prices come from: a file, the record, or the bundled simulated universe.
+"""Where a scan's prices come from: a file, the database, or the bundled simulated universe.
 
 A source is a callable without arguments that draws its own controls and returns a `Source`, or
 None, with the reason on screen, where there is nothing to scan yet. Another is added to `SOURCES`.
@@ -169,7 +169,7 @@ def _checked(prices: pd.DataFrame) -> pd.DataFrame:
     return prices
 
 
-# The record -----------------------------------------------------------------------------
+# The database -----------------------------------------------------------------------------
 
 
 def _from_record() -> Source | None:
@@ -194,7 +194,7 @@ def _from_record() -> Source | None:
 
 
 def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> Source | None:
-    """Return the record's closes, begun to be read where others were asked for before."""
+    """Return the database's closes, begun to be read where others were asked for before."""
     memory, asked = st.session_state, (bar_us, span_us)
     last: tuple[Any, Job, list[Source]] | None = memory.get("tandem_scan_record")
     if last is None or last[0] != asked or again:

@@ -21,7 +21,7 @@ def escaped(text: str) -> str:
 def without_places(value: Any, record: Path) -> Any:
     """Return what is shown without this machine's folders and processes, for the public.
 
-    Of the record's path the file's name stays. Lists and dictionaries are gone through; tuples
+    Of the database's path the file's name stays. Lists and dictionaries are gone through; tuples
     become lists.
     """
     if isinstance(value, dict):

@@ -382,7 +382,7 @@ def test_a_table_too_wide_for_the_page_names_the_command(monkeypatch: pytest.Mon
         scanner_sources._checked(pd.DataFrame(np.ones((3, 3))))
 
 
-# The record -----------------------------------------------------------------------------
+# The database -----------------------------------------------------------------------------
 
 
 def test_the_record_is_read_onto_one_grid(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
