@@ -17,8 +17,8 @@ run: $(VENV)/run.stamp
 	$(BIN)/streamlit run app.py
 
 # Threads of matrix products would get in the way of the other workers.
-test: export OPENBLAS_NUM_THREADS := 1
-test: export OMP_NUM_THREADS := 1
+test slow: export OPENBLAS_NUM_THREADS := 1
+test slow: export OMP_NUM_THREADS := 1
 test: $(VENV)/dev.stamp
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/browser -m "not slow"
 
@@ -27,7 +27,7 @@ fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.fuzz --minutes $(MINUTES)
 
 slow: $(VENV)/dev.stamp
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m slow
 
 browser: $(VENV)/dev.stamp
 	$(BIN)/pytest -m browser
