@@ -12,6 +12,7 @@ search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -64,6 +65,14 @@ def no_settings_from_outside() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("TANDEM_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hang_up_ends() -> Iterator[None]:
+    """Let SIGHUP end a process as at a terminal, also where the tests were started by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
