@@ -161,7 +161,7 @@ def test_a_channel_is_tested_and_what_came_of_it_is_said(
     expect(channel).to_contain_text("Sending a test message")
     # While the service does not answer, the page does.
     rows(page, "Toast on every open page").get_by_role("button", name="Test").click()
-    expect(page.locator(".toasts .toast")).to_contain_text("A test message.")
+    expect(page.locator(".toasts .toast", has_text="A test message.")).to_have_count(1)
     telegram.wait_for(1, "taken")
     telegram.release.set()
     expect(channel).to_contain_text("Test message not sent.")
