@@ -1,4 +1,4 @@
-"""Trade a pair from files with real accounting, without a screen.
+"""Trade a pair from files with real accounting, headless.
 
     python backtest.py y.csv x.csv --model kalman
     python backtest.py --example crude

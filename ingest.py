@@ -1,4 +1,4 @@
-"""Record trades from exchanges, without a screen.
+"""Record trades from exchanges, headless.
 
     python ingest.py --instruments binance-usdm:BTCUSDT,binance-usdm:ETHUSDT --db ticks.sqlite
 

@@ -1,4 +1,4 @@
-"""Test every pair of a table for cointegration, adjusted for multiple testing, without a screen.
+"""Test every pair of a table for cointegration, adjusted for multiple testing, headless.
 
     python scanner.py prices.csv --top 50
 

@@ -1,4 +1,4 @@
-"""Watch prices for what is unusual and send alerts, without a screen.
+"""Watch prices for what is unusual and send alerts, headless.
 
     python surveillance.py --config examples/surveillance.yaml --cycles 5
 

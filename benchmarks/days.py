@@ -1,4 +1,4 @@
-"""Days of scheduled looks at simulated universes: how often one cries wolf, and what is found."""
+"""Days of scheduled looks at simulated universes: how many give a false alarm, what is found."""
 
 from __future__ import annotations
 

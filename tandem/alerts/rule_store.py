@@ -32,27 +32,27 @@ class RuleStore:
 
     def __init__(self, store: Documents, defaults: tuple[Rule, ...]) -> None:
         self._store = store
-        self._judge = Evaluator(defaults)
+        self._evaluator = Evaluator(defaults)
         self._lock = threading.Lock()
 
     def load(self) -> None:
         """Read the rules back; raises StoreError."""
         kept = self._store.documents("rules")
         if "all" in kept:
-            self._judge.use(_rules_from(kept["all"], self._judge.rules))
+            self._evaluator.use(_rules_from(kept["all"], self._evaluator.rules))
 
     def resume(self, alerts: Iterable[Alert]) -> None:
         """Let the cool-downs of what an earlier process raised, oldest first, go on."""
-        self._judge.resume(alerts)
+        self._evaluator.resume(alerts)
 
     def evaluate(self, readings: Iterable[Reading]) -> list[Alert]:
         """Return the alerts that readings raise."""
         with self._lock:
-            return self._judge.observe(readings, now_us())
+            return self._evaluator.observe(readings, now_us())
 
     def all(self) -> tuple[Rule, ...]:
         """Return the rules, in order."""
-        return self._judge.rules
+        return self._evaluator.rules
 
     def put(self, rule: Rule) -> None:
         """Add a rule, or replace the one of the same name; kept in the database.
@@ -68,13 +68,13 @@ class RuleStore:
             rules = {one.name: one for one in self.all()} | {rule.name: rule}
             if len(rules) > MOST_RULES:
                 raise DataError(f"The limit of {MOST_RULES} rules is reached; remove one first.")
-            self._judge.use(tuple(rules.values()))
+            self._evaluator.use(tuple(rules.values()))
         self._keep()
 
     def remove(self, name: str) -> None:
         """Remove a rule; one that is not there is no error. Raises StoreError as `put`."""
         with self._lock:
-            self._judge.use(tuple(one for one in self.all() if one.name != name))
+            self._evaluator.use(tuple(one for one in self.all() if one.name != name))
         self._keep()
 
     def unmatched(self, scopes: Iterable[str]) -> dict[str, str]:

@@ -185,7 +185,7 @@ def rolling_engle_granger(
     """Return Engle and Granger's p-value over the last `window` usable bars, every `step` bars.
 
     A picture of how the evidence moves, not a sequence of tests: windows overlap, and the lowest of
-    many p-values is small by luck.
+    many p-values is small by chance.
 
     Parameters
     ----------

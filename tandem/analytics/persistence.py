@@ -25,7 +25,7 @@ FEWEST = 20
 
 @dataclass(frozen=True, slots=True)
 class HalfLife:
-    """Bars until half of a deviation is gone.
+    """The half-life of a deviation, in bars.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ class Soundness:
 
 
 def soundness(y: Any, x: Any) -> Soundness:
-    """Judge whether y and x are cointegrated and still hold together.
+    """Judge whether y and x are cointegrated and still are at the end.
 
     *Sound*: Engle and Granger's test finds a relation over all bars at 5 %, CUSUM does not reject
     its stability at 5 %, and it was not lost in the newest half. *Breaking*: a relation was found,

@@ -332,7 +332,7 @@ class Backfill:
         return Hindrance("", wait_s, wait_s > 1.0)
 
     def _leave(self) -> None:
-        """Keep what was received, unless the database is in trouble."""
+        """Keep what was received, unless the database reports an error."""
         try:
             for job in list(self._jobs.open.values()):
                 if isinstance(job.walk, TradePages) and self._jobs.is_recorded(job):

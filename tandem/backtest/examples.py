@@ -16,7 +16,7 @@ CRUDE_Y, CRUDE_X = "WTI", "Brent"
 
 
 def crude() -> tuple[AlignedBars, str, str]:
-    """Return monthly crude oil prices: WTI (y) priced in Brent (x), dollars a barrel.
+    """Return monthly crude oil prices: WTI (y) and Brent (x), dollars a barrel.
 
     Spot prices from May 1987 to January 2020 as published by the US Energy Information
     Administration, from the copy inside the arch package. They have no opens: a bar opens at its

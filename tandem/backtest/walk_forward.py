@@ -1,4 +1,4 @@
-"""Walk-forward: choose on one stretch, trade the next, and only that counts."""
+"""Walk-forward: parameters are chosen in-sample and judged out-of-sample alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_FOLDS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One stretch to choose on and the next to trade; bars `first` to `stop`, stop excluded.
+    """An in-sample and the next out-of-sample window; bars `first` to `stop`, stop excluded.
 
     `setup` is the variant with the best figure (`chosen_by`) on the first stretch, None where none
     ever traded there; `trades` and `net` are what it did on the second.

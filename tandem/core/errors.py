@@ -8,7 +8,7 @@ from __future__ import annotations
 # ├── FeedError           a venue cannot be read
 # │   ├── VenueRefused    it answered no (region, ban); retrying at once is pointless
 # │   ├── UnknownSymbol   it does not list the instrument
-# │   └── MessageError    one message was not understood; counted and skipped
+# │   └── MessageError    one message could not be parsed; counted and skipped
 # │       └── UnknownKind it is of a kind not asked for: it held no trade
 # ├── Cancelled           long work was told to stop, and did
 # └── StoreError          the database cannot be written or read
@@ -59,7 +59,7 @@ class UnknownSymbol(FeedError):
 
 
 class MessageError(FeedError):
-    """One message that was not understood: it may have held trades."""
+    """One message that could not be parsed: it may have held trades."""
 
 
 class UnknownKind(MessageError):

@@ -1,4 +1,4 @@
-"""Record trades without a screen: ``python ingest.py`` and ``tandem record``."""
+"""Record trades headless: ``python ingest.py`` and ``tandem record``."""
 
 from __future__ import annotations
 

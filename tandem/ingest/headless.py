@@ -1,4 +1,4 @@
-"""Recording without a screen: all that the app does for the database, and the truth about it."""
+"""Headless recording: all that the app does for the database, and a report of what is committed."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class SnapshotBuilder:
     def pairs_now(self) -> list[PairNow]:
         """Return every pinned pair; their relation tested at leisure.
 
-        For whoever watches without a screen. What else is open is left out: visitors and those who
+        For headless surveillance. What else is open is left out: visitors and those who
         try settings choose thresholds, and nobody is to be alerted by what was merely looked at.
         """
         return [

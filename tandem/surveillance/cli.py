@@ -1,4 +1,4 @@
-"""Watch prices without a screen: ``python surveillance.py`` and ``tandem watch``."""
+"""Watch prices headless: ``python surveillance.py`` and ``tandem watch``."""
 
 from __future__ import annotations
 

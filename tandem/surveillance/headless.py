@@ -1,4 +1,4 @@
-"""Watching without a screen: prices and alerts as lines and as two CSV files."""
+"""Headless surveillance: prices and alerts as lines and as two CSV files."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class WebsocketFeed(Protocol):
         ...
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         ...
 
 

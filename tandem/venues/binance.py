@@ -154,7 +154,7 @@ class _Binance(SubscribedFeed):
         return instrument(self.venue, asset + ("USDT" if quote in ("", "USD") else quote))
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         message = json_object(raw)
         data = message.get("data", message)
         if type(data) is not dict:

@@ -133,7 +133,7 @@ class Bitstamp(SubscribedFeed):
         )
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         message = json_object(raw)
         event = message.get("event")
         if event == "trade":

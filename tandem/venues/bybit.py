@@ -147,7 +147,7 @@ class Bybit(SubscribedFeed):
         return instrument(self.venue, asset + ("USDT" if quote in ("", "USD") else quote))
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         message = json_object(raw)
         topic = message.get("topic")
         if type(topic) is not str:

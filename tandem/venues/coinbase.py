@@ -115,7 +115,7 @@ class Coinbase(SubscribedFeed):
         return instrument(self.venue, f"{asset}-{quote}")
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         message = json_object(raw)
         kind = message.get("type")
         try:

@@ -162,7 +162,7 @@ class CoinGecko(PolledFeed):
     def parse(self, body: bytes, received_us: int) -> list[Trade]:
         """Return the prices of an answer that are newer than those given before.
 
-        An asset without a price, or with one that is not understood, is left out: it must not
+        An asset without a price, or with one that cannot be parsed, is left out: it must not
         silence the others.
 
         Raises

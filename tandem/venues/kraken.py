@@ -140,7 +140,7 @@ class Kraken(SubscribedFeed):
         return instrument(self.venue, f"{asset}/{quote}")
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         message = json_object(raw)
         channel = message.get("channel")
         try:

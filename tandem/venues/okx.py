@@ -122,7 +122,7 @@ class Okx(SubscribedFeed):
         return instrument(self.venue, f"{asset}-{quote}")
 
     def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it is not understood."""
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
         if raw in _PONG:
             return (Notice("alive", ""),)
         message = json_object(raw)

@@ -130,12 +130,12 @@ class RestSource(ABC):
 
     @abstractmethod
     def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return what trades now, in the venue's order; entries not understood are left out.
+        """Return what trades now, in the venue's order; entries that cannot be parsed are left out.
 
         Raises
         ------
         MessageError
-            If the answer as a whole is not understood, or nothing in it is.
+            If the answer as a whole cannot be parsed, or nothing in it can.
         """
 
     def more_listing(self, body: bytes) -> Request | None:
@@ -210,7 +210,7 @@ class RestVenue(RestSource):
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
         """Return the trades of an answer, ascending, with the ids of the venue's stream.
 
-        One trade that is not understood spoils its page: a page with a hole in it would be taken
+        One trade that cannot be parsed spoils its page: a page with a hole in it would be taken
         for the whole.
         """
 
@@ -307,7 +307,7 @@ class PolledFeed(RestSource):
 
     @abstractmethod
     def parse(self, body: bytes, received_us: int) -> list[Trade]:
-        """Return the prices of an answer that are new; raises MessageError if not understood."""
+        """Return an answer's new prices; raises MessageError if it cannot be parsed."""
 
 
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:

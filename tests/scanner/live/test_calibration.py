@@ -124,7 +124,7 @@ def test_a_pair_that_holds_is_told_at_a_look() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_looks_cry_wolf_on_one_day_in_twenty_at_most(kind: str) -> None:
+def test_looks_give_a_false_alarm_on_one_day_in_twenty_at_most(kind: str) -> None:
     # At 5 % a day more come by chance once in two hundred such tests.
     days, most = (40, 6) if kind == "GARCH" else (15, 3)
     quiet = [day(kind, 1_000 + seed, SMALL) for seed in range(days)]
