@@ -252,18 +252,17 @@ class BarBuilder:
         """Return the exchange's time at this machine's time `now_us`."""
         return now_us - (min(self._delays) if self._delays else 0)
 
-    def add(self, trades: Sequence[Trade]) -> None:
-        """Take trades in the order they arrived."""
-        if not trades:
+    def add(self, trades: Trades) -> None:
+        """Take trades (dtype TRADE) in the order they arrived."""
+        if not len(trades):
             return
-        array = trade_array(trades)
-        clock_us = self._clocks(array)
+        clock_us = self._clocks(trades)
         closed_us = np.maximum(self._whole_seconds(clock_us), self._closed_until_us)
-        in_time = array["time_us"] >= closed_us
-        kept = array if in_time.all() else array[in_time]
-        self.late += len(array) - len(kept)
+        in_time = trades["time_us"] >= closed_us
+        kept = trades if in_time.all() else trades[in_time]
+        self.late += len(trades) - len(kept)
         self._clock_us = int(clock_us[-1])
-        self._received_us = int(array["received_us"][-1])
+        self._received_us = int(trades["received_us"][-1])
         self._has_added = True
         if len(kept):
             self._open.append(kept)

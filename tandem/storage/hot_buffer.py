@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tandem.core.bars import Trades, trade_array
 from tandem.core.events import TRADE, Funding, Quote, Trade
 
 _instrument = itemgetter(0)
@@ -75,11 +76,26 @@ class _Ring:
 
     def slice(self, cursor: int, most: int) -> tuple[list[Trade], int]:
         """Return up to `most` trades from number `cursor` on, and the number after them."""
+        blocks, newest, stop = self._after(cursor, most)
+        return [*self._trades(blocks), *newest], stop
+
+    def rows(self, cursor: int, most: int) -> tuple[Trades, int]:
+        """Return what `slice` does, as rows."""
+        blocks, newest, stop = self._after(cursor, most)
+        if not blocks:
+            return trade_array(newest), stop
+        rows = np.empty(sum(map(len, blocks)) + len(newest), TRADE)
+        end = len(rows) - len(newest)
+        rows[end:] = trade_array(newest)
+        for name in TRADE.names or ():
+            np.concatenate([block[name] for block in blocks], out=rows[name][:end])
+        return rows, stop
+
+    def _after(self, cursor: int, most: int) -> tuple[list[npt.NDArray[Any]], list[Trade], int]:
         with self.lock:
             start = min(max(cursor, self.count - self.kept), self.count)
             stop = min(start + max(most, 0), self.count)
-            rows, newest = self._between(start, stop)
-        return [*self._trades(rows), *newest], stop
+            return *self._between(start, stop), stop
 
     def tail(self, count: int) -> list[Trade]:
         with self.lock:
@@ -190,6 +206,11 @@ class HotBuffer:
         """
         ring = self._rings.get(instrument)
         return ring.slice(cursor, most) if ring else ([], 0)
+
+    def rows_since(self, instrument: str, cursor: int, most: int = 10_000) -> tuple[Trades, int]:
+        """Return what `since` does as an array of dtype TRADE, a tenth of the work for many."""
+        ring = self._rings.get(instrument)
+        return ring.rows(cursor, most) if ring else (np.empty(0, TRADE), 0)
 
     def tail(self, instrument: str, count: int) -> list[Trade]:
         """Return the last `count` trades, oldest first."""

@@ -46,11 +46,11 @@ class SecondBars:
             This machine's time, taken before the call.
         """
         while True:
-            trades, self._cursor = buffer.since(self._builder.instrument, self._cursor)
-            if not trades:
+            trades, self._cursor = buffer.rows_since(self._builder.instrument, self._cursor)
+            if not len(trades):
                 break
             if not self.first_us:
-                self.first_us = trades[0].time_us // SECOND_US * SECOND_US
+                self.first_us = int(trades["time_us"][0]) // SECOND_US * SECOND_US
             self._builder.add(trades)
         self._closed.append(self._builder.close(now_us))
         # Last: who has read this end finds every bar before it.

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.alerts.rules import Reading
+from tandem.core.bars import Trades, trade_array
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, Trade
@@ -232,17 +233,22 @@ class Detectors:
         """
         return self._observe(sound(trades), now)
 
+    def observe_rows(
+        self, instrument: str, trades: Trades, now: Callable[[str], int] | None = None
+    ) -> list[Reading]:
+        """Take one instrument's trades as `observe` does, given as an array of dtype TRADE."""
+        return self._observe({instrument: _sound_rows(trades)}, now)
+
     def _observe(
-        self, groups: Mapping[str, list[Trade]], now: Callable[[str], int] | None
+        self, groups: Mapping[str, Trades], now: Callable[[str], int] | None
     ) -> list[Reading]:
         readings: list[Reading] = []
         with self._lock:
             for name, group in groups.items():
                 watched = self._watched.get(name)
-                if watched is None:
+                if watched is None or not len(group):
                     continue
-                times = np.array([trade.time_us for trade in group], np.int64)
-                prices = np.array([trade.price for trade in group], np.float64)
+                times, prices = group["time_us"].copy(), group["price"].copy()
                 scores = watched.watch.trades(times, prices)
                 watched.last_us = max(watched.last_us, int(times.max()))
                 watched.price = float(prices[-1])
@@ -432,16 +438,27 @@ class Detectors:
         )
 
 
-def sound(trades: Iterable[Trade]) -> dict[str, list[Trade]]:
+def sound(trades: Iterable[Trade]) -> dict[str, Trades]:
     """Return by instrument the trades that can be computed with: those with a price and a time."""
     groups: dict[str, list[Trade]] = {}
     for trade in trades:
-        is_dated = 0 <= trade.time_us < _LATEST_US and 0 <= trade.received_us < _LATEST_US
-        if is_dated and _LEAST < trade.price < _MOST:
-            if not 0.0 <= trade.quantity < _MOST:
-                trade = trade._replace(quantity=math.nan)
+        # What is dated otherwise may fit into no array.
+        if 0 <= trade.time_us < _LATEST_US and 0 <= trade.received_us < _LATEST_US:
             groups.setdefault(trade.instrument, []).append(trade)
-    return groups
+    found = {name: _sound_rows(trade_array(group)) for name, group in groups.items()}
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def _sound_rows(trades: Trades) -> Trades:
+    times, received, price = trades["time_us"], trades["received_us"], trades["price"]
+    is_dated = (times >= 0) & (times < _LATEST_US) & (received >= 0) & (received < _LATEST_US)
+    kept = is_dated & (price > _LEAST) & (price < _MOST)
+    found = trades if kept.all() else trades[kept]
+    unknown = ~((found["quantity"] >= 0.0) & (found["quantity"] < _MOST))
+    if unknown.any():
+        found = found.copy()
+        found["quantity"][unknown] = np.nan
+    return found
 
 
 def fresh(readings: Iterable[Reading], now_us: int, within_s: float = FRESH_S) -> list[Reading]:

@@ -116,10 +116,10 @@ class LiveSurveillance:
         closed = {}
         for name, followed in self._followed.items():
             while True:
-                trades, followed.cursor = self._buffer.since(name, followed.cursor)
-                if not trades:
+                trades, followed.cursor = self._buffer.rows_since(name, followed.cursor)
+                if not len(trades):
                     break
-                yield self.detectors.observe(trades, times.__getitem__)
+                yield self.detectors.observe_rows(name, trades, times.__getitem__)
             new = between(followed.bars.closed(), followed.until_us, ends[name])
             closed[name] = Closed(new, ends[name])
             followed.until_us = ends[name]

@@ -70,12 +70,12 @@ def play(trades, chunks, grace_us=GRACE_US):
     """Add in the given chunks, closing between them at times up to the next arrival."""
     builder, bars, at = BarBuilder("sim:AUSDT", grace_us), [], 0
     for size, share in chunks:
-        builder.add(trades[at : at + size])
+        builder.add(trade_array(trades[at : at + size]))
         at += size
         if 0 < at < len(trades):
             last_us, next_us = trades[at - 1].received_us, trades[at].received_us
             bars.append(builder.close(last_us + (next_us - last_us) * share // 100))
-    builder.add(trades[at:])
+    builder.add(trade_array(trades[at:]))
     bars.append(close_all(builder))
     return builder, np.concatenate(bars)
 
@@ -101,8 +101,8 @@ def test_a_clock_wrong_by_a_constant_closes_the_same_seconds(rows, chunks, error
     at = 0
     for size, _ in chunks:
         part = slice(at, at + size)
-        right_builder.add(trades[part])
-        wrong_builder.add(wrong[part])
+        right_builder.add(trade_array(trades[part]))
+        wrong_builder.add(trade_array(wrong[part]))
         at += size
         if trades[part]:
             now_us = trades[part][-1].received_us
@@ -121,7 +121,7 @@ def trade(time_s, received_s, price=100.0, number=0):
 
 def test_a_second_closes_at_its_end_plus_the_grace_by_the_exchange_clock():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.3)])
+    builder.add(trade_array([trade(0.2, 0.3)]))
     assert builder.clock_us(BASE_US + SECOND_US) == BASE_US + 900_000
     assert len(builder.close(BASE_US + 1_599_999)) == 0
     (bar,) = builder.close(BASE_US + 1_600_000)
@@ -132,7 +132,7 @@ def test_a_second_closes_at_its_end_plus_the_grace_by_the_exchange_clock():
 
 def test_empty_seconds_close_by_the_clock_alone():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.2)])
+    builder.add(trade_array([trade(0.2, 0.2)]))
     builder.close(BASE_US + 2 * SECOND_US)
     assert len(builder.close(BASE_US + 9 * SECOND_US)) == 0
     assert builder.closed_until_us == BASE_US + 8 * SECOND_US
@@ -140,7 +140,7 @@ def test_empty_seconds_close_by_the_clock_alone():
 
 def test_before_the_first_trade_nothing_is_known_and_nothing_closes():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([])
+    builder.add(trade_array([]))
     assert len(builder.close(BASE_US)) == 0
     assert builder.closed_until_us == 0
     assert builder.clock_us(BASE_US) == BASE_US
@@ -148,9 +148,9 @@ def test_before_the_first_trade_nothing_is_known_and_nothing_closes():
 
 def test_a_late_trade_is_counted_and_changes_no_bar():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.2)])
+    builder.add(trade_array([trade(0.2, 0.2)]))
     assert len(builder.close(BASE_US + 1_600_000)) == 1
-    builder.add([trade(0.9, 1.7), trade(1.8, 1.8)])
+    builder.add(trade_array([trade(0.9, 1.7), trade(1.8, 1.8)]))
     bars = builder.close(BASE_US + 3 * SECOND_US)
     assert bars["time_us"].tolist() == [BASE_US + SECOND_US]
     assert builder.late == 1
@@ -158,9 +158,9 @@ def test_a_late_trade_is_counted_and_changes_no_bar():
 
 def test_closing_ahead_of_what_arrives_loses_trades_as_late_and_repeats_no_bar():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.2)])
+    builder.add(trade_array([trade(0.2, 0.2)]))
     assert len(close_all(builder, BASE_US + 60 * SECOND_US)) == 1
-    builder.add([trade(0.4, 0.4), trade(1.5, 1.5)])
+    builder.add(trade_array([trade(0.4, 0.4), trade(1.5, 1.5)]))
     assert builder.late == 2
     assert len(close_all(builder, BASE_US + 64 * SECOND_US)) == 0
 
@@ -171,7 +171,7 @@ def test_a_backlog_added_in_pieces_loses_nothing():
     now_us = BASE_US + 7_200 * SECOND_US
     builder, bars = BarBuilder("sim:AUSDT", GRACE_US), []
     for first in range(0, 7_200, 1_440):
-        builder.add(trades[first : first + 1_440])
+        builder.add(trade_array(trades[first : first + 1_440]))
         bars.extend(builder.close(now_us + pause) for pause in (0, 50_000, 1_900_000))
     assert builder.late == 0
     bars.append(builder.close(now_us + 4 * SECOND_US))
@@ -181,18 +181,18 @@ def test_a_backlog_added_in_pieces_loses_nothing():
 
 def test_a_trade_that_comes_at_once_ends_a_backlog():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.2)])
+    builder.add(trade_array([trade(0.2, 0.2)]))
     assert len(builder.close(BASE_US + 9 * SECOND_US)) == 0
-    builder.add([trade(9.1, 9.1)])
+    builder.add(trade_array([trade(9.1, 9.1)]))
     assert len(builder.close(BASE_US + 9_200_000)) == 1
     assert len(builder.close(BASE_US + 10_500_000)) == 1
 
 
 def test_a_machine_clock_set_back_stops_nothing():
     builder = BarBuilder("sim:AUSDT", GRACE_US)
-    builder.add([trade(0.2, 0.2)])
+    builder.add(trade_array([trade(0.2, 0.2)]))
     builder.close(BASE_US + SECOND_US)
-    builder.add([trade(2.0, 2.0 - 7_200), trade(5.0, 5.0 - 7_200)])
+    builder.add(trade_array([trade(2.0, 2.0 - 7_200), trade(5.0, 5.0 - 7_200)]))
     bars = builder.close(BASE_US + (5 - 7_200) * SECOND_US)
     assert bars["time_us"].tolist() == [BASE_US, BASE_US + 2 * SECOND_US]
     assert builder.late == 0
@@ -222,7 +222,7 @@ def test_a_recording_loses_nothing_and_gives_the_bars_of_all_its_trades(symbol):
             )
     builder, bars = BarBuilder("replay:X", GRACE_US), [np.empty(0, BAR)]
     for at in range(0, len(trades), 37):
-        builder.add(trades[at : at + 37])
+        builder.add(trade_array(trades[at : at + 37]))
         bars.append(builder.close(trades[min(at + 36, len(trades) - 1)].received_us))
     bars.append(close_all(builder, trades[-1].received_us + 60 * SECOND_US))
     assert builder.late == 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tandem.config import Settings
 from tandem.core import clock
-from tandem.core.bars import BarBuilder
+from tandem.core.bars import BarBuilder, trade_array
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Funding, Gap, Quote, Trade
 from tandem.ingest.clock import VenueClock
@@ -183,7 +183,7 @@ def test_a_lying_trade_is_counted_and_said_and_does_not_freeze_the_bars(
     for number in range(1_200):
         recorder.intake.take([market.trade(DAY_US - SECOND_US if number == 300 else 0)])
         trades, cursor = buffer.since(BTC, cursor)
-        builder.add(trades)
+        builder.add(trade_array(trades))
         closed += len(builder.close(market.us))
     for _ in range(100):
         recorder.intake.take([market.trade()])
@@ -202,7 +202,7 @@ def test_what_passes_makes_no_other_trade_late() -> None:
         ahead_us = number * 300 if number > 600 and number % 100 == 0 else 0
         recorder.intake.take([market.trade(ahead_us)])
         trades, cursor = buffer.since(BTC, cursor)
-        builder.add(trades)
+        builder.add(trade_array(trades))
         builder.close(market.us)
     assert builder.late == 0
     assert 0 < recorder.status().not_understood < 24, "some were refused, and some passed"

@@ -8,6 +8,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tandem.core.bars import trade_array
 from tandem.core.events import Funding, Quote, Trade
 from tandem.storage.hot_buffer import HotBuffer
 
@@ -47,6 +48,8 @@ def test_a_reader_sees_every_kept_trade_once_and_in_order(limit, identified, ste
             expected = appended[max(cursor, kept_from) :][:most]
             got, following = buffer.since("sim:AUSDT", cursor, most)
             assert got == expected
+            rows, after = buffer.rows_since("sim:AUSDT", cursor, most)
+            assert (rows.tolist(), after) == (trade_array(expected).tolist(), following)
             assert following == max(cursor, kept_from) + len(got)
             seen.extend(got)
             cursor = following
@@ -81,6 +84,7 @@ def test_instruments_of_one_batch_are_kept_apart():
 def test_an_unknown_instrument_is_empty():
     buffer = HotBuffer(10)
     assert buffer.since("sim:AUSDT", 0) == ([], 0)
+    assert len(buffer.rows_since("sim:AUSDT", 0)[0]) == 0
     assert buffer.tail("sim:AUSDT", 5) == []
     assert buffer.last("sim:AUSDT") is None
     assert buffer.count("sim:AUSDT") == 0

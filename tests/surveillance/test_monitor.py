@@ -18,7 +18,7 @@ import pytest
 
 from tandem.alerts.rules import Reading, Rule
 from tandem.config import Settings
-from tandem.core.bars import BarBuilder, Bars, aggregate, trade_array
+from tandem.core.bars import BarBuilder, Bars, Trades, aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US, now_us
 from tandem.core.errors import StoreError
 from tandem.core.events import Gap, Trade
@@ -425,10 +425,10 @@ def test_pairs_and_surveillance_see_the_same_bars(
             buffer.append(piece)
             clock_us = piece[-1].received_us
 
-    def observe(trades: list[Trade], now: Callable[[str], int]) -> list[Reading]:
+    def observe(name: str, trades: Trades, now: Callable[[str], int]) -> list[Reading]:
         nonlocal observed
         observed += len(trades)
-        return watched_observe(trades, now)
+        return watched_observe(name, trades, now)
 
     def closed(one: SecondBars) -> Bars:
         nonlocal is_stepping
@@ -446,10 +446,10 @@ def test_pairs_and_surveillance_see_the_same_bars(
         assert counted <= observed
         return watched_take(closed, *rest, **options)
 
-    watched_observe, watched_take = watch.surveillance.observe, watch.surveillance.take
+    watched_observe, watched_take = watch.surveillance.observe_rows, watch.surveillance.take
     all_closed = SecondBars.closed
     monkeypatch.setattr(SecondBars, "closed", closed)
-    monkeypatch.setattr(watch.surveillance, "observe", observe)
+    monkeypatch.setattr(watch.surveillance, "observe_rows", observe)
     monkeypatch.setattr(watch.surveillance, "take", take)
     arrive(30)
     while len(watch.wall()) < 2:
@@ -475,7 +475,7 @@ def test_pairs_and_surveillance_see_the_same_bars(
             np.testing.assert_array_equal(scored[field], seen[of_bar], err_msg=field)
         own = [one for one in arrivals if one.instrument == name]
         alone = BarBuilder(name, 100_000)
-        alone.add(own)
+        alone.add(trade_array(own))
         ends_us = own[-1].received_us, clock_us
         np.testing.assert_array_equal(seen, np.concatenate([alone.close(one) for one in ends_us]))
 
