@@ -11,6 +11,7 @@ search : as fuzz, but a failure is told as it was found; `benchmarks.fuzz` runs 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         test._hypothesis_internal_use_settings = settings(
             own, max_examples=TIMES * own.max_examples
         )
+
+
+def pytest_collection_finish() -> None:
+    """Leave the test modules out of every later collection of garbage: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

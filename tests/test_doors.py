@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -45,8 +46,11 @@ def imported(path: Path) -> set[str]:
 def test_nothing_in_the_package_imports_a_door() -> None:
     files = sorted((ROOT / "tandem").rglob("*.py"))
     assert len(files) > 100
+    words = re.compile(rf"\b(import|from)\s+({'|'.join(DOORS)})\b")
     for path in files:
-        assert not imported(path) & set(DOORS), path
+        # Few files need to be parsed: those that have such words, be it in a docstring.
+        if words.search(path.read_text(encoding="utf-8")):
+            assert not imported(path) & set(DOORS), path
 
 
 def test_every_module_of_the_root_is_a_door() -> None:

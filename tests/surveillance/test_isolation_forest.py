@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import zipfile
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -157,37 +158,37 @@ def loops() -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "content",
+    "make",
     [
-        b"",
-        b"PK\x03\x04nonsense",
-        pickle.dumps({"a": 1}),
-        altered(say={"format": 2}),
-        altered(say={"format": None}),
-        altered(say={"surprise": 1}),
-        altered(left=loops()),
-        altered(starts=np.array([10**9])),
-        altered(starts=np.array([-1])),
-        altered(feature=np.array([7])),
-        altered(threshold=np.array([np.nan])),
-        altered(middle=np.zeros(1)),
-        altered(length=np.array(["x"], object)),
-        altered(say={"cut": "x"}),
-        altered(say={"cut": None}),
-        altered(say={"cut": math.nan}),
-        altered(say={"samples": "9"}),
-        altered(say={"samples": 0}),
-        altered(say={"bars": "x"}),
-        altered(say={"from_us": 2**62}),
-        altered(say={"features": [["rsi"], 2, 3]}),
+        lambda: b"",
+        lambda: b"PK\x03\x04nonsense",
+        lambda: pickle.dumps({"a": 1}),
+        lambda: altered(say={"format": 2}),
+        lambda: altered(say={"format": None}),
+        lambda: altered(say={"surprise": 1}),
+        lambda: altered(left=loops()),
+        lambda: altered(starts=np.array([10**9])),
+        lambda: altered(starts=np.array([-1])),
+        lambda: altered(feature=np.array([7])),
+        lambda: altered(threshold=np.array([np.nan])),
+        lambda: altered(middle=np.zeros(1)),
+        lambda: altered(length=np.array(["x"], object)),
+        lambda: altered(say={"cut": "x"}),
+        lambda: altered(say={"cut": None}),
+        lambda: altered(say={"cut": math.nan}),
+        lambda: altered(say={"samples": "9"}),
+        lambda: altered(say={"samples": 0}),
+        lambda: altered(say={"bars": "x"}),
+        lambda: altered(say={"from_us": 2**62}),
+        lambda: altered(say={"features": [["rsi"], 2, 3]}),
     ],
     ids=["empty", "no zip", "a pickle", "newer", "no format", "unknown key", "a loop", "far start",
          "negative start", "short", "not a number", "features", "objects", "cut text", "no cut",
          "cut none", "samples text", "no samples", "bars text", "far date", "features no names"],
 )  # fmt: skip
-def test_what_is_no_model_is_refused_and_never_run(content: bytes) -> None:
+def test_what_is_no_model_is_refused_and_never_run(make: Callable[[], bytes]) -> None:
     with pytest.raises(DataError, match="retrain it"):
-        load(content)
+        load(make())
 
 
 def test_a_file_that_swells_is_refused() -> None:
