@@ -272,14 +272,15 @@ class SnapshotBuilder:
             return None
         if not np.isfinite(provisional.z):
             return None
-        deviation = abs(provisional.spread / provisional.z) if provisional.z else float("nan")
-        known = view.columns["deviation"][np.isfinite(view.columns["deviation"])]
+        known = _last_finite(view.columns["deviation"])
+        if known is None:
+            known = abs(provisional.spread / provisional.z) if provisional.z else float("nan")
         return trade_cost(
             settings,
             (y.trade.price, x.trade.price),
             view.beta,
             provisional.z,
-            float(known[-1]) if len(known) else deviation,
+            known,
             (
                 self._half_spread(y, settings.costs.y_half_spread_bp),
                 self._half_spread(x, settings.costs.x_half_spread_bp),
@@ -309,3 +310,11 @@ class SnapshotBuilder:
             return LegQuote(0.0, True)
         spread = roll_spread(prices)
         return LegQuote(spread / 2.0 / prices[-1] * 1e4 if np.isfinite(spread) else 0.0, True)
+
+
+def _last_finite(values: npt.NDArray[np.float64]) -> float | None:
+    """Return the newest value that is one; most often that is the last."""
+    if len(values) and np.isfinite(values[-1]):
+        return float(values[-1])
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if len(known) else None

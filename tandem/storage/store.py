@@ -82,6 +82,7 @@ class Store(Reader):
         self._lock = lock
         self._backlog = backlog
         self._written = self._refused = self._last_commit_us = 0
+        self._sized = 0, 0
         self._unwritten: int | None = None
         self._keep_after_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -320,7 +321,7 @@ class Store(Reader):
             queued=self._backlog.queued,
             written=self._written,
             oldest_waiting_s=waited_s,
-            bytes=size_of(self.path),
+            bytes=self._bytes(),
             last_commit_us=self._last_commit_us,
             lost=self._backlog.lost,
             refused=self._refused,
@@ -330,6 +331,13 @@ class Store(Reader):
             renumbered=self._writer.renumbered if self._writer else {},
             notes=_notes(self._writer) if self._writer else (),
         )
+
+    def _bytes(self) -> int:
+        """Return the size of the files, looked at once after each commit: many pages ask."""
+        at, size = self._sized
+        if at != self._last_commit_us or not at:
+            at, size = self._sized = self._last_commit_us, size_of(self.path)
+        return size
 
     @property
     def failure(self) -> StoreUnusable | None:

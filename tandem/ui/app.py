@@ -17,6 +17,7 @@ from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
 from tandem.ui.alerts import toasts
+from tandem.ui.components import scripts
 from tandem.ui.shared import messages as say
 from tandem.ui.shared import served, state
 from tandem.ui.shared.hosts import HostGuard
@@ -69,7 +70,7 @@ def parts() -> dict[str, Any]:
     """Return what `st.App` is given beside the script: what records, files, and who is served."""
     return {
         "lifespan": recording,
-        "routes": served.routes(_exports),
+        "routes": [*served.routes(_exports), *scripts.routes()],
         "middleware": [
             Middleware(HostGuard, names=_host_names),
             Middleware(UploadGuard, uploads=state.uploads, most_bytes=state.most_upload_bytes),
@@ -94,7 +95,7 @@ def _exports() -> Path | None:
 def main() -> None:
     """Draw the page this session has chosen."""
     st.set_page_config("Tandem", ":material/balance:", "wide", initial_sidebar_state=300)
-    st.html(HERE / "page.css")
+    st.html(f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}{scripts.style()}</style>")
     try:
         start()
     except SettingError as error:
@@ -104,7 +105,9 @@ def main() -> None:
     chosen = st.navigation([page_of(title) for title in ICONS])
     if chosen.title != "Backtest":
         state.leave_backtest()
-    toasts.follow()
+    # Where a page has its own, one refresh serves both.
+    if chosen.title != "Live":
+        toasts.follow()
     chosen.run()
 
 

@@ -59,16 +59,17 @@ class Shown:
         return shown
 
 
+@st.fragment(run_every=REFRESH_S)
 def follow() -> None:
-    """Show what is raised from now on, on whatever page is open; takes no room on it."""
+    """Show what is raised from now on, on a page that has nothing else to refresh."""
+    show()
+
+
+def show() -> None:
+    """Show what was raised since this session began; takes no room on the page."""
     # The ids of alerts begin with the time they were raised at.
     shown = st.session_state.setdefault(_SHOWN, Shown(f"{now_us():017d}"))
-
-    @st.fragment(run_every=REFRESH_S)
-    def look() -> None:
-        lines = shown.look(part(Alerts), time.monotonic())
-        # Nothing at all is sent to a browser that has nothing to show.
-        if lines:
-            toasts({"toasts": lines}, key="alert-toasts")
-
-    look()
+    lines = shown.look(part(Alerts), time.monotonic())
+    # Nothing at all is sent to a browser that has nothing to show.
+    if lines:
+        toasts({"toasts": lines}, key="alert-toasts")

@@ -8,20 +8,15 @@ project; outside text reaches them only as data, which they place as text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import streamlit as st
 
+from tandem.ui.components import scripts
 from tandem.ui.shared import served, state
 
-HERE = Path(__file__).parent
-_NODES = HERE / "nodes.js"
-
-
-def _part(name: str, kind: str) -> str:
-    return (HERE / name / f"{name}.{kind}").read_text(encoding="utf-8")
+_DRAWN = "tandem_drawn"
 
 
 @st.cache_resource(show_spinner=False)
@@ -29,9 +24,8 @@ def _mount(name: str) -> Callable[..., Any]:
     """Register a component once per process; a second registration would warn."""
     return st.components.v2.component(
         f"tandem_{name}",
-        html=_part(name, "html"),
-        css=_part(name, "css"),
-        js=_NODES.read_text(encoding="utf-8") + _part(name, "js"),
+        html=scripts.part(name, "html"),
+        js=scripts.loader(name) if state.has_routes() else scripts.script(name),
         isolate_styles=False,
     )
 
@@ -50,15 +44,40 @@ def pulse(data: Mapping[str, Any], *, key: str) -> str | None:
     return chosen
 
 
-def encoded(figure: Mapping[str, Any]) -> bytes:
+class Encoded(NamedTuple):
+    """A figure as it is sent, and its version, which changes with it."""
+
+    version: str
+    content: bytes
+
+
+def encoded(figure: Mapping[str, Any]) -> Encoded:
     """Return a figure as `chart` sends it; a figure that many sessions show is encoded once."""
-    return orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Encoded(str(figure["version"]), content)
 
 
-def chart(figure: Mapping[str, Any] | bytes, *, key: str) -> None:
-    """Show a figure from a page's `charts` module and keep the viewer's zoom when it changes."""
+def chart(figure: Mapping[str, Any] | Encoded, *, key: str) -> None:
+    """Show a figure from a page's `charts` module and keep the viewer's zoom when it changes.
+
+    A refresh sends a figure that the browser has by its version alone. Where the browser has it
+    no longer, it asks for it.
+    """
     _serve_plotly()
-    _mount("chart")(data=figure if isinstance(figure, bytes) else encoded(figure), key=key)
+    whole = figure if isinstance(figure, Encoded) else encoded(figure)
+    drawn = st.session_state.setdefault(_DRAWN, {})
+    is_known = state.is_refresh() and drawn.get(key) == whole.version
+    drawn[key] = whole.version
+    _mount("chart")(
+        data=orjson.dumps({"version": whole.version}) if is_known else whole.content,
+        key=key,
+        on_lacks_change=lambda: drawn.pop(key, None),
+    )
+
+
+def send_whole() -> None:
+    """Let the next refresh send its figures whole: another tab has none of them on the screen."""
+    st.session_state.pop(_DRAWN, None)
 
 
 def sheets(tables: Sequence[Mapping[str, Any]], *, key: str) -> None:

@@ -11,7 +11,8 @@ from tandem.ingest.service import Ingest
 from tandem.pairs.snapshot import Snapshot
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.pairs.tracker import PairTracker
-from tandem.ui.components import chart, encoded, pulse
+from tandem.ui.alerts import toasts
+from tandem.ui.components import Encoded, chart, encoded, pulse, send_whole
 from tandem.ui.live import cards, charts, exports
 from tandem.ui.live import tables as tables_view
 from tandem.ui.live.controls import Refusal, View, choose_pair, sidebar, venue_choice
@@ -61,6 +62,7 @@ def _waiting() -> None:
 
     @st.fragment(run_every=0.5)
     def look_again() -> None:
+        toasts.show()
         choice = part(Ingest).choice()
         if choice.venue is not None:
             st.rerun()
@@ -78,6 +80,7 @@ def _refused(refusal: Refusal) -> None:
 
     @st.fragment(run_every=1.0)
     def offer() -> None:
+        toasts.show()
         snapshot = part(SnapshotBuilder).look(session_id(), pairs[0], pairs)
         chips = [cards.chip(row, snapshot.settings) | {"active": False} for row in snapshot.watch]
         chosen = pulse({"status": shown(cards.status(snapshot)), "watch": chips}, key="pulse")
@@ -86,42 +89,47 @@ def _refused(refusal: Refusal) -> None:
 
     if pairs:
         offer()
+    else:
+        toasts.follow()
 
 
 def _live(view: View) -> None:
+    """Draw everything in one fragment: each one costs the server more than what it shows."""
+    still: bool | None = None
 
     @st.fragment(run_every=view.refresh_s)
     def refresh() -> None:
+        nonlocal still
+        toasts.show()
         snapshot = _first_look(view)
         chosen = pulse(shown(cards.page(snapshot)), key="pulse")
         if chosen:
             choose_pair(chosen)
+        chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
+        tab = TAB.keep(
+            st.segmented_control(
+                "Detail",
+                **TAB.widget(),
+                label_visibility="collapsed",
+                required=True,
+                on_change=send_whole,
+            )
+        )
+        say_doubts()
+        was_still, still = still, tab == "export" and _has_bars(snapshot)
+        if was_still not in (None, still):
+            st.rerun()
+        if not still:
+            DETAILS[tab](snapshot, view)
 
-    # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
-    @st.fragment(run_every=max(view.refresh_s, 1.0))
-    def redraw() -> None:
-        _chart(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
+    @st.fragment
+    def downloads() -> None:
+        _export(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
 
     refresh()
-    redraw()
-    tab = TAB.keep(
-        st.segmented_control("Detail", **TAB.widget(), label_visibility="collapsed", required=True)
-    )
-    say_doubts()
-
     # A download must not be drawn anew between the click and the file.
-    is_still = tab == "export" and _has_bars(
-        part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
-    )
-
-    @st.fragment(run_every=None if is_still else max(view.refresh_s, 1.0))
-    def detail() -> None:
-        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
-        if tab == "export" and not is_still and _has_bars(snapshot):
-            st.rerun()
-        DETAILS[tab](snapshot, view)
-
-    detail()
+    if still:
+        downloads()
 
 
 def _first_look(view: View) -> Snapshot:
@@ -145,14 +153,10 @@ def _has_bars(snapshot: Snapshot) -> bool:
     return snapshot.view is not None and bool(len(snapshot.view.columns["time_us"]))
 
 
-def _chart(snapshot: Snapshot, view: View) -> None:
-    chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
-
-
-def _figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> bytes:
+def _figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> Encoded:
     """Return an encoded figure of the bars that are shown, the same one to every session."""
 
-    def make() -> bytes:
+    def make() -> Encoded:
         columns, first = _shown(snapshot, view.shown_bars)
         return encoded(draw(columns, snapshot.settings, first, _version(snapshot, view)))
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from tandem.pairs.tracker import PairView
+from tandem.ui.components import Encoded
 
 MOST = 64
 
@@ -20,9 +21,9 @@ class SharedFigures:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[PairView, bytes]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[PairView, Encoded]] = OrderedDict()
 
-    def of(self, view: PairView, key: tuple[Hashable, ...], make: Callable[[], bytes]) -> bytes:
+    def of(self, view: PairView, key: tuple[Hashable, ...], make: Callable[[], Encoded]) -> Encoded:
         """Return the encoded figure of a view under a key, made by the first who asks.
 
         Parameters

@@ -35,7 +35,7 @@ SHOW = Choice("show", {name: name for name in SHOWN}, "300", "number of bars")
 REFRESH = Choice(
     "refresh",
     {key: f"{key} s" for key in ("0.1", "0.25", "0.5", "1", "2", "5")},
-    "0.25",
+    "0.5",
     "refresh rate",
 )
 

@@ -26,7 +26,8 @@ _TOKEN = re.compile(r"[\w-]{20,}", re.ASCII)
 _NAME = re.compile(r"tandem-[A-Za-z0-9-]+\.(csv|parquet)")
 _TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 # Whatever `server.baseUrlPath` says comes before.
-_BELOW = "/{base:path}app/static"
+BELOW = "/{base:path}app/static"
+HEADERS = {"X-Content-Type-Options": "nosniff"}
 
 
 def plotly() -> Path:
@@ -46,7 +47,7 @@ def routes(exports: Callable[[], Path | None]) -> list[Route]:
     """
 
     def script(_request: Request) -> FileResponse:
-        return FileResponse(plotly(), media_type="text/javascript", headers=_headers())
+        return FileResponse(plotly(), media_type="text/javascript", headers=HEADERS)
 
     def export(request: Request) -> FileResponse:
         folder, token, name = exports(), request.path_params["token"], request.path_params["name"]
@@ -56,12 +57,12 @@ def routes(exports: Callable[[], Path | None]) -> list[Route]:
         file = folder / token / name
         if not file.is_file() or file.is_symlink() or file.parent.is_symlink():
             raise HTTPException(404)
-        headers = _headers() | {"Cache-Control": "no-store"}
+        headers = HEADERS | {"Cache-Control": "no-store"}
         return FileResponse(file, media_type=_TYPES[kind[1]], filename=name, headers=headers)
 
     return [
-        Route(f"{_BELOW}/plotly.min.js", script),
-        Route(f"{_BELOW}/exports/{{token}}/{{name}}", export),
+        Route(f"{BELOW}/plotly.min.js", script),
+        Route(f"{BELOW}/exports/{{token}}/{{name}}", export),
     ]
 
 
@@ -74,7 +75,3 @@ def copy_plotly(folder: Path) -> None:
             shutil.copyfile(source, target)
     except OSError as error:
         log.error("Charts cannot be drawn: %s cannot be written (%s).", target, error.strerror)
-
-
-def _headers() -> dict[str, str]:
-    return {"X-Content-Type-Options": "nosniff"}

@@ -123,12 +123,23 @@ def serve_by_routes() -> None:
     _process().has_routes = True
 
 
+def is_refresh() -> bool:
+    """Return whether a fragment runs by itself, and what else is on the page stays as it is."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
+def has_routes() -> bool:
+    """Return whether the server has routes of ours."""
+    return bool(_process().has_routes)
+
+
 def static_folder() -> Path | None:
     """Return the folder Streamlit serves files from; None where the server has routes for them.
 
     Only a plain script has no routes. A test harness has no server at all, and writes none.
     """
-    if _process().has_routes:
+    if has_routes():
         return None
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or type(runtime.get_instance()) is not Runtime:
@@ -183,7 +194,9 @@ def _secrets() -> Mapping[str, Any]:
 
 def session_id() -> str:
     """Return a name for this browser session, kept over its reruns."""
-    return str(st.session_state.setdefault("tandem_session", uuid.uuid4().hex))
+    if "tandem_session" not in st.session_state:
+        st.session_state["tandem_session"] = uuid.uuid4().hex
+    return str(st.session_state["tandem_session"])
 
 
 def guesses() -> Guesses:

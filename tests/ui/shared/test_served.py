@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
 from tandem.ui.shared import served, state
+from tests.support.routes import Answer, answer
 
 TOKEN = "AbCd_efGh-ijKlmnopqrstuv"
 NAME = "tandem-sim-BTCUSDT-trades-20260101T000000-20260102T000000.csv"
@@ -24,23 +22,8 @@ def exports(tmp_path: Path) -> Path:
     return folder
 
 
-def get(path: str, folder: Path | None) -> tuple[int, dict[str, str], bytes]:
-    """Ask the routes for a path as it arrives after the server has decoded it."""
-    app = Starlette(routes=served.routes(lambda: folder))
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "headers": [], "root_path": ""}
-    asyncio.run(app(scope, receive, send))
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], headers, b"".join(one.get("body", b"") for one in sent[1:])
+def get(path: str, folder: Path | None) -> Answer:
+    return answer(served.routes(lambda: folder), path)
 
 
 @pytest.mark.parametrize("base", ["", "/desk", "/a/b"])

@@ -93,10 +93,18 @@ const CONFIG = {
   modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage", "sendChartToCloud"],
 };
 
-export default function ({ data: bytes, parentElement }) {
+export default function ({ data: bytes, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".tandem-chart");
   const mode = modeOf(root);
-  const data = JSON.parse(new TextDecoder().decode(bytes));
+  const told = JSON.parse(new TextDecoder().decode(bytes));
+  if (told.layout) root.figure = told;
+  // A refresh names what was sent before: this element may be newer than that.
+  if (root.figure?.version !== told.version) {
+    if (root.lacks !== told.version) setTriggerValue("lacks", told.version);
+    root.lacks = told.version;
+    return;
+  }
+  const data = root.figure;
   if (root.dataset.version === data.version && root.dataset.mode === mode) return;
   root.style.minHeight = `${data.layout.height}px`;
   root.wanted = { data, mode };
