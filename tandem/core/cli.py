@@ -17,12 +17,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from tandem import __version__
-from tandem.core.errors import TandemError
+from tandem.core.errors import Cancelled, TandemError
 
 DONE, FAILED, WRONG_ARGUMENTS, CANCELLED = 0, 1, 2, 130
+_PROGRESS_S = 10.0
 
 
 def parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -49,13 +51,36 @@ def say(text: str) -> None:
         return
 
 
+def progress(title: str) -> Callable[[int, int], None]:
+    """Return what shows progress on standard error: one line on a terminal, else one now and then.
+
+    Work that takes a few seconds writes nothing into a file or a journal.
+    """
+    shown, at = -1, time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown, at
+        percent = min(100 * done // max(total, 1), 100)
+        if sys.stderr.isatty():
+            if percent != shown:
+                end = "\n" if percent >= 100 else ""
+                sys.stderr.write(f"\r{title}: {percent} %{end}")
+        elif time.monotonic() - at >= _PROGRESS_S:
+            at = time.monotonic()
+            sys.stderr.write(f"{title}: {percent} %\n")
+        shown = percent
+        sys.stderr.flush()
+
+    return show
+
+
 def run(prog: str, work: Callable[[], int]) -> int:
     """Return the exit code of `work`; a failure becomes one sentence on standard error."""
     try:
         code = work()
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         sys.stderr.write("\n")
         fail(prog, "cancelled.")
         return CANCELLED
