@@ -332,6 +332,11 @@ class Store(Reader):
         )
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the thread that writes runs, where there is one."""
+        return self._writer is None or self._thread.is_alive()
+
+    @property
     def failure(self) -> StoreUnusable | None:
         """Why nothing can be recorded into this file any more, if that is so."""
         problem = self._backlog.problem

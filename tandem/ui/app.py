@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import runtime
 from streamlit.navigation.page import StreamlitPage
 
 from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
+from tandem.observability.health import Health
 from tandem.ui.alerts import toasts
+from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
-from tandem.ui.shared import served, state
 from tandem.ui.shared.hosts import HostGuard
 from tandem.ui.shared.uploads import UploadGuard
 from tandem.venues.settings import load
@@ -69,7 +72,7 @@ def parts() -> dict[str, Any]:
     """Return what `st.App` is given beside the script: what records, files, and who is served."""
     return {
         "lifespan": recording,
-        "routes": served.routes(_exports),
+        "routes": [*served.routes(_exports), *health.routes(_health, state.is_operators_request)],
         "middleware": [
             Middleware(HostGuard, names=_host_names),
             Middleware(UploadGuard, uploads=state.uploads, most_bytes=state.most_upload_bytes),
@@ -85,6 +88,16 @@ def _host_names() -> Collection[str] | None:
     if on_community_cloud():
         return None
     return state.part(Settings).host_names if state.desk() else ()
+
+
+def _health() -> Health:
+    desk = state.desk()
+    if desk is None:
+        return Health(unready=("Tandem has not started; the log says why.",))
+    found = desk.health()
+    if not runtime.exists():
+        return replace(found, unready=(*found.unready, "Pages cannot be served."))
+    return found
 
 
 def _exports() -> Path | None:

@@ -22,6 +22,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tandem.config import EVERYONE, Settings, exposures
+from tandem.observability.health import Health
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
 from tandem.ui.shared.uploads import Uploads, session_of
@@ -63,6 +64,9 @@ class Desk(Protocol):
 
     def stop(self) -> None:
         """Stop reading and close the database."""
+
+    def health(self) -> Health:
+        """Return what is wrong with it; never waits."""
 
     def parts(self) -> Mapping[type, object]:
         """Return every part a page may ask for, by its class."""
@@ -207,6 +211,12 @@ def _is_own_desk(is_forwarded: bool) -> bool:
     return mode == EVERYONE or (mode == "off" and not is_forwarded)
 
 
+def is_operators_request(scope: Scope) -> bool:
+    """Return whether a request without a session is the operator's: it can bring no secret."""
+    names = (name.decode("latin-1") for name, _ in scope["headers"])
+    return desk() is not None and _is_own_desk(is_forwarded(names))
+
+
 def is_operator() -> bool:
     """Return whether this session may change what others see."""
     until_s: float = st.session_state.get("tandem_operator", 0.0)
@@ -256,9 +266,8 @@ def warn_of_room(limit_mb: int) -> None:
 
 def most_upload_bytes(scope: Scope) -> int:
     """Return the size of the largest file that a request may bring."""
-    names = (name.decode("latin-1") for name, _ in scope["headers"])
     until_s: float = _process().operators.get(session_of(scope), 0.0)
-    is_known = _is_own_desk(is_forwarded(names)) or time.monotonic() < until_s
+    is_known = is_operators_request(scope) or time.monotonic() < until_s
     return upload_limit_mb(is_known) * 2**20
 
 
