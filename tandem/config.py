@@ -22,7 +22,7 @@ from tandem.core.errors import SettingError
 
 __all__ = [
     *("AUTO", "EVERYONE", "PREFIX"),
-    *("Settings", "VenueSetting", "exposures", "load", "on_community_cloud"),
+    *("Settings", "VenueSetting", "exposures", "host_and_port", "load", "on_community_cloud"),
 ]
 
 PREFIX = "TANDEM_"
@@ -152,6 +152,13 @@ class Settings:
         "off", "`on`: alerts may be sent to private addresses; never in public mode"
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    log_format: str = _setting("text", "`text`, or `json`: one object a line")
+    log_file: str = _setting("", "file the log is also written to")
+    log_file_mb: int = _setting(10, "size from which the log file is begun anew", 1, 10_000)
+    log_files: int = _setting(5, "earlier log files kept, with a number behind the name", 0, 1_000)
+    metrics: str = _setting(
+        "", "`HOST:PORT` where Prometheus reads metrics, or a port of loopback; off: empty"
+    )
 
     # What was set of venues, by name: what they declare is theirs.
     of_venues: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -359,10 +366,31 @@ def _long_enough(label: str, text: str) -> str:
     return text
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; of a port alone, loopback's; ValueError for others."""
+    host, _, port = text.rpartition(":")
+    number = int(port)
+    if not 1 <= number <= 65_535:
+        raise ValueError(text)
+    return host.strip("[]") or "127.0.0.1", number
+
+
+def _listening(label: str, text: str) -> str:
+    try:
+        if text:
+            host_and_port(text)
+    except ValueError:
+        raise SettingError(
+            f"{label} is {text!r:.60}; give HOST:PORT, as 127.0.0.1:9464, or a port alone."
+        ) from None
+    return text
+
+
 _CHECKED: dict[str, Callable[[str, str], str]] = {
     "hosts": _host_names,
     "trusted_proxies": _networks,
     "operator_secret": _long_enough,
+    "metrics": _listening,
 }
 
 
@@ -378,6 +406,7 @@ _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),
     "alert_private": (("on", "off"), _switch),
+    "log_format": (("text", "json"), str.lower),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
 }
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from pathlib import Path
 
+from tandem.alerts.metrics import alert_metrics
 from tandem.alerts.service import Alerts
 from tandem.analytics.warmup import warm_up as warm_up_models
 from tandem.backfill.service import BackfillService
@@ -20,9 +22,11 @@ from tandem.core.jobs import Jobs
 from tandem.core.memory import collect_until, share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.core.threads import Supervisor
+from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
 from tandem.observability.health import Health, ended
+from tandem.observability.metrics import Metric, one
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
@@ -36,6 +40,7 @@ from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
 from tandem.storage.live_bars import LiveBars
+from tandem.storage.metrics import store_metrics
 from tandem.storage.null import ForeignStore
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
@@ -96,6 +101,7 @@ class Engine:
         seconds = round(settings.memory_hours * 3_600)
         self.bars = LiveBars(self.buffer, self.venues.grace_us, seconds)
         clients = venue_clients(settings, store.load_state, store.save_state)
+        self._clients = clients
         self.ingest = Ingest(
             settings,
             self.buffer,
@@ -218,6 +224,26 @@ class Engine:
             "the database": self.store.is_alive,
         }
         return Health(ended(threads), tuple(unready), tuple(problems))
+
+    def metrics(self) -> list[Metric]:
+        """Return what is measured of the process."""
+        return [
+            *feed_metrics(self.ingest.statuses(), self._clients.weights()),
+            *store_metrics(self.store.health(), self.inventory.now().held),
+            *alert_metrics(self.monitor.alerts),
+            Metric("sessions", "gauge", "Browser sessions with pairs.", one(self.sessions.count)),
+            Metric(
+                "backfill_instruments",
+                "gauge",
+                "Instruments whose gaps or past are being fetched, by state.",
+                [
+                    ({"state": state}, count)
+                    for state, count in Counter(
+                        progress.state for progress in self.backfill.progress()
+                    ).items()
+                ],
+            ),
+        ]
 
     # Life -------------------------------------------------------------------------------
 

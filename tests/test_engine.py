@@ -407,3 +407,19 @@ def test_a_database_that_cannot_be_used_is_not_ready(made: Made, tmp_path: Path)
     (tmp_path / "t.sqlite").write_text("time,price")
     found = made().health()
     assert not found.dead and "is not a database" in found.unready[0]
+
+
+def test_the_process_is_measured(made: Made) -> None:
+    running = made(metrics="9464")
+    wait_until(lambda: running.store.health().written, "trades")
+    found = {metric.name: dict_of(metric.samples) for metric in running.metrics()}
+    assert found["trades_stored"][()] > 0
+    assert found["trade_delay_seconds"][("sim",)].counts()[-1] > 0
+    assert found["gaps"][("open",)] == 0
+    assert found["sessions"] == {(): 0}
+    assert found["alerts_raised"][()] == running.monitor.alerts.raised
+    assert found["rest_weight_used"] == {}
+
+
+def dict_of(samples: Any) -> dict[tuple[str, ...], Any]:
+    return {tuple(labels.values()): value for labels, value in samples}

@@ -16,6 +16,7 @@ from typing import IO
 
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
+from tandem.alerts.metrics import alert_metrics
 from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts
 from tandem.config import AUTO, Settings
@@ -24,9 +25,11 @@ from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.files import make_folder, take
 from tandem.core.instruments import is_simulated, split_instrument
+from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import create_recorder
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
+from tandem.observability.metrics import Metric, serving
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.protocols import Documents
@@ -66,8 +69,9 @@ class Source:
         self._names = {feed.instrument(name): name for name in given.assets}
         self._buffer = HotBuffer(settings.hot_trades)
         self._cursors = dict.fromkeys(self._names, 0)
+        self._clients = venue_clients(settings)
         self._recorder = create_recorder(
-            feed, settings, NullStore("no database"), self._buffer, venue_clients(settings)
+            feed, settings, NullStore("no database"), self._buffer, self._clients
         )
         self._recorder.watch(frozenset(self._names))
         self._recorder.start()
@@ -108,6 +112,10 @@ class Source:
     def status(self) -> FeedStatus:
         """Return how the venue stands."""
         return self._recorder.status()
+
+    def weights(self) -> dict[str, int]:
+        """Return the weight used of its REST limit."""
+        return self._clients.weights()
 
     def close(self) -> None:
         """Stop."""
@@ -159,8 +167,15 @@ def _watch(
     for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
     written = 0
+
+    def metrics() -> list[Metric]:
+        return [*feed_metrics([source.status()], source.weights()), *alert_metrics(alerts)]
+
     try:
-        with _appending(prices, settings.file_bits) as file:
+        with (
+            serving(settings.metrics, metrics),
+            _appending(prices, settings.file_bits) as file,
+        ):
             written = _cycles(given, source, watched, alerts, file, stop, say)
     finally:
         alerts.stop(5.0)

@@ -21,7 +21,7 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.canvas import POINTS, Figure
 from tandem.ui.shared.links import Choice, say_doubts
 from tandem.ui.shared.login import offer_operator
-from tandem.ui.shared.state import part, session_id, shown
+from tandem.ui.shared.state import part, refreshing, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
@@ -92,15 +92,17 @@ def _live(view: View) -> None:
 
     @st.fragment(run_every=view.refresh_s)
     def refresh() -> None:
-        snapshot = _first_look(view)
-        chosen = pulse(shown(cards.page(snapshot)), key="pulse")
+        with refreshing():
+            snapshot = _first_look(view)
+            chosen = pulse(shown(cards.page(snapshot)), key="pulse")
         if chosen:
             choose_pair(chosen)
 
     # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
     @st.fragment(run_every=max(view.refresh_s, 1.0))
     def redraw() -> None:
-        _chart(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
+        with refreshing():
+            _chart(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
 
     refresh()
     redraw()
