@@ -40,6 +40,10 @@ _SECRETS = {
 }
 
 
+def _is_secret(name: str) -> bool:
+    return name in _SECRETS or name.endswith("_key")
+
+
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
     """Declare a setting: its default, the sentence that docs/SETTINGS.md prints, and its limits."""
     return field(default=default, metadata={"text": text, "low": low, "high": high})
@@ -155,7 +159,7 @@ class Settings:
     log_format: str = _setting("text", "`text`, or `json`: one object a line")
     log_file: str = _setting("", "file the log is also written to")
     log_file_mb: int = _setting(10, "size from which the log file is begun anew", 1, 10_000)
-    log_files: int = _setting(5, "earlier log files kept, with a number behind the name", 0, 1_000)
+    log_files: int = _setting(5, "earlier log files kept, with a number behind the name", 1, 1_000)
     metrics: str = _setting(
         "", "`HOST:PORT` where Prometheus reads metrics, or a port of loopback; off: empty"
     )
@@ -173,9 +177,16 @@ class Settings:
         shown.update(self.of_venues)
         del shown["of_venues"]
         for name, value in shown.items():
-            if value and (name in _SECRETS or name.endswith("_key")):
+            if value and _is_secret(name):
                 shown[name] = "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may hold, each that is set."""
+        own = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        named = (*own, *self.of_venues.items())
+        return tuple(str(value) for name, value in named if value and _is_secret(name))
 
     @property
     def file_bits(self) -> int:

@@ -32,6 +32,7 @@ from tandem.io.files import read_files
 from tandem.io.model import Table, time_text
 from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
+from tandem.observability import logs
 from tandem.strategy.pair_model import MODELS, Z_KINDS
 from tandem.strategy.rules import (
     DEFAULT_COSTS,
@@ -43,6 +44,7 @@ from tandem.strategy.rules import (
     Rules,
 )
 from tandem.strategy.signals import Setup, constant_funding
+from tandem.venues.settings import load as load_settings
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"
@@ -150,6 +152,7 @@ def main(
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
+    logs.set_up(load_settings())
     bars, y, x, notes = _bars(options)
     setup = _setup(options)
     funding = _funding(options, bars)

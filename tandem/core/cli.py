@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -106,11 +105,6 @@ def fail(prog: str, text: str) -> None:
 def printable(text: str) -> str:
     """Replace what would steer a terminal: names and cells are from outside."""
     return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
-
-
-def log_to_stderr(level: str) -> None:
-    """Send the process's log to standard error, each line with its time."""
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s")
 
 
 @contextlib.contextmanager

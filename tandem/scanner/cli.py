@@ -20,6 +20,7 @@ from tandem.core.cli import printable
 from tandem.core.errors import DataError
 from tandem.core.parallel import Watch
 from tandem.io.writer import defused
+from tandem.observability import logs
 from tandem.scanner.columns import counted
 from tandem.scanner.families import Family, with_families
 from tandem.scanner.files import read_universe
@@ -30,6 +31,7 @@ from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.scanner.surrogates import Noise, calibrated, noise
 from tandem.scanner.tiles import Bools
 from tandem.strategy.rules import DEFAULT_COSTS, Costs
+from tandem.venues.settings import load as load_settings
 
 SHOWN = (
     *("y", "x", "statistic", "p_value", "q_value", "q_value_any", "q_value_noise", "held", "lags"),
@@ -97,6 +99,7 @@ def main(
 
 
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
+    logs.set_up(load_settings())
     for name, least in (("top", 0), ("seed", 0), ("workers", 1)):
         if getattr(options, name) is not None:
             whole(getattr(options, name), name, least)

@@ -14,6 +14,7 @@ from tandem.core import cli
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.parallel import Watch
+from tandem.observability import logs
 from tandem.storage import maintenance
 from tandem.storage.export import Kind, Wanted, in_pieces, no_rows, save
 from tandem.storage.export import check as check_wanted
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "tandem db") -> 
 
 def _do(options: argparse.Namespace) -> int:
     settings = load_settings()
+    logs.set_up(settings)
     path: Path = options.db or settings.database
     stop = threading.Event()
     with cli.stop_on_signal(stop):

@@ -18,6 +18,7 @@ from streamlit.navigation.page import StreamlitPage
 from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
+from tandem.observability import logs
 from tandem.observability.health import Health
 from tandem.ui.alerts import toasts
 from tandem.ui.shared import health, served, state
@@ -55,7 +56,8 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     Nothing is then lost before the first visitor, who does not wait for imports either: those of
     the first page, and pandas, which Streamlit brings with its first component.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Until the settings say more.
+    logs.set_up(Settings())
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +9,9 @@ from typing import Protocol
 
 from tandem.alerts.rules import Alert
 from tandem.core.errors import TandemError
+from tandem.core.redaction import redact
 
 MOST_WAIT_S = 3_600.0
-_TELEGRAM_TOKEN = re.compile(r"\d{3,}:[A-Za-z0-9_-]{8,}")
 
 
 class NotSent(TandemError):
@@ -81,11 +80,8 @@ class Channel(Protocol):
 
 
 def redacted(text: str, secrets: Sequence[Secret] = ()) -> str:
-    """Return text without secrets; a last net, for what others put into their words."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret.reveal(), "***")
-    return _TELEGRAM_TOKEN.sub("***", text)
+    """Return text without secrets."""
+    return redact(text, (secret.reveal() for secret in secrets if secret))
 
 
 def clock(time_us: int) -> str:

@@ -24,6 +24,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tandem.config import EVERYONE, Settings, exposures
 from tandem.core.histogram import Histogram
+from tandem.observability import logs
 from tandem.observability.health import Health
 from tandem.observability.metrics import Metric, one, serve
 from tandem.ui.shared import messages as say
@@ -93,7 +94,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
             return
         address = served.get_option("server.address")
         settings = load(_secrets(), address=address)
-        logging.getLogger("tandem").setLevel(settings.log_level)
+        logs.set_up(settings)
         _log_mode(settings, exposures(settings, address))
         # Before anything is recorded: a port that is taken is a setting that is wrong.
         process.end_metrics = serve(settings.metrics, _metrics)
