@@ -19,6 +19,7 @@ from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.observability.metrics import Metric, serving
+from tandem.observability.service import ServiceManager
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.metrics import store_metrics
 from tandem.storage.opening import last_recorded
@@ -71,6 +72,7 @@ class Headless:
         self._database = database
         self._say = say
         self._said: set[str] = set()
+        self._manager = ServiceManager()
         self._stop = threading.Event()
         self._groups, self.refused = within_limits(settings, instruments)
         self._store = store = Store.open(
@@ -100,6 +102,7 @@ class Headless:
             with serving(self._settings.metrics, self.metrics):
                 failing = self._record(seconds, stop)
         finally:
+            self._manager.stopping()
             missing = self._end()
         return failing + missing
 
@@ -113,11 +116,14 @@ class Headless:
         watched = [name for names in self._groups.values() for name in names]
         self._backfill.start()
         self._backfill.attend(watched, watched)
+        self._manager.ready()
         while not failing and (left_s := end - time.monotonic()) > 0.0:
             if stop.wait(min(_LOOK_S, left_s)):
                 break
             self._say_news()
             failing = self._failing()
+            if not failing and self._store.is_alive:
+                self._manager.alive()
             if time.monotonic() >= report:
                 report += REPORT_S
                 self._report(self._ingest.statuses())

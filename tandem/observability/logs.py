@@ -66,7 +66,7 @@ class _ToStandardError(logging.StreamHandler[Any]):
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> IO[str] | None:  # type: ignore[override]
+    def stream(self) -> IO[str] | None:
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -173,7 +173,7 @@ def _unknown_gaps(connection: sqlite3.Connection, name: str) -> list[str]:
             WHERE name = ? AND typeof(trade_id) = 'integer' AND time_us >= kept_from_us
             WINDOW numbered AS (ORDER BY trade_id)
         )
-        -- Backwards in time: the venue began to count anew. At the edge of what is kept, numbers
+        -- Backwards in time: the venue began to count anew. At the edge of retention, numbers
         -- out of order were removed with their time.
         WHERE trade_id > previous + 1 AND time_us >= previous_us
             AND previous_us >= kept_from_us + (kept_from_us > 0) * 1000000

@@ -30,6 +30,7 @@ from tandem.ingest.service import create_recorder
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.observability.metrics import Metric, serving
+from tandem.observability.service import ServiceManager
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.protocols import Documents
@@ -193,6 +194,8 @@ def _cycles(
 ) -> int:
     writer = csv.writer(file, lineterminator="\n")
     names = source.names()
+    manager = ServiceManager()
+    manager.ready()
     steps = max(1, round(given.interval_seconds / _STEP_S))
     limit = steps + round(_ANSWER_S / _STEP_S)
     written = cycle = 0
@@ -207,6 +210,7 @@ def _cycles(
         while step < steps or (step < limit and source.is_awaited(len(priced))):
             step += 1
             is_stopped = stop.wait(_STEP_S)
+            manager.alive()
             priced |= _step(source, watched, alerts, say)
             if is_stopped or (source.is_polled and not source.is_awaited(len(priced))):
                 break
@@ -222,7 +226,10 @@ def _cycles(
         written += len(rows)
         told = _say_trouble(source.status(), told, say)
         if not is_last:
-            stop.wait(max(steps - step, 0) * _STEP_S)
+            while step < steps and not stop.wait(_STEP_S):
+                step += 1
+                manager.alive()
+    manager.stopping()
     return written
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +22,7 @@ from tandem.core.errors import SettingError
 from tandem.engine import Engine
 from tandem.observability import logs
 from tandem.observability.health import Health
+from tandem.observability.service import ServiceManager
 from tandem.ui.alerts import toasts
 from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
@@ -66,8 +69,21 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     except SettingError as error:
         # The server goes on: each page says which setting is wrong.
         log.error("Tandem did not start. %s", error)
+    manager = ServiceManager()
+    telling = asyncio.create_task(_tell(manager))
+    manager.ready()
     yield
+    manager.stopping()
+    telling.cancel()
     state.close()
+
+
+async def _tell(manager: ServiceManager) -> None:
+    """Tell the service manager that threads and server work; a word that is missing says enough."""
+    while manager.every_s < math.inf:
+        if not (await asyncio.to_thread(_health)).dead:
+            manager.alive()
+        await asyncio.sleep(manager.every_s)
 
 
 def parts() -> dict[str, Any]:
