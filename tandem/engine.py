@@ -206,7 +206,7 @@ class Engine:
             ModelTraining: self.monitor.learning,
         }
 
-    def health(self) -> Health:
+    def check_health(self) -> Health:
         """Return what is wrong with the process; never waits."""
         stored, refusal = self.store.health(), self.opened.refusal
         unready = []

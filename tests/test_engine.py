@@ -393,19 +393,19 @@ def test_the_last_recorded_trade_is_asked_for_again_where_the_record_is_busy(
 def test_health_names_what_is_wrong(made: Made, tmp_path: Path) -> None:
     running = made()
     wait_until(lambda: any(one.trades for one in running.ingest.statuses()), "trades")
-    assert running.health() == Health()
+    assert running.check_health() == Health()
     (tmp_path / "t.sqlite").unlink()
-    found = wait_until(lambda: running.health().problems, "a database that is gone")
+    found = wait_until(lambda: running.check_health().problems, "a database that is gone")
     assert "was moved or deleted" in found[0]
     # Recording into it cannot go on: only a restart helps.
-    wait_until(lambda: running.health().dead == ("The thread of the database has ended.",))
+    wait_until(lambda: running.check_health().dead == ("The thread of the database has ended.",))
     running.stop()
-    assert running.health().dead[0] == "The thread of the models has ended."
+    assert running.check_health().dead[0] == "The thread of the models has ended."
 
 
 def test_a_database_that_cannot_be_used_is_not_ready(made: Made, tmp_path: Path) -> None:
     (tmp_path / "t.sqlite").write_text("time,price")
-    found = made().health()
+    found = made().check_health()
     assert not found.dead and "is not a database" in found.unready[0]
 
 

@@ -62,8 +62,7 @@ def progress(title: str) -> Callable[[int, int], None]:
         percent = min(100 * done // max(total, 1), 100)
         if sys.stderr.isatty():
             if percent != shown:
-                end = "\n" if percent >= 100 else ""
-                sys.stderr.write(f"\r{title}: {percent} %{end}")
+                sys.stderr.write(f"{title}: {percent} %" + ("\n" if percent >= 100 else "\r"))
         elif time.monotonic() - at >= _PROGRESS_S:
             at = time.monotonic()
             sys.stderr.write(f"{title}: {percent} %\n")

@@ -112,7 +112,7 @@ def _health() -> Health:
     desk = state.desk()
     if desk is None:
         return Health(unready=("Tandem has not started; the log says why.",))
-    found = desk.health()
+    found = desk.check_health()
     if not runtime.exists():
         return replace(found, unready=(*found.unready, "Pages cannot be served."))
     return found

@@ -70,7 +70,7 @@ class Desk(Protocol):
     def stop(self) -> None:
         """Stop reading and close the database."""
 
-    def health(self) -> Health:
+    def check_health(self) -> Health:
         """Return what is wrong with it; never waits."""
 
     def metrics(self) -> list[Metric]:
