@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.logger import get_logger
 
 from tandem.cli import main
 from tandem.config import Settings, VenueSetting, load
 from tandem.core.errors import SettingError
 from tandem.observability import logs
+from tandem.ui import app as script
 
 log = logging.getLogger("tandem.test")
 TOKEN = "123456:AAbbCCdd-eeFF_99"
@@ -125,3 +127,12 @@ def test_every_command_heeds_the_settings(
     assert logging.getLogger("tandem").level == logging.DEBUG
     log.debug("heard")
     assert "DEBUG tandem.test: heard\n" in (tmp_path / "tandem.log").read_text()
+
+
+def test_streamlit_s_events_are_lines_like_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = get_logger("streamlit.tandem_test")
+    logs.set_up(Settings())
+    script._adopt_loggers()
+    theirs.error("one\ntwo")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"Z ERROR streamlit.tandem_test: one\ntwo")
