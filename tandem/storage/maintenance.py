@@ -345,6 +345,8 @@ def back_up(
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master").fetchone()
         with closing(sqlite3.connect(partial)) as copy:
+            # What fails is deleted, not rolled back: a journal would be left beside it.
+            copy.execute("PRAGMA journal_mode = OFF")
             source.backup(copy, pages=pages, progress=progress, sleep=_BACKUP_YIELD_S)
         return partial.stat().st_size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.core.clock import SECOND_US
-from tandem.core.errors import Cancelled, StoreError, StoreInUse, StoreUnusable
+from tandem.core.errors import Cancelled, StoreError, StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.core.parallel import Watch
 from tandem.storage.maintenance import back_up, check, compact, file_facts, reopen_lost
@@ -189,6 +190,23 @@ def test_a_backup_overwrites_nothing(recorded: Path, tmp_path: Path) -> None:
 def test_a_backup_that_is_cancelled_leaves_nothing(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         back_up(recorded, tmp_path / "b", watch=Watch(is_cancelled=lambda: True), pages=1)
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("b")] == []
+
+
+def test_a_disk_that_is_full_is_that_of_the_backup_and_nothing_is_left(
+    path: Path, tmp_path: Path
+) -> None:
+    store = Store.open(path)
+    # More than SQLite holds in memory before it writes.
+    store.submit(made_trades(0, 60_000))
+    store.close(30.0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        with pytest.raises(StoreFull, match=r"The disk of .*/backup is full or fails"):
+            back_up(path, tmp_path / "backup")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("b")] == []
 
 
