@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from configparser import RawConfigParser
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tandem.cli import COMMANDS, main
-from tandem.config import PREFIX
+from tandem.config import PREFIX, Settings
 from tandem.ingest.headless import Headless
 from tandem.observability.health import Health
 from tandem.observability.service import ServiceManager
@@ -119,11 +120,15 @@ def watched(manager: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @by_path
 def test_a_recorder_tells_how_it_is(watched: StandIn, tmp_path: Path) -> None:
-    arguments = ["record", "--instruments", "sim:ETHUSDT", "--db", str(tmp_path / "t.sqlite")]
-    assert main([*arguments, "--seconds", "1.2"]) == 0
+    desk = Headless(Settings(), tmp_path / "t.sqlite", ["sim:ETHUSDT"], lambda line: None)
+    stop = threading.Event()
+    recording = threading.Thread(target=desk.record, args=(600.0, stop))
+    recording.start()
+    wait_until(lambda: "WATCHDOG=1" in watched.heard(), "a word")
+    stop.set()
+    recording.join()
     heard = watched.close()
     assert heard[0] == "READY=1" and heard[-1] == "STOPPING=1"
-    assert "WATCHDOG=1" in heard
 
 
 @by_path
@@ -146,26 +151,26 @@ def test_watching_tells_how_it_is(watched: StandIn, tmp_path: Path) -> None:
     assert "WATCHDOG=1" in heard
 
 
-@by_path
-def test_the_app_is_alive_while_its_threads_are(
-    watched: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[Health] = [Health(problems=("A venue is silent.",))]
-    monkeypatch.setattr(script, "_health", lambda: found[0])
+def test_the_app_is_alive_while_its_threads_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    # Silent venues are no reason to be killed; a thread that has ended is.
+    found = [Health(problems=("A venue is silent.",))] * 3
 
-    async def telling() -> list[str]:
-        task = asyncio.create_task(script._tell(ServiceManager()))
-        await asyncio.to_thread(wait_until, watched.heard, "a word")
-        found[0] = Health(dead=("The thread of the models has ended.",))
-        # One may have been on its way.
-        await asyncio.sleep(0.1)
-        before = list(watched.heard())
-        await asyncio.sleep(0.2)
+    def health() -> Health:
+        if found:
+            return found.pop()
+        told.append("dead")
+        return Health(dead=("The thread of the models has ended.",))
+
+    async def telling() -> None:
+        manager = SimpleNamespace(every_s=0.001, alive=lambda: told.append("alive"))
+        task = asyncio.create_task(script._tell(manager))  # type: ignore[arg-type]
+        await asyncio.to_thread(wait_until, lambda: told.count("dead") > 2, "questions")
         task.cancel()
-        assert watched.heard() == before
-        return before
 
-    assert set(asyncio.run(telling())) == {"WATCHDOG=1"}
+    monkeypatch.setattr(script, "_health", health)
+    asyncio.run(telling())
+    assert told[:3] == ["alive"] * 3 and set(told[3:]) == {"dead"}
 
 
 # The units ------------------------------------------------------------------------------
