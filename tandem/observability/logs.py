@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Any
 
 from tandem.config import PREFIX, Settings
+from tandem.core.clock import SECOND_US, iso
 from tandem.core.errors import SettingError
 from tandem.core.files import make_folder, take
 from tandem.core.redaction import redact
@@ -112,9 +112,8 @@ class _Text(logging.Formatter):
         return f"{parts['time']} {parts['level']} {parts['logger']}: {_one_line(text)}"
 
     def _parts(self, record: logging.LogRecord) -> dict[str, str]:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         parts = {
-            "time": moment.replace("+00:00", "Z"),
+            "time": iso(int(record.created * SECOND_US), "milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": redact(record.getMessage(), self._secrets),

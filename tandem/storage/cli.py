@@ -11,7 +11,7 @@ from typing import Any
 
 from tandem.config import Settings
 from tandem.core import cli
-from tandem.core.clock import SECOND_US, now_us
+from tandem.core.clock import EPOCH, SECOND_US, iso, now_us
 from tandem.core.errors import DataError, StoreError
 from tandem.core.parallel import Watch
 from tandem.observability import logs
@@ -28,7 +28,6 @@ _EXIT_CODES = (
     "exit codes: 0 done, 1 failed or, of check, faults found, 2 wrong arguments, 130 cancelled by "
     "Ctrl-C"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS: tuple[Kind, ...] = ("trades", "bars", "candles")
 
 
@@ -83,7 +82,7 @@ def _stats(_options: argparse.Namespace, path: Path, _settings: Settings, _watch
     for one in reader.inventory():
         gaps = one.gaps.get("open", 0) + one.gaps.get("lost", 0)
         counts = (f"{count:,}" for count in (one.trades, one.seconds, one.minutes, gaps))
-        times = (_time(one.first_us), _time(one.last_us)) if one.trades else ("-", "-")
+        times = (_second(one.first_us), _second(one.last_us)) if one.trades else ("-", "-")
         rows.append((one.instrument, *counts, *times, f"{one.bytes / 1e6:,.1f}"))
     _table(rows)
     return cli.DONE
@@ -103,7 +102,7 @@ def _gaps(options: argparse.Namespace, path: Path, _settings: Settings, _watch: 
     rows = [("instrument", "state", "from", "to", "first id", "last id")]
     for gap in gaps:
         ids = (str(gap.first_id), str(gap.last_id)) if gap.first_id >= 0 else ("-", "-")
-        rows.append((gap.instrument, gap.state, _time(gap.start_us), _time(gap.end_us), *ids))
+        rows.append((gap.instrument, gap.state, _second(gap.start_us), _second(gap.end_us), *ids))
     _table(rows)
     return cli.DONE
 
@@ -210,7 +209,7 @@ def _moment(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"{text!r:.40} is no time; write 2026-11-30 or 2026-11-30T08:00"
         ) from None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
 
 
 def _gap_line(reader: Reader) -> str:
@@ -218,8 +217,8 @@ def _gap_line(reader: Reader) -> str:
     return "Gaps: " + ", ".join(f"{counts.get(state, 0):,} {state}" for state in GAP_STATES) + "."
 
 
-def _time(time_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _second(time_us: int) -> str:
+    return iso(time_us, "seconds")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:

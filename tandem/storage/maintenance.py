@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.bars import aggregate, trade_array
-from tandem.core.clock import SECOND_US
+from tandem.core.clock import SECOND_US, iso
 from tandem.core.errors import Cancelled, StoreError, StoreFull
 from tandem.core.files import PRIVATE, take
 from tandem.core.instruments import split_instrument
@@ -129,7 +129,7 @@ def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHE
             seconds += differing
             watch.progress(min(done, total), total)
             watch.check()
-        found += [f"{name}: the bar of {_iso(at)} is not that of its trades." for at in seconds]
+        found += [f"{name}: the bar of {iso(at)} is not that of its trades." for at in seconds]
         faults += found[:_MOST_FAULTS]
         if len(found) > _MOST_FAULTS:
             faults.append(f"{name}: {len(found) - _MOST_FAULTS:,} faults more.")
@@ -186,7 +186,7 @@ def _unknown_gaps(connection: sqlite3.Connection, name: str) -> list[str]:
         (name,),
     ).fetchall()
     return [
-        f"{name}: trades {first_id} to {last_id} ({_iso(start_us)} to {_iso(end_us)}) are missing "
+        f"{name}: trades {first_id} to {last_id} ({iso(start_us)} to {iso(end_us)}) are missing "
         "and in no gap."
         for first_id, last_id, start_us, end_us in jumps
         if not _is_covered(first_id, last_id, start_us, end_us, gaps)
@@ -421,7 +421,3 @@ def _tick(connection: sqlite3.Connection, watch: Watch, total: int, done: int = 
         return watch.is_cancelled()
 
     connection.set_progress_handler(tick, _TICK_STEPS)
-
-
-def _iso(time_us: int) -> str:
-    return f"{np.datetime64(time_us, 'us')}Z"

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,7 @@ from tandem.alerts.metrics import alert_metrics
 from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts
 from tandem.config import AUTO, Settings
-from tandem.core.clock import SECOND_US
+from tandem.core.clock import SECOND_US, iso
 from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.files import make_folder, take
@@ -309,7 +309,7 @@ def _price_row(
 ) -> tuple[str, ...]:
     z = "" if math.isnan(row.z) else f"{row.z:.4f}"
     base, name = source.currency(row.instrument), names[row.instrument]
-    return _clock(clock_us), name, base, repr(row.price), z, source.title
+    return iso(clock_us, "milliseconds"), name, base, repr(row.price), z, source.title
 
 
 @contextmanager
@@ -368,11 +368,6 @@ def _last_lines(path: Path) -> str:
             return (header + file.read(_MOST_BACK)).decode(errors="replace")
     except OSError:
         return ""
-
-
-def _clock(time_us: int) -> str:
-    moment = datetime.fromtimestamp(time_us / SECOND_US, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def say(text: str) -> None:

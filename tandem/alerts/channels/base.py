@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from tandem.alerts.rules import Alert
+from tandem.core.clock import iso
 from tandem.core.errors import TandemError
 from tandem.core.redaction import redact
 
@@ -84,19 +84,14 @@ def redacted(text: str, secrets: Sequence[Secret] = ()) -> str:
     return redact(text, (secret.reveal() for secret in secrets if secret))
 
 
-def clock(time_us: int) -> str:
-    """Return a time in UTC, as text."""
-    moment = datetime.fromtimestamp(time_us / 1e6, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def lines(alerts: Sequence[Alert], most: int) -> str:
     """Return alerts as plain lines within so many characters, saying how many are left out."""
     shown: list[str] = []
     used = 0
     for number, alert in enumerate(alerts):
         # With its time: what waited for a service must not look new.
-        line = f"{alert.severity.upper()} {alert.text} at {clock(alert.time_us)}"
+        when = iso(alert.time_us, "milliseconds")
+        line = f"{alert.severity.upper()} {alert.text} at {when}"
         left = f"and {len(alerts) - number} more"
         if used + len(line) + len(left) + 2 > most:
             shown.append(left)
