@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,19 @@ from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 from tandem.ingest.headless import Headless
 from tandem.observability.metrics import Metric, one, serve, serving
+from tandem.surveillance.headless import run
+from tandem.surveillance.yaml_config import from_mapping
+from tandem.venues import simulated
 from tests.support.app_process import free_port
 from tests.support.waiting import wait_until
 
 pytest.importorskip("prometheus_client")
+
+
+@pytest.fixture(autouse=True)
+def short_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the simulated market be there at once."""
+    monkeypatch.setattr(simulated, "Simulated", partial(simulated.Simulated, history_s=60.0))
 
 
 def scraped(port: int) -> dict[str, float]:
@@ -88,13 +98,13 @@ def test_off_it_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "prometheus_client" not in sys.modules
 
 
-def stored(port: int) -> dict[str, float]:
-    """Return a scrape once trades are committed."""
+def scraped_with(port: int, name: str) -> dict[str, float]:
+    """Return a scrape once a sample of this name is there and not 0."""
     try:
         found = scraped(port)
     except OSError:
         return {}
-    return found if found["tandem_trades_stored_total"] else {}
+    return found if found.get(name) else {}
 
 
 # Of a process ---------------------------------------------------------------------------
@@ -107,7 +117,7 @@ def test_what_a_recorder_measures(tmp_path: Path) -> None:
     stop = threading.Event()
     recording = threading.Thread(target=desk.record, args=(600.0, stop))
     recording.start()
-    found = wait_until(lambda: stored(port), "trades")
+    found = wait_until(lambda: scraped_with(port, "tandem_trades_stored_total"), "trades")
     stop.set()
     recording.join()
     assert found['tandem_trades_received_total{venue="sim"}'] > 0
@@ -117,6 +127,20 @@ def test_what_a_recorder_measures(tmp_path: Path) -> None:
     assert found['tandem_received_refused_total{reason="not_parsed",venue="sim"}'] == 0.0
     assert found['tandem_entries_refused_total{reason="queue_full"}'] == 0.0
     assert found['tandem_gaps{state="open"}'] == 0.0
+
+
+def test_what_watching_measures(tmp_path: Path) -> None:
+    given = from_mapping({"venue": "sim", "assets": ["ETHUSDT"], "folder": str(tmp_path)})
+    port, stop = free_port(), threading.Event()
+    settings = Settings(metrics=str(port))
+    watching = threading.Thread(target=run, args=(given, settings, stop, lambda line: None))
+    watching.start()
+    name = 'tandem_trades_received_total{venue="sim"}'
+    found = wait_until(lambda: scraped_with(port, name), "trades")
+    stop.set()
+    watching.join()
+    assert found['tandem_alerts_waiting{channel="csv"}'] == 0.0
+    assert "tandem_trades_stored_total" not in found
 
 
 def test_nothing_is_measured_of_delays_where_metrics_are_off(tmp_path: Path) -> None:
