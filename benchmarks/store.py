@@ -1,6 +1,6 @@
 """Builds a large record with the writer the app uses, and times what a user waits for.
 
-python -m benchmarks.store [--trades 50_000_000] [--folder DIR]
+python -m benchmarks.store [--trades 50_000_000] [--folder DIR] [--time-index]
 
 The folder needs some 70 bytes a trade; what was built there is used again if it is large enough,
 and without `--folder` it is temporary.
@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import describe
-from tandem.core.clock import DAY_US, SECOND_US
+from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
 from tandem.core.events import Trade
 from tandem.storage.reader import Reader
 from tandem.storage.records import Policy
@@ -136,6 +139,38 @@ def retention(path: Path, most_s: float = 20.0) -> None:
     writer.close()
 
 
+def _first(connection: sqlite3.Connection, query: str, values: tuple[Any, ...]) -> Any:
+    return connection.execute(query, values).fetchone()
+
+
+def time_index(folder: Path, trades: int) -> None:
+    """Time the same writes without and with an index of trades by time, side by side."""
+    for label, statement in (
+        ("without", ""),
+        ("with", "CREATE INDEX trades_time ON trades (instrument_id, time_us)"),
+    ):
+        path = folder / f"{label}.sqlite"
+        writer = Writer(path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+        spent_s, written = 0.0, 0
+        for batch in batches(trades):
+            start = time.perf_counter()
+            written += writer.write(batch, {})
+            spent_s += time.perf_counter() - start
+        writer.close()
+        size = path.stat().st_size / written
+        print(f"{label:<8} index {written / spent_s:12,.0f} trades/s, {size:.1f} bytes a trade")
+        with closing(sqlite3.connect(path)) as connection:
+            middle_us = START_US + trades // len(LEGS) // 2 * SPACING_US
+            query = (
+                "SELECT count(*) FROM trades_utc WHERE instrument = ? AND time_us BETWEEN ? AND ?"
+            )
+            span = (LEGS[1], middle_us, middle_us + HOUR_US // 4)
+            timed("15 min by SQL", partial(_first, connection, query, span))
+        path.unlink()
+
+
 def main() -> None:
     """Build and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,6 +178,7 @@ def main() -> None:
         "--trades", type=lambda text: int(text.replace("_", "")), default=50_000_000
     )
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--time-index", action="store_true", help="measure only what one costs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -156,6 +192,9 @@ def main() -> None:
             )
         path = folder / "tandem.sqlite"
         print(describe())
+        if options.time_index:
+            time_index(folder, options.trades)
+            return
         build(path, options.trades)
         reads(path)
         retention(path)

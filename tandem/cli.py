@@ -1,4 +1,4 @@
-"""The command line: `tandem app`, `record`, `backtest`, `scan`, `watch`.
+"""The command line: `tandem app`, `record`, `backtest`, `scan`, `watch`, `db`.
 
 A command is imported when it is named, so help and version are there at once.
 """
@@ -26,6 +26,7 @@ COMMANDS = {
     "backtest": Command("tandem.backtest.cli", "backtest a pair from files"),
     "scan": Command("tandem.scanner.cli", "test every pair of a table for cointegration"),
     "watch": Command("tandem.surveillance.cli", "watch prices for anomalies and send alerts"),
+    "db": Command("tandem.storage.cli", "check, back up, compact and export a database"),
 }
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong arguments, 130 cancelled by Ctrl-C"
 

@@ -22,7 +22,7 @@ from tandem.core.errors import SettingError
 
 __all__ = [
     *("AUTO", "EVERYONE", "PREFIX"),
-    *("Settings", "VenueSetting", "exposures", "load", "on_community_cloud"),
+    *("Settings", "VenueSetting", "exposures", "host_and_port", "load", "on_community_cloud"),
 ]
 
 PREFIX = "TANDEM_"
@@ -38,6 +38,10 @@ _SECRETS = {
     # Whoever knows such an address can write to it.
     *("webhook_address", "slack_address", "discord_address"),
 }
+
+
+def _is_secret(name: str) -> bool:
+    return name in _SECRETS or name.endswith("_key")
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -152,6 +156,13 @@ class Settings:
         "off", "`on`: alerts may be sent to private addresses; never in public mode"
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    log_format: str = _setting("text", "`text`, or `json`: one object a line")
+    log_file: str = _setting("", "file the log is also written to")
+    log_file_mb: int = _setting(10, "size from which the log file is begun anew", 1, 10_000)
+    log_files: int = _setting(5, "earlier log files kept, with a number behind the name", 1, 1_000)
+    metrics: str = _setting(
+        "", "`HOST:PORT` where Prometheus reads metrics, or a port of loopback; off: empty"
+    )
 
     # What was set of venues, by name: what they declare is theirs.
     of_venues: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -166,9 +177,16 @@ class Settings:
         shown.update(self.of_venues)
         del shown["of_venues"]
         for name, value in shown.items():
-            if value and (name in _SECRETS or name.endswith("_key")):
+            if value and _is_secret(name):
                 shown[name] = "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may hold, each that is set."""
+        own = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        named = (*own, *self.of_venues.items())
+        return tuple(str(value) for name, value in named if value and _is_secret(name))
 
     @property
     def file_bits(self) -> int:
@@ -359,10 +377,31 @@ def _long_enough(label: str, text: str) -> str:
     return text
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; of a port alone, loopback's; ValueError for others."""
+    host, _, port = text.rpartition(":")
+    number = int(port)
+    if not 1 <= number <= 65_535:
+        raise ValueError(text)
+    return host.strip("[]") or "127.0.0.1", number
+
+
+def _listening(label: str, text: str) -> str:
+    try:
+        if text:
+            host_and_port(text)
+    except ValueError:
+        raise SettingError(
+            f"{label} is {text!r:.60}; give HOST:PORT, as 127.0.0.1:9464, or a port alone."
+        ) from None
+    return text
+
+
 _CHECKED: dict[str, Callable[[str, str], str]] = {
     "hosts": _host_names,
     "trusted_proxies": _networks,
     "operator_secret": _long_enough,
+    "metrics": _listening,
 }
 
 
@@ -378,6 +417,7 @@ _CHOICES: dict[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
     "file_mode": (("600", "640", "660"), lambda text: text.removeprefix("0")),
     "mail_security": (("starttls", "tls", "none"), str.lower),
     "alert_private": (("on", "off"), _switch),
+    "log_format": (("text", "json"), str.lower),
     "log_level": (("DEBUG", "INFO", "WARNING", "ERROR"), str.upper),
 }
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from pathlib import Path
 
+from tandem.alerts.metrics import alert_metrics
 from tandem.alerts.service import Alerts
 from tandem.analytics.warmup import warm_up as warm_up_models
 from tandem.backfill.service import BackfillService
 from tandem.backtest.warmup import warm_up as warm_up_backtests
 from tandem.config import Settings
-from tandem.core.errors import DataError, FeedError, SettingError, StoreError
+from tandem.core.errors import DataError, FeedError, SettingError, StoreError, StoreInUse
 from tandem.core.jobs import Jobs
 from tandem.core.memory import collect_until, share_heaps
 from tandem.core.startup import HeavyWork, Readiness
 from tandem.core.threads import Supervisor
+from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
+from tandem.observability.health import Health, ended
+from tandem.observability.metrics import Metric, one
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
@@ -35,6 +40,7 @@ from tandem.storage.export import Exporter
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.inventory import Inventory
 from tandem.storage.live_bars import LiveBars
+from tandem.storage.metrics import store_metrics
 from tandem.storage.null import ForeignStore
 from tandem.storage.opening import Opened, last_recorded, open_database
 from tandem.storage.protocols import Database
@@ -48,6 +54,8 @@ STEP_S = 0.05
 # How long compiling waits for the first price to be asked for, and then for its page to be drawn.
 PRICE_FIRST_S = 2.0
 PAGE_S = 1.0
+# The writer gathers for a fraction of a second: so long behind, the disk is too slow.
+BEHIND_S = 10.0
 _DIED = (
     "The models were ended by an internal error (see the log) and begun again; prices and "
     "recording go on. Please report it."
@@ -93,6 +101,7 @@ class Engine:
         seconds = round(settings.memory_hours * 3_600)
         self.bars = LiveBars(self.buffer, self.venues.grace_us, seconds)
         clients = venue_clients(settings, store.load_state, store.save_state)
+        self._clients = clients
         self.ingest = Ingest(
             settings,
             self.buffer,
@@ -196,6 +205,45 @@ class Engine:
             Alerts: self.monitor.alerts,
             ModelTraining: self.monitor.learning,
         }
+
+    def check_health(self) -> Health:
+        """Return what is wrong with the process; never waits."""
+        stored, refusal = self.store.health(), self.opened.refusal
+        unready = []
+        if refusal is not None and not isinstance(refusal, StoreInUse):
+            unready.append(str(refusal))
+        problems = [text for text in self._problems() if text]
+        if stored.state != "recording" or stored.oldest_waiting_s > BEHIND_S:
+            (unready if stored.state == "closed" else problems).append(stored.text)
+        for feed in self.ingest.statuses():
+            if feed.silent or feed.is_failing or feed.state not in ("live", "connecting"):
+                problems.append(feed.text)
+        threads = {
+            "the models": self._thread.is_alive(),
+            "the monitor": self.monitor.is_alive,
+            "the database": self.store.is_alive,
+        }
+        return Health(ended(threads), tuple(unready), tuple(problems))
+
+    def metrics(self) -> list[Metric]:
+        """Return what is measured of the process."""
+        return [
+            *feed_metrics(self.ingest.statuses(), self._clients.weights()),
+            *store_metrics(self.store.health(), self.inventory.now().held),
+            *alert_metrics(self.monitor.alerts),
+            Metric("sessions", "gauge", "Browser sessions with pairs.", one(self.sessions.count)),
+            Metric(
+                "backfill_instruments",
+                "gauge",
+                "Instruments whose gaps or past are being fetched, by state.",
+                [
+                    ({"state": state}, count)
+                    for state, count in Counter(
+                        progress.state for progress in self.backfill.progress()
+                    ).items()
+                ],
+            ),
+        ]
 
     # Life -------------------------------------------------------------------------------
 

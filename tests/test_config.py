@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.config import Settings, exposures
+from tandem.config import Settings, exposures, host_and_port
 from tandem.core.errors import SettingError
 from tandem.venues.settings import load
 
@@ -155,3 +155,23 @@ def test_a_line_of_the_file_that_is_no_setting_is_named(tmp_path: Path) -> None:
     file.write_text("TANDEM_VENUE sim\n")
     with pytest.raises(SettingError, match="line 1"):
         build(env_file=file)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9464", ("127.0.0.1", 9_464)),
+        (":9464", ("127.0.0.1", 9_464)),
+        ("0.0.0.0:9464", ("0.0.0.0", 9_464)),
+        ("[::1]:9464", ("::1", 9_464)),
+        ("metrics.example:1", ("metrics.example", 1)),
+    ],
+)
+def test_where_metrics_are_served(text: str, expected: tuple[str, int]) -> None:
+    assert host_and_port(build({"TANDEM_METRICS": text}).metrics) == expected
+
+
+@pytest.mark.parametrize("text", ["on", "localhost", "localhost:", "1.2.3.4:0", "65536", "a:-1"])
+def test_what_is_no_address_for_metrics(text: str) -> None:
+    with pytest.raises(SettingError, match="TANDEM_METRICS is .*; give HOST:PORT, as 127"):
+        build({"TANDEM_METRICS": text})

@@ -19,6 +19,7 @@ from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.events import Trade
 from tandem.engine import Engine
+from tandem.observability.health import Health
 from tandem.pairs import snapshot_builder, subscriptions
 from tandem.pairs.stream import PairSettings
 from tandem.pairs.tracker import PairTracker
@@ -387,3 +388,38 @@ def test_the_last_recorded_trade_is_asked_for_again_where_the_record_is_busy(
 
     monkeypatch.setattr(running.store, "last_trade", answer)
     assert last_recorded(running.store, PAIR.y, threading.Event()) == found
+
+
+def test_health_names_what_is_wrong(made: Made, tmp_path: Path) -> None:
+    running = made()
+    wait_until(lambda: any(one.trades for one in running.ingest.statuses()), "trades")
+    assert running.check_health() == Health()
+    (tmp_path / "t.sqlite").unlink()
+    found = wait_until(lambda: running.check_health().problems, "a database that is gone")
+    assert "was moved or deleted" in found[0]
+    # Recording into it cannot go on: only a restart helps.
+    wait_until(lambda: running.check_health().dead == ("The thread of the database has ended.",))
+    running.stop()
+    assert running.check_health().dead[0] == "The thread of the models has ended."
+
+
+def test_a_database_that_cannot_be_used_is_not_ready(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "t.sqlite").write_text("time,price")
+    found = made().check_health()
+    assert not found.dead and "is not a database" in found.unready[0]
+
+
+def test_the_process_is_measured(made: Made) -> None:
+    running = made(metrics="9464")
+    wait_until(lambda: running.store.health().written, "trades")
+    found = {metric.name: dict_of(metric.samples) for metric in running.metrics()}
+    assert found["trades_stored"][()] > 0
+    assert found["trade_delay_seconds"][("sim",)].counts()[-1] > 0
+    assert found["gaps"][("open",)] == 0
+    assert found["sessions"] == {(): 0}
+    assert found["alerts_raised"][()] == running.monitor.alerts.raised
+    assert found["rest_weight_used"] == {}
+
+
+def dict_of(samples: Any) -> dict[tuple[str, ...], Any]:
+    return {tuple(labels.values()): value for labels, value in samples}

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tandem.core.events import Trade
+from tandem.io.archive import save_trades
+from tandem.storage.store import Store
 from tests.support.architecture import MODULES
 from tests.support.paths import ROOT
 from tests.support.written import DOCUMENTS
@@ -35,8 +38,30 @@ WITH_EXAMPLES = [
 ]
 
 
+NAME = "binance-usdm:BTCUSDT"
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what readers are assumed to have: a database, and trades exported."""
+    folder = tmp_path_factory.mktemp("recorded")
+    times = [1_790_000_000_000_000 + n * 700_000 for n in range(300)]
+    store = Store.open(folder / "data" / "tandem.sqlite")
+    store.submit([Trade(NAME, n, at, 1e5 + n, 0.1, 1, at) for n, at in enumerate(times)])
+    assert store.flush(30.0)
+    store.close()
+    with (folder / "trades.parquet").open("wb") as file:
+        save_trades(store.stream_trades(NAME, 0, 2 * times[0]), file, "parquet")
+    return folder
+
+
 @pytest.mark.parametrize(("document", "block"), EXAMPLES)
-def test_an_example_of_a_document_runs(document: Path, block: str) -> None:
+def test_an_example_of_a_document_runs(
+    document: Path, block: str, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "import duckdb" in block:
+        pytest.importorskip("duckdb")
+    monkeypatch.chdir(recorded)
     # Standing alone: an example borrows nothing from the one before it.
     exec(compile(block, str(document), "exec"), {"__name__": "example"})
 

@@ -43,6 +43,8 @@ class Outbox:
     ----------
     lanes : dict of str to DeliveryThread
         The sending thread of each channel.
+    fates : dict
+        By channel and fate, alerts sent or given up; replaced, never changed.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Outbox:
         self._store = store
         self._history = history
         self._missing = missing
+        self.fates: dict[tuple[str, str], int] = {}
         self._problem = ""
         self._said: dict[str, str] = {}
         self._dropped = 0
@@ -150,6 +153,9 @@ class Outbox:
         known = self._history.settle(deliveries)
         for one in known:
             self._log_fate(one)
+            if one.fate != "waiting":
+                key = (one.channel, one.fate)
+                self.fates = self.fates | {key: self.fates.get(key, 0) + 1}
         self._keep([outbox_entry(one) for one in known])
 
     def _log_fate(self, one: Delivery) -> None:

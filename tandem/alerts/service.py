@@ -63,6 +63,8 @@ class Alerts:
     ----------
     rules : RuleStore
     history : History
+    raised : int
+        Since the start.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Alerts:
     ) -> None:
         self.rules = RuleStore(record, defaults)
         self.history = History(record)
+        self.raised = 0
         self._is_foreign = is_foreign
         self._missing = dict(missing or {})
         self._secrets = secrets
@@ -110,6 +113,7 @@ class Alerts:
         with self._lock:
             raised = self.rules.evaluate(readings)
             self.history.note(raised)
+            self.raised += len(raised)
         for alert in raised:
             self._outbox.put(alert)
         return raised
@@ -118,6 +122,10 @@ class Alerts:
     def problem(self) -> str:
         """Why alerts cannot be saved or sent, as a message; empty if they can."""
         return self._outbox.problem
+
+    def deliveries(self) -> dict[tuple[str, str], int]:
+        """Return by channel and fate (`sent`, `failed`) how many alerts were since the start."""
+        return self._outbox.fates
 
     def channels(self) -> tuple[ChannelState, ...]:
         """Return how every channel stands, also those that are not set up."""

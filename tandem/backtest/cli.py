@@ -27,11 +27,12 @@ from tandem.core import cli
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.core.parallel import UNWATCHED, Watch
+from tandem.core.parallel import Watch
 from tandem.io.files import read_files
 from tandem.io.model import Table, time_text
 from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
+from tandem.observability import logs
 from tandem.strategy.pair_model import MODELS, Z_KINDS
 from tandem.strategy.rules import (
     DEFAULT_COSTS,
@@ -43,6 +44,7 @@ from tandem.strategy.rules import (
     Rules,
 )
 from tandem.strategy.signals import Setup, constant_funding
+from tandem.venues.settings import load as load_settings
 
 LARGEST_FILE = 2_000 * 2**20
 EXAMPLE = "crude"
@@ -149,20 +151,8 @@ def main(
     return cli.run(prog, lambda: _answer(options, out or sys.stdout))
 
 
-def _watch(title: str) -> Watch:
-    """Return a watch that counts on the terminal, where there is one."""
-    if not sys.stderr.isatty():
-        return UNWATCHED
-
-    def progress(done: int, total: int) -> None:
-        end = "\r" if done < total else "\n"
-        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
-        sys.stderr.flush()
-
-    return Watch(progress)
-
-
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
+    logs.set_up(load_settings())
     bars, y, x, notes = _bars(options)
     setup = _setup(options)
     funding = _funding(options, bars)
@@ -175,18 +165,26 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     answers["metrics"] = dataclasses.asdict(result.metrics)
     grid = Grid(setup, entries=ENTRIES, exits=EXITS)
     if options.sweep:
-        swept = sweep(bars, grid, funding, watch=_watch("sweep"))
+        swept = sweep(bars, grid, funding, watch=Watch(cli.progress("sweep")))
         ledger.add(swept.trials)
         answers["sweep"] = _swept(swept)
     if options.walk_forward:
         fit, trade = options.walk_forward
-        walked = walk_forward(bars, grid, fit, trade, funding=funding, watch=_watch("walk-forward"))
+        walked = walk_forward(
+            bars, grid, fit, trade, funding=funding, watch=Watch(cli.progress("walk-forward"))
+        )
         ledger.add(walked.trials)
         answers["walk_forward"] = _walked(walked)
     if options.null:
         kind, count, seed = options.null_kind, options.null, options.seed
         found = null_test(
-            bars, grid, kind, count, funding=funding, seed=seed, watch=_watch("null test")
+            bars,
+            grid,
+            kind,
+            count,
+            funding=funding,
+            seed=seed,
+            watch=Watch(cli.progress("null test")),
         )
         ledger.add(found.trials)
         answers["null"] = _null(found)

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from tandem import __version__
-from tandem.core.errors import TandemError
+from tandem.core.errors import Cancelled, TandemError
 
 DONE, FAILED, WRONG_ARGUMENTS, CANCELLED = 0, 1, 2, 130
+_PROGRESS_S = 10.0
 
 
 def parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -49,13 +50,35 @@ def say(text: str) -> None:
         return
 
 
+def progress(title: str) -> Callable[[int, int], None]:
+    """Return what shows progress on standard error: one line on a terminal, else one now and then.
+
+    Work that takes a few seconds writes nothing into a file or a journal.
+    """
+    shown, at = -1, time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown, at
+        percent = min(100 * done // max(total, 1), 100)
+        if sys.stderr.isatty():
+            if percent != shown:
+                sys.stderr.write(f"{title}: {percent} %" + ("\n" if percent >= 100 else "\r"))
+        elif time.monotonic() - at >= _PROGRESS_S:
+            at = time.monotonic()
+            sys.stderr.write(f"{title}: {percent} %\n")
+        shown = percent
+        sys.stderr.flush()
+
+    return show
+
+
 def run(prog: str, work: Callable[[], int]) -> int:
     """Return the exit code of `work`; a failure becomes one sentence on standard error."""
     try:
         code = work()
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         sys.stderr.write("\n")
         fail(prog, "cancelled.")
         return CANCELLED
@@ -81,11 +104,6 @@ def fail(prog: str, text: str) -> None:
 def printable(text: str) -> str:
     """Replace what would steer a terminal: names and cells are from outside."""
     return "".join(one if one == "\n" or one.isprintable() else "\ufffd" for one in text)
-
-
-def log_to_stderr(level: str) -> None:
-    """Send the process's log to standard error, each line with its time."""
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s")
 
 
 @contextlib.contextmanager

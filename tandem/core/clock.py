@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
@@ -37,3 +39,9 @@ def now_us() -> int:
 def steady_s() -> float:
     """Return seconds that never go back and go on while the machine sleeps; for every timer."""
     return _steady_ns() / 1e9
+
+
+def iso(time_us: int, digits: str = "microseconds") -> str:
+    """Return a time in UTC as ISO 8601, to ``seconds``, ``milliseconds`` or ``microseconds``."""
+    moment = EPOCH + timedelta(microseconds=time_us)
+    return moment.isoformat(timespec=digits).replace("+00:00", "Z")

@@ -12,6 +12,7 @@ from tandem.core import cli
 from tandem.core.errors import DataError
 from tandem.core.instruments import split_instrument
 from tandem.ingest.headless import Headless
+from tandem.observability import logs
 from tandem.venues.registry import create_feed
 from tandem.venues.settings import load as load_settings
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ingest.py") -> 
 
 def _record(options: argparse.Namespace, prog: str) -> int:
     settings = load_settings()
-    cli.log_to_stderr(settings.log_level)
+    logs.set_up(settings)
     instruments = list(dict.fromkeys(filter(None, map(str.strip, options.instruments.split(",")))))
     if not instruments:
         raise DataError("No instrument given; use --instruments binance-usdm:BTCUSDT.")

@@ -14,10 +14,14 @@ from tandem.config import Settings
 from tandem.core.errors import StoreError
 from tandem.core.instruments import split_instrument
 from tandem.core.memory import share_heaps
+from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
+from tandem.observability.metrics import Metric, serving
+from tandem.observability.service import ServiceManager
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.metrics import store_metrics
 from tandem.storage.opening import last_recorded
 from tandem.storage.store import Store
 from tandem.venues.registry import create_feed
@@ -64,16 +68,18 @@ class Headless:
         say: Callable[[str], None],
     ) -> None:
         share_heaps()
+        self._settings = settings
         self._database = database
         self._say = say
         self._said: set[str] = set()
+        self._manager = ServiceManager()
         self._stop = threading.Event()
         self._groups, self.refused = within_limits(settings, instruments)
         self._store = store = Store.open(
             database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
         )
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
-        clients = venue_clients(settings, store.load_state, store.save_state)
+        self._clients = clients = venue_clients(settings, store.load_state, store.save_state)
         self._ingest = Ingest(
             settings,
             HotBuffer(settings.hot_trades, settings.hot_total_trades),
@@ -92,27 +98,49 @@ class Headless:
             What is missing and why, as sentences; empty where all that was received is in the
             file or in its table of gaps.
         """
+        try:
+            with serving(self._settings.metrics, self.metrics):
+                failing = self._record(seconds, stop)
+        finally:
+            self._manager.stopping()
+            missing = self._end()
+        return failing + missing
+
+    def _record(self, seconds: float, stop: threading.Event) -> list[str]:
+        """Record until then; return why it cannot go on, where that is so."""
         end = time.monotonic() + seconds
         report = time.monotonic() + REPORT_S
         failing: list[str] = []
+        for venue, names in self._groups.items():
+            self._ingest.watch(venue, frozenset(names), frozenset(names))
+        watched = [name for names in self._groups.values() for name in names]
+        self._backfill.start()
+        self._backfill.attend(watched, watched)
+        self._manager.ready()
+        while not failing and (left_s := end - time.monotonic()) > 0.0:
+            if stop.wait(min(_LOOK_S, left_s)):
+                break
+            self._say_news()
+            failing = self._failing()
+            if not failing and self._store.is_alive:
+                self._manager.alive()
+            if time.monotonic() >= report:
+                report += REPORT_S
+                self._report(self._ingest.statuses())
+                self._line(f"database: {self._describe()}")
+        return failing
+
+    def metrics(self) -> list[Metric]:
+        """Return what is measured of it."""
         try:
-            for venue, names in self._groups.items():
-                self._ingest.watch(venue, frozenset(names), frozenset(names))
-            watched = [name for names in self._groups.values() for name in names]
-            self._backfill.start()
-            self._backfill.attend(watched, watched)
-            while not failing and (left_s := end - time.monotonic()) > 0.0:
-                if stop.wait(min(_LOOK_S, left_s)):
-                    break
-                self._say_news()
-                failing = self._failing()
-                if time.monotonic() >= report:
-                    report += REPORT_S
-                    self._report(self._ingest.statuses())
-                    self._line(f"database: {self._describe()}")
-        finally:
-            missing = self._end()
-        return failing + missing
+            held = self._store.inventory()
+        except StoreError:
+            # What the database says of itself is measured all the same.
+            held = []
+        return [
+            *feed_metrics(self._ingest.statuses(), self._clients.weights()),
+            *store_metrics(self._store.health(), held),
+        ]
 
     def _failing(self) -> list[str]:
         """Return why recording cannot go on; empty while it can."""

@@ -38,7 +38,7 @@ class Intake:
         What could not be read, and what the venue or the database complained about.
     lock : threading.Lock
         Held while the counts below change.
-    messages, not_understood, trades, gaps : int
+    messages, not_understood, ahead, trades, gaps : int
         As of a `FeedStatus`.
     """
 
@@ -56,7 +56,7 @@ class Intake:
         self.delays = Delays()
         self.rate = Rate()
         self.lock = threading.Lock()
-        self.messages = self.not_understood = self.trades = self.gaps = 0
+        self.messages = self.not_understood = self.ahead = self.trades = self.gaps = 0
         self._feed = feed
         self._sink = sink
         self._buffer = buffer
@@ -236,6 +236,7 @@ class Intake:
     def _not_understood(self, count: int, cause: str, sample: bytes = b"") -> None:
         with self.lock:
             self.not_understood += count
+            self.ahead += count if cause == _AHEAD else 0
         self.errors.not_understood(count, cause, sample)
 
     # On to the database -----------------------------------------------------------------------

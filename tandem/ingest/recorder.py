@@ -11,6 +11,7 @@ from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import FeedError, TandemError, VenueRefused
 from tandem.core.events import Trade
+from tandem.core.histogram import Histogram
 from tandem.core.threads import Supervisor, backoff
 from tandem.ingest.connection import Line, Timing
 from tandem.ingest.intake import Intake
@@ -83,6 +84,8 @@ class Recorder:
         self.clock = clock
         self.stopping = threading.Event()
         self.intake = Intake(feed, sink, buffer, recorded)
+        if settings.metrics:
+            self.intake.delays.histogram = Histogram()
         self._lock = threading.Lock()
         self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._lines: list[Line] = []
@@ -176,6 +179,8 @@ class Recorder:
                 is_failing=bool(self._life.problem)
                 or any(line.life.is_hopeless for line in self._lines),
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
+                ahead=intake.ahead,
+                delays=intake.delays.histogram,
             )
 
     def failure(self) -> TandemError | None:

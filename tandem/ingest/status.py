@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from tandem.core.clock import SECOND_US, steady_s
 from tandem.core.errors import FeedError, TandemError, VenueRefused
 from tandem.core.events import Trade
+from tandem.core.histogram import Histogram
 from tandem.core.instruments import split_instrument
 
 log = logging.getLogger("tandem.recorder")
@@ -83,6 +84,10 @@ class FeedStatus:
     errors : tuple of str
         What the venue complained about lately, a clock of this machine that is wrong, and
         threads begun again.
+    ahead : int
+        Of those not understood, what was dated ahead of the exchange.
+    delays : Histogram, optional
+        Seconds from trade to arrival, where that is measured.
     """
 
     venue: str
@@ -105,6 +110,8 @@ class FeedStatus:
     waiting_s: float = 0.0
     restarts: int = 0
     is_failing: bool = False
+    ahead: int = 0
+    delays: Histogram | None = None
 
 
 # Words ------------------------------------------------------------------------------------
@@ -241,6 +248,8 @@ class Delays:
     _BUCKET_S = 120.0
 
     def __init__(self) -> None:
+        # Where it is to be measured; else that costs nothing.
+        self.histogram: Histogram | None = None
         self._recent: deque[int] = deque(maxlen=400)
         self._least = [math.inf, math.inf]
         self._turned = steady_s()
@@ -253,6 +262,9 @@ class Delays:
             self._turned = steady_s()
         self._least[0] = min(self._least[0], *values)
         self._recent.extend(values)
+        if self.histogram is not None:
+            for value in values:
+                self.histogram.observe(value / SECOND_US)
 
     def report(self) -> tuple[float, float]:
         """Return the delay and the clock skew in milliseconds, by the rule of `FeedStatus`."""

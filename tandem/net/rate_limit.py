@@ -80,6 +80,13 @@ class Meter:
             self._paused_s = max(self._paused_s, self._clock() + min(seconds, LONGEST_S))
 
     @property
+    def used(self) -> int:
+        """Weight spent within the venue's window up to now."""
+        with self._lock:
+            self._forget(self._clock())
+            return self._sum
+
+    @property
     def paused_for(self) -> float:
         """Seconds until a pause is over; 0.0 where there is none."""
         return max(0.0, self._paused_s - self._clock())

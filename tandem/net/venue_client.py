@@ -107,6 +107,11 @@ class VenueClient:
         return self._meter.spend(weight, share)
 
     @property
+    def used_weight(self) -> int:
+        """Weight used of the venue's limit within its window."""
+        return self._meter.used
+
+    @property
     def paused_for(self) -> float:
         """Seconds for which nothing is asked at all; 0.0 where only the budget counts."""
         return self._meter.paused_for
@@ -300,6 +305,12 @@ class VenueClients:
         # This machine's clock may be wrong by years.
         source.keep_time_by(client.now_us)
         return client
+
+    def weights(self) -> dict[str, int]:
+        """Return the weight used at each venue that was asked."""
+        with self._lock:
+            clients = dict(self._clients)
+        return {venue: client.used_weight for venue, client in clients.items()}
 
     def prices(self, feed: PolledFeed) -> PriceClient:
         """Return a new way to ask for the prices of a polled feed, by the venue's one client."""

@@ -63,6 +63,12 @@ class Sessions:
             self._sessions[session] = _Session(fits, now)
         return tuple(refused)
 
+    @property
+    def count(self) -> int:
+        """How many sessions look at pairs."""
+        with self._lock:
+            return len(self._sessions)
+
     def attention(self, session_s: float, linger_s: float) -> Attention:
         """Return what is looked at, having forgotten who has not asked for `session_s`.
 

@@ -119,6 +119,35 @@ class Export:
         return self.state in ("waiting", "running")
 
 
+def check(wanted: Wanted) -> None:
+    """Refuse what cannot be exported.
+
+    Raises
+    ------
+    DataError
+        The range is empty, the instrument is none, or the bars' length divides no day.
+    """
+    split_instrument(wanted.instrument)
+    if wanted.end_us <= wanted.start_us:
+        raise DataError("The range ends before it begins; choose a later end.")
+    if wanted.start_us < 0 or wanted.end_us > LATEST_US:
+        raise DataError("The range is not between 1970 and 2100; choose other ends.")
+    if wanted.interval_us < SECOND_US or DAY_US % wanted.interval_us:
+        raise DataError(
+            f"Bars of {wanted.interval_us / SECOND_US:g} s do not divide a day; "
+            "choose 1 s, 1 min or 1 h."
+        )
+
+
+def no_rows(wanted: Wanted) -> str:
+    """Say that nothing of it is recorded."""
+    return (
+        f"No {wanted.kind} of {wanted.instrument} are recorded from "
+        f"{_utc(wanted.start_us)} to {_utc(wanted.end_us)} UTC; choose a range inside what "
+        "is recorded."
+    )
+
+
 class _Full(Exception):
     """The room for exports is used up; what is written stays."""
 
@@ -196,16 +225,7 @@ class Exporter:
             The range is empty, the instrument is none, the bars' length divides no day, or too
             many exports are waiting.
         """
-        split_instrument(wanted.instrument)
-        if wanted.end_us <= wanted.start_us:
-            raise DataError("The range ends before it begins; choose a later end.")
-        if wanted.start_us < 0 or wanted.end_us > LATEST_US:
-            raise DataError("The range is not between 1970 and 2100; choose other ends.")
-        if wanted.interval_us < SECOND_US or DAY_US % wanted.interval_us:
-            raise DataError(
-                f"Bars of {wanted.interval_us / SECOND_US:g} s do not divide a day; "
-                "choose 1 s, 1 min or 1 h."
-            )
+        check(wanted)
         with self._wake:
             self.drop(owner)
             waiting = sum(one.told.is_going_on for one in self._jobs.values())
@@ -300,11 +320,7 @@ class Exporter:
         wanted = job.told.wanted
         if job.told.rows:
             return "done", ""
-        return "failed", (
-            f"No {wanted.kind} of {wanted.instrument} are recorded from "
-            f"{_utc(wanted.start_us)} to {_utc(wanted.end_us)} UTC; choose a range inside what "
-            "is recorded."
-        )
+        return "failed", no_rows(wanted)
 
     def _refused(self, error: OSError) -> str:
         return (
@@ -366,7 +382,7 @@ class _Writing:
             take(self._folder / name, self._file_mode)
             full: list[str] = []
             with (self._folder / name).open("wb") as file:
-                _save(wanted, self._until_full(first, slices, file, full), file)
+                save(wanted, self._until_full(first, slices, file, full), file)
                 size = file.tell()
             self._earlier_bytes += size
             self.parts.append((name, size))
@@ -426,7 +442,7 @@ class _Writing:
         """Yield the range in pieces: where each ends, and its rows."""
         wanted = self._job.told.wanted
         found = False
-        for end_us, rows in _SLICES[wanted.kind](self._record, wanted):
+        for end_us, rows in in_pieces(self._record, wanted):
             if self._job.stop.wait(_YIELD_S):
                 raise Cancelled("The export was ended.")
             found = found or bool(len(rows))
@@ -472,7 +488,13 @@ _SLICES: dict[Kind, Callable[[Records, Wanted], Iterator[tuple[int, Any]]]] = {
 }
 
 
-def _save(wanted: Wanted, pieces: Iterator[Any], file: IO[bytes]) -> None:
+def in_pieces(record: Records, wanted: Wanted) -> Iterator[tuple[int, Any]]:
+    """Yield a range in pieces, each a read of its own: where it ends in time, and its rows."""
+    return _SLICES[wanted.kind](record, wanted)
+
+
+def save(wanted: Wanted, pieces: Iterator[Any], file: IO[bytes]) -> None:
+    """Write pieces of rows into a file of the wanted form as they come."""
     # Brings pandas and pyarrow, which nothing needs before the first export.
     from tandem.io import archive
 

@@ -60,6 +60,11 @@ class NullStore:
         """Return 0: nothing waited."""
         return 0
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that writes runs: there is none that could have ended."""
+        return True
+
     def health(self) -> StoreHealth:
         """Return the reason there is no record."""
         return StoreHealth(state="paused", text=self._reason)

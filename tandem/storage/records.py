@@ -11,6 +11,7 @@ import numpy as np
 
 from tandem.core.clock import MINUTE_US
 from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.core.histogram import Histogram
 from tandem.storage.codec import LAST_MINUTE, SECOND_BYTES, Array
 
 CANDLE_COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume", "notional")
@@ -156,6 +157,8 @@ class StoreHealth:
         venue began to count anew. They are recorded, under their number and time.
     notes : tuple of str
         What happened since the start that the user should know although recording goes on.
+    commits : Histogram, optional
+        How many seconds each commit took.
     """
 
     state: StoreState
@@ -172,6 +175,7 @@ class StoreHealth:
     kept: Policy = Policy()
     renumbered: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    commits: Histogram | None = None
 
 
 # What can be stored -----------------------------------------------------------------------

@@ -17,6 +17,59 @@ APPLICATION_ID = 0x54_4E_44_4D  # "TNDM"
 _MAGIC = b"SQLite format 3\x00"
 _PAGE_BYTES = 4_096
 _CHECKED_BYTES = 64 * 2**20
+# How long a read or a word from outside waits for whoever has the file locked.
+LOCKED_S = 5.0
+
+
+def _iso(column: str) -> str:
+    """Return SQL for microseconds as ISO 8601, which `strftime` gives to the millisecond only."""
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000000, 'unixepoch') "
+        f"|| printf('.%06dZ', {column} % 1000000)"
+    )
+
+
+_NAMED = "JOIN instruments ON instruments.id = {}.instrument_id"
+# For whoever reads the file without Tandem; docs/DATABASE.md describes them. Part of the
+# migrations: a changed view is a new migration.
+_VIEWS = {
+    "trades": f"""
+        SELECT name AS instrument, trade_id, {_iso("time_us")} AS time, time_us, price,
+            quantity AS size, CASE side WHEN 1 THEN 'buy' WHEN -1 THEN 'sell' END AS side,
+            {_iso("received_us")} AS received, received_us
+        FROM trades {_NAMED.format("trades")} WHERE time_us >= kept_from_us
+    """,
+    "quotes": f"""
+        SELECT name AS instrument, {_iso("time_us")} AS time, time_us, bid,
+            bid_quantity AS bid_size, ask, ask_quantity AS ask_size,
+            {_iso("received_us")} AS received, received_us
+        FROM quotes {_NAMED.format("quotes")}
+    """,
+    "funding": f"""
+        SELECT name AS instrument, {_iso("time_us")} AS time, time_us, rate,
+            {_iso("next_us")} AS next_time, next_us, mark_price
+        FROM funding {_NAMED.format("funding")}
+    """,
+    "candles": f"""
+        SELECT name AS instrument, {_iso("(slot & 4294967295) * 60000000")} AS time,
+            (slot & 4294967295) * 60000000 AS time_us, open, high, low, close, volume, buy_volume,
+            notional
+        FROM candles JOIN instruments ON instruments.id = candles.slot >> 32
+    """,
+    "gaps": f"""
+        SELECT name AS instrument, first_id, last_id, {_iso("start_us")} AS start_time, start_us,
+            {_iso("end_us")} AS end_time, end_us, state
+        FROM gaps {_NAMED.format("gaps")}
+    """,
+    "signals": f"""
+        SELECT pair, {_iso("time_us")} AS time, time_us, kind, z, y_price, x_price, beta
+        FROM signals
+    """,
+    "instruments": f"""
+        SELECT name AS instrument, {_iso("first_us")} AS first_time, {_iso("last_us")} AS last_time,
+            trades, seconds, minutes FROM instruments
+    """,
+}
 
 # Appended to, never edited: a file on somebody's disk has applied the earlier ones.
 # `trade_id` has no type: numbers stay numbers and text stays text.
@@ -184,6 +237,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    (
+        "show every table with names and plain columns",
+        tuple(f"CREATE VIEW {name}_utc AS {query}" for name, query in _VIEWS.items()),
+    ),
 )
 
 # Numeric ids by the range the bars of that time have seen, text ids by their index.
@@ -211,10 +268,15 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def error_code(error: sqlite3.Error) -> int:
+    """Return what kind of error it is."""
+    # The low byte is the error; the rest only says where it came from.
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """Turn an error of SQLite into one whose text tells the user what to do."""
-    # The low byte is the error; the rest only says where it came from.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = error_code(error)
     if code in _NO_SPACE:
         return StoreFull(f"The disk of {path} is full or fails ({error}). Free some space.")
     if code in _NO_PERMISSION:
@@ -326,8 +388,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
     try:
         try:
             return _connect_reading(f"{uri}?mode=ro")
-        except sqlite3.OperationalError:
-            if os.path.exists(f"{path}-wal"):
+        except sqlite3.OperationalError as error:
+            if os.path.exists(f"{path}-wal") or error_code(error) in _BUSY:
                 raise
             # A file on a read-only disk has no shared memory; nobody can be writing to it.
             return _connect_reading(f"{uri}?mode=ro&immutable=1")
@@ -336,7 +398,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def _connect_reading(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCKED_S)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error:

@@ -16,6 +16,7 @@ from tandem.core.clock import now_us
 from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
 from tandem.core.events import Gap
 from tandem.core.files import PRIVATE
+from tandem.core.histogram import Histogram
 from tandem.storage.files import check_readable, move_aside, size_of, take_files
 from tandem.storage.lock import WriterLock
 from tandem.storage.reader import Reader
@@ -84,6 +85,7 @@ class Store(Reader):
         self._written = self._refused = self._last_commit_us = 0
         self._sized = 0, 0
         self._unwritten: int | None = None
+        self._commits = Histogram()
         self._keep_after_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -330,6 +332,7 @@ class Store(Reader):
             kept=self._writer.keeper.policy if self._writer else Policy(),
             renumbered=self._writer.renumbered if self._writer else {},
             notes=_notes(self._writer) if self._writer else (),
+            commits=self._commits if self._writer else None,
         )
 
     def _bytes(self) -> int:
@@ -338,6 +341,11 @@ class Store(Reader):
         if at != self._last_commit_us or not at:
             at, size = self._sized = self._last_commit_us, size_of(self.path)
         return size
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that writes runs, where there is one."""
+        return self._writer is None or self._thread.is_alive()
 
     @property
     def failure(self) -> StoreUnusable | None:
@@ -400,6 +408,7 @@ class Store(Reader):
         """Write a batch, however often that takes; False where it will never be written."""
         retry_s = _FIRST_RETRY_S
         while True:
+            began = time.perf_counter()
             try:
                 new = writer.write(batch.entries, batch.states)
             except _BAD_ENTRY as error:
@@ -411,6 +420,7 @@ class Store(Reader):
             except StoreError as error:
                 problem = error
             else:
+                self._commits.observe(time.perf_counter() - began)
                 self._written += new
                 self._last_commit_us = now_us()
                 self._backlog.done(batch)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.core import cli
+from tandem.observability import logs
 from tandem.surveillance.headless import run, say
 from tandem.surveillance.yaml_config import read
 from tandem.venues.settings import load as load_settings
@@ -29,7 +30,7 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
     stop = threading.Event()
     with cli.stop_on_signal(stop):
         settings = load_settings()
-        cli.log_to_stderr(settings.log_level)
+        logs.set_up(settings)
         given = read(options.config)
         if options.cycles is not None:
             given = dataclasses.replace(given, cycles=max(options.cycles, 0))

@@ -10,23 +10,27 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
+from tandem.alerts.metrics import alert_metrics
 from tandem.alerts.rules import Rule
 from tandem.alerts.service import Alerts
 from tandem.config import AUTO, Settings
-from tandem.core.clock import SECOND_US
+from tandem.core.clock import SECOND_US, iso
 from tandem.core.errors import SettingError, StoreError, UnknownSymbol
 from tandem.core.events import Trade
 from tandem.core.files import make_folder, take
 from tandem.core.instruments import is_simulated, split_instrument
+from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import create_recorder
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
+from tandem.observability.metrics import Metric, serving
+from tandem.observability.service import ServiceManager
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.null import NullStore
 from tandem.storage.protocols import Documents
@@ -66,8 +70,9 @@ class Source:
         self._names = {feed.instrument(name): name for name in given.assets}
         self._buffer = HotBuffer(settings.hot_trades)
         self._cursors = dict.fromkeys(self._names, 0)
+        self._clients = venue_clients(settings)
         self._recorder = create_recorder(
-            feed, settings, NullStore("no database"), self._buffer, venue_clients(settings)
+            feed, settings, NullStore("no database"), self._buffer, self._clients
         )
         self._recorder.watch(frozenset(self._names))
         self._recorder.start()
@@ -108,6 +113,10 @@ class Source:
     def status(self) -> FeedStatus:
         """Return how the venue stands."""
         return self._recorder.status()
+
+    def weights(self) -> dict[str, int]:
+        """Return the weight used of its REST limit."""
+        return self._clients.weights()
 
     def close(self) -> None:
         """Stop."""
@@ -159,8 +168,15 @@ def _watch(
     for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
     written = 0
+
+    def metrics() -> list[Metric]:
+        return [*feed_metrics([source.status()], source.weights()), *alert_metrics(alerts)]
+
     try:
-        with _appending(prices, settings.file_bits) as file:
+        with (
+            serving(settings.metrics, metrics),
+            _appending(prices, settings.file_bits) as file,
+        ):
             written = _cycles(given, source, watched, alerts, file, stop, say)
     finally:
         alerts.stop(5.0)
@@ -178,6 +194,8 @@ def _cycles(
 ) -> int:
     writer = csv.writer(file, lineterminator="\n")
     names = source.names()
+    manager = ServiceManager()
+    manager.ready()
     steps = max(1, round(given.interval_seconds / _STEP_S))
     limit = steps + round(_ANSWER_S / _STEP_S)
     written = cycle = 0
@@ -192,6 +210,7 @@ def _cycles(
         while step < steps or (step < limit and source.is_awaited(len(priced))):
             step += 1
             is_stopped = stop.wait(_STEP_S)
+            manager.alive()
             priced |= _step(source, watched, alerts, say)
             if is_stopped or (source.is_polled and not source.is_awaited(len(priced))):
                 break
@@ -207,7 +226,10 @@ def _cycles(
         written += len(rows)
         told = _say_trouble(source.status(), told, say)
         if not is_last:
-            stop.wait(max(steps - step, 0) * _STEP_S)
+            while step < steps and not stop.wait(_STEP_S):
+                step += 1
+                manager.alive()
+    manager.stopping()
     return written
 
 
@@ -287,7 +309,7 @@ def _price_row(
 ) -> tuple[str, ...]:
     z = "" if math.isnan(row.z) else f"{row.z:.4f}"
     base, name = source.currency(row.instrument), names[row.instrument]
-    return _clock(clock_us), name, base, repr(row.price), z, source.title
+    return iso(clock_us, "milliseconds"), name, base, repr(row.price), z, source.title
 
 
 @contextmanager
@@ -346,11 +368,6 @@ def _last_lines(path: Path) -> str:
             return (header + file.read(_MOST_BACK)).decode(errors="replace")
     except OSError:
         return ""
-
-
-def _clock(time_us: int) -> str:
-    moment = datetime.fromtimestamp(time_us / SECOND_US, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def say(text: str) -> None:

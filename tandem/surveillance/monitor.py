@@ -128,6 +128,11 @@ class Monitor:
         return self.surveillance.settings
 
     @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What keeps the watch, or its alerts, from being whole; a sentence each."""
         unread = (self._unread, *self._live.problems.values())

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import runtime
 from streamlit.navigation.page import StreamlitPage
 
 from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
 from tandem.engine import Engine
+from tandem.observability import logs
+from tandem.observability.health import Health
+from tandem.observability.service import ServiceManager
 from tandem.ui.alerts import toasts
 from tandem.ui.components import scripts
+from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
-from tandem.ui.shared import served, state
 from tandem.ui.shared.hosts import HostGuard
 from tandem.ui.shared.uploads import UploadGuard
 from tandem.venues.settings import load
@@ -53,7 +60,9 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     Nothing is then lost before the first visitor, who does not wait for imports either: those of
     the first page, and pandas, which Streamlit brings with its first component.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Until the settings say more.
+    logs.set_up(Settings())
+    _adopt_loggers()
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
@@ -62,15 +71,44 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     except SettingError as error:
         # The server goes on: each page says which setting is wrong.
         log.error("Tandem did not start. %s", error)
+    manager = ServiceManager()
+    telling = asyncio.create_task(_tell(manager))
+    manager.ready()
     yield
+    manager.stopping()
+    telling.cancel()
     state.close()
+
+
+def _adopt_loggers() -> None:
+    """Let Streamlit's loggers write into the process's log as all others do.
+
+    Each has a handler of its own that breaks lines, and knows no secrets.
+    """
+    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
+        own = getattr(logger, "streamlit_console_handler", None)
+        if name.startswith("streamlit") and isinstance(logger, logging.Logger) and own is not None:
+            logger.removeHandler(own)
+            logger.propagate = True
+
+
+async def _tell(manager: ServiceManager) -> None:
+    """Tell the service manager that threads and server work; a word that is missing says enough."""
+    while manager.every_s < math.inf:
+        if not (await asyncio.to_thread(_health)).dead:
+            manager.alive()
+        await asyncio.sleep(manager.every_s)
 
 
 def parts() -> dict[str, Any]:
     """Return what `st.App` is given beside the script: what records, files, and who is served."""
     return {
         "lifespan": recording,
-        "routes": [*served.routes(_exports), *scripts.routes()],
+        "routes": [
+            *served.routes(_exports),
+            *scripts.routes(),
+            *health.routes(_health, state.is_operators_request),
+        ],
         "middleware": [
             Middleware(HostGuard, names=_host_names),
             Middleware(UploadGuard, uploads=state.uploads, most_bytes=state.most_upload_bytes),
@@ -86,6 +124,16 @@ def _host_names() -> Collection[str] | None:
     if on_community_cloud():
         return None
     return state.part(Settings).host_names if state.desk() else ()
+
+
+def _health() -> Health:
+    desk = state.desk()
+    if desk is None:
+        return Health(unready=("Tandem has not started; the log says why.",))
+    found = desk.check_health()
+    if not runtime.exists():
+        return replace(found, unready=(*found.unready, "Pages cannot be served."))
+    return found
 
 
 def _exports() -> Path | None:

@@ -205,7 +205,7 @@ def test_a_disk_that_refuses_is_a_sentence_and_leaves_nothing(
     def refuse(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(exporting, "_save", refuse)
+    monkeypatch.setattr(exporting, "save", refuse)
     export = ended(exporter, Wanted(NAME, "trades", START_US, START_US + DAY_US))
     assert export.state == "failed"
     assert os.strerror(number) in export.text

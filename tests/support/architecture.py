@@ -31,6 +31,7 @@ LAYERS = (
     "venues",
     "analytics",
     "kernels",
+    "observability",
     "config",
     "core",
 )

@@ -20,6 +20,7 @@ CODE = sorted(ROOT.glob("*.py")) + sorted(
 OTHERS = [
     *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run", ".env.example")),
     *sorted((ROOT / "examples").glob("*.yaml")),
+    *sorted((ROOT / "deploy/systemd").iterdir()),
     *sorted((ROOT / ".github/workflows").glob("*.yml")),
 ]
 _COMMENT = re.compile(r"(?:^\s*|  )# ?(.*)$")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from tandem.alerts.rules import Alert
+from tandem.core.clock import iso
 from tandem.core.errors import TandemError
+from tandem.core.redaction import redact
 
 MOST_WAIT_S = 3_600.0
-_TELEGRAM_TOKEN = re.compile(r"\d{3,}:[A-Za-z0-9_-]{8,}")
 
 
 class NotSent(TandemError):
@@ -81,17 +80,8 @@ class Channel(Protocol):
 
 
 def redacted(text: str, secrets: Sequence[Secret] = ()) -> str:
-    """Return text without secrets; a last net, for what others put into their words."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret.reveal(), "***")
-    return _TELEGRAM_TOKEN.sub("***", text)
-
-
-def clock(time_us: int) -> str:
-    """Return a time in UTC, as text."""
-    moment = datetime.fromtimestamp(time_us / 1e6, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return text without secrets."""
+    return redact(text, (secret.reveal() for secret in secrets if secret))
 
 
 def lines(alerts: Sequence[Alert], most: int) -> str:
@@ -100,7 +90,8 @@ def lines(alerts: Sequence[Alert], most: int) -> str:
     used = 0
     for number, alert in enumerate(alerts):
         # With its time: what waited for a service must not look new.
-        line = f"{alert.severity.upper()} {alert.text} at {clock(alert.time_us)}"
+        when = iso(alert.time_us, "milliseconds")
+        line = f"{alert.severity.upper()} {alert.text} at {when}"
         left = f"and {len(alerts) - number} more"
         if used + len(line) + len(left) + 2 > most:
             shown.append(left)

@@ -79,14 +79,7 @@ def channels_from(
 
 def secrets_of(settings: Settings) -> tuple[Secret, ...]:
     """Return what no text may hold."""
-    return tuple(
-        Secret(text)
-        for text in (
-            *(settings.telegram_token, settings.webhook_key, settings.mail_password),
-            *(settings.webhook_address, settings.slack_address, settings.discord_address),
-        )
-        if text
-    )
+    return tuple(map(Secret, settings.secrets))
 
 
 _FIRST = {

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tandem.alerts.channels.base import NotSent, Pace, clock
+from tandem.alerts.channels.base import NotSent, Pace
 from tandem.alerts.rules import Alert
+from tandem.core.clock import iso
 from tandem.core.files import PRIVATE, make_folder, take
 
 log = logging.getLogger("tandem.alerts")
@@ -72,8 +73,8 @@ def row(alert: Alert) -> tuple[str, ...]:
     """Return an alert as text, in the order of `COLUMNS`; no cell begins a formula."""
     numbers = " ".join(f"{name}={value!r}" for name, value in alert.numbers.items())
     return (
-        clock(alert.time_us),
-        clock(alert.raised_us),
+        iso(alert.time_us, "milliseconds"),
+        iso(alert.raised_us, "milliseconds"),
         alert.severity,
         _cell(alert.scope),
         alert.measure,

@@ -22,7 +22,7 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.canvas import POINTS, Figure
 from tandem.ui.shared.links import Choice, say_doubts
 from tandem.ui.shared.login import offer_operator
-from tandem.ui.shared.state import part, session_id, shown
+from tandem.ui.shared.state import part, refreshing, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
@@ -101,11 +101,12 @@ def _live(view: View) -> None:
     def refresh() -> None:
         nonlocal still
         toasts.show()
-        snapshot = _first_look(view)
-        chosen = pulse(shown(cards.page(snapshot)), key="pulse")
+        with refreshing():
+            snapshot = _first_look(view)
+            chosen = pulse(shown(cards.page(snapshot)), key="pulse")
+            chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
         if chosen:
             choose_pair(chosen)
-        chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
         tab = TAB.keep(
             st.segmented_control(
                 "Detail",

@@ -9,7 +9,8 @@ import threading
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,6 +23,10 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tandem.config import EVERYONE, Settings, exposures
+from tandem.core.histogram import Histogram
+from tandem.observability import logs
+from tandem.observability.health import Health
+from tandem.observability.metrics import Metric, one, serve
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
 from tandem.ui.shared.uploads import Uploads, session_of
@@ -51,6 +56,7 @@ def _process() -> Any:
     fresh.uploads = None  # type: ignore[attr-defined]
     # Streamlit's name of a session -> when its login ends.
     fresh.operators = {}  # type: ignore[attr-defined]
+    fresh.refreshes = None  # type: ignore[attr-defined]
     fresh.has_routes = False  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
@@ -63,6 +69,12 @@ class Desk(Protocol):
 
     def stop(self) -> None:
         """Stop reading and close the database."""
+
+    def check_health(self) -> Health:
+        """Return what is wrong with it; never waits."""
+
+    def metrics(self) -> list[Metric]:
+        """Return what is measured of it."""
 
     def parts(self) -> Mapping[type, object]:
         """Return every part a page may ask for, by its class."""
@@ -82,10 +94,17 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
             return
         address = served.get_option("server.address")
         settings = load(_secrets(), address=address)
-        logging.getLogger("tandem").setLevel(settings.log_level)
+        logs.set_up(settings)
         _log_mode(settings, exposures(settings, address))
-        desk = create(settings)
-        desk.start()
+        # Before anything is recorded: a port that is taken is a setting that is wrong.
+        process.end_metrics = serve(settings.metrics, _metrics)
+        try:
+            desk = create(settings)
+            desk.start()
+        except BaseException:
+            process.end_metrics()
+            raise
+        process.refreshes = Histogram() if settings.metrics else None
         process.uploads = Uploads(settings.upload_total_mb * 2**20, _stored_bytes)
         process.parts = {_name(kind): part for kind, part in desk.parts().items()}
         process.desk = desk
@@ -94,6 +113,27 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         # Not after each refresh of each visitor: the desk collects once a minute.
         served.set_option("runner.postScriptGC", False)
         atexit.register(close)
+
+
+def _metrics() -> list[Metric]:
+    process = _process()
+    if process.desk is None:
+        return []
+    refreshes = one(process.refreshes) if process.refreshes else []
+    return [
+        *process.desk.metrics(),
+        Metric("refresh_seconds", "histogram", "Duration of the Live page's refreshes.", refreshes),
+    ]
+
+
+@contextmanager
+def refreshing() -> Iterator[None]:
+    """Measure a refresh of a page, where metrics are on."""
+    refreshes: Histogram | None = _process().refreshes
+    began = time.perf_counter()
+    yield
+    if refreshes is not None:
+        refreshes.observe(time.perf_counter() - began)
 
 
 def _log_mode(settings: Settings, reasons: tuple[str, ...]) -> None:
@@ -153,6 +193,7 @@ def close() -> None:
     with process.lock:
         if process.desk is not None:
             process.desk.stop()
+            process.end_metrics()
             process.desk, process.parts, process.uploads = None, {}, None
 
 
@@ -220,6 +261,12 @@ def _is_own_desk(is_forwarded: bool) -> bool:
     return mode == EVERYONE or (mode == "off" and not is_forwarded)
 
 
+def is_operators_request(scope: Scope) -> bool:
+    """Return whether a request without a session is the operator's: it can bring no secret."""
+    names = (name.decode("latin-1") for name, _ in scope["headers"])
+    return desk() is not None and _is_own_desk(is_forwarded(names))
+
+
 def is_operator() -> bool:
     """Return whether this session may change what others see."""
     until_s: float = st.session_state.get("tandem_operator", 0.0)
@@ -269,9 +316,8 @@ def warn_of_room(limit_mb: int) -> None:
 
 def most_upload_bytes(scope: Scope) -> int:
     """Return the size of the largest file that a request may bring."""
-    names = (name.decode("latin-1") for name, _ in scope["headers"])
     until_s: float = _process().operators.get(session_of(scope), 0.0)
-    is_known = _is_own_desk(is_forwarded(names)) or time.monotonic() < until_s
+    is_known = is_operators_request(scope) or time.monotonic() < until_s
     return upload_limit_mb(is_known) * 2**20
 
 

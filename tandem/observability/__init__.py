@@ -1,0 +1,1 @@
+"""Health, metrics, logs, and the word of a service to its manager."""
