@@ -59,7 +59,8 @@ HEAVY += ["scipy.cluster", "scipy.optimize", "joblib"]
 @pytest.mark.parametrize(
     ("started", "left_out"),
     [
-        ("tandem.ui.server, tandem.ui.live.page", HEAVY),
+        # Three seconds of imports in a process of its own.
+        pytest.param("tandem.ui.server, tandem.ui.live.page", HEAVY, marks=pytest.mark.slow),
         ("tandem.ingest.cli", [*HEAVY, "scipy", "numba", "pandas", "pyarrow", "streamlit"]),
     ],
     ids=["app", "record"],

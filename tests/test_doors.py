@@ -64,6 +64,8 @@ def test_a_door_is_short_and_teaches(name: str) -> None:
     assert len((ast.get_docstring(ast.parse(text)) or "").splitlines()) >= 3
 
 
+# A process imports the whole package through each of nine doors.
+@pytest.mark.slow
 def test_each_door_opens_from_the_root() -> None:
     script = f"""
 import json, sys

@@ -186,7 +186,8 @@ def test_formulas_are_defused_and_read_back():
     assert everything(file)[0] == [trade]
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
+# Four seconds to write as text what takes a tenth of one as Parquet.
+@pytest.mark.parametrize("form", [pytest.param("csv", marks=pytest.mark.slow), "parquet"])
 def test_many_trades_pass_without_filling_memory(form, tmp_path, monkeypatch):
     """Written and read in pieces: far less is held than the trades themselves (300 bytes each)."""
     count, size = 20_000, 500
