@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -22,7 +23,7 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.canvas import POINTS, Figure
 from tandem.ui.shared.links import Choice, say_doubts
 from tandem.ui.shared.login import offer_operator
-from tandem.ui.shared.state import part, refreshing, session_id, shown
+from tandem.ui.shared.state import pace, part, refreshing, session_id, shown
 
 # How long the first drawing of a page waits for a price.
 PATIENCE_S = 0.6
@@ -37,6 +38,9 @@ TAB = Choice(
     },
     "hedge",
     "tab",
+)
+_SLOWER = "Refreshed every {:g} s: more pages are open than the server keeps up with."
+    "Refreshed every {:g} s: more pages are open than this server refreshes as often as asked."
 )
 _FIGURES = SharedFigures()
 
@@ -96,13 +100,19 @@ def _refused(refusal: Refusal) -> None:
 def _live(view: View) -> None:
     """Draw everything in one fragment: each one costs the server more than what it shows."""
     still: bool | None = None
+    factor = pace().factor
+    every_s = factor * view.refresh_s
 
-    @st.fragment(run_every=view.refresh_s)
+    @st.fragment(run_every=every_s)
     def refresh() -> None:
         nonlocal still
+        if pace().factor != factor:
+            st.rerun()
         toasts.show()
         with refreshing():
             snapshot = _first_look(view)
+            if factor > 1:
+                snapshot = replace(snapshot, notices=(*snapshot.notices, _SLOWER.format(every_s)))
             chosen = pulse(shown(cards.page(snapshot)), key="pulse")
             chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
         if chosen:

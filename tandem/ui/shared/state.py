@@ -29,6 +29,7 @@ from tandem.observability.health import Health
 from tandem.observability.metrics import Metric, one, serve
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.login_throttle import Guesses
+from tandem.ui.shared.pace import Pace
 from tandem.ui.shared.uploads import Uploads, session_of
 from tandem.ui.shared.visitors import is_forwarded
 
@@ -56,6 +57,7 @@ def _process() -> Any:
     fresh.uploads = None  # type: ignore[attr-defined]
     # Streamlit's name of a session -> when its login ends.
     fresh.operators = {}  # type: ignore[attr-defined]
+    fresh.pace = Pace(time.monotonic)  # type: ignore[attr-defined]
     fresh.refreshes = None  # type: ignore[attr-defined]
     fresh.has_routes = False  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
@@ -128,12 +130,22 @@ def _metrics() -> list[Metric]:
 
 @contextmanager
 def refreshing() -> Iterator[None]:
-    """Measure a refresh of a page, where metrics are on."""
+    """Measure a refresh of a page: for the pace of all, and where metrics are on."""
     refreshes: Histogram | None = _process().refreshes
     began = time.perf_counter()
     yield
+    took_s = time.perf_counter() - began
+    # What draws the page for the first time may have waited for a price.
+    if is_refresh():
+        pace().spent(took_s)
     if refreshes is not None:
-        refreshes.observe(time.perf_counter() - began)
+        refreshes.observe(took_s)
+
+
+def pace() -> Pace:
+    """Return how often the process's pages are refreshed."""
+    found: Pace = _process().pace
+    return found
 
 
 def _log_mode(settings: Settings, reasons: tuple[str, ...]) -> None:
