@@ -30,11 +30,7 @@ def draw() -> None:
     filters = _filters(alerts)
     _actions(alerts, filters)
 
-    @st.fragment(run_every=REFRESH_S)
-    def follow() -> None:
-        _list(alerts, filters)
-
-    follow()
+    st.fragment(_list, run_every=REFRESH_S)(alerts, filters)
 
 
 def _filters(alerts: Alerts) -> Filters:

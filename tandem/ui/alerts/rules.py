@@ -38,11 +38,7 @@ def draw() -> None:
     elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
-    @st.fragment(run_every=REFRESH_S)
-    def follow() -> None:
-        _table(may)
-
-    follow()
+    st.fragment(_table, run_every=REFRESH_S)(may)
 
 
 # The table ------------------------------------------------------------------------------

@@ -239,9 +239,7 @@ def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str
 
 def _range(y: Held, x: Held) -> tuple[str, int, int]:
     """Return which range of the database is wanted: its name, and where it is exact, its ends."""
-    chosen = RANGE.keep(
-        st.segmented_control("Range (UTC)", **RANGE.widget(), required=True, width="content")
-    )
+    chosen = RANGE.segments("Range (UTC)", width="content")
     if chosen != CHOSEN:
         return chosen, 0, 0
     first, last = max(y.first_us, x.first_us), min(y.last_us, x.last_us)

@@ -140,12 +140,9 @@ def venue_choice() -> str | None:
     settings = part(Settings)
     titles = {AUTO: "automatic"} | {one.name: one.title for one in offered(settings)}
     choice = Choice("venue", titles, settings.venue, "venue")
-    asked = choice.keep(
-        st.selectbox(
-            "Venue",
-            **choice.widget(),
-            help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
-        )
+    asked = choice.box(
+        "Venue",
+        help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
     )
     return part(Ingest).choice().venue if asked == AUTO else asked
 

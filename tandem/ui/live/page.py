@@ -104,9 +104,7 @@ def _live(view: View) -> None:
 
     refresh()
     redraw()
-    tab = TAB.keep(
-        st.segmented_control("Detail", **TAB.widget(), label_visibility="collapsed", required=True)
-    )
+    tab = TAB.segments("Detail", label_visibility="collapsed")
     say_doubts()
 
     # A download must not be drawn anew between the click and the file.

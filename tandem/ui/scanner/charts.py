@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tandem.scanner.families import clusters
 from tandem.scanner.result import Scan
 from tandem.scanner.surrogates import Noise
-from tandem.ui.shared.canvas import Canvas, Figure
+from tandem.ui.shared.canvas import Canvas, Figure, value_axis, without_markup
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -148,8 +148,7 @@ def _cell_name(called: Sequence[str], order: Ints, starts: Ints, cell: int) -> s
 
 def plain(name: str) -> str:
     """Keep a name from outside from being read as Plotly's markup, a column or a colour."""
-    short = name if len(name) <= 24 else f"{name[:23]}\u2026"
-    return short.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
+    return without_markup(name if len(name) <= 24 else f"{name[:23]}\u2026")
 
 
 def _hover(cells: Floats, names: Sequence[str]) -> list[list[str]]:
@@ -228,11 +227,6 @@ def noise_chart(found: Scan, noise: Noise, version: str) -> Figure:
             trace["line"]["shape"] = "hvh"
         canvas.traces.append(trace)
     figure = canvas.figure(bargap=0.08, hovermode="x unified")
-    figure["layout"]["xaxis"] = {
-        "title": {"text": "p-value", "standoff": 4},
-        "gridcolor": "@grid",
-        "zerolinecolor": "@edge",
-        "anchor": "y",
-        "range": [0, 1],
-    }
+    figure["layout"]["xaxis"] = value_axis("p-value", range=[0, 1])
+    figure["layout"]["xaxis"]["title"]["standoff"] = 4
     return figure

@@ -103,29 +103,22 @@ def _tabs(study: Study) -> None:
 
 def ask() -> Asked | None:
     """Draw the sidebar; None, with the reason on screen, where it cannot be asked."""
-    kind = KIND.keep(
-        st.segmented_control("Prices", **KIND.widget(), width="stretch", required=True)
+    kind = KIND.segments("Prices", width="stretch")
+    level = LEVEL.segments(
+        "False discovery rate",
+        width="stretch",
+        help="Accepted expected share of false positives among the findings.",
     )
-    level = LEVEL.keep(
-        st.segmented_control(
-            "False discovery rate", **LEVEL.widget(), width="stretch", required=True,
-            help="Accepted expected share of false positives among the findings."
-        )
-    )  # fmt: skip
-    rule = RULE.keep(
-        st.selectbox(
-            "Rule",
-            **RULE.widget(),
-            help="Both Benjamini rules are nominal: with common factors and volatility clustering "
-            "they let through more false positives. The surrogate runs measure how many.",
-        )
+    rule = RULE.box(
+        "Rule",
+        help="Both Benjamini rules are nominal: with common factors and volatility clustering "
+        "they let through more false positives. The surrogate runs measure how many.",
     )
-    runs = RUNS.keep(
-        st.segmented_control(
-            "Surrogate runs", **RUNS.widget(), width="stretch", required=True,
-            help="Surrogate universes without cointegration, scanned by the same rule."
-        )
-    )  # fmt: skip
+    runs = RUNS.segments(
+        "Surrogate runs",
+        width="stretch",
+        help="Surrogate universes without cointegration, scanned by the same rule.",
+    )
     try:
         settings = ScanSettings(
             log_prices=kind == "log",
@@ -150,15 +143,12 @@ def _costs() -> Costs:
 
 def _advanced() -> dict[str, Any]:
     with st.expander("Advanced"):
-        direction = DIRECTION.keep(
-            st.selectbox(
-                "Which leg is Y",
-                **DIRECTION.widget(),
-                help="Fixed before any statistic is computed: testing both directions and keeping "
-                "the better one doubles the false positives unless p is doubled too.",
-            )
+        direction = DIRECTION.box(
+            "Which leg is Y",
+            help="Fixed before any statistic is computed: testing both directions and keeping "
+            "the better one doubles the false positives unless p is doubled too.",
         )
-        trend = TREND.keep(st.selectbox("Deterministic terms", **TREND.widget()))
+        trend = TREND.box("Deterministic terms")
         fewest = _number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0)
         stale = _number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0)
         same = _number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0)

@@ -61,15 +61,11 @@ RANGE = Choice(
 
 def choose() -> Source | None:
     """Let the viewer choose; None, with the reason on screen, where there is nothing to scan."""
-    asked = FROM.keep(
-        st.segmented_control(
-            "Data source",
-            **FROM.widget(),
-            required=True,
-            help="Simulated: 60 synthetic instruments with a few known cointegrated pairs. File: a "
-            "CSV with a time column and one price column per instrument. Record: every recorded "
-            "instrument. Venue: everything a venue trades, monitored and rescanned periodically.",
-        )
+    asked = FROM.segments(
+        "Data source",
+        help="Simulated: 60 synthetic instruments with a few known cointegrated pairs. File: a "
+        "CSV with a time column and one price column per instrument. Record: every recorded "
+        "instrument. Venue: everything a venue trades, monitored and rescanned periodically.",
     )
     try:
         return SOURCES[asked]()
@@ -185,9 +181,9 @@ def _from_record() -> Source | None:
         return None
     left, right, last = st.columns([2, 2, 1.2], vertical_alignment="bottom")
     with left:
-        bar = BAR.keep(st.segmented_control("Bar", **BAR.widget(), required=True))
+        bar = BAR.segments("Bar")
     with right:
-        span = RANGE.keep(st.segmented_control("Last", **RANGE.widget(), required=True))
+        span = RANGE.segments("Last")
     with last:
         again = st.button("Update to now", key="scan_again", icon=":material/refresh:")
     return _record_read(held, BARS[bar] * SECOND_US, RANGES[span], again)

@@ -166,9 +166,9 @@ def _ask(study: Study) -> tuple[Filter, str]:
             type="search",
         )
     with shown:
-        which = SHOWS.keep(st.segmented_control("Show", **SHOWS.widget(), required=True))
+        which = SHOWS.segments("Show")
     with order:
-        ranked_by = ORDER.keep(st.selectbox("Rank by", **ORDER.widget()))
+        ranked_by = ORDER.box("Rank by")
     with st.expander(
         "Filter by half-life, cost, liquidity, fit and persistence", icon=":material/tune:"
     ):

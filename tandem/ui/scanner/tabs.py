@@ -32,7 +32,7 @@ MOST_MEMBERS = 40
 
 def universe_map(study: Study) -> None:
     """Show every pair as a cell, instruments that move together side by side."""
-    name = MAPPED.keep(st.segmented_control("Colour by", **MAPPED.widget(), required=True))
+    name = MAPPED.segments("Colour by")
     found = study.found
     value = study.by if name == "q_value" else name
     count = len(found.names)
@@ -129,7 +129,7 @@ def windows(study: Study) -> None:
         "windows), evenly spaced, the last one ending with the sample; overlapping windows are not "
         "independent. Shorter windows have less power, so a genuine pair may miss some."
     )
-    count = int(WINDOWS.keep(st.segmented_control("Windows", **WINDOWS.widget(), required=True)))
+    count = int(WINDOWS.segments("Windows"))
     done = result_of(
         study.work,
         "windows",
@@ -171,7 +171,7 @@ def later_bars(study: Study) -> None:
         "Pairs are selected in-sample only; the hedge ratio is then fixed and the spread is tested "
         "on out-of-sample bars. An equal number of rejected pairs serves as control group."
     )
-    share = SPLIT.keep(st.segmented_control("In-sample share", **SPLIT.widget(), required=True))
+    share = SPLIT.segments("In-sample share")
     by = "q_value" if study.by == "q_value_noise" else study.by
     if by != study.by:
         say.note(

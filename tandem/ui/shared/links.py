@@ -55,6 +55,18 @@ class Choice(Generic[Key]):
             "persist_state": "session",
         }
 
+    def segments(self, label: str, *, place: Any = st, **style: Any) -> Key:
+        """Draw the choice as segments, keep what is chosen in the URL, and return its key."""
+        return self.keep(place.segmented_control(label, **self.widget(), required=True, **style))
+
+    def box(self, label: str, **style: Any) -> Key:
+        """Draw the choice as a box; as `segments`."""
+        return self.keep(st.selectbox(label, **self.widget(), **style))
+
+    def slider(self, label: str) -> Key:
+        """Draw the choice as a slider; as `segments`."""
+        return self.keep(st.select_slider(label, **self.widget()))
+
     def keep(self, chosen: Key | None) -> Key:
         """Put the choice into the URL, unless it is what a link without it would give."""
         key = chosen or self.default

@@ -49,14 +49,8 @@ class Controls(NamedTuple):
 
 def model_controls(live: bool = True) -> Controls:
     """Draw bar, model, windows, thresholds and costs."""
-    bar_name = (
-        BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
-        if live
-        else BAR.default
-    )
-    model = MODEL.keep(
-        st.segmented_control("Hedge model", **MODEL.widget(), width="stretch", required=True)
-    )
+    bar_name = BAR.segments("Bar", width="stretch") if live else BAR.default
+    model = MODEL.segments("Hedge model", width="stretch")
     lookback = _slider("Lookback, bars", "lookback", 20, 2_000, 200)
     z_window = _slider("z window, bars", "zwin", 10, 1_000, 100)
     entry, leave, stop = st.columns(3)
@@ -66,29 +60,18 @@ def model_controls(live: bool = True) -> Controls:
         exit_at = _number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, "%.1f")
     with stop:
         stop_at = _number("Stop |z|", "stop", 0.1, 50.0, 4.0, 0.1, "%.1f")
-    prices = PRICES.keep(
-        st.segmented_control(
-            "Prices",
-            **PRICES.widget(),
-            width="stretch",
-            required=True,
-            help="Raw: \u03b2 is a unit ratio (X per Y). Log: \u03b2 is a notional ratio.",
-        )
+    prices = PRICES.segments(
+        "Prices",
+        width="stretch",
+        help="Raw: \u03b2 is a unit ratio (X per Y). Log: \u03b2 is a notional ratio.",
     )
     with st.expander("Advanced"):
-        z_kind = Z_KIND.keep(
-            st.selectbox(
-                "z-score",
-                **Z_KIND.widget(),
-                help="Model: for Kalman, the innovation divided by its standard deviation.",
-            )
+        z_kind = Z_KIND.box(
+            "z-score", help="Model: for Kalman, the innovation divided by its standard deviation."
         )
-        sizing = SIZING.keep(
-            st.selectbox(
-                "Sizing",
-                **SIZING.widget(),
-                help="Size of X relative to Y: hedge ratio, equal notional, or one unit per unit.",
-            )
+        sizing = SIZING.box(
+            "Sizing",
+            help="Size of X relative to Y: hedge ratio, equal notional, or one unit per unit.",
         )
         notional = _number(
             "Y-leg notional, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0
@@ -107,8 +90,8 @@ def model_controls(live: bool = True) -> Controls:
             "Slippage per fill, bp", "slippage", 0.0, 100.0, DEFAULT_COSTS.slippage_bp, 0.1
         )
         if live:
-            SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
-            REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
+            SHOW.slider("Bars shown")
+            REFRESH.slider("Refresh")
     rules = Rules(
         entry=enter_at,
         exit=exit_at,

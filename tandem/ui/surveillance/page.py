@@ -55,14 +55,10 @@ _LONGEST_NAME = 120
 
 def page() -> None:
     """Draw the page."""
-    tab = TAB.keep(
-        st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
-    )
+    tab = TAB.segments("Part", label_visibility="collapsed")
     with st.sidebar:
         st.caption("Every recorded instrument is monitored, whether or not this page is open.")
-        order = ORDER.keep(
-            st.segmented_control("Order", **ORDER.widget(), required=True, width="stretch")
-        )
+        order = ORDER.segments("Order", width="stretch")
         offer_operator()
     say_doubts()
     if tab == "instrument":
