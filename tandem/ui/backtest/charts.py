@@ -208,7 +208,7 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
     axes = {"xref": "x", "yref": "paper"}
     canvas.shape("line", (real, real), (0, 1), **axes, line={"color": "@good", "width": 2.5})
     side = "right" if real > (low + high) / 2.0 else "left"
-    canvas.note(real, 1, "actual pair", "good", **axes, xanchor=side, yanchor="top")
+    canvas.note(real, 1, "actual pair", "good", 12, **axes, xanchor=side, yanchor="top")
     figure = canvas.figure(bargap=0.06, hovermode="closest")
     for panel in range(len(found)):
         # Room above the tallest bar for the words beside the line.

@@ -230,8 +230,8 @@ def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> 
     canvas.title(0, f.symbol_of(instrument))
     levels = canvas.values("p", price, 0)
     for name, values, colour in (("bought", bought, "good"), ("sold", -sold, "bad")):
-        bars = canvas.values("v", values, 0)
-        canvas.bars(name, colour, bars, levels, orientation="h", opacity=0.75)
+        sizes = canvas.values("v", values, 0)
+        canvas.bars(name, colour, sizes, levels, orientation="h", opacity=0.75)
     if len(price):
         busiest = float(price[np.argmax(bought + sold)])
         canvas.level(0, busiest, "muted", f"point of control {f.price(busiest)}", "dot")

@@ -351,8 +351,10 @@ class Canvas:
         }
 
     def _say_title(self, panel: int, top: float) -> None:
-        place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-        self.note(0, top, self._titles[panel], **place)
+        axes = {"xref": "paper", "yref": "paper"}
+        self.note(
+            0, top, self._titles[panel], "muted", 12, **axes, xanchor="left", yanchor="bottom"
+        )
 
     def _say_empty(self, axis: dict[str, Any], panel: int) -> None:
         """Show a sentence instead of a scale that stands for nothing."""

@@ -20,6 +20,7 @@ from tandem.surveillance.instrument import FEATURES
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.live.cards import NOT_NOW, STATES
 from tandem.ui.shared import format as f
+from tandem.ui.shared.sheets import item, strip
 
 Scores = npt.NDArray[np.void]
 Row = dict[str, Any]
@@ -307,35 +308,20 @@ def status(
     stale = sum(row["state"] == "stale" for row in rows)
     waiting = sum(bool(row.text) for row in look.rows)
     items = [
-        _item("", f"{len(rows)} instrument{'' if len(rows) == 1 else 's'}"),
-        _item("flagged ", str(wrong) if wrong else "none", "bad" if wrong else ""),
-        _item("stale ", str(stale) if stale else "none"),
-        _item("unacknowledged alerts ", str(len(look.alerts)) if look.alerts else "none"),
+        item("", f"{len(rows)} instrument{'' if len(rows) == 1 else 's'}"),
+        item("flagged", str(wrong) if wrong else "none", tone="bad" if wrong else ""),
+        item("stale", str(stale) if stale else "none"),
+        item("unacknowledged alerts", str(len(look.alerts)) if look.alerts else "none"),
     ]
     if waiting:
         items.append(
-            _item(
-                "without model ",
+            item(
+                "without model",
                 str(waiting),
                 hint="z-scores, momentum and liquidity need no model; see the detail for what is "
                 "missing.",
             )
         )
-    told_of = [
-        *(one.text for one in shown if one.state != "live" or one.silent),
-        *said,
-    ]
-    if not_now == "SIMULATED":
-        told_of.insert(0, "Simulated prices: nothing here can be traded.")
-    return {
-        "label": label,
-        "tone": tone,
-        "items": items,
-        "right": "",
-        "said": "\n".join(text for text in told_of if text),
-    }
-
-
-def _item(name: str, value: str, tone: str = "", hint: str = "") -> dict[str, Any]:
-    parts = [[name, "", False]] if name else []
-    return {"parts": [*parts, [value, tone, True]], "hint": hint or None}
+    simulated = "Simulated prices: nothing here can be traded." * (not_now == "SIMULATED")
+    troubles = (one.text for one in shown if one.state != "live" or one.silent)
+    return strip(label, tone, items, [simulated, *troubles, *said])
