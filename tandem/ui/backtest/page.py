@@ -95,7 +95,7 @@ def _head(found: Study) -> None:
         _relation(found)
         _figure("Net profit after costs", "net", measured, "quote currency")
         sharpe = backtest_words.figure("sharpe", measured.sharpe)
-        _metric(
+        say.metric(
             "Sharpe ratio",
             sharpe,
             f"\u00b1 {f.number(measured.sharpe_error)} standard error",
@@ -115,9 +115,9 @@ def _head(found: Study) -> None:
 def _relation(found: Study) -> None:
     relation = found.relation
     if relation is None or relation.same_asset:
-        _metric("Engle\u2013Granger p", f.NONE, "", relation_sentence(found))
+        say.metric("Engle\u2013Granger p", f.NONE, "", relation_sentence(found))
         return
-    _metric(
+    say.metric(
         "Engle\u2013Granger p",
         f.p_value(relation.p_value),
         f"{relation.quality.n_obs:,} bars",
@@ -125,7 +125,7 @@ def _relation(found: Study) -> None:
         "signals never do.",
     )
     life = relation.quality.half_life
-    _metric(
+    say.metric(
         "Half-life",
         f.bars(life.half_life),
         f"{f.bars(life.low, '')} to {f.bars(life.high)}",
@@ -136,16 +136,4 @@ def _relation(found: Study) -> None:
 
 def _figure(title: str, name: str, measured: object, beside: str) -> None:
     value = backtest_words.figure(name, getattr(measured, name))
-    _metric(title, value, beside, DEFINITIONS[name])
-
-
-def _metric(title: str, value: str, beside: str, hint: str) -> None:
-    st.metric(
-        title,
-        value,
-        beside or None,
-        delta_color="off",
-        delta_arrow="off",
-        help=say.escaped(hint),
-        width=152,
-    )
+    say.metric(title, value, beside, DEFINITIONS[name])

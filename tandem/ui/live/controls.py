@@ -59,7 +59,6 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         key="x",
         bind=URL,
         accept_new_options=True,
-        label_visibility="collapsed",
         help="Type a symbol that is not listed; for another venue write e.g. coinbase:BTC-USD.",
     )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,7 @@ DIRECTION = Choice(
     "direction",
 )
 _STUDY = "tandem_scan"
+_metric = partial(say.metric, width=172)
 
 
 def page() -> None:
@@ -312,7 +314,3 @@ def _left_out(study: Study) -> None:
             st.dataframe(
                 pd.DataFrame(rows, columns=["instrument or pair", "reason"]), hide_index=True
             )
-
-
-def _metric(title: str, value: str, beside: str) -> None:
-    st.metric(title, value, beside or None, delta_color="off", delta_arrow="off", width=172)

@@ -157,16 +157,14 @@ def _count(kept: int, tested: int) -> str:
 
 def _ask(study: Study) -> tuple[Filter, str]:
     search, shown, order = st.columns([2.2, 1.6, 1.2], vertical_alignment="bottom")
-    with search:
-        text = st.text_input(
-            "Search",
-            key="scan_text",
-            bind=URL,
-            placeholder="part of one or both names",
-            type="search",
-        )
-    with shown:
-        which = SHOWS.segments("Show")
+    text = search.text_input(
+        "Search",
+        key="scan_text",
+        bind=URL,
+        placeholder="part of one or both names",
+        type="search",
+    )
+    which = SHOWS.segments("Show", place=shown)
     with order:
         ranked_by = ORDER.box("Rank by")
     with st.expander(
@@ -183,13 +181,12 @@ def _ask(study: Study) -> tuple[Filter, str]:
         held = _bound(second[2], "Min windows held", "min_held", 0.0, 100.0, 0.0, 1.0)
         if study.held is None and held:
             say.note("Windows have not been scanned yet: open the Windows tab.")
-        with second[3]:
-            leads = st.toggle(
-                "Independent findings only",
-                key="leaders",
-                bind=URL,
-                help="Hides redundant findings, which are implied by more significant ones.",
-            )
+        leads = second[3].toggle(
+            "Independent findings only",
+            key="leaders",
+            bind=URL,
+            help="Hides redundant findings, which are implied by more significant ones.",
+        )
     chosen = Filter(
         text=str(text or ""),
         only_found=which == "found",

@@ -15,6 +15,13 @@ import streamlit as st
 
 from tandem.ui.shared import messages as say
 
+# What links of earlier versions hold, by parameter, and what it is called now.
+RENAMED = {
+    "tab": {"Is it luck?": "Significance"},
+    "scan_tab": {"Later bars": "Out-of-sample"},
+    "action": {"Fill again": "Retry backfill", "What is kept": "Retention"},
+    "from": {"Record": "Database"},
+}
 _DOUBTS = "tandem_link_doubts"
 _SHOWN_CHARACTERS = 40
 
@@ -87,6 +94,16 @@ class Choice(Generic[Key]):
         if asked.casefold() not in known:
             _doubt(f"{self.what} {asked[:_SHOWN_CHARACTERS]!r}, which does not exist")
         return known.get(asked.casefold())
+
+
+def take_earlier_names() -> None:
+    """Let links of earlier versions open what they were made for; call it before controls."""
+    for name, now in RENAMED.items():
+        asked = st.query_params.get(name, "")
+        if asked in now:
+            # A control bound to the URL has read it already; what it is given here it takes.
+            st.session_state[name] = now[asked]
+            st.query_params[name] = now[asked]
 
 
 def check_number(name: str, what: str, low: float, high: float) -> None:

@@ -49,3 +49,16 @@ def warning(text: str) -> None:
 def note(text: str) -> None:
     """Say something worth knowing."""
     st.caption(escaped(text))
+
+
+def metric(title: str, value: str, beside: str = "", hint: str = "", width: int = 152) -> None:
+    """Show a headline figure, with what explains it beside it and as a tooltip."""
+    st.metric(
+        title,
+        value,
+        beside or None,
+        delta_color="off",
+        delta_arrow="off",
+        help=escaped(hint) if hint else None,
+        width=width,
+    )

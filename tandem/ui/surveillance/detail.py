@@ -40,8 +40,7 @@ def detail(instrument: str) -> None:
     """Draw the detail of an instrument that is watched."""
     title, span = st.columns([3, 2], vertical_alignment="bottom")
     title.subheader(say.escaped(f.symbol_of(instrument)), anchor=False)
-    with span:
-        minutes = SPAN.segments("Span", label_visibility="collapsed")
+    minutes = SPAN.segments("Span", label_visibility="collapsed", place=span)
     seconds = 60 * SPANS[minutes]
 
     st.fragment(_scores, run_every=REFRESH_S)(instrument, seconds)
