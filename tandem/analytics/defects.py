@@ -40,7 +40,6 @@ class Defect:
 
     Attributes
     ----------
-    kind : DefectKind
     first, last : int
         Bars of it, both included; of a split the first bar at the new level.
     ratio : float
@@ -74,7 +73,7 @@ def find_defects(
     price : array, Series or one-column DataFrame of shape (n_bars,)
         Bars without a price above 0 are passed over.
     deviations : float
-        How far out a move is suspect.
+        Deviations beyond which a move is suspect.
     longest_print : int
         Bars a bad print may last.
     least_frozen : int

@@ -73,14 +73,7 @@ def finite_p(statistic: float, trend: str, series: int, bars: int, searched: boo
     Normal scores are interpolated linearly between the tabled quantiles and continued beyond them
     (below 0.01 % as above 99.9 % the value is an extrapolation). Under 25 bars it is that of 25.
     """
-    if math.isnan(statistic):
-        return math.nan
-    quantiles = _quantiles(trend, series, max(bars, FEWEST), searched)
-    place = int(np.clip(np.searchsorted(quantiles, statistic), 1, len(quantiles) - 1))
-    low, high = quantiles[place - 1], quantiles[place]
-    share = (statistic - low) / (high - low)
-    score = _SCORES[place - 1] + share * (_SCORES[place] - _SCORES[place - 1])
-    return 0.5 * math.erfc(-float(score) / math.sqrt(2.0))
+    return float(finite_ps(np.array([statistic]), trend, series, bars, searched)[0])
 
 
 def _quantiles(trend: str, series: int, bars: int, searched: bool) -> Floats:

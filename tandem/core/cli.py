@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 from tandem import __version__
 from tandem.core.errors import TandemError
+from tandem.core.parallel import UNWATCHED, Watch
 
 DONE, FAILED, WRONG_ARGUMENTS, CANCELLED = 0, 1, 2, 130
 
@@ -76,6 +77,19 @@ def fail(prog: str, text: str) -> None:
     """Write a sentence to standard error, headed by the command."""
     with contextlib.suppress(OSError):
         sys.stderr.write(printable(f"{prog}: {text}\n"))
+
+
+def watch(title: str) -> Watch:
+    """Return a watch that counts on the terminal, where there is one."""
+    if not sys.stderr.isatty():
+        return UNWATCHED
+
+    def progress(done: int, total: int) -> None:
+        end = "\r" if done < total else "\n"
+        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
+        sys.stderr.flush()
+
+    return Watch(progress)
 
 
 def printable(text: str) -> str:

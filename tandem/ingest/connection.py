@@ -2,7 +2,7 @@
 
 A `Line` is the thread and how it stands. It reads a `Link`, which is one open websocket. Where a
 venue cuts old connections, a `Successor` is opened while the old one is still read. What the new
-one brings is held back (`Handover`) until it has shown that it brings everything: then what was
+one brings waits (`Handover`) until it has shown that it brings everything: then what was
 held follows on what the old one brought, and repetitions are known by their ids. What all of them
 need of the recorder is a `Source`.
 """

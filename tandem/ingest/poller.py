@@ -46,7 +46,6 @@ class Poller:
 
     Parameters
     ----------
-    feed : PolledFeed
     client : PriceClient
         Fetches; closed by `stop`.
     sink, buffer, timing, recorded
@@ -235,7 +234,7 @@ class Poller:
         self._errors.not_understood(1, cause, sample)
 
     def _take(self, trades: Sequence[Trade]) -> None:
-        """Give new prices to the buffer, then to the sink, with the holes before them."""
+        """Give new prices to the buffer, then to the sink, with the gaps before them."""
         if self.stopping.is_set():
             return
         fresh: list[Trade] = []

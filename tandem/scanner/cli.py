@@ -18,7 +18,6 @@ from tandem.analytics.inputs import whole
 from tandem.core import cli
 from tandem.core.cli import printable
 from tandem.core.errors import DataError
-from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.writer import defused
 from tandem.scanner.columns import counted
 from tandem.scanner.families import Family, with_families
@@ -104,11 +103,11 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
         raise DataError(
             f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
         )
-    prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
+    prices, notes = read_universe(options.file, options.file.name, cli.watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}
-        found = scan(prices, settings, watch=_watch("scan"), **shared)
+        found = scan(prices, settings, watch=cli.watch("scan"), **shared)
         by_noise = None
         if options.noise:
             by_noise = noise(
@@ -116,12 +115,14 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.noise,
                 seed=options.seed,
-                watch=_watch("noise"),
+                watch=cli.watch("noise"),
                 **shared,
             )
             found = calibrated(found, by_noise)
         if options.windows:
-            found = persistence(prices, found, options.windows, watch=_watch("windows"), **shared)
+            found = persistence(
+                prices, found, options.windows, watch=cli.watch("windows"), **shared
+            )
         found, families = with_families(found, found.found())
         later = None
         if options.split is not None:
@@ -130,7 +131,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.split,
                 seed=options.seed,
-                watch=_watch("out-of-sample"),
+                watch=cli.watch("out-of-sample"),
                 **shared,
             )
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
@@ -177,19 +178,6 @@ def _cluster(address: str | None) -> Iterator[Any]:
         ) from None
     with client:
         yield client
-
-
-def _watch(title: str) -> Watch:
-    """Return a watch that counts on the terminal, where there is one."""
-    if not sys.stderr.isatty():
-        return UNWATCHED
-
-    def progress(done: int, total: int) -> None:
-        end = "\r" if done < total else "\n"
-        sys.stderr.write(f"{title}: {100 * done // max(total, 1)} %{end}")
-        sys.stderr.flush()
-
-    return Watch(progress)
 
 
 def _print(

@@ -142,7 +142,6 @@ class Exporter:
     folder : Path
         Where files go, each in a folder of its own; created when first needed. What lies there
         longer than half an hour is deleted, whoever wrote it.
-    record : Records
     served_at : str
         The path under which the folder is served.
     file_mode : int

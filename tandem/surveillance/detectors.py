@@ -114,7 +114,6 @@ class Detectors:
 
     Parameters
     ----------
-    settings : WatchSettings
     clock_us : callable
         Gives an instrument's exchange's time at a time of this machine.
     executor : Executor, optional

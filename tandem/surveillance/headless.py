@@ -6,14 +6,14 @@ import csv
 import dataclasses
 import io
 import math
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from tandem.alerts.channels.base import clock
 from tandem.alerts.channels.factory import channels_from, secrets_of
 from tandem.alerts.channels.local import CsvFile
 from tandem.alerts.rules import Rule
@@ -119,7 +119,7 @@ def run(
     settings: Settings,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Documents | None = None,
+    store: Documents | None = None,
 ) -> int:
     """Watch until the cycles are over or `stop` is set; returns how many prices were written.
 
@@ -127,7 +127,7 @@ def run(
     """
     source = Source(given, settings)
     try:
-        return _watch(given, settings, source, stop, say, record or NullStore("no database"))
+        return _watch(given, settings, source, stop, say, store or NullStore("no database"))
     finally:
         source.close()
 
@@ -138,7 +138,7 @@ def _watch(
     source: Source,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Documents,
+    store: Documents,
 ) -> int:
     names = source.names()
     watched = Surveillance(
@@ -154,7 +154,7 @@ def _watch(
     if source.is_polled:
         _recall(watched, names, prices, given.base_currency)
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
-    alerts = _alerts(given, kept, record, _scopes(names), source.is_polled)
+    alerts = _alerts(given, kept, store, _scopes(names), source.is_polled)
     alerts.start()
     for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
@@ -256,7 +256,7 @@ def _scopes(names: dict[str, str]) -> dict[str, str]:
 def _alerts(
     given: Headless,
     settings: Settings,
-    record: Documents,
+    store: Documents,
     scopes: dict[str, str],
     is_polled: bool,
 ) -> Alerts:
@@ -275,11 +275,11 @@ def _alerts(
             Rule("anomalous bar", "anomaly", "above", 1.0, channels=channels),
         ]
     made, missing = channels_from(settings)
-    # Rules of the file hold for this run only: those kept in a record belong to the screen.
+    # Rules of the file hold for this run only: those kept in a database belong to the screen.
     # A rule names an asset as the configuration does, or an instrument.
     known = {scope.removeprefix("sim:"): scope for scope in scopes.values()} | scopes
     named = [dataclasses.replace(one, scope=known.get(one.scope, one.scope)) for one in given.rules]
-    return Alerts(record, made, missing, secrets_of(settings), (*rules, *named))
+    return Alerts(store, made, missing, secrets_of(settings), (*rules, *named))
 
 
 def _price_row(
@@ -287,7 +287,7 @@ def _price_row(
 ) -> tuple[str, ...]:
     z = "" if math.isnan(row.z) else f"{row.z:.4f}"
     base, name = source.currency(row.instrument), names[row.instrument]
-    return _clock(clock_us), name, base, repr(row.price), z, source.title
+    return clock(clock_us), name, base, repr(row.price), z, source.title
 
 
 @contextmanager
@@ -346,14 +346,3 @@ def _last_lines(path: Path) -> str:
             return (header + file.read(_MOST_BACK)).decode(errors="replace")
     except OSError:
         return ""
-
-
-def _clock(time_us: int) -> str:
-    moment = datetime.fromtimestamp(time_us / SECOND_US, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def say(text: str) -> None:
-    """Write a line to the terminal at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -53,7 +53,7 @@ _MAD_TO_DEVIATION = 1.482602218505602
 
 
 class Reason(NamedTuple):
-    """Why a bar was flagged: the feature furthest from what is usual, and how far out."""
+    """Why a bar was flagged: the most unusual feature, and by how many deviations."""
 
     feature: str
     value: float

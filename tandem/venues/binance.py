@@ -346,9 +346,9 @@ class _BinanceRest(RestVenue):
     _listing_query: ClassVar[str] = ""
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the hole's last thousand trades, or for the latest there are.
+        """Return the request for the gap's last thousand trades, or for the latest there are.
 
-        A hole known only by its time is walked from now back: with times the venue's limit has
+        A gap known only by its time is walked from now back: with times the venue's limit has
         been seen to count from their end, so a page's beginning would prove nothing.
         """
         if not is_by_id(gap):
@@ -356,7 +356,7 @@ class _BinanceRest(RestVenue):
         return self._before(instrument, gap, gap.last_id + 1)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
-        """Return the request for the thousand trades before the page; None at the hole's start."""
+        """Return the request for the thousand trades before the page; None at the gap's start."""
         if not page or not isinstance(page[0].trade_id, int):
             return None
         # Ids begin at 0 or 1.
@@ -395,7 +395,7 @@ class _BinanceRest(RestVenue):
         return 2
 
     def _before(self, instrument: str, gap: Gap, end_id: int) -> Request | None:
-        """Return the request for up to a thousand trades of a hole with ids below `end_id`."""
+        """Return the request for up to a thousand trades of a gap with ids below `end_id`."""
         first = max(end_id - _PAGE, gap.first_id, 0)
         if first >= end_id:
             return None

@@ -184,7 +184,7 @@ class BitstampRest(RestVenue):
     _throttling: ClassVar[tuple[object, ...]] = ("400.002", "400.067", "400.068")
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the hour or day the hole lies in; None if it began before."""
+        """Return the request for the hour or day the gap lies in; None if it began before."""
         age_us = self._clock() - gap.start_us + _MARGIN_US
         span = "hour" if age_us < HOUR_US else "day" if age_us < DAY_US else None
         if span is None:
@@ -196,7 +196,7 @@ class BitstampRest(RestVenue):
         return None
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the hole's start, or the second after the first trade where it is later."""
+        """Return the gap's start, or the second after the first trade where it is later."""
         return reached_by(gap, page, SECOND_US)
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:

@@ -212,7 +212,7 @@ class BybitRest(RestVenue):
     HTTP alone; addresses in the United States and some other countries get 403. Limits: 600
     requests in five seconds and address; whoever asks more gets 403 with "access too frequent" and
     must be quiet for ten minutes. Only the latest thousand trades are given, whenever asked, which
-    on a busy contract is seconds: a hole is filled from its end as far as they reach. Candles say
+    on a busy contract is seconds: a gap is filled from its end as far as they reach. Candles say
     the notional, and not what takers bought.
     """
 
@@ -235,7 +235,7 @@ class BybitRest(RestVenue):
         return None
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the hole's start, or the millisecond after the first trade where it is later."""
+        """Return the gap's start, or the millisecond after the first trade where it is later."""
         return reached_by(gap, page, 1_000)
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:

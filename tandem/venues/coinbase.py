@@ -175,7 +175,7 @@ class CoinbaseRest(RestVenue):
 
     Trade ids: ``trade_id`` as in the stream, consecutive per product. Side: the *maker's*, so it
     is flipped here. Liveness: HTTP alone. Limits: 10 requests a second and address, 429 beyond.
-    Pages go back from the newest; a hole known only by its time is looked for from now on
+    Pages go back from the newest; a gap known only by its time is looked for from now on
     backwards, so one long ago costs many pages. 300 candles an answer, more are refused; they say
     neither what takers bought nor the notional.
     """
@@ -188,7 +188,7 @@ class CoinbaseRest(RestVenue):
     candles_per_page: ClassVar[int] = 300
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the newest thousand trades of the hole."""
+        """Return the request for the newest thousand trades of the gap."""
         return self._trades(instrument, gap.last_id + 1 if is_by_id(gap) else None)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:

@@ -166,20 +166,20 @@ class CoinGecko(PolledFeed):
         Raises
         ------
         MessageError
-            If nothing in the answer is understood.
+            If nothing in the answer can be parsed.
         """
         answer = json_dict(body)
-        fresh, understood = [], 0
+        fresh, parsed = [], 0
         for key, entry in answer.items():
             try:
                 with reading("a price"):
                     trade = self._trade(key, entry, received_us)
             except MessageError:
                 continue
-            understood += 1
+            parsed += 1
             if trade.time_us > self._latest.get(trade.instrument, 0):
                 fresh.append(trade)
-        if answer and not understood:
+        if answer and not parsed:
             raise MessageError("an answer without a price")
         self._latest.update((trade.instrument, trade.time_us) for trade in fresh)
         return fresh

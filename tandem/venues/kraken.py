@@ -14,7 +14,7 @@ The documented messages::
      "symbol":"FOO/USD","time_in":"2023-09-25T09:04:31.742599Z"}
 
 Trade ids are a sequence per pair, so a jump is a gap. Side: the taker's. A ``snapshot`` of the last
-50 trades answers each subscription, so a short cut leaves no hole. Prices and quantities are
+50 trades answers each subscription, so a short cut leaves no gap. Prices and quantities are
 numbers, not text. Liveness: a heartbeat a second while subscribed; a connection is dropped after a
 minute of silence. Limits: about 150 connections in ten minutes from one address. Every symbol of a
 request is answered on its own, so an unknown one spoils nothing. Bitcoin is BTC here, not XBT.
@@ -225,7 +225,7 @@ def _by_id(trade: Trade | Unread) -> tuple[str, TradeId]:
 class KrakenRest(RestVenue):
     """Kraken by REST.
 
-    Trade ids: as the stream's, a sequence per pair; they cannot be asked for, so a hole is found by
+    Trade ids: as the stream's, a sequence per pair; they cannot be asked for, so a gap is found by
     its time. Side: the taker's. Liveness: HTTP alone. Limits: about one request a second and
     address; too many are told in the body, with HTTP 200. Trades go back to the first one, candles
     for 720 minutes whatever is asked. Candles say the vwap, and not what takers bought.
@@ -239,7 +239,7 @@ class KrakenRest(RestVenue):
     candle_reach_us: ClassVar[int | None] = 720 * MINUTE_US
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the first thousand trades from the hole's start."""
+        """Return the request for the first thousand trades from the gap's start."""
         return self._trades(instrument, gap.start_us - 1)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:

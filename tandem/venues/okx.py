@@ -40,7 +40,7 @@ What is wrong is told as ``{"code":"50011","msg":"...","data":[]}``, that one me
 
 Trades are not asked for. The stream gives one message for all that one order took at one price,
 with the last id and the sum; ``history-trades`` gives every fill with an id of its own, and nothing
-in it says which fills belong together. Filled from there, a hole's edges would count twice.
+in it says which fills belong together. Filled from there, a gap's edges would count twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a venue's REST interface is: requests and pure parsers. No sockets live here.
 
-A hole in the database is filled page by page::
+A gap in the database is filled page by page::
 
     request = venue.trades(instrument, gap)
     while request is not None:
@@ -8,7 +8,7 @@ A hole in the database is filled page by page::
         request = venue.more(instrument, gap, page)
 
 Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
-hold trades from outside the hole, or from the page before; the caller drops them, and stops when a
+hold trades from outside the gap, or from the page before; the caller drops them, and stops when a
 page brought nothing new.
 """
 
@@ -180,17 +180,17 @@ class RestVenue(RestSource):
     ----------
     has_trades : bool
         False where the venue's REST does not give the trades of its stream under the same ids:
-        `trades` answers None for every hole, and candles are all there is.
+        `trades` answers None for every gap, and candles are all there is.
     reach_us : int or None
         How far back from now trades can be asked for; None where no limit is known, 0 where there
         is only the most recent page.
     backwards : bool
-        True where pages go from the newest trades of a hole to its oldest.
+        True where pages go from the newest trades of a gap to its oldest.
     consecutive_ids : bool
         True where ids count up by one, so that a page can be checked for being complete.
     time_step_us : int
         How coarse the times of trades are here where the stream's are finer: a trade from within
-        a hole may bear a time up to this much before its start.
+        a gap may bear a time up to this much before its start.
     candles_per_page : int
         Most minutes one answer holds.
     candle_reach_us : int or None
@@ -216,9 +216,9 @@ class RestVenue(RestSource):
 
     @abstractmethod
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the first page of the trades in a hole.
+        """Return the request for the first page of the trades in a gap.
 
-        By id where the hole and the venue have them, else by time. None where the venue cannot be
+        By id where the gap and the venue have them, else by time. None where the venue cannot be
         asked for it.
         """
 
@@ -226,7 +226,7 @@ class RestVenue(RestSource):
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
         """Return the request for the page after `page`, which is all that `parse_trades` gave.
 
-        None when the hole is covered or the venue gives no more.
+        None when the gap is covered or the venue gives no more.
         """
 
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
@@ -256,9 +256,9 @@ class RestVenue(RestSource):
         return trade.trade_id
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the time since which a walk that ended with `page` left no trade of a hole out.
+        """Return the time since which a walk that ended with `page` left no trade of a gap out.
 
-        The hole's start, except where a venue gives only its latest trades (`reached_by`).
+        The gap's start, except where a venue gives only its latest trades (`reached_by`).
         """
         return gap.start_us
 
@@ -364,7 +364,7 @@ class PolledFeed(RestSource):
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:
     """Return since when a page of a venue's latest trades, ascending, leaves none out.
 
-    The database has the trade at a hole's start, so a page that goes back so far has it too; any
+    The database has the trade at a gap's start, so a page that goes back so far has it too; any
     other is believed as far as its first trade, and an empty one not at all.
 
     Parameters
@@ -552,5 +552,5 @@ def plain_number(value: Any) -> float:
 
 
 def is_by_id(gap: Gap) -> bool:
-    """Tell whether a hole says which ids are missing."""
+    """Tell whether a gap says which ids are missing."""
     return 0 <= gap.first_id <= gap.last_id

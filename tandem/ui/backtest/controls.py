@@ -49,7 +49,7 @@ def ask() -> Asked | None:
 def _more(model: PairModel) -> Asked:
     with st.expander("Account and rules"):
         capital = _amount("Capital, quote currency", 20_000.0, "capital", least=1.0)
-        _told("Base for percentage returns. It does not limit position size.")
+        st.caption("Base for percentage returns. It does not limit position size.")
         rules = _rules()
     with st.expander("Holding costs and venue limits"):
         costs, funding = _holding()
@@ -130,10 +130,6 @@ def _amount(label: str, value: float, key: str, most: float = 1e9, least: float 
 
 def _count(label: str, key: str) -> int:
     return int(st.number_input(label, 0, 1_000_000, 0, key=f"bt_{key}", bind=URL) or 0)
-
-
-def _told(text: str) -> None:
-    st.caption(text)
 
 
 # What is tried --------------------------------------------------------------------------

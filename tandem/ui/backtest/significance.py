@@ -41,7 +41,7 @@ def _found(
     name: str,
     label: str,
     asked: Any,
-    work: Callable[[Watch], Any],
+    work: Callable[..., Any],
     expected_s: Callable[[], float],
 ) -> Any | None:
     """Offer long work, show how far it is, and return what it found; None until then."""
@@ -81,17 +81,13 @@ def sweep(study: Study) -> None:
     grid = ask_grid(study.asked.setup)
     if grid is None:
         return
-    work = partial(_sweep, study.source.bars, grid, study.funding)
+    work = partial(run_sweep, study.source.bars, grid, study.funding)
     found: Sweep | None = _found(
         study, "sweep", "Run sweep", _asked(grid), work, lambda: study.pace(grid).sweep_s()
     )
     if found is None:
         return
     _swept(study, grid, found)
-
-
-def _sweep(bars: Any, grid: Grid, funding: Any, watch: Watch) -> Sweep:
-    return run_sweep(bars, grid, funding, watch=watch)
 
 
 def _asked(grid: Grid, *more: Any) -> Any:
@@ -215,21 +211,14 @@ def walk(study: Study) -> None:
     if grid is None or fit is None or trade is None:
         return
     asked = _asked(grid, fit, trade, anchored)
-    work = partial(
-        _walk, study.source.bars, grid, study.funding, int(fit), int(trade), bool(anchored)
-    )
+    lengths, how = (int(fit), int(trade)), {"funding": study.funding, "anchored": bool(anchored)}
+    work = partial(walk_forward, study.source.bars, grid, *lengths, **how)
     found: WalkForward | None = _found(
         *(study, "walk", "Run walk-forward", asked, work),
         lambda: study.pace(grid).walk_forward_s(count, int(fit), int(trade), bool(anchored)),
     )
     if found is not None:
         _walked(study, grid, found)
-
-
-def _walk(
-    bars: Any, grid: Grid, funding: Any, fit: int, trade: int, anchored: bool, watch: Watch
-) -> WalkForward:
-    return walk_forward(bars, grid, fit, trade, funding=funding, anchored=anchored, watch=watch)
 
 
 def _walked(study: Study, grid: Grid, found: WalkForward) -> None:

@@ -237,8 +237,7 @@ def _agreed(days: float, bars_days: float, gigabytes: float) -> bool:
         edge_us, losing = sheets.kept_from(held, limit, now)
         if limit and losing:
             losses.append(
-                f"{what} before {f.day_clock(edge_us)} UTC for {losing} "
-                f"instrument{'s' if losing != 1 else ''}"
+                f"{what} before {f.day_clock(edge_us)} UTC for {f.plural(losing, 'instrument')}"
             )
     if gigabytes and part(Database).health().bytes > gigabytes * 1e9:
         losses.append(f"the oldest data until {gigabytes:g} GB remain")
@@ -268,7 +267,7 @@ def _fill() -> None:
     left, right = st.columns([1.3, 1.9], vertical_alignment="bottom")
     name = left.selectbox("Instrument", list(lost), key="fill_instrument")
     count = len(lost[name])
-    label = f"Retry {count} lost gap{'s' if count != 1 else ''}"
+    label = f"Retry {f.plural(count, 'lost gap')}"
     asked = right.button(label, key="fill", icon=":material/refresh:")
     if asked:
         _ask_again(lost[name])

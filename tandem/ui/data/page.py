@@ -84,7 +84,7 @@ def _free_bytes() -> int:
         return 0
 
 
-# A record that is not this process's -----------------------------------------------------
+# A database that is not this process's -----------------------------------------------------
 
 
 def _refused() -> None:

@@ -217,13 +217,13 @@ def _holding(held: Held, holdings: Holdings) -> list[Cell]:
         cell(f"{held.trades:,}"),
         cell(f"{held.seconds:,}"),
         cell(f"{held.minutes:,}", "" if held.minutes else "muted"),
-        cell(_holes(held.gaps), tone),
+        cell(_gaps_text(held.gaps), tone),
         cell(f.duration(missing_us / SECOND_US) if missing_us else "none", tone),
         cell(f.size_of(held.bytes)),
     ]
 
 
-def _holes(gaps: Mapping[str, int]) -> str:
+def _gaps_text(gaps: Mapping[str, int]) -> str:
     parts = [f"{gaps[state]:,} {GAP_STATES[state][0]}" for state in GAP_STATES if gaps.get(state)]
     return " \u00b7 ".join(parts) or "none"
 
@@ -312,7 +312,7 @@ def exported(export: Export, before: int) -> Sheet:
     size = f"{export.rows:,} rows, {f.size_of(export.bytes)}"
     rows: list[list[Cell]] = []
     if export.state == "waiting":
-        note = f"Queued behind {before} other export{'s' if before != 1 else ''}."
+        note = f"Queued behind {f.plural(before, 'other export')}."
     elif export.state == "running":
         note = f"Writing: {size}{speed}."
         rows = [[cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]

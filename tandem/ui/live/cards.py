@@ -64,7 +64,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
     feed, feeds = snapshot.feed, _feeds(snapshot)
     label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
-    # The feeds count every hole they found, the filled ones too: for want of a record only.
+    # The feeds count filled gaps too: their count is used only where nothing is recorded.
     found = sum(one.gaps for one in feeds)
     gaps = snapshot.gaps if snapshot.store.state == "recording" else max(snapshot.gaps, found)
     not_now = next((NOT_NOW[one.venue] for one in feeds if one.venue in NOT_NOW), "")
@@ -314,7 +314,7 @@ def _paper(snapshot: Snapshot) -> dict[str, Any]:
     view, settings = snapshot.view, snapshot.settings
     if view is None or not len(view.columns["equity"]):
         return NO_PAPER
-    trips = f"{snapshot.paper_trades:,} round trip{'s' * (snapshot.paper_trades != 1)}"
+    trips = f.plural(snapshot.paper_trades, "round trip")
     held = "flat"
     if view.position is not None:
         side = "long" if view.position.side > 0 else "short"

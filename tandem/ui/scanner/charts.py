@@ -45,7 +45,7 @@ def map_values(found: Scan, name: str, order: Ints) -> Floats:
 
 
 def shrunk(values: Floats, most: int) -> tuple[Floats, Ints]:
-    """Return the least value of each block so that a side has `most` cells, and block starts."""
+    """Return the minimum of each block so that a side has `most` cells, and block starts."""
     count = len(values)
     starts = np.unique(np.linspace(0, count, min(count, most), endpoint=False).astype(np.int64))
     filled = np.where(np.isnan(values), np.inf, values)
@@ -67,7 +67,6 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
 
     Parameters
     ----------
-    found : Scan
     name : str
         "q_value", "q_value_any", "q_value_noise" or "p_value".
     called : sequence of str

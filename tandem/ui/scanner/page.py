@@ -1,4 +1,4 @@
-"""The Scanner page: which pairs, how many luck alone would give, and whether they survive."""
+"""The Scanner page: cointegrated pairs, how many are expected by chance, which persist."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
 from tandem.strategy.rules import DEFAULT_COSTS, Costs
-from tandem.ui.scanner import table as scanner_table
-from tandem.ui.scanner import tabs as scanner_tabs
+from tandem.ui.scanner import table, tabs
 from tandem.ui.scanner import wording as words
 from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.sources import choose
@@ -27,12 +26,12 @@ from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import is_operator
 
 TABS = {
-    "Pairs": scanner_table.pairs,
-    "Map": scanner_tabs.universe_map,
-    "Families": scanner_tabs.families,
-    "Windows": scanner_tabs.windows,
-    "Out-of-sample": scanner_tabs.later_bars,
-    "Noise": scanner_tabs.noise,
+    "Pairs": table.pairs,
+    "Map": tabs.universe_map,
+    "Families": tabs.families,
+    "Windows": tabs.windows,
+    "Out-of-sample": tabs.later_bars,
+    "Noise": tabs.noise,
 }
 KIND = Choice("scan_prices", {"log": "log", "raw": "raw"}, "log", "kind of prices")
 RULE = Choice[By]("scan_rule", dict(words.RULES), "q_value", "rule")
@@ -90,8 +89,8 @@ def page() -> None:
 
 def _tabs(study: Study) -> None:
     # Only the open tab is worked out.
-    tabs = st.tabs(list(TABS), key="scan_tab", on_change="rerun", bind=URL)
-    for tab, show in zip(tabs, TABS.values(), strict=True):
+    drawn = st.tabs(list(TABS), key="scan_tab", on_change="rerun", bind=URL)
+    for tab, show in zip(drawn, TABS.values(), strict=True):
         if tab.open:
             with tab:
                 try:
@@ -262,7 +261,7 @@ def _head(study: Study) -> None:
         _metric(
             "Independent",
             f"{independent:,}",
-            words.plural(len(study.families), "family", "families"),
+            f.plural(len(study.families), "family", "families"),
         )
     st.text(words.verdict(found, by, noise))
     if source.built_in is not None:
@@ -280,7 +279,7 @@ def _on_noise(study: Study) -> None:
     _metric(
         "False positives on surrogates",
         f"{counts.mean():,.1f}",
-        f"{words.plural(noise.runs, 'surrogate universe')}",
+        f"{f.plural(noise.runs, 'surrogate universe')}",
     )
 
 
@@ -306,7 +305,7 @@ def _left_out(study: Study) -> None:
         title or "Excluded prices", icon=":material/block:", expanded=not found.tested
     ):
         for reason, count in found.pairs_left_out.items():
-            say.note(f"{words.plural(count, 'pair')}: {reason}.")
+            say.note(f"{f.plural(count, 'pair')}: {reason}.")
         rows = [(called(one.name), one.reason) for one in found.left_out]
         rows += [(called(one.name), one.reason) for one in found.remarks]
         rows += [(f"{called(y)} \u00b7 {called(x)}", "same asset") for y, x in found.same_asset]

@@ -14,7 +14,8 @@ from tandem.scanner.result import FIGURE_TEXTS, Scan
 from tandem.ui.scanner.export import offer
 from tandem.ui.scanner.pair import head, show
 from tandem.ui.scanner.study import Study
-from tandem.ui.scanner.wording import plural, rate
+from tandem.ui.scanner.wording import rate
+from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, check_number
 from tandem.ui.shared.model_controls import URL
@@ -79,7 +80,6 @@ class Filter:
     ----------
     text : str
         What a leg's name must hold, words in any order.
-    only_found, only_leads : bool
     most_q, least_life, most_life, most_even, least_active, least_r, least_corr, least_held : float
         Bounds of q, half-life, break-even z, activity, R2, correlation and windows held.
     """
@@ -146,7 +146,7 @@ def ranked(found: Scan, places: npt.NDArray[np.int64], order: str) -> npt.NDArra
 
 
 def _count(kept: int, tested: int) -> str:
-    text = f"{kept:,} of {plural(tested, 'pair')}"
+    text = f"{kept:,} of {f.plural(tested, 'pair')}"
     if kept > MOST_ROWS:
         text += f", showing the first {MOST_ROWS:,}"
     return f"{text}. Click a row to open it; click a column header to sort."

@@ -18,8 +18,7 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.state import part
-from tandem.ui.surveillance import charts
-from tandem.ui.surveillance import training as surveillance_learning
+from tandem.ui.surveillance import charts, training
 from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.overview import FEATURE_NAMES, SHOCK, Scores
 
@@ -50,7 +49,7 @@ def detail(instrument: str) -> None:
         st.fragment(_numbers, run_every=REFRESH_S * 2)(instrument)
     with right:
         st.fragment(_profile, run_every=SLOW_S)(instrument)
-    surveillance_learning.draw(instrument)
+    training.draw(instrument)
 
 
 def _shown(instrument: str, seconds: int) -> Scores | None:

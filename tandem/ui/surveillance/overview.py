@@ -233,7 +233,7 @@ def urgent(look: Look) -> list[Alert]:
 
 
 def _blamed(alert: Alert) -> tuple[str, ...]:
-    """Return the instrument an alert is about: of legs apart, the one that moved more.
+    """Return the instrument an alert is about: of diverging legs, the one that moved more.
 
     What else is told of a pair is about neither leg.
     """
@@ -255,11 +255,11 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
     for rule, alerts in by_rule.items():
         ages = [age((look.now_us - one.raised_us) / SECOND_US) for one in alerts.values()]
         if len(alerts) > _MOST_ALIKE:
-            name = f"{short(next(iter(alerts)))} and {len(alerts) - 1} more"
+            name = f"{f.short_scope(next(iter(alerts)))} and {len(alerts) - 1} more"
             found.append(_line("bad", name, f"{rule}, latest {ages[0]} ago", strong=True))
         else:
             found += [
-                _line("bad", short(scope), f"{rule}, {ago} ago", strong=True)
+                _line("bad", f.short_scope(scope), f"{rule}, {ago} ago", strong=True)
                 for scope, ago in zip(alerts, ages, strict=True)
             ]
     for state in ("alert", "flagged"):
@@ -280,11 +280,6 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
 
 def _line(tone: str, name: str, text: str, strong: bool = False) -> dict[str, Any]:
     return {"tone": tone, "name": name, "text": text, "strong": strong}
-
-
-def short(scope: str) -> str:
-    """Return a scope without its venues: ``sim:A~sim:B`` as ``A~B``."""
-    return "~".join(part.partition(":")[2] or part for part in scope.split("~"))
 
 
 # The status strip -----------------------------------------------------------------------
@@ -308,7 +303,7 @@ def status(
     stale = sum(row["state"] == "stale" for row in rows)
     waiting = sum(bool(row.text) for row in look.rows)
     items = [
-        item("", f"{len(rows)} instrument{'' if len(rows) == 1 else 's'}"),
+        item("", f.plural(len(rows), "instrument")),
         item("flagged", str(wrong) if wrong else "none", tone="bad" if wrong else ""),
         item("stale", str(stale) if stale else "none"),
         item("unacknowledged alerts", str(len(look.alerts)) if look.alerts else "none"),
