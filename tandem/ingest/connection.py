@@ -275,7 +275,6 @@ class Handover:
         self._due: set[str] = set()
         self._open = False
         self._new_speaks = False
-        self._old_speaks = False
         self._began = math.inf
 
     def opened(self) -> None:
@@ -290,7 +289,6 @@ class Handover:
                 if self._open:
                     self._due.add(event.instrument)
             if self._open and type(event) is not Notice:
-                self._old_speaks = True
                 self._began = min(self._began, now)
 
     def from_new(self, events: Iterable[Event], now: float) -> None:

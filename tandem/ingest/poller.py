@@ -84,7 +84,6 @@ class Poller:
             daemon=True,
         )
         self._failure: FeedError | None = None
-        self._failures = 0
         self._next_s = 0.0
         self._answered: float | None = None
         self._submitting: float | None = None
@@ -203,13 +202,12 @@ class Poller:
             if not self.stopping.is_set():
                 self._failed(error)
             return False
-        self._failure, self._failures = None, 0
+        self._failure = None
         if self._answered is None:
             self._answered = steady_s()
         return True
 
     def _failed(self, error: FeedError) -> None:
-        self._failures += 1
         self._failure = error
         self._answered = None
 

@@ -74,7 +74,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, Route, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, Route, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     MOST_ID,
     MOST_PRICE,
@@ -125,7 +125,7 @@ MOST_TRADES_OF_CANDLE = 2**31
 # Over the websocket -----------------------------------------------------------------------
 
 
-class _Binance(SubscribedFeed):
+class _Binance(WebsocketFeed):
     """What USD-M futures and spot have in common."""
 
     consecutive_ids: ClassVar[bool] = True

@@ -60,7 +60,7 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
@@ -94,7 +94,7 @@ _MARGIN_US = 2 * MINUTE_US
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bitstamp(SubscribedFeed):
+class Bitstamp(WebsocketFeed):
     """Bitstamp spot. Symbols are shown in capitals and sent in small letters."""
 
     venue: ClassVar[str] = "bitstamp"

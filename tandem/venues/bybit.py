@@ -61,7 +61,7 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
@@ -107,7 +107,7 @@ _CURSOR = re.compile(r"[\w%.=-]{1,500}")
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bybit(SubscribedFeed):
+class Bybit(WebsocketFeed):
     """Bybit's linear perpetuals, settled in USDT or USDC."""
 
     venue: ClassVar[str] = "bybit"

@@ -47,7 +47,7 @@ from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Gap, Notice, PastTrade, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     best,
@@ -81,7 +81,7 @@ _PAGE = 1000
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Coinbase(SubscribedFeed):
+class Coinbase(WebsocketFeed):
     """Coinbase Exchange."""
 
     venue: ClassVar[str] = "coinbase"

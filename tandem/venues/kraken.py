@@ -64,7 +64,7 @@ from tandem.core.events import (
     Unread,
 )
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, SubscribedFeed, each_trade, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, WebsocketFeed, each_trade, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     iso_time,
@@ -109,7 +109,7 @@ _THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled", "Temporar
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Kraken(SubscribedFeed):
+class Kraken(WebsocketFeed):
     """Kraken spot."""
 
     venue: ClassVar[str] = "kraken"

@@ -59,7 +59,7 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
@@ -91,7 +91,7 @@ _LATEST_US = 23 * HOUR_US
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Okx(SubscribedFeed):
+class Okx(WebsocketFeed):
     """OKX spot."""
 
     venue: ClassVar[str] = "okx"

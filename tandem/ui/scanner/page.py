@@ -12,7 +12,6 @@ from tandem.core.errors import DataError, SettingError
 from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
-from tandem.strategy.rules import DEFAULT_COSTS, Costs
 from tandem.ui.scanner import table, tabs
 from tandem.ui.scanner import wording as words
 from tandem.ui.scanner.source import Source
@@ -21,8 +20,8 @@ from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow, is_leaving, say_end
-from tandem.ui.shared.links import Choice, check_number, say_doubts
-from tandem.ui.shared.model_controls import URL
+from tandem.ui.shared.links import Choice, say_doubts
+from tandem.ui.shared.model_controls import URL, ask_costs, number
 from tandem.ui.shared.state import is_operator
 
 TABS = {
@@ -124,7 +123,7 @@ def ask() -> Asked | None:
         settings = ScanSettings(
             log_prices=kind == "log",
             level=int(level) / 100.0,
-            costs=_costs(),
+            costs=ask_costs("scan_", format="%g"),
             **_advanced(),
         )
     except (DataError, SettingError) as error:
@@ -132,14 +131,6 @@ def ask() -> Asked | None:
         return None
     count = int(runs) if is_operator() else min(int(runs), VISITOR_RUNS)
     return Asked(settings, rule, count)
-
-
-def _costs() -> Costs:
-    usual = DEFAULT_COSTS
-    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, usual.fee_bp, 0.5)
-    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, usual.y_half_spread_bp, 0.1)
-    slip = _number("Slippage per fill, bp", "scan_slip", 0.0, 100.0, usual.slippage_bp, 0.1)
-    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slip)
 
 
 def _advanced() -> dict[str, Any]:
@@ -150,9 +141,9 @@ def _advanced() -> dict[str, Any]:
             "the better one doubles the false positives unless p is doubled too.",
         )
         trend = TREND.box("Deterministic terms")
-        fewest = _number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0)
-        stale = _number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0)
-        same = _number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0)
+        fewest = number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0, format="%g")
+        stale = number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0, format="%g")
+        same = number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0, format="%g")
         lags = st.text_input(
             "Max lags", key="scan_lags", bind=URL, placeholder="12 (bars/100)^(1/4)", max_chars=4
         )
@@ -175,11 +166,6 @@ def _lags(text: str) -> int | None:
             "the default."
         )
     return int(text)
-
-
-def _number(label: str, name: str, low: float, high: float, usual: float, step: float) -> float:
-    check_number(name, label.partition(",")[0].lower(), low, high)
-    return float(st.number_input(label, low, high, usual, step, format="%g", key=name, bind=URL))
 
 
 # The scan -------------------------------------------------------------------------------
