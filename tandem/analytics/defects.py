@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.inputs import Floats, floats, positive, usable, whole
+from tandem.kernels.zscore import MAD_TO_DEVIATION
 
 FEWEST = 20
-MAD_TO_DEVIATION = 1.4826
 # Moves below this share of the price are nobody's defect, however quiet the rest is.
 LEAST_MOVE = 0.02
 # A print is bad where the price before and after agree to within this share of its move.

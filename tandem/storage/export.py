@@ -288,7 +288,7 @@ class Exporter:
         told = tuple(
             Part(name, f"{self._served_at}/{job.token}/{name}", size) for name, size in parts
         )
-        # Before it is told: whoever reads that it failed finds nothing left behind.
+        # Before it is shown: whoever reads that it failed finds nothing left behind.
         if state != "done":
             self._remove(job)
         job.told = replace(job.told, state=state, text=text, parts=told, seconds=steady_s() - began)

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
@@ -251,12 +251,7 @@ class Filters:
     @property
     def given(self) -> dict[str, Any]:
         """Return them as arguments of `Alerts.recent`."""
-        return {
-            "severity": self.severity,
-            "scope": self.scope,
-            "rule": self.rule,
-            "unacknowledged": self.unacknowledged,
-        }
+        return asdict(self)
 
     @property
     def is_any(self) -> bool:
