@@ -100,7 +100,7 @@ def _live(view: View) -> None:
     # Numbers change with every trade, the chart with every bar: drawing it apart keeps them quick.
     @st.fragment(run_every=max(view.refresh_s, 1.0))
     def redraw() -> None:
-        _chart(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
+        chart(_figure(charts.pair_chart, _look(view), view), key="live-chart")
 
     refresh()
     redraw()
@@ -108,18 +108,20 @@ def _live(view: View) -> None:
     say_doubts()
 
     # A download must not be drawn anew between the click and the file.
-    is_still = tab == "export" and _has_bars(
-        part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
-    )
+    is_still = tab == "export" and _has_bars(_look(view))
 
     @st.fragment(run_every=None if is_still else max(view.refresh_s, 1.0))
     def detail() -> None:
-        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
+        snapshot = _look(view)
         if tab == "export" and not is_still and _has_bars(snapshot):
             st.rerun()
         DETAILS[tab](snapshot, view)
 
     detail()
+
+
+def _look(view: View) -> Snapshot:
+    return part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
 
 
 def _first_look(view: View) -> Snapshot:
@@ -128,23 +130,19 @@ def _first_look(view: View) -> Snapshot:
     A page that is drawn without them has to come back for them, which takes the browser a second
     while it still loads its own parts.
     """
-    snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
+    snapshot = _look(view)
     if st.session_state.get("tandem_looked"):
         return snapshot
     st.session_state["tandem_looked"] = True
     end = time.monotonic() + PATIENCE_S
     while (snapshot.y.trade is None or snapshot.x.trade is None) and time.monotonic() < end:
         time.sleep(0.02)
-        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
+        snapshot = _look(view)
     return snapshot
 
 
 def _has_bars(snapshot: Snapshot) -> bool:
     return snapshot.view is not None and bool(len(snapshot.view.columns["time_us"]))
-
-
-def _chart(snapshot: Snapshot, view: View) -> None:
-    chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
 
 
 def _figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> bytes:
@@ -174,10 +172,6 @@ def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
 def _version(snapshot: Snapshot, view: View) -> str:
     bars = snapshot.view.bars if snapshot.view else 0
     return f"{snapshot.settings.key}/{view.shown_bars}/{bars}"
-
-
-def _hedge(snapshot: Snapshot, view: View) -> None:
-    chart(_figure(charts.hedge_chart, snapshot, view), key="hedge-chart")
 
 
 def _volume(snapshot: Snapshot, view: View) -> None:
@@ -216,14 +210,12 @@ def _signals(snapshot: Snapshot, view: View) -> None:
     tables_view.closed_trades(part(PairTracker).trades(snapshot.settings))
 
 
-def _export(snapshot: Snapshot, view: View) -> None:
-    exports.offer(snapshot)
-
-
 DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
-    "hedge": _hedge,
+    "hedge": lambda snapshot, view: chart(
+        _figure(charts.hedge_chart, snapshot, view), key="hedge-chart"
+    ),
     "flow": _volume,
     "trades": _trades,
     "signals": _signals,
-    "export": _export,
+    "export": lambda snapshot, view: exports.offer(snapshot),
 }

@@ -266,7 +266,7 @@ def _from_venue() -> Source | None:
 
 
 SOURCES: dict[str, Callable[[], Source | None]] = {
-    "simulated": _from_simulation,
+    "simulated": _bundled,
     "file": _from_file,
     "record": _from_database,
     "venue": _from_venue,
