@@ -169,7 +169,7 @@ def run(
         store.close()
         print(
             f"sent {sent:,}, recorded {written:,}, in gaps {missing:,}, "
-            f"unaccounted {sent - written - missing:,}, not understood {status.not_understood}, "
+            f"unaccounted {sent - written - missing:,}, not parsed {status.not_understood}, "
             f"caught up {caught_up_s:.2f} s after the last was sent, all on disk: {flushed}"
         )
         ages = np.array(buffer.ages_us) / 1_000.0

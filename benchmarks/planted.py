@@ -135,7 +135,7 @@ def detectors(settings: WatchSettings) -> dict[str, tuple[Rule, ...]]:
     """Return what is compared: the plain z-score, the forest, and what was made for the kind."""
     momentum = MOMENTUM_LIMIT * np.sqrt(max(settings.momentum_bars))
     own = (
-        Rule("legs apart", "divergence", "beyond", settings.divergence_percent, cooldown_s=60.0),
+        Rule("divergence", "divergence", "beyond", settings.divergence_percent, cooldown_s=60.0),
         Rule("silent", "trade_age", "above", 15.0, 5.0, cooldown_s=60.0),
         Rule("trend", "momentum_t", "beyond", float(momentum), cooldown_s=60.0),
         Rule("shock", "liquidity_shock", "above", 1.5, 0.5, cooldown_s=60.0),

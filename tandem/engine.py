@@ -1,7 +1,7 @@
 """The composition root: creates, starts and stops the parts of the process.
 
-There is one `Engine` per process, however many browser sessions look at it. It runs without a
-screen too. Nothing here knows Streamlit.
+There is one `Engine` per process, however many browser sessions look at it. It also
+runs headless. Nothing here knows Streamlit.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ class Engine:
             PairTracker: self.tracker,
             Monitor: self.monitor,
             Alerts: self.monitor.alerts,
-            ModelTraining: self.monitor.learning,
+            ModelTraining: self.monitor.training,
         }
 
     def check_health(self) -> Health:

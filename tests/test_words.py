@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
+from tandem.ui.shared.links import RENAMED
 from tests.support.retired_words import RETIRED, retired_in, shown_to_users
+from tests.support.written import Passage, passages
+
+# Links of earlier versions hold them.
+EARLIER = {old for names in RENAMED.values() for old in names}
+# Whose docstrings and comments are not there yet.
+NOT_YET = "tandem/io/"
+
+
+def wrong(found: Iterable[Passage]) -> str:
+    return "\n".join(
+        f"{one.place}: {phrase!r}; write {RETIRED[phrase]!r}"
+        for one in found
+        if one.text not in EARLIER
+        for phrase in retired_in(one.text)
+    )
 
 
 def test_no_text_that_users_read_holds_a_retired_phrase() -> None:
-    wrong = [
-        f"{one.place}: {phrase!r}; write {RETIRED[phrase]!r}"
-        for one in shown_to_users()
-        for phrase in retired_in(one.text)
-    ]
-    assert not wrong, "\n".join(wrong)
+    assert not wrong(shown_to_users())
+
+
+def test_no_docstring_or_comment_holds_a_retired_phrase() -> None:
+    assert not wrong(
+        one
+        for one in passages()
+        if one.place.startswith("tandem/") and not one.place.startswith(NOT_YET)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tandem.io.files import read_files
 from tandem.io.model import DATE_ORDERS, TIME_UNITS
 from tests.support.architecture import MODULES, part_of
 
-PARTS = ("analytics", "strategy", "pairs", "scanner", "backtest", "io", "ui")
+PARTS = ("analytics", "strategy", "pairs", "scanner", "backfill", "backtest", "io", "ui")
 MADE_OF_WORDS = re.compile(r"[A-Za-z]{2,}[ .,][A-Za-z ]{2,}|[A-Z][a-z]+\.$")
 
 

@@ -43,8 +43,6 @@ def open_alerts(settings: Settings, store: Documents, is_foreign: bool = False) 
 
     Parameters
     ----------
-    settings : Settings
-    store : Documents
     is_foreign : bool
         The database is another process's.
     """

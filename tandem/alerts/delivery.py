@@ -78,7 +78,6 @@ class DeliveryThread:
 
     Parameters
     ----------
-    channel : Channel
     report : callable
         Told of each alert's fate.
     secrets : sequence of Secret
@@ -139,7 +138,7 @@ class DeliveryThread:
             self._thread.join(max(0.1, end - steady_s()))
 
     def _life(self) -> None:
-        """Send until stopped; an unexpected error ends it and becomes the channel's trouble."""
+        """Send until stopped; an unexpected error ends it and becomes the channel's problem."""
         life = Supervisor(_DIED)
         life.watch(self._run)
         self.problem = life.problem or self.problem
@@ -158,7 +157,7 @@ class DeliveryThread:
             self._deliver(batch)
 
     def _deliver(self, batch: list[Alert]) -> None:
-        """Try until these are sent, refused for good, too old, or the lane is stopped."""
+        """Try until these are sent, refused for good, too old, or the thread is stopped."""
         tries = 0
         pauses = self._pauses()
         while not self._pause(self._meter.wait_s(steady_s())):
@@ -197,7 +196,7 @@ class DeliveryThread:
         self._report([Delivery(a.id, self.channel.name, fate, tries, text, now) for a in batch])
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; returns whether the lane was stopped meanwhile."""
+        """Wait; returns whether the thread was stopped meanwhile."""
         self.waits_s = seconds
         stopped = self._stopping.wait(seconds) if seconds > 0.0 else self._stopping.is_set()
         self.waits_s = 0.0

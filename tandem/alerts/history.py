@@ -33,12 +33,7 @@ class RecordedAlert:
 
 
 class History:
-    """Any thread may ask.
-
-    Parameters
-    ----------
-    store : Documents
-    """
+    """Any thread may ask."""
 
     def __init__(self, store: Documents) -> None:
         self._store = store
@@ -104,7 +99,7 @@ class History:
         return known
 
     def outdated(self, before_id: str) -> list[Document]:
-        """Forget the oldest alerts beyond what is kept; returns what to remove of them.
+        """Forget the oldest alerts beyond the limit; returns what to remove of them.
 
         Only of those handed on before: later ones are not in the database yet.
         """

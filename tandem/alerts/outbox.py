@@ -41,7 +41,7 @@ class Outbox:
 
     Attributes
     ----------
-    lanes : dict of str to DeliveryThread
+    senders : dict of str to DeliveryThread
         The sending thread of each channel.
     fates : dict
         By channel and fate, alerts sent or given up; replaced, never changed.
@@ -64,7 +64,7 @@ class Outbox:
         self._said: dict[str, str] = {}
         self._dropped = 0
         self._queue: queue.Queue[Alert | list[Delivery] | None] = queue.Queue()
-        self.lanes = {
+        self.senders = {
             name: DeliveryThread(channel, self._queue.put, secrets, pauses)
             for name, channel in channels.items()
         }
@@ -84,27 +84,27 @@ class Outbox:
     def start(self, problem: str = "") -> None:
         """Begin to send; a `problem` of reading the store holds until something is saved."""
         self._problem = problem
-        for lane in self.lanes.values():
-            lane.start()
+        for sender in self.senders.values():
+            sender.start()
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
         """Send what can be sent in time, and put the rest into the outbox; twice is harmless."""
         if not self._thread.is_alive():
-            for lane in self.lanes.values():
-                lane.channel.close()
+            for sender in self.senders.values():
+                sender.channel.close()
             return
         self._queue.put(None)
         self._thread.join(timeout)
         stopping = [
-            threading.Thread(target=lane.stop, args=(timeout,), daemon=True)
-            for lane in self.lanes.values()
+            threading.Thread(target=sender.stop, args=(timeout,), daemon=True)
+            for sender in self.senders.values()
         ]
         for one in stopping:
             one.start()
         for one in stopping:
             one.join(timeout + 1.0)
-        # What the lanes said while they stopped.
+        # What the senders said while they stopped.
         self._drain()
 
     def put(self, alert: Alert) -> None:
@@ -133,19 +133,19 @@ class Outbox:
             self._settle(item)
 
     def _hand_on(self, alert: Alert) -> None:
-        """Put an alert into the outbox, then into its lanes; in that order, so none is lost."""
+        """Put an alert into the outbox, then into its senders; in that order, so none is lost."""
         deliveries = []
         for name in alert.channels:
             if name == "screen":
                 continue
             one = Delivery(alert.id, name, "waiting", 0, "", now_us())
-            if name not in self.lanes:
+            if name not in self.senders:
                 one = replace(one, fate="failed", text=self._missing.get(name, NOT_CONFIGURED))
             deliveries.append(one)
         documents = [Document("alert", alert.id, encode(alert)), *map(outbox_entry, deliveries)]
         self._keep(documents + self._history.outdated(alert.id))
         for one in self._history.settle(deliveries):
-            if one.fate == "waiting" and not self.lanes[one.channel].put(alert):
+            if one.fate == "waiting" and not self.senders[one.channel].put(alert):
                 text = "The queue of this channel is full."
                 self._settle([replace(one, fate="failed", text=text)])
 

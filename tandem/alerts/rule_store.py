@@ -25,7 +25,6 @@ class RuleStore:
 
     Parameters
     ----------
-    store : Documents
     defaults : tuple of Rule
         Rules of a database that has none yet.
     """

@@ -81,7 +81,6 @@ class Rule:
         One of `MEASURES`.
     comparison : {"above", "below", "beyond"}
         Beyond looks at the size of the value alone.
-    threshold : float
     release : float, optional
         The value must come back past this before the rule can fire again; by default 20 percent
         of the threshold back from it.
@@ -92,7 +91,6 @@ class Rule:
     severity : {"info", "warning", "critical"}
     channels : tuple of str
         Of `CHANNELS`.
-    enabled : bool
 
     Raises
     ------

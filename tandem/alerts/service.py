@@ -44,8 +44,6 @@ class Alerts:
 
     Parameters
     ----------
-    record : Documents
-        The store.
     channels : mapping of str to Channel
         Those that are set up.
     missing : mapping of str to str
@@ -53,23 +51,16 @@ class Alerts:
     secrets : tuple of Secret
         Taken out of every text.
     defaults : tuple of Rule
-        Rules of a record that has none yet.
+        Rules of a database that has none yet.
     pauses : callable
         Seconds between tries.
     is_foreign : bool
         Whether the database is another process's: what waits in its outbox is not sent from here.
-
-    Attributes
-    ----------
-    rules : RuleStore
-    history : History
-    raised : int
-        Since the start.
     """
 
     def __init__(
         self,
-        record: Documents,
+        store: Documents,
         channels: Mapping[str, Channel],
         missing: Mapping[str, str] | None = None,
         secrets: tuple[Secret, ...] = (),
@@ -77,13 +68,13 @@ class Alerts:
         pauses: Callable[[], Iterator[float]] = pauses,
         is_foreign: bool = False,
     ) -> None:
-        self.rules = RuleStore(record, defaults)
-        self.history = History(record)
+        self.rules = RuleStore(store, defaults)
+        self.history = History(store)
         self.raised = 0
         self._is_foreign = is_foreign
         self._missing = dict(missing or {})
         self._secrets = secrets
-        self._outbox = Outbox(record, self.history, channels, self._missing, secrets, pauses)
+        self._outbox = Outbox(store, self.history, channels, self._missing, secrets, pauses)
         self._lock = threading.Lock()
         self._tests: dict[str, threading.Lock] = {name: threading.Lock() for name in channels}
 
@@ -99,8 +90,8 @@ class Alerts:
         self.rules.resume(self.history.alerts())
         if not self._is_foreign:
             for alert, channel in self.history.waiting():
-                if channel in self._outbox.lanes:
-                    self._outbox.lanes[channel].put(alert)
+                if channel in self._outbox.senders:
+                    self._outbox.senders[channel].put(alert)
         self._outbox.start(problem)
 
     def stop(self, timeout: float = 3.0) -> None:
@@ -158,7 +149,7 @@ class Alerts:
         if not self._tests[name].acquire(blocking=False):
             raise DataError(f"A test of {name} is already running; wait for it.")
         try:
-            self._outbox.lanes[name].channel.send([alert])
+            self._outbox.senders[name].channel.send([alert])
         except NotSent as error:
             return f"Test message not sent. {redacted(str(error), self._secrets)}"
         finally:
@@ -168,10 +159,10 @@ class Alerts:
     def _state_of(self, name: str) -> ChannelState:
         if name == "screen":
             return ChannelState(name, True, 0, "Shown on this page.")
-        lane = self._outbox.lanes.get(name)
-        if lane is None:
+        sender = self._outbox.senders.get(name)
+        if sender is None:
             return ChannelState(name, False, 0, self._missing.get(name, NOT_CONFIGURED))
-        text = lane.problem or "Ready."
-        if lane.waits_s > 1.0 and lane.problem:
-            text += f" {lane.waiting} queued; retrying within {lane.waits_s:.0f} s."
-        return ChannelState(name, True, lane.waiting, text, bool(lane.problem))
+        text = sender.problem or "Ready."
+        if sender.waits_s > 1.0 and sender.problem:
+            text += f" {sender.waiting} queued; retrying within {sender.waits_s:.0f} s."
+        return ChannelState(name, True, sender.waiting, text, bool(sender.problem))

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.analytics.inputs import Floats, floats, positive, usable, whole
+from tandem.kernels.zscore import MAD_TO_DEVIATION
 
 FEWEST = 20
-MAD_TO_DEVIATION = 1.4826
 # Moves below this share of the price are nobody's defect, however quiet the rest is.
 LEAST_MOVE = 0.02
 # A print is bad where the price before and after agree to within this share of its move.
@@ -40,7 +40,6 @@ class Defect:
 
     Attributes
     ----------
-    kind : DefectKind
     first, last : int
         Bars of it, both included; of a split the first bar at the new level.
     ratio : float
@@ -74,7 +73,7 @@ def find_defects(
     price : array, Series or one-column DataFrame of shape (n_bars,)
         Bars without a price above 0 are passed over.
     deviations : float
-        How far out a move is suspect.
+        Deviations beyond which a move is suspect.
     longest_print : int
         Bars a bad print may last.
     least_frozen : int

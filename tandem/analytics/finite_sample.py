@@ -7,233 +7,64 @@ of Applied Econometrics 11. Simulated with independent normal increments and no 
 MacKinnon's 1, 5 and 10 % critical values of 2010 they give those p-values to within a twentieth.
 
 Published values, these among them, are for a number of lags that was fixed. AIC's choice takes the
-more negative statistic a little too often: at those values a 5 % test of 50 bars rejects 7.6 % of
-unrelated pairs, of 100 bars 6.8 %, of 1,000 bars 5.3 %. What that adds is in
-`tandem/analytics/finite_sample_search.py`.
+more negative statistic a little too often, and the more so the fewer the bars: at those values a
+5 % test of 50 bars rejects 7.6 % of unrelated pairs, of 100 bars 6.8 %, of 1,000 bars 5.3 %. What
+the search adds to the quantiles was simulated there too, as the difference between AIC's choice
+and no lags on the same walks (14 lengths from 25 to 5,000 bars, up to a million walks each), with
+at most ``12 (bars / 100)^(1/4)`` lags.
+
+The coefficients are in `finite_sample.csv` beside this module.
 """
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from tandem.analytics.finite_sample_search import ADDED, shortness
+Floats = npt.NDArray[np.float64]
 
 FEWEST = 25
-PROBABILITIES = (
-    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08,
-    0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
-)  # fmt: skip
+_COEFFICIENTS = 4
 
-# (trend, series): for each probability the coefficients of 1, 1/T, 1/T^2, 1/T^3. One series: T
-# bars of one walk. Two: the residual of one walk regressed on another.
-SURFACES: dict[tuple[str, int], tuple[tuple[float, float, float, float], ...]] = {
-    ("n", 1): (
-        (-3.8659, -6.4107, -595.0823, 10535.6688),
-        (-3.7155, -5.7762, -342.5232, 5283.2273),
-        (-3.4672, -9.6896, 59.3559, -1044.9246),
-        (-3.2848, -5.5584, -75.7898, 966.0568),
-        (-3.0826, -4.3652, -81.2137, 1311.8633),
-        (-2.7966, -3.4173, -5.1312, -85.5231),
-        (-2.5626, -2.6015, 1.5385, -0.8451),
-        (-2.4180, -1.9508, 7.7853, -210.3117),
-        (-2.3112, -1.5860, 9.4365, -227.0439),
-        (-2.1527, -1.1022, 9.0936, -177.6837),
-        (-2.0348, -0.6509, 5.0845, -133.4566),
-        (-1.9382, -0.6854, 14.8243, -198.3404),
-        (-1.8570, -0.6825, 26.1333, -378.5029),
-        (-1.7243, -0.1578, 8.6631, -92.5962),
-        (-1.6164, 0.3053, -8.5076, 182.5942),
-        (-1.5003, 0.2350, 1.5811, 36.0093),
-        (-1.4011, 0.3699, -0.8744, 50.3936),
-        (-1.2333, 0.6139, -6.0815, 89.3478),
-        (-1.0903, 0.5263, 4.8585, -118.4286),
-        (-0.9631, 0.6877, -3.9914, 32.3616),
-        (-0.7312, 0.5711, 5.8149, -127.6537),
-        (-0.5000, 0.6259, 4.4483, -85.7434),
-        (-0.2398, 0.6552, 8.5163, -179.6882),
-        (0.0545, 0.4868, 18.9821, -326.2296),
-        (0.4040, 0.4802, 27.0037, -515.7725),
-        (0.8880, 0.5375, 34.8947, -600.1266),
-        (1.2849, 0.4340, 61.6227, -971.1150),
-        (1.7250, 1.6175, 39.8187, -636.6016),
-        (2.0183, 1.5160, 82.0261, -1017.9392),
-        (2.2835, 2.6135, 62.1361, -462.7688),
-        (2.8262, 5.8171, 63.6629, -438.2725),
-    ),
-    ("c", 1): (
-        (-4.6568, -21.0295, -55.2764, -1023.9355),
-        (-4.4868, -19.1337, -57.9726, -375.8526),
-        (-4.2585, -18.0360, 122.5536, -3465.1337),
-        (-4.0817, -15.5381, 109.4713, -2953.2018),
-        (-3.9056, -11.7123, 26.3788, -1466.2145),
-        (-3.6478, -7.5053, -70.9227, 561.9495),
-        (-3.4336, -6.2394, -14.7623, -394.6080),
-        (-3.2998, -5.9368, 26.0915, -898.4037),
-        (-3.2030, -4.6765, -8.8326, -295.8657),
-        (-3.0577, -3.7721, -11.8723, -101.1282),
-        (-2.9480, -3.5405, 5.0738, -260.1259),
-        (-2.8605, -3.2858, 19.4010, -456.4591),
-        (-2.7855, -3.3373, 45.0588, -825.0307),
-        (-2.6646, -2.5031, 31.1978, -593.7052),
-        (-2.5651, -2.1107, 35.3952, -662.8047),
-        (-2.4598, -1.7792, 39.5764, -713.2001),
-        (-2.3697, -1.1626, 18.9380, -359.4186),
-        (-2.2160, -0.7831, 22.3338, -369.6830),
-        (-2.0856, -0.5214, 26.4787, -421.3689),
-        (-1.9694, -0.3113, 32.4724, -522.6869),
-        (-1.7609, 0.2803, 15.6560, -216.2014),
-        (-1.5655, 0.5010, 18.8047, -272.5780),
-        (-1.3665, 0.5860, 27.7428, -451.7383),
-        (-1.1449, 0.8407, 26.1086, -441.1369),
-        (-0.8644, 1.2705, 15.7734, -238.0404),
-        (-0.4391, 1.4965, 15.2461, -180.4951),
-        (-0.0783, 1.8727, 7.5710, -86.2068),
-        (0.3352, 1.5907, 36.3651, -412.7840),
-        (0.6110, 2.0349, 23.5776, -110.9555),
-        (0.8564, 3.7696, -53.5096, 1230.5336),
-        (1.3668, 6.9233, -153.1091, 3020.1132),
-    ),
-    ("ct", 1): (
-        (-5.1289, -25.6534, -155.6289, -680.0919),
-        (-4.9896, -22.4122, -89.4785, -1849.5821),
-        (-4.7526, -23.1040, 125.8555, -4152.0474),
-        (-4.5908, -17.2676, -43.9512, -1627.5814),
-        (-4.4201, -13.7287, -61.8725, -1227.4815),
-        (-4.1665, -10.7156, -78.7324, 159.8514),
-        (-3.9646, -7.2830, -142.8305, 1469.6973),
-        (-3.8361, -6.4925, -106.2825, 1006.6322),
-        (-3.7407, -6.0764, -71.3636, 501.4461),
-        (-3.5998, -5.3245, -37.8680, 76.5833),
-        (-3.4949, -4.6654, -29.0438, 22.5649),
-        (-3.4092, -4.5377, -2.6927, -280.0281),
-        (-3.3378, -4.1346, 3.9422, -351.7053),
-        (-3.2204, -3.5718, 17.2338, -490.3577),
-        (-3.1252, -2.7547, 1.3244, -162.4700),
-        (-3.0249, -2.1875, 0.0649, -62.6502),
-        (-2.9382, -1.8594, 9.2220, -191.8373),
-        (-2.7911, -1.2807, 17.5751, -275.9514),
-        (-2.6675, -0.6077, 12.0837, -212.1780),
-        (-2.5564, -0.3792, 21.1691, -333.6299),
-        (-2.3598, 0.1114, 28.1940, -437.8658),
-        (-2.1787, 0.4630, 31.1949, -451.4205),
-        (-1.9995, 0.7279, 36.3151, -529.0098),
-        (-1.8077, 0.9075, 39.7098, -558.9445),
-        (-1.5810, 1.3066, 34.5115, -466.4287),
-        (-1.2457, 1.9479, 27.9272, -270.1302),
-        (-0.9375, 2.0011, 55.6693, -715.0266),
-        (-0.5732, 2.9619, 16.1578, 38.2071),
-        (-0.3223, 2.9886, 25.3829, -19.0738),
-        (-0.0933, 4.0280, -13.0783, 548.1214),
-        (0.3913, 4.4929, 40.5560, -343.1333),
-    ),
-    ("n", 2): (
-        (-4.6095, -9.1664, -759.6821, 11911.6139),
-        (-4.4049, -20.0914, 41.7407, -1755.3768),
-        (-4.1947, -11.9263, -207.7544, 1613.9603),
-        (-4.0143, -13.3039, 25.2416, -1650.9613),
-        (-3.8169, -12.7169, 103.0463, -2518.4742),
-        (-3.5594, -7.4028, -72.1290, 566.0350),
-        (-3.3366, -8.4527, 121.6129, -2648.5174),
-        (-3.1998, -7.5141, 114.1414, -2214.7866),
-        (-3.1052, -5.8182, 60.6456, -1296.8751),
-        (-2.9558, -5.8775, 129.3411, -2418.7537),
-        (-2.8494, -3.9665, 51.7248, -1188.7337),
-        (-2.7597, -3.3736, 35.5004, -847.2537),
-        (-2.6848, -2.7022, 16.6205, -488.1046),
-        (-2.5619, -2.0314, 10.9223, -380.4267),
-        (-2.4571, -2.1339, 39.0193, -810.3218),
-        (-2.3479, -2.0844, 53.2867, -977.4521),
-        (-2.2547, -1.6788, 42.0767, -763.4403),
-        (-2.0967, -1.1498, 28.5434, -490.6013),
-        (-1.9629, -0.6412, 11.0126, -163.5052),
-        (-1.8437, -0.3956, 14.2127, -260.3038),
-        (-1.6301, 0.0240, 6.4045, -119.6623),
-        (-1.4317, 0.2478, 8.8508, -241.7370),
-        (-1.2312, 0.3812, 4.3797, -164.2788),
-        (-1.0098, 0.0378, 23.5991, -474.0362),
-        (-0.7335, -0.0264, 22.6653, -456.9545),
-        (-0.2756, 0.2488, 15.3767, -394.8879),
-        (0.1645, -0.4739, 74.2256, -1374.0409),
-        (0.6832, -0.8740, 121.8406, -2163.8302),
-        (1.0338, -1.7278, 191.3698, -3209.6713),
-        (1.3448, -0.3293, 145.9930, -2426.1894),
-        (1.9668, 2.0119, 129.6131, -2249.2019),
-    ),
-    ("c", 2): (
-        (-5.0551, -29.8763, -221.2051, 216.4512),
-        (-4.9216, -25.8733, -298.3135, 3853.7206),
-        (-4.7196, -22.4777, -38.9872, -1226.1219),
-        (-4.5480, -17.0736, -250.9026, 3085.4539),
-        (-4.3647, -16.8621, -45.2782, -248.2519),
-        (-4.0978, -15.7537, 130.7878, -3216.1091),
-        (-3.8868, -13.3886, 119.6345, -2600.5119),
-        (-3.7652, -9.5582, -42.9658, 289.5730),
-        (-3.6711, -8.4827, -36.7451, 92.4322),
-        (-3.5268, -7.8095, 3.7775, -493.9077),
-        (-3.4212, -7.0394, 10.0410, -551.9863),
-        (-3.3340, -6.7996, 43.1557, -1115.3223),
-        (-3.2612, -6.3618, 45.0636, -1074.5157),
-        (-3.1414, -5.2202, 27.3700, -756.5302),
-        (-3.0430, -4.5886, 21.9242, -627.5153),
-        (-2.9405, -3.9586, 29.4934, -801.1883),
-        (-2.8509, -3.4030, 21.0529, -612.6125),
-        (-2.6975, -2.8507, 30.6839, -737.4827),
-        (-2.5683, -2.1648, 18.4343, -484.0251),
-        (-2.4512, -2.0861, 37.4711, -749.3358),
-        (-2.2451, -0.9755, 0.2874, -84.3328),
-        (-2.0527, -0.4873, -8.0486, 125.4859),
-        (-1.8583, -0.8007, 32.1855, -550.1660),
-        (-1.6521, -0.1283, 4.2123, -99.1067),
-        (-1.3983, -0.2068, 16.0433, -308.9605),
-        (-1.0093, 0.0641, -0.8929, -139.9757),
-        (-0.6423, -0.3879, 11.3367, -326.1917),
-        (-0.2116, 1.2659, -100.5002, 1258.8356),
-        (0.0838, 0.7076, -80.8271, 821.7305),
-        (0.3532, 1.3199, -144.3145, 1899.1564),
-        (0.9307, -4.6308, 117.6205, -1855.6277),
-    ),
-    ("ct", 2): (
-        (-5.4753, -36.0099, -365.6022, 3136.6801),
-        (-5.3262, -34.6536, -235.1731, 1822.6169),
-        (-5.1037, -30.7353, -216.7122, 2441.3392),
-        (-4.9491, -24.6615, -233.6803, 2166.1332),
-        (-4.7725, -24.4185, 85.9254, -3477.2757),
-        (-4.5259, -20.4134, 76.8762, -2584.9140),
-        (-4.3221, -16.6152, 8.9062, -937.6852),
-        (-4.1951, -15.1408, 27.7285, -1238.9555),
-        (-4.1021, -13.9735, 40.7607, -1537.8376),
-        (-3.9657, -11.5854, -28.1661, -99.0531),
-        (-3.8638, -9.7719, -84.5192, 1051.2171),
-        (-3.7808, -9.0254, -65.4909, 716.0732),
-        (-3.7104, -8.3459, -57.8389, 605.4314),
-        (-3.5931, -7.5319, -35.6606, 238.6164),
-        (-3.4973, -6.7212, -36.4313, 319.5397),
-        (-3.3952, -6.2469, -11.6851, -111.7058),
-        (-3.3082, -5.5451, -14.9223, -54.8586),
-        (-3.1591, -4.6414, -11.9947, -30.0044),
-        (-3.0337, -3.9651, -2.1732, -215.5630),
-        (-2.9214, -3.5246, 8.9676, -414.6571),
-        (-2.7218, -2.6662, 7.6110, -323.4435),
-        (-2.5356, -2.1727, 7.5034, -217.6497),
-        (-2.3530, -1.5083, -7.2403, 35.8177),
-        (-2.1580, -1.2222, -6.6749, 32.4821),
-        (-1.9290, -1.3213, 8.9264, -200.1017),
-        (-1.5990, -2.4377, 62.6319, -1013.9584),
-        (-1.3071, -2.6104, 32.5760, -471.6088),
-        (-0.9452, -3.4015, 8.8517, -120.4381),
-        (-0.6883, -5.0522, 39.3342, -462.5275),
-        (-0.4529, -5.4166, 12.6359, -185.7318),
-        (0.0519, -9.1860, 38.7251, -586.0925),
-    ),
-}
 
+def _tables() -> tuple[Floats, dict[tuple[str, int], Floats], dict[tuple[str, int], Floats]]:
+    """Read probabilities, and by trend and series the two tables of a row for each of them."""
+    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        _, *lines = csv.reader(file)
+    found: dict[tuple[str, int], list[list[float]]] = {}
+    for trend, series, *numbers in lines:
+        found.setdefault((trend, int(series)), []).append([float(one) for one in numbers])
+    tables = {key: np.array(rows) for key, rows in found.items()}
+    return (
+        tables["c", 1][:, 0],
+        {key: table[:, 1 : 1 + _COEFFICIENTS] for key, table in tables.items()},
+        {key: table[:, 1 + _COEFFICIENTS :] for key, table in tables.items()},
+    )
+
+
+# By (trend, series), for each probability: the coefficients of 1, 1/T, 1/T^2, 1/T^3 of the
+# quantile, and those of `shortness` of what the search for lags adds. One series: T bars of one
+# walk. Two: the residual of one walk regressed on another.
+PROBABILITIES, SURFACES, ADDED = _tables()
 _NORMAL = NormalDist()
 _SCORES = np.array([_NORMAL.inv_cdf(p) for p in PROBABILITIES])
+
+
+def shortness(bars: float, terms: int) -> tuple[float, float, float, float]:
+    """Return what the search's part of each quantile is linear in, all of it 0 in the limit.
+
+    Powers of 1 / bars, and the square of 1 over the rows left to estimate from with the most lags
+    and `terms` deterministic ones, which are very few below 40 bars.
+    """
+    most = min(math.ceil(12.0 * (bars / 100.0) ** 0.25), bars // 2 - terms - 1)
+    left = bars - 1 - most - (most + 1 + terms)
+    return 1.0 / bars, 1.0 / bars**2, 1.0 / bars**3, 1.0 / left**2
 
 
 def finite_p(statistic: float, trend: str, series: int, bars: int, searched: bool = False) -> float:
@@ -242,34 +73,27 @@ def finite_p(statistic: float, trend: str, series: int, bars: int, searched: boo
     Normal scores are interpolated linearly between the tabled quantiles and continued beyond them
     (below 0.01 % as above 99.9 % the value is an extrapolation). Under 25 bars it is that of 25.
     """
-    if math.isnan(statistic):
-        return math.nan
-    quantiles = _quantiles(trend, series, max(bars, FEWEST), searched)
-    place = int(np.clip(np.searchsorted(quantiles, statistic), 1, len(quantiles) - 1))
-    low, high = quantiles[place - 1], quantiles[place]
-    share = (statistic - low) / (high - low)
-    score = _SCORES[place - 1] + share * (_SCORES[place] - _SCORES[place - 1])
-    return 0.5 * math.erfc(-float(score) / math.sqrt(2.0))
+    return float(finite_ps(np.array([statistic]), trend, series, bars, searched)[0])
 
 
-def _quantiles(trend: str, series: int, bars: int, searched: bool) -> npt.NDArray[np.float64]:
+def _quantiles(trend: str, series: int, bars: int, searched: bool) -> Floats:
     powers = (1.0 / bars) ** np.arange(4)
-    quantiles: npt.NDArray[np.float64] = np.array(SURFACES[trend, series]) @ powers
+    quantiles: Floats = SURFACES[trend, series] @ powers
     if searched:
         # A residual's regression has no deterministic terms of its own.
         terms = 0 if trend == "n" or series == 2 else len(trend)
-        quantiles += np.array(ADDED[trend, series]) @ shortness(bars, terms)
+        quantiles += ADDED[trend, series] @ shortness(bars, terms)
     return quantiles
 
 
 def finite_ps(
-    statistics: npt.NDArray[np.float64], trend: str, series: int, bars: int, searched: bool = False
-) -> npt.NDArray[np.float64]:
+    statistics: Floats, trend: str, series: int, bars: int, searched: bool = False
+) -> Floats:
     """Return the p-values of many statistics of samples of one length; as `finite_p` each."""
     quantiles = _quantiles(trend, series, max(bars, FEWEST), searched)
     place = np.clip(np.searchsorted(quantiles, statistics), 1, len(quantiles) - 1)
     low, high = quantiles[place - 1], quantiles[place]
     share = (statistics - low) / (high - low)
     score = _SCORES[place - 1] + share * (_SCORES[place] - _SCORES[place - 1])
-    p_values: npt.NDArray[np.float64] = ndtr(score)
+    p_values: Floats = ndtr(score)
     return p_values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -77,7 +77,23 @@ def check_lag(lag: int) -> None:
         raise DataError(f"lag is {lag!r:.20}; give 1 (known before the bar) or 0 (textbook).")
 
 
-class RollingOls(Resumable):
+class ResumableHedge(Resumable):
+    """A hedge carried bar by bar; ``_known`` says where its parts hold the one known last."""
+
+    _known: ClassVar[tuple[str, int, int]]
+
+    @property
+    def last_alpha(self) -> float:
+        """The hedge known for the next bar: its level (NaN before the first)."""
+        return float(self._parts[self._known[0]][self._known[1]])
+
+    @property
+    def last_beta(self) -> float:
+        """The hedge known for the next bar: its ratio (NaN before the first)."""
+        return float(self._parts[self._known[0]][self._known[2]])
+
+
+class RollingOls(ResumableHedge):
     """Least squares of y on x over the last `window` usable bars, carried bar by bar.
 
     ``beta = sum (x - mean x)(y - mean y) / sum (x - mean x)^2``,
@@ -92,6 +108,8 @@ class RollingOls(Resumable):
         Usable bars per regression, at least 2.
     """
 
+    _known = "sums", -2, -1
+
     def __init__(self, window: int) -> None:
         window = whole(window, "window", 2)
         super().__init__(
@@ -102,21 +120,6 @@ class RollingOls(Resumable):
             counts=np.zeros(OLS_COUNTS, dtype=np.int64),
         )
         self.bars_needed = window
-
-    @property
-    def bars_seen(self) -> int:
-        """Usable bars so far."""
-        return int(self._parts["counts"][0])
-
-    @property
-    def last_alpha(self) -> float:
-        """The hedge known for the next bar: its level (NaN before the first)."""
-        return float(self._parts["sums"][-2])
-
-    @property
-    def last_beta(self) -> float:
-        """The hedge known for the next bar: its ratio (NaN before the first)."""
-        return float(self._parts["sums"][-1])
 
     def extend(self, y: Any, x: Any) -> Hedge:
         """Take in new bars and return the hedge for each of them.
@@ -136,7 +139,7 @@ class RollingOls(Resumable):
         return _without_innovation(alpha, beta)
 
 
-class RollingHuber(Resumable):
+class RollingHuber(ResumableHedge):
     """Huber regression of y on x over the last `window` usable bars, carried bar by bar.
 
     Minimises ``sum sigma + sigma * rho(residual / sigma)`` jointly over alpha, beta, sigma, with
@@ -153,6 +156,8 @@ class RollingHuber(Resumable):
         on normal noise.
     """
 
+    _known = "fit", -2, -1
+
     def __init__(self, window: int, epsilon: float = 1.35) -> None:
         window = whole(window, "window", 3)
         if not positive(epsilon, "epsilon") > 1.0:
@@ -166,21 +171,6 @@ class RollingHuber(Resumable):
         )
         self.bars_needed = window
         self._epsilon = float(epsilon)
-
-    @property
-    def bars_seen(self) -> int:
-        """Usable bars so far."""
-        return int(self._parts["counts"][0])
-
-    @property
-    def last_alpha(self) -> float:
-        """The hedge known for the next bar: its level (NaN before the first)."""
-        return float(self._parts["fit"][-2])
-
-    @property
-    def last_beta(self) -> float:
-        """The hedge known for the next bar: its ratio (NaN before the first)."""
-        return float(self._parts["fit"][-1])
 
     @property
     def windows_given_up(self) -> int:

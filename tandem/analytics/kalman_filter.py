@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tandem.analytics.hedges import Hedge, hedge_like
+from tandem.analytics.hedges import Hedge, ResumableHedge, hedge_like
 from tandem.analytics.inputs import (
     LIMIT,
     Floats,
@@ -22,7 +22,6 @@ from tandem.analytics.inputs import (
     usable,
     whole,
 )
-from tandem.analytics.resumable import Resumable
 from tandem.core.errors import DataError
 from tandem.kernels import kalman as places
 from tandem.kernels.kalman import KALMAN_STATE, run_kalman, start_kalman
@@ -57,7 +56,7 @@ class KalmanStates:
     cov: Floats = field(repr=False)
 
 
-class KalmanHedge(Resumable):
+class KalmanHedge(ResumableHedge):
     """Level and slope of a hedge as random walks, filtered bar by bar.
 
     ``y[t] = level[t] + slope[t] * u[t] + noise``, with ``innovation[t] = y[t] - forecast`` and its
@@ -98,6 +97,8 @@ class KalmanHedge(Resumable):
         the bars after. They stay those of the prefix if not given: right for a file, while a day
         of live trading sees calm and wild hours.
     """
+
+    _known = "filter", places.LAST_ALPHA, places.LAST_BETA
 
     def __init__(
         self,
@@ -140,21 +141,6 @@ class KalmanHedge(Resumable):
             counts=np.array([0, int(self._explicit)]),
         )
         self.bars_needed = self._prefix
-
-    @property
-    def bars_seen(self) -> int:
-        """Usable bars so far."""
-        return int(self._parts["counts"][0])
-
-    @property
-    def last_alpha(self) -> float:
-        """The hedge known for the next bar: its level (NaN before the first)."""
-        return float(self._parts["filter"][places.LAST_ALPHA])
-
-    @property
-    def last_beta(self) -> float:
-        """The hedge known for the next bar: its ratio (NaN before the first)."""
-        return float(self._parts["filter"][places.LAST_BETA])
 
     def next_innovation_var(self, x: float) -> float:
         """Return the variance of the next bar's innovation, should its x be `x`."""

@@ -33,7 +33,7 @@ class HalfLife:
         The median-unbiased estimate, as often too long as too short; infinite where the data show
         no reversion. The one half-life that pages, commands and filters use.
     low, high : float
-        95 % confidence interval, valid whether or not the spread comes back at all; `high` is
+        95 % confidence interval, valid whether or not the spread reverts at all; `high` is
         infinite where the data cannot tell that it does.
     least_squares : float
         ``-log 2 / log(root)`` of the least-squares root; infinite for a root of 1 or more. Biased

@@ -13,11 +13,17 @@ from tandem.core.errors import DataError
 class Resumable:
     """A computation that can be cut anywhere: in time, or by a restart.
 
-    Subclasses keep all that changes in the arrays of ``_parts`` and change them in place.
+    Subclasses keep all that changes in the arrays of ``_parts`` and change them in place; the
+    first of ``counts`` is how many usable bars there were.
     """
 
     def __init__(self, **parts: npt.NDArray[Any]) -> None:
         self._parts = parts
+
+    @property
+    def bars_seen(self) -> int:
+        """Usable bars so far."""
+        return int(self._parts["counts"][0])
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of all that `restore` needs."""

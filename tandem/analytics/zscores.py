@@ -65,11 +65,6 @@ class RollingZ(Resumable):
         self._window, self._kind, self._lag = window, kind, lag
 
     @property
-    def bars_seen(self) -> int:
-        """Usable bars so far."""
-        return int(self._parts["counts"][0])
-
-    @property
     def next_mean(self) -> float:
         """Mean (or median) of the bars so far: what the next bar is judged by with lag 1."""
         return float(self._parts["sums"][0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tandem.backfill.paging import CandlePages, TradePages, pieces_ahead
 from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
 from tandem.backfill.progress import Left, Tally
+from tandem.backfill.reasons import Cause, Reason, Reasons, words
 from tandem.backfill.warmup import Pasts
 from tandem.core.clock import steady_s
 from tandem.core.events import Filled, Gap
@@ -26,7 +27,7 @@ TRIES = 8
 # Ids the venue left out of complete pages are asked for so often before they are lost.
 MISSING_TRIES = 3
 _FIRST_WAIT_S, _LAST_WAIT_S = 5.0, 600.0
-# A record that had no room is given so long before what was lost is fetched again.
+# A database that had no room is given so long before what was lost is fetched again.
 RECORD_WAIT_S = 1.0
 
 Key = tuple[str, int, int, int]
@@ -34,7 +35,7 @@ Key = tuple[str, int, int, int]
 
 @dataclass(eq=False)
 class Job:
-    """One open hole. `is_warm_up`: minutes from before the database began, which is no hole.
+    """One open gap. `is_warm_up`: minutes from before the database began, which is no gap.
 
     `lost`: what the database had found no room for when the walk began.
     """
@@ -50,19 +51,19 @@ class Job:
     missing: int = 0
     candles: int = 0
     lost: int = 0
-    no_trades: str = ""
-    no_candles: str = ""
+    no_trades: Reasons = ()
+    no_candles: Reasons = ()
     waits: Backoff = field(default_factory=lambda: Backoff(_FIRST_WAIT_S, _LAST_WAIT_S))
 
     @property
     def key(self) -> Key:
-        """The hole as the database's table knows it."""
+        """The gap as the database's table knows it."""
         return key_of(self.gap)
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Reasons:
         """Why it is not trades that are asked for, or not all of them; may be empty."""
-        return self.plan.reason if self.plan else ""
+        return self.plan.reason if self.plan else ()
 
     def start_over(self) -> None:
         """Leave what was planned, so that it is planned anew."""
@@ -70,7 +71,7 @@ class Job:
 
 
 def key_of(gap: Gap) -> Key:
-    """Return what tells one hole from another."""
+    """Return what tells one gap from another."""
     return gap[:4]
 
 
@@ -96,7 +97,6 @@ class Jobs:
     ----------
     store : Database
         Whose table of gaps every end of a job is written into.
-    clients : VenueClients
     started_us : int
         When this process began: gaps from before are of the time it did not run.
 
@@ -138,11 +138,11 @@ class Jobs:
 
     def add_past(self, span: Gap) -> None:
         """Cover the time before an instrument's record with candles: that is no gap of it."""
-        self.add(Job(span, is_warm_up=True, no_trades="it was not recorded yet"))
+        self.add(Job(span, is_warm_up=True, no_trades=(Reason(Cause.NOT_RECORDED),)))
 
     def add(self, job: Job) -> None:
         """Open a job; the instrument's tally begins anew where everything before was done."""
-        # Of a hole without ids it is estimated when its turn comes.
+        # Of a gap without ids it is estimated when its turn comes.
         job.expected = expected_trades(job.gap, 0.0) if is_by_id(job.gap) else 0
         self.open[job.key] = job
         name = job.gap.instrument
@@ -198,23 +198,23 @@ class Jobs:
                 self.add(Job(piece, no_trades=self._beyond(job, piece, old)))
         if job.plan and not backwards:
             # What was left out lies before the first page, and was told apart just now.
-            job.plan = job.plan._replace(reason="")
+            job.plan = job.plan._replace(reason=())
         return left
 
     def _is_backwards(self, gap: Gap) -> bool:
         venue = self._clients.get(split_instrument(gap.instrument)[0])
         return venue is not None and venue[0].backwards
 
-    def _beyond(self, job: Job, piece: Gap, old: Gap) -> str:
+    def _beyond(self, job: Job, piece: Gap, old: Gap) -> Reasons:
         """Return why a piece was left out of what was asked for; empty where it was not."""
         is_lowest = (piece.first_id, piece.start_us) == (old.first_id, old.start_us)
-        return job.reason if is_lowest else ""
+        return job.reason if is_lowest else ()
 
     def is_recorded(self, job: Job) -> bool:
         """Return whether all that was fetched found room in the database; else it begins again."""
         if self._store.health().lost == job.lost:
             return True
-        log.info("What fills a hole of %s may be lost; it is fetched again.", job.gap.instrument)
+        log.info("What fills a gap of %s may be lost; it is fetched again.", job.gap.instrument)
         job.start_over()
         job.not_before_s = steady_s() + RECORD_WAIT_S
         return False
@@ -247,9 +247,9 @@ class Jobs:
                 if not walk.has_taken:
                     self._miss(page)
             elif walk.is_stuck:
-                self.fail(left, "the venue repeats itself")
+                self.fail(left, Reason(Cause.REPEATS))
             else:
-                left.no_trades = "the venue gives only its latest trades"
+                left.no_trades = (Reason(Cause.LATEST_ONLY),)
 
     def _page_of(self, job: Job) -> Job:
         """Set the page a walk did not get beyond apart from what it did not come to."""
@@ -275,7 +275,7 @@ class Jobs:
         job.missing += 1
         job.not_before_s = steady_s() + job.waits.next_s()
         if job.missing >= MISSING_TRIES:
-            self.lose(job, "the venue does not have them")
+            self.lose(job, (Reason(Cause.MISSING),))
 
     def _end_candles(self, job: Job) -> None:
         self.open.pop(job.key, None)
@@ -283,11 +283,9 @@ class Jobs:
             return
         ask = job.plan.ask
         if not job.candles:
-            self.add(
-                Job(
-                    job.gap, no_trades=job.no_trades or job.plan.reason, no_candles="no candle came"
-                )
-            )
+            no_candles = (Reason(Cause.NO_CANDLE),)
+            no_trades = job.no_trades or job.plan.reason
+            self.add(Job(job.gap, no_trades=no_trades, no_candles=no_candles))
             return
         before = outside(job.gap, ask)
         self._replace(job.gap, [*before, ask._replace(state="candles")])
@@ -296,42 +294,50 @@ class Jobs:
 
     # What does not work -------------------------------------------------------------------
 
-    def fail(self, job: Job, reason: str) -> None:
-        """Try a hole's pages again later; after enough of that by other means, or not at all."""
+    def fail(self, job: Job, reason: Reason) -> None:
+        """Try a gap's pages again later; after enough of that by other means, or not at all."""
         job.tries += 1
         job.not_before_s = steady_s() + job.waits.next_s()
         log.info(
             "%s, %s to %s: %s (try %d of %d).",
-            *(job.gap.instrument, job.gap.start_us, job.gap.end_us, reason, job.tries, TRIES),
+            *(
+                job.gap.instrument,
+                job.gap.start_us,
+                job.gap.end_us,
+                words([reason]),
+                job.tries,
+                TRIES,
+            ),
         )
         if job.tries < TRIES:
             return
+        reason = reason._replace(tries=TRIES)
         if isinstance(job.walk, CandlePages):
-            job.no_candles = f"{reason}, {TRIES} times"
+            job.no_candles = (reason,)
             job.no_trades = job.no_trades or job.reason
             job.start_over()
             job.tries = 0
             if job.is_warm_up:
                 del self.open[job.key]
         else:
-            self.give_up_trades(job, f"{reason}, {TRIES} times")
+            self.give_up_trades(job, reason)
 
-    def give_up_trades(self, job: Job, reason: str) -> None:
+    def give_up_trades(self, job: Job, reason: Reason) -> None:
         """Leave trades alone for what a walk has not received."""
         walk = job.walk
         left = (
             self.settle(job, walk) if isinstance(walk, TradePages) and self.is_recorded(job) else []
         )
         for one in {id(self.open[key_of(gap)]): self.open[key_of(gap)] for gap in left}.values():
-            one.no_trades = one.no_trades or reason
+            one.no_trades = one.no_trades or (reason,)
             one.start_over()
             one.tries = 0
         job.start_over()
-        job.no_trades = job.no_trades or reason
+        job.no_trades = job.no_trades or (reason,)
         job.tries = 0
         job.waits.reset()
 
-    def lose(self, job: Job, reason: str) -> None:
+    def lose(self, job: Job, reason: Reasons) -> None:
         """Give a gap up and write down that what it lacked is lost."""
         gap = job.gap
         self.open.pop(job.key, None)
@@ -341,4 +347,6 @@ class Jobs:
         tally = self.tallies[gap.instrument]
         tally.lost += expected_trades(gap, 0.0) if is_by_id(gap) else job.expected
         tally.reason = reason
-        log.warning("Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], reason)
+        log.warning(
+            "Trades of %s are lost (ids %d to %d, %d to %d us): %s.", *gap[:-1], words(reason)
+        )

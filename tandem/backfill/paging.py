@@ -1,4 +1,4 @@
-"""One hole being filled, page by page. Nothing here opens a socket or touches the database."""
+"""One gap being filled, page by page. Nothing here opens a socket or touches the database."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SETTLED_US = 3_000_000
 
 
 class Settled(NamedTuple):
-    """What a walk has done to a hole since it was last asked.
+    """What a walk has done to a gap since it was last asked.
 
     Attributes
     ----------
     old : Gap
-        The open hole as the database has it.
+        The open gap as the database has it.
     pieces : list of Gap
         What it is now, together exactly `old` (and ids found missing beside it).
     """
@@ -33,14 +33,14 @@ class Settled(NamedTuple):
 
 
 class TradePages:
-    """Fills an open hole with trades.
+    """Fills an open gap with trades.
 
     Parameters
     ----------
     gap : Gap
-        The hole as the database has it.
+        The gap as the database has it.
     ask : Gap
-        What to ask for: the hole, or its newest part.
+        What to ask for: the gap, or its newest part.
     cost : int
         About how many trades that means; a venue that gives many more is not followed.
 
@@ -49,9 +49,9 @@ class TradePages:
     request : Request or None
         The next page; None when the walk is over.
     gap : Gap
-        What of the hole is still open ahead of the walk.
+        What of the gap is still open ahead of the walk.
     has_taken : bool
-        Whether it brought any trade of the hole.
+        Whether it brought any trade of the gap.
     is_stuck : bool
         The venue repeated itself or gave pages without end; what was asked for is not complete.
     """
@@ -74,7 +74,7 @@ class TradePages:
         self._covered: tuple[int, int] | None = None
 
     def take(self, body: bytes, received_us: int) -> list[Trade]:
-        """Understand a page and return the trades of the hole in it; `request` is then the next.
+        """Understand a page and return the trades of the gap in it; `request` is then the next.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class TradePages:
         return (number, 0) if is_by_id(self.gap) else (trade.time_us, number)
 
     def _cover(self, page: list[Trade], following: Request | None) -> None:
-        """Note from when to when a hole by time is complete so far."""
+        """Note from when to when a gap by time is complete so far."""
         start_us, end_us = self._covered or (self.gap.start_us, self.gap.end_us)
         if following is None and not self.is_stuck:
             since_us = self._venue.complete_since(self._ask, page)

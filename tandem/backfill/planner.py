@@ -1,6 +1,6 @@
-"""How a hole is filled: what is asked for as trades, what as candles, what is lost. Pure.
+"""How a gap is filled: what is asked for as trades, what as candles, what is lost. Pure.
 
-A hole is a `Gap` by ids where the venue counts its trades by one, else by time. The newest part is
+A gap is a `Gap` by ids where the venue counts its trades by one, else by time. The newest part is
 served first: models need the recent past, and venues forget the old.
 """
 
@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tandem.backfill.reasons import Cause, Reason, Reasons
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.events import Gap, Trade
 from tandem.venues.rest import SHARE, Budget, RestVenue, is_by_id
@@ -18,43 +19,42 @@ from tandem.venues.rest import SHARE, Budget, RestVenue, is_by_id
 TRADES_PER_PAGE = 1_000
 # One request at a time is under way; this is a plain round trip with its parsing.
 _ROUND_TRIP_S = 0.25
-# Longest that filling one hole by trades may take.
+# Longest that filling one gap by trades may take.
 URGENT_S = 15 * 60.0
 BACKGROUND_S = 5 * 60.0
 # Where there are no candles either.
 WITHOUT_CANDLES_S = 60 * 60.0
-# Of a hole that is too long for trades, these are asked for as trades all the same.
+# Of a gap that is too long for trades, these are asked for as trades all the same.
 NEWEST_TRADES = 20_000
 # Room to the edge of what a venue still gives: it moves on while pages are fetched.
 _EDGE_US = 2 * MINUTE_US
 _MOST_RUNS = 100
-_TOO_LONG_AGO = "the venue gives no trades of so long ago"
 
 Kind = Literal["trades", "candles", "lost"]
 
 
 class Plan(NamedTuple):
-    """What to do with a hole next.
+    """What to do with a gap next.
 
     Attributes
     ----------
     kind : {"trades", "candles", "lost"}
     ask : Gap
-        The part it is about: all of the hole, or its newest part.
+        The part it is about: all of the gap, or its newest part.
     cost : int
-        Trades to go through for it, an estimate where the hole has no ids.
-    reason : str
-        Why it is not trades, or not all of the hole; empty where it is.
+        Trades to go through for it, an estimate where the gap has no ids.
+    reason : tuple of Reason
+        Why it is not trades, or not all of the gap; empty where it is.
     """
 
     kind: Kind
     ask: Gap
     cost: int
-    reason: str = ""
+    reason: Reasons = ()
 
 
 def expected_trades(gap: Gap, rate: float) -> int:
-    """Return how many trades a hole holds: by its ids, else by a rate in trades per second."""
+    """Return how many trades a gap holds: by its ids, else by a rate in trades per second."""
     if is_by_id(gap):
         return gap.last_id - gap.first_id + 1
     return max(1, round(rate * (gap.end_us - gap.start_us) / SECOND_US))
@@ -73,21 +73,21 @@ def plan(
     now_us: int,
     rate: float,
     is_urgent: bool,
-    no_trades: str = "",
-    no_candles: str = "",
+    no_trades: Reasons = (),
+    no_candles: Reasons = (),
 ) -> Plan:
-    """Decide what to do with a hole next; called again for what is left of it.
+    """Decide what to do with a gap next; called again for what is left of it.
 
     Parameters
     ----------
     now_us : int
         The venue's time.
     rate : float
-        Trades per second around the hole, where it has no ids.
+        Trades per second around the gap, where it has no ids.
     is_urgent : bool
         Whether somebody looks at the instrument.
-    no_trades, no_candles : str
-        Why trades or candles were given up for this hole; empty where they were not.
+    no_trades, no_candles : tuple of Reason
+        Why trades or candles were given up for this gap; empty where they were not.
     """
     expected = expected_trades(gap, rate)
     candles_from_us = _edge(now_us, venue.candle_reach_us)
@@ -98,47 +98,48 @@ def plan(
             return chosen
     if has_candles:
         return _candles(gap, candles_from_us, expected, no_trades)
-    why_not = no_candles or "candles do not reach back so far"
-    return Plan("lost", gap, expected, f"{no_trades}; {why_not}")
+    why_not = no_candles or (Reason(Cause.CANDLE_REACH),)
+    return Plan("lost", gap, expected, (*no_trades, *why_not))
 
 
 def _trades(
     gap: Gap, venue: RestVenue, now_us: int, expected: int, is_urgent: bool, has_candles: bool
-) -> tuple[Plan | None, str]:
+) -> tuple[Plan | None, Reasons]:
     """Return the plan by trades, or why there is none."""
     if not venue.has_trades:
-        return None, "the venue's trades cannot be asked for"
-    ask, reason = gap, ""
+        return None, (Reason(Cause.NO_TRADES),)
+    ask = gap
+    reason: Reasons = ()
     # Where there is only the latest page, it says itself how far it goes.
     if venue.reach_us:
         edge_us = _edge(now_us, venue.reach_us)
         if gap.end_us <= edge_us:
-            return None, _TOO_LONG_AGO
+            return None, (Reason(Cause.TOO_LONG_AGO),)
         if gap.start_us < edge_us:
             _, ask = split(gap, edge_us)
             expected = _share_of(expected, gap, ask)
-            reason = "the venue gives no trades from before"
+            reason = (Reason(Cause.REACH),)
     request = venue.trades(gap.instrument, ask)
     if request is None:
-        return None, _TOO_LONG_AGO
+        return None, (Reason(Cause.TOO_LONG_AGO),)
     cost = expected + _on_the_way(ask, venue, now_us, expected)
     limit_s = (URGENT_S if is_urgent else BACKGROUND_S) if has_candles else WITHOUT_CANDLES_S
     if seconds_for(cost, venue.budget, request.weight) <= limit_s:
-        return Plan("trades", ask, cost, reason), ""
-    too_many = f"{cost:,} trades are too many to ask for"
+        return Plan("trades", ask, cost, reason), ()
+    too_many = (Reason(Cause.TOO_MANY, cost),)
     if not is_urgent or cost > expected:
         return None, too_many
-    return Plan("trades", newest(ask, expected), NEWEST_TRADES, too_many), ""
+    return Plan("trades", newest(ask, expected), NEWEST_TRADES, too_many), ()
 
 
 def _on_the_way(ask: Gap, venue: RestVenue, now_us: int, expected: int) -> int:
-    """Return the trades between a hole and now, where a walk by time begins at now."""
+    """Return the trades between a gap and now, where a walk by time begins at now."""
     if is_by_id(ask) or not venue.backwards or not venue.consecutive_ids:
         return 0
     return expected * max(0, now_us - ask.end_us) // max(ask.end_us - ask.start_us, 1)
 
 
-def _candles(gap: Gap, from_us: int, expected: int, reason: str) -> Plan:
+def _candles(gap: Gap, from_us: int, expected: int, reason: Reasons) -> Plan:
     if gap.start_us >= from_us:
         return Plan("candles", gap, expected, reason)
     _, later = split(gap, from_us)
@@ -155,7 +156,7 @@ def _share_of(expected: int, gap: Gap, part: Gap) -> int:
 
 
 def newest(gap: Gap, expected: int, trades: int = NEWEST_TRADES) -> Gap:
-    """Return the newest part of a hole, with about so many trades."""
+    """Return the newest part of a gap, with about so many trades."""
     if is_by_id(gap):
         first_id = max(gap.first_id, gap.last_id - trades + 1)
         return gap._replace(first_id=first_id, start_us=_time_of_id(gap, first_id))
@@ -169,7 +170,7 @@ def _time_of_id(gap: Gap, trade_id: int) -> int:
 
 
 def split(gap: Gap, time_us: int) -> tuple[Gap, Gap]:
-    """Cut a hole in two at a time inside it.
+    """Cut a gap in two at a time inside it.
 
     Where it has ids, which of them is the first of the later part is guessed from the time.
     """
@@ -188,7 +189,7 @@ def split(gap: Gap, time_us: int) -> tuple[Gap, Gap]:
 
 
 def outside(gap: Gap, part: Gap) -> list[Gap]:
-    """Return what is left of a hole before a part of it that reaches to its end."""
+    """Return what is left of a gap before a part of it that reaches to its end."""
     if is_by_id(gap) and is_by_id(part):
         if part.first_id <= gap.first_id:
             return []
@@ -199,15 +200,15 @@ def outside(gap: Gap, part: Gap) -> list[Gap]:
 
 
 def pieces_by_id(gap: Gap, received: Sequence[tuple[int, int]]) -> list[Gap]:
-    """Return a hole by ids as pieces: filled where ids were received, open where not.
+    """Return a gap by ids as pieces: filled where ids were received, open where not.
 
-    Together they are exactly the hole. Where it fell into very many pieces, the shortest filled
+    Together they are exactly the gap. Where it fell into very many pieces, the shortest filled
     ones stay open: asking for them again is harmless.
 
     Parameters
     ----------
     received : sequence of (int, int)
-        Ids and times of trades, all within the hole, in any order, perhaps repeated.
+        Ids and times of trades, all within the gap, in any order, perhaps repeated.
     """
     runs = _runs(received)
     if len(runs) > _MOST_RUNS:
@@ -242,7 +243,7 @@ def _runs(received: Sequence[tuple[int, int]]) -> list[tuple[int, int, int, int]
 
 
 def pieces_by_time(gap: Gap, start_us: int, end_us: int) -> list[Gap]:
-    """Return a hole by time as pieces: filled from `start_us` to `end_us`, both included."""
+    """Return a gap by time as pieces: filled from `start_us` to `end_us`, both included."""
     start_us, end_us = max(start_us, gap.start_us), min(end_us, gap.end_us)
     if start_us > end_us:
         return [gap]
@@ -255,7 +256,7 @@ def pieces_by_time(gap: Gap, start_us: int, end_us: int) -> list[Gap]:
 
 
 def missing_ids(trades: Sequence[Trade]) -> list[Gap]:
-    """Return the ids left out by trades that came without a hole, ascending by id.
+    """Return the ids left out by trades that came without a gap, ascending by id.
 
     More than a few of them are told as one.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from tandem.backfill.reasons import Reasons, words
 from tandem.core.instruments import split_instrument
 
 State = Literal["waiting", "filling", "candles", "paused", "refused", "done"]
@@ -17,7 +18,7 @@ class Progress(NamedTuple):
     ----------
     state : {"waiting", "filling", "candles", "paused", "refused", "done"}
     done, total : int
-        Trades; `total` is an estimate where holes are known only by their time.
+        Trades; `total` is an estimate where gaps are known only by their time.
     text : str
         What happened, what still works and what to do, for the screen.
     """
@@ -39,7 +40,7 @@ class Tally:
     while_off: bool = False
     is_past: bool = False
     is_warming: bool = False
-    reason: str = ""
+    reason: Reasons = ()
     ended_s: float | None = None
 
 
@@ -56,7 +57,7 @@ class Left(NamedTuple):
         Something is being fetched.
     minutes : (int, int) or None
         Covered and to be covered, where candles are being fetched.
-    reason : str
+    reason : tuple of Reason
         Why candles and not trades; may be empty.
     """
 
@@ -64,7 +65,7 @@ class Left(NamedTuple):
     is_past_only: bool
     is_begun: bool
     minutes: tuple[int, int] | None
-    reason: str
+    reason: Reasons
 
 
 class Hindrance(NamedTuple):
@@ -116,7 +117,7 @@ def _say(
         return "waiting", f"Backfill of {what} is queued."
     if left.minutes is not None:
         done, of = left.minutes
-        why = f" ({left.reason})" if left.reason else ""
+        why = f" ({words(left.reason)})" if left.reason else ""
         return "candles", f"Covering {done:,} of {of:,} {symbol} minutes with candles{why}."
     return "filling", f"Backfilling {what}."
 
@@ -128,7 +129,7 @@ def _ended(symbol: str, tally: Tally) -> str:
     if tally.minutes:
         parts.append(f"{tally.minutes:,} {symbol} minutes covered by candles.")
     if tally.lost:
-        parts.append(f"{tally.lost:,} {symbol} trades are lost: {tally.reason}.")
+        parts.append(f"{tally.lost:,} {symbol} trades are lost: {words(tally.reason)}.")
     return " ".join(parts) or f"No {symbol} trades are missing."
 
 

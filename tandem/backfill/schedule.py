@@ -1,4 +1,4 @@
-"""Which hole is filled next: what is looked at first, within each venue's budget."""
+"""Which gap is filled next: what is looked at first, within each venue's budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ class Schedule:
 
     Parameters
     ----------
-    clients : VenueClients
     poll_s : float
         The longest wait until jobs should be looked at again.
     """
@@ -54,7 +53,7 @@ class Schedule:
         return None, wait_s
 
     def importance(self, job: Job) -> tuple[bool, int, int]:
-        """Sort key: pasts of what is looked at, then by rank, then the newest hole."""
+        """Sort key: pasts of what is looked at, then by rank, then the newest gap."""
         rank = self._ranks.get(job.gap.instrument, len(self._ranks))
         return not job.is_warm_up or not self.is_urgent(job), rank, -job.gap.end_us
 

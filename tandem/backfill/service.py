@@ -1,4 +1,4 @@
-"""Keeping the database whole: holes filled, fresh instruments given a past, symbol lists renewed.
+"""Keeping the database whole: gaps filled, fresh instruments given a past, symbol lists renewed.
 
 What the desk records live is one thread's work; this is the other: what was missed is fetched from
 the venues' REST interfaces, in the background, within their limits.
@@ -39,24 +39,23 @@ _ARRIVING = ("waiting", "filling", "candles")
 
 
 class BackfillService:
-    """Holes, pasts and symbol lists; start with `start`, say what matters with `attend`.
+    """Gaps, pasts and symbol lists; start with `start`, say what matters with `attend`.
 
     Parameters
     ----------
-    settings : Settings
-    record : Database
+    database : Database
         Where what is fetched goes.
     clients : VenueClients
         Closed by `stop`.
     """
 
-    def __init__(self, settings: Settings, record: Database, clients: VenueClients) -> None:
+    def __init__(self, settings: Settings, database: Database, clients: VenueClients) -> None:
         self._settings = settings
         self._clients = clients
-        self._backfill = Backfill(settings, record, clients)
+        self._backfill = Backfill(settings, database, clients)
         self.catalogue = Catalogue(
-            record.load_state_dated,
-            record.save_state,
+            database.load_state_dated,
+            database.save_state,
             self._listings,
             lambda venue: create_feed(venue, settings, stored_trades),
         )
@@ -86,7 +85,7 @@ class BackfillService:
         Parameters
         ----------
         instruments : sequence of str
-            Most important first: whose holes are filled first.
+            Most important first: whose gaps are filled first.
         fresh : iterable of str
             Those of them that should have a past: as many one-minute bars as a pair keeps.
         """
@@ -127,7 +126,7 @@ class BackfillService:
         return self.catalogue.members(venue)
 
     def is_busy(self) -> bool:
-        """Tell whether holes or pasts of what is recorded are being fetched."""
+        """Tell whether gaps or pasts of what is recorded are being fetched."""
         return any(one.state in _ARRIVING for one in self._backfill.progress())
 
     def _listings(self, venue: str) -> list[Listing] | None:

@@ -30,7 +30,7 @@ _WRONG_US = HOUR_US
 class WarmUp:
     """One instrument being given a past, stretch by stretch, newest first.
 
-    A stretch is put into the database's table as an open hole, so it is filled, and survives a
+    A stretch is put into the database's table as an open gap, so it is filled, and survives a
     restart, as any other.
     """
 
@@ -54,7 +54,7 @@ class WarmUp:
         return steady_s() - self.since_s > _PATIENCE_S
 
     def next(self, venue: RestVenue, first: Trade, received: int) -> Gap | None:
-        """Return the next stretch to fill, as an open hole; None where there is enough.
+        """Return the next stretch to fill, as an open gap; None where there is enough.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class Pasts:
         return instrument in self._warming and self._warming[instrument].left > 0
 
     def covers(self, gap: Gap) -> bool:
-        """Tell whether a hole is a stretch from before its instrument was recorded."""
+        """Tell whether a gap is a stretch from before its instrument was recorded."""
         warm_up = self._warming.get(gap.instrument)
         stretch = warm_up.stretch if warm_up else None
         if stretch is None:
@@ -166,7 +166,7 @@ class Pasts:
         undated = [name for name, one in self._warming.items() if not one.is_dated]
         if not self._asked and not under_way and not undated:
             return
-        # Read before anything is taken: a record that cannot be read now may be later.
+        # Read before anything is taken: a database that cannot be read now may be later.
         spans = self._store.spans()
         with self._lock:
             asked, self._asked = self._asked, []

@@ -1,4 +1,4 @@
-"""The thread that fills the holes of the database, most important first, one request at a time."""
+"""The thread that fills the gaps of the database, most important first, one request at a time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
 from tandem.backfill.paging import CandlePages, TradePages
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
+from tandem.backfill.reasons import Cause, Reason
 from tandem.backfill.schedule import Schedule
 from tandem.config import Settings
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
@@ -24,12 +25,12 @@ from tandem.venues.rest import RestVenue, is_by_id
 
 log = logging.getLogger("tandem.backfill")
 
-# How often the table of holes is looked at, and how much of a walk a crash may cost.
+# How often the table of gaps is looked at, and how much of a walk a crash may cost.
 POLL_S = 2.0
 SETTLE_S = 10.0
 _PUBLISH_S = 0.2
 _SHOWN_S = 600.0
-# Around a hole known only by its time, the rate of trades is taken from so much of the database.
+# Around a gap known only by its time, the rate of trades is taken from so much of the database.
 _AROUND_US = 10 * MINUTE_US
 _PLAUSIBLE_RATE = 5.0
 _DIED = (
@@ -39,16 +40,15 @@ _DIED = (
 
 
 class Backfill:
-    """Fills open holes of the database by REST, as `start`, `want`, `warm`, ..., `stop`.
+    """Fills open gaps of the database by REST, as `start`, `want`, `warm`, ..., `stop`.
 
     Trades where the venue still gives them and its budget allows, candles where not, and what
     neither can give is lost, with the reason in the log. All of it is in the database's table of
-    holes, so that a new start goes on where the last one ended. Trades arrive as late as they are:
+    gaps, so that a new start goes on where the last one ended. Trades arrive as late as they are:
     `received_us` is when they were fetched.
 
     Parameters
     ----------
-    settings : Settings
     store : Database
         The database; a `Store`.
     clients : VenueClients
@@ -109,7 +109,7 @@ class Backfill:
         self._wake.set()
 
     def note(self, gap: Gap) -> None:
-        """Say that the table has a new hole, which would be found within seconds anyway."""
+        """Say that the table has a new gap, which would be found within seconds anyway."""
         self._jobs.look_at_s = 0.0
         self._wake.set()
 
@@ -185,7 +185,7 @@ class Backfill:
         self._pasts.step()
 
     def _rate(self, gap: Gap) -> float:
-        """Return the trades per second that the database has around a hole."""
+        """Return the trades per second that the database has around a gap."""
         seconds, trades = 0.0, 0
         for start_us, end_us in (
             (gap.start_us - _AROUND_US, gap.start_us),
@@ -206,7 +206,7 @@ class Backfill:
     def _step(self, job: Job) -> None:
         venue = self._venue(job.gap.instrument)
         if venue is None:
-            self._jobs.lose(job, "the venue has no REST interface")
+            self._jobs.lose(job, (Reason(Cause.NO_REST),))
             return
         rest, client = venue
         if job.walk is None and not self._begin(job, rest, client):
@@ -225,7 +225,7 @@ class Backfill:
         self._take(job, rest, answer)
 
     def _begin(self, job: Job, rest: RestVenue, client: VenueClient) -> bool:
-        """Decide how to go on with a hole; False where it needs no request now."""
+        """Decide how to go on with a gap; False where it needs no request now."""
         gap = job.gap
         rate = 0.0 if is_by_id(gap) or job.is_warm_up else self._rate(gap)
         if rate:
@@ -260,15 +260,15 @@ class Backfill:
         try:
             if answer.status != 200:
                 if isinstance(walk, TradePages) and rest.beyond_reach(answer.status, answer.body):
-                    self._jobs.give_up_trades(job, "the venue gives no trades of so long ago")
+                    self._jobs.give_up_trades(job, Reason(Cause.TOO_LONG_AGO))
                 else:
-                    self._jobs.fail(job, f"the venue answered with HTTP {answer.status}")
+                    self._jobs.fail(job, Reason(Cause.HTTP_STATUS, answer.status))
             elif isinstance(walk, TradePages):
                 self._take_trades(job, walk, answer)
             elif isinstance(walk, CandlePages):
                 self._take_candles(job, walk, answer)
         except MessageError as error:
-            self._jobs.fail(job, f"the venue's response could not be parsed ({error})")
+            self._jobs.fail(job, Reason(Cause.UNREADABLE, detail=str(error)))
 
     def _take_trades(self, job: Job, walk: TradePages, answer: Answer) -> None:
         trades = walk.take(answer.body, now_us())

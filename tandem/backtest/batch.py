@@ -27,7 +27,6 @@ class Lean:
 
     Parameters
     ----------
-    bars : AlignedBars
     bar_us : int
         Length of a bar.
     funding : (y, x), optional

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import orjson
 
 from tandem.analytics.quality import spread_quality
 from tandem.backtest.examples import crude
@@ -19,7 +19,7 @@ from tandem.backtest.files import aligned, suspect_prices
 from tandem.backtest.grid import Grid
 from tandem.backtest.null_test import NULLS, NullTest, null_test
 from tandem.backtest.run import Result, bar_length, run
-from tandem.backtest.significance import Luck, judge
+from tandem.backtest.significance import judge
 from tandem.backtest.sweep import Sweep, sweep
 from tandem.backtest.trials import Ledger, data_set_key, trial
 from tandem.backtest.walk_forward import WalkForward, walk_forward
@@ -27,7 +27,6 @@ from tandem.core import cli
 from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
-from tandem.core.parallel import Watch
 from tandem.io.files import read_files
 from tandem.io.model import Table, time_text
 from tandem.io.pairing import apart, legs_offered, pair_from
@@ -165,34 +164,27 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     answers["metrics"] = dataclasses.asdict(result.metrics)
     grid = Grid(setup, entries=ENTRIES, exits=EXITS)
     if options.sweep:
-        swept = sweep(bars, grid, funding, watch=Watch(cli.progress("sweep")))
+        swept = sweep(bars, grid, funding, watch=cli.watch("sweep"))
         ledger.add(swept.trials)
         answers["sweep"] = _swept(swept)
     if options.walk_forward:
         fit, trade = options.walk_forward
         walked = walk_forward(
-            bars, grid, fit, trade, funding=funding, watch=Watch(cli.progress("walk-forward"))
+            bars, grid, fit, trade, funding=funding, watch=cli.watch("walk-forward")
         )
         ledger.add(walked.trials)
         answers["walk_forward"] = _walked(walked)
     if options.null:
         kind, count, seed = options.null_kind, options.null, options.seed
         found = null_test(
-            bars,
-            grid,
-            kind,
-            count,
-            funding=funding,
-            seed=seed,
-            watch=Watch(cli.progress("null test")),
+            bars, grid, kind, count, funding=funding, seed=seed, watch=cli.watch("null test")
         )
         ledger.add(found.trials)
         answers["null"] = _null(found)
-    answers["luck"] = _luck(judge(result.metrics, ledger))
+    answers["luck"] = dataclasses.asdict(judge(result.metrics, ledger))
     _write(options, result, y, x)
     if options.json:
-        json.dump(_plain(answers), out, indent=1)
-        out.write("\n")
+        out.write(orjson.dumps(answers, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         _print(answers, out)
     return 0
@@ -335,19 +327,6 @@ def _null(found: NullTest) -> dict[str, Any]:
         "surrogates_95_percent": float(np.quantile(found.surrogates, 0.95)),
         "p_value": found.p_value,
     }
-
-
-def _luck(found: Luck) -> dict[str, Any]:
-    return dataclasses.asdict(found)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can say: numbers that are none become null."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print(answers: dict[str, Any], out: TextIO) -> None:

@@ -90,7 +90,6 @@ class Surrogates:
 
     Parameters
     ----------
-    bars : AlignedBars
     null : {"no correction", "independent"}
 
     Raises

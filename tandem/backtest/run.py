@@ -28,8 +28,6 @@ class Result:
 
     Attributes
     ----------
-    setup : Setup
-    bars : AlignedBars
     bar_us : int
         Length of a bar.
     signals : Signals
@@ -40,7 +38,6 @@ class Result:
         The trader after the last bar.
     periods : Periods
         How returns were counted. Figures count from the first bar that has a z.
-    metrics : Metrics
     """
 
     setup: Setup
@@ -112,8 +109,6 @@ def run(
 
     Parameters
     ----------
-    bars : AlignedBars
-    setup : Setup
     funding : (y, x), ndarrays of shape (n_bars,), optional
         Fraction of each leg's value a long position pays at the bar (see `constant_funding`).
     period : {"auto", "bar", "day"}

@@ -72,7 +72,6 @@ def pace_of(bars: AlignedBars, grid: Grid, funding: tuple[Floats, Floats] | None
     ----------
     bars, funding
         As in `run`.
-    grid : Grid
 
     Raises
     ------

@@ -207,7 +207,6 @@ def sweep(
     ----------
     bars, funding, period
         As in `run`.
-    grid : Grid
     watch : Watch
         Progress and cancelling.
     workers : int, optional

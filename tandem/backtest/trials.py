@@ -67,8 +67,6 @@ def trial(
 
     Parameters
     ----------
-    setup : Setup
-    measured : Metrics
     equity : ndarray of shape (n_bars,)
         Over all bars of the data set.
     funding : (y, x), optional
@@ -109,8 +107,8 @@ def setup_name(setup: Setup, funding: tuple[Floats, Floats] | None = None) -> st
     return json.dumps(values, sort_keys=True)
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    values = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
+def _fields(setup: Any) -> dict[str, Any]:
+    values = {one.name: getattr(setup, one.name) for one in dataclasses.fields(setup)}
     return {name: None if value == math.inf else value for name, value in values.items()}
 
 
@@ -140,7 +138,7 @@ class Ledger:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """What is kept, oldest first."""
+        """Every trial, oldest first."""
         return tuple(self._trials.values())
 
     @property

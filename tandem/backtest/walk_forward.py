@@ -56,7 +56,6 @@ class WalkForward:
         The figure that chose.
     equity : ndarray of shape (n_bars,)
         Only bars from the first fold's trading on count; the capital before.
-    periods : Periods
     metrics : Metrics
         Of the bars traded out of sample, all folds together.
     returns : ndarray

@@ -219,7 +219,6 @@ class BarBuilder:
 
     Parameters
     ----------
-    instrument : str
     grace_us : int
         How long a second waits after its end.
 
@@ -459,7 +458,7 @@ def _leg(bars: Bars, time_us: Times, interval_us: int) -> tuple[Floats, Floats, 
 def join(y_bars: Bars, x_bars: Bars, interval_us: int) -> AlignedBars:
     """Pair two legs at the times both have a bar; nothing is carried forward.
 
-    For files with holes of their own (nights, weekends, months of different length), where a
+    For files with gaps of their own (nights, weekends, months of different length), where a
     clock grid would be mostly empty.
 
     Parameters

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 from tandem import __version__
 from tandem.core.errors import Cancelled, TandemError
+from tandem.core.parallel import Watch
 
 DONE, FAILED, WRONG_ARGUMENTS, CANCELLED = 0, 1, 2, 130
 _PROGRESS_S = 10.0
@@ -70,6 +71,11 @@ def progress(title: str) -> Callable[[int, int], None]:
         sys.stderr.flush()
 
     return show
+
+
+def watch(title: str) -> Watch:
+    """Return a watch that shows `progress`."""
+    return Watch(progress(title))
 
 
 def run(prog: str, work: Callable[[], int]) -> int:

@@ -101,7 +101,7 @@ class Unread(NamedTuple):
 class Gap(NamedTuple):
     """Trades known to be missing: ids ``first_id`` to ``last_id``, both included.
 
-    A hole known only by its time has -1 for both ids. ``candles`` says that the venue's candles
+    A gap known only by its time has -1 for both ids. ``candles`` says that the venue's candles
     stand in for the trades, ``lost`` that nothing does.
     """
 

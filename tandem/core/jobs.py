@@ -1,6 +1,6 @@
 """Long work beside the screen: watched, bounded, cancelled when nobody looks any more.
 
-Each lane has one thread, so that nobody waits for another's long test to see a file's report. None
+Each queue has one thread, so that nobody waits for another's long test to see a file's report. None
 is the executor of the live models, which therefore go on; see `tandem.core.parallel` for why both
 may run at once.
 """
@@ -21,14 +21,14 @@ from tandem.core.parallel import Watch
 log = logging.getLogger("tandem.jobs")
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
-Lane = Literal["test", "read"]
-LANES: tuple[Lane, ...] = ("test", "read")
+Queue = Literal["test", "read"]
+QUEUES: tuple[Queue, ...] = ("test", "read")
 
 # Work that nobody has looked at for so long is given up: a tab in the background still asks about
 # once a minute.
 FORGOTTEN_S = 150.0
 MOST_WAITING = 8
-# What one owner may have running and waiting in a lane: others find a place too.
+# What one owner may have running and waiting in a queue: others find a place too.
 MOST_OWNED = 4
 # Below this share done nothing is said of the time left.
 LEAST_SHARE = 0.02
@@ -45,14 +45,14 @@ class Job:
         Seconds it may run.
     owner : str
         Whose places it takes.
-    lane : {"test", "read"}
+    queue : {"test", "read"}
     """
 
     def __init__(
-        self, work: Callable[[Watch], Any], most_s: float, owner: str = "", lane: Lane = "test"
+        self, work: Callable[..., Any], most_s: float, owner: str = "", queue: Queue = "test"
     ) -> None:
-        self.owner, self.lane = owner, lane
-        self._work: Callable[[Watch], Any] | None = work
+        self.owner, self.queue = owner, queue
+        self._work: Callable[..., Any] | None = work
         self._most_s = most_s
         self._is_cancelled = threading.Event()
         self._is_over = threading.Event()
@@ -95,7 +95,7 @@ class Job:
         assert self._work is not None
         watch = Watch(self._progress, self._must_stop)
         watch.check()
-        return self._work(watch)
+        return self._work(watch=watch)
 
     def _progress(self, done: int, total: int) -> None:
         self.share = done / max(total, 1)
@@ -131,26 +131,26 @@ _BROKE = "Failed because of an internal error (see the log). Please report it."
 
 
 class Jobs:
-    """The long work of all sessions: one thread for each lane."""
+    """The long work of all sessions: one thread for each queue."""
 
     def __init__(self) -> None:
-        self._pools = {lane: ThreadPoolExecutor(1, f"tandem-{lane}") for lane in LANES}
+        self._pools = {queue: ThreadPoolExecutor(1, f"tandem-{queue}") for queue in QUEUES}
         self._lock = threading.Lock()
         self._open: list[Job] = []
 
     def start(
         self,
-        work: Callable[[Watch], Any],
+        work: Callable[..., Any],
         most_s: float = float("inf"),
         *,
         owner: str = "",
-        lane: Lane = "test",
+        queue: Queue = "test",
     ) -> Job:
-        """Begin work, or let it wait for what was begun before in its lane.
+        """Begin work, or let it wait for what was begun before in its queue.
 
         Parameters
         ----------
-        work, most_s, lane
+        work, most_s, queue
             As in `Job`.
         owner : str
             Who may have only some of the places; empty for the operator, who may have all.
@@ -160,12 +160,12 @@ class Jobs:
         DataError
             Too much waits already, or the process ends.
         """
-        job = Job(work, most_s, owner, lane)
+        job = Job(work, most_s, owner, queue)
         with self._lock:
             self._open = [one for one in self._open if one.is_going_on]
             self._require_place(job)
             try:
-                future = self._pools[lane].submit(job.run)
+                future = self._pools[queue].submit(job.run)
             except RuntimeError as error:
                 raise DataError("Tandem is shutting down; no new job can start.") from error
             self._open.append(job)
@@ -173,7 +173,7 @@ class Jobs:
         return job
 
     def _require_place(self, job: Job) -> None:
-        taken = [one for one in self._open if one.lane == job.lane]
+        taken = [one for one in self._open if one.queue == job.queue]
         if len(taken) > MOST_WAITING:
             raise DataError(
                 f"{len(taken)} long jobs are running or queued, which is the limit. Try again in a "
@@ -187,9 +187,9 @@ class Jobs:
             )
 
     def before(self, job: Job) -> int:
-        """Return how many others of its lane come before this one."""
+        """Return how many others of its queue come before this one."""
         with self._lock:
-            going = [one for one in self._open if one.is_going_on and one.lane == job.lane]
+            going = [one for one in self._open if one.is_going_on and one.queue == job.queue]
         return going.index(job) if job in going else 0
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ COLLECT_S = 60.0
 
 @functools.cache
 def give_back_large_arrays() -> bool:
-    """Let the C library give large arrays back at once, for the rest of the process.
+    """Let the C library release large arrays immediately, for the rest of the process.
 
     glibc raises the size from which it does so with every large array it sees, up to 32 MB, and
     keeps what is freed below that for the thread that had it: a process whose threads scan again

@@ -16,7 +16,6 @@ class RingBuffer:
 
     Parameters
     ----------
-    kind : dtype
     keep : int
         Rows a view holds at most.
     spare : int, optional

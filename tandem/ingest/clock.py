@@ -36,7 +36,7 @@ class VenueClock:
     minutes the least of these: no trade alone moves it, and a clock of this machine that is wrong
     by hours does no harm.
 
-    A trade ahead of that is held back until others have spoken: those that come within two seconds
+    A trade ahead of that waits until others have spoken: those that come within two seconds
     after the first of them, at least five, at most a hundred. If most of them are ahead too it is
     the clock that has moved (or was wrong from the start): they are all let through in order, and
     nothing is lost. Otherwise they are refused. Trades dated behind are legal however late.
@@ -75,7 +75,7 @@ class VenueClock:
         Parameters
         ----------
         trades : sequence of Trade
-            What has arrived; may be empty, for trades held back are decided on with time.
+            What has arrived; may be empty, since trades that wait are decided on with time.
         now : float
             Seconds of a clock that never goes back.
         """

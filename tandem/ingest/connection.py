@@ -2,7 +2,7 @@
 
 A `Line` is the thread and how it stands. It reads a `Link`, which is one open websocket. Where a
 venue cuts old connections, a `Successor` is opened while the old one is still read. What the new
-one brings is held back (`Handover`) until it has shown that it brings everything: then what was
+one brings waits (`Handover`) until it has shown that it brings everything: then what was
 held follows on what the old one brought, and repetitions are known by their ids. What all of them
 need of the recorder is a `Source`.
 """
@@ -275,7 +275,6 @@ class Handover:
         self._due: set[str] = set()
         self._open = False
         self._new_speaks = False
-        self._old_speaks = False
         self._began = math.inf
 
     def opened(self) -> None:
@@ -290,7 +289,6 @@ class Handover:
                 if self._open:
                     self._due.add(event.instrument)
             if self._open and type(event) is not Notice:
-                self._old_speaks = True
                 self._began = min(self._began, now)
 
     def from_new(self, events: Iterable[Event], now: float) -> None:

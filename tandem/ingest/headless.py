@@ -42,8 +42,6 @@ class Headless:
 
     Parameters
     ----------
-    settings : Settings
-    database : Path
     instruments : sequence of str
         Most important first; each of a venue that there is.
     say : callable

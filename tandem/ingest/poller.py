@@ -46,7 +46,6 @@ class Poller:
 
     Parameters
     ----------
-    feed : PolledFeed
     client : PriceClient
         Fetches; closed by `stop`.
     sink, buffer, timing, recorded
@@ -85,7 +84,6 @@ class Poller:
             daemon=True,
         )
         self._failure: FeedError | None = None
-        self._failures = 0
         self._next_s = 0.0
         self._answered: float | None = None
         self._submitting: float | None = None
@@ -204,13 +202,12 @@ class Poller:
             if not self.stopping.is_set():
                 self._failed(error)
             return False
-        self._failure, self._failures = None, 0
+        self._failure = None
         if self._answered is None:
             self._answered = steady_s()
         return True
 
     def _failed(self, error: FeedError) -> None:
-        self._failures += 1
         self._failure = error
         self._answered = None
 
@@ -235,7 +232,7 @@ class Poller:
         self._errors.not_understood(1, cause, sample)
 
     def _take(self, trades: Sequence[Trade]) -> None:
-        """Give new prices to the buffer, then to the sink, with the holes before them."""
+        """Give new prices to the buffer, then to the sink, with the gaps before them."""
         if self.stopping.is_set():
             return
         fresh: list[Trade] = []

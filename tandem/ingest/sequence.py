@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from tandem.core.clock import SECOND_US, steady_s
 from tandem.core.events import Gap, Trade, TradeId, venue_id
 
-# Trades of one moment may come so far out of order.
+# Trades of one moment may arrive out of order by this much.
 DISORDER_US = SECOND_US
 # Text ids kept per instrument. A venue repeats what is some seconds old, and no instrument of a
 # venue with such ids trades more often than a hundred times a second for long.
@@ -52,7 +52,7 @@ class Track:
     known : sequence of Trade
         The newest trades the hot buffer or the database holds already, oldest first.
     may_miss : bool
-        Whether trades may be missing since then: what is generated has no holes.
+        Whether trades may be missing since then: what is generated has no gaps.
 
     Attributes
     ----------
@@ -123,14 +123,14 @@ class Track:
             self.last_id = min(last_id, trade.trade_id - 1)
 
     def jump(self, trade: Trade, first_id: int, last_id: int) -> Gap:
-        """Return the hole before a trade, and remember which ids are missing."""
+        """Return the gap before a trade, and remember which ids are missing."""
         gap = Gap(trade.instrument, first_id, last_id, self.last_us, trade.time_us, "open")
         if last_id - first_id < _MOST_MISSING:
             self.jumps.append((gap, set(range(first_id, last_id + 1))))
         return gap
 
     def late(self, trade_id: int) -> list[Gap]:
-        """Note a trade that came out of order; returns the hole it was the last missing of."""
+        """Note a trade that came out of order; returns the gap it was the last missing of."""
         for place, (gap, missing) in enumerate(self.jumps):
             if trade_id in missing:
                 missing.discard(trade_id)
@@ -144,12 +144,12 @@ class Track:
 def sift(
     trades: Sequence[Trade], tracks: Mapping[str, Track], consecutive: bool
 ) -> tuple[list[Trade], list[Trade], list[Gap]]:
-    """Tell trades that are wanted, those of them seen for the first time, and the holes.
+    """Tell trades that are wanted, those of them seen for the first time, and the gaps.
 
-    A trade whose id and time are not above the last is a repetition (or fills a hole that is
+    A trade whose id and time are not above the last is a repetition (or fills a gap that is
     already recorded): the store knows it or takes it, the buffer must not get it twice. A
     lower id with a later time means that the venue began to count anew: how far it had counted
-    nobody tells, so that the time between is a hole, unless the connection held and it is no
+    nobody tells, so that the time between is a gap, unless the connection held and it is no
     longer than a second (trades of one moment may come out of order). Ids that are text
     have no order: each is looked for among the newest ones. Where ids do not count up, the
     trade that came last coming again shows that nothing is missing after a cut; otherwise the gap

@@ -80,7 +80,7 @@ class FeedStatus:
     silent : tuple of str
         Instruments subscribed but without a trade for longer than the silence limit.
     gaps : int
-        Holes found since the start: in trade ids or, where these do not count up, in time.
+        Gaps found since the start: in trade ids or, where these do not count up, in time.
     errors : tuple of str
         What the venue complained about lately, a clock of this machine that is wrong, and
         threads begun again.

@@ -60,7 +60,7 @@ def measure(
     `equity` starts from `capital` just before bar `first`; `ends` are the last bars of the periods
     whose returns count. The drawdown is the largest fall below the highest equity so far, in shares
     of it; its peak is bar ``first - 1`` where that is the capital itself. RECOVERED_BAR is the
-    first bar back at the peak, or the number of bars where there is none. LONGEST_FROM and
+    first bar that regains the peak, or the number of bars where there is none. LONGEST_FROM and
     LONGEST_TO are the same two bars of the longest time below a peak.
     """
     _moments(equity, ends, capital, figures)

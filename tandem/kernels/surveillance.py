@@ -23,7 +23,7 @@ Whole = npt.NDArray[np.int64]
 held = held_over(zscore)
 
 # Columns of what is given for each bar.
-CLOSE, VOLUME, BUY, NOTIONAL, TRADES, HOLE = range(6)
+CLOSE, VOLUME, BUY, NOTIONAL, TRADES, GAP = range(6)
 BAR_INPUTS = 6
 # Columns of what is filled in for each bar.
 RETURN, RSI, VOLATILITY, VOLUME_CHANGE, IMBALANCE, INTENSITY, AMIHUD, KYLE, ROLL, EWMA = range(10)
@@ -44,11 +44,11 @@ PRICE_OUTPUTS = 9
 # The last price's log and time in seconds, the usual time between prices, and how many there were.
 LAST_PRICE, LAST_TIME, SPACING, PRICES = range(4)
 LAST_STATE = 4
-# A price is after a hole where it comes later than this, and later than so many usual spacings;
+# A price is after a gap where it comes later than this, and later than so many usual spacings;
 # what is usual is known after so many prices, and learned from about the last fifty.
 HOLE_S = 60.0
 _HOLE_SPACINGS, _SPACING_KNOWN, _SPACING_MEMORY = 20.0, 20, 50
-# A hole counts as no more than this many usual spacings, or one would hide the next.
+# A gap counts as no more than this many usual spacings, or one would hide the next.
 _SPACING_MOST = 10.0
 
 
@@ -58,7 +58,7 @@ def watch_bars(
 ) -> None:
     """Fill the features of each bar from it and the last ``ring.shape[1]`` bars.
 
-    A bar without a price above 0 gets NaN and changes nothing. One after a hole (above 0) gets NaN,
+    A bar without a price above 0 gets NaN and changes nothing. One after a gap (above 0) gets NaN,
     too, and is the price the next one moves from. A feature that needs a volume is
     NaN while a volume of its window is unknown (NaN) or all are 0.
     """
@@ -69,7 +69,7 @@ def watch_bars(
         if not (close > 0.0 and close < 1e50):
             continue
         seen = int(state[_SEEN])
-        if seen == 0 or bars[t, HOLE] > 0.0:
+        if seen == 0 or bars[t, GAP] > 0.0:
             state[_SEEN], state[_LAST] = max(seen, 1.0), close
             continue
         change = close - state[_LAST]
@@ -154,7 +154,7 @@ def _liquidity(ring: Floats, head: int, out: Floats) -> None:
 @held
 def watch_momentum(
     price: Floats,
-    holes: npt.NDArray[np.bool_],
+    gaps: npt.NDArray[np.bool_],
     state: Floats,
     ring: Floats,
     slope: Floats,
@@ -162,7 +162,7 @@ def watch_momentum(
 ) -> None:
     """Fill the slope of the last ``len(ring)`` prices against their number, and its t-statistic.
 
-    It begins anew after a hole.
+    It begins anew after a gap.
     """
     window = len(ring)
     middle = (window - 1) / 2.0
@@ -172,7 +172,7 @@ def watch_momentum(
         now = price[t]
         if not (now > 0.0 and now < 1e50):
             continue
-        seen = 0 if holes[t] else int(state[0])
+        seen = 0 if gaps[t] else int(state[0])
         ring[seen % window] = now
         seen += 1
         state[0] = seen
@@ -201,13 +201,13 @@ def watch_prices(
     rings: Floats,
     sums: Floats,
     counts: Whole,
-    holes: npt.NDArray[np.bool_],
+    gaps: npt.NDArray[np.bool_],
     out: Floats,
 ) -> None:
     """Fill the z-score of each price and of its log return, and what they were computed from.
 
     `last` holds what is above; the first row of the other states is the price's, the second the
-    return's. A price that is none changes nothing. A return over a hole is none: it is of minutes,
+    return's. A price that is none changes nothing. A return over a gap is none: it is of minutes,
     and would be measured by those of moments.
     """
     many = len(price)
@@ -215,12 +215,12 @@ def watch_prices(
     z, mean, deviation = np.empty(many), np.empty(many), np.empty(many)
     for t in range(many):
         out[t, PRICE] = price[t]
-        parts[:, t], holes[t] = np.nan, False
+        parts[:, t], gaps[t] = np.nan, False
         if price[t] > 0.0 and price[t] < 1e50:
             log = math.log(price[t])
-            holes[t] = _follow(time_us[t] / 1e6, last)
+            gaps[t] = _follow(time_us[t] / 1e6, last)
             parts[0, t] = price[t]
-            if not holes[t]:
+            if not gaps[t]:
                 parts[1, t] = log - last[LAST_PRICE]
             last[LAST_PRICE] = log
         out[t, MOVED] = parts[1, t]
@@ -234,17 +234,17 @@ def watch_prices(
 
 @held
 def _follow(now_s: float, last: Floats) -> bool:
-    """Learn from a price's time how far apart prices are; tell whether it is after a hole."""
-    is_hole = False
+    """Learn from a price's time how far apart prices are; tell whether it is after a gap."""
+    is_gap = False
     if last[PRICES] > 0.0:
         gap = max(now_s - last[LAST_TIME], 0.0)
         if last[PRICES] > _SPACING_KNOWN:
-            is_hole = gap > max(HOLE_S, _HOLE_SPACINGS * last[SPACING])
+            is_gap = gap > max(HOLE_S, _HOLE_SPACINGS * last[SPACING])
             gap = min(gap, _SPACING_MOST * max(last[SPACING], 1e-3))
         last[SPACING] += (gap - last[SPACING]) / min(last[PRICES], _SPACING_MEMORY)
     last[PRICES] += 1.0
     last[LAST_TIME] = max(now_s, last[LAST_TIME]) if last[PRICES] > 1.0 else now_s
-    return is_hole
+    return is_gap
 
 
 @held

@@ -84,13 +84,11 @@ def parse_trades(
         The file; the last of its lines need not end in a line feed.
     span : (int, int)
         The bytes to read, from the beginning of a line.
-    delimiter : int
     roles : ndarray of int64
         What each column is: SKIP, TIME, PRICE, QUANTITY, MAKER, SIDE or ID.
     unit : (int, int, int, int)
         Lowest and highest valid time number, and the numerator and denominator that make it
         microseconds.
-    first_row : int
     times, prices, quantities, sides, ids : ndarray
         Filled; `ids` may be of length 0 where no column is an id.
     odd : ndarray of int64

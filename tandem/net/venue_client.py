@@ -322,7 +322,7 @@ class VenueClients:
         Raises
         ------
         FeedError, MessageError
-            It did not answer in time, or not with a list that is understood.
+            It did not answer in time, or not with a list that can be parsed.
         """
         client = self.client(source)
         request: Request | None = source.listing()

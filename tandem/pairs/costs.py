@@ -21,7 +21,7 @@ class LegQuote(NamedTuple):
 class TradeCost:
     """A round trip's cost in basis points of the Y leg's value, for the trade z points at.
 
-    `funding_bp` is what is paid (negative: received) until the spread is expected back at the exit
+    `funding_bp` is what is paid (negative: received) until the spread is expected to reach the exit
     threshold; NaN, and left out of the total, where a rate or the half-life is unknown.
     `break_even_z` is the move in z that pays for it all; `left_bp` is what a return to the exit
     threshold would leave, NaN where z is there already.

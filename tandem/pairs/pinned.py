@@ -22,21 +22,21 @@ _KIND = "standing-pair"
 
 
 class PinnedPairs:
-    """The pairs of a desk that stand, kept in the database. Any thread may ask.
+    """The pinned pairs of a process, kept in the database. Any thread may ask.
 
     Attributes
     ----------
     problem : str
-        Why some that were kept do not stand, as a sentence; empty where all do.
+        Why some stored pairs do not run, as a message; empty if all do.
     """
 
-    def __init__(self, record: Documents) -> None:
-        self._record = record
+    def __init__(self, store: Documents) -> None:
+        self._store = store
         self._lock = threading.Lock()
         self._pairs: dict[str, PairSettings] = {}
         self.problem = ""
         try:
-            kept = record.documents(_KIND, MOST)
+            kept = store.documents(_KIND, MOST)
         except StoreError as error:
             self.problem = f"Background pairs cannot be read: {error}"
             kept = {}
@@ -56,14 +56,14 @@ class PinnedPairs:
             return tuple(self._pairs.values())
 
     def add(self, pair: PairSettings) -> None:
-        """Let a pair stand; one that does already goes on.
+        """Pin a pair; one that is pinned already goes on.
 
         Raises
         ------
         DataError
             There are too many.
         StoreError
-            It cannot be kept; it stands until the process ends.
+            It cannot be saved; it runs until the process ends.
         """
         with self._lock:
             if pair.key not in self._pairs and len(self._pairs) >= MOST:
@@ -71,13 +71,13 @@ class PinnedPairs:
                     f"{MOST} background pairs are running, the maximum; stop one first."
                 )
             self._pairs[pair.key] = pair
-        self._record.save_documents([Document(_KIND, pair.key, encode(pair))])
+        self._store.save_documents([Document(_KIND, pair.key, encode(pair))])
 
     def remove(self, pair: PairSettings) -> None:
-        """Let a pair go; one that does not stand is no error. Raises StoreError as `add`."""
+        """Unpin a pair; one that is not pinned is no error. Raises StoreError as `add`."""
         with self._lock:
             self._pairs.pop(pair.key, None)
-        self._record.save_documents([Document(_KIND, pair.key, None)])
+        self._store.save_documents([Document(_KIND, pair.key, None)])
 
 
 def encode(pair: PairSettings) -> bytes:

@@ -34,7 +34,7 @@ class Sessions:
         self._settings = settings
         self._lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
-        # Leg -> when the last session let go of it.
+        # Leg -> when the last session released it.
         self._released: dict[str, float] = {}
 
     def watch(self, session: str, pairs: Iterable[PairSettings]) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Sessions:
     def attention(self, session_s: float, linger_s: float) -> Attention:
         """Return what is looked at, having forgotten who has not asked for `session_s`.
 
-        Legs let go of are told for `linger_s` more.
+        Released legs are returned for `linger_s` more.
         """
         now = time.monotonic()
         with self._lock:

@@ -63,7 +63,7 @@ class Snapshot:
     """Everything the live page shows, taken at one moment.
 
     `feed` is the status of Y's venue, `x_feed` that of X's where it is another; `filling` tells of
-    holes in these legs that are being filled.
+    gaps in these legs that are being filled.
     """
 
     settings: PairSettings

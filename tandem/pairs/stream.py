@@ -128,7 +128,6 @@ class PairStream:
 
     Parameters
     ----------
-    settings : PairSettings
     keep : int
         Bars kept for charts and tests of the relation; models need none of them.
     """
@@ -162,7 +161,6 @@ class PairStream:
 
         Parameters
         ----------
-        bars : AlignedBars
         funding : (y, x), ndarrays of shape (n_bars,), optional
             Fraction of each leg's notional a long position pays at the bar; zero where none is due.
         """

@@ -129,7 +129,6 @@ class PairTracker:
     ----------
     buffer : HotBuffer
         Where funding is announced.
-    bars : LiveBars
     history : Database
         The database, read once when a pair is opened, written when signals change.
     stale_us : callable
@@ -242,7 +241,7 @@ class PairTracker:
         return not live.signalled and time.monotonic() - self._opened[settings] < SETTLE_S
 
     def forget(self, instrument: str) -> None:
-        """Drop what is kept in memory of an instrument that has left the buffer."""
+        """Drop from memory an instrument that has left the buffer."""
         self._bars.forget(instrument)
         self._legs.pop(instrument, None)
 
@@ -365,7 +364,7 @@ class PairTracker:
 
     def _extend(self, live: LivePair, until_us: int) -> None:
         settings = live.stream.settings
-        # A hole longer than what is kept is stepped over, not built bar by bar.
+        # A gap longer than the kept history is stepped over, not built bar by bar.
         live.next_us = max(live.next_us, until_us - self._keep * settings.bar_us)
         y_stale_us, x_stale_us = (self._stale_us(leg) for leg in (settings.y, settings.x))
         longest_us = max(y_stale_us, x_stale_us)

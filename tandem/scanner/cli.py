@@ -18,7 +18,6 @@ from tandem.analytics.inputs import whole
 from tandem.core import cli
 from tandem.core.cli import printable
 from tandem.core.errors import DataError
-from tandem.core.parallel import Watch
 from tandem.io.writer import defused
 from tandem.observability import logs
 from tandem.scanner.columns import counted
@@ -107,11 +106,11 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
         raise DataError(
             f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
         )
-    prices, notes = read_universe(options.file, options.file.name, Watch(cli.progress("reading")))
+    prices, notes = read_universe(options.file, options.file.name, cli.watch("reading"))
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}
-        found = scan(prices, settings, watch=Watch(cli.progress("scan")), **shared)
+        found = scan(prices, settings, watch=cli.watch("scan"), **shared)
         by_noise = None
         if options.noise:
             by_noise = noise(
@@ -119,13 +118,13 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.noise,
                 seed=options.seed,
-                watch=Watch(cli.progress("noise")),
+                watch=cli.watch("noise"),
                 **shared,
             )
             found = calibrated(found, by_noise)
         if options.windows:
             found = persistence(
-                prices, found, options.windows, watch=Watch(cli.progress("windows")), **shared
+                prices, found, options.windows, watch=cli.watch("windows"), **shared
             )
         found, families = with_families(found, found.found())
         later = None
@@ -135,7 +134,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 settings,
                 options.split,
                 seed=options.seed,
-                watch=Watch(cli.progress("out-of-sample")),
+                watch=cli.watch("out-of-sample"),
                 **shared,
             )
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)

@@ -72,7 +72,6 @@ def columns_of(
     ----------
     prices : DataFrame or array of shape (bars, instruments)
         Empty cells, NaN and infinities are missing prices. Nothing is filled.
-    settings : ScanSettings
     names : sequence of str, optional
         Of an array's columns; "0", "1", ... if not given.
     watch : Watch

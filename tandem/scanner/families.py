@@ -37,7 +37,6 @@ def with_families(found: Scan, chosen: Bools) -> tuple[Scan, tuple[Family, ...]]
 
     Parameters
     ----------
-    found : Scan
     chosen : ndarray of bool of shape (pairs,)
         The findings, as from `Scan.found`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tandem.analytics.defects import DefectKind, find_defects
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
@@ -20,7 +22,7 @@ from tandem.io.files import read_files
 from tandem.io.model import left_out
 from tandem.io.pairing import apart
 from tandem.io.parsing import AGAIN, BAR_STARTS, EXACT_FLOATS, NO_TIME, repeats, time_order
-from tandem.scanner.columns import MOST_INSTRUMENTS
+from tandem.scanner.columns import MOST_INSTRUMENTS, counted
 
 LARGEST_FILE = 400 * 2**20
 # What cuts a wide table's cells.
@@ -45,6 +47,8 @@ PARTS = frozenset(
     )
 )
 SHOWN = 60
+MOST_NAMED = 3
+SUSPECT = (DefectKind.BAD_PRINT, DefectKind.SPLIT)
 
 
 class Universe(NamedTuple):
@@ -89,7 +93,6 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
 
     Parameters
     ----------
-    data : bytes or Path
     name : str
         What the file is called.
     watch : Watch
@@ -117,6 +120,31 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
             "Take fewer bars or instruments."
         )
     raw = data if isinstance(data, bytes) else data.read_bytes()
+    found = _read(raw, name, watch)
+    return found._replace(notes=(*found.notes, *_suspect(found.prices, watch)))
+
+
+def _suspect(prices: pd.DataFrame, watch: Watch) -> tuple[str, ...]:
+    """Say which columns hold prices that look like no market's; see `analytics.find_defects`.
+
+    Frozen prices are the scan's own business (`ScanSettings.most_unchanged`).
+    """
+    named = []
+    for name in prices.columns:
+        watch.check()
+        column = pd.to_numeric(prices[name], errors="coerce")
+        kinds = Counter(one.kind for one in find_defects(column.to_numpy(np.float64)))
+        told = [counted(kinds[kind], kind.value) for kind in SUSPECT if kinds[kind]]
+        if told:
+            named.append(f"{name:.{SHOWN}} ({', '.join(told)})")
+    if not named:
+        return ()
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    names = ", ".join(named[:MOST_NAMED])
+    return (f"Suspect prices in {names}{more}; they are tested as they are.",)
+
+
+def _read(raw: bytes, name: str, watch: Watch) -> Universe:
     inside = contents(raw, name, LARGEST_FILE)
     if len(inside) > 1:
         return _from_tables(raw, name, watch)
@@ -131,7 +159,7 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
 
 
 def _wide_header(raw: bytes, separator: str) -> list[str]:
-    """Return the names of a wide table's columns; empty if this is none, cut by this separator."""
+    """Return the names of a wide table's columns; empty if this is none with this delimiter."""
     line = raw[:1_000_000].partition(b"\n")[0]
     try:
         cells = next(csv.reader([line.decode("utf-8-sig").strip("\r")], delimiter=separator), [])

@@ -47,7 +47,6 @@ def persistence(
     ----------
     prices, groups, names
         What `found` was scanned from.
-    found : Scan
     windows : int
         Windows, of equal length, spread evenly over the table, the last one ending with it.
     window_bars : int, optional
@@ -220,7 +219,7 @@ def _levels_like(prices: Any, names: Any, first: Scan, watch: Watch) -> Floats:
 
 
 def _later(first: Scan, levels: Floats, place: int, cut: int) -> list[float]:
-    """Return the figures of one pair's spread on the later bars."""
+    """Return the figures of one pair's spread out-of-sample."""
     figures = first.figures
     y, x = levels[first.y[place]], levels[first.x[place]]
     spread = y - figures["alpha"][place] - figures["beta"][place] * x

@@ -31,7 +31,6 @@ class Scan:
         Places of the legs in `names`.
     figures : dict of ndarray of shape (pairs,)
         By name, see `FIGURE_TEXTS`.
-    settings : ScanSettings
     bars : int
         Rows of the table.
     left_out : tuple of LeftOut
@@ -121,7 +120,6 @@ def changes(before: Scan, now: Scan, by: By = "q_value", level: float | None = N
 
     Parameters
     ----------
-    before, now : Scan
     by, level
         What a finding is, as in `Scan.found`; with repeated scans the level `spent` allows.
     """

@@ -99,7 +99,6 @@ def make_plan(
 
     Parameters
     ----------
-    columns : Columns
     fewest : int
         Bars both legs need.
     allowed : ndarray of shape (instruments, instruments), optional

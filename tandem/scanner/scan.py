@@ -66,7 +66,7 @@ def scan(
     workers: int | None = None,
     client: Any = None,
 ) -> Scan:
-    """Test every pair of a table for cointegration, and say how many luck alone would give.
+    """Test every pair of a table for cointegration, and count how many are expected by chance.
 
     Each pair's result is that of `analytics.engle_granger(y, x)` over the bars both legs have, its
     p-value with AIC's search for lags allowed for. Missing prices stay missing; nothing is filled.
@@ -75,7 +75,6 @@ def scan(
     ----------
     prices : DataFrame or array of shape (bars, instruments)
         Prices, not returns; NaN where there is none.
-    settings : ScanSettings, optional
     groups : mapping of name to instruments, optional
         Only pairs within a group are tested; an instrument may be in several.
     names : sequence of str, optional

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,8 @@ class Noise:
 
     Attributes
     ----------
-    runs : int
     by_p, by_q, by_q_any : ndarray of shape (runs,)
         Findings of each run at the settings' level.
-    level : float
     p_values : list of ndarray
         Of each run, in no particular order.
     """
@@ -69,7 +67,6 @@ class UniverseSurrogates:
 
     Parameters
     ----------
-    columns : Columns
     watch : Watch
         Asked about cancelling while the regressions are fitted and universes drawn.
     """
@@ -191,20 +188,10 @@ def noise(
         As `scan`.
     """
     settings = settings or ScanSettings()
-    runs, seed = whole(runs, "runs", 1), whole(seed, "seed", 0)
-    if runs > MOST_RUNS:
-        raise DataError(f"{runs:,} noise runs were asked for; {MOST_RUNS:,} are the most.")
-    columns = columns_of(prices, settings, names, watch)
-    made, allowed = UniverseSurrogates(columns, watch), pairs_within(columns, groups)
-    del columns
     level, p_values, counts = settings.level, [], []
-    for run in range(runs):
-        part = watch.part(run / runs, (run + 1) / runs)
-        drawn = made.draw(seed * MOST_RUNS + run)
-        found, _ = every_pair(drawn, settings, False, allowed, part, workers, client)
-        # Before the next universe is drawn beside this one.
-        del drawn
-        values = found[-1][found[2 + STATUS] == TESTED]
+    given: Any = {"names": names, "seed": seed, "watch": watch, "workers": workers}
+    given["client"] = client
+    for values in _surrogate_scans(prices, settings, runs, groups, **given):
         p_values.append(values)
         by = (values, q_values(values), q_values(values, any_dependence=True))
         counts.append([int(np.count_nonzero(one <= level)) for one in by])
@@ -246,24 +233,43 @@ def least_p_values(
     DataError, Cancelled
         As `scan`.
     """
-    settings = settings or ScanSettings()
+    given: Any = {"names": names, "seed": seed, "watch": watch, "workers": workers}
+    given["most_seconds"] = most_seconds
+    found = _surrogate_scans(prices, settings or ScanSettings(), runs, **given)
+    least = [float(values.min()) if len(values) else math.nan for values in found]
+    return np.array(least)
+
+
+def _surrogate_scans(
+    prices: Any,
+    settings: ScanSettings,
+    runs: int,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    *,
+    names: Any,
+    seed: int,
+    watch: Watch,
+    workers: int | None,
+    client: Any = None,
+    most_seconds: float = math.inf,
+) -> Iterator[Floats]:
+    """Scan one surrogate universe after the other; yield the p-values of its tested pairs."""
+    start = time.monotonic()
     runs, seed = whole(runs, "runs", 1), whole(seed, "seed", 0)
     if runs > MOST_RUNS:
-        raise DataError(f"{runs:,} surrogates were asked for; {MOST_RUNS:,} are the most.")
-    start = time.monotonic()
+        raise DataError(f"{runs:,} surrogate runs were asked for; {MOST_RUNS:,} are the most.")
     columns = columns_of(prices, settings, names, watch)
-    made, least = UniverseSurrogates(columns, watch), []
+    made, allowed = UniverseSurrogates(columns, watch), pairs_within(columns, groups)
     del columns
     for run in range(runs):
         if time.monotonic() - start > most_seconds:
-            break
+            return
         part = watch.part(run / runs, (run + 1) / runs)
-        found, _ = every_pair(
-            made.draw(seed * MOST_RUNS + run), settings, figures=False, watch=part, workers=workers
-        )
-        values = found[-1][found[2 + STATUS] == TESTED]
-        least.append(float(values.min()) if len(values) else math.nan)
-    return np.array(least)
+        drawn = made.draw(seed * MOST_RUNS + run)
+        found, _ = every_pair(drawn, settings, False, allowed, part, workers, client)
+        # Before the next universe is drawn beside this one.
+        del drawn
+        yield found[-1][found[2 + STATUS] == TESTED]
 
 
 def warm_up() -> None:

@@ -109,7 +109,6 @@ def make_block(members: Ints, levels: Floats, returns: Floats, method: Method) -
     members : ndarray of shape (instruments,)
     levels : ndarray of shape (instruments, bars)
     returns : ndarray of shape (instruments, neighbouring bars)
-    method : Method
     """
     bars = levels.shape[1]
     last, largest = levels[:, -1].copy(), np.abs(levels).max(axis=1)
@@ -146,7 +145,6 @@ def scan_blocks(first: Block, second: Block, wanted: Codes, method: Method) -> F
 
     Parameters
     ----------
-    first, second : Block
     wanted : ndarray of shape (instruments of first, instruments of second)
         0: no; 1: the first block's instrument is y; 2: the second's is.
 

@@ -49,12 +49,7 @@ class Import:
 
 
 class Importer:
-    """Imports one archive at a time; any thread may ask.
-
-    Parameters
-    ----------
-    record : Database
-    """
+    """Imports one archive at a time; any thread may ask."""
 
     def __init__(self, record: Database) -> None:
         self._record = record

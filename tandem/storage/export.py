@@ -171,7 +171,6 @@ class Exporter:
     folder : Path
         Where files go, each in a folder of its own; created when first needed. What lies there
         longer than half an hour is deleted, whoever wrote it.
-    record : Records
     served_at : str
         The path under which the folder is served.
     file_mode : int
@@ -309,7 +308,7 @@ class Exporter:
         told = tuple(
             Part(name, f"{self._served_at}/{job.token}/{name}", size) for name, size in parts
         )
-        # Before it is told: whoever reads that it failed finds nothing left behind.
+        # Before it is shown: whoever reads that it failed finds nothing left behind.
         if state != "done":
             self._remove(job)
         job.told = replace(job.told, state=state, text=text, parts=told, seconds=steady_s() - began)

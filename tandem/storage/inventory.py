@@ -36,12 +36,7 @@ class Holdings(NamedTuple):
 
 
 class Inventory:
-    """Asks the database at most once in `FRESH_S`; whoever comes meanwhile gets the last answer.
-
-    Parameters
-    ----------
-    record : Records
-    """
+    """Asks the database at most once in `FRESH_S`; whoever comes meanwhile gets the last answer."""
 
     def __init__(self, record: Records) -> None:
         self._record = record

@@ -73,7 +73,6 @@ class LiveBars:
 
     Parameters
     ----------
-    buffer : HotBuffer
     grace_us : callable
         How long an instrument's second waits for late trades.
     keep : int

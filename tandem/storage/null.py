@@ -155,7 +155,6 @@ class ForeignStore(Reader, NullStore):
 
     Parameters
     ----------
-    path : Path
     reason : str
         Who records into it, as the screen shows it.
 

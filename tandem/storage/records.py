@@ -147,11 +147,11 @@ class StoreHealth:
     refused : int
         Entries that no database could hold (not a number, out of range).
     expired : int
-        Trades not taken because they are older than what is kept.
+        Trades not taken because they are older than the retention limit.
     pruned : int
-        Trades removed since the start because they are older than what is kept.
+        Trades removed since the start because they are older than the retention limit.
     kept : Policy
-        What is kept for how long.
+        How long trades and bars are retained.
     renumbered : dict
         By instrument, trades since the start that came under the number of an earlier one: the
         venue began to count anew. They are recorded, under their number and time.

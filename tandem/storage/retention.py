@@ -1,4 +1,4 @@
-"""What is kept for how long: old rows go in small pieces, and the log and the file stay small.
+"""Retention: old rows go in small pieces, and the log and the file stay small.
 
 Everything here runs on the writer's connection between two batches, each piece in a transaction
 of its own, so that recording waits for milliseconds at most.
@@ -52,7 +52,7 @@ class Keeper:
 
     @property
     def policy(self) -> Policy:
-        """What is kept; may be set by any thread."""
+        """The limits; may be set by any thread."""
         return self._policy
 
     @policy.setter
@@ -178,7 +178,7 @@ class Keeper:
         places = np.flatnonzero(inside)
         if not len(places):
             return min(stop_us, ((key & LAST_MINUTE) + 1) * MINUTE_US), 0
-        # Whole seconds that together hold few trades; a busy second alone is cut by the limit.
+        # Whole seconds that together hold few trades; a busy second alone is split by the limit.
         through = np.cumsum(bars["trades"][places])
         places = places[: max(1, int(np.searchsorted(through, _ROWS, side="right")))]
         end_us = min(int(bars["time_us"][places[-1]]) + SECOND_US, stop_us)
@@ -217,7 +217,7 @@ class Keeper:
         )
 
     def _drop_old(self) -> bool:
-        """Remove quotes and funding rates before what is kept; the last rate stays."""
+        """Remove quotes and funding rates beyond the limit; the last rate stays."""
         if not self._old:
             return False
         number, before_us = next(iter(self._old.items()))

@@ -276,7 +276,7 @@ class Store(Reader):
         return super().load_state_dated(key) if waiting is None else (waiting, now_us())
 
     def keep(self, days: float = 0.0, bars_days: float = 0.0, gigabytes: float = 0.0) -> None:
-        """Change what is kept from now on; see `tandem.storage.Policy`. Deleted rows do not return.
+        """Change the limits of retention (`tandem.storage.Policy`). Deleted rows do not return.
 
         Raises
         ------

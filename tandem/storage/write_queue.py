@@ -218,7 +218,7 @@ class Backlog:
             if isinstance(problem, StoreUnusable) or self.is_overdue:
                 return False
             if self._close_by_s is not None:
-                # A lock is let go of; a full disk is not worth the wait.
+                # A lock is released; a full disk is not worth the wait.
                 self._changed.wait(_LOCKED_S)
                 return isinstance(problem, StoreInUse)
             self._changed.wait_for(lambda: self._close_by_s is not None, retry_s)

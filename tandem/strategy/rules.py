@@ -235,7 +235,7 @@ class Limits:
         After half-spread and slippage a buy fills at the next multiple up, a sale at the next down;
         the difference is spread cost.
     y_minimum, x_minimum : float
-        Least value of an entry's or a re-hedge's fill. An entry in which either leg comes out
+        Min notional of an entry's or a re-hedge's fill. An entry in which either leg comes out
         smaller, or at no lot at all, is not made, nor a re-hedge down to no lot of X; an exit
         always is.
     """

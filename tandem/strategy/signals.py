@@ -32,7 +32,6 @@ class Setup(PairModel):
 
     Attributes
     ----------
-    limits : Limits
     capital : float
         Money at the start, the base of every return.
     """
@@ -176,11 +175,6 @@ def scored(hedge: Hedged, setup: Setup) -> Signals:
 def signals(bars: AlignedBars, setup: Setup) -> Signals:
     """Return what the setup's model says at every bar, each from what was known by then.
 
-    Parameters
-    ----------
-    bars : AlignedBars
-    setup : Setup
-
     Raises
     ------
     DataError
@@ -220,7 +214,7 @@ def constant_funding(
     """Return the funding of each bar for rates that never change.
 
     Charges fall on multiples of the interval since midnight UTC. A bar is charged those after the
-    end of the bar before it, up to its own end, so none is lost over a hole.
+    end of the bar before it, up to its own end, so none is lost over a gap.
 
     Parameters
     ----------

@@ -263,8 +263,6 @@ class Trader:
 
     Parameters
     ----------
-    rules : Rules
-    costs : Costs
     capital : float
         Cash at the start.
     limits : Limits

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tandem.core import cli
 from tandem.observability import logs
-from tandem.surveillance.headless import run, say
+from tandem.surveillance.headless import run
 from tandem.surveillance.yaml_config import read
 from tandem.venues.settings import load as load_settings
 
@@ -34,8 +34,8 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
         given = read(options.config)
         if options.cycles is not None:
             given = dataclasses.replace(given, cycles=max(options.cycles, 0))
-        written = run(given, settings, stop, say)
+        written = run(given, settings, stop, cli.say)
     if not written:
         cli.fail(prog, f"no prices received from {given.venue}; see the messages above.")
-    say(f"{written} prices in {given.folder / 'prices.csv'}")
+    cli.say(f"{written} prices in {given.folder / 'prices.csv'}")
     return cli.DONE if written or stop.is_set() else cli.FAILED

@@ -115,7 +115,6 @@ class Detectors:
 
     Parameters
     ----------
-    settings : WatchSettings
     clock_us : callable
         Gives an instrument's exchange's time at a time of this machine.
     executor : Executor, optional

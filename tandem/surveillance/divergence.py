@@ -77,7 +77,7 @@ class Divergence:
         found = []
         while self._next < until:
             # Once nothing has come for as long as moves look back, all of them are 0: the rest
-            # of a hole, be it of hours, says nothing and changes nothing.
+            # of a gap, be it of hours, says nothing and changes nothing.
             if self._next > max(self._traded.values()) + self._within:
                 ahead = (min(one) for one in self._waiting.values() if one)
                 # Never past what both legs are known until: the other may still trade before.
@@ -106,7 +106,7 @@ class Divergence:
                 self._now[name] = price
                 self._traded[name] = second
             before = float(self._past[name][slot])
-            # A price from before a hole is not what was paid a moment ago.
+            # A price from before a gap is not what was paid a moment ago.
             is_known = second - self._traded[name] <= self._within
             self._past[name][slot] = self._now[name] if is_known else math.nan
             moves[name] = 100.0 * (self._now[name] / before - 1.0) if before > 0.0 else math.nan

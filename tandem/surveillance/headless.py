@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import math
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,7 +127,7 @@ def run(
     settings: Settings,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Documents | None = None,
+    store: Documents | None = None,
 ) -> int:
     """Watch until the cycles are over or `stop` is set; returns how many prices were written.
 
@@ -136,7 +135,7 @@ def run(
     """
     source = Source(given, settings)
     try:
-        return _watch(given, settings, source, stop, say, record or NullStore("no database"))
+        return _watch(given, settings, source, stop, say, store or NullStore("no database"))
     finally:
         source.close()
 
@@ -147,7 +146,7 @@ def _watch(
     source: Source,
     stop: threading.Event,
     say: Callable[[str], None],
-    record: Documents,
+    store: Documents,
 ) -> int:
     names = source.names()
     watched = Surveillance(
@@ -163,7 +162,7 @@ def _watch(
     if source.is_polled:
         _recall(watched, names, prices, given.base_currency)
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
-    alerts = _alerts(given, kept, record, _scopes(names), source.is_polled)
+    alerts = _alerts(given, kept, store, _scopes(names), source.is_polled)
     alerts.start()
     for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
@@ -278,7 +277,7 @@ def _scopes(names: dict[str, str]) -> dict[str, str]:
 def _alerts(
     given: Headless,
     settings: Settings,
-    record: Documents,
+    store: Documents,
     scopes: dict[str, str],
     is_polled: bool,
 ) -> Alerts:
@@ -297,11 +296,11 @@ def _alerts(
             Rule("anomalous bar", "anomaly", "above", 1.0, channels=channels),
         ]
     made, missing = channels_from(settings)
-    # Rules of the file hold for this run only: those kept in a record belong to the screen.
+    # Rules of the file hold for this run only: those kept in a database belong to the screen.
     # A rule names an asset as the configuration does, or an instrument.
     known = {scope.removeprefix("sim:"): scope for scope in scopes.values()} | scopes
     named = [dataclasses.replace(one, scope=known.get(one.scope, one.scope)) for one in given.rules]
-    return Alerts(record, made, missing, secrets_of(settings), (*rules, *named))
+    return Alerts(store, made, missing, secrets_of(settings), (*rules, *named))
 
 
 def _price_row(
@@ -368,9 +367,3 @@ def _last_lines(path: Path) -> str:
             return (header + file.read(_MOST_BACK)).decode(errors="replace")
     except OSError:
         return ""
-
-
-def say(text: str) -> None:
-    """Write a line to the terminal at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

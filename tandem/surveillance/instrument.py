@@ -51,7 +51,7 @@ FEATURES = ("rsi", "volatility", "volume_change", "imbalance", "intensity")
 LIQUIDITY = ("amihud", "kyle", "roll", "intensity", "imbalance")
 _MEASURED = ("return_", *FEATURES, "amihud", "kyle", "roll", "ewma")
 # `spacing_s` is the time between bars, weighted as `ewma` is: where seconds pass without a trade, a
-# bar's return is of more than one. `shock` counts the measures of liquidity that are far out;
+# bar's return is of more than one. `shock` counts the measures of liquidity that are outliers;
 # `slope` and `slope_t` are of the longest horizon, which `slope_bars` says; `momentum` is 1 or -1
 # where every horizon points that way; `reason` is a place in FEATURES or -1; `model` is the version
 # of the model, as ASCII.
@@ -117,16 +117,16 @@ class _Prices:
     def extend(
         self, time_us: npt.NDArray[np.int64], price: Floats
     ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Return rows of TRADE_SCORE, and which of them come after a hole."""
+        """Return rows of TRADE_SCORE, and which of them come after a gap."""
         out = np.zeros(len(price), TRADE_SCORE)
         # Besides the time all is float64: the kernel fills the rows in place.
         numbers = out.view(np.float64).reshape(len(out), PRICE_OUTPUTS)
-        holes = np.empty(len(price), np.bool_)
+        gaps = np.empty(len(price), np.bool_)
         times = np.ascontiguousarray(time_us, np.int64)
         states = (self._last, self._rings, self._sums, self._counts)
-        watch_prices(times, price, *states, holes, numbers)
+        watch_prices(times, price, *states, gaps, numbers)
         out["time_us"] = time_us
-        return out, holes
+        return out, gaps
 
 
 class _Columns:
@@ -157,14 +157,8 @@ class InstrumentWatch:
     Trades and bars may come in any pieces: the scores are the same to the last bit. A model scores
     the bars that come after it was given; each score keeps the model's version.
 
-    Parameters
-    ----------
-    instrument : str
-    settings : WatchSettings
-
     Attributes
     ----------
-    forest : Forest or None
     problem : str
         Why there is no model, or an older one; a sentence for the screen.
     """
@@ -220,22 +214,22 @@ class InstrumentWatch:
         out = np.zeros(len(bars), BAR_SCORE)
         out["volume"], out["trades"] = bars["volume"], bars["trades"]
         close = np.ascontiguousarray(bars["close"], np.float64)
-        prices, holes = self._bars.extend(bars["time_us"], close)
+        prices, gaps = self._bars.extend(bars["time_us"], close)
         for name in prices.dtype.names or ():
             out[name] = prices[name]
         given = np.empty((len(bars), BAR_INPUTS))
         for at, name in enumerate(("close", "volume", "buy_volume", "notional", "trades")):
             given[:, at] = bars[name]
-        given[:, -1] = holes
+        given[:, -1] = gaps
         measured = np.empty((len(bars), BAR_OUTPUTS))
         windows = (self.settings.rsi_window, self.settings.ewma_decay)
         watch_bars(given, *windows, self._state, self._ring, measured)
         # The return stays the one its z was computed from, to the last digit.
         for at, name in enumerate(_MEASURED[1:], start=1):
             out[name] = measured[:, at]
-        out["spacing_s"] = self._space(out["time_us"], holes)
+        out["spacing_s"] = self._space(out["time_us"], gaps)
         self._judge_volume(out)
-        self._judge_momentum(out, holes)
+        self._judge_momentum(out, gaps)
         self._judge_forest(out)
         self._scores.append(out)
         learned = np.empty(len(out), self._learned.view().dtype)
@@ -245,13 +239,13 @@ class InstrumentWatch:
         self._untrained += len(out)
         return out
 
-    def _space(self, time_us: npt.NDArray[np.int64], holes: npt.NDArray[np.bool_]) -> list[float]:
+    def _space(self, time_us: npt.NDArray[np.int64], gaps: npt.NDArray[np.bool_]) -> list[float]:
         """Return the time between bars up to each, weighted as the volatility; NaN at the first."""
         decay = self.settings.ewma_decay
         last_s, total, weight = self._spacing
         found = []
-        for now_s, is_hole in zip((time_us / SECOND_US).tolist(), holes.tolist(), strict=True):
-            if last_s == last_s and not is_hole:
+        for now_s, is_gap in zip((time_us / SECOND_US).tolist(), gaps.tolist(), strict=True):
+            if last_s == last_s and not is_gap:
                 total = decay * total + (1.0 - decay) * (now_s - last_s)
                 weight = decay * weight + (1.0 - decay)
             last_s = now_s
@@ -260,7 +254,7 @@ class InstrumentWatch:
         return found
 
     def _judge_volume(self, out: Array) -> None:
-        """Fill the z-score of the volume, and how many measures of liquidity are far out."""
+        """Fill the z-score of the volume, and how many measures of liquidity are outliers."""
         columns = np.empty((1 + len(LIQUIDITY), len(out)))
         for at, name in enumerate(("volume_change", *LIQUIDITY)):
             columns[at] = out[name]
@@ -277,7 +271,7 @@ class InstrumentWatch:
         # Where a z is NaN nothing is out.
         out["shock"] = np.count_nonzero(sizes > SHOCK_Z, axis=0)
 
-    def _judge_momentum(self, out: Array, holes: npt.NDArray[np.bool_]) -> None:
+    def _judge_momentum(self, out: Array, gaps: npt.NDArray[np.bool_]) -> None:
         """Fill the slope of the longest horizon, and where all horizons point."""
         if not len(out):
             return
@@ -285,7 +279,7 @@ class InstrumentWatch:
         price = np.ascontiguousarray(out["price"])
         for bars, (state, ring) in self._slopes.items():
             slope, statistic = np.empty(len(out)), np.empty(len(out))
-            watch_momentum(price, holes, state, ring, slope, statistic)
+            watch_momentum(price, gaps, state, ring, slope, statistic)
             limit = MOMENTUM_LIMIT * np.sqrt(bars)
             points.append(
                 (statistic > limit).astype(np.int8) - (statistic < -limit).astype(np.int8)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tandem.core.errors import DataError
 from tandem.kernels.forest import grow_forest
 from tandem.kernels.surveillance import score_forest
+from tandem.kernels.zscore import MAD_TO_DEVIATION
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,11 +50,10 @@ MOST_SAMPLES = 256
 _EULER = 0.5772156649015329
 # In the year 2255; dates of any day before can be written down.
 _MOST_TOLD = 9 * 10**15
-_MAD_TO_DEVIATION = 1.482602218505602
 
 
 class Reason(NamedTuple):
-    """Why a bar was flagged: the feature furthest from what is usual, and how far out."""
+    """Why a bar was flagged: the most unusual feature, and by how many deviations."""
 
     feature: str
     value: float
@@ -188,7 +188,7 @@ def train(
     samples = min(MOST_SAMPLES, len(values))
     arrays = _grow(values, trees, samples, seed)
     middle = np.median(values, axis=0)
-    spread = np.median(np.abs(values - middle), axis=0) * _MAD_TO_DEVIATION
+    spread = np.median(np.abs(values - middle), axis=0) * MAD_TO_DEVIATION
     arrays["middle"] = middle
     arrays["spread"] = np.where(spread > 0.0, spread, values.std(axis=0))
     times = time_us[usable]

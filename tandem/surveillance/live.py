@@ -42,10 +42,8 @@ class LiveSurveillance:
 
     Parameters
     ----------
-    settings : WatchSettings
     store : Database
         Where histories and models come from, and where models go.
-    buffer : HotBuffer
     bars : LiveBars
         Of that buffer.
     training, reading : Executor
@@ -53,7 +51,6 @@ class LiveSurveillance:
 
     Attributes
     ----------
-    detectors : Detectors
     problems : dict of str to str
         Instruments whose history cannot be read, and a message for each.
     """

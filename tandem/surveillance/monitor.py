@@ -52,12 +52,8 @@ class Monitor:
 
     Parameters
     ----------
-    settings : Settings
-    record : Database
-    buffer : HotBuffer
     bars : LiveBars
         Of that buffer.
-    inputs : MonitorInputs
     is_foreign : bool
         The database is another process's, which sends the alerts.
 
@@ -65,29 +61,29 @@ class Monitor:
     ----------
     alerts : Alerts
         Rules, what they raised, and the channels.
-    learning : ModelTraining
+    training : ModelTraining
         Pasts downloaded on demand.
     """
 
     def __init__(
         self,
         settings: Settings,
-        record: Database,
+        database: Database,
         buffer: HotBuffer,
         bars: LiveBars,
         inputs: MonitorInputs,
         is_foreign: bool = False,
     ) -> None:
-        self.alerts: Alerts = open_alerts(settings, record, is_foreign)
-        self.learning = ModelTraining(settings, record, self._take_model, inputs.clients)
-        self._record = record
+        self.alerts: Alerts = open_alerts(settings, database, is_foreign)
+        self.training = ModelTraining(settings, database, self._take_model, inputs.clients)
+        self._database = database
         self._buffer = buffer
         self._bars = bars
         self._inputs = inputs
-        self._states = StateReadings(Path(settings.database), record, inputs)
+        self._states = StateReadings(Path(settings.database), database, inputs)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="watch-aside")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="watch-past")
-        found, self._unread = stored_settings(record)
+        found, self._unread = stored_settings(database)
         self._live = self._begin(found)
         self._lock = threading.Lock()
         self._due = dict.fromkeys(("states", "pairs", "gaps", "forecast"), 0.0)
@@ -110,7 +106,7 @@ class Monitor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
-        self.learning.stop()
+        self.training.stop()
         for pool in (self._reading, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
         self.alerts.stop()
@@ -136,7 +132,7 @@ class Monitor:
     def problems(self) -> tuple[str, ...]:
         """What keeps the watch, or its alerts, from being whole; a sentence each."""
         unread = (self._unread, *self._live.problems.values())
-        found = (self._life.problem, self.learning.problem, *unread, self.alerts.problem)
+        found = (self._life.problem, self.training.problem, *unread, self.alerts.problem)
         return tuple(text for text in found if text)
 
     def wall(self) -> list[WallRow]:
@@ -164,7 +160,7 @@ class Monitor:
         with self._lock:
             self._live = self._begin(settings)
             self._unread = ""
-        save_settings(self._record, settings)
+        save_settings(self._database, settings)
 
     # The thread -------------------------------------------------------------------------
 
@@ -219,13 +215,13 @@ class Monitor:
 
     def _begin(self, settings: WatchSettings) -> LiveSurveillance:
         return LiveSurveillance(
-            settings, self._record, self._buffer, self._bars, self._aside, self._reading
+            settings, self._database, self._buffer, self._bars, self._aside, self._reading
         )
 
     def _take_model(self, name: str, forest: Forest) -> None:
         """Use a model that was learned from a downloaded past, and keep it."""
         self.surveillance.use_model(name, forest)
-        save_model(self._record, name, forest)
+        save_model(self._database, name, forest)
 
     def _wants_forecasts(self) -> bool:
         is_free = self._forecasting is None or self._forecasting.done()

@@ -21,7 +21,6 @@ class Surveillance(Detectors):
 
     Parameters
     ----------
-    settings : WatchSettings
     grace_us : int
         How long a second waits for late trades.
     executor, trained

@@ -36,9 +36,8 @@ class WatchSettings:
         Share of its training bars that lies beyond its threshold.
     train_bars, retrain_bars, least_bars : int
         Bars it is trained on, bars after which it is trained again, and the fewest it needs.
-    trees : int
     divergence_percent, divergence_s : float, int
-        Moves of two legs apart, and within how many seconds.
+        Leg divergence threshold, and within how many seconds.
     keep : int
         Newest scored bars, and newest scored trades, of each instrument that can be looked at
         (page, GARCH, `scores`, `trade_scores`): 3,600 bars are an hour where every second trades,

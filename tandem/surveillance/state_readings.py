@@ -65,8 +65,6 @@ class StateReadings:
     ----------
     database : Path
         The file whose disk may fill up.
-    store : Database
-    inputs : MonitorInputs
     """
 
     def __init__(self, database: Path, store: Database, inputs: MonitorInputs) -> None:

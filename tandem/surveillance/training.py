@@ -27,7 +27,7 @@ from tandem.surveillance.instrument import InstrumentWatch
 from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
 
-log = logging.getLogger("tandem.learning")
+log = logging.getLogger("tandem.training")
 
 MOST_HOURS = 24 * 30
 SECONDS_HOURS = 24
@@ -52,8 +52,6 @@ class ModelTraining:
 
     Parameters
     ----------
-    settings : Settings
-    record : Database
     learned : callable
         Takes an instrument's new model into use.
     clients : VenueClients
@@ -63,15 +61,15 @@ class ModelTraining:
     def __init__(
         self,
         settings: Settings,
-        record: Database,
+        database: Database,
         learned: Callable[[str, Forest], None],
         clients: VenueClients,
     ) -> None:
         self._settings = settings
         self._clients = clients
-        self._record = record
+        self._database = database
         self._learned = learned
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="learning")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="training")
         self._lock = threading.Lock()
         self._progress: dict[str, DownloadProgress] = {}
         self._stops: dict[str, threading.Event] = {}
@@ -186,11 +184,11 @@ class ModelTraining:
         )
         # The minute that still goes on is none yet.
         candles = candles[candles["last_us"] < end_us]
-        self._record.put_candles(name, candles)
+        self._database.put_candles(name, candles)
         text = f"{len(candles):,} one-minute candles stored"
         if is_charged:
             rates = download_funding(name, *span, self._clients, stop)
-            self._record.submit(rates)
+            self._database.submit(rates)
             text += f", and {len(rates):,} funding rates"
         return (
             f"{text}. The Isolation Forest needs 1 s bars, which this venue provides only as live "

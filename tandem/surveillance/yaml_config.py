@@ -28,12 +28,10 @@ class Headless:
     ----------
     assets : tuple of str
         As the venue names them.
-    venue : str
     base_currency : str
         For CoinGecko; a venue's own symbols name theirs.
     interval_seconds : float
         Between two lines of prices.
-    anomaly_z : float
     cycles : int
         Lines of prices; 0 for no end.
     window : int

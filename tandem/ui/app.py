@@ -28,6 +28,7 @@ from tandem.ui.components import scripts
 from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.hosts import HostGuard
+from tandem.ui.shared.links import take_earlier_names
 from tandem.ui.shared.uploads import UploadGuard
 from tandem.venues.settings import load
 
@@ -150,6 +151,7 @@ def main() -> None:
         say.problem(f"Tandem did not start. {error}")
         st.stop()
     st.logo(str(HERE / "static" / "tandem.svg"), size="large")
+    take_earlier_names()
     chosen = st.navigation([page_of(title) for title in ICONS])
     if chosen.title != "Backtest":
         state.leave_backtest()

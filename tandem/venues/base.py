@@ -57,7 +57,7 @@ class Route(NamedTuple):
     renew_s: float = math.inf
 
 
-class WebsocketFeed(Protocol):
+class WebsocketFeed(ABC):
     """A venue read over a websocket: it says what to send and understands what comes back.
 
     Attributes
@@ -78,48 +78,6 @@ class WebsocketFeed(Protocol):
         Symbols offered before anything was typed, most traded first.
     max_instruments : int
         How many one connection may carry.
-    """
-
-    kind: ClassVar[Literal["streamed"]]
-    venue: ClassVar[str]
-    title: ClassVar[str]
-    consecutive_ids: ClassVar[bool]
-    quotes: ClassVar[bool]
-    charges_funding: ClassVar[bool]
-    refuses_whole: ClassVar[bool]
-    popular: ClassVar[tuple[str, ...]]
-    max_instruments: ClassVar[int]
-
-    def instrument(self, text: str) -> str:
-        """Return the instrument a user means by `text` ("btc", "BTC/USDT", "btcusdt")."""
-        ...
-
-    def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades (and funding) of `instruments`."""
-        ...
-
-    def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings quotes; None where trades' own brings them, or none."""
-        ...
-
-    def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
-        """Return the frames that add and remove instruments on an open connection.
-
-        At most ten of them, unless the venue is known to take more: others hang up on a client
-        that talks too fast.
-        """
-        ...
-
-    def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
-        """Turn one message into events; raises MessageError if it cannot be parsed."""
-        ...
-
-
-class SubscribedFeed(ABC):
-    """What venues have in common that are subscribed to by frames on one address.
-
-    Attributes
-    ----------
     keepalive, renew_s
         As of a `Route`.
     """
@@ -127,9 +85,12 @@ class SubscribedFeed(ABC):
     kind: ClassVar[Literal["streamed"]] = "streamed"
     venue: ClassVar[str]
     title: ClassVar[str]
+    consecutive_ids: ClassVar[bool]
     quotes: ClassVar[bool] = True
     charges_funding: ClassVar[bool] = False
     refuses_whole: ClassVar[bool] = False
+    popular: ClassVar[tuple[str, ...]]
+    max_instruments: ClassVar[int]
     keepalive: ClassVar[Keepalive | None] = None
     renew_s: ClassVar[float] = math.inf
 
@@ -137,12 +98,28 @@ class SubscribedFeed(ABC):
         self._url = url
         self._names = Names(self.venue)
 
+    @abstractmethod
+    def instrument(self, text: str) -> str:
+        """Return the instrument a user means by `text` ("btc", "BTC/USDT", "btcusdt")."""
+
+    @abstractmethod
+    def parse(self, raw: bytes | str, received_us: int) -> Sequence[Event]:
+        """Turn one message into events; raises MessageError if it cannot be parsed."""
+
+    @abstractmethod
+    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
+        """Return the frames that subscribe to instruments, or no longer; none for none.
+
+        At most ten of them, unless the venue is known to take more: others hang up on a client
+        that talks too fast.
+        """
+
     def trade_route(self, instruments: Iterable[str]) -> Route:
-        """Return the connection that brings trades."""
+        """Return the connection that brings trades (and funding) of `instruments`."""
         return self._route("trades", sorted(instruments))
 
     def quote_route(self, instruments: Iterable[str]) -> Route | None:
-        """Return the connection that brings the best bid and ask; None where there are none."""
+        """Return the connection that brings quotes; None where trades' own brings them, or none."""
         return self._route("quotes", sorted(instruments)) if self.quotes else None
 
     def change(self, route: Route, added: Iterable[str], removed: Iterable[str]) -> tuple[str, ...]:
@@ -151,10 +128,6 @@ class SubscribedFeed(ABC):
             *self.frames("unsubscribe", route.kind, sorted(removed)),
             *self.frames("subscribe", route.kind, sorted(added)),
         )
-
-    @abstractmethod
-    def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
-        """Return the frames that subscribe to instruments, or no longer; none for none."""
 
     def _route(self, kind: Kind, names: list[str]) -> Route:
         carried = frozenset(names) if kind == "trades" else frozenset[str]()

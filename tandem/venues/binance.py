@@ -74,7 +74,7 @@ from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
 from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Quote, Trade
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, Route, SubscribedFeed, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, Route, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
     MOST_ID,
     MOST_PRICE,
@@ -90,21 +90,19 @@ from tandem.venues.fields import (
 from tandem.venues.rest import (
     MOST_CANDLES,
     MOST_LISTINGS,
-    MOST_TRADES,
     Budget,
     Candle,
     Listing,
     Request,
     RestVenue,
     asset,
-    by_id,
+    candle,
     candle_bars,
     is_by_id,
     json_dict,
     json_list,
     json_or_empty,
     listed,
-    listings,
     reading,
     symbol_of,
 )
@@ -127,7 +125,7 @@ MOST_TRADES_OF_CANDLE = 2**31
 # Over the websocket -----------------------------------------------------------------------
 
 
-class _Binance(SubscribedFeed):
+class _Binance(WebsocketFeed):
     """What USD-M futures and spot have in common."""
 
     consecutive_ids: ClassVar[bool] = True
@@ -348,9 +346,9 @@ class _BinanceRest(RestVenue):
     _listing_query: ClassVar[str] = ""
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the hole's last thousand trades, or for the latest there are.
+        """Return the request for the gap's last thousand trades, or for the latest there are.
 
-        A hole known only by its time is walked from now back: with times the venue's limit has
+        A gap known only by its time is walked from now back: with times the venue's limit has
         been seen to count from their end, so a page's beginning would prove nothing.
         """
         if not is_by_id(gap):
@@ -358,7 +356,7 @@ class _BinanceRest(RestVenue):
         return self._before(instrument, gap, gap.last_id + 1)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
-        """Return the request for the thousand trades before the page; None at the hole's start."""
+        """Return the request for the thousand trades before the page; None at the gap's start."""
         if not page or not isinstance(page[0].trade_id, int):
             return None
         # Ids begin at 0 or 1.
@@ -366,23 +364,9 @@ class _BinanceRest(RestVenue):
             return None
         return self._before(instrument, gap, page[0].trade_id)
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return aggregate trades, ascending by id."""
-        with reading("a trade"):
-            trades = [
-                _trade(data, instrument, received_us) for data in json_list(body, MOST_TRADES)
-            ]
-        trades.sort(key=by_id)
-        return trades
-
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a thousand minutes; few are cheaper on USD-M."""
         return self._klines(instrument, start_us, end_us, "1m", MINUTE_US)
-
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles with what takers bought and the exact notional."""
-        with reading("a candle"):
-            return candle_bars([_candle(row) for row in json_list(body, MOST_CANDLES)])
 
     def _klines(
         self, instrument: str, start_us: int, end_us: int, interval: str, interval_us: int
@@ -404,17 +388,14 @@ class _BinanceRest(RestVenue):
         url = f"{self._url}{self._path}/exchangeInfo{self._listing_query}"
         return Request(url, self._listing_weight)
 
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return the symbols whose status is ``TRADING``."""
-        with reading("the list of symbols"):
-            entries = listed(json_dict(body)["symbols"], MOST_LISTINGS)
-        return listings(self.venue, entries, _listing)
+    def _listing_rows(self, body: bytes) -> list[Any]:
+        return listed(json_dict(body)["symbols"], MOST_LISTINGS)
 
     def _candles_weight(self, limit: int) -> int:
         return 2
 
     def _before(self, instrument: str, gap: Gap, end_id: int) -> Request | None:
-        """Return the request for up to a thousand trades of a hole with ids below `end_id`."""
+        """Return the request for up to a thousand trades of a gap with ids below `end_id`."""
         first = max(end_id - _PAGE, gap.first_id, 0)
         if first >= end_id:
             return None
@@ -423,6 +404,45 @@ class _BinanceRest(RestVenue):
     def _trades(self, instrument: str, **query: int) -> Request:
         address = urlencode({"symbol": symbol_of(instrument), **query})
         return Request(f"{self._url}{self._path}/aggTrades?{address}", self._trades_weight)
+
+    @staticmethod
+    def _trade(data: Any, instrument: str, received_us: int) -> Trade:
+        buyer_made = data["m"]
+        if buyer_made is not True and buyer_made is not False:
+            raise MessageError("the side is not true or false")
+        return Trade(
+            instrument,
+            trade_number(data["a"]),
+            milliseconds(data["T"]),
+            positive(data["p"]),
+            positive(data["q"]),
+            SELL if buyer_made else BUY,
+            received_us,
+        )
+
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        return candle(milliseconds(row[0]), row[1:5], row[5], row[7], row[9])
+
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        if entry["status"] != "TRADING":
+            return None
+        # Only futures have a kind of contract.
+        kind = _KINDS.get(entry["contractType"]) if "contractType" in entry else "spot"
+        if kind is None:
+            return None
+        filters = {item["filterType"]: item for item in entry["filters"]}
+        least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+        return Listing(
+            entry["symbol"],
+            asset(entry["baseAsset"]),
+            asset(entry["quoteAsset"]),
+            kind,
+            amount(filters["PRICE_FILTER"]["tickSize"]),
+            amount(filters["LOT_SIZE"]["stepSize"]),
+            amount(least.get("notional") or least.get("minNotional") or "0"),
+        )
 
 
 class BinanceUsdmRest(_BinanceRest):
@@ -511,32 +531,6 @@ class BinanceUsRest(BinanceSpotRest):
     _listing_query: ClassVar[str] = ""
 
 
-def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    buyer_made = data["m"]
-    if buyer_made is not True and buyer_made is not False:
-        raise MessageError("the side is not true or false")
-    return Trade(
-        instrument,
-        trade_number(data["a"]),
-        milliseconds(data["T"]),
-        positive(data["p"]),
-        positive(data["q"]),
-        SELL if buyer_made else BUY,
-        received_us,
-    )
-
-
-def _candle(row: Any) -> Candle:
-    prices = [positive(text) for text in row[1:5]]
-    return Candle(
-        milliseconds(row[0]),
-        *(prices[0], prices[1], prices[2], prices[3]),
-        amount(row[5]),
-        amount(row[9]),
-        amount(row[7]),
-    )
-
-
 def _past_funding(row: Any, instrument: str) -> Funding:
     time_us, rate = milliseconds(row["fundingTime"]), number(row["fundingRate"])
     if not -1.0 < rate < 1.0:
@@ -549,7 +543,7 @@ def _second(row: Any) -> Candle:
     count = row[8]
     if type(count) is not int or not 0 <= count <= MOST_TRADES_OF_CANDLE:
         raise MessageError("a number of trades that is none")
-    return _candle(row)._replace(trades=count)
+    return BinanceSpotRest._candle(row)._replace(trades=count)
 
 
 _KINDS: dict[str, Literal["spot", "perpetual", "future"]] = {
@@ -560,26 +554,6 @@ _KINDS: dict[str, Literal["spot", "perpetual", "future"]] = {
     "CURRENT_QUARTER": "future",
     "NEXT_QUARTER": "future",
 }
-
-
-def _listing(entry: Any) -> Listing | None:
-    if entry["status"] != "TRADING":
-        return None
-    # Only futures have a kind of contract.
-    kind = _KINDS.get(entry["contractType"]) if "contractType" in entry else "spot"
-    if kind is None:
-        return None
-    filters = {item["filterType"]: item for item in entry["filters"]}
-    least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-    return Listing(
-        entry["symbol"],
-        asset(entry["baseAsset"]),
-        asset(entry["quoteAsset"]),
-        kind,
-        amount(filters["PRICE_FILTER"]["tickSize"]),
-        amount(filters["LOT_SIZE"]["stepSize"]),
-        amount(least.get("notional") or least.get("minNotional") or "0"),
-    )
 
 
 USDM = exchange(

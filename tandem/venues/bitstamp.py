@@ -50,8 +50,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -62,7 +60,7 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
@@ -70,24 +68,17 @@ from tandem.venues.base import (
 from tandem.venues.fields import amount, json_object, moment, positive, side_of, trade_number, whole
 from tandem.venues.rest import (
     MOST_CANDLES,
-    MOST_LISTINGS,
-    MOST_TRADES,
     Budget,
     Candle,
     Listing,
     Request,
     RestVenue,
     asset,
-    by_id,
-    candle_bars,
+    candle,
     decimal_step,
     json_dict,
-    json_list,
-    json_or_empty,
     listed,
-    listings,
     reached_by,
-    reading,
     symbol_of,
 )
 from tandem.venues.venue import exchange
@@ -98,13 +89,12 @@ _ACKNOWLEDGED = ("bts:subscription_succeeded", "bts:unsubscription_succeeded")
 _REST_TAKER = {"0": BUY, "1": SELL}
 # Room between what is asked for and the edge of the span the venue gives.
 _MARGIN_US = 2 * MINUTE_US
-_TOO_MANY = ("400.002", "400.067", "400.068")
 
 
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bitstamp(SubscribedFeed):
+class Bitstamp(WebsocketFeed):
     """Bitstamp spot. Symbols are shown in capitals and sent in small letters."""
 
     venue: ClassVar[str] = "bitstamp"
@@ -191,9 +181,10 @@ class BitstampRest(RestVenue):
     consecutive_ids: ClassVar[bool] = False
     time_step_us: ClassVar[int] = SECOND_US
     candles_per_page: ClassVar[int] = 1000
+    _throttling: ClassVar[tuple[object, ...]] = ("400.002", "400.067", "400.068")
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the hour or day the hole lies in; None if it began before."""
+        """Return the request for the hour or day the gap lies in; None if it began before."""
         age_us = self._clock() - gap.start_us + _MARGIN_US
         span = "hour" if age_us < HOUR_US else "day" if age_us < DAY_US else None
         if span is None:
@@ -205,17 +196,8 @@ class BitstampRest(RestVenue):
         return None
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the hole's start, or the second after the first trade where it is later."""
+        """Return the gap's start, or the second after the first trade where it is later."""
         return reached_by(gap, page, SECOND_US)
-
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return trades, ascending by id; times are whole seconds."""
-        with reading("a trade"):
-            trades = [
-                _trade(data, instrument, received_us) for data in json_list(body, MOST_TRADES)
-            ]
-        trades.sort(key=by_id)
-        return trades
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a thousand minutes; both ends are included."""
@@ -228,69 +210,48 @@ class BitstampRest(RestVenue):
         }
         return Request(f"{self._url}/api/v2/ohlc/{_pair(instrument)}/?{urlencode(query)}")
 
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles; what takers bought and the notional are NaN."""
-        with reading("a candle"):
-            rows = listed(json_dict(body)["data"]["ohlc"], MOST_CANDLES)
-            return candle_bars([_candle(row) for row in rows])
+    def _candle_rows(self, body: bytes) -> list[Any]:
+        return listed(json_dict(body)["data"]["ohlc"], MOST_CANDLES)
 
     def listing(self) -> Request:
         """Return the request for all markets."""
         return Request(f"{self._url}/api/v2/markets/")
 
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return the spot pairs in which trading is enabled."""
-        return listings(self.venue, json_list(body, MOST_LISTINGS), _listing)
+    @staticmethod
+    def _trade(data: Any, instrument: str, received_us: int) -> Trade:
+        side = side_of(data["type"], _REST_TAKER)
+        return Trade(
+            instrument,
+            trade_number(whole(data["tid"])),
+            moment(whole(data["date"]) * SECOND_US),
+            positive(data["price"]),
+            positive(data["amount"]),
+            side,
+            received_us,
+        )
 
-    def throttled(self, status: int, body: bytes) -> bool:
-        """Tell whether an answer says that too much was asked, in its status or its body."""
-        if super().throttled(status, body):
-            return True
-        return len(body) < 1_000 and json_or_empty(body).get("code") in _TOO_MANY
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        prices = [row[name] for name in ("open", "high", "low", "close")]
+        return candle(moment(whole(row["timestamp"]) * SECOND_US), prices, row["volume"])
+
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        if entry["trading"] != "Enabled" or entry["market_type"] != "SPOT":
+            return None
+        return Listing(
+            entry["market_symbol"],
+            asset(entry["base_currency"]),
+            asset(entry["counter_currency"]),
+            "spot",
+            decimal_step(entry["counter_decimals"]),
+            decimal_step(entry["base_decimals"]),
+            amount(entry.get("minimum_order_value") or "0"),
+        )
 
 
 def _pair(instrument: str) -> str:
     return url_quote(symbol_of(instrument).lower(), safe="")
-
-
-def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side = side_of(data["type"], _REST_TAKER)
-    return Trade(
-        instrument,
-        trade_number(whole(data["tid"])),
-        moment(whole(data["date"]) * SECOND_US),
-        positive(data["price"]),
-        positive(data["amount"]),
-        side,
-        received_us,
-    )
-
-
-def _candle(row: Any) -> Candle:
-    return Candle(
-        moment(whole(row["timestamp"]) * SECOND_US),
-        positive(row["open"]),
-        positive(row["high"]),
-        positive(row["low"]),
-        positive(row["close"]),
-        amount(row["volume"]),
-        float("nan"),
-        float("nan"),
-    )
-
-
-def _listing(entry: Any) -> Listing | None:
-    if entry["trading"] != "Enabled" or entry["market_type"] != "SPOT":
-        return None
-    return Listing(
-        entry["market_symbol"],
-        asset(entry["base_currency"]),
-        asset(entry["counter_currency"]),
-        "spot",
-        decimal_step(entry["counter_decimals"]),
-        decimal_step(entry["base_decimals"]),
-        amount(entry.get("minimum_order_value") or "0"),
-    )
 
 
 VENUE = exchange(Bitstamp, BitstampRest, "wss://ws.bitstamp.net", "https://www.bitstamp.net")

@@ -52,8 +52,6 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import quote as url_quote
 from urllib.parse import urlencode
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from tandem.core.errors import MessageError, UnknownKind
@@ -63,7 +61,7 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
@@ -79,22 +77,17 @@ from tandem.venues.fields import (
     whole,
 )
 from tandem.venues.rest import (
-    MOST_CANDLES,
-    MOST_LISTINGS,
-    MOST_TRADES,
     Budget,
     Candle,
     Listing,
     Request,
     RestVenue,
     asset,
-    candle_bars,
+    candle,
     json_dict,
     json_or_empty,
     listed,
-    listings,
     reached_by,
-    reading,
     symbol_of,
 )
 from tandem.venues.venue import exchange
@@ -109,13 +102,12 @@ _DATED = re.compile(r"[A-Z0-9]{2,20}-[0-9]{2}[A-Z]{3}[0-9]{2}")
 _THOUSANDS = {"PEPE": "1000PEPE", "BONK": "1000BONK", "FLOKI": "1000FLOKI", "SHIB": "SHIB1000"}
 _PAGE = 1000
 _CURSOR = re.compile(r"[\w%.=-]{1,500}")
-_TOO_MANY = (10006, 10018)
 
 
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Bybit(SubscribedFeed):
+class Bybit(WebsocketFeed):
     """Bybit's linear perpetuals, settled in USDT or USDC."""
 
     venue: ClassVar[str] = "bybit"
@@ -220,7 +212,7 @@ class BybitRest(RestVenue):
     HTTP alone; addresses in the United States and some other countries get 403. Limits: 600
     requests in five seconds and address; whoever asks more gets 403 with "access too frequent" and
     must be quiet for ten minutes. Only the latest thousand trades are given, whenever asked, which
-    on a busy contract is seconds: a hole is filled from its end as far as they reach. Candles say
+    on a busy contract is seconds: a gap is filled from its end as far as they reach. Candles say
     the notional, and not what takers bought.
     """
 
@@ -231,6 +223,8 @@ class BybitRest(RestVenue):
     backwards: ClassVar[bool] = True
     consecutive_ids: ClassVar[bool] = False
     candles_per_page: ClassVar[int] = 1000
+    _code: ClassVar[str] = "retCode"
+    _throttling: ClassVar[tuple[object, ...]] = (10006, 10018)
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
         """Return the request for the latest thousand trades."""
@@ -240,16 +234,8 @@ class BybitRest(RestVenue):
         """Return None: there is one page."""
         return None
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return trades, ascending by time."""
-        with reading("a trade"):
-            trades = [_trade(data, instrument, received_us) for data in _list(body, MOST_TRADES)]
-        trades.reverse()
-        trades.sort(key=_by_time)
-        return trades
-
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the hole's start, or the millisecond after the first trade where it is later."""
+        """Return the gap's start, or the millisecond after the first trade where it is later."""
         return reached_by(gap, page, 1_000)
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
@@ -263,20 +249,23 @@ class BybitRest(RestVenue):
             limit=self.candles_per_page,
         )
 
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles with the notional; what takers bought is NaN."""
-        with reading("a candle"):
-            return candle_bars([_candle(row) for row in _list(body, MOST_CANDLES)])
+    def _rows(self, body: bytes, most: int) -> list[Any]:
+        answer = json_dict(body)
+        if answer["retCode"] != 0:
+            raise MessageError("the venue answered with an error")
+        return listed(answer["result"]["list"], most)
+
+    def _trade_rows(self, body: bytes) -> list[Any]:
+        # Newest first: those of one millisecond are then in their order.
+        return super()._trade_rows(body)[::-1]
+
+    @staticmethod
+    def _order(trade: Trade) -> int:
+        return trade.time_us
 
     def listing(self) -> Request:
         """Return the request for the first thousand contracts."""
         return self._ask("instruments-info", limit=1000)
-
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return the contracts that trade."""
-        with reading("the list of contracts"):
-            entries = _list(body, MOST_LISTINGS)
-        return listings(self.venue, entries, _listing)
 
     def more_listing(self, body: bytes) -> Request | None:
         """Return the request for the next thousand contracts."""
@@ -289,71 +278,52 @@ class BybitRest(RestVenue):
 
     def throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too much was asked, in its status or its body."""
-        if super().throttled(status, body) or (status == 403 and b"too frequent" in body[:1_000]):
-            return True
-        return len(body) < 1_000 and json_or_empty(body).get("retCode") in _TOO_MANY
+        is_blocked = status == 403 and b"too frequent" in body[:1_000]
+        return is_blocked or super().throttled(status, body)
 
     def _ask(self, what: str, **query: str | int) -> Request:
         return Request(f"{self._url}/v5/market/{what}?{urlencode({'category': 'linear', **query})}")
 
+    @staticmethod
+    def _trade(data: Any, instrument: str, received_us: int) -> Trade:
+        side, trade_id = side_of(data["side"], _TAKER), data["execId"]
+        if type(trade_id) is not str or not _TRADE_ID.fullmatch(trade_id):
+            raise MessageError("the trade id is not one")
+        return Trade(
+            instrument,
+            trade_id,
+            moment(whole(data["time"]) * 1000),
+            positive(data["price"]),
+            positive(data["size"]),
+            side,
+            received_us,
+        )
 
-def _list(body: bytes, most: int) -> list[Any]:
-    answer = json_dict(body)
-    if answer["retCode"] != 0:
-        raise MessageError("the venue answered with an error")
-    return listed(answer["result"]["list"], most)
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        return candle(moment(whole(row[0]) * 1000), row[1:5], row[5], row[6])
 
-
-def _by_time(trade: Trade) -> int:
-    return trade.time_us
-
-
-def _trade(data: Any, instrument: str, received_us: int) -> Trade:
-    side, trade_id = side_of(data["side"], _TAKER), data["execId"]
-    if type(trade_id) is not str or not _TRADE_ID.fullmatch(trade_id):
-        raise MessageError("the trade id is not one")
-    return Trade(
-        instrument,
-        trade_id,
-        moment(whole(data["time"]) * 1000),
-        positive(data["price"]),
-        positive(data["size"]),
-        side,
-        received_us,
-    )
-
-
-def _candle(row: Any) -> Candle:
-    prices = [positive(text) for text in row[1:5]]
-    return Candle(
-        moment(whole(row[0]) * 1000),
-        *(prices[0], prices[1], prices[2], prices[3]),
-        amount(row[5]),
-        float("nan"),
-        amount(row[6]),
-    )
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        kind = _KINDS.get(entry["contractType"])
+        if entry["status"] != "Trading" or kind is None:
+            return None
+        lots = entry["lotSizeFilter"]
+        return Listing(
+            entry["symbol"],
+            asset(entry["baseCoin"]),
+            asset(entry["quoteCoin"]),
+            kind,
+            amount(entry["priceFilter"]["tickSize"]),
+            amount(lots["qtyStep"]),
+            amount(lots.get("minNotionalValue") or "0"),
+        )
 
 
 _KINDS: dict[str, Literal["perpetual", "future"]] = {
     "LinearPerpetual": "perpetual",
     "LinearFutures": "future",
 }
-
-
-def _listing(entry: Any) -> Listing | None:
-    kind = _KINDS.get(entry["contractType"])
-    if entry["status"] != "Trading" or kind is None:
-        return None
-    lots = entry["lotSizeFilter"]
-    return Listing(
-        entry["symbol"],
-        asset(entry["baseCoin"]),
-        asset(entry["quoteCoin"]),
-        kind,
-        amount(entry["priceFilter"]["tickSize"]),
-        amount(lots["qtyStep"]),
-        amount(lots.get("minNotionalValue") or "0"),
-    )
 
 
 VENUE = exchange(

@@ -40,8 +40,6 @@ from tandem.venues.rest import (
     Request,
     asset,
     json_dict,
-    json_list,
-    listings,
     plain_number,
     reading,
     symbol_of,
@@ -168,20 +166,20 @@ class CoinGecko(PolledFeed):
         Raises
         ------
         MessageError
-            If nothing in the answer is understood.
+            If nothing in the answer can be parsed.
         """
         answer = json_dict(body)
-        fresh, understood = [], 0
+        fresh, parsed = [], 0
         for key, entry in answer.items():
             try:
                 with reading("a price"):
                     trade = self._trade(key, entry, received_us)
             except MessageError:
                 continue
-            understood += 1
+            parsed += 1
             if trade.time_us > self._latest.get(trade.instrument, 0):
                 fresh.append(trade)
-        if answer and not understood:
+        if answer and not parsed:
             raise MessageError("an answer without a price")
         self._latest.update((trade.instrument, trade.time_us) for trade in fresh)
         return fresh
@@ -190,9 +188,8 @@ class CoinGecko(PolledFeed):
         """Return the request for all assets."""
         return Request(f"{self._url}/api/v3/coins/list")
 
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return all assets by id, their ticker as the base; they have no tick and no lot."""
-        return listings(self.venue, json_list(body, _MOST_LISTINGS), _listing)
+    def _listing_rows(self, body: bytes) -> list[Any]:
+        return self._rows(body, _MOST_LISTINGS)
 
     def _in_dollars(self, symbol: str) -> str:
         """Return the id of what a user typed, who may have named dollars too."""
@@ -225,11 +222,11 @@ class CoinGecko(PolledFeed):
         name = self._names[key]
         return Trade(name, updated, time_us, price, 0.0, UNKNOWN_SIDE, received_us)
 
-
-def _listing(entry: Any) -> Listing | None:
-    if not _ID.fullmatch(entry["id"]):
-        return None
-    return Listing(entry["id"], asset(entry["symbol"]), "USD", "spot", 0.0, 0.0, 0.0)
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        if not _ID.fullmatch(entry["id"]):
+            return None
+        return Listing(entry["id"], asset(entry["symbol"]), "USD", "spot", 0.0, 0.0, 0.0)
 
 
 _URL = address(CoinGecko.venue, CoinGecko.title, "https://api.coingecko.com", "REST")

@@ -1,6 +1,6 @@
 """The fields of venues' messages, each checked as it is taken out; MessageError if it is not one.
 
-Causes are short and quote nothing: what a venue sent is hostile until it is understood.
+Causes are short and quote nothing: what a venue sent is hostile until it is parsed.
 """
 
 from __future__ import annotations

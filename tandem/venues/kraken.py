@@ -14,7 +14,7 @@ The documented messages::
      "symbol":"FOO/USD","time_in":"2023-09-25T09:04:31.742599Z"}
 
 Trade ids are a sequence per pair, so a jump is a gap. Side: the taker's. A ``snapshot`` of the last
-50 trades answers each subscription, so a short cut leaves no hole. Prices and quantities are
+50 trades answers each subscription, so a short cut leaves no gap. Prices and quantities are
 numbers, not text. Liveness: a heartbeat a second while subscribed; a connection is dropped after a
 minute of silence. Limits: about 150 connections in ten minutes from one address. Every symbol of a
 request is answered on its own, so an unknown one spoils nothing. Bitcoin is BTC here, not XBT.
@@ -43,13 +43,10 @@ What is wrong is told with HTTP 200: ``{"error":["EQuery:Unknown asset pair"]}``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
@@ -67,7 +64,7 @@ from tandem.core.events import (
     Unread,
 )
 from tandem.core.instruments import instrument
-from tandem.venues.base import Kind, Method, SubscribedFeed, each_trade, plain_text, read_symbol
+from tandem.venues.base import Kind, Method, WebsocketFeed, each_trade, plain_text, read_symbol
 from tandem.venues.fields import (
     amount,
     iso_time,
@@ -78,25 +75,20 @@ from tandem.venues.fields import (
     trade_number,
 )
 from tandem.venues.rest import (
-    MOST_CANDLES,
     MOST_LISTINGS,
-    MOST_TRADES,
     Budget,
     Candle,
     Listing,
     Request,
     RestVenue,
     asset,
-    by_id,
-    candle_bars,
+    candle,
     decimal_step,
     is_by_id,
     json_dict,
     json_or_empty,
     listed,
-    listings,
     plain_number,
-    reading,
     symbol_of,
 )
 from tandem.venues.venue import exchange
@@ -117,7 +109,7 @@ _THROTTLED = ("Rate limit exceeded", "Too many requests", "Throttled", "Temporar
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Kraken(SubscribedFeed):
+class Kraken(WebsocketFeed):
     """Kraken spot."""
 
     venue: ClassVar[str] = "kraken"
@@ -233,7 +225,7 @@ def _by_id(trade: Trade | Unread) -> tuple[str, TradeId]:
 class KrakenRest(RestVenue):
     """Kraken by REST.
 
-    Trade ids: as the stream's, a sequence per pair; they cannot be asked for, so a hole is found by
+    Trade ids: as the stream's, a sequence per pair; they cannot be asked for, so a gap is found by
     its time. Side: the taker's. Liveness: HTTP alone. Limits: about one request a second and
     address; too many are told in the body, with HTTP 200. Trades go back to the first one, candles
     for 720 minutes whatever is asked. Candles say the vwap, and not what takers bought.
@@ -247,7 +239,7 @@ class KrakenRest(RestVenue):
     candle_reach_us: ClassVar[int | None] = 720 * MINUTE_US
 
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the first thousand trades from the hole's start."""
+        """Return the request for the first thousand trades from the gap's start."""
         return self._trades(instrument, gap.start_us - 1)
 
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
@@ -266,31 +258,23 @@ class KrakenRest(RestVenue):
         stuck = first.time_us == last.time_us
         return self._trades(instrument, last.time_us if stuck else last.time_us - 1)
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return trades, ascending by id."""
-        with reading("a trade"):
-            trades = [_trade(row, instrument, received_us) for row in _rows(body, MOST_TRADES)]
-        trades.sort(key=by_id)
-        return trades
-
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for the minutes from `start_us`; the venue has no end to give."""
         return self._ask("OHLC", instrument, interval=1, since=start_us // SECOND_US - 60)
 
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles with the notional; what takers bought is NaN."""
-        with reading("a candle"):
-            return candle_bars([_candle(row) for row in _rows(body, MOST_CANDLES)])
+    def _rows(self, body: bytes, most: int) -> list[Any]:
+        """Return the rows of the one pair in an answer, which has a name of its own there."""
+        lists = [value for key, value in _result(body).items() if key != "last"]
+        if len(lists) != 1:
+            raise MessageError("an answer for more or less than one pair")
+        return listed(lists[0], most)
+
+    def _listing_rows(self, body: bytes) -> list[Any]:
+        return listed(list(_result(body).values()), MOST_LISTINGS)
 
     def listing(self) -> Request:
         """Return the request for all pairs."""
         return Request(f"{self._url}/0/public/AssetPairs")
-
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return the pairs that are online, under the names of the stream."""
-        with reading("the list of pairs"):
-            entries = list(_result(body).values())
-        return listings(self.venue, listed(entries, MOST_LISTINGS), _listing)
 
     def throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too much was asked, in its status or its body."""
@@ -309,6 +293,41 @@ class KrakenRest(RestVenue):
         pair = "".join(_OLD_NAMES.get(part, part) for part in (base, counter))
         return Request(f"{self._url}/0/public/{what}?{urlencode({'pair': pair, **query})}")
 
+    @staticmethod
+    def _trade(row: Any, instrument: str, received_us: int) -> Trade:
+        side = side_of(row[3], _REST_TAKER)
+        return Trade(
+            instrument,
+            trade_number(row[6]),
+            moment(round(plain_number(row[2]) * SECOND_US)),
+            positive(row[0]),
+            positive(row[1]),
+            side,
+            received_us,
+        )
+
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        time_us = moment(round(plain_number(row[0])) * SECOND_US)
+        found = candle(time_us, row[1:5], row[6])
+        return found._replace(notional=amount(row[5]) * found.volume)
+
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        if entry["status"] != "online":
+            return None
+        base, _, counter = entry["wsname"].partition("/")
+        base, counter = (_NEW_NAMES.get(part, part) for part in (base, counter))
+        return Listing(
+            f"{base}/{counter}",
+            asset(base),
+            asset(counter),
+            "spot",
+            amount(entry["tick_size"]),
+            decimal_step(entry["lot_decimals"]),
+            amount(entry.get("costmin") or "0"),
+        )
+
 
 def _result(body: bytes) -> dict[str, Any]:
     answer = json_dict(body)
@@ -318,56 +337,6 @@ def _result(body: bytes) -> dict[str, Any]:
     if type(result) is not dict:
         raise MessageError("the result is not an object")
     return result
-
-
-def _rows(body: bytes, most: int) -> list[Any]:
-    """Return the rows of the one pair in an answer, which has a name of its own there."""
-    lists = [value for key, value in _result(body).items() if key != "last"]
-    if len(lists) != 1:
-        raise MessageError("an answer for more or less than one pair")
-    return listed(lists[0], most)
-
-
-def _trade(row: Any, instrument: str, received_us: int) -> Trade:
-    side = side_of(row[3], _REST_TAKER)
-    return Trade(
-        instrument,
-        trade_number(row[6]),
-        moment(round(plain_number(row[2]) * SECOND_US)),
-        positive(row[0]),
-        positive(row[1]),
-        side,
-        received_us,
-    )
-
-
-def _candle(row: Any) -> Candle:
-    prices = [positive(text) for text in row[1:5]]
-    volume = amount(row[6])
-    time_us = moment(round(plain_number(row[0])) * SECOND_US)
-    return Candle(
-        time_us,
-        *(prices[0], prices[1], prices[2], prices[3]),
-        volume,
-        math.nan,
-        amount(row[5]) * volume,
-    )
-
-
-def _listing(entry: Any) -> Listing | None:
-    if entry["status"] != "online":
-        return None
-    base, _, counter = entry["wsname"].partition("/")
-    base, counter = (_NEW_NAMES.get(part, part) for part in (base, counter))
-    return Listing(
-        f"{base}/{counter}",
-        asset(base),
-        asset(counter),
-        "spot",
-        amount(entry["tick_size"]),
-        decimal_step(entry["lot_decimals"]),
-        amount(entry.get("costmin") or "0"),
-    )
 
 
 VENUE = exchange(

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,6 +25,7 @@ from tandem.core.instruments import instrument, split_instrument
 from tandem.venues.base import plain_text, read_symbol
 from tandem.venues.coingecko import IDS
 from tandem.venues.rest import Listing
+from tandem.venues.venue import Feed
 
 log = logging.getLogger("tandem.catalogue")
 
@@ -51,24 +52,6 @@ _DOLLARS = {"USD", "USDT", "USDC"}
 Load = Callable[[str], tuple[bytes, int] | None]
 Save = Callable[[str, bytes], None]
 Fetch = Callable[[str], Sequence[Listing] | None]
-
-
-class NamedFeed(Protocol):
-    """What the catalogue needs to know of a venue: any feed will do."""
-
-    @property
-    def title(self) -> str:
-        """Name on screen."""
-        ...
-
-    @property
-    def popular(self) -> Sequence[str]:
-        """Symbols offered first."""
-        ...
-
-    def instrument(self, text: str) -> str:
-        """Return the instrument meant by `text`."""
-        ...
 
 
 class Change(NamedTuple):
@@ -102,7 +85,7 @@ class Catalogue:
         load: Load,
         save: Save,
         fetch: Fetch,
-        feed: Callable[[str], NamedFeed],
+        feed: Callable[[str], Feed],
         clock: Callable[[], int] = now_us,
     ) -> None:
         self._load, self._save, self._fetch = load, save, fetch
@@ -411,7 +394,7 @@ def _date(time_us: int) -> str:
     return f"{datetime.fromtimestamp(time_us // SECOND_US, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _popular(feed: NamedFeed, venue: str) -> _List:
+def _popular(feed: Feed, venue: str) -> _List:
     """Make a list of the symbols a feed knows by itself."""
     listings = []
     for symbol in feed.popular:

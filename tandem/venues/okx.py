@@ -40,7 +40,7 @@ What is wrong is told as ``{"code":"50011","msg":"...","data":[]}``, that one me
 
 Trades are not asked for. The stream gives one message for all that one order took at one price,
 with the last id and the sum; ``history-trades`` gives every fill with an id of its own, and nothing
-in it says which fills belong together. Filled from there, a hole's edges would count twice.
+in it says which fills belong together. Filled from there, a gap's edges would count twice.
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US
@@ -61,27 +59,22 @@ from tandem.venues.base import (
     Keepalive,
     Kind,
     Method,
-    SubscribedFeed,
+    WebsocketFeed,
     each_trade,
     plain_text,
     read_symbol,
 )
 from tandem.venues.fields import amount, best, json_object, moment, positive, side_of, whole
 from tandem.venues.rest import (
-    MOST_CANDLES,
-    MOST_LISTINGS,
     Budget,
     Candle,
     CandlesOnly,
     Listing,
     Request,
     asset,
-    candle_bars,
+    candle,
     json_dict,
-    json_or_empty,
     listed,
-    listings,
-    reading,
     symbol_of,
 )
 from tandem.venues.venue import exchange
@@ -98,7 +91,7 @@ _LATEST_US = 23 * HOUR_US
 # Over the websocket -----------------------------------------------------------------------
 
 
-class Okx(SubscribedFeed):
+class Okx(WebsocketFeed):
     """OKX spot."""
 
     venue: ClassVar[str] = "okx"
@@ -202,6 +195,7 @@ class OkxRest(CandlesOnly):
     consecutive_ids: ClassVar[bool] = False
     # 300 are documented for a page; 100 were, and are given in any case.
     candles_per_page: ClassVar[int] = 100
+    _throttling: ClassVar[tuple[object, ...]] = ("50011",)
 
     def candles(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for up to a hundred minutes."""
@@ -217,58 +211,33 @@ class OkxRest(CandlesOnly):
         path = "candles" if recent else "history-candles"
         return Request(f"{self._url}/api/v5/market/{path}?{urlencode(query)}")
 
-    def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
-        """Return candles with the notional; what takers bought is NaN."""
-        with reading("a candle"):
-            return candle_bars([_candle(row) for row in _data(body, MOST_CANDLES)])
+    def _rows(self, body: bytes, most: int) -> list[Any]:
+        answer = json_dict(body)
+        if answer["code"] != "0":
+            raise MessageError("the venue answered with an error")
+        return listed(answer["data"], most)
 
     def listing(self) -> Request:
         """Return the request for all spot pairs."""
         return Request(f"{self._url}/api/v5/public/instruments?instType=SPOT")
 
-    def parse_listing(self, body: bytes) -> list[Listing]:
-        """Return the pairs that are live."""
-        with reading("the list of pairs"):
-            entries = _data(body, MOST_LISTINGS)
-        return listings(self.venue, entries, _listing)
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        return candle(moment(whole(row[0]) * 1000), row[1:5], row[5], row[7])
 
-    def throttled(self, status: int, body: bytes) -> bool:
-        """Tell whether an answer says that too much was asked, in its status or its body."""
-        if super().throttled(status, body):
-            return True
-        return len(body) < 1_000 and json_or_empty(body).get("code") == "50011"
-
-
-def _data(body: bytes, most: int) -> list[Any]:
-    answer = json_dict(body)
-    if answer["code"] != "0":
-        raise MessageError("the venue answered with an error")
-    return listed(answer["data"], most)
-
-
-def _candle(row: Any) -> Candle:
-    prices = [positive(text) for text in row[1:5]]
-    return Candle(
-        moment(whole(row[0]) * 1000),
-        *(prices[0], prices[1], prices[2], prices[3]),
-        amount(row[5]),
-        float("nan"),
-        amount(row[7]),
-    )
-
-
-def _listing(entry: Any) -> Listing | None:
-    if entry["state"] != "live" or entry["instType"] != "SPOT":
-        return None
-    return Listing(
-        entry["instId"],
-        asset(entry["baseCcy"]),
-        asset(entry["quoteCcy"]),
-        "spot",
-        amount(entry["tickSz"]),
-        amount(entry["lotSz"]),
-        0.0,
-    )
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        if entry["state"] != "live" or entry["instType"] != "SPOT":
+            return None
+        return Listing(
+            entry["instId"],
+            asset(entry["baseCcy"]),
+            asset(entry["quoteCcy"]),
+            "spot",
+            amount(entry["tickSz"]),
+            amount(entry["lotSz"]),
+            0.0,
+        )
 
 
 VENUE = exchange(Okx, OkxRest, "wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com")

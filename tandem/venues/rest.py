@@ -1,6 +1,6 @@
 """What a venue's REST interface is: requests and pure parsers. No sockets live here.
 
-A hole in the database is filled page by page::
+A gap in the database is filled page by page::
 
     request = venue.trades(instrument, gap)
     while request is not None:
@@ -8,7 +8,7 @@ A hole in the database is filled page by page::
         request = venue.more(instrument, gap, page)
 
 Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
-hold trades from outside the hole, or from the page before; the caller drops them, and stops when a
+hold trades from outside the gap, or from the page before; the caller drops them, and stops when a
 page brought nothing new.
 """
 
@@ -18,6 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import nan
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -26,10 +27,10 @@ import orjson
 
 from tandem.core.clock import MINUTE_US, now_us
 from tandem.core.errors import MessageError
-from tandem.core.events import BAR, Funding, Gap, Trade, TradeId
+from tandem.core.events import BAR, Funding, Gap, Trade
 from tandem.core.instruments import instrument as market_instrument
 from tandem.core.instruments import split_instrument
-from tandem.venues.fields import MOST_PRICE
+from tandem.venues.fields import MOST_PRICE, amount, positive
 
 # No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
 # trades, which one venue sends whole.
@@ -111,6 +112,9 @@ class RestSource(ABC):
     venue: ClassVar[str]
     title: ClassVar[str]
     budget: Budget
+    # The name of the code of an error in the body, and those that mean too many requests.
+    _code: ClassVar[str] = "code"
+    _throttling: ClassVar[tuple[object, ...]] = ()
 
     def __init__(self, url: str, clock: Callable[[], int] = now_us) -> None:
         self._url = url.rstrip("/")
@@ -128,7 +132,6 @@ class RestSource(ABC):
     def listing(self) -> Request:
         """Return the request for the list of what the venue trades."""
 
-    @abstractmethod
     def parse_listing(self, body: bytes) -> list[Listing]:
         """Return what trades now, in the venue's order; entries that cannot be parsed are left out.
 
@@ -137,6 +140,22 @@ class RestSource(ABC):
         MessageError
             If the answer as a whole cannot be parsed, or nothing in it can.
         """
+        with reading("the list of symbols"):
+            entries = self._listing_rows(body)
+        return listings(self.venue, entries, self._listing)
+
+    def _rows(self, body: bytes, most: int) -> list[Any]:
+        """Return the rows of an answer, at most so many."""
+        return json_list(body, most)
+
+    def _listing_rows(self, body: bytes) -> list[Any]:
+        """Return the entries of a list of symbols."""
+        return self._rows(body, MOST_LISTINGS)
+
+    @staticmethod
+    def _listing(entry: Any) -> Listing | None:
+        """Return what an entry says; None where it does not trade now."""
+        raise NotImplementedError
 
     def more_listing(self, body: bytes) -> Request | None:
         """Return the request for the rest of a list of symbols; None where there is none."""
@@ -144,30 +163,34 @@ class RestSource(ABC):
 
     def throttled(self, status: int, body: bytes) -> bool:
         """Tell whether an answer says that too much was asked; some venues say so in the body."""
-        return status in (418, 429)
+        if status in (418, 429) or not self._throttling or len(body) >= 1_000:
+            return status in (418, 429)
+        return json_or_empty(body).get(self._code) in self._throttling
 
 
 class RestVenue(RestSource):
     """One venue's REST interface: what to ask, and what the answers mean.
 
     Every parser takes what may come from anyone and raises MessageError, with a short cause that
-    quotes nothing, where it is not what the venue documents.
+    quotes nothing, where it is not what the venue documents. A venue says where the rows of an
+    answer are (`_trade_rows`, `_candle_rows`, `_listing_rows`) and what a row is (`_trade`,
+    `_candle`, `_listing`).
 
     Attributes
     ----------
     has_trades : bool
         False where the venue's REST does not give the trades of its stream under the same ids:
-        `trades` answers None for every hole, and candles are all there is.
+        `trades` answers None for every gap, and candles are all there is.
     reach_us : int or None
         How far back from now trades can be asked for; None where no limit is known, 0 where there
         is only the most recent page.
     backwards : bool
-        True where pages go from the newest trades of a hole to its oldest.
+        True where pages go from the newest trades of a gap to its oldest.
     consecutive_ids : bool
         True where ids count up by one, so that a page can be checked for being complete.
     time_step_us : int
         How coarse the times of trades are here where the stream's are finer: a trade from within
-        a hole may bear a time up to this much before its start.
+        a gap may bear a time up to this much before its start.
     candles_per_page : int
         Most minutes one answer holds.
     candle_reach_us : int or None
@@ -193,9 +216,9 @@ class RestVenue(RestSource):
 
     @abstractmethod
     def trades(self, instrument: str, gap: Gap) -> Request | None:
-        """Return the request for the first page of the trades in a hole.
+        """Return the request for the first page of the trades in a gap.
 
-        By id where the hole and the venue have them, else by time. None where the venue cannot be
+        By id where the gap and the venue have them, else by time. None where the venue cannot be
         asked for it.
         """
 
@@ -203,21 +226,39 @@ class RestVenue(RestSource):
     def more(self, instrument: str, gap: Gap, page: Sequence[Trade]) -> Request | None:
         """Return the request for the page after `page`, which is all that `parse_trades` gave.
 
-        None when the hole is covered or the venue gives no more.
+        None when the gap is covered or the venue gives no more.
         """
 
-    @abstractmethod
     def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
         """Return the trades of an answer, ascending, with the ids of the venue's stream.
 
-        One trade that cannot be parsed spoils its page: a page with a hole in it would be taken
+        One trade that cannot be parsed spoils its page: a page with a gap in it would be taken
         for the whole.
         """
+        with reading("a trade"):
+            rows = self._trade_rows(body)
+            trades = [self._trade(row, instrument, received_us) for row in rows]
+        trades.sort(key=self._order)
+        return trades
+
+    def _trade_rows(self, body: bytes) -> list[Any]:
+        """Return the rows of an answer with trades."""
+        return self._rows(body, MOST_TRADES)
+
+    @staticmethod
+    def _trade(row: Any, instrument: str, received_us: int) -> Trade:
+        """Return the trade of a row."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _order(trade: Trade) -> Any:
+        """Sort key of the trades of an answer."""
+        return trade.trade_id
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
-        """Return the time since which a walk that ended with `page` left no trade of a hole out.
+        """Return the time since which a walk that ended with `page` left no trade of a gap out.
 
-        The hole's start, except where a venue gives only its latest trades (`reached_by`).
+        The gap's start, except where a venue gives only its latest trades (`reached_by`).
         """
         return gap.start_us
 
@@ -228,7 +269,6 @@ class RestVenue(RestSource):
         At most `candles_per_page` minutes are asked for; a longer span is cut at its end.
         """
 
-    @abstractmethod
     def parse_candles(self, body: bytes, instrument: str) -> npt.NDArray[np.void]:
         """Return candles as one-minute bars.
 
@@ -240,6 +280,17 @@ class RestVenue(RestSource):
             ``buy_volume`` and ``notional`` are NaN where the venue does not say. The minute still
             going on may be among them.
         """
+        with reading("a candle"):
+            return candle_bars([self._candle(row) for row in self._candle_rows(body)])
+
+    def _candle_rows(self, body: bytes) -> list[Any]:
+        """Return the rows of an answer with candles."""
+        return self._rows(body, MOST_CANDLES)
+
+    @staticmethod
+    def _candle(row: Any) -> Candle:
+        """Return the candle of a row."""
+        raise NotImplementedError
 
     def seconds(self, instrument: str, start_us: int, end_us: int) -> Request:
         """Return the request for one-second candles, as `candles`, where `has_seconds`."""
@@ -313,7 +364,7 @@ class PolledFeed(RestSource):
 def reached_by(gap: Gap, page: Sequence[Trade], step_us: int) -> int:
     """Return since when a page of a venue's latest trades, ascending, leaves none out.
 
-    The database has the trade at a hole's start, so a page that goes back so far has it too; any
+    The database has the trade at a gap's start, so a page that goes back so far has it too; any
     other is believed as far as its first trade, and an empty one not at all.
 
     Parameters
@@ -402,6 +453,19 @@ class Candle(NamedTuple):
     trades: int = -1
 
 
+def candle(
+    time_us: int,
+    prices: Sequence[Any],
+    volume: Any,
+    notional: Any = None,
+    buy_volume: Any = None,
+) -> Candle:
+    """Return a candle from texts: open, high, low and close as `prices`; NaN for what is None."""
+    open_, high, low, close = map(positive, prices)
+    bought, value = (nan if one is None else amount(one) for one in (buy_volume, notional))
+    return Candle(time_us, open_, high, low, close, amount(volume), bought, value)
+
+
 def candle_bars(candles: Sequence[Candle], interval_us: int = MINUTE_US) -> npt.NDArray[np.void]:
     """Check candles and return them as bars, ascending, without those in which nothing traded.
 
@@ -488,10 +552,5 @@ def plain_number(value: Any) -> float:
 
 
 def is_by_id(gap: Gap) -> bool:
-    """Tell whether a hole says which ids are missing."""
+    """Tell whether a gap says which ids are missing."""
     return 0 <= gap.first_id <= gap.last_id
-
-
-def by_id(trade: Trade) -> TradeId:
-    """Sort key of trades with ids that are all numbers."""
-    return trade.trade_id

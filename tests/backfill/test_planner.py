@@ -16,6 +16,7 @@ from tandem.backfill.planner import (
     seconds_for,
     split,
 )
+from tandem.backfill.reasons import Cause, Reason, words
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.events import Gap, Trade
 from tandem.venues.registry import create_rest as create
@@ -73,7 +74,7 @@ def test_holes_are_planned(
     hole = gap(name, ids, age_us, length_us)
     chosen = plan(hole, venue(name), NOW_US, 10.0, urgent)
     assert chosen.kind == kind
-    assert reason in chosen.reason
+    assert reason in words(chosen.reason)
     assert bool(reason) == bool(chosen.reason)
     if not reason:
         assert chosen.ask == hole
@@ -99,9 +100,11 @@ def test_beyond_the_reach_only_the_reachable_part_is_asked_for() -> None:
 
 def test_given_up_trades_are_not_planned_again() -> None:
     hole = gap(USDM, 10, SECOND_US, SECOND_US)
-    assert plan(hole, venue(USDM), NOW_US, 0.0, True, "why").kind == "candles"
-    lost = plan(hole, venue(USDM), NOW_US, 0.0, True, "why", "and why")
-    assert (lost.kind, lost.reason) == ("lost", "why; and why")
+    why, and_why = (Reason(Cause.HTTP_STATUS, 500, tries=8),), (Reason(Cause.NO_CANDLE),)
+    assert plan(hole, venue(USDM), NOW_US, 0.0, True, why).kind == "candles"
+    lost = plan(hole, venue(USDM), NOW_US, 0.0, True, why, and_why)
+    assert (lost.kind, lost.reason) == ("lost", why + and_why)
+    assert words(lost.reason) == "the venue answered with HTTP 500, 8 times; no candle came"
 
 
 def test_candles_that_reach_back_less_leave_the_older_part() -> None:

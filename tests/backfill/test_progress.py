@@ -4,7 +4,7 @@ import pytest
 
 from tandem.backfill.progress import Hindrance, Left, Tally, describe
 
-LEFT = Left(10, False, False, None, "")
+LEFT = Left(10, False, False, None, ())
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_only_so_much_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_reading_a_file_does_not_wait_for_a_long_test(jobs: Jobs) -> None:
     jobs.start(endless(threading.Event()))
-    assert ended(jobs.start(lambda watch: "read", lane="read")).result == "read"
+    assert ended(jobs.start(lambda watch: "read", queue="read")).result == "read"
 
 
 def test_a_visitor_leaves_places_for_others(jobs: Jobs) -> None:
@@ -108,7 +108,7 @@ def test_a_visitor_leaves_places_for_others(jobs: Jobs) -> None:
         jobs.start(endless(threading.Event()), owner="one")
     other = jobs.start(lambda watch: "found", owner="other")
     assert jobs.before(other) == module.MOST_OWNED
-    assert ended(jobs.start(lambda watch: "read", owner="one", lane="read")).result == "read"
+    assert ended(jobs.start(lambda watch: "read", owner="one", queue="read")).result == "read"
 
 
 def test_one_runner_begins_and_follows_the_work_of_every_page() -> None:

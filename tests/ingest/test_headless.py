@@ -1,4 +1,4 @@
-"""Recording without a screen: what it prints, when it ends, and what its exit code says."""
+"""Recording headless: what it prints, when it ends, and what its exit code says."""
 
 from __future__ import annotations
 

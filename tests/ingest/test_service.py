@@ -31,7 +31,7 @@ class NoSink:
     """Takes everything and keeps nothing."""
 
     def submit(self, events: Any) -> None:
-        """Let go of the batch."""
+        """Release the batch."""
 
 
 @contextlib.contextmanager

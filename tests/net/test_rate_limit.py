@@ -22,7 +22,7 @@ from tandem.venues.rest import SHARE, Budget, Request
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """Time that passes on request."""
 
     def __init__(self) -> None:
         self.now = 1_000.0

@@ -273,6 +273,16 @@ def test_a_table_of_one_asset_twice_is_a_sentence(tmp_path: Path) -> None:
     assert text.endswith("No pair could be tested.\n") and "nan" not in text
 
 
+def test_bad_prints_and_splits_are_said_and_kept() -> None:
+    a, b = walk(1), walk(2)
+    a[20], b[30:] = 10.0 * a[20], 2.0 * b[30:]
+    found = files.read_universe(as_csv(table_of({"A": a, "B": b})), "prices.csv")
+    assert found.notes[-1] == (
+        "Suspect prices in A (1 bad print), B (1 split-like jump); they are tested as they are."
+    )
+    assert found.prices["A"].iloc[20] == pytest.approx(a[20])
+
+
 def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     prices = table_of({"A": walk(1), "B": walk(2)})
     lines = as_csv(prices).decode().splitlines()

@@ -1,4 +1,4 @@
-"""Findings on other windows, on later bars, among families, on noise, and from scan to scan."""
+"""Findings on other windows, out-of-sample, among families, on noise, and from scan to scan."""
 
 from __future__ import annotations
 

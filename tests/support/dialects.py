@@ -9,12 +9,13 @@ last four end in ``@quote``.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote
+
+from tandem.core.clock import now_us
 
 
 class Sent(NamedTuple):
@@ -355,10 +356,6 @@ DIALECTS: tuple[Dialect, ...] = (BINANCE, Coinbase(), Kraken(), Okx(), Bybit(), 
 def dialect_at(path: str) -> Dialect:
     """Return the dialect spoken at a path of the stand-in; Coinbase's where there is none."""
     return next((one for one in DIALECTS if path.endswith(one.path)), DIALECTS[1])
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 def iso(time_us: int) -> str:

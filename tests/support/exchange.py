@@ -33,7 +33,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tandem.config import Settings
-from tests.support.dialects import BINANCE, Dialect, Sent, dialect_at, now_us
+from tandem.core.clock import now_us
+from tests.support.dialects import BINANCE, Dialect, Sent, dialect_at
 from tests.support.settings import declared, settings_of
 from tests.support.waiting import PATIENCE_S, wait_until
 

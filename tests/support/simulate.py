@@ -3,8 +3,8 @@
 ``python -m tests.support.simulate TABLE`` prints those of one module:
 
 roots : `tandem/analytics/critical_values.py` (half a minute)
-surfaces : `tandem/analytics/finite_sample.py` (ten minutes)
-searches : `tandem/analytics/finite_sample_search.py` (ten minutes)
+surfaces : the quantiles in `tandem/analytics/finite_sample.csv` (ten minutes)
+searches : the last four columns there (ten minutes)
 cusum : `tandem/analytics/drift.py` (three minutes)
 johansen : `tandem/analytics/system.py` (five minutes)
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import worlds
 from tandem import analytics
-from tandem.analytics.finite_sample_search import shortness
+from tandem.analytics.finite_sample import shortness
 from tandem.kernels import adf
 from tandem.kernels.adf import lag_sums, level_statistic
 from tandem.kernels.compiled import compiled, compiled_over

@@ -35,18 +35,18 @@ class Kept:
 
 
 class Class:
-    """A learning with all it hands out."""
+    """A training with all it hands out."""
 
     def __init__(self, candle_venue: CandleVenue) -> None:
         self.kept = Kept()
         self.models: dict[str, Forest] = {}
-        self.learning = ModelTraining(
+        self.training = ModelTraining(
             candle_venue.settings, self.kept, self.models.__setitem__, candle_venue.clients
         )
 
     def over(self, name: str) -> DownloadProgress:
         lesson = wait_until(
-            lambda: (one := self.learning.progress(name)) is not None and one.is_over and one,
+            lambda: (one := self.training.progress(name)) is not None and one.is_over and one,
             "the end of the download",
         )
         assert isinstance(lesson, DownloadProgress)
@@ -57,11 +57,11 @@ class Class:
 def taught(candle_venue: CandleVenue) -> Iterator[Class]:
     one = Class(candle_venue)
     yield one
-    one.learning.stop()
+    one.training.stop()
 
 
 def test_seconds_train_a_model(taught: Class) -> None:
-    taught.learning.start(SPOT, 0.5, WATCHING)
+    taught.training.start(SPOT, 0.5, WATCHING)
     lesson = taught.over(SPOT)
     assert lesson.share == 1.0
     assert lesson.text.startswith("Trained on 1,7")
@@ -72,7 +72,7 @@ def test_seconds_train_a_model(taught: Class) -> None:
 
 
 def test_where_there_are_no_seconds_candles_and_funding_go_into_the_record(taught: Class) -> None:
-    taught.learning.start(NAME, 24.0, WATCHING)
+    taught.training.start(NAME, 24.0, WATCHING)
     lesson = taught.over(NAME)
     ((name, candles),) = taught.kept.candles
     assert name == NAME
@@ -90,15 +90,15 @@ def test_a_download_can_be_stopped_and_begun_again(
     taught: Class, candle_venue: CandleVenue
 ) -> None:
     candle_venue.gate.clear()
-    taught.learning.start(SPOT, 24.0, WATCHING)
+    taught.training.start(SPOT, 24.0, WATCHING)
     wait_until(lambda: candle_venue.asked, "the first page to be asked for")
     with pytest.raises(DataError, match="already running"):
-        taught.learning.start(SPOT, 1.0, WATCHING)
-    taught.learning.cancel(SPOT)
+        taught.training.start(SPOT, 1.0, WATCHING)
+    taught.training.cancel(SPOT)
     candle_venue.gate.set()
     assert taught.over(SPOT).text == "Stopped; nothing changed."
     assert not taught.models
-    taught.learning.start(SPOT, 0.5, WATCHING)
+    taught.training.start(SPOT, 0.5, WATCHING)
     assert taught.over(SPOT).text.startswith("Trained")
 
 
@@ -120,16 +120,16 @@ def test_what_goes_wrong_is_said(
     said: str,
 ) -> None:
     candle_venue.status, candle_venue.body = status, body
-    taught.learning.start(name, 1.0, WATCHING)
+    taught.training.start(name, 1.0, WATCHING)
     assert said in taught.over(name).text
     assert not taught.models and not taught.kept.candles
-    assert not taught.learning.problem
+    assert not taught.training.problem
 
 
 @pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf"), 1e9])
 def test_hours_that_cannot_be_are_refused(taught: Class, hours: float) -> None:
     with pytest.raises(DataError, match="can be downloaded"):
-        taught.learning.start(SPOT, hours, WATCHING)
+        taught.training.start(SPOT, hours, WATCHING)
 
 
 def test_an_unexpected_error_ends_the_download_and_is_said(
@@ -139,6 +139,6 @@ def test_an_unexpected_error_ends_the_download_and_is_said(
         raise RuntimeError("secret")
 
     monkeypatch.setattr(taught.kept, "put_candles", broken)
-    taught.learning.start(NAME, 1.0, WATCHING)
+    taught.training.start(NAME, 1.0, WATCHING)
     assert "internal error" in taught.over(NAME).text
-    assert "secret" not in wait_until(lambda: taught.learning.problem, "the sentence")
+    assert "secret" not in wait_until(lambda: taught.training.problem, "the sentence")

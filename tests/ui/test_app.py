@@ -43,6 +43,7 @@ def test_the_live_page_runs(app: AppTest) -> None:
         "Dependent leg (Y)",
         "Hedge leg (X)",
     ]
+    assert not any(box.proto.label_visibility.value for box in app.sidebar.selectbox)
 
 
 def test_controls_change_the_view_without_an_error(app: AppTest) -> None:

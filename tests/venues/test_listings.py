@@ -16,13 +16,14 @@ from tandem.venues.bybit import Bybit
 from tandem.venues.coinbase import Coinbase
 from tandem.venues.coingecko import CoinGecko
 from tandem.venues.kraken import Kraken
-from tandem.venues.listings import REFRESH_US, RETRY_US, Catalogue, NamedFeed
+from tandem.venues.listings import REFRESH_US, RETRY_US, Catalogue
 from tandem.venues.okx import Okx
 from tandem.venues.rest import Listing
 from tandem.venues.simulated import Simulated
+from tandem.venues.venue import Feed
 from tests.support.rest_answers import NOW_US
 
-FEEDS: dict[str, NamedFeed] = {
+FEEDS: dict[str, Feed] = {
     "binance-usdm": BinanceUsdm("wss://x.test"),
     "coinbase": Coinbase("wss://x.test"),
     "kraken": Kraken("wss://x.test"),

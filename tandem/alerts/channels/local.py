@@ -89,5 +89,5 @@ def row(alert: Alert) -> tuple[str, ...]:
 
 
 def _cell(text: str) -> str:
-    """Return text that no program takes for a formula; a record may hold what no rule is named."""
+    """Return text that no program takes for a formula; scopes and numbers come from outside."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

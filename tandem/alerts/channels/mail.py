@@ -51,7 +51,6 @@ class Mail:
 
     Parameters
     ----------
-    server : MailServer
     reach : Reach
         Which addresses may be connected to.
     total_s : float

@@ -30,6 +30,8 @@ class _Post:
     name = ""
     title = ""
     most = 20
+    # Where an answer in JSON says how long to wait.
+    wait_path: tuple[str, ...] = ()
 
     def __init__(self, client: Client, url: Secret) -> None:
         self._client = client
@@ -67,7 +69,9 @@ class _Post:
         return " (server error)" if answer.status >= 500 else ""
 
     def _asked_wait_s(self, answer: Answer) -> float:
-        return retry_after_s(answer.headers, now_us() / SECOND_US) or 0.0
+        in_header = retry_after_s(answer.headers, now_us() / SECOND_US) or 0.0
+        in_body = pause_s(_told(answer, *self.wait_path)) if self.wait_path else None
+        return max(in_header, in_body or 0.0)
 
 
 class Webhook(_Post):
@@ -106,6 +110,7 @@ class Telegram(_Post):
     """A bot's message to one chat. The token is in the address, which is therefore never shown."""
 
     name, title = "telegram", "Telegram"
+    wait_path = ("parameters", "retry_after")
     pace = Pace(1.0, 20)
 
     def __init__(self, client: Client, url: str, token: str, chat: str) -> None:
@@ -124,10 +129,6 @@ class Telegram(_Post):
         preview = {"is_disabled": True}
         message = {"chat_id": self._chat, "text": text, "link_preview_options": preview}
         self._post(self._url.reveal(), orjson.dumps(message))
-
-    def _asked_wait_s(self, answer: Answer) -> float:
-        asked_s = pause_s(_told(answer, "parameters", "retry_after")) or 0.0
-        return max(asked_s, super()._asked_wait_s(answer))
 
     def _meaning(self, answer: Answer) -> str:
         if answer.status == 400:
@@ -157,6 +158,7 @@ class Discord(_Post):
     """A message to a Discord-style webhook; nobody is mentioned, whatever the text says."""
 
     name, title = "discord", "Discord"
+    wait_path = ("retry_after",)
     pace = Pace(1.0, 30)
 
     def __init__(self, client: Client, url: str) -> None:
@@ -169,10 +171,6 @@ class Discord(_Post):
             self._url.reveal(),
             orjson.dumps({"content": text, "allowed_mentions": {"parse": []}}),
         )
-
-    def _asked_wait_s(self, answer: Answer) -> float:
-        asked_s = pause_s(_told(answer, "retry_after")) or 0.0
-        return max(asked_s, super()._asked_wait_s(answer))
 
 
 def _told(answer: Answer, *path: str) -> Any:

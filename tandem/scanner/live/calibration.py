@@ -87,12 +87,10 @@ class Calibration:
 
         Parameters
         ----------
-        minutes : Minutes
         settings : ScanSettings
             As of the look's scan; the level is the look's.
         at_us : int
             End of the window; also says which surrogates are drawn.
-        watch : Watch
         most_seconds : float
             None is begun later.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +20,10 @@ WAIT_S = 1.0
 MOST_FAILURES = 5
 
 
-class Candles(Protocol):
-    """Fetches one-minute candles within the venue's budget, on the caller's thread."""
-
-    def __call__(
-        self, instrument: str, start_us: int, end_us: int, stop: threading.Event
-    ) -> npt.NDArray[np.void] | None:
-        """Return bars (dtype BAR) from `start_us` on, as many as one answer holds.
-
-        None where the venue has no candles to ask for. Raises FeedError or MessageError.
-        """
-        ...
+# Fetches an instrument's one-minute bars from a time to another, within the venue's budget and on
+# the caller's thread, as many as one answer holds; None where the venue has no candles to ask for.
+# Raises FeedError or MessageError.
+Candles = Callable[[str, int, int, threading.Event], npt.NDArray[np.void] | None]
 
 
 class History:

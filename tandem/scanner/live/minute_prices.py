@@ -31,7 +31,7 @@ class Minutes(NamedTuple):
 
 
 class MinuteBoard:
-    """Takes trades where a record would take them, and keeps 16 bytes a minute and instrument.
+    """Takes trades where the database would take them, and keeps 16 bytes a minute and instrument.
 
     A minute is the trades' own, so late and disordered trades land where they belong. Any thread
     may write and read.

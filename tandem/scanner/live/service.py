@@ -48,7 +48,6 @@ class Rescan(NamedTuple):
         End of its last minute.
     minutes : Minutes
         What was scanned.
-    scan : Scan
     told : SurrogateThreshold
         What is called a finding, by surrogates of this window.
     found : tuple of (str, str)
@@ -67,7 +66,7 @@ class Rescan(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What is kept of a rescan once another followed."""
+    """A rescan as it is remembered once another has followed."""
 
     at_us: int
     tested: int
@@ -83,7 +82,6 @@ class Status:
     Attributes
     ----------
     state : {"off", "listing", "watching", "failed"}
-    venue : str
     text : str
         A sentence where there is something to say.
     instruments : int
@@ -96,7 +94,6 @@ class Status:
         Of the connection.
     next_us : int
         When the next look is due; 0 where none is.
-    scanning : bool
     """
 
     state: State = "off"
@@ -118,7 +115,6 @@ class Universe:
 
     Parameters
     ----------
-    settings : Settings
     members : callable
         Gives a venue's instruments, most important first; may take long and raise FeedError or
         MessageError.

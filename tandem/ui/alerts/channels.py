@@ -21,11 +21,7 @@ def draw() -> None:
     alerts = part(Alerts)
     running = st.session_state.setdefault(_TESTS, Tests())
 
-    @st.fragment(run_every=REFRESH_S)
-    def follow() -> None:
-        _list(alerts, running)
-
-    follow()
+    st.fragment(_list, run_every=REFRESH_S)(alerts, running)
     if not is_operator():
         say.note("Public mode: only the operator can test channels and see their configuration.")
 

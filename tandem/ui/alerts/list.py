@@ -30,11 +30,7 @@ def draw() -> None:
     filters = _filters(alerts)
     _actions(alerts, filters)
 
-    @st.fragment(run_every=REFRESH_S)
-    def follow() -> None:
-        _list(alerts, filters)
-
-    follow()
+    st.fragment(_list, run_every=REFRESH_S)(alerts, filters)
 
 
 def _filters(alerts: Alerts) -> Filters:
@@ -42,21 +38,19 @@ def _filters(alerts: Alerts) -> Filters:
     scopes = sorted({one.alert.scope for one in kept})
     rules = sorted({one.alert.rule for one in kept} | {rule.name for rule in alerts.rules.all()})
     columns = st.columns([1.45, 1.2, 1.2, 1.1], vertical_alignment="bottom")
-    with columns[0]:
-        severity = st.segmented_control(
-            "Severity",
-            [ALL, "critical", "warning", "info"],
-            default=ALL,
-            key="alerts_severity",
-            required=True,
-            persist_state="session",
-        )
+    severity = columns[0].segmented_control(
+        "Severity",
+        [ALL, "critical", "warning", "info"],
+        default=ALL,
+        key="alerts_severity",
+        required=True,
+        persist_state="session",
+    )
     with columns[1]:
         scope = _choice("Instrument, pair or venue", scopes, "alerts_scope")
     with columns[2]:
         rule = _choice("Rule", rules, "alerts_rule")
-    with columns[3]:
-        is_open = st.toggle("Unacknowledged only", key="alerts_open", persist_state="session")
+    is_open = columns[3].toggle("Unacknowledged only", key="alerts_open", persist_state="session")
     return Filters(None if severity in (ALL, None) else severity, scope, rule, is_open)
 
 

@@ -38,11 +38,7 @@ def draw() -> None:
     elif st.button("Add rule", key="rule_add", type="primary", icon=":material/add:"):
         _open("", _NEW)
 
-    @st.fragment(run_every=REFRESH_S)
-    def follow() -> None:
-        _table(may)
-
-    follow()
+    st.fragment(_table, run_every=REFRESH_S)(may)
 
 
 # The table ------------------------------------------------------------------------------
@@ -146,33 +142,30 @@ def _is_enabled(alerts: Alerts, name: str) -> bool:
 
 def _draft() -> Draft:
     left, right = st.columns([1, 2])
-    with left:
-        name = st.text_input(
-            "Name",
-            key="rule_name",
-            persist_state="session",
-            max_chars=60,
-            placeholder="Flash crash",
-        )
-    with right:
-        measure = st.selectbox(
-            "Measure",
-            list(MEASURES),
-            key="rule_measure",
-            persist_state="session",
-            format_func=MEASURES.__getitem__,
-        )
+    name = left.text_input(
+        "Name",
+        key="rule_name",
+        persist_state="session",
+        max_chars=60,
+        placeholder="Flash crash",
+    )
+    measure = right.selectbox(
+        "Measure",
+        list(MEASURES),
+        key="rule_measure",
+        persist_state="session",
+        format_func=MEASURES.__getitem__,
+    )
     unit = words.WORDS[measure].unit
     columns = st.columns([1.2, 1, 1, 1])
-    with columns[0]:
-        comparison = st.segmented_control(
-            "Condition",
-            list(get_args(Comparison)),
-            key="rule_comparison",
-            persist_state="session",
-            required=True,
-            help="Beyond compares the absolute value: it fires in either direction.",
-        )
+    comparison = columns[0].segmented_control(
+        "Condition",
+        list(get_args(Comparison)),
+        key="rule_comparison",
+        persist_state="session",
+        required=True,
+        help="Beyond compares the absolute value: it fires in either direction.",
+    )
     with columns[1]:
         threshold = _number(f"Threshold, {unit}" if unit else "Threshold", "rule_threshold", 0.1)
     with columns[2]:
@@ -193,14 +186,13 @@ def _draft() -> Draft:
     left, right = st.columns([2, 1])
     with left:
         scope = _scope(measure)
-    with right:
-        severity = st.segmented_control(
-            "Severity",
-            list(get_args(Severity)),
-            key="rule_severity",
-            persist_state="session",
-            required=True,
-        )
+    severity = right.segmented_control(
+        "Severity",
+        list(get_args(Severity)),
+        key="rule_severity",
+        persist_state="session",
+        required=True,
+    )
     channels = _channels(part(Alerts).channels())
     return Draft(
         name, measure, str(comparison), threshold, release, scope, minutes, str(severity), channels

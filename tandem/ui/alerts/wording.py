@@ -9,7 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
@@ -106,12 +106,6 @@ _CROSSINGS = {
 }
 
 
-def name_of(scope: str) -> str:
-    """Shorten a scope: ``sim:ETHUSDT~sim:BTCUSDT`` to ``ETHUSDT ~ BTCUSDT``."""
-    legs = (leg.partition(":")[2] or leg for leg in scope.split("~"))
-    return " ~ ".join(legs)
-
-
 def venues_of(scope: str) -> tuple[str, ...]:
     """Return the venues a scope is of, each once; none where it is of no venue."""
     found = [leg.partition(":")[0] for leg in scope.split("~")]
@@ -124,12 +118,12 @@ def what(alert: Alert) -> str:
         return "A test message."
     measure = WORDS[alert.measure]
     if alert.measure == "pair_broken" and alert.value == 1.0:
-        return f"{name_of(alert.scope)}: {_BREAK}"
+        return f"{f.short_scope(alert.scope)}: {_BREAK}"
     if stated := _stated(alert):
-        return f"{name_of(alert.scope)}: {stated}"
+        return f"{f.short_scope(alert.scope)}: {stated}"
     amount = _amount(alert.value, measure.unit)
     return (
-        f"{name_of(alert.scope)}: {measure.noun} {amount}, "
+        f"{f.short_scope(alert.scope)}: {measure.noun} {amount}, "
         f"{alert.comparison} {_number(alert.threshold)}"
     )
 
@@ -218,7 +212,7 @@ def _facts(told: RecordedAlert, may_read: bool) -> list[list[str]]:
 def _delivered(one: Delivery, may_read: bool) -> str:
     tries = f" on attempt {one.tries}" if one.tries > 1 and one.fate == "sent" else ""
     if one.tries and one.fate != "sent":
-        tries = f" after {_plural(one.tries, 'attempt')}"
+        tries = f" after {f.plural(one.tries, 'attempt')}"
     why = f" {one.text}" if one.text and may_read else ""
     return f"{_fate(one)} {f.clock(one.changed_us)}{tries}.{why}"
 
@@ -257,12 +251,7 @@ class Filters:
     @property
     def given(self) -> dict[str, Any]:
         """Return them as arguments of `Alerts.recent`."""
-        return {
-            "severity": self.severity,
-            "scope": self.scope,
-            "rule": self.rule,
-            "unacknowledged": self.unacknowledged,
-        }
+        return asdict(self)
 
     @property
     def is_any(self) -> bool:
@@ -284,12 +273,12 @@ def alert_list(
     """
     shown = found[:MOST_SHOWN]
     if shown:
-        note = f"{len(found):,} of {kept:,} alerts" if filters.is_any else _plural(kept, "alert")
+        note = f"{len(found):,} of {kept:,} alerts" if filters.is_any else f.plural(kept, "alert")
         if len(found) > len(shown):
             note += f"; showing the newest {len(shown)}, the CSV has all"
         note += ". Open an alert to see the numbers behind it. Times are UTC."
     elif kept:
-        note = f"None of the {_plural(kept, 'alert')} matches these filters."
+        note = f"None of the {f.plural(kept, 'alert')} matches these filters."
     elif any(rule.enabled for rule in rules):
         note = "No alerts yet. They are listed here as rules fire."
     else:
@@ -301,10 +290,6 @@ def alert_list(
         "note": note,
         "items": [told_row(one, **may) for one in shown],
     }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def csv_file(alerts: Iterable[Alert]) -> bytes:
@@ -387,7 +372,7 @@ def rule_row(rule: Rule, raised: int, problem: str, not_ready: Iterable[str], ma
         ),
     ]
     if raised:
-        tags.append(_tag(f"raised {_plural(raised, 'alert')}", hint="among stored alerts"))
+        tags.append(_tag(f"raised {f.plural(raised, 'alert')}", hint="among stored alerts"))
     if not rule.channels:
         tags.insert(3, _tag("list only"))
     return {
@@ -426,7 +411,7 @@ def rule_list(
     """
     not_ready = [one.name for one in channels if not one.is_ready]
     on = sum(rule.enabled for rule in rules)
-    note = f"{_plural(len(rules), 'rule')}, {on} enabled."
+    note = f"{f.plural(len(rules), 'rule')}, {on} enabled."
     if not rules:
         note = "There are no rules, so no alert can fire. Add one above."
     return {
@@ -480,7 +465,7 @@ def would_have_told(rule: Rule, kept: Iterable[RecordedAlert]) -> str:
     if not judged:
         return ""
     count = sum(rule.holds(alert.value) for alert in judged)
-    stored = _plural(len(judged), "stored alert")
+    stored = f.plural(len(judged), "stored alert")
     return f"Would have raised {count:,} of {stored} of this measure."
 
 

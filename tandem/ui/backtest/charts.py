@@ -14,7 +14,7 @@ from tandem.strategy.trader import ClosedTrade, Position
 from tandem.ui.backtest.wording import axis_value, figure
 from tandem.ui.live.charts import Columns, draw_pair
 from tandem.ui.shared import format as f
-from tandem.ui.shared.canvas import Canvas, Figure
+from tandem.ui.shared.canvas import Canvas, Figure, value_axis
 
 Floats = npt.NDArray[np.float64]
 
@@ -185,15 +185,8 @@ def _frame(canvas: Canvas, plateau: npt.NDArray[np.bool_]) -> None:
                 if down
                 else (x + 0.5, x + 0.5, y - 0.5, y + 0.5)
             )  # noqa: E501
-            canvas.shapes.append(
-                {
-                    "type": "line",
-                    "xref": "x",
-                    "yref": "y",
-                    **dict(zip(("x0", "x1", "y0", "y1"), ends, strict=True)),
-                    "line": {"color": "@text", "width": 2.5},
-                }
-            )
+            line = {"color": "@text", "width": 2.5}
+            canvas.shape("line", ends[:2], ends[2:], xref="x", yref="y", line=line)
 
 
 def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
@@ -207,55 +200,22 @@ def null_chart(found: Sequence[NullTest], title: str, version: str) -> Figure:
         counts, _ = np.histogram(one.surrogates, edges)
         most = max(most, int(counts.max()))
         canvas.title(panel, "surrogates")
-        axes = {"xaxis": "x", "yaxis": "y" if panel == 0 else f"y{panel + 1}"}
-        canvas.traces.append(
-            {
-                "type": "bar",
-                "name": null_name(one.null),
-                "x": [float(f"{v:.6g}") for v in (edges[1:] + edges[:-1]) / 2.0],
-                "y": canvas.values("v", counts.astype(np.float64), panel),
-                "marker": {"color": f"@{_NULL_COLOURS[panel]}"},
-                "opacity": 0.75,
-                **axes,
-            }
-        )
+        middles = [float(f"{v:.6g}") for v in (edges[1:] + edges[:-1]) / 2.0]
+        values = canvas.values("v", counts.astype(np.float64), panel)
+        name, colour = null_name(one.null), _NULL_COLOURS[panel]
+        canvas.bars(name, colour, middles, values, panel, opacity=0.75)
     real = found[0].real
-    canvas.shapes.append(
-        {
-            "type": "line",
-            "xref": "x",
-            "yref": "paper",
-            "x0": real,
-            "x1": real,
-            "y0": 0,
-            "y1": 1,
-            "line": {"color": "@good", "width": 2.5},
-        }
-    )
-    canvas.notes.append(
-        {
-            "xref": "x",
-            "yref": "paper",
-            "x": real,
-            "y": 1,
-            "text": "actual pair",
-            "showarrow": False,
-            "xanchor": "right" if real > (low + high) / 2.0 else "left",
-            "yanchor": "top",
-            "font": {"color": "@good", "size": 12},
-        }
-    )
+    axes = {"xref": "x", "yref": "paper"}
+    canvas.shape("line", (real, real), (0, 1), **axes, line={"color": "@good", "width": 2.5})
+    side = "right" if real > (low + high) / 2.0 else "left"
+    canvas.note(real, 1, "actual pair", "good", 12, **axes, xanchor=side, yanchor="top")
     figure = canvas.figure(bargap=0.06, hovermode="closest")
     for panel in range(len(found)):
         # Room above the tallest bar for the words beside the line.
         name = "yaxis" if panel == 0 else f"yaxis{panel + 1}"
         figure["layout"][name] |= {"range": [0.0, HEADROOM * most], "autorange": False}
-    figure["layout"]["xaxis"] = {
-        "title": {"text": title},
-        "gridcolor": "@grid",
-        "zerolinecolor": "@edge",
-        "anchor": "y" if len(found) == 1 else f"y{len(found)}",
-    }
+    anchor = "y" if len(found) == 1 else f"y{len(found)}"
+    figure["layout"]["xaxis"] = value_axis(title, anchor)
     return figure
 
 

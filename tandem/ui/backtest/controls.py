@@ -49,7 +49,7 @@ def ask() -> Asked | None:
 def _more(model: PairModel) -> Asked:
     with st.expander("Account and rules"):
         capital = _amount("Capital, quote currency", 20_000.0, "capital", least=1.0)
-        _told("Base for percentage returns. It does not limit position size.")
+        st.caption("Base for percentage returns. It does not limit position size.")
         rules = _rules()
     with st.expander("Holding costs and venue limits"):
         costs, funding = _holding()
@@ -72,34 +72,26 @@ def _rules() -> dict[str, Any]:
     most = _amount("Max gross exposure (0: no limit)", 0.0, "most")
     return {
         "most_gross": most or math.inf,
-        "fill_at": st.segmented_control(
-            "Fill at next bar's",
-            ["open", "close"],
-            default="open",
-            key="fill",
-            bind=URL,
-            width="stretch",
-            required=True,
-        )
-        or "open",
+        "fill_at": _segments("Fill at next bar's", ["open", "close"], "fill"),
         "time_stop_bars": _count("Time stop, bars (0: none)", "timestop"),
         "cool_down_bars": _count("Cool-down after exit, bars", "cool"),
         "rehedge_bars": _count("Rebalance hedge every \u2026 bars (0: never)", "rehedge"),
         "rehedge_percent": _amount(
             "Rebalance hedge when \u03b2 changes by, %", 0.0, "drift", 1_000.0
         ),
-        "negative_beta": st.segmented_control(
+        "negative_beta": _segments(
             "Negative \u03b2",
             ["hold", "skip"],
-            default="hold",
-            key="negative",
-            bind=URL,
-            width="stretch",
-            required=True,
+            "negative",
             help="Hold: trade both legs on the same side, which is then the hedge. Skip: no entry.",
-        )
-        or "hold",
+        ),
     }
+
+
+def _segments(label: str, options: list[str], key: str, **style: Any) -> str:
+    style |= {"width": "stretch", "required": True}
+    first = options[0]
+    return st.segmented_control(label, options, default=first, key=key, bind=URL, **style) or first
 
 
 def _holding() -> tuple[dict[str, float], tuple[float, float, float]]:
@@ -130,10 +122,6 @@ def _amount(label: str, value: float, key: str, most: float = 1e9, least: float 
 
 def _count(label: str, key: str) -> int:
     return int(st.number_input(label, 0, 1_000_000, 0, key=f"bt_{key}", bind=URL) or 0)
-
-
-def _told(text: str) -> None:
-    st.caption(text)
 
 
 # What is tried --------------------------------------------------------------------------

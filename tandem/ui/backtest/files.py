@@ -8,8 +8,7 @@ import streamlit as st
 
 from tandem.io.model import Corrections, Table
 from tandem.io.pairing import apart
-from tandem.ui.backtest import assumptions as backtest_read
-from tandem.ui.backtest import corrections as backtest_guesses
+from tandem.ui.backtest import assumptions, corrections
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
@@ -117,13 +116,13 @@ def _show(file: Any, upload: Upload) -> None:
     if upload.problem:
         say.problem(f"{upload.name}: {upload.problem}")
     for table in upload.tables:
-        backtest_read.report(table)
+        assumptions.report(table)
     if upload.tables or upload.unclear or upload.told != Corrections():
         with st.expander(
             say.escaped(f"Not right? Correct how {upload.name} is read"),
             expanded=upload.unclear is not None,
             icon=":material/tune:",
         ):
-            backtest_guesses.ask(
+            corrections.ask(
                 upload, file.file_id, lambda told: upload.correct(file.getvalue(), told)
             )

@@ -11,15 +11,7 @@ from tandem.core.clock import SECOND_US, YEAR_US
 from tandem.core.errors import DataError
 from tandem.core.startup import Readiness
 from tandem.io.model import interval_text
-from tandem.ui.backtest import (
-    significance as backtest_luck,
-)
-from tandem.ui.backtest import (
-    tabs as backtest_tabs,
-)
-from tandem.ui.backtest import (
-    wording as backtest_words,
-)
+from tandem.ui.backtest import significance, tabs, wording
 from tandem.ui.backtest.controls import ask
 from tandem.ui.backtest.export import offer
 from tandem.ui.backtest.files import called
@@ -32,12 +24,12 @@ from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import part
 
 TABS = {
-    "Result": backtest_tabs.result,
-    "Trades": backtest_tabs.trades,
-    "Sweep": backtest_luck.sweep,
-    "Walk-forward": backtest_luck.walk,
-    "Significance": backtest_luck.luck,
-    "Models": backtest_tabs.models,
+    "Result": tabs.result,
+    "Trades": tabs.trades,
+    "Sweep": significance.sweep,
+    "Walk-forward": significance.walk,
+    "Significance": significance.luck,
+    "Models": tabs.models,
     "Export": offer,
 }
 
@@ -71,8 +63,8 @@ def _study() -> None:
         found.settle()
         _head(found)
         # Only the open tab is worked out.
-        tabs = st.tabs(list(TABS), key="tab", on_change="rerun", bind=URL)
-        for tab, show in zip(tabs, TABS.values(), strict=True):
+        drawn = st.tabs(list(TABS), key="tab", on_change="rerun", bind=URL)
+        for tab, show in zip(drawn, TABS.values(), strict=True):
             if tab.open:
                 with tab:
                     show(found)
@@ -94,8 +86,8 @@ def _head(found: Study) -> None:
     with st.container(horizontal=True):
         _relation(found)
         _figure("Net profit after costs", "net", measured, "quote currency")
-        sharpe = backtest_words.figure("sharpe", measured.sharpe)
-        _metric(
+        sharpe = wording.figure("sharpe", measured.sharpe)
+        say.metric(
             "Sharpe ratio",
             sharpe,
             f"\u00b1 {f.number(measured.sharpe_error)} standard error",
@@ -115,9 +107,9 @@ def _head(found: Study) -> None:
 def _relation(found: Study) -> None:
     relation = found.relation
     if relation is None or relation.same_asset:
-        _metric("Engle\u2013Granger p", f.NONE, "", relation_sentence(found))
+        say.metric("Engle\u2013Granger p", f.NONE, "", relation_sentence(found))
         return
-    _metric(
+    say.metric(
         "Engle\u2013Granger p",
         f.p_value(relation.p_value),
         f"{relation.quality.n_obs:,} bars",
@@ -125,7 +117,7 @@ def _relation(found: Study) -> None:
         "signals never do.",
     )
     life = relation.quality.half_life
-    _metric(
+    say.metric(
         "Half-life",
         f.bars(life.half_life),
         f"{f.bars(life.low, '')} to {f.bars(life.high)}",
@@ -135,17 +127,5 @@ def _relation(found: Study) -> None:
 
 
 def _figure(title: str, name: str, measured: object, beside: str) -> None:
-    value = backtest_words.figure(name, getattr(measured, name))
-    _metric(title, value, beside, DEFINITIONS[name])
-
-
-def _metric(title: str, value: str, beside: str, hint: str) -> None:
-    st.metric(
-        title,
-        value,
-        beside or None,
-        delta_color="off",
-        delta_arrow="off",
-        help=say.escaped(hint),
-        width=152,
-    )
+    value = wording.figure(name, getattr(measured, name))
+    say.metric(title, value, beside, DEFINITIONS[name])

@@ -5,7 +5,6 @@ Everything from outside is escaped; the report holds no script and fetches nothi
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tandem.backtest.null_test import NullTest
@@ -104,16 +104,7 @@ def settings_json(study: Study) -> bytes:
         "returns": study.result.periods.text,
         "variants_tried": luck.trials,
     }
-    return json.dumps(_plain(told), indent=1, allow_nan=False).encode()
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can say: numbers that are none become null."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2)
 
 
 # The report -----------------------------------------------------------------------------
@@ -243,7 +234,6 @@ class Lines(NamedTuple):
 
     Attributes
     ----------
-    title : str
     paths : list of (str, str)
         An SVG path and the name of its colour.
     marks : list of (float, float, str)

@@ -29,6 +29,7 @@ from tandem.ui.shared.model_controls import URL
 from tandem.ui.shared.state import is_operator
 
 BEST_SHOWN = 10
+_metric = partial(say.metric, width=190)
 SURROGATES = (99, 199, 499, 999)
 
 
@@ -40,7 +41,7 @@ def _found(
     name: str,
     label: str,
     asked: Any,
-    work: Callable[[Watch], Any],
+    work: Callable[..., Any],
     expected_s: Callable[[], float],
 ) -> Any | None:
     """Offer long work, show how far it is, and return what it found; None until then."""
@@ -80,17 +81,13 @@ def sweep(study: Study) -> None:
     grid = ask_grid(study.asked.setup)
     if grid is None:
         return
-    work = partial(_sweep, study.source.bars, grid, study.funding)
+    work = partial(run_sweep, study.source.bars, grid, study.funding)
     found: Sweep | None = _found(
         study, "sweep", "Run sweep", _asked(grid), work, lambda: study.pace(grid).sweep_s()
     )
     if found is None:
         return
     _swept(study, grid, found)
-
-
-def _sweep(bars: Any, grid: Grid, funding: Any, watch: Watch) -> Sweep:
-    return run_sweep(bars, grid, funding, watch=watch)
 
 
 def _asked(grid: Grid, *more: Any) -> Any:
@@ -214,9 +211,8 @@ def walk(study: Study) -> None:
     if grid is None or fit is None or trade is None:
         return
     asked = _asked(grid, fit, trade, anchored)
-    work = partial(
-        _walk, study.source.bars, grid, study.funding, int(fit), int(trade), bool(anchored)
-    )
+    lengths, how = (int(fit), int(trade)), {"funding": study.funding, "anchored": bool(anchored)}
+    work = partial(walk_forward, study.source.bars, grid, *lengths, **how)
     found: WalkForward | None = _found(
         *(study, "walk", "Run walk-forward", asked, work),
         lambda: study.pace(grid).walk_forward_s(count, int(fit), int(trade), bool(anchored)),
@@ -225,24 +221,17 @@ def walk(study: Study) -> None:
         _walked(study, grid, found)
 
 
-def _walk(
-    bars: Any, grid: Grid, funding: Any, fit: int, trade: int, anchored: bool, watch: Watch
-) -> WalkForward:
-    return walk_forward(bars, grid, fit, trade, funding=funding, anchored=anchored, watch=watch)
-
-
 def _walked(study: Study, grid: Grid, found: WalkForward) -> None:
     measured = found.metrics
     with st.container(horizontal=True):
-        _metric("In-sample Sharpe", words.figure("sharpe", found.fitted),
-                "Mean in-sample Sharpe ratio of the selected variants.")  # fmt: skip
-        _metric("Out-of-sample Sharpe", words.figure("sharpe", measured.sharpe),
-                "Over all out-of-sample bars combined.")  # fmt: skip
-        _metric(
-            "Out-of-sample net profit", words.figure("net", measured.net), "In the quote currency."
-        )
-        _metric("Max drawdown", words.figure("max_drawdown", measured.max_drawdown), "")
-        _metric("Closed trades", words.figure("trades", measured.trades), "")
+        hint = "Mean in-sample Sharpe ratio of the selected variants."
+        _metric("In-sample Sharpe", words.figure("sharpe", found.fitted), hint=hint)
+        hint = "Over all out-of-sample bars combined."
+        _metric("Out-of-sample Sharpe", words.figure("sharpe", measured.sharpe), hint=hint)
+        hint = "In the quote currency."
+        _metric("Out-of-sample net profit", words.figure("net", measured.net), hint=hint)
+        _metric("Max drawdown", words.figure("max_drawdown", measured.max_drawdown))
+        _metric("Closed trades", words.figure("trades", measured.trades))
     time_us = study.source.bars.time_us
     starts = [fold.trade_first for fold in found.folds]
     chart(
@@ -272,18 +261,6 @@ def _walked(study: Study, grid: Grid, found: WalkForward) -> None:
     )
 
 
-def _metric(label: str, value: str, hint: str, beside: str = "") -> None:
-    st.metric(
-        label,
-        value,
-        beside or None,
-        delta_color="off",
-        delta_arrow="off",
-        help=hint or None,
-        width=190,
-    )
-
-
 # Significance ----------------------------------------------------------------------------
 
 
@@ -294,36 +271,36 @@ def luck(study: Study) -> None:
         _metric(
             "Sharpe ratio",
             words.figure("sharpe", found.sharpe),
-            f"Annualised, with its standard error from {found.periods:,} returns.",
             f"\u00b1 {f.number(found.error)} standard error",
+            f"Annualised, with its standard error from {found.periods:,} returns.",
         )
         _metric(
             "Probabilistic Sharpe ratio (PSR)",
             words.chance(found.above_zero),
+            "single trial",
             "Probability that the true Sharpe ratio is above zero, ignoring that other variants "
             "were tried.",
-            "single trial",
         )
         _metric(
             "Trials",
             f"{found.trials:,}",
+            f"effective trials: {f.number(found.effective, 1)}",
             "Distinct variants tried on this data set, in this session and before: run by hand, "
             "compared, swept, or considered by a walk-forward or null test. Their results are "
             f"correlated, so they count as {f.number(found.effective, 1)} independent trials.",
-            f"effective trials: {f.number(found.effective, 1)}",
         )
         _metric(
             "Expected max Sharpe under H0",
             words.figure("sharpe", found.expected_best),
-            "Expected Sharpe ratio of the best of this many variants without any skill.",
             f"of {f.number(found.effective, 1)} zero-skill trials",
+            "Expected Sharpe ratio of the best of this many variants without any skill.",
         )
         _metric(
             "Deflated Sharpe ratio (DSR)",
             words.chance(found.deflated),
+            "probability above that maximum",
             "Probability that the true Sharpe ratio exceeds the expected maximum under H0. Below "
             "95 % the result may be explained by multiple testing.",
-            "probability above that maximum",
         )
     say.note(
         "Trials are counted per data set"

@@ -16,8 +16,6 @@ class Source:
     ----------
     y, x : str
         Instruments.
-    bars : AlignedBars
-    bar_us : int
     told : tuple of str
         Sentences about the origin, for the screen and the report; text from outside.
     key : str

@@ -37,7 +37,7 @@ from tandem.venues.registry import patience
 MOST_BARS = 200_000
 LONGEST_US = 366 * DAY_US
 
-FILES, RECORD, EXAMPLE, SCANNED = "Files", "Record", "Example", "Scanner"
+FILES, DATABASE, EXAMPLE, SCANNED = "Files", "Database", "Example", "Scanner"
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "all": LONGEST_US}
 CHOSEN = "exact"
 RANGE = Choice(
@@ -53,7 +53,7 @@ RANGE = Choice(
 
 def choose() -> Source | None:
     """Let the viewer choose; None, with the reason on screen, where there is nothing to test."""
-    offered = [FILES, RECORD, EXAMPLE]
+    offered = [FILES, DATABASE, EXAMPLE]
     if "tandem_scanned_pair" in st.session_state:
         offered.append(SCANNED)
     asked = st.segmented_control(
@@ -63,12 +63,12 @@ def choose() -> Source | None:
         key="from",
         bind=URL,
         required=True,
-        help="Files: your own CSV. Record: data recorded by this deployment. Example: monthly "
+        help="Files: your own CSV. Database: recorded by this deployment. Example: monthly "
         "crude oil, WTI vs Brent, 1987 to 2020. Scanner: the pair opened there.",
     )
     try:
-        if asked == RECORD:
-            return _from_record()
+        if asked == DATABASE:
+            return _from_database()
         if asked == EXAMPLE:
             return _example("Bundled example")
         if asked == SCANNED:
@@ -171,7 +171,7 @@ def _paired(found: list[Table], y: str, x: str, chosen_us: int) -> Source:
 # The database -----------------------------------------------------------------------------
 
 
-def _from_record() -> Source | None:
+def _from_database() -> Source | None:
     held = {
         one.instrument: one
         for one in part(Inventory).now().held
@@ -239,9 +239,7 @@ def _leg_box(label: str, names: list[str], key: str, called: Callable[[str], str
 
 def _range(y: Held, x: Held) -> tuple[str, int, int]:
     """Return which range of the database is wanted: its name, and where it is exact, its ends."""
-    chosen = RANGE.keep(
-        st.segmented_control("Range (UTC)", **RANGE.widget(), required=True, width="content")
-    )
+    chosen = RANGE.segments("Range (UTC)", width="content")
     if chosen != CHOSEN:
         return chosen, 0, 0
     first, last = max(y.first_us, x.first_us), min(y.last_us, x.last_us)
@@ -262,7 +260,7 @@ def _moment(place: Any, label: str, key: str, default_us: int) -> int:
 
 
 def _asked_moment(key: str) -> datetime | None:
-    """Return the time a link asks for; None where it asks for none that a record could hold."""
+    """Return the time a link asks for; None where it asks for none that a database could hold."""
     try:
         asked = datetime.fromisoformat(st.query_params.get(key, ""))
     except ValueError:

@@ -39,10 +39,7 @@ class Study:
 
     Attributes
     ----------
-    source : Source
-    asked : Asked
     funding : (y, x) arrays, or None
-    result : Result
     relation : Relation or None
         None where there are too few bars to tell.
     ledger : Ledger
@@ -194,7 +191,7 @@ def _ledger_name(key: str) -> str:
 
 
 def _ledger(key: str) -> Ledger:
-    """Return the variants tried on these bars before; visitors of a public desk start afresh."""
+    """Return the variants tried on these bars before; visitors in public mode start afresh."""
     if is_operator():
         try:
             blob = part(Database).load_state(_ledger_name(key))

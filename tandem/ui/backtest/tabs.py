@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
 
 from tandem.strategy.trader import ClosedTrade
@@ -102,8 +99,8 @@ def _round_trips(shown: list[ClosedTrade]) -> None:
     money = st.column_config.NumberColumn(format="%+,.2f")
     number, price = st.column_config.NumberColumn(format="%.4g"), st.column_config.NumberColumn()
     rows = {
-        "opened (UTC)": _times(one.entry_us for one in shown),
-        "closed (UTC)": _times(one.exit_us for one in shown),
+        "opened (UTC)": f.times(one.entry_us for one in shown),
+        "closed (UTC)": f.times(one.exit_us for one in shown),
         "side": ["\u25b2 long" if one.side > 0 else "\u25bc short" for one in shown],
         "bars": [one.bars for one in shown],
         "entry reason": [f"z {f.signed(one.entry_z)}" for one in shown],
@@ -145,7 +142,7 @@ def _fills(study: Study) -> None:
     shown = study.result.fills[::-1][:MOST_ROWS]
     legs = {"y": f.symbol_of(study.source.y), "x": f.symbol_of(study.source.x)}
     rows = {
-        "bar (UTC)": _times(one.time_us for one in shown),
+        "bar (UTC)": f.times(one.time_us for one in shown),
         "leg": [legs[one.leg] for one in shown],
         "quantity": [one.quantity for one in shown],
         "price": [one.price for one in shown],
@@ -159,10 +156,6 @@ def _fills(study: Study) -> None:
         "quantity": st.column_config.NumberColumn(format="%+.6g"),
     }
     st.dataframe(rows, hide_index=True, column_config=kinds, key="backtest-fills")
-
-
-def _times(times_us: Iterable[int]) -> npt.NDArray[np.datetime64]:
-    return np.fromiter(times_us, np.int64).astype("M8[us]")
 
 
 def models(study: Study) -> None:

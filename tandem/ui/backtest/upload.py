@@ -63,7 +63,7 @@ class Upload:
         self.correct(raw, self.told)
 
     def close(self) -> None:
-        """Stop reading, and let go of what was read."""
+        """Stop reading, and release what was read."""
         if self.job is not None:
             self.job.cancel()
         self.job = None

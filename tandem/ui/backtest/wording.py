@@ -13,6 +13,7 @@ from tandem.core.clock import SECOND_US
 from tandem.strategy.pair_model import MODEL_NAMES, Model
 from tandem.strategy.signals import Setup
 from tandem.ui.shared import format as f
+from tandem.ui.shared.sheets import Cell, Sheet, cell, sheet
 
 AXIS_NAMES = {
     "model": "model",
@@ -96,78 +97,44 @@ def figure(name: str, value: float) -> str:
     return f.number(value, 0) if kind == "count" else f.number(value)
 
 
-def figure_sheets(measured: Metrics) -> list[dict[str, Any]]:
+def figure_sheets(measured: Metrics) -> list[Sheet]:
     """Return every figure with how it is defined, as tables."""
     return [
-        {
-            "id": f"figures-{number}",
-            "title": title,
-            "note": "",
-            "columns": [
-                _column("Metric"),
-                _column("Value", "end"),
-                _column("Definition", "long"),
-            ],
-            "rows": [
-                [
-                    _cell(label),
-                    _cell(figure(name, getattr(measured, name))),
-                    _cell(DEFINITIONS[name]),
-                ]
+        sheet(
+            f"figures-{number}",
+            title,
+            "",
+            [("Metric",), ("Value", "end"), ("Definition", "long")],
+            [
+                [label, figure(name, getattr(measured, name)), DEFINITIONS[name]]
                 for name, label, _ in group
             ],
-        }
+        )
         for number, (title, group) in enumerate(GROUPS.items())
     ]
 
 
-def model_sheet(
-    found: dict[Model, Result], titles: dict[Model, str], used: Model
-) -> dict[str, Any]:
+def model_sheet(found: dict[Model, Result], titles: dict[Model, str], used: Model) -> Sheet:
     """Return the models' figures side by side."""
     names = [name for group in list(GROUPS.values())[:2] for name, _, kind in group]
     names = [name for name in names if name not in ("total_return", "refused", "drawdown_us")]
-    return {
-        "id": "models",
-        "title": "",
-        "note": "",
-        "columns": [
-            _column("Metric"),
-            *(
-                _column(titles[model] + (" (in use)" if model == used else ""), "end")
-                for model in found
-            ),
-        ],
-        "rows": [
-            [
-                _cell(TITLES[name], hint=DEFINITIONS[name]),
-                *(_cell(figure(name, getattr(one.metrics, name))) for one in found.values()),
-            ]
-            for name in names
-        ],
-    }
+    heads = [titles[model] + (" (in use)" if model == used else "") for model in found]
+    rows: list[list[Cell | str]] = [
+        [
+            cell(TITLES[name], hint=DEFINITIONS[name]),
+            *(figure(name, getattr(one.metrics, name)) for one in found.values()),
+        ]
+        for name in names
+    ]
+    return sheet("models", "", "", [("Metric",), *((head, "end") for head in heads)], rows)
 
 
 def plain_sheet(
     name: str, title: str, note: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
-) -> dict[str, Any]:
+) -> Sheet:
     """Return a table of texts; every column but the first is aligned to its end."""
-    heads = [_column(text, "" if place == 0 else "end") for place, text in enumerate(columns)]
-    return {
-        "id": name,
-        "title": title,
-        "note": note,
-        "columns": heads,
-        "rows": [[_cell(text) for text in row] for row in rows],
-    }
-
-
-def _column(label: str, kind: str = "") -> dict[str, Any]:
-    return {"label": label, "hint": "", "kind": kind}
-
-
-def _cell(text: str, hint: str = "") -> dict[str, Any]:
-    return {"text": text, "tone": "", "hint": hint}
+    first, *others = columns
+    return sheet(name, title, note, [(first,), *((one, "end") for one in others)], rows)
 
 
 def variant(setup: Setup, axes: Sequence[str]) -> str:

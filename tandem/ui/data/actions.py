@@ -43,26 +43,22 @@ def _export() -> None:
         return
     by_name = {one.instrument: one for one in held}
     left, middle, right = st.columns([1.3, 1.1, 0.8])
-    with left:
-        name = st.selectbox("Instrument", list(by_name), key="export_instrument")
+    name = left.selectbox("Instrument", list(by_name), key="export_instrument")
     one = by_name[name]
-    with middle:
-        kind = st.segmented_control(
-            "Content", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
-        )
-    with right:
-        form = st.segmented_control(
-            "Format", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
-        )
+    kind = middle.segmented_control(
+        "Content", _kinds(one), default=_kinds(one)[0], key="export_kind", required=True
+    )
+    form = right.segmented_control(
+        "Format", ["CSV", "Parquet"], default="CSV", key="export_form", required=True
+    )
     left, right = st.columns([1.3, 1.9])
     with left:
         span = _range(one)
     length = None
     if kind == "bars":
-        with right:
-            length = st.segmented_control(
-                "Bar interval", list(LENGTHS), default="1 s", key="export_length", required=True
-            )
+        length = right.segmented_control(
+            "Bar interval", list(LENGTHS), default="1 s", key="export_length", required=True
+        )
     asked = st.button("Export", key="export", type="primary", icon=":material/download:")
     if asked:
         wanted = Wanted(
@@ -145,19 +141,17 @@ def _import() -> None:
     )
     names = [one.instrument for one in part(Inventory).now().held]
     left, right = st.columns([1, 1.4])
-    with left:
-        name = st.selectbox(
-            "Instrument",
-            names,
-            index=None,
-            placeholder="choose or type venue:SYMBOL",
-            key="import_instrument",
-            accept_new_options=True,
-        )
-    with right:
-        file = st.file_uploader(
-            "Archive", key="import_file", max_upload_size=part(Settings).upload_mb
-        )
+    name = left.selectbox(
+        "Instrument",
+        names,
+        index=None,
+        placeholder="choose or type venue:SYMBOL",
+        key="import_instrument",
+        accept_new_options=True,
+    )
+    file = right.file_uploader(
+        "Archive", key="import_file", max_upload_size=part(Settings).upload_mb
+    )
     ready = bool(name) and file is not None
     if file is not None and not name:
         say.note("Choose the instrument; for trades exported here it is part of the file name.")
@@ -243,8 +237,7 @@ def _agreed(days: float, bars_days: float, gigabytes: float) -> bool:
         edge_us, losing = sheets.kept_from(held, limit, now)
         if limit and losing:
             losses.append(
-                f"{what} before {f.day_clock(edge_us)} UTC for {losing} "
-                f"instrument{'s' if losing != 1 else ''}"
+                f"{what} before {f.day_clock(edge_us)} UTC for {f.plural(losing, 'instrument')}"
             )
     if gigabytes and part(Database).health().bytes > gigabytes * 1e9:
         losses.append(f"the oldest data until {gigabytes:g} GB remain")
@@ -272,12 +265,10 @@ def _fill() -> None:
         say.note("There are no lost gaps.")
         return
     left, right = st.columns([1.3, 1.9], vertical_alignment="bottom")
-    with left:
-        name = st.selectbox("Instrument", list(lost), key="fill_instrument")
+    name = left.selectbox("Instrument", list(lost), key="fill_instrument")
     count = len(lost[name])
-    label = f"Retry {count} lost gap{'s' if count != 1 else ''}"
-    with right:
-        asked = st.button(label, key="fill", icon=":material/refresh:")
+    label = f"Retry {f.plural(count, 'lost gap')}"
+    asked = right.button(label, key="fill", icon=":material/refresh:")
     if asked:
         _ask_again(lost[name])
 

@@ -37,11 +37,7 @@ def page() -> None:
         st.success(say.escaped(moved), icon=":material/check_circle:")
     _refused()
 
-    @st.fragment(run_every=REFRESH_S)
-    def look() -> None:
-        _overview()
-
-    look()
+    st.fragment(_overview, run_every=REFRESH_S)()
     action = st.segmented_control(
         "Action",
         list(ACTIONS),
@@ -88,7 +84,7 @@ def _free_bytes() -> int:
         return 0
 
 
-# A record that is not this process's -----------------------------------------------------
+# A database that is not this process's -----------------------------------------------------
 
 
 def _refused() -> None:

@@ -17,9 +17,7 @@ from tandem.storage.inventory import Holdings
 from tandem.storage.records import Held, StoreHealth
 from tandem.ui.live.cards import STATES
 from tandem.ui.shared import format as f
-
-Cell = dict[str, Any]
-Sheet = dict[str, Any]
+from tandem.ui.shared.sheets import Cell, Sheet, cell, item, sheet, strip
 
 MOST_MISSING = 12
 _AFTER = {
@@ -67,51 +65,42 @@ def status(
     items = []
     if health.bytes:
         items.append(
-            _item("file", f.size_of(health.bytes), "database file including its write-ahead log")
+            item("file", f.size_of(health.bytes), "database file including its write-ahead log")
         )
     if not is_refused:
         items += _writer_items(health, queue_limit, now_us)
-    items.append(_item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
+    items.append(item("disk free", f.size_of(free_bytes), "", "bad" if free_bytes < 1e9 else ""))
     for name, value, hint, look in (
         ("lost", health.lost, "trades dropped while recording was paused (queue full)", "bad"),
         ("rejected", health.refused, "invalid entries that could not be stored", "bad"),
         ("deleted", health.pruned, "trades deleted by retention since start", ""),
     ):
         if value:
-            items.append(_item(name, f.count(value), hint, look))
+            items.append(item(name, f.count(value), hint, look))
     is_well = health.state == "recording" and not is_behind
-    return {
-        "label": label,
-        "tone": tone,
-        "items": items,
-        "right": "",
-        "said": "\n".join([*([] if is_well or is_refused else [health.text]), *health.notes]),
-    }
+    said = [*([] if is_well or is_refused else [health.text]), *health.notes]
+    return strip(label, tone, items, said)
 
 
 def _writer_items(health: StoreHealth, queue_limit: int, now_us: int) -> list[dict[str, Any]]:
     since_s = (now_us - health.last_commit_us) / SECOND_US if health.last_commit_us else math.nan
     fullness = health.queued / queue_limit
     return [
-        _item("trades written", f.count(health.written), "committed since this process started"),
-        _item("last commit", f"{f.age(since_s)} ago" if health.last_commit_us else f.NONE),
-        _item(
+        item("trades written", f.count(health.written), "committed since this process started"),
+        item("last commit", f"{f.age(since_s)} ago" if health.last_commit_us else f.NONE),
+        item(
             "queue",
             f"{f.count(health.queued)} of {f.count(queue_limit)}",
             "entries waiting to be written",
             "bad" if fullness > 0.5 else "",
         ),
-        _item(
+        item(
             "oldest in queue",
             f.age(health.oldest_waiting_s),
             "",
             "warn" if health.oldest_waiting_s > 2.0 else "",
         ),
     ]
-
-
-def _item(name: str, value: str, hint: str = "", tone: str = "") -> dict[str, Any]:
-    return {"parts": [[f"{name} ", "", False], [value, tone, True]], "hint": hint}
 
 
 # Tables ---------------------------------------------------------------------------------
@@ -134,29 +123,27 @@ def overview(
 
 
 def _feeds(feeds: Sequence[FeedStatus], lists: Mapping[str, str]) -> Sheet:
-    return {
-        "id": "feeds",
-        "title": "Recording status",
-        "note": "" if feeds else "No venue connected yet; the first responds within seconds.",
-        "columns": [
-            _column("venue"),
-            _column("state"),
-            _column("trades/s", "end"),
-            _column("delay", "end", "median latency from exchange trade time to arrival"),
-            _column(
+    return sheet(
+        "feeds",
+        "Recording status",
+        "" if feeds else "No venue connected yet; the first responds within seconds.",
+        [
+            ("venue",),
+            ("state",),
+            ("trades/s", "end"),
+            ("delay", "end", "median latency from exchange trade time to arrival"),
+            (
                 "clock skew",
                 "end",
                 "this machine's clock minus the exchange's, estimated from arrival times",
             ),
-            _column("parse errors", "end", "messages that could not be parsed, out of all"),
-            _column("gaps found", "end", "since this process started"),
-            _column(
-                "reconnects", "end", "after connection loss; planned renewals listed separately"
-            ),
-            _column("symbols", "long"),
+            ("parse errors", "end", "messages that could not be parsed, out of all"),
+            ("gaps found", "end", "since this process started"),
+            ("reconnects", "end", "after connection loss; planned renewals listed separately"),
+            ("symbols", "long"),
         ],
-        "rows": [_feed(feed, lists.get(feed.venue, "")) for feed in feeds],
-    }
+        [_feed(feed, lists.get(feed.venue, "")) for feed in feeds],
+    )
 
 
 def _feed(feed: FeedStatus, listed: str) -> list[Cell]:
@@ -166,18 +153,18 @@ def _feed(feed: FeedStatus, listed: str) -> list[Cell]:
     skew = feed.clock_skew_ms
     unread = feed.not_understood
     return [
-        _cell(feed.title),
-        _cell(label, tone, feed.text),
-        _cell(f.number(feed.trades_per_s, 1)),
-        _cell(f"{f.number(feed.delay_ms, 0)} ms" if math.isfinite(feed.delay_ms) else f.NONE),
-        _cell(_skew(skew), "warn" if abs(skew) > 1_000.0 else ""),
-        _cell(f"{unread:,} of {f.count(feed.messages)}", "warn" if unread else "muted"),
-        _cell(f"{feed.gaps:,}", "warn" if feed.gaps else "muted"),
-        _cell(
+        cell(feed.title),
+        cell(label, tone, feed.text),
+        cell(f.number(feed.trades_per_s, 1)),
+        cell(f"{f.number(feed.delay_ms, 0)} ms" if math.isfinite(feed.delay_ms) else f.NONE),
+        cell(_skew(skew), "warn" if abs(skew) > 1_000.0 else ""),
+        cell(f"{unread:,} of {f.count(feed.messages)}", "warn" if unread else "muted"),
+        cell(f"{feed.gaps:,}", "warn" if feed.gaps else "muted"),
+        cell(
             f"{feed.reconnects:,}" + (f" + {feed.renewals:,} planned" if feed.renewals else ""),
             "" if feed.reconnects else "muted",
         ),
-        _cell("" if feed.venue == SIMULATED_VENUE else listed, "muted"),
+        cell("" if feed.venue == SIMULATED_VENUE else listed, "muted"),
     ]
 
 
@@ -197,59 +184,59 @@ def _held(holdings: Holdings, progress: Mapping[str, Progress]) -> Sheet:
         else "Nothing is recorded yet. Rows appear with the first trades of a pair on the Live "
         "page, or after an import below."
     )
-    return {
-        "id": "held",
-        "title": "Stored data",
-        "note": f"{holdings.problem} Showing the last known state." if holdings.problem else note,
-        "columns": [
-            _column("instrument"),
-            _column("first trade"),
-            _column("last trade"),
-            _column("trades", "end"),
-            _column("1 s bars", "end", "one-second bars built from its trades"),
-            _column("candles", "end", "one-minute candles from the venue, stored separately"),
-            _column("gaps", "", "gaps in the data, by state"),
-            _column("missing", "end", "total duration of open and lost gaps"),
-            _column("est. size", "end", "estimated size in the file"),
-            *([_column("backfill")] if progress else []),
+    return sheet(
+        "held",
+        "Stored data",
+        f"{holdings.problem} Showing the last known state." if holdings.problem else note,
+        [
+            ("instrument",),
+            ("first trade",),
+            ("last trade",),
+            ("trades", "end"),
+            ("1 s bars", "end", "one-second bars built from its trades"),
+            ("candles", "end", "one-minute candles from the venue, stored separately"),
+            ("gaps", "", "gaps in the data, by state"),
+            ("missing", "end", "total duration of open and lost gaps"),
+            ("est. size", "end", "estimated size in the file"),
+            *([("backfill",)] if progress else []),
         ],
-        "rows": [
+        [
             _holding(one, holdings) + ([_filling(progress.get(one.instrument))] if progress else [])
             for one in held
         ],
-    }
+    )
 
 
 def _holding(held: Held, holdings: Holdings) -> list[Cell]:
     missing_us = holdings.missing_us.get(held.instrument, 0)
     tone = "bad" if held.gaps.get("lost") else "warn" if held.gaps.get("open") else "muted"
     return [
-        _cell(held.instrument),
-        _cell(f.day_clock(held.first_us)[:-3] if held.first_us else f.NONE),
-        _cell(f.day_clock(held.last_us) if held.last_us else f.NONE),
-        _cell(f"{held.trades:,}"),
-        _cell(f"{held.seconds:,}"),
-        _cell(f"{held.minutes:,}", "" if held.minutes else "muted"),
-        _cell(_holes(held.gaps), tone),
-        _cell(f.duration(missing_us / SECOND_US) if missing_us else "none", tone),
-        _cell(f.size_of(held.bytes)),
+        cell(held.instrument),
+        cell(f.day_clock(held.first_us)[:-3] if held.first_us else f.NONE),
+        cell(f.day_clock(held.last_us) if held.last_us else f.NONE),
+        cell(f"{held.trades:,}"),
+        cell(f"{held.seconds:,}"),
+        cell(f"{held.minutes:,}", "" if held.minutes else "muted"),
+        cell(_gaps_text(held.gaps), tone),
+        cell(f.duration(missing_us / SECOND_US) if missing_us else "none", tone),
+        cell(f.size_of(held.bytes)),
     ]
 
 
-def _holes(gaps: Mapping[str, int]) -> str:
+def _gaps_text(gaps: Mapping[str, int]) -> str:
     parts = [f"{gaps[state]:,} {GAP_STATES[state][0]}" for state in GAP_STATES if gaps.get(state)]
     return " \u00b7 ".join(parts) or "none"
 
 
 def _filling(progress: Progress | None) -> Cell:
     if progress is None:
-        return _cell("")
+        return cell("")
     label, tone = FILLING[progress.state]
-    cell = _cell(label, tone, progress.text)
     if progress.state in ACTIVE and progress.total:
-        cell["text"] = f"{label} {f.count(progress.done)} of {f.count(progress.total)}"
-        cell["bar"] = min(progress.done / progress.total, 1.0)
-    return cell
+        label += f" {f.count(progress.done)} of {f.count(progress.total)}"
+        bar = min(progress.done / progress.total, 1.0)
+        return cell(label, tone, progress.text) | {"bar": bar}
+    return cell(label, tone, progress.text)
 
 
 def _missing(holdings: Holdings, progress: Mapping[str, Progress], is_recording: bool) -> Sheet:
@@ -265,38 +252,38 @@ def _missing(holdings: Holdings, progress: Mapping[str, Progress], is_recording:
         note = f"Showing {len(shown)} of {len(gaps):,} gaps: open and newest first."
     elif gaps:
         note = "Gaps without recorded trades; open ones first."
-    return {
-        "id": "missing",
-        "title": "Gaps and backfill",
-        "note": note,
-        "columns": [
-            _column("instrument"),
-            _column("from"),
-            _column("length", "end"),
-            _column("trades", "end", "from trade ids; a dash where ids are not sequential"),
-            _column("state"),
-            _column("status", "long"),
+    return sheet(
+        "missing",
+        "Gaps and backfill",
+        note,
+        [
+            ("instrument",),
+            ("from",),
+            ("length", "end"),
+            ("trades", "end", "from trade ids; a dash where ids are not sequential"),
+            ("state",),
+            ("status", "long"),
         ],
-        "rows": [
+        [
             _gap(
                 gap,
                 becomes[gap.instrument] if gap is told.get(gap.instrument) else _AFTER[gap.state],
             )
             for gap in shown
         ],
-    }
+    )
 
 
 def _gap(gap: Gap, becomes: str) -> list[Cell]:
     label, tone = GAP_STATES[gap.state]
     count = gap.last_id - gap.first_id + 1 if gap.first_id >= 0 else math.nan
     return [
-        _cell(gap.instrument),
-        _cell(f.day_clock(gap.start_us)),
-        _cell(f.duration((gap.end_us - gap.start_us) / SECOND_US)),
-        _cell(f"{count:,}" if math.isfinite(count) else f.NONE),
-        _cell(label, tone),
-        _cell(becomes, "muted"),
+        cell(gap.instrument),
+        cell(f.day_clock(gap.start_us)),
+        cell(f.duration((gap.end_us - gap.start_us) / SECOND_US)),
+        cell(f"{count:,}" if math.isfinite(count) else f.NONE),
+        cell(label, tone),
+        cell(becomes, "muted"),
     ]
 
 
@@ -311,7 +298,7 @@ def _becomes(name: str, progress: Progress | None, is_recording: bool) -> str:
     return "Queued: pairs on a Live page go first."
 
 
-_FILES = [{"label": "file"}, {"label": "size", "kind": "end"}]
+_FILES = [("file",), ("size", "end")]
 
 
 # Work going on --------------------------------------------------------------------------
@@ -325,25 +312,25 @@ def exported(export: Export, before: int) -> Sheet:
     size = f"{export.rows:,} rows, {f.size_of(export.bytes)}"
     rows: list[list[Cell]] = []
     if export.state == "waiting":
-        note = f"Queued behind {before} other export{'s' if before != 1 else ''}."
+        note = f"Queued behind {f.plural(before, 'other export')}."
     elif export.state == "running":
         note = f"Writing: {size}{speed}."
-        rows = [[_cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]
+        rows = [[cell(f"{export.fraction:.0%}") | {"bar": export.fraction}]]
     elif export.state == "failed":
         note = export.text
     else:
         note = f"{size} in {f.age(export.seconds)}{speed}. Available for 30 minutes. {export.text}"
         rows = [
-            [_cell(part.name) | {"href": part.place}, _cell(f.size_of(part.bytes))]
+            [cell(part.name) | {"href": part.place}, cell(f.size_of(part.bytes))]
             for part in export.parts
         ]
-    return {
-        "id": "export",
-        "title": "",
-        "note": note.strip(),
-        "columns": [_column("written")] if export.is_going_on else _FILES,
-        "rows": rows,
-    }
+    return sheet(
+        "export",
+        "",
+        note.strip(),
+        [("written",)] if export.is_going_on else _FILES,
+        rows,
+    )
 
 
 def imported(now: Import) -> Sheet:
@@ -358,24 +345,16 @@ def imported(now: Import) -> Sheet:
         "ended": f"{rows}. {now.text}{left}",
         "failed": f"{now.text}{left}",
     }[now.state]
-    return {
-        "id": "import",
-        "title": "",
-        "note": note,
-        "columns": [_column("skipped", "long")],
-        "rows": [[_cell(text, "muted")] for text in now.aside[:5]],
-    }
+    return sheet(
+        "import",
+        "",
+        note,
+        [("skipped", "long")],
+        [[cell(text, "muted")] for text in now.aside[:5]],
+    )
 
 
 def kept_from(held: Iterable[Held], days: float, now_us: int) -> tuple[int, int]:
     """Return from when trades stay under a limit of age, and how many instruments lose some."""
     edge_us = now_us - int(days * 86_400 * SECOND_US)
     return edge_us, sum(bool(one.first_us) and one.first_us < edge_us for one in held)
-
-
-def _column(label: str, kind: str = "", hint: str = "") -> dict[str, str]:
-    return {"label": label, "kind": kind, "hint": hint}
-
-
-def _cell(text: str, tone: str = "", hint: str = "") -> Cell:
-    return {"text": text, "tone": tone, "hint": hint}

@@ -15,6 +15,7 @@ from tandem.pairs.snapshot import LegNow, Snapshot, WatchRow
 from tandem.pairs.stream import PairSettings
 from tandem.strategy.pair_model import MODEL_NAMES
 from tandem.ui.shared import format as f
+from tandem.ui.shared.sheets import item, strip
 
 Part = list[Any]
 Row = dict[str, Any]
@@ -52,16 +53,8 @@ def page(snapshot: Snapshot) -> dict[str, Any]:
 
 def connecting(choice: Choice) -> dict[str, Any]:
     """Describe the search for a venue while none has been found."""
-    said = " ".join(choice.reasons)
-    return {
-        "label": "CONNECTING",
-        "tone": "warn",
-        "items": [
-            {"parts": [["trying ", "", False], [choice.trying or "the first venue", "", True]]}
-        ],
-        "right": "",
-        "said": said,
-    }
+    trying = item("trying", choice.trying or "the first venue")
+    return strip("CONNECTING", "warn", [trying], [" ".join(choice.reasons)])
 
 
 # Is the data good? ----------------------------------------------------------------------
@@ -71,7 +64,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
     """Describe the feed: state, rate, delay, ages, gaps, and what is recorded."""
     feed, feeds = snapshot.feed, _feeds(snapshot)
     label, tone = STATES[max((one.state for one in feeds), key=list(STATES).index)]
-    # The feeds count every hole they found, the filled ones too: for want of a record only.
+    # The feeds count filled gaps too: their count is used only where nothing is recorded.
     found = sum(one.gaps for one in feeds)
     gaps = snapshot.gaps if snapshot.store.state == "recording" else max(snapshot.gaps, found)
     not_now = next((NOT_NOW[one.venue] for one in feeds if one.venue in NOT_NOW), "")
@@ -98,14 +91,9 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
             "hint": "Missing trades not yet backfilled; listed on the Data page.",
         },
     ]
-    return {
-        "label": label,
-        "tone": tone,
-        "items": items,
-        "right": _recorded(snapshot),
-        "right_tone": "" if snapshot.store.state == "recording" else "bad",
-        "said": "\n".join(sentences(snapshot)),
-    }
+    right_tone = "" if snapshot.store.state == "recording" else "bad"
+    right = {"right": _recorded(snapshot), "right_tone": right_tone}
+    return strip(label, tone, items, sentences(snapshot), **right)
 
 
 def _feeds(snapshot: Snapshot) -> list[FeedStatus]:
@@ -264,15 +252,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
         ]
         return [[["Waiting for the first trade of ", "", False], [" and ".join(missing), "", True]]]
     if view is None:
-        return [
-            [
-                [
-                    "Prices are live. Models are compiling or the pair is loading.",
-                    "",
-                    False,
-                ]
-            ]
-        ]
+        return [[["Prices are live. Models are compiling or the pair is loading.", "", False]]]
     seen, needed = view.progress
     bar_s = snapshot.settings.bar_us / SECOND_US
     name = MODEL_NAMES[snapshot.settings.model]
@@ -281,13 +261,7 @@ def _waiting_lines(snapshot: Snapshot) -> list[list[Part]]:
             [f"{seen:,} of {needed:,} bars", "", True],
             [f" for {name} and its z-score; prices are shown meanwhile.", "", False],
         ],
-        [
-            [
-                f"Ready in about {f.duration((needed - seen) * bar_s)}.",
-                "",
-                False,
-            ]
-        ],
+        [[f"Ready in about {f.duration((needed - seen) * bar_s)}.", "", False]],
     ]
 
 
@@ -340,7 +314,7 @@ def _paper(snapshot: Snapshot) -> dict[str, Any]:
     view, settings = snapshot.view, snapshot.settings
     if view is None or not len(view.columns["equity"]):
         return NO_PAPER
-    trips = f"{snapshot.paper_trades:,} round trip{'s' * (snapshot.paper_trades != 1)}"
+    trips = f.plural(snapshot.paper_trades, "round trip")
     held = "flat"
     if view.position is not None:
         side = "long" if view.position.side > 0 else "short"
@@ -472,11 +446,8 @@ def cost(snapshot: Snapshot) -> dict[str, Any]:
     estimate = snapshot.cost
     if estimate is None:
         names = (
-            "Fees (4 fills)",
-            "Half-spreads and slippage",
-            "Funding to exit",
-            "Break-even move",
-            "Expected edge after costs",
+            *("Fees (4 fills)", "Half-spreads and slippage", "Funding to exit"),
+            *("Break-even move", "Expected edge after costs"),
         )
         return {"rows": [_row(name, f.NONE) for name in names], "note": ""}
     fee, known = snapshot.settings.costs.fee_bp, math.isfinite(estimate.funding_bp)

@@ -13,7 +13,7 @@ from tandem.pairs.stream import COLUMNS, PairSettings
 from tandem.strategy.pair_model import MODEL_NAMES
 from tandem.strategy.rules import Rules
 from tandem.ui.shared import format as f
-from tandem.ui.shared.canvas import POINTS, Canvas, Figure, axes_of
+from tandem.ui.shared.canvas import POINTS, Canvas, Figure, value_axis
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -230,27 +230,13 @@ def profile_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> 
     canvas.title(0, f.symbol_of(instrument))
     levels = canvas.values("p", price, 0)
     for name, values, colour in (("bought", bought, "good"), ("sold", -sold, "bad")):
-        canvas.traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": name,
-                "y": levels,
-                "opacity": 0.75,
-                "x": canvas.values("v", values, 0),
-                "marker": {"color": f"@{colour}"},
-            }
-        )
+        sizes = canvas.values("v", values, 0)
+        canvas.bars(name, colour, sizes, levels, orientation="h", opacity=0.75)
     if len(price):
         busiest = float(price[np.argmax(bought + sold)])
         canvas.level(0, busiest, "muted", f"point of control {f.price(busiest)}", "dot")
     figure = canvas.figure(barmode="relative", bargap=0.12, hovermode="y")
-    figure["layout"]["xaxis"] = {
-        "title": {"text": f"volume, {f.asset(instrument)}"},
-        "gridcolor": "@grid",
-        "zerolinecolor": "@edge",
-        "anchor": "y",
-    }
+    figure["layout"]["xaxis"] = value_axis(f"volume, {f.asset(instrument)}")
     return figure
 
 
@@ -280,16 +266,7 @@ def flow_chart(bars: npt.NDArray[np.void], instrument: str, version: str) -> Fig
     canvas.title(1, "order-flow imbalance")
     bars = bars[-POINTS:]
     volume, imbalance = order_flow(bars)
-    canvas.traces.append(
-        {
-            "type": "bar",
-            "name": "volume",
-            "x": canvas.times(bars["time_us"]),
-            "y": canvas.values("v", volume, 0),
-            "marker": {"color": "@volume"},
-            **axes_of(0),
-        }
-    )
+    canvas.bars("volume", "volume", canvas.times(bars["time_us"]), canvas.values("v", volume, 0))
     canvas.level(1, 0.0, "edge", dash="solid")
     canvas.line("imbalance, 20 bars", 1, bars["time_us"], imbalance, "x")
     figure = canvas.figure()

@@ -59,7 +59,6 @@ def sidebar(venue: str, pair_place: DeltaGenerator) -> View | Refusal:
         key="x",
         bind=URL,
         accept_new_options=True,
-        label_visibility="collapsed",
         help="Type a symbol that is not listed; for another venue write e.g. coinbase:BTC-USD.",
     )
     try:
@@ -140,12 +139,9 @@ def venue_choice() -> str | None:
     settings = part(Settings)
     titles = {AUTO: "automatic"} | {one.name: one.title for one in offered(settings)}
     choice = Choice("venue", titles, settings.venue, "venue")
-    asked = choice.keep(
-        st.selectbox(
-            "Venue",
-            **choice.widget(),
-            help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
-        )
+    asked = choice.box(
+        "Venue",
+        help=f"Automatic tries {', '.join(one.title for one in tried())}, then the simulation.",
     )
     return part(Ingest).choice().venue if asked == AUTO else asked
 

@@ -40,8 +40,6 @@ TAB = Choice(
     "tab",
 )
 _SLOWER = "Refreshed every {:g} s: more pages are open than the server keeps up with."
-    "Refreshed every {:g} s: more pages are open than this server refreshes as often as asked."
-)
 _FIGURES = SharedFigures()
 
 
@@ -117,15 +115,7 @@ def _live(view: View) -> None:
             chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
         if chosen:
             choose_pair(chosen)
-        tab = TAB.keep(
-            st.segmented_control(
-                "Detail",
-                **TAB.widget(),
-                label_visibility="collapsed",
-                required=True,
-                on_change=send_whole,
-            )
-        )
+        tab = TAB.segments("Detail", label_visibility="collapsed", on_change=send_whole)
         say_doubts()
         was_still, still = still, tab == "export" and _has_bars(snapshot)
         if was_still not in (None, still):
@@ -135,12 +125,16 @@ def _live(view: View) -> None:
 
     @st.fragment
     def downloads() -> None:
-        _export(part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist), view)
+        exports.offer(_look(view))
 
     refresh()
     # A download must not be drawn anew between the click and the file.
     if still:
         downloads()
+
+
+def _look(view: View) -> Snapshot:
+    return part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
 
 
 def _first_look(view: View) -> Snapshot:
@@ -149,14 +143,14 @@ def _first_look(view: View) -> Snapshot:
     A page that is drawn without them has to come back for them, which takes the browser a second
     while it still loads its own parts.
     """
-    snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
+    snapshot = _look(view)
     if st.session_state.get("tandem_looked"):
         return snapshot
     st.session_state["tandem_looked"] = True
     end = time.monotonic() + PATIENCE_S
     while (snapshot.y.trade is None or snapshot.x.trade is None) and time.monotonic() < end:
         time.sleep(0.02)
-        snapshot = part(SnapshotBuilder).look(session_id(), view.settings, view.watchlist)
+        snapshot = _look(view)
     return snapshot
 
 
@@ -191,10 +185,6 @@ def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
 def _version(snapshot: Snapshot, view: View) -> str:
     bars = snapshot.view.bars if snapshot.view else 0
     return f"{snapshot.settings.key}/{view.shown_bars}/{bars}"
-
-
-def _hedge(snapshot: Snapshot, view: View) -> None:
-    chart(_figure(charts.hedge_chart, snapshot, view), key="hedge-chart")
 
 
 def _volume(snapshot: Snapshot, view: View) -> None:
@@ -233,14 +223,12 @@ def _signals(snapshot: Snapshot, view: View) -> None:
     tables_view.closed_trades(part(PairTracker).trades(snapshot.settings))
 
 
-def _export(snapshot: Snapshot, view: View) -> None:
-    exports.offer(snapshot)
-
-
 DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
-    "hedge": _hedge,
+    "hedge": lambda snapshot, view: chart(
+        _figure(charts.hedge_chart, snapshot, view), key="hedge-chart"
+    ),
     "flow": _volume,
     "trades": _trades,
     "signals": _signals,
-    "export": _export,
+    "export": lambda snapshot, view: exports.offer(snapshot),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ def tape(trades: list[Trade]) -> None:
         st.info("No trades yet. The tape fills as soon as the venue sends one.")
         return
     rows = {
-        "time (UTC)": _times(trade.time_us for trade in trades),
+        "time (UTC)": f.times(trade.time_us for trade in trades),
         "instrument": [f.symbol_of(trade.instrument) for trade in trades],
         "taker": [SIDES[trade.side] for trade in trades],
         "price": [f.price(trade.price) for trade in trades],
@@ -84,8 +83,8 @@ def closed_trades(trades: list[ClosedTrade]) -> None:
         return
     trades = trades[::-1]
     rows = {
-        "opened (UTC)": _times(trade.entry_us for trade in trades),
-        "closed (UTC)": _times(trade.exit_us for trade in trades),
+        "opened (UTC)": f.times(trade.entry_us for trade in trades),
+        "closed (UTC)": f.times(trade.exit_us for trade in trades),
         "side": ["\u25b2 long" if trade.side > 0 else "\u25bc short" for trade in trades],
         "bars": [trade.bars for trade in trades],
         "entry z": [trade.entry_z for trade in trades],
@@ -106,7 +105,3 @@ def closed_trades(trades: list[ClosedTrade]) -> None:
             for name in ("entry z", "exit z", "gross", "fees", "spread", "funding", "net")
         },
     )
-
-
-def _times(times_us: Iterable[int]) -> npt.NDArray[np.datetime64]:
-    return np.fromiter(times_us, np.int64).astype("M8[us]")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tandem.scanner.families import clusters
 from tandem.scanner.result import Scan
 from tandem.scanner.surrogates import Noise
-from tandem.ui.shared.canvas import Canvas, Figure
+from tandem.ui.shared.canvas import Canvas, Figure, value_axis, without_markup
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ def map_values(found: Scan, name: str, order: Ints) -> Floats:
 
 
 def shrunk(values: Floats, most: int) -> tuple[Floats, Ints]:
-    """Return the least value of each block so that a side has `most` cells, and block starts."""
+    """Return the minimum of each block so that a side has `most` cells, and block starts."""
     count = len(values)
     starts = np.unique(np.linspace(0, count, min(count, most), endpoint=False).astype(np.int64))
     filled = np.where(np.isnan(values), np.inf, values)
@@ -67,7 +67,6 @@ def map_chart(found: Scan, name: str, called: Sequence[str], version: str) -> Fi
 
     Parameters
     ----------
-    found : Scan
     name : str
         "q_value", "q_value_any", "q_value_noise" or "p_value".
     called : sequence of str
@@ -148,8 +147,7 @@ def _cell_name(called: Sequence[str], order: Ints, starts: Ints, cell: int) -> s
 
 def plain(name: str) -> str:
     """Keep a name from outside from being read as Plotly's markup, a column or a colour."""
-    short = name if len(name) <= 24 else f"{name[:23]}\u2026"
-    return short.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
+    return without_markup(name if len(name) <= 24 else f"{name[:23]}\u2026")
 
 
 def _hover(cells: Floats, names: Sequence[str]) -> list[list[str]]:
@@ -228,11 +226,6 @@ def noise_chart(found: Scan, noise: Noise, version: str) -> Figure:
             trace["line"]["shape"] = "hvh"
         canvas.traces.append(trace)
     figure = canvas.figure(bargap=0.08, hovermode="x unified")
-    figure["layout"]["xaxis"] = {
-        "title": {"text": "p-value", "standoff": 4},
-        "gridcolor": "@grid",
-        "zerolinecolor": "@edge",
-        "anchor": "y",
-        "range": [0, 1],
-    }
+    figure["layout"]["xaxis"] = value_axis("p-value", range=[0, 1])
+    figure["layout"]["xaxis"]["title"]["standoff"] = 4
     return figure

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tandem.scanner.families import clusters
 from tandem.scanner.result import Scan
 from tandem.ui.scanner.charts import plain
-from tandem.ui.shared.canvas import Canvas, Figure
+from tandem.ui.shared.canvas import Canvas, Figure, axes_of
 from tandem.ui.shared.format import p_value
 
 Bools = npt.NDArray[np.bool_]
@@ -162,7 +162,7 @@ def _add_edges(
         if number in numbered or number > MOST_NUMBERED:
             continue
         numbered.add(number)
-        canvas.notes.append(_note(along_at, up_at, str(number), "@text") | {"bgcolor": "@paper"})
+        _note(canvas, along_at, up_at, str(number), 11, bgcolor="@paper")
     seen = _trace("pairs", [one[0] for one in spots], [one[1] for one in spots], "markers")
     seen |= {"text": [one[2] for one in spots], "hovertemplate": "%{text}<extra></extra>"}
     canvas.traces.append(seen | {"marker": {"size": 18, "color": "rgba(0,0,0,0)"}})
@@ -238,39 +238,19 @@ def _add_names(canvas: Canvas, angle: Floats, names: Sequence[str], named: Seque
         along, up = _at(float(angle[leg]))
         turned = math.degrees(float(angle[leg])) % 360.0 - 90.0
         # No name stands on its head.
-        note = _note(float(along), float(up), short, "@text", 10)
-        canvas.notes.append(
-            note
-            | {
-                "textangle": turned if turned <= 90.0 else turned - 180.0,
-                "xshift": round(reach * float(along), 1),
-                "yshift": round(reach * float(up), 1),
-            }
-        )
+        style = {
+            "textangle": turned if turned <= 90.0 else turned - 180.0,
+            "xshift": round(reach * float(along), 1),
+            "yshift": round(reach * float(up), 1),
+        }
+        _note(canvas, float(along), float(up), short, 10, **style)
 
 
-def _note(along: float, up: float, text: str, colour: str, size: int = 11) -> dict[str, Any]:
-    return {
-        "xref": "x",
-        "yref": "y",
-        "x": round(along, 4),
-        "y": round(up, 4),
-        "text": text,
-        "showarrow": False,
-        "xanchor": "center",
-        "yanchor": "middle",
-        "borderpad": 1,
-        "font": {"color": colour, "size": size},
-    }
+def _note(canvas: Canvas, along: float, up: float, text: str, size: int, **style: Any) -> None:
+    place = {"xref": "x", "yref": "y", "xanchor": "center", "yanchor": "middle", "borderpad": 1}
+    canvas.note(round(along, 4), round(up, 4), text, "text", size, **place, **style)
 
 
 def _trace(name: str, along: Sequence[Any], up: Sequence[Any], mode: str) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": mode,
-        "name": name,
-        "x": list(along),
-        "y": list(up),
-        "xaxis": "x",
-        "yaxis": "y",
-    }
+    axes = axes_of(0)
+    return {"type": "scatter", "mode": mode, "name": name, "x": list(along), "y": list(up), **axes}

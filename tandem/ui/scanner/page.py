@@ -1,7 +1,8 @@
-"""The Scanner page: which pairs, how many luck alone would give, and whether they survive."""
+"""The Scanner page: cointegrated pairs, how many are expected by chance, which persist."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,7 @@ from tandem.core.errors import DataError, SettingError
 from tandem.io.model import interval_text
 from tandem.scanner.result import By
 from tandem.scanner.settings import DIRECTIONS, ScanSettings
-from tandem.strategy.rules import DEFAULT_COSTS, Costs
-from tandem.ui.scanner import table as scanner_table
-from tandem.ui.scanner import tabs as scanner_tabs
+from tandem.ui.scanner import table, tabs
 from tandem.ui.scanner import wording as words
 from tandem.ui.scanner.source import Source
 from tandem.ui.scanner.sources import choose
@@ -21,17 +20,17 @@ from tandem.ui.scanner.study import Asked, Study
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import follow, is_leaving, say_end
-from tandem.ui.shared.links import Choice, check_number, say_doubts
-from tandem.ui.shared.model_controls import URL
+from tandem.ui.shared.links import Choice, say_doubts
+from tandem.ui.shared.model_controls import URL, ask_costs, number
 from tandem.ui.shared.state import is_operator
 
 TABS = {
-    "Pairs": scanner_table.pairs,
-    "Map": scanner_tabs.universe_map,
-    "Families": scanner_tabs.families,
-    "Windows": scanner_tabs.windows,
-    "Out-of-sample": scanner_tabs.later_bars,
-    "Noise": scanner_tabs.noise,
+    "Pairs": table.pairs,
+    "Map": tabs.universe_map,
+    "Families": tabs.families,
+    "Windows": tabs.windows,
+    "Out-of-sample": tabs.later_bars,
+    "Noise": tabs.noise,
 }
 KIND = Choice("scan_prices", {"log": "log", "raw": "raw"}, "log", "kind of prices")
 RULE = Choice[By]("scan_rule", dict(words.RULES), "q_value", "rule")
@@ -61,6 +60,7 @@ DIRECTION = Choice(
     "direction",
 )
 _STUDY = "tandem_scan"
+_metric = partial(say.metric, width=172)
 
 
 def page() -> None:
@@ -88,8 +88,8 @@ def page() -> None:
 
 def _tabs(study: Study) -> None:
     # Only the open tab is worked out.
-    tabs = st.tabs(list(TABS), key="scan_tab", on_change="rerun", bind=URL)
-    for tab, show in zip(tabs, TABS.values(), strict=True):
+    drawn = st.tabs(list(TABS), key="scan_tab", on_change="rerun", bind=URL)
+    for tab, show in zip(drawn, TABS.values(), strict=True):
         if tab.open:
             with tab:
                 try:
@@ -103,34 +103,27 @@ def _tabs(study: Study) -> None:
 
 def ask() -> Asked | None:
     """Draw the sidebar; None, with the reason on screen, where it cannot be asked."""
-    kind = KIND.keep(
-        st.segmented_control("Prices", **KIND.widget(), width="stretch", required=True)
+    kind = KIND.segments("Prices", width="stretch")
+    level = LEVEL.segments(
+        "False discovery rate",
+        width="stretch",
+        help="Accepted expected share of false positives among the findings.",
     )
-    level = LEVEL.keep(
-        st.segmented_control(
-            "False discovery rate", **LEVEL.widget(), width="stretch", required=True,
-            help="Accepted expected share of false positives among the findings."
-        )
-    )  # fmt: skip
-    rule = RULE.keep(
-        st.selectbox(
-            "Rule",
-            **RULE.widget(),
-            help="Both Benjamini rules are nominal: with common factors and volatility clustering "
-            "they let through more false positives. The surrogate runs measure how many.",
-        )
+    rule = RULE.box(
+        "Rule",
+        help="Both Benjamini rules are nominal: with common factors and volatility clustering "
+        "they let through more false positives. The surrogate runs measure how many.",
     )
-    runs = RUNS.keep(
-        st.segmented_control(
-            "Surrogate runs", **RUNS.widget(), width="stretch", required=True,
-            help="Surrogate universes without cointegration, scanned by the same rule."
-        )
-    )  # fmt: skip
+    runs = RUNS.segments(
+        "Surrogate runs",
+        width="stretch",
+        help="Surrogate universes without cointegration, scanned by the same rule.",
+    )
     try:
         settings = ScanSettings(
             log_prices=kind == "log",
             level=int(level) / 100.0,
-            costs=_costs(),
+            costs=ask_costs("scan_", format="%g"),
             **_advanced(),
         )
     except (DataError, SettingError) as error:
@@ -140,28 +133,17 @@ def ask() -> Asked | None:
     return Asked(settings, rule, count)
 
 
-def _costs() -> Costs:
-    usual = DEFAULT_COSTS
-    fee = _number("Fee per fill, bp", "scan_fee", 0.0, 100.0, usual.fee_bp, 0.5)
-    half = _number("Half-spread per fill, bp", "scan_half", 0.0, 100.0, usual.y_half_spread_bp, 0.1)
-    slip = _number("Slippage per fill, bp", "scan_slip", 0.0, 100.0, usual.slippage_bp, 0.1)
-    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slip)
-
-
 def _advanced() -> dict[str, Any]:
     with st.expander("Advanced"):
-        direction = DIRECTION.keep(
-            st.selectbox(
-                "Which leg is Y",
-                **DIRECTION.widget(),
-                help="Fixed before any statistic is computed: testing both directions and keeping "
-                "the better one doubles the false positives unless p is doubled too.",
-            )
+        direction = DIRECTION.box(
+            "Which leg is Y",
+            help="Fixed before any statistic is computed: testing both directions and keeping "
+            "the better one doubles the false positives unless p is doubled too.",
         )
-        trend = TREND.keep(st.selectbox("Deterministic terms", **TREND.widget()))
-        fewest = _number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0)
-        stale = _number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0)
-        same = _number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0)
+        trend = TREND.box("Deterministic terms")
+        fewest = number("Min common bars", "scan_fewest", 50.0, 1e6, 100.0, 50.0, format="%g")
+        stale = number("Max silence, bars", "scan_stale", 1.0, 1e6, 60.0, 10.0, format="%g")
+        same = number("Max unchanged bars, %", "scan_same", 1.0, 100.0, 90.0, 5.0, format="%g")
         lags = st.text_input(
             "Max lags", key="scan_lags", bind=URL, placeholder="12 (bars/100)^(1/4)", max_chars=4
         )
@@ -184,11 +166,6 @@ def _lags(text: str) -> int | None:
             "the default."
         )
     return int(text)
-
-
-def _number(label: str, name: str, low: float, high: float, usual: float, step: float) -> float:
-    check_number(name, label.partition(",")[0].lower(), low, high)
-    return float(st.number_input(label, low, high, usual, step, format="%g", key=name, bind=URL))
 
 
 # The scan -------------------------------------------------------------------------------
@@ -270,7 +247,7 @@ def _head(study: Study) -> None:
         _metric(
             "Independent",
             f"{independent:,}",
-            words.plural(len(study.families), "family", "families"),
+            f.plural(len(study.families), "family", "families"),
         )
     st.text(words.verdict(found, by, noise))
     if source.built_in is not None:
@@ -288,7 +265,7 @@ def _on_noise(study: Study) -> None:
     _metric(
         "False positives on surrogates",
         f"{counts.mean():,.1f}",
-        f"{words.plural(noise.runs, 'surrogate universe')}",
+        f"{f.plural(noise.runs, 'surrogate universe')}",
     )
 
 
@@ -314,7 +291,7 @@ def _left_out(study: Study) -> None:
         title or "Excluded prices", icon=":material/block:", expanded=not found.tested
     ):
         for reason, count in found.pairs_left_out.items():
-            say.note(f"{words.plural(count, 'pair')}: {reason}.")
+            say.note(f"{f.plural(count, 'pair')}: {reason}.")
         rows = [(called(one.name), one.reason) for one in found.left_out]
         rows += [(called(one.name), one.reason) for one in found.remarks]
         rows += [(f"{called(y)} \u00b7 {called(x)}", "same asset") for y, x in found.same_asset]
@@ -322,7 +299,3 @@ def _left_out(study: Study) -> None:
             st.dataframe(
                 pd.DataFrame(rows, columns=["instrument or pair", "reason"]), hide_index=True
             )
-
-
-def _metric(title: str, value: str, beside: str) -> None:
-    st.metric(title, value, beside or None, delta_color="off", delta_arrow="off", width=172)

@@ -25,8 +25,7 @@ def head(study: Study, pair: int, text: str) -> None:
     y, x = _legs(study, pair)
     called = f"{study.source.called(y)} vs {study.source.called(x)}"
     left, live, back = st.columns([5, 1.2, 1.2], vertical_alignment="center")
-    with left:
-        st.markdown(f"**{say.escaped(called)}**")
+    left.markdown(f"**{say.escaped(called)}**")
     is_asked_live = live.button(
         "Open on Live",
         key="scan_live",
@@ -116,7 +115,7 @@ def _open_backtest(study: Study, y: str, x: str) -> None:
     if source.recorded_bar_us:
         start, end = int(source.times[0]), int(source.times[-1]) + source.recorded_bar_us
         asked = {
-            "from": "Record",
+            "from": "Database",
             "record_y": y,
             "record_x": x,
             "file_bar": _BAR_NAMES[source.recorded_bar_us],

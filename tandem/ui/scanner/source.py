@@ -22,7 +22,6 @@ class Source:
         A few words; text from outside.
     prices : DataFrame of shape (bars, instruments)
         On ascending UTC times; NaN where there is no price.
-    is_simulated : bool
     recorded_bar_us : int
         Bar of the database these are, 0 where they are not from the database.
     is_watched : bool

@@ -46,7 +46,7 @@ RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_
 
 FROM = Choice(
     "scan_from",
-    {"simulated": "Simulated", "file": "File", "record": "Record", "venue": "Venue"},
+    {"simulated": "Simulated", "file": "File", "record": "Database", "venue": "Venue"},
     "simulated",
     "source",
 )
@@ -61,15 +61,11 @@ RANGE = Choice(
 
 def choose() -> Source | None:
     """Let the viewer choose; None, with the reason on screen, where there is nothing to scan."""
-    asked = FROM.keep(
-        st.segmented_control(
-            "Data source",
-            **FROM.widget(),
-            required=True,
-            help="Simulated: 60 synthetic instruments with a few known cointegrated pairs. File: a "
-            "CSV with a time column and one price column per instrument. Record: every recorded "
-            "instrument. Venue: everything a venue trades, monitored and rescanned periodically.",
-        )
+    asked = FROM.segments(
+        "Data source",
+        help="Simulated: 60 synthetic instruments with a few known cointegrated pairs. File: a "
+        "CSV with a time column and one price column per instrument. Database: every recorded "
+        "instrument. Venue: everything a venue trades, monitored and rescanned periodically.",
     )
     try:
         return SOURCES[asked]()
@@ -172,7 +168,7 @@ def _checked(prices: pd.DataFrame) -> pd.DataFrame:
 # The database -----------------------------------------------------------------------------
 
 
-def _from_record() -> Source | None:
+def _from_database() -> Source | None:
     if not is_operator():
         say.note(f"{ONLY_OPERATOR} Anyone can scan the simulated universe.")
         return None
@@ -184,16 +180,13 @@ def _from_record() -> Source | None:
         )
         return None
     left, right, last = st.columns([2, 2, 1.2], vertical_alignment="bottom")
-    with left:
-        bar = BAR.keep(st.segmented_control("Bar", **BAR.widget(), required=True))
-    with right:
-        span = RANGE.keep(st.segmented_control("Last", **RANGE.widget(), required=True))
-    with last:
-        again = st.button("Update to now", key="scan_again", icon=":material/refresh:")
-    return _record_read(held, BARS[bar] * SECOND_US, RANGES[span], again)
+    bar = BAR.segments("Bar", place=left)
+    span = RANGE.segments("Last", place=right)
+    again = last.button("Update to now", key="scan_again", icon=":material/refresh:")
+    return _closes_read(held, BARS[bar] * SECOND_US, RANGES[span], again)
 
 
-def _record_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> Source | None:
+def _closes_read(held: list[Held], bar_us: int, span_us: int, again: bool) -> Source | None:
     """Return the database's closes, begun to be read where others were asked for before."""
     memory, asked = st.session_state, (bar_us, span_us)
     last: tuple[Any, Job, list[Source]] | None = memory.get("tandem_scan_record")
@@ -273,8 +266,8 @@ def _from_venue() -> Source | None:
 
 
 SOURCES: dict[str, Callable[[], Source | None]] = {
-    "simulated": _from_simulation,
+    "simulated": _bundled,
     "file": _from_file,
-    "record": _from_record,
+    "record": _from_database,
     "venue": _from_venue,
 }

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.jobs import Job
-from tandem.core.parallel import Watch
 from tandem.scanner.families import Family, with_families
 from tandem.scanner.persistence import persistence
 from tandem.scanner.result import By, Scan
@@ -35,7 +34,6 @@ class Asked:
 
     Attributes
     ----------
-    settings : ScanSettings
     by : str
         What makes a finding: "q_value", "q_value_any" or "q_value_noise".
     noise_runs : int
@@ -53,9 +51,6 @@ class Study:
 
     Attributes
     ----------
-    source : Source
-    asked : Asked
-    work : Work
     noise : Noise, optional
         The noise runs, as they were last taken.
     """
@@ -70,17 +65,17 @@ class Study:
 
     # Long work ----------------------------------------------------------------------------
 
-    def scan_work(self) -> Callable[[Watch], Scan]:
+    def scan_work(self) -> Callable[..., Scan]:
         """Return the work that scans."""
-        return partial(_scan, self.source, self.asked.settings)
+        return partial(scan, self.source.prices, self.asked.settings)
 
-    def noise_work(self) -> Callable[[Watch], Noise]:
+    def noise_work(self) -> Callable[..., Noise]:
         """Return the work that scans surrogates."""
-        return partial(_noise, self.source, self.asked.settings, self.asked.noise_runs)
+        return partial(noise, self.source.prices, self.asked.settings, self.asked.noise_runs)
 
-    def windows_work(self, windows: int, by: str) -> Callable[[Watch], Scan]:
+    def windows_work(self, windows: int) -> Callable[..., Scan]:
         """Return the work that scans window after window."""
-        return partial(_windows, self.source, self.first, windows, by)
+        return partial(persistence, self.source.prices, self.first, windows)
 
     @property
     def scan_job(self) -> Job | None:
@@ -205,15 +200,3 @@ class Study:
         same = ((found.y == a) & (found.x == b)) | ((found.y == b) & (found.x == a))
         places = np.flatnonzero(same)
         return int(places[0]) if len(places) else None
-
-
-def _scan(source: Source, settings: ScanSettings, watch: Watch) -> Scan:
-    return scan(source.prices, settings, watch=watch)
-
-
-def _noise(source: Source, settings: ScanSettings, runs: int, watch: Watch) -> Noise:
-    return noise(source.prices, settings, runs, watch=watch)
-
-
-def _windows(source: Source, found: Scan, windows: int, by: Any, watch: Watch) -> Scan:
-    return persistence(source.prices, found, windows, by=by, watch=watch)

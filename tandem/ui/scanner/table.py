@@ -14,7 +14,8 @@ from tandem.scanner.result import FIGURE_TEXTS, Scan
 from tandem.ui.scanner.export import offer
 from tandem.ui.scanner.pair import head, show
 from tandem.ui.scanner.study import Study
-from tandem.ui.scanner.wording import plural, rate
+from tandem.ui.scanner.wording import rate
+from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, check_number
 from tandem.ui.shared.model_controls import URL
@@ -79,7 +80,6 @@ class Filter:
     ----------
     text : str
         What a leg's name must hold, words in any order.
-    only_found, only_leads : bool
     most_q, least_life, most_life, most_even, least_active, least_r, least_corr, least_held : float
         Bounds of q, half-life, break-even z, activity, R2, correlation and windows held.
     """
@@ -146,7 +146,7 @@ def ranked(found: Scan, places: npt.NDArray[np.int64], order: str) -> npt.NDArra
 
 
 def _count(kept: int, tested: int) -> str:
-    text = f"{kept:,} of {plural(tested, 'pair')}"
+    text = f"{kept:,} of {f.plural(tested, 'pair')}"
     if kept > MOST_ROWS:
         text += f", showing the first {MOST_ROWS:,}"
     return f"{text}. Click a row to open it; click a column header to sort."
@@ -157,18 +157,16 @@ def _count(kept: int, tested: int) -> str:
 
 def _ask(study: Study) -> tuple[Filter, str]:
     search, shown, order = st.columns([2.2, 1.6, 1.2], vertical_alignment="bottom")
-    with search:
-        text = st.text_input(
-            "Search",
-            key="scan_text",
-            bind=URL,
-            placeholder="part of one or both names",
-            type="search",
-        )
-    with shown:
-        which = SHOWS.keep(st.segmented_control("Show", **SHOWS.widget(), required=True))
+    text = search.text_input(
+        "Search",
+        key="scan_text",
+        bind=URL,
+        placeholder="part of one or both names",
+        type="search",
+    )
+    which = SHOWS.segments("Show", place=shown)
     with order:
-        ranked_by = ORDER.keep(st.selectbox("Rank by", **ORDER.widget()))
+        ranked_by = ORDER.box("Rank by")
     with st.expander(
         "Filter by half-life, cost, liquidity, fit and persistence", icon=":material/tune:"
     ):
@@ -183,13 +181,12 @@ def _ask(study: Study) -> tuple[Filter, str]:
         held = _bound(second[2], "Min windows held", "min_held", 0.0, 100.0, 0.0, 1.0)
         if study.held is None and held:
             say.note("Windows have not been scanned yet: open the Windows tab.")
-        with second[3]:
-            leads = st.toggle(
-                "Independent findings only",
-                key="leaders",
-                bind=URL,
-                help="Hides redundant findings, which are implied by more significant ones.",
-            )
+        leads = second[3].toggle(
+            "Independent findings only",
+            key="leaders",
+            bind=URL,
+            help="Hides redundant findings, which are implied by more significant ones.",
+        )
     chosen = Filter(
         text=str(text or ""),
         only_found=which == "found",

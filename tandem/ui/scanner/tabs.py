@@ -1,4 +1,4 @@
-"""The Scanner page's tabs beside the table: map, families, windows, later bars, noise."""
+"""The Scanner page's tabs beside the table: map, families, windows, out-of-sample, noise."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tandem.core.parallel import Watch
 from tandem.scanner.persistence import LATER_TEXTS, OutOfSample, out_of_sample
 from tandem.ui.components import chart
 from tandem.ui.scanner import charts as drawn
 from tandem.ui.scanner.network import MOST_EDGES, network_chart
 from tandem.ui.scanner.study import Study
-from tandem.ui.scanner.wording import families_sentence, noise_sentence, plural, rate, rounded
+from tandem.ui.scanner.wording import families_sentence, noise_sentence, rate, rounded
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.jobs import result_of
@@ -32,7 +31,7 @@ MOST_MEMBERS = 40
 
 def universe_map(study: Study) -> None:
     """Show every pair as a cell, instruments that move together side by side."""
-    name = MAPPED.keep(st.segmented_control("Colour by", **MAPPED.widget(), required=True))
+    name = MAPPED.segments("Colour by")
     found = study.found
     value = study.by if name == "q_value" else name
     count = len(found.names)
@@ -87,7 +86,7 @@ def _network(study: Study) -> None:
     )
     more = int(np.count_nonzero(findings)) - MOST_EDGES
     if more > 0:
-        text += f" Showing the strongest {MOST_EDGES}; {plural(more, 'finding')} not drawn."
+        text += f" Showing the strongest {MOST_EDGES}; {f.plural(more, 'finding')} not drawn."
     say.note(text)
 
 
@@ -129,13 +128,13 @@ def windows(study: Study) -> None:
         "windows), evenly spaced, the last one ending with the sample; overlapping windows are not "
         "independent. Shorter windows have less power, so a genuine pair may miss some."
     )
-    count = int(WINDOWS.keep(st.segmented_control("Windows", **WINDOWS.widget(), required=True)))
+    count = int(WINDOWS.segments("Windows"))
     done = result_of(
         study.work,
         "windows",
         count,
         "Scan windows",
-        study.windows_work(count, "p_value"),
+        study.windows_work(count),
     )
     if done is None:
         return
@@ -146,8 +145,8 @@ def windows(study: Study) -> None:
     if chosen.any():
         own, rest = held[chosen].mean(), held[~chosen].mean() if (~chosen).any() else np.nan
         told += (
-            f" The {plural(int(chosen.sum()), 'finding')} held in {own:.1f} of {count} windows on "
-            f"average, other pairs in {f.number(float(rest), 1)}."
+            f" The {f.plural(int(chosen.sum()), 'finding')} held in {own:.1f} of {count} windows "
+            f"on average, other pairs in {f.number(float(rest), 1)}."
         )
     say.note(f"{told} The table now has a \u201cheld\u201d column and filter.")
     rows = []
@@ -171,14 +170,15 @@ def later_bars(study: Study) -> None:
         "Pairs are selected in-sample only; the hedge ratio is then fixed and the spread is tested "
         "on out-of-sample bars. An equal number of rejected pairs serves as control group."
     )
-    share = SPLIT.keep(st.segmented_control("In-sample share", **SPLIT.widget(), required=True))
+    share = SPLIT.segments("In-sample share")
     by = "q_value" if study.by == "q_value_noise" else study.by
     if by != study.by:
         say.note(
             "Surrogate calibration covers the full sample only: Benjamini\u2013Hochberg "
             "applies here."
         )
-    work = partial(_later, study, int(share) / 100.0, by)
+    given = study.source.prices, study.asked.settings, int(share) / 100.0
+    work = partial(out_of_sample, *given, by=by)
     done: OutOfSample | None = result_of(study.work, "later", (share, by), "Run OOS test", work)
     if done is None:
         return
@@ -191,15 +191,11 @@ def later_bars(study: Study) -> None:
         return
     chance = "" if np.isnan(done.control) else f"; {rounded(done.control)} of the control group are"
     say.note(
-        f"Of {plural(count, 'finding')} in the first {done.cut:,} bars, {done.confirmed:,} "
+        f"Of {f.plural(count, 'finding')} in the first {done.cut:,} bars, {done.confirmed:,} "
         f"{'is' if done.confirmed == 1 else 'are'} stationary out-of-sample (p at most {level})"
         f"{chance}."
     )
     _later_table(study, done)
-
-
-def _later(study: Study, split: float, by: Any, watch: Watch) -> OutOfSample:
-    return out_of_sample(study.source.prices, study.asked.settings, split, by=by, watch=watch)
 
 
 _LATER_TITLES = {
@@ -246,7 +242,7 @@ def noise(study: Study) -> None:
         study.work,
         "noise",
         study.noise_asked,
-        f"Scan {plural(study.asked.noise_runs, 'surrogate universe')}",
+        f"Scan {f.plural(study.asked.noise_runs, 'surrogate universe')}",
         study.noise_work(),
     )
     if done is None:

@@ -37,15 +37,14 @@ def _controls(status: Status) -> None:
     venues = [venue.name for venue in VENUES.values() if venue.can_be_scanned]
     usual = status.venue or part(Ingest).choice().venue
     left, right = st.columns([3, 1.2], vertical_alignment="bottom")
-    with left:
-        venue = st.selectbox(
-            "Venue",
-            venues,
-            index=venues.index(usual) if usual in venues else 0,
-            key="scan_venue",
-            help="All instruments in the venue's main quote currency, on a separate connection; "
-            "the last price of each minute is kept in memory and not recorded.",
-        )
+    venue = left.selectbox(
+        "Venue",
+        venues,
+        index=venues.index(usual) if usual in venues else 0,
+        key="scan_venue",
+        help="All instruments in the venue's main quote currency, on a separate connection; "
+        "the last price of each minute is kept in memory and not recorded.",
+    )
     is_on = status.state in ("listing", "watching") and status.venue == venue
     with right:
         if is_on and st.button("Stop", key="scan_unwatch", width="stretch"):

@@ -26,16 +26,11 @@ def rounded(share: float) -> str:
     return f"{100.0 * share:.0f} %"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def verdict(found: Scan, by: By, noise: Noise | None) -> str:
     """Summarise the findings, and the number expected by chance."""
     level = rate(found.settings.level)
     text = (
-        f"{plural(found.tested, 'pair')} tested, {found.count(by):,} found at FDR {level} "
+        f"{f.plural(found.tested, 'pair')} tested, {found.count(by):,} found at FDR {level} "
         f"({RULES[by]}). p below {level}: {found.count('p_value'):,} observed, "
         f"{found.expected_by_chance:,.0f} expected by chance."
     )
@@ -44,7 +39,7 @@ def verdict(found: Scan, by: By, noise: Noise | None) -> str:
 
 def noise_sentence(noise: Noise, by: By, found: Scan) -> str:
     """Summarise the false positives of the same scan on surrogates."""
-    runs = plural(noise.runs, "surrogate universe")
+    runs = f.plural(noise.runs, "surrogate universe")
     if by == "q_value_noise":
         return (
             f"q-values are calibrated on {runs} without cointegration, which have "
@@ -57,7 +52,7 @@ def noise_sentence(noise: Noise, by: By, found: Scan) -> str:
     )
     if counts.max():
         text += f" (max {int(counts.max()):,})"
-    text += f"; after calibration {plural(found.count('q_value_noise'), 'finding')} remain."
+    text += f"; after calibration {f.plural(found.count('q_value_noise'), 'finding')} remain."
     return text.replace("1 finding remain.", "1 finding remains.")
 
 
@@ -70,8 +65,8 @@ def families_sentence(families: tuple[Family, ...]) -> str:
     if findings == independent:
         return f"No redundant findings: {independent:,} independent."
     return (
-        f"{plural(len(families), 'family', 'families')}: {independent:,} of {findings:,} findings "
-        "are independent."
+        f"{f.plural(len(families), 'family', 'families')}: {independent:,} of {findings:,} "
+        "findings are independent."
     )
 
 
@@ -85,21 +80,21 @@ def known_sentence(
     hits = sum(frozenset(pair) in is_found for pair in built_in)
     gone = sum(frozenset(pair) in is_found for pair in broken)
     text = (
-        f"Ground truth: {hits} of {plural(len(built_in), 'cointegrated pair')} found; "
-        f"{plural(len(broken), 'pair')} with a break before the end, {gone} found."
+        f"Ground truth: {hits} of {f.plural(len(built_in), 'cointegrated pair')} found; "
+        f"{f.plural(len(broken), 'pair')} with a break before the end, {gone} found."
     )
     others = len(found) - hits - gone
-    return f"{text} {plural(others, 'false positive')}."
+    return f"{text} {f.plural(others, 'false positive')}."
 
 
 def left_out_title(found: Scan) -> str:
     """Return how much was not tested; empty if everything was."""
     parts = []
     if found.left_out:
-        parts.append(plural(len(found.left_out), "instrument"))
+        parts.append(f.plural(len(found.left_out), "instrument"))
     pairs = sum(found.pairs_left_out.values())
     if pairs:
-        parts.append(plural(pairs, "pair"))
+        parts.append(f.plural(pairs, "pair"))
     return f"Not tested: {' and '.join(parts)}" if parts else ""
 
 

@@ -109,7 +109,7 @@ class Canvas:
 
     def title(self, panel: int, text: str) -> None:
         """Name a panel, above its upper left corner."""
-        self._titles[panel] = _plain(text)
+        self._titles[panel] = without_markup(text)
 
     def line(
         self,
@@ -141,7 +141,7 @@ class Canvas:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": _plain(name),
+                "name": without_markup(name),
                 "x": x,
                 "y": y,
                 "line": line,
@@ -193,31 +193,11 @@ class Canvas:
     ) -> None:
         """Add a horizontal line across a panel, named at its left end, far from new bars."""
         axes = {"xref": "x domain", "yref": _axis("y", panel)}
-        self.shapes.append(
-            {
-                "type": "line",
-                "x0": 0,
-                "x1": 1,
-                "y0": value,
-                "y1": value,
-                **axes,
-                "layer": "below",
-                "line": {"color": f"@{colour}", "width": 1.1, "dash": dash},
-            }
-        )
+        line = {"color": f"@{colour}", "width": 1.1, "dash": dash}
+        self.shape("line", (0, 1), (value, value), **axes, layer="below", line=line)
         if text:
-            self.notes.append(
-                {
-                    **axes,
-                    "x": 0.003,
-                    "y": value,
-                    "text": text,
-                    "showarrow": False,
-                    "xanchor": "left",
-                    "yanchor": "bottom" if value >= 0 else "top",
-                    "font": {"color": f"@{colour}", "size": 11},
-                }
-            )
+            above = "bottom" if value >= 0 else "top"
+            self.note(0.003, value, text, colour, 11, **axes, xanchor="left", yanchor=above)
 
     def scale(
         self, panel: int, levels: Sequence[tuple[float, str, str]], low: float, high: float
@@ -239,87 +219,49 @@ class Canvas:
             if not low <= value <= high or any(abs(value - other) < near for other in written):
                 continue
             written.append(value)
-            self.notes.append(
-                {
-                    "xref": "x domain",
-                    "yref": _axis("y", panel),
-                    "x": 0,
-                    "y": value,
-                    "text": text,
-                    "showarrow": False,
-                    "xanchor": "right",
-                    "xshift": -3,
-                    "borderpad": 0,
-                    "font": {"color": f"@{colour}", "size": 11},
-                }
-            )
+            style = {"xref": "x domain", "yref": _axis("y", panel), "xanchor": "right"}
+            self.note(0, value, text, colour, 11, **style, xshift=-3, borderpad=0)
 
     def region(self, panel: int, low: float, high: float, colour: str) -> None:
         """Shade a band of values across a panel."""
-        self.shapes.append(
-            {
-                "type": "rect",
-                "xref": "x domain",
-                "yref": _axis("y", panel),
-                "x0": 0,
-                "x1": 1,
-                "y0": low,
-                "y1": high,
-                "fillcolor": f"@{colour}",
-                "line": {"width": 0},
-                "layer": "below",
-            }
-        )
+        style = {"fillcolor": f"@{colour}", "line": {"width": 0}, "layer": "below"}
+        axes = {"xref": "x domain", "yref": _axis("y", panel)}
+        self.shape("rect", (0, 1), (low, high), **axes, **style)
 
     def span(self, start_us: int, end_us: int, colour: str, text: str = "") -> None:
         """Shade a stretch of time across all panels, named at its upper left."""
-        self.shapes.append(
-            {
-                "type": "rect",
-                "xref": "x",
-                "yref": "paper",
-                "y0": 0,
-                "y1": 1,
-                "layer": "below",
-                "x0": start_us / 1_000,
-                "x1": end_us / 1_000,
-                "fillcolor": f"@{colour}",
-                "line": {"width": 0},
-            }
-        )
+        style = {"fillcolor": f"@{colour}", "line": {"width": 0}, "layer": "below"}
+        axes = {"xref": "x", "yref": "paper"}
+        self.shape("rect", (start_us / 1_000, end_us / 1_000), (0, 1), **axes, **style)
         if text:
-            self.notes.append(
-                {
-                    "xref": "x",
-                    "yref": "paper",
-                    "x": start_us / 1_000,
-                    "y": 1,
-                    "text": text,
-                    "showarrow": False,
-                    "xanchor": "left",
-                    "yanchor": "top",
-                    "font": {"color": "@muted", "size": 11},
-                }
-            )
+            self.note(start_us / 1_000, 1, text, "muted", 11, **axes, xanchor="left", yanchor="top")
 
     def tag(self, panel: int, value: float, text: str, colour: str) -> None:
         """Write the last value beside the panel, on the axis."""
         if not math.isfinite(value):
             return
-        self.notes.append(
-            {
-                "xref": "paper",
-                "x": 1.004,
-                "yref": _axis("y", panel),
-                "y": value,
-                "text": text,
-                "showarrow": False,
-                "xanchor": "left",
-                "bgcolor": f"@{colour}",
-                "borderpad": 2,
-                "font": {"color": "@paper", "size": 11},
-            }
-        )
+        axes = {"xref": "paper", "yref": _axis("y", panel)}
+        style = {"xanchor": "left", "bgcolor": f"@{colour}", "borderpad": 2}
+        self.note(1.004, value, text, "paper", 11, **axes, **style)
+
+    def note(
+        self, x: float, y: float, text: str, colour: str = "muted", size: int = 12, **style: Any
+    ) -> None:
+        """Write a text at a place of the figure."""
+        font = {"color": f"@{colour}", "size": size}
+        self.notes.append({"x": x, "y": y, "text": text, "showarrow": False, "font": font, **style})
+
+    def shape(
+        self, kind: str, x: tuple[float, float], y: tuple[float, float], **style: Any
+    ) -> None:
+        """Draw a line or a rectangle from one corner to the other."""
+        ends = {"x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]}
+        self.shapes.append({"type": kind, **ends, **style})
+
+    def bars(self, name: str, colour: str, x: Any, y: Any, panel: int = 0, **style: Any) -> None:
+        """Add bars; `x` and `y` are what `times` and `values` return, or lists."""
+        bars = {"type": "bar", "name": name, "x": x, "y": y, "marker": {"color": f"@{colour}"}}
+        self.traces.append({**bars, **axes_of(panel), **style})
 
     def figure(self, **layout: Any) -> Figure:
         """Return the finished figure.
@@ -409,35 +351,15 @@ class Canvas:
         }
 
     def _say_title(self, panel: int, top: float) -> None:
-        self.notes.append(
-            {
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": top,
-                "text": self._titles[panel],
-                "showarrow": False,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "font": {"color": "@muted", "size": 12},
-            }
+        axes = {"xref": "paper", "yref": "paper"}
+        self.note(
+            0, top, self._titles[panel], "muted", 12, **axes, xanchor="left", yanchor="bottom"
         )
 
     def _say_empty(self, axis: dict[str, Any], panel: int) -> None:
         """Show a sentence instead of a scale that stands for nothing."""
         axis["showticklabels"] = False
-        domain = axis["domain"]
-        self.notes.append(
-            {
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0.5,
-                "y": (domain[0] + domain[1]) / 2.0,
-                "text": EMPTY,
-                "showarrow": False,
-                "font": {"color": "@muted", "size": 12},
-            }
-        )
+        self.note(0.5, sum(axis["domain"]) / 2.0, EMPTY, xref="paper", yref="paper")
 
     def _column(self, kind: str, values: list[Any]) -> str:
         name = f"{kind}{len(self.columns)}"
@@ -445,7 +367,13 @@ class Canvas:
         return f"${name}"
 
 
-def _plain(text: str) -> str:
+def value_axis(title: str, anchor: str = "y", **style: Any) -> dict[str, Any]:
+    """Return a horizontal axis of values in place of times."""
+    colours = {"gridcolor": "@grid", "zerolinecolor": "@edge"}
+    return {"title": {"text": title}, **colours, "anchor": anchor, **style}
+
+
+def without_markup(text: str) -> str:
     """Keep names from outside from being read as Plotly's markup or as a column or colour."""
     return text.replace("<", "\u2039").replace(">", "\u203a").replace("&", "+").lstrip("$@")
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
 
 MINUS = "\u2212"
 NONE = "\u2013"
@@ -86,6 +90,21 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def plural(number: int, one: str, many: str = "") -> str:
+    """Write a count with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def times(times_us: Iterable[int]) -> npt.NDArray[np.datetime64]:
+    """Return times as tables take them."""
+    return np.fromiter(times_us, np.int64).astype("M8[us]")
+
+
+def short_scope(scope: str) -> str:
+    """Return a scope without its venues: ``sim:A~sim:B`` as ``A ~ B``."""
+    return " ~ ".join(leg.partition(":")[2] or leg for leg in scope.split("~"))
+
+
 def size_of(count_bytes: float) -> str:
     """Write a file size."""
     if count_bytes >= 1e9:
@@ -119,7 +138,7 @@ def asset(instrument: str) -> str:
 
 
 def quote(instrument: str) -> str:
-    """Return the currency an instrument is priced in: ``USDT``; words where it is not known."""
+    """Return the quote currency of an instrument: ``USDT``; words where it is not known."""
     return _parts(instrument)[1] or "quote currency"
 
 

@@ -35,7 +35,6 @@ class HostGuard:
 
     Parameters
     ----------
-    app : ASGI application
     names : callable
         Returns the host names answered to beside loopback; None for any name.
     """

@@ -9,8 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tandem.core.errors import DataError
-from tandem.core.jobs import Job, Jobs, Lane
-from tandem.core.parallel import Watch
+from tandem.core.jobs import Job, Jobs, Queue
 from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.state import is_operator, part, session_id
@@ -25,14 +24,14 @@ VISITOR_S, OPERATOR_S = 300.0, 6 * 3_600.0
 READ_S = 300.0
 
 
-def longest_s(lane: Lane = "test") -> float:
+def longest_s(queue: Queue = "test") -> float:
     """Return the seconds this session's work may run."""
-    if lane == "read":
+    if queue == "read":
         return READ_S
     return OPERATOR_S if is_operator() else VISITOR_S
 
 
-def begin(work: Callable[[Watch], Any], lane: Lane = "test") -> Job:
+def begin(work: Callable[..., Any], queue: Queue = "test") -> Job:
     """Begin long work for this session.
 
     Raises
@@ -41,7 +40,7 @@ def begin(work: Callable[[Watch], Any], lane: Lane = "test") -> Job:
         Too much waits already.
     """
     owner = "" if is_operator() else session_id()
-    return part(Jobs).start(work, longest_s(lane), owner=owner, lane=lane)
+    return part(Jobs).start(work, longest_s(queue), owner=owner, queue=queue)
 
 
 class Work:
@@ -50,7 +49,7 @@ class Work:
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[Any, Job]] = {}
 
-    def begin(self, name: str, asked: Any, work: Callable[[Watch], Any]) -> Job:
+    def begin(self, name: str, asked: Any, work: Callable[..., Any]) -> Job:
         """Begin work in place of what was asked under this name before.
 
         Raises
@@ -98,7 +97,7 @@ def result_of(
     name: str,
     asked: Any,
     label: str,
-    what: Callable[[Watch], Any],
+    what: Callable[..., Any],
     hint: Callable[[], str] | None = None,
 ) -> Any | None:
     """Offer long work, show how far it is, and return what it found; None until then.

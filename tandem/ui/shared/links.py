@@ -15,6 +15,13 @@ import streamlit as st
 
 from tandem.ui.shared import messages as say
 
+# What links of earlier versions hold, by parameter, and what it is called now.
+RENAMED = {
+    "tab": {"Is it luck?": "Significance"},
+    "scan_tab": {"Later bars": "Out-of-sample"},
+    "action": {"Fill again": "Retry backfill", "What is kept": "Retention"},
+    "from": {"Record": "Database"},
+}
 _DOUBTS = "tandem_link_doubts"
 _SHOWN_CHARACTERS = 40
 
@@ -55,6 +62,18 @@ class Choice(Generic[Key]):
             "persist_state": "session",
         }
 
+    def segments(self, label: str, *, place: Any = st, **style: Any) -> Key:
+        """Draw the choice as segments, keep what is chosen in the URL, and return its key."""
+        return self.keep(place.segmented_control(label, **self.widget(), required=True, **style))
+
+    def box(self, label: str, **style: Any) -> Key:
+        """Draw the choice as a box; as `segments`."""
+        return self.keep(st.selectbox(label, **self.widget(), **style))
+
+    def slider(self, label: str) -> Key:
+        """Draw the choice as a slider; as `segments`."""
+        return self.keep(st.select_slider(label, **self.widget()))
+
     def keep(self, chosen: Key | None) -> Key:
         """Put the choice into the URL, unless it is what a link without it would give."""
         key = chosen or self.default
@@ -75,6 +94,16 @@ class Choice(Generic[Key]):
         if asked.casefold() not in known:
             _doubt(f"{self.what} {asked[:_SHOWN_CHARACTERS]!r}, which does not exist")
         return known.get(asked.casefold())
+
+
+def take_earlier_names() -> None:
+    """Let links of earlier versions open what they were made for; call it before controls."""
+    for name, now in RENAMED.items():
+        asked = st.query_params.get(name, "")
+        if asked in now:
+            # A control bound to the URL has read it already; what it is given here it takes.
+            st.session_state[name] = now[asked]
+            st.query_params[name] = now[asked]
 
 
 def check_number(name: str, what: str, low: float, high: float) -> None:

@@ -1,4 +1,4 @@
-"""Becoming the operator of a public desk, and ceasing to be."""
+"""Logging in as operator in public mode, and logging out."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Every control lives in the URL.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
@@ -49,66 +49,36 @@ class Controls(NamedTuple):
 
 def model_controls(live: bool = True) -> Controls:
     """Draw bar, model, windows, thresholds and costs."""
-    bar_name = (
-        BAR.keep(st.segmented_control("Bar", **BAR.widget(), width="stretch", required=True))
-        if live
-        else BAR.default
-    )
-    model = MODEL.keep(
-        st.segmented_control("Hedge model", **MODEL.widget(), width="stretch", required=True)
-    )
+    bar_name = BAR.segments("Bar", width="stretch") if live else BAR.default
+    model = MODEL.segments("Hedge model", width="stretch")
     lookback = _slider("Lookback, bars", "lookback", 20, 2_000, 200)
     z_window = _slider("z window, bars", "zwin", 10, 1_000, 100)
     entry, leave, stop = st.columns(3)
-    with entry:
-        enter_at = _number("Entry |z|", "enter", 0.1, 20.0, 2.0, 0.1, "%.1f")
-    with leave:
-        exit_at = _number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, "%.1f")
-    with stop:
-        stop_at = _number("Stop |z|", "stop", 0.1, 50.0, 4.0, 0.1, "%.1f")
-    prices = PRICES.keep(
-        st.segmented_control(
-            "Prices",
-            **PRICES.widget(),
-            width="stretch",
-            required=True,
-            help="Raw: \u03b2 is a unit ratio (X per Y). Log: \u03b2 is a notional ratio.",
-        )
+    enter_at = number("Entry |z|", "enter", 0.1, 20.0, 2.0, 0.1, format="%.1f", place=entry)
+    exit_at = number("Exit |z|", "exit", 0.0, 20.0, 0.5, 0.1, format="%.1f", place=leave)
+    stop_at = number("Stop |z|", "stop", 0.1, 50.0, 4.0, 0.1, format="%.1f", place=stop)
+    prices = PRICES.segments(
+        "Prices",
+        width="stretch",
+        help="Raw: \u03b2 is a unit ratio (X per Y). Log: \u03b2 is a notional ratio.",
     )
     with st.expander("Advanced"):
-        z_kind = Z_KIND.keep(
-            st.selectbox(
-                "z-score",
-                **Z_KIND.widget(),
-                help="Model: for Kalman, the innovation divided by its standard deviation.",
-            )
+        z_kind = Z_KIND.box(
+            "z-score", help="Model: for Kalman, the innovation divided by its standard deviation."
         )
-        sizing = SIZING.keep(
-            st.selectbox(
-                "Sizing",
-                **SIZING.widget(),
-                help="Size of X relative to Y: hedge ratio, equal notional, or one unit per unit.",
-            )
+        sizing = SIZING.box(
+            "Sizing",
+            help="Size of X relative to Y: hedge ratio, equal notional, or one unit per unit.",
         )
-        notional = _number(
+        notional = number(
             "Y-leg notional, quote currency", "notional", 10.0, 1e9, 10_000.0, 1_000.0
         )
-        fee = _number("Fee per fill, bp", "fee", 0.0, 100.0, DEFAULT_COSTS.fee_bp, 0.5)
-        half = _number(
-            "Half-spread per fill, bp",
-            "half",
-            0.0,
-            100.0,
-            DEFAULT_COSTS.y_half_spread_bp,
-            0.1,
-            help="Used by the paper account; the cost card uses the currently quoted spread.",
-        )
-        slippage = _number(
-            "Slippage per fill, bp", "slippage", 0.0, 100.0, DEFAULT_COSTS.slippage_bp, 0.1
+        costs = ask_costs(
+            help="Used by the paper account; the cost card uses the currently quoted spread."
         )
         if live:
-            SHOW.keep(st.select_slider("Bars shown", **SHOW.widget()))
-            REFRESH.keep(st.select_slider("Refresh", **REFRESH.widget()))
+            SHOW.slider("Bars shown")
+            REFRESH.slider("Refresh")
     rules = Rules(
         entry=enter_at,
         exit=exit_at,
@@ -117,7 +87,6 @@ def model_controls(live: bool = True) -> Controls:
         notional=notional,
         log_prices=prices == "log",
     )
-    costs = Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage)
     bar_us = BARS[bar_name] * SECOND_US
     return Controls(bar_us, PairModel(model, lookback, z_window, z_kind, rules, costs))
 
@@ -127,17 +96,31 @@ def _slider(label: str, name: str, low: int, high: int, usual: int) -> int:
     return st.slider(label, low, high, usual, 10, key=name, bind=URL)
 
 
-def _number(
+def ask_costs(prefix: str = "", help: str | None = None, **style: Any) -> Costs:
+    """Draw the costs of a fill; `help` is about the half-spread."""
+    usual = DEFAULT_COSTS
+    fee = number("Fee per fill, bp", f"{prefix}fee", 0.0, 100.0, usual.fee_bp, 0.5, **style)
+    half = usual.y_half_spread_bp
+    half = number(
+        "Half-spread per fill, bp", f"{prefix}half", 0.0, 100.0, half, 0.1, help=help, **style
+    )
+    name = f"{prefix}slip" if prefix else "slippage"
+    slippage = number("Slippage per fill, bp", name, 0.0, 100.0, usual.slippage_bp, 0.1, **style)
+    return Costs(fee_bp=fee, y_half_spread_bp=half, x_half_spread_bp=half, slippage_bp=slippage)
+
+
+def number(
     label: str,
     name: str,
     low: float,
     high: float,
     usual: float,
     step: float,
-    form: str | None = None,
-    help: str | None = None,
+    *,
+    place: Any = st,
+    **style: Any,
 ) -> float:
+    """Draw a box for a number that lives in the URL; what a link holds in vain is said."""
     check_number(name, label.partition(",")[0].lower(), low, high)
-    return st.number_input(
-        label, low, high, usual, step, format=form, key=name, bind=URL, help=help
-    )
+    given = place.number_input(label, low, high, usual, step, key=name, bind=URL, **style)
+    return float(given)

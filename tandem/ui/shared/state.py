@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _PROCESS = "tandem_process"
 # How long a login lasts.
 LOGIN_S = 12 * 3_600.0
-# Visitors of a public desk share its memory.
+# Visitors in public mode share memory.
 VISITOR_UPLOAD_MB = 10
 log = logging.getLogger("tandem.app")
 
@@ -353,7 +353,7 @@ def forget_uploads(names: Iterable[str]) -> None:
 
 
 def leave_backtest() -> None:
-    """Let go of what the Backtest page holds: bars and results are kept only while shown."""
+    """Release what the Backtest page holds: bars and results are kept only while shown."""
     study = st.session_state.pop("tandem_study", None)
     if study is not None:
         study.work.close()

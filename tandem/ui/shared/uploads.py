@@ -58,7 +58,6 @@ class UploadGuard:
 
     Parameters
     ----------
-    app : ASGI application
     uploads : callable
         Returns what is counted in; None while nothing runs, and then nothing may be uploaded.
     most_bytes : callable

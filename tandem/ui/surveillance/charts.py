@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tandem.surveillance.liquidity import VolumeProfile
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.shared import format as f
-from tandem.ui.shared.canvas import Canvas, Figure, axes_of
+from tandem.ui.shared.canvas import Canvas, Figure, axes_of, value_axis
 from tandem.ui.surveillance.overview import Scores, flagged, why
 
 # As said to the reader: per million of quote currency, in basis points.
@@ -128,26 +128,14 @@ def profile_chart(profile: VolumeProfile, asset: str, version: str) -> Figure:
     middle = (profile.edges[:-1] + profile.edges[1:]) / 2.0
     inside = (middle >= profile.low) & (middle <= profile.high)
     for name, mask, colour in (("value area", inside, "x"), ("outside", ~inside, "volume")):
-        canvas.traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": name,
-                "y": canvas.values("p", middle[mask], 0),
-                "x": canvas.values("v", profile.volume[mask], 0),
-                "marker": {"color": f"@{colour}"},
-            }
-        )
+        levels = canvas.values("p", middle[mask], 0)
+        bars = canvas.values("v", profile.volume[mask], 0)
+        canvas.bars(name, colour, bars, levels, orientation="h")
     canvas.level(
         0, profile.control, "text", f"point of control {f.price(profile.control)}", "solid"
     )
     # A name at the left end would stand on the bars.
     canvas.notes[-1] |= {"x": 0.997, "xanchor": "right"}
     figure = canvas.figure(barmode="overlay", bargap=0.12, hovermode="y")
-    figure["layout"]["xaxis"] = {
-        "title": {"text": f"volume, {f.asset(asset)}"},
-        "gridcolor": "@grid",
-        "zerolinecolor": "@edge",
-        "anchor": "y",
-    }
+    figure["layout"]["xaxis"] = value_axis(f"volume, {f.asset(asset)}")
     return figure

@@ -18,8 +18,7 @@ from tandem.ui.shared import format as f
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice
 from tandem.ui.shared.state import part
-from tandem.ui.surveillance import charts
-from tandem.ui.surveillance import training as surveillance_learning
+from tandem.ui.surveillance import charts, training
 from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.overview import FEATURE_NAMES, SHOCK, Scores
 
@@ -40,38 +39,17 @@ def detail(instrument: str) -> None:
     """Draw the detail of an instrument that is watched."""
     title, span = st.columns([3, 2], vertical_alignment="bottom")
     title.subheader(say.escaped(f.symbol_of(instrument)), anchor=False)
-    with span:
-        minutes = SPAN.keep(
-            st.segmented_control(
-                "Span", **SPAN.widget(), label_visibility="collapsed", required=True
-            )
-        )
+    minutes = SPAN.segments("Span", label_visibility="collapsed", place=span)
     seconds = 60 * SPANS[minutes]
 
-    @st.fragment(run_every=REFRESH_S)
-    def scores() -> None:
-        _scores(instrument, seconds)
-
-    @st.fragment(run_every=REFRESH_S * 2)
-    def numbers() -> None:
-        _numbers(instrument)
-
-    @st.fragment(run_every=SLOW_S)
-    def measures() -> None:
-        _measures(instrument, seconds)
-
-    @st.fragment(run_every=SLOW_S)
-    def profile() -> None:
-        _profile(instrument)
-
-    scores()
-    measures()
+    st.fragment(_scores, run_every=REFRESH_S)(instrument, seconds)
+    st.fragment(_measures, run_every=SLOW_S)(instrument, seconds)
     left, right = st.columns(2)
     with left:
-        numbers()
+        st.fragment(_numbers, run_every=REFRESH_S * 2)(instrument)
     with right:
-        profile()
-    surveillance_learning.draw(instrument)
+        st.fragment(_profile, run_every=SLOW_S)(instrument)
+    training.draw(instrument)
 
 
 def _shown(instrument: str, seconds: int) -> Scores | None:
@@ -151,11 +129,7 @@ def _numbers(instrument: str) -> None:
 
 def _ask_forecast(instrument: str) -> None:
     button, horizon = st.columns([1, 1], vertical_alignment="bottom")
-    asked = HORIZONS.keep(
-        horizon.segmented_control(
-            "Horizon", **HORIZONS.widget(), label_visibility="collapsed", required=True
-        )
-    )
+    asked = HORIZONS.segments("Horizon", label_visibility="collapsed", place=horizon)
     pending = st.session_state.get(_FORECAST)
     is_pending = pending is not None and not pending[1].done()
     # Fitted beside the page; a click while one is under way would only queue behind it.

@@ -20,6 +20,7 @@ from tandem.surveillance.instrument import FEATURES
 from tandem.surveillance.settings import WatchSettings
 from tandem.ui.live.cards import NOT_NOW, STATES
 from tandem.ui.shared import format as f
+from tandem.ui.shared.sheets import item, strip
 
 Scores = npt.NDArray[np.void]
 Row = dict[str, Any]
@@ -232,7 +233,7 @@ def urgent(look: Look) -> list[Alert]:
 
 
 def _blamed(alert: Alert) -> tuple[str, ...]:
-    """Return the instrument an alert is about: of legs apart, the one that moved more.
+    """Return the instrument an alert is about: of diverging legs, the one that moved more.
 
     What else is told of a pair is about neither leg.
     """
@@ -254,11 +255,11 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
     for rule, alerts in by_rule.items():
         ages = [age((look.now_us - one.raised_us) / SECOND_US) for one in alerts.values()]
         if len(alerts) > _MOST_ALIKE:
-            name = f"{short(next(iter(alerts)))} and {len(alerts) - 1} more"
+            name = f"{f.short_scope(next(iter(alerts)))} and {len(alerts) - 1} more"
             found.append(_line("bad", name, f"{rule}, latest {ages[0]} ago", strong=True))
         else:
             found += [
-                _line("bad", short(scope), f"{rule}, {ago} ago", strong=True)
+                _line("bad", f.short_scope(scope), f"{rule}, {ago} ago", strong=True)
                 for scope, ago in zip(alerts, ages, strict=True)
             ]
     for state in ("alert", "flagged"):
@@ -279,11 +280,6 @@ def told(rows: Sequence[Row], look: Look) -> list[dict[str, Any]]:
 
 def _line(tone: str, name: str, text: str, strong: bool = False) -> dict[str, Any]:
     return {"tone": tone, "name": name, "text": text, "strong": strong}
-
-
-def short(scope: str) -> str:
-    """Return a scope without its venues: ``sim:A~sim:B`` as ``A~B``."""
-    return "~".join(part.partition(":")[2] or part for part in scope.split("~"))
 
 
 # The status strip -----------------------------------------------------------------------
@@ -307,35 +303,20 @@ def status(
     stale = sum(row["state"] == "stale" for row in rows)
     waiting = sum(bool(row.text) for row in look.rows)
     items = [
-        _item("", f"{len(rows)} instrument{'' if len(rows) == 1 else 's'}"),
-        _item("flagged ", str(wrong) if wrong else "none", "bad" if wrong else ""),
-        _item("stale ", str(stale) if stale else "none"),
-        _item("unacknowledged alerts ", str(len(look.alerts)) if look.alerts else "none"),
+        item("", f.plural(len(rows), "instrument")),
+        item("flagged", str(wrong) if wrong else "none", tone="bad" if wrong else ""),
+        item("stale", str(stale) if stale else "none"),
+        item("unacknowledged alerts", str(len(look.alerts)) if look.alerts else "none"),
     ]
     if waiting:
         items.append(
-            _item(
-                "without model ",
+            item(
+                "without model",
                 str(waiting),
                 hint="z-scores, momentum and liquidity need no model; see the detail for what is "
                 "missing.",
             )
         )
-    told_of = [
-        *(one.text for one in shown if one.state != "live" or one.silent),
-        *said,
-    ]
-    if not_now == "SIMULATED":
-        told_of.insert(0, "Simulated prices: nothing here can be traded.")
-    return {
-        "label": label,
-        "tone": tone,
-        "items": items,
-        "right": "",
-        "said": "\n".join(text for text in told_of if text),
-    }
-
-
-def _item(name: str, value: str, tone: str = "", hint: str = "") -> dict[str, Any]:
-    parts = [[name, "", False]] if name else []
-    return {"parts": [*parts, [value, tone, True]], "hint": hint or None}
+    simulated = "Simulated prices: nothing here can be traded." * (not_now == "SIMULATED")
+    troubles = (one.text for one in shown if one.state != "live" or one.silent)
+    return strip(label, tone, items, [simulated, *troubles, *said])

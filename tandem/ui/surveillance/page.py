@@ -21,8 +21,8 @@ from tandem.ui.shared import messages as say
 from tandem.ui.shared.links import Choice, say_doubts
 from tandem.ui.shared.login import offer_operator
 from tandem.ui.shared.state import part, shown
-from tandem.ui.surveillance import overview as surveillance_wall
-from tandem.ui.surveillance import settings as surveillance_settings
+from tandem.ui.surveillance import overview
+from tandem.ui.surveillance import settings as settings_tab
 from tandem.ui.surveillance import wording as words
 from tandem.ui.surveillance.detail import detail
 from tandem.ui.surveillance.overview import Look
@@ -55,14 +55,10 @@ _LONGEST_NAME = 120
 
 def page() -> None:
     """Draw the page."""
-    tab = TAB.keep(
-        st.segmented_control("Part", **TAB.widget(), label_visibility="collapsed", required=True)
-    )
+    tab = TAB.segments("Part", label_visibility="collapsed")
     with st.sidebar:
         st.caption("Every recorded instrument is monitored, whether or not this page is open.")
-        order = ORDER.keep(
-            st.segmented_control("Order", **ORDER.widget(), required=True, width="stretch")
-        )
+        order = ORDER.segments("Order", width="stretch")
         offer_operator()
     say_doubts()
     if tab == "instrument":
@@ -81,7 +77,7 @@ TABS: dict[str, Callable[[], None]] = {
     "alerts": _later("list"),
     "rules": _later("rules"),
     "channels": _later("channels"),
-    "settings": surveillance_settings.draw,
+    "settings": settings_tab.draw,
 }
 
 
@@ -97,7 +93,7 @@ def _instruments(is_flagged_first: bool) -> None:
         look = look_at()
         if _is_other(names, [row.instrument for row in look.rows], chosen):
             st.rerun()
-        drawn = surveillance_wall.wall(look, chosen, is_flagged_first)
+        drawn = overview.wall(look, chosen, is_flagged_first)
         _say_state(look, drawn["rows"])
         if not look.rows:
             say.note(NOTHING_YET)
@@ -116,8 +112,8 @@ def _instruments(is_flagged_first: bool) -> None:
             trades=settings.trade_window,
             bars=settings.bar_window,
             limit=settings.anomaly_z,
-            hold=surveillance_wall.HOLD_S,
-            alert=surveillance_wall.ALERT_S // 60,
+            hold=overview.HOLD_S,
+            alert=overview.ALERT_S // 60,
         )
     )
     with st.container(key="watch-detail"):
@@ -167,7 +163,7 @@ def look_at() -> Look:
         except DataError:
             # It has just left, or the settings have just changed.
             continue
-        if reason := surveillance_wall.recent_flag(scores, watched.settings):
+        if reason := overview.recent_flag(scores, watched.settings):
             flags[row.instrument] = reason
     told = part(Alerts).history.recent(_MOST_ALERTS, unacknowledged=True)
     return Look(
@@ -193,13 +189,13 @@ def _strip() -> None:
     @st.fragment(run_every=REFRESH_S)
     def refresh() -> None:
         look = look_at()
-        _say_state(look, surveillance_wall.wall(look, "")["rows"])
+        _say_state(look, overview.wall(look, "")["rows"])
 
     refresh()
 
 
-def _say_state(look: Look, rows: list[surveillance_wall.Row]) -> None:
+def _say_state(look: Look, rows: list[overview.Row]) -> None:
     for died in part(Monitor).problems:
         say.problem(shown(died))
-    strip = surveillance_wall.status(look, rows, part(Ingest).statuses())
+    strip = overview.status(look, rows, part(Ingest).statuses())
     pulse({"status": shown(strip), "watch": []}, key="watch-strip")

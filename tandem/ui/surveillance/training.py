@@ -51,24 +51,24 @@ def _offer(gives_seconds: bool) -> str:
 
 
 def _progress(instrument: str, hours: float) -> None:
-    learning = part(ModelTraining)
-    was = learning.progress(instrument)
+    training = part(ModelTraining)
+    was = training.progress(instrument)
     is_going = was is not None and not was.is_over
 
     @st.fragment(run_every=REFRESH_S if is_going else None)
     def follow() -> None:
-        progress = learning.progress(instrument)
+        progress = training.progress(instrument)
         if is_going and (progress is None or progress.is_over):
             st.rerun()
         if progress is not None:
             _say(progress)
         if is_going:
             if st.button("Stop", key="learn_stop"):
-                learning.cancel(instrument)
+                training.cancel(instrument)
             return
         if st.button("Download", key="learn_start"):
             try:
-                learning.start(instrument, hours, part(Monitor).settings)
+                training.start(instrument, hours, part(Monitor).settings)
             except DataError as error:
                 say.warning(str(error))
             else:

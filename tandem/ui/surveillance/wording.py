@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,8 @@ from tandem.surveillance.isolation_forest import Forest
 from tandem.surveillance.settings import WatchSettings
 from tandem.surveillance.volatility import Forecast
 from tandem.ui.shared import format as f
+from tandem.ui.shared.sheets import Cell, Sheet, cell, sheet
 from tandem.ui.surveillance.overview import DIRECTIONS, FEATURE_NAMES, Scores
-
-Sheet = dict[str, Any]
 
 REALISED_S = 300
 
@@ -134,11 +132,11 @@ def momentum_sheet(found: Sequence[Momentum], price: float) -> Sheet:
         per_minute = one.slope * 60.0 / price * 1e4 if price > 0.0 else math.nan
         rows.append(
             [
-                {"text": f.duration(float(one.bars))},
-                {"text": f"{f.signed(per_minute)} bp/min"},
-                {"text": f.signed(one.statistic, 1)},
-                {"text": f"\u00b1{MOMENTUM_LIMIT * math.sqrt(one.bars):.1f}"},
-                {"text": f"{arrow} {word}" if one.direction else word},
+                f.duration(float(one.bars)),
+                f"{f.signed(per_minute)} bp/min",
+                f.signed(one.statistic, 1),
+                f"\u00b1{MOMENTUM_LIMIT * math.sqrt(one.bars):.1f}",
+                f"{arrow} {word}" if one.direction else word,
             ]
         )
     columns = [
@@ -148,7 +146,7 @@ def momentum_sheet(found: Sequence[Momentum], price: float) -> Sheet:
         ("Critical t", "end", "2.82 \u00d7 \u221abars."),
         ("Direction", "", "Bullish or bearish where |t| exceeds the critical value."),
     ]
-    return _sheet("momentum", "Momentum", MOMENTUM_HELP, columns, rows)
+    return sheet("momentum", "Momentum", MOMENTUM_HELP, columns, rows)
 
 
 def realised(scores: Scores, seconds: int = REALISED_S) -> float:
@@ -191,16 +189,16 @@ def volatility_sheet(
         ("Method", "long", ""),
     ]
     title_help = VOLATILITY_HELP.format(decay=settings.ewma_decay)
-    return _sheet("volatility", "Volatility", title_help, columns, rows)
+    return sheet("volatility", "Volatility", title_help, columns, rows)
 
 
-def _volatility(name: str, yearly: float, span_s: float, how: str) -> list[dict[str, Any]]:
+def _volatility(name: str, yearly: float, span_s: float, how: str) -> list[str]:
     deviation = yearly / 100.0 * math.sqrt(span_s / SECONDS_PER_YEAR) * 1e4
     return [
-        {"text": name},
-        {"text": f.number(yearly, 1)},
-        {"text": f"{f.number(deviation, 1)} bp over {f.duration(span_s)}"},
-        {"text": how},
+        name,
+        f.number(yearly, 1),
+        f"{f.number(deviation, 1)} bp over {f.duration(span_s)}",
+        how,
     ]
 
 
@@ -208,7 +206,7 @@ def apart_sheet(
     instrument: str, pairs: Mapping[str, Apart | None], settings: WatchSettings
 ) -> Sheet:
     """Return the leg divergence of this instrument's pairs."""
-    rows = []
+    rows: list[list[Cell | str]] = []
     for scope, now in pairs.items():
         y, _, x = scope.partition("~")
         if instrument not in (y, x):
@@ -219,10 +217,10 @@ def apart_sheet(
         )
         rows.append(
             [
-                {"text": f"{f.symbol_of(y)} and {f.symbol_of(x)}"},
-                {"text": f.percent(percent / 100.0, 2), "tone": "bad" if far else ""},
-                {"text": f.percent(y_move / 100.0, 2)},
-                {"text": f.percent(x_move / 100.0, 2)},
+                f"{f.symbol_of(y)} and {f.symbol_of(x)}",
+                cell(f.percent(percent / 100.0, 2), "bad" if far else ""),
+                f.percent(y_move / 100.0, 2),
+                f.percent(x_move / 100.0, 2),
             ]
         )
     title_help = APART_HELP.format(within=settings.divergence_s, limit=settings.divergence_percent)
@@ -234,7 +232,7 @@ def apart_sheet(
         ("First leg", "end", ""),
         ("Second leg", "end", ""),
     ]
-    return _sheet("apart", "Leg divergence by pair", title_help, columns, rows)
+    return sheet("apart", "Leg divergence by pair", title_help, columns, rows)
 
 
 def settings_sheet(settings: WatchSettings) -> Sheet:
@@ -249,24 +247,7 @@ def settings_sheet(settings: WatchSettings) -> Sheet:
         ("Divergence window", f"{settings.divergence_s} s"),
     ]  # fmt: skip
     columns = [("Setting", "", ""), ("Value", "end", "")]
-    cells = [[{"text": name}, {"text": value}] for name, value in rows]
-    return _sheet("watch-settings", "Monitoring settings", "", columns, cells)
-
-
-def _sheet(
-    name: str,
-    title: str,
-    note: str,
-    columns: Sequence[tuple[str, str, str]],
-    rows: list[list[dict[str, Any]]],
-) -> Sheet:
-    return {
-        "id": name,
-        "title": title,
-        "note": note,
-        "columns": [{"label": label, "kind": kind, "hint": hint} for label, kind, hint in columns],
-        "rows": rows,
-    }
+    return sheet("watch-settings", "Monitoring settings", "", columns, rows)
 
 
 def _listed(names: Sequence[str]) -> str:

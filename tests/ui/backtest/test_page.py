@@ -207,7 +207,7 @@ def test_too_few_bars_are_a_sentence(app: AppTest) -> None:
 
 
 def test_an_empty_record_says_what_to_do(app: AppTest) -> None:
-    app.query_params["from"] = "Record"
+    app.query_params["from"] = "Database"
     app.run()
     assert not app.exception
     assert app.warning or app.metric or app.error
@@ -239,7 +239,7 @@ def linked(app: AppTest) -> AppTest:
 @pytest.mark.usefixtures("database")
 def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path) -> None:
     recorded(tmp_path / "tandem.sqlite")
-    app.query_params.update({"from": "Record", "file_bar": "5s", "record_y": LEGS[1]})
+    app.query_params.update({"from": "Database", "file_bar": "5s", "record_y": LEGS[1]})
     app.query_params.update({"record_x": LEGS[0], "record_range": "hour", "lookback": "60"})
     opened(app, "Export")
     source = app.session_state["tandem_study"].source
@@ -257,7 +257,7 @@ def test_a_link_reopens_the_same_bars_of_the_record(app: AppTest, tmp_path: Path
 @pytest.mark.usefixtures("database")
 def test_a_link_keeps_what_is_first_in_the_record_too(app: AppTest, tmp_path: Path) -> None:
     recorded(tmp_path / "tandem.sqlite")
-    app.query_params.update({"from": "Record", "record_range": "exact", "file_bar": "5s"})
+    app.query_params.update({"from": "Database", "record_range": "exact", "file_bar": "5s"})
     app.query_params["record_y"] = LEGS[0]
     sound(app.run())
     assert {"record_y", "record_x", "record_from", "record_to"} <= set(app.query_params)
@@ -269,7 +269,7 @@ def test_a_link_keeps_what_is_first_in_the_record_too(app: AppTest, tmp_path: Pa
 @pytest.mark.parametrize("asked", ["", "<script>", "0001-01-01T00:00", "9999-12-31T23:59+01:00"])
 def test_a_time_no_record_holds_gives_the_usual(app: AppTest, tmp_path: Path, asked: str) -> None:
     recorded(tmp_path / "tandem.sqlite")
-    app.query_params.update({"from": "Record", "record_range": "exact", "file_bar": "5s"})
+    app.query_params.update({"from": "Database", "record_range": "exact", "file_bar": "5s"})
     app.query_params.update({"record_y": LEGS[0], "record_x": LEGS[1], "record_from": asked})
     sound(app.run())
     assert app.session_state["tandem_study"].source.y == LEGS[0]

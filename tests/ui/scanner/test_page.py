@@ -103,7 +103,7 @@ def study(universe: Source) -> Study:
 
 
 def done(result: Any) -> Job:
-    job = Job(lambda _: result, 60.0)
+    job = Job(lambda watch: result, 60.0)
     job.result, job.state = job.run(), "done"
     return job
 
@@ -299,7 +299,7 @@ def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
     app.query_params["scan_from"] = "file"
     app.run()
     job = engine().jobs.start(
-        lambda watch: scanner_sources._read(content, name, watch), lane="read"
+        lambda watch: scanner_sources._read(content, name, watch), queue="read"
     )
     ended(job)
     app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job)

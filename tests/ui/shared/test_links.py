@@ -7,7 +7,12 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tandem.ui.backtest import page as backtest
+from tandem.ui.backtest import sources
+from tandem.ui.data.actions import ACTIONS
 from tandem.ui.live.page import TAB
+from tandem.ui.scanner import page as scanner
+from tandem.ui.shared.links import RENAMED
 from tandem.ui.shared.model_controls import BAR, MODEL, PRICES, REFRESH, SHOW, SIZING, Z_KIND
 
 
@@ -94,3 +99,37 @@ def test_keys_are_fit_for_a_link_and_no_name_means_another_key(choice) -> None:
     assert all(key.isascii() and " " not in key and key == key.lower() for key in choice.titles)
     for key, title in choice.titles.items():
         assert title.casefold() == key or title.casefold() not in choice.titles
+
+
+def page_with_other_names() -> None:
+    import streamlit as st
+
+    from tandem.ui.shared.links import take_earlier_names
+
+    take_earlier_names()
+    names = ["Result", "Significance"]
+    tabs = st.tabs(names, key="tab", on_change="rerun", bind="query-params")
+    actions = ["Export", "Retention"]
+    action = st.segmented_control(
+        "Action", actions, default="Export", key="action", bind="query-params"
+    )
+    st.text(f"{[tab.open for tab in tabs]} {action}")
+
+
+def test_a_link_with_a_name_of_an_earlier_version_opens_what_it_was_made_for() -> None:
+    app = AppTest.from_function(page_with_other_names)
+    app.query_params.update({"tab": "Is it luck?", "action": "What is kept"})
+    app.run()
+    assert app.text[0].value == "[False, True] Retention"
+
+
+def test_every_name_of_an_earlier_version_leads_to_one_of_today() -> None:
+    offered: dict[str, list[str]] = {
+        "tab": list(backtest.TABS),
+        "scan_tab": list(scanner.TABS),
+        "action": list(ACTIONS),
+        "from": [sources.FILES, sources.DATABASE, sources.EXAMPLE],
+    }
+    for name, now in RENAMED.items():
+        assert set(now.values()) <= set(offered[name])
+        assert not set(now) & set(offered[name])

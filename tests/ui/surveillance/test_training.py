@@ -44,7 +44,7 @@ def test_seconds_are_downloaded_and_learned_from(venue: CandleVenue) -> None:
     wait_until(lambda: SPOT in [row.instrument for row in running.monitor.wall()], "the instrument")
     page.number_input[0].set_value(1.0)
     page.button(key="learn_start").click().run()
-    progress = running.monitor.learning.progress
+    progress = running.monitor.training.progress
     wait_until(lambda: (one := progress(SPOT)) is not None and one.is_over, "the download")
     page.run()
     assert "Trained on 3,5" in shown(page)
@@ -62,7 +62,7 @@ def test_a_download_can_be_stopped_on_the_page(venue: CandleVenue) -> None:
     page.run()
     page.button(key="learn_stop").click().run()
     venue.gate.set()
-    progress = engine().monitor.learning.progress
+    progress = engine().monitor.training.progress
     wait_until(lambda: (one := progress(NAME)) is not None and one.is_over, "the end")
     page.run()
     assert "Stopped; nothing changed." in shown(page)
