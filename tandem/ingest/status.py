@@ -85,7 +85,7 @@ class FeedStatus:
         What the venue complained about lately, a clock of this machine that is wrong, and
         threads begun again.
     ahead : int
-        Of those not understood, what was dated ahead of the exchange.
+        Of those that could not be parsed, what was dated ahead of the exchange.
     delays : Histogram, optional
         Seconds from trade to arrival, where that is measured.
     """
