@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.core.clock import DAY_US
+from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
 from tandem.io.model import Corrections, zone
 
@@ -94,7 +94,8 @@ _ORDERS = {
     "%y": "year first",
     "%Y": "year first",
 }
-_OFFSETS = "UTC: the times have offsets"
+OFFSETS = "UTC: the times have offsets"
+_OFFSET = r"\s*(?:Z|UTC|GMT)?\s*(?:[+-]\d{1,2}:?\d{2})?$"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 
 
@@ -106,6 +107,7 @@ class ReadTimes(NamedTuple):
     """Times in microseconds, which of them were understood, and as what.
 
     `taken_for` is for the screen; `unit` and `date_order` are what `Corrections` calls it.
+    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer.
     """
 
     time_us: Times
@@ -115,6 +117,7 @@ class ReadTimes(NamedTuple):
     note: str = ""
     unit: str = ""
     date_order: str = ""
+    local_us: Times | None = None
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -229,11 +232,27 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     """
     told = told or Corrections()
     found = _times(column, name, told)
-    if found.zone:
-        return found
     if told.time_zone and told.time_zone != "UTC":
         return _in_zone(found, told.time_zone)
+    if found.zone == OFFSETS and _is_daily(found):
+        return found._replace(local_us=_local(column, found))
+    if found.zone:
+        return found
     return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+
+
+def _is_daily(found: ReadTimes) -> bool:
+    """Tell whether rows are most of a day apart, or longer."""
+    steps = np.abs(np.diff(found.time_us[found.valid]))
+    steps = steps[steps > 0]
+    return bool(len(steps)) and float(np.median(steps)) > 20 * HOUR_US
+
+
+def _local(column: pd.Series[Any], found: ReadTimes) -> Times:
+    """Return the times as their cells have them, without the offset behind."""
+    text = column.astype(str).str.strip().str.replace(_OFFSET, "", regex=True)
+    local = _texts(text, "", Corrections(date_order=found.date_order))
+    return np.where(local.valid, local.time_us, found.time_us)
 
 
 def _zone_in(name: str) -> str:
@@ -242,20 +261,60 @@ def _zone_in(name: str) -> str:
 
 
 def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
-    """Take times without an offset for a zone's own."""
-    local = pd.Series(found.time_us.astype("M8[us]"))
-    there = local.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
-    twice = there.isna().to_numpy()
+    """Take times without an offset for a zone's own; others keep their moment."""
+    if found.zone:
+        stamps = pd.Series(found.time_us.astype("M8[us]")).dt.tz_localize("UTC")
+        local = stamps.dt.tz_convert(zone(name)).dt.tz_localize(None).to_numpy("datetime64[us]")
+        return found._replace(local_us=local.astype(np.int64) if _is_daily(found) else None)
+    local_times = pd.Series(found.time_us.astype("M8[us]"))
+    there = local_times.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
+    twice = there.isna().to_numpy() & found.valid
+    lost = twice
+    if twice.any():
+        is_first, lost = _which_pass(found.time_us, twice)
+        there = local_times.dt.tz_localize(
+            zone(name), ambiguous=is_first, nonexistent="shift_forward"
+        )
     stamps = there.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
-    time_us = np.where(twice, 0, stamps.astype(np.int64))
-    lost = int((twice & found.valid).sum())
-    note = f"{lost:,} times are there twice as clocks went back; they are left out." * bool(lost)
+    count = int(lost.sum())
+    note = f"{count:,} times are there twice as clocks went back; they are left out." * bool(count)
     return found._replace(
-        time_us=time_us,
-        valid=found.valid & ~twice,
+        time_us=np.where(lost, 0, stamps.astype(np.int64)),
+        valid=found.valid & ~lost,
         zone=f"{name}, as corrected",
         note=note or found.note,
+        local_us=found.time_us if _is_daily(found) else None,
     )
+
+
+def _which_pass(
+    local_us: Times, twice: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tell the two passes of an hour that clocks repeat apart by the order of rows.
+
+    Returns
+    -------
+    is_first, unknown : ndarray of bool
+        Whether a row is of the first pass, and where its order does not tell.
+    """
+    is_first, unknown = np.zeros((2, len(local_us)), np.bool_)
+    steps = np.diff(local_us)
+    is_falling = int((steps < 0).sum()) > int((steps > 0).sum())
+    places = np.flatnonzero(twice)
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    for run in runs:
+        order = run[::-1] if is_falling else run
+        there = local_us[order]
+        back = np.flatnonzero(np.diff(there) < 0)
+        # Where every row of the hour has the same time, one half is each pass.
+        half = len(order) // 2 if there[0] == there[-1] and len(order) % 2 == 0 else 0
+        if len(back) == 1:
+            is_first[order[: back[0] + 1]] = True
+        elif not len(back) and half and not bool((np.diff(there) > 0).any()):
+            is_first[order[:half]] = True
+        else:
+            unknown[order] = True
+    return is_first, unknown
 
 
 def _times(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
@@ -289,7 +348,7 @@ def _iso_alike(column: pd.Series[Any]) -> ReadTimes | None:
         return None
     found = _from(parsed, "date")
     if form.endswith("%z"):
-        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+        return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
 
 
@@ -387,7 +446,7 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     found = _from(pd.to_datetime(dashed, format="ISO8601", utc=True, errors="coerce"), "date")
     offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
     if bool(offset[found.valid].any()):
-        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+        return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
 
 

@@ -45,7 +45,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "dt", "data", "datum", "fecha", "fecha_hora", "day", "trade_date", "open_date",
         "created_at", "executed_at", "start", "per", "日期", "时间", "時間", "日時", "日付け",
         "日付", "交易日期", "日期时间", "날짜", "시간", "дата", "время", "tarih", "zeit",
-        "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd"),
+        "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd",
+        # Ends of bars, where there is nothing else.
+        "close_time", "closetime", "time_close", "end_time", "endtime", "end", "bar_end",
+        "period_end"),
     "open": ("open", "open_price", "o", "opening", "abertura", "apertura", "otwarcie", "ouv",
         "ouverture", "eroffnung", "eroffn", "eroffnungskurs", "openen", "oppen", "acilis",
         "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие"),
@@ -85,7 +88,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 # Known names that are no prices: never taken for a symbol of their own in a wide table.
 _OTHER = re.compile(
-    r"adj.*|close_time|first.*id|last.*id|is_best_match|best_match|ignore|.*change.*|var|chg.*|zmiana|"
+    r"adj.*|first.*id|last.*id|is_best_match|best_match|ignore|.*change.*|var|chg.*|zmiana|"
     r"vwap|taker_buy.*|plot|age_us_.*|index|row|no|spread|<?vol>?|openint|dividends?|stock_splits?|year|"
     r"month|quarter|week|weekday|hour|minute|currency|exchange|marketcap|market_cap|sno|rank|name|"
     r"alpha.*|beta.*|usable|hedged.*|mean.*|deviation.*|z|signal.*|position.*|event|equity.*|"

@@ -33,6 +33,7 @@ class Aside(NamedTuple):
 
 DELIMITERS = (",", ";", "\t", "|")
 DATE_ORDERS = ("day first", "month first", "year first")
+LABELS = ("start", "end")
 TIME_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
@@ -57,6 +58,8 @@ class Corrections:
         Name of the zone that times without an offset are in, as America/New_York.
     header : bool or None
         Whether the first row holds names.
+    label : str
+        One of `LABELS`: whether a bar's time is its start or its end.
 
     Raises
     ------
@@ -72,12 +75,14 @@ class Corrections:
     time_unit: str = ""
     time_zone: str = ""
     header: bool | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         for value, allowed, what in (
             (self.decimal, (".", ","), "decimal mark"),
             (self.date_order, DATE_ORDERS, "order of dates"),
             (self.time_unit, TIME_UNITS, "unit of time"),
+            (self.label, LABELS, "part of a bar"),
             *((role, tuple(ROLES), "use of a column") for _, role in self.roles),
         ):
             if value and value not in allowed:
@@ -165,6 +170,8 @@ class Report:
         The zone times are in, and how that is known.
     time_unit, date_order : str
         One of `TIME_UNITS` or `DATE_ORDERS`, where times were read as such; else empty.
+    label : str
+        One of `LABELS`: what the times of bars were taken for; empty for trades.
     duplicates : int
         Lines not used because they repeat another, or another of the same time was there first.
     sample : tuple of tuple of str
@@ -192,6 +199,7 @@ class Report:
     time_zone: str = ""
     time_unit: str = ""
     date_order: str = ""
+    label: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
 
@@ -250,8 +258,9 @@ def left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
 
 def interval_text(interval_us: int) -> str:
     """Return an interval in words: 5 min, 1 h, 1 day, 1 month."""
-    if 28 * DAY_US <= interval_us <= 31 * DAY_US:
-        return "1 month"
+    for days, name in ((28, "1 month"), (89, "3 months"), (365, "1 year")):
+        if days * DAY_US <= interval_us <= (days + 3) * DAY_US:
+            return name
     for unit, name in ((DAY_US, "day"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s")):
         if interval_us >= unit and interval_us % unit == 0:
             count = interval_us // unit

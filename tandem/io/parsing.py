@@ -28,7 +28,6 @@ AGAIN = (
     "the same trade id again",
 )
 NO_TIME = "the time could not be parsed"
-BAR_STARTS = "Times are taken as the start of each bar."
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
 _EXCEL = (
@@ -61,8 +60,12 @@ class Sheet:
         Lines not used that are not among `lines`, by reason.
     notes : list of str
         Sentences for the report.
-    decimal, times, zone, time_unit, date_order : str
+    decimal, times, zone, time_unit, date_order, label : str
         As in `Report`.
+    time_notes : tuple of str
+        What was done to the times of bars.
+    local_us : ndarray of int64 or None
+        As in `cells.ReadTimes`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
     kept : ndarray of bool
@@ -80,6 +83,9 @@ class Sheet:
     zone: str = ""
     time_unit: str = ""
     date_order: str = ""
+    label: str = ""
+    time_notes: tuple[str, ...] = ()
+    local_us: npt.NDArray[np.int64] | None = None
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -187,6 +193,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     found = cells.times(text, time_column.name, sheet.told)
     sheet.times, sheet.zone = found.taken_for, found.zone
     sheet.time_unit, sheet.date_order = found.unit, found.date_order
+    sheet.local_us = found.local_us
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
 from tandem.core.instruments import instrument, split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io import columns as roles
 from tandem.io import text as lines
+from tandem.io.bar_times import gaps, settle, usual_interval
 from tandem.io.columns import Column, key_of, taken
 from tandem.io.model import (
     ASIDE_SHOWN,
@@ -33,7 +33,6 @@ from tandem.io.model import (
 )
 from tandem.io.parsing import (
     AGAIN,
-    BAR_STARTS,
     Sheet,
     amount_of,
     data,
@@ -70,7 +69,10 @@ def _table(sheet: Sheet) -> Table:
         raise DataError(_too_short(sheet))
     layout, columns = find(sheet)
     try:
-        rows = in_order(sheet, data(sheet, frame(sheet, columns), columns))
+        rows = data(sheet, frame(sheet, columns), columns)
+        if not roles.is_trades(columns):
+            rows = _settled(sheet, rows, columns)
+        rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None
     if roles.is_trades(columns):
@@ -78,6 +80,16 @@ def _table(sheet: Sheet) -> Table:
     else:
         bars, trades = dict(bars_in(sheet, rows, columns)), {}
     return Table(bars, trades, report(sheet, bars, trades, layout, columns))
+
+
+def _settled(sheet: Sheet, rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    """Replace the times of bars by their starts, or by their dates; see `bar_times.settle`."""
+    name = next(column.name for column in columns if column.role == "time")
+    local_us = sheet.local_us[rows["row"].to_numpy()] if sheet.local_us is not None else None
+    time_us = rows["time_us"].to_numpy()
+    settled = settle(time_us, local_us, sheet.told.label, name)
+    sheet.label, sheet.time_notes = settled.label, settled.notes
+    return rows if settled.time_us is time_us else rows.assign(time_us=settled.time_us)
 
 
 def _too_short(sheet: Sheet) -> str:
@@ -295,36 +307,6 @@ def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
     return part
 
 
-def usual_interval(time_us: npt.NDArray[np.int64]) -> int:
-    """Return the usual distance of two bars: the commonest, or the median where none is common."""
-    steps = np.diff(time_us)
-    steps = steps[steps > 0]
-    if not len(steps):
-        return 0
-    values, counts = np.unique(steps, return_counts=True)
-    if counts.max() >= 0.3 * len(steps):
-        usual = int(values[np.argmax(counts)])
-        if usual >= 7 * DAY_US or np.mean(steps % usual == 0) >= 0.9:
-            return usual
-    common = int(np.gcd.reduce(steps))
-    # Bars exist only where something traded: the grid is then finer than the usual distance.
-    return common if common >= SECOND_US else int(np.median(steps))
-
-
-def gaps(time_us: npt.NDArray[np.int64], interval_us: int) -> int:
-    """Count the bars missing inside the range; weekends are none where no weekend has bars."""
-    if not interval_us or interval_us >= 27 * DAY_US:
-        return 0
-    if interval_us == DAY_US:
-        days = time_us // DAY_US
-        weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
-        if (weekday < 5).all():
-            days = np.busday_count("1970-01-05", days.astype("datetime64[D]"))
-        return int(np.maximum(np.diff(days) - 1, 0).sum())
-    steps = np.round(np.diff(time_us) / interval_us).astype(np.int64)
-    return int(np.maximum(steps - 1, 0).sum())
-
-
 # The report -------------------------------------------------------------------------------
 
 
@@ -344,8 +326,7 @@ def report(
     for rows in bars.values():
         unknown = rows["last_us"] == 0
         rows["last_us"][unknown] = rows["time_us"][unknown] + max(interval_us, 1) - 1
-    if bars:
-        sheet.notes.append(BAR_STARTS)
+    sheet.notes += sheet.time_notes
     aside = sorted({*sheet.lines.aside, *sheet.aside})[:ASIDE_SHOWN]
     reasons = sheet.reasons()
     return Report(
@@ -370,6 +351,7 @@ def report(
         time_zone=sheet.zone,
         time_unit=sheet.time_unit,
         date_order=sheet.date_order,
+        label=sheet.label,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
     )

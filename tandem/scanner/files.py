@@ -14,12 +14,13 @@ import pandas as pd
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.bar_times import settle
 from tandem.io.cells import MISSING, ReadTimes, numbers, times
 from tandem.io.containers import contents
 from tandem.io.files import read_files
 from tandem.io.model import left_out
-from tandem.io.pairing import apart
-from tandem.io.parsing import AGAIN, BAR_STARTS, EXACT_FLOATS, NO_TIME, repeats, time_order
+from tandem.io.pairing import apart, on_one_grid
+from tandem.io.parsing import AGAIN, EXACT_FLOATS, NO_TIME, repeats, time_order
 from tandem.scanner.columns import MOST_INSTRUMENTS
 
 LARGEST_FILE = 400 * 2**20
@@ -176,7 +177,7 @@ def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
     watch.check()
-    return _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found)
+    return _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found, header[0])
 
 
 def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> pd.DataFrame:
@@ -200,9 +201,11 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
     return table
 
 
-def _in_order(table: pd.DataFrame, found: ReadTimes) -> Universe:
+def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> Universe:
     """Return the rows that have a time, sorted, each time once."""
-    time_us = found.time_us[found.valid]
+    local_us = found.local_us[found.valid] if found.local_us is not None else None
+    settled = settle(found.time_us[found.valid], local_us, name=name)
+    time_us = settled.time_us
     order, notes = time_order(time_us, np.diff(time_us))
     if order is not None:
         table, time_us = table.iloc[order], time_us[order]
@@ -213,7 +216,7 @@ def _in_order(table: pd.DataFrame, found: ReadTimes) -> Universe:
     reasons = {NO_TIME: int(np.count_nonzero(~found.valid))}
     table, repeated = _first_of_each_time(table, time_us)
     reasons = {reason: count for reason, count in (reasons | repeated).items() if count}
-    return Universe(table, (*left_out(reasons), *notes, BAR_STARTS))
+    return Universe(table, (*left_out(reasons), *notes, *settled.notes))
 
 
 def _numbers_or_text(column: pd.Series[Any]) -> Any:
@@ -262,12 +265,12 @@ def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
     watch.check()
     if any(table.trades for table in found):
         raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")
+    legs, _ = on_one_grid({name: table for table in found for name in table.bars})
     closes = {
         instrument.partition(":")[2] or instrument: pd.Series(
             bars["close"], index=_index(bars["time_us"])
         )
-        for table in found
-        for instrument, bars in table.bars.items()
+        for instrument, bars in legs.items()
     }
     if len(closes) < 2:
         raise DataError(

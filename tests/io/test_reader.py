@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tandem.backtest.files import aligned
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
@@ -416,13 +417,15 @@ def test_trades_become_bars_of_the_other_leg():
     assert interval_us == 10 * SECOND_US and len(y) == 18
 
 
-def test_bars_at_half_past_move_together_or_not_at_all():
+def test_bars_at_half_past_pair_among_themselves():
     half = [START + 30 * MINUTE_US + i * HOUR_US for i in range(5)]
     full = [START + i * HOUR_US for i in range(5)]
     y, x, _ = pair_from([bars_file(half, "y"), bars_file(half, "x")], "file:Y", "file:X")
-    assert y["time_us"].tolist() == x["time_us"].tolist() == full
-    assert y["last_us"][0] == full[0] + HOUR_US - 1
-    with pytest.raises(DataError, match="start 30 min after the grid of 1 h.*look ahead"):
+    assert y["time_us"].tolist() == x["time_us"].tolist() == half
+    assert aligned(y, x, HOUR_US).time_us.tolist() == half
+    with pytest.raises(
+        DataError, match="start 0 s after the grid of 1 h.*30 min after it.*look ahead"
+    ):
         pair_from([bars_file(half, "y"), bars_file(full, "x")], "file:Y", "file:X")
 
 

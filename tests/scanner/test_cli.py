@@ -16,7 +16,7 @@ import pytest
 from benchmarks.universes import market_like, universe
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
-from tandem.io.parsing import BAR_STARTS
+from tandem.io.bar_times import BAR_STARTS
 from tandem.scanner import cli as command
 from tandem.scanner import files
 from tandem.scanner.files import read_prices
