@@ -89,6 +89,7 @@ def _bars(header: str, row: str, newest_first: bool = False) -> str:
             semi=_ohlc(i).replace(",", ";").replace(".", ","),
             quoted='"' + _ohlc(i).replace(",", '","') + '"',
             comma='"' + _ohlc(i).replace(",", '","').replace(".", ",") + '"',
+            half=(102 + i) / 2,
             serial=45_292 + i / 24,
         )
         for i in order
@@ -193,7 +194,7 @@ def made() -> Iterator[tuple[str, bytes]]:
     )
     yield (
         "yahoo.csv",
-        _bars("Date,Open,High,Low,Close,Adj Close,Volume", "{day},{o},9.5,100").encode(),
+        _bars("Date,Open,High,Low,Close,Adj Close,Volume", "{day},{o},{half},100").encode(),
     )
     yield (
         "stooq-ascii.txt",

@@ -16,7 +16,7 @@ import pandas as pd
 
 from tandem.core.errors import DataError
 from tandem.io import cells
-from tandem.io.columns import AMOUNTS, PRICES, Column, key_of
+from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of
 from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
 from tandem.io.text import Lines, shown
 
@@ -135,7 +135,7 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
     if times and (b"E+" in sheet.lines.text or b"e+" in sheet.lines.text):
         as_text |= dict.fromkeys(times, str)  # to see which times a spreadsheet shortened
         frame = _parse(sheet, [column.index for column in used], as_text)
-    number_columns = [c for c in used if c.role in (*PRICES, *AMOUNTS)]
+    number_columns = [c for c in used if c.role in (*PRICES, *AMOUNTS, *EVENTS)]
     texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
     cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
     proved = sheet.told.decimal or cells.decimal_of(cells_of_text)
@@ -145,12 +145,18 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
         frame = _parse(sheet, [column.index for column in used], as_text)
     elif not proved:
         doubt = cells.ambiguous_comma(cells_of_text)
-        if doubt:
+        if doubt and not _is_point_proved(sheet, number_columns):
             raise DataError(
                 f"In {shown(sheet.name)} it cannot be told whether the comma in {shown(doubt)} "
                 "is a decimal comma or groups thousands; write numbers as 1234.5."
             )
     return frame
+
+
+def _is_point_proved(sheet: Sheet, columns: list[Column]) -> bool:
+    """Tell whether the first rows prove a decimal point, in columns of plain numbers too."""
+    cells_there = [row[column.index] for row in sheet.lines.sample for column in columns]
+    return cells.decimal_of(pd.Series(cells_there, dtype=object)) == "."
 
 
 def _parse(sheet: Sheet, indexes: list[int], as_text: dict[int, type]) -> pd.DataFrame:
@@ -182,6 +188,11 @@ def _parse(sheet: Sheet, indexes: list[int], as_text: dict[int, type]) -> pd.Dat
     return frame
 
 
+def texts_of(sheet: Sheet, indexes: list[int]) -> pd.DataFrame:
+    """Return the cells of columns as text, a row for each line."""
+    return _parse(sheet, indexes, dict.fromkeys(indexes, str))
+
+
 def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     """Return one row per line with a valid time, numbers as floats, `row` its position."""
     time_column = next(c for c in columns if c.role == "time")
@@ -208,7 +219,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
         "time_us": found.time_us,
     }
     for column in columns:
-        if column.role in (*PRICES, *AMOUNTS, "age"):
+        if column.role in (*PRICES, *AMOUNTS, *EVENTS, "age"):
             data[key_of(column)] = cells.numbers(frame[column.index], sheet.decimal)
             if frame[column.index].dtype.kind not in "iufb":
                 sheet.texts[key_of(column)] = frame[column.index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from tandem.io import columns as roles
 from tandem.io import text as lines
 from tandem.io.bar_times import gaps, settle, usual_interval
 from tandem.io.columns import Column, key_of, taken
+from tandem.io.derived import derived, unscaled, unsplit
+from tandem.io.instrument_column import with_symbols
 from tandem.io.model import (
     ASIDE_SHOWN,
     FILE_VENUE,
@@ -40,6 +43,7 @@ from tandem.io.parsing import (
     in_order,
     once,
     once_by_id,
+    texts_of,
     traded,
     valid_prices,
     valid_trades,
@@ -68,17 +72,27 @@ def _table(sheet: Sheet) -> Table:
     if len(sheet.lines.numbers) < 2:
         raise DataError(_too_short(sheet))
     layout, columns = find(sheet)
+    is_trades, used = roles.is_trades(columns), columns
     try:
         rows = data(sheet, frame(sheet, columns), columns)
-        if not roles.is_trades(columns):
+        if not is_trades:
+            if not any(role == "symbol" for _, role in sheet.told.roles):
+                rows, columns, notes = with_symbols(
+                    rows, columns, sheet.lines.sample, partial(texts_of, sheet)
+                )
+                sheet.notes += notes
             rows = _settled(sheet, rows, columns)
+            used, notes = derived(rows, columns)
+            sheet.notes += notes
+            if layout.startswith(roles.LEAN):
+                sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
         rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None
-    if roles.is_trades(columns):
+    if is_trades:
         bars, trades = {}, dict(trades_in(sheet, rows, columns))
     else:
-        bars, trades = dict(bars_in(sheet, rows, columns)), {}
+        bars, trades = dict(bars_in(sheet, rows, used)), {}
     return Table(bars, trades, report(sheet, bars, trades, layout, columns))
 
 
@@ -107,7 +121,7 @@ def find(sheet: Sheet) -> tuple[str, list[Column]]:
     """Return the layout's name and what each column is; raises where that cannot do."""
     header, sample, told = sheet.lines.header, sheet.lines.sample, sheet.told.roles
     if header is not None:
-        layout, columns = NAMED, roles.by_name(header, sample)
+        layout, columns = NAMED, roles.by_name(header, sample, sheet.lines.symbols)
     else:
         layout, columns = _without_names(sheet, bool(told))
     columns = roles.corrected(columns, told)
@@ -146,7 +160,7 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
             "Name one time, date or timestamp.",
             columns,
         )
-    if not found & {"close", "price"}:
+    if not found & {"close", "price", "bid"}:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
@@ -170,6 +184,10 @@ def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator
         prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]
         part = valid_prices(sheet, part, prices)
         part = once(sheet, traded(sheet, part, keys), keys)
+        if "split" in keys:
+            named = next(column.name for column in used if column.role == "split")
+            part, notes = unsplit(part, keys, named)
+            sheet.notes += notes
         if len(part):
             sheet.kept[part["row"].to_numpy()] = True
             yield name, _bar_array(sheet, part, keys)
@@ -361,7 +379,7 @@ def _vendor(sheet: Sheet, layout: str) -> str:
     if sheet.lines.header is not None:
         return roles.vendor(sheet.lines.header)
     named = layout.split(",")[0]
-    return named if named.startswith(("Binance", "Kraken", "MetaTrader")) else ""
+    return named if named.startswith(("Binance", "Kraken", "Lean", "MetaTrader")) else ""
 
 
 def _nothing_left(sheet: Sheet) -> str:
