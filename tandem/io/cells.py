@@ -264,22 +264,23 @@ def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
     """Take times without an offset for a zone's own; others keep their moment."""
     if found.zone:
         stamps = pd.Series(found.time_us.astype("M8[us]")).dt.tz_localize("UTC")
-        local = stamps.dt.tz_convert(zone(name)).dt.tz_localize(None).to_numpy("datetime64[us]")
-        return found._replace(local_us=local.astype(np.int64) if _is_daily(found) else None)
+        there = stamps.dt.tz_convert(zone(name)).dt.tz_localize(None)
+        local_us = there.to_numpy("datetime64[us]").astype(np.int64)
+        return found._replace(local_us=local_us if _is_daily(found) else None)
     local_times = pd.Series(found.time_us.astype("M8[us]"))
-    there = local_times.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
-    twice = there.isna().to_numpy() & found.valid
+    placed = local_times.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
+    twice = placed.isna().to_numpy() & found.valid
     lost = twice
     if twice.any():
         is_first, lost = _which_pass(found.time_us, twice)
-        there = local_times.dt.tz_localize(
+        placed = local_times.dt.tz_localize(
             zone(name), ambiguous=is_first, nonexistent="shift_forward"
         )
-    stamps = there.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    utc = placed.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
     count = int(lost.sum())
     note = f"{count:,} times are there twice as clocks went back; they are left out." * bool(count)
     return found._replace(
-        time_us=np.where(lost, 0, stamps.astype(np.int64)),
+        time_us=np.where(lost, 0, utc.astype(np.int64)),
         valid=found.valid & ~lost,
         zone=f"{name}, as corrected",
         note=note or found.note,

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tandem.core.errors import DataError
 from tandem.io.contents import (
     CLOCK,
     Content,
@@ -534,9 +535,16 @@ def vendor(header: Sequence[str]) -> str:
     return found
 
 
-def corrected(columns: Sequence[Column], told: Sequence[tuple[int, str]]) -> list[Column]:
-    """Give columns the roles they are told to have; who had such a role before loses it."""
-    roles = {index: role for index, role in told if 0 <= index < len(columns)}
+def corrected(columns: Sequence[Column], told: Sequence[tuple[int | str, str]]) -> list[Column]:
+    """Give columns the roles they are told to have; who had such a role before loses it.
+
+    Raises
+    ------
+    DataError
+        A column of a name that none has.
+    """
+    places = {_place(columns, which): role for which, role in told}
+    roles = {index: role for index, role in places.items() if 0 <= index < len(columns)}
     taken = {role for role in roles.values() if role}
     kept = [
         replace(column, role="", symbol="")
@@ -548,6 +556,20 @@ def corrected(columns: Sequence[Column], told: Sequence[tuple[int, str]]) -> lis
         replace(column, role=roles[column.index], symbol="") if column.index in roles else column
         for column in kept
     ]
+
+
+def _place(columns: Sequence[Column], which: int | str) -> int:
+    """Return the number from 0 of a column given by number, or by name."""
+    if isinstance(which, int):
+        return which
+    for same in (lambda name: name == which, lambda name: plain(name) == plain(which)):
+        for column in columns:
+            if same(column.name):
+                return column.index
+    if which.isascii() and which.isdigit() and 1 <= int(which[:9]) <= len(columns):
+        return int(which) - 1
+    names = ", ".join(repr(column.name[:20]) for column in columns[:8])
+    raise DataError(f"No column is called {which[:40]!r}; there are {names}.")
 
 
 # Files without names ----------------------------------------------------------------------

@@ -123,7 +123,7 @@ def value(text: str) -> float:
 
 def is_price_like(cells: Sequence[str]) -> bool:
     """Tell a price from an amount or a count: above zero, it moves little and not by ones."""
-    found = [number for number in map(value, cells) if not math.isnan(number)]
+    found = [number for number in map(value, cells) if math.isfinite(number)]
     if len(found) < 2 or min(found) <= 0:
         return False
     steps = [abs(math.log(b / a)) for a, b in zip(found, found[1:], strict=False)]

@@ -21,8 +21,8 @@ from tandem.io import columns as roles
 from tandem.io import text as lines
 from tandem.io.cells import EPOCHS, LATEST_US, Epoch
 from tandem.io.columns import Column, key_of
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tandem.io.parsing import AGAIN, Sheet, data, frame, sorted_note, valid_trades
+from tandem.io.model import AGAIN, ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
+from tandem.io.parsing import Sheet, data, frame, sorted_note, valid_trades
 from tandem.io.reader import find, report, stem, trade_array, unique
 from tandem.kernels import ticks
 

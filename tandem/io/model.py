@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +21,22 @@ ASIDE_SHOWN = 200
 TEXT_SHOWN = 200
 FILE_VENUE = "file"  # where a file does not say which venue an instrument is of
 NAMED = "named columns"  # the layout of a file whose first row holds names
+
+
+BEFORE_TABLE = "a line before the table"
+HEADER_AGAIN = "the header again"
+NO_TRADE = "no trade in the bar (volume 0)"
+AGAIN = (
+    "the same bar again",
+    "another bar of the same time; the last is kept",
+    "the same trade id again",
+)
+OLDER_QUOTE = "an earlier quote of the same time"
+# Rows without which nothing is lost.
+HARMLESS = frozenset((BEFORE_TABLE, HEADER_AGAIN, NO_TRADE, AGAIN[0], AGAIN[2], OLDER_QUOTE))
+# Share of the rows set aside from which on it is said first, and that has to be accepted.
+LOUD_LOSS, MOST_LOSS = 0.02, 0.2
+_REASONS_SHOWN = 3
 
 
 class Aside(NamedTuple):
@@ -43,8 +59,9 @@ class Corrections:
 
     Attributes
     ----------
-    roles : tuple of (int, str)
-        Column number from 0, and one of `ROLES` or "" for a column not to be used.
+    roles : tuple of (int or str, str)
+        Column number from 0 or name, and one of `ROLES` or "" for a column not to be used. A name
+        that no column has may be a number from 1.
     delimiter : str
         One character.
     encoding : str
@@ -60,6 +77,8 @@ class Corrections:
         Whether the first row holds names.
     label : str
         One of `LABELS`: whether a bar's time is its start or its end.
+    accept_loss : bool
+        Whether a file is used of which more than `MOST_LOSS` of the rows is set aside.
 
     Raises
     ------
@@ -67,7 +86,7 @@ class Corrections:
         If a value is none of those.
     """
 
-    roles: tuple[tuple[int, str], ...] = ()
+    roles: tuple[tuple[int | str, str], ...] = ()
     delimiter: str = ""
     encoding: str = ""
     decimal: str = ""
@@ -76,6 +95,7 @@ class Corrections:
     time_zone: str = ""
     header: bool | None = None
     label: str = ""
+    accept_loss: bool = False
 
     def __post_init__(self) -> None:
         for value, allowed, what in (
@@ -218,6 +238,16 @@ class Report:
         """What was done to the rows, in sentences."""
         return (*left_out(self.reasons), *self.notes)
 
+    @property
+    def loss_share(self) -> float:
+        """Share of the rows that were set aside, but for those without which nothing is lost."""
+        return lost(self.reasons) / max(self.rows_read, 1)
+
+    @property
+    def loss(self) -> str:
+        """What to say first where many rows were set aside; empty where few were."""
+        return loss_text(self.name, self.rows_read, self.reasons, self.aside)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -254,6 +284,31 @@ def left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
         f"{count:,} row{'s' if count > 1 else ''} left out: {reason}."
         for reason, count in reasons.items()
     )
+
+
+def lost(reasons: Mapping[str, int]) -> int:
+    """Return how many rows were set aside, but for those without which nothing is lost."""
+    return sum(count for reason, count in reasons.items() if reason not in HARMLESS)
+
+
+def loss_text(name: str, rows: int, reasons: Mapping[str, int], aside: Sequence[Aside] = ()) -> str:
+    """Say that more than `LOUD_LOSS` of the rows were set aside, why, and which; else empty."""
+    count = lost(reasons)
+    if count <= LOUD_LOSS * rows:
+        return ""
+    why = []
+    for reason in [one for one in reasons if one not in HARMLESS][:_REASONS_SHOWN]:
+        example = next((one for one in aside if one.reason == reason), None)
+        shown = f", for example line {example.line:,}: {example.text[:60]!r}" if example else ""
+        why.append(f"{reason} ({reasons[reason]:,}{shown})")
+    share = 100.0 * count / rows
+    return f"{name}: {count:,} of {rows:,} rows ({share:.1f} %) are set aside: {'; '.join(why)}."
+
+
+def require_bearable(text: str, share: float, told: Corrections) -> None:
+    """Raise DataError with `text` where so much is set aside that somebody must accept it."""
+    if share > MOST_LOSS and not told.accept_loss:
+        raise DataError(f"{text} Correct how the file is read, or accept the loss (--accept-loss).")
 
 
 def interval_text(interval_us: int) -> str:

@@ -42,6 +42,24 @@ def apart(tables: Sequence[Table]) -> list[Table]:
     return found
 
 
+def instrument_called(tables: Sequence[Table], name: str) -> str:
+    """Return the instrument somebody means, also without the venue in front of it.
+
+    Raises
+    ------
+    DataError
+        None is called so, or several are.
+    """
+    names = [one for table in tables for one in table.instruments]
+    if name in names:
+        return name
+    found = [one for one in names if one.partition(":")[2].casefold() == name.casefold()]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(map(shown, found or names))
+    raise DataError(f"No single instrument is called {shown(name)}; there are {known or 'none'}.")
+
+
 def legs_offered(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
     """Return the instruments of some files in the order in which Y and X are looked for.
 

@@ -17,16 +17,19 @@ import pandas as pd
 from tandem.core.errors import DataError
 from tandem.io import cells
 from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
+from tandem.io.model import (
+    AGAIN,
+    ASIDE_SHOWN,
+    NO_TRADE,
+    OLDER_QUOTE,
+    TEXT_SHOWN,
+    Aside,
+    Corrections,
+)
 from tandem.io.text import Lines, shown
 
 SAMPLE_ROWS = 5
 
-AGAIN = (
-    "the same bar again",
-    "another bar of the same time; the first is kept",
-    "the same trade id again",
-)
 NO_TIME = "the time could not be parsed"
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
@@ -62,6 +65,8 @@ class Sheet:
         Sentences for the report.
     decimal, times, zone, time_unit, date_order, label : str
         As in `Report`.
+    has_quotes : bool
+        Whether prices are the mid of bid and ask.
     time_notes : tuple of str
         What was done to the times of bars.
     local_us : ndarray of int64 or None
@@ -84,6 +89,7 @@ class Sheet:
     time_unit: str = ""
     date_order: str = ""
     label: str = ""
+    has_quotes: bool = False
     time_notes: tuple[str, ...] = ()
     local_us: npt.NDArray[np.int64] | None = None
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
@@ -375,31 +381,33 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
     flat = (part[keys["high"]] == part[keys["low"]]).to_numpy()
     if dead.all():
         return part
-    return without(sheet, part, dead & flat, "no trade in the bar (volume 0)")
+    return without(sheet, part, dead & flat, NO_TRADE)
 
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    """Keep the first bar of each time."""
+    """Keep the last bar of each time: an unfinished candle may come before the finished one."""
     again, same = repeats(part["time_us"].to_numpy(), part[keys["close"]].to_numpy())
     if not again.any():
         return part
+    other = OLDER_QUOTE if sheet.has_quotes else AGAIN[1]
     sheet.set_aside(again & same, AGAIN[0], part["row"])
-    sheet.set_aside(again & ~same, AGAIN[1], part["row"])
+    sheet.set_aside(again & ~same, other, part["row"])
     return part[~again]
 
 
 def repeats(
     time_us: npt.NDArray[np.int64], close: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which rows are of a time that was there before, and which of them say the same.
+    """Return which rows are of a time that comes again, and which of them say the same as that.
 
-    Of rows of one time the first counts, whatever reads the file.
+    Of rows of one time the last counts, whatever reads the file.
     """
     if bool((time_us[1:] > time_us[:-1]).all()):
         nothing = np.zeros(len(time_us), np.bool_)
         return nothing, nothing
     rows = pd.DataFrame({"time_us": time_us, "close": close}, copy=False)
-    return rows.duplicated("time_us").to_numpy(), rows.duplicated().to_numpy()
+    again = rows.duplicated("time_us", keep="last").to_numpy()
+    return again, rows.duplicated(keep="last").to_numpy()
 
 
 def valid_trades(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:

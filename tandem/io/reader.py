@@ -23,6 +23,7 @@ from tandem.io.columns import Column, key_of, taken
 from tandem.io.derived import derived, unscaled, unsplit
 from tandem.io.instrument_column import with_symbols
 from tandem.io.model import (
+    AGAIN,
     ASIDE_SHOWN,
     FILE_VENUE,
     NAMED,
@@ -33,9 +34,9 @@ from tandem.io.model import (
     Table,
     Trades,
     Unclear,
+    require_bearable,
 )
 from tandem.io.parsing import (
-    AGAIN,
     Sheet,
     amount_of,
     data,
@@ -83,6 +84,7 @@ def _table(sheet: Sheet) -> Table:
                 sheet.notes += notes
             rows = _settled(sheet, rows, columns)
             used, notes = derived(rows, columns)
+            sheet.has_quotes = any(column.role == "bid" for column in columns)
             sheet.notes += notes
             if layout.startswith(roles.LEAN):
                 sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
@@ -347,7 +349,7 @@ def report(
     sheet.notes += sheet.time_notes
     aside = sorted({*sheet.lines.aside, *sheet.aside})[:ASIDE_SHOWN]
     reasons = sheet.reasons()
-    return Report(
+    found = Report(
         name=sheet.name,
         kind="bars" if bars else "trades",
         layout=layout,
@@ -373,6 +375,11 @@ def report(
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
     )
+    try:
+        require_bearable(found.loss, found.loss_share, sheet.told)
+    except DataError as error:
+        raise unclear(sheet, str(error), columns) from None
+    return found
 
 
 def _vendor(sheet: Sheet, layout: str) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tandem.core.errors import DataError
 from tandem.io.columns import is_header, is_known_name, stacked
-from tandem.io.model import Aside, Corrections
+from tandem.io.model import BEFORE_TABLE, HEADER_AGAIN, Aside, Corrections
 from tandem.kernels.text import scan_lines
 
 MOST_COLUMNS = 1_000
@@ -278,7 +278,7 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
     reasons = _unusable(found, rows, body, first, width, is_cut=whole is not text)
     if header is not None:
         for i in _same_as(whole, found, first, body):
-            reasons.setdefault(int(i), "the header again")
+            reasons.setdefault(int(i), HEADER_AGAIN)
     kept = body[~np.isin(body, np.fromiter(reasons, np.int64, len(reasons)))]
     return Lines(
         text=_join(whole, found, kept),
@@ -308,7 +308,7 @@ def _unusable(
     is_cut: bool,
 ) -> dict[int, str]:
     """Return why lines are no rows of the table; `is_cut` where the last has no line feed."""
-    reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
+    reasons: dict[int, str] = {int(i): BEFORE_TABLE for i in rows[rows < first]}
     for i in body[~found.sound[body]]:
         reasons[int(i)] = "a quote that does not open and close a cell"
     for i in body[found.fields[body] > width]:

@@ -19,6 +19,7 @@ from tandem.core import cli
 from tandem.core.cli import printable
 from tandem.core.errors import DataError
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.options import add_options, corrections
 from tandem.io.writer import defused
 from tandem.scanner.columns import counted
 from tandem.scanner.families import Family, with_families
@@ -78,6 +79,7 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     )
     survive.add_argument("--seed", type=int, default=0)
     command.add_argument("--out", type=Path, help="write every pair to this CSV file")
+    add_options(command)
     command.add_argument("--workers", type=int, help="threads; by default one per processor")
     command.add_argument(
         "--dask",
@@ -104,7 +106,9 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
         raise DataError(
             f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
         )
-    prices, notes = read_universe(options.file, options.file.name, _watch("reading"))
+    prices, notes, loss = read_universe(
+        options.file, options.file.name, _watch("reading"), corrections(options)
+    )
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}
@@ -133,6 +137,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 watch=_watch("out-of-sample"),
                 **shared,
             )
+    out.write(printable(f"{loss}\n" * bool(loss)))
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
     _print(found, families, by_noise, later, options, out)
     if options.out:

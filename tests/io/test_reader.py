@@ -15,7 +15,7 @@ from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.io import cells
 from tandem.io import files as tables
-from tandem.io.model import Aside, Table, Unclear
+from tandem.io.model import Aside, Corrections, Table, Unclear
 from tandem.io.pairing import apart, pair_from
 from tandem.io.writer import write_trades
 
@@ -289,13 +289,17 @@ def test_every_line_not_used_has_a_number_and_a_reason():
         "Downloaded from somewhere\n", OHLC, good[0], "nonsense,1,2,1,1.5,5\n",
         f"{HOURS[0] + 1},1,2,1,,5\n", "\n", f"{HOURS[0] + 2},1,2,1,0,5\n",
         f"{HOURS[0] + 3},1,2,1,inf,5\n", f"{HOURS[0] + 4},1,2,1,1,5,6,7\n", OHLC,
-        f'{HOURS[0] + 5},"1,2,1,1.5,5\n', good[0], good[1], good[1].replace("101.5", "103"),
+        f'{HOURS[0] + 5},"1,2,1,1.5,5\n', good[0], good[1].replace("101.5", "103"), good[1],
         good[2], good[3], f"{HOURS[3] + HOUR_US},1,2,1",
     ]  # fmt: skip
-    table = read("".join(lines))
+    with pytest.raises(Unclear, match=r"8 of 15 rows \(53.3 %\) are set aside: .* accept the loss"):
+        read("".join(lines))
+    told = Corrections(accept_loss=True)
+    table = tables.read("".join(lines).encode(), "prices.csv", corrections=told)
     assert only(table)["close"].tolist() == CLOSES
     assert [(entry.line, entry.reason) for entry in table.report.aside] == [
         (1, "a line before the table"),
+        (3, "the same bar again"),
         (4, "the time could not be parsed"),
         (5, "a price or quantity is missing or is no number"),
         (7, "a price or quantity is not above zero"),
@@ -303,8 +307,7 @@ def test_every_line_not_used_has_a_number_and_a_reason():
         (9, "8 fields where the table has 6"),
         (10, "the header again"),
         (11, "a quote that does not open and close a cell"),
-        (12, "the same bar again"),
-        (14, "another bar of the same time; the first is kept"),
+        (13, "another bar of the same time; the last is kept"),
         (17, "the file ends in the middle of the line"),
     ]
     assert (table.report.rows_read, table.report.rows_kept) == (15, 4)
@@ -463,9 +466,13 @@ def test_numbers_in_every_notation(text, decimal, value):
 
 
 def test_a_line_left_out_for_two_legs_counts_once() -> None:
-    found = tables.read(b"date,ETH,BTC\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-02,5,6\n", "a.csv")
-    assert found.report.reasons == {"another bar of the same time; the first is kept": 1}
-    assert [one.line for one in found.report.aside] == [4]
+    found = tables.read(
+        b"date,ETH,BTC\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-02,5,6\n",
+        "a.csv",
+        corrections=Corrections(accept_loss=True),
+    )
+    assert found.report.reasons == {"another bar of the same time; the last is kept": 1}
+    assert [one.line for one in found.report.aside] == [3]
     assert found.report.duplicates == 1
 
 

@@ -47,6 +47,7 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
         ("time_unit", "Time unit", {one: one for one in TIME_UNITS}),
         ("time_zone", "Time zone", {one: one for one in _zones()}),
         ("label", "Times of bars", {f"{one} of bar": one for one in LABELS}),
+        ("accept_loss", "Rows set aside", {"accepted": True}),
         ("encoding", "Encoding", {one: one for one in _ENCODINGS}),
     )
     with st.container(horizontal=True):
@@ -98,7 +99,7 @@ def _box(
     first = _first("" if current else guess)
 
     def chosen(text: str) -> None:
-        told_now: Any = values.get(text, None if name == "header" else "")
+        told_now: Any = values.get(text, getattr(Corrections(), name))
         changed(replace(told, **{name: told_now}))
 
     _select(label, first, tuple(values), current, f"{key}-{name}", chosen)
