@@ -13,6 +13,7 @@ import pandas as pd
 
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
+from tandem.io import written_times
 from tandem.io.model import Corrections, zone
 
 Floats = npt.NDArray[np.float64]
@@ -56,6 +57,40 @@ EPOCHS = (
     Epoch("nanoseconds", 1e17, 1e19, 1, 1_000),
 )
 
+# A spreadsheet's day numbers from 1954 to 2100.
+_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
+
+
+class Count(NamedTuple):
+    """Numbers of another count: the values it is recognised by, that of 1970, and a step."""
+
+    name: str
+    low: float
+    high: float
+    zero: int
+    us: float
+
+
+COUNTS = (
+    Count("day numbers of a spreadsheet", _SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970, DAY_US),
+    Count("day numbers of MATLAB", 726_834, 767_011, 719_529, DAY_US),
+    Count("ticks of 100 ns since the year 1", 6.277e17, 6.627e17, 621_355_968_000_000_000, 0.1),
+    Count("ticks of 100 ns since 1601", 1.2275e17, 1.5780e17, 116_444_736_000_000_000, 0.1),
+)
+# Dates as digits, down to the year, month, day, hour, minute, second and millisecond.
+_DIGIT_DATES = (
+    (1_900, 2_101, "%Y"),
+    (190_001, 210_013, "%Y%m"),
+    (1.9e7, 2.1013e7, "%Y%m%d"),
+    (1.9e9, 2.1013e9, "%Y%m%d%H"),
+    (1.9e11, 2.1013e11, "%Y%m%d%H%M"),
+    (1.9e13, 2.1013e13, "%Y%m%d%H%M%S"),
+    (1.9e16, 2.1013e16, "%Y%m%d%H%M%S%f"),
+)
+_DIGITS_PROVE = 0.95
+# Numbers of an earlier time are rather no seconds since 1970.
+_EPOCH_1990_S = 6.31e8
+
 FORMATS = (
     "%Y-%m-%d %I-%p",
     "%Y-%m-%d %I:%M %p",
@@ -74,8 +109,8 @@ FORMATS = (
     "%Y%m%d",
     "%Y%m%d %H:%M",
     "%Y%m%d %H:%M:%S",
-    "%Y%m%d %H%M%S",
     "%Y%m%d %H%M",
+    "%Y%m%d %H%M%S",
     "%a %b %d %Y",
 )
 # Day and month first, which only the values can tell apart.
@@ -97,10 +132,6 @@ _ORDERS = {
 OFFSETS = "UTC: the times have offsets"
 _OFFSET = r"\s*(?:Z|UTC|GMT)?\s*(?:[+-]\d{1,2}:?\d{2})?$"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-
-
-# A spreadsheet's day numbers from 1954 to 2100.
-_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
 
 
 class ReadTimes(NamedTuple):
@@ -232,7 +263,7 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     """
     told = told or Corrections()
     found = _times(column, name, told)
-    if told.time_zone and told.time_zone != "UTC":
+    if told.time_zone and told.time_zone != "UTC" and found.local_us is None:
         return _in_zone(found, told.time_zone)
     if found.zone == OFFSETS and _is_daily(found):
         return found._replace(local_us=_local(column, found))
@@ -361,27 +392,68 @@ def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
     if told is not None:
         return _in_unit(values, told._replace(low=0.0, high=LATEST_US / told.us_numerator * 1e3))
     typical = float(np.median(known))
-    if 1.9e7 <= typical < 2.1001e7 or 1.9e13 <= typical < 2.1001e13:
-        texts = pd.Series(values).astype(str).str.replace(r"\.0$", "", regex=True)
-        return _by_format(texts, "%Y%m%d" if typical < 1e9 else "%Y%m%d%H%M%S")
-    for unit in EPOCHS:
-        if unit.low <= typical < unit.high:
-            return _in_unit(values, unit)
-    if _SERIAL_LOW <= typical < _SERIAL_HIGH:
-        return _serial(values.astype(np.float64))
+    for low, high, pattern in _DIGIT_DATES:
+        if low <= typical < high:
+            found = _digits(values, pattern)
+            if found.valid.mean() > _DIGITS_PROVE:
+                return found
+    for count in COUNTS:
+        if count.low <= typical < count.high:
+            return _counted(values, count)
+    units = [unit for unit in EPOCHS if unit.low <= typical < unit.high]
+    if units and typical >= _EPOCH_1990_S * units[0].low / EPOCHS[0].low:
+        return _in_units(values, units[0])
     return nothing
 
 
-def _serial(values: npt.NDArray[np.float64]) -> ReadTimes:
-    """Read a spreadsheet's day numbers, to the second; 25569 is the first day of 1970."""
-    valid = (values >= _SERIAL_LOW) & (values < _SERIAL_HIGH)
-    days = np.where(valid, values, _SERIAL_1970) - _SERIAL_1970
-    time_us = np.round(days * (DAY_US / 1e6)).astype(np.int64) * 1_000_000
+def _digits(values: npt.NDArray[Any], pattern: str) -> ReadTimes:
+    texts = pd.Series(values).astype(str).str.replace(r"\.0$", "", regex=True)
+    if pattern.endswith("%f"):
+        texts = texts + "000"
+    elif pattern == "%Y%m":
+        texts, pattern = texts + "01", "%Y%m%d"
+    return _by_format(texts, pattern)
+
+
+def _in_units(values: npt.NDArray[Any], usual: Epoch) -> ReadTimes:
+    """Read numbers of a unit, and those of another, as after a vendor changed it, by theirs."""
+    found = _in_unit(values, usual)
+    if found.valid.all():
+        return found
+    also = []
+    for unit in EPOCHS:
+        if unit is usual:
+            continue
+        other = _in_unit(values, unit._replace(low=unit.low * _EPOCH_1990_S / EPOCHS[0].low))
+        if other.valid.any():
+            also.append(unit.unit)
+            found = found._replace(
+                time_us=np.where(other.valid, other.time_us, found.time_us),
+                valid=found.valid | other.valid,
+            )
+    if not also:
+        return found
+    names = " and ".join((usual.unit, *also))
+    return found._replace(
+        taken_for=f"{names} since 1970",
+        note=f"The unit of time changes within the file: {names}.",
+        unit="",
+    )
+
+
+def _counted(values: npt.NDArray[Any], count: Count) -> ReadTimes:
+    """Read numbers that count from another day than the first of 1970."""
+    valid = (values >= count.low) & (values < count.high)
+    safe = np.where(valid, values, count.zero)
+    if safe.dtype.kind == "f":
+        time_us = np.round((safe - count.zero) * (count.us / 1e6)).astype(np.int64) * 1_000_000
+    else:
+        time_us = (safe - count.zero) * int(count.us * 10) // 10
     return ReadTimes(
         time_us,
         valid,
-        "day numbers of a spreadsheet",
-        note="The times are a spreadsheet's day numbers; they are read to the second.",
+        count.name,
+        note=f"The times are {count.name}{'; they are read to the second' * (count.us > 1)}.",
     )
 
 
@@ -412,17 +484,50 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     # pandas reads "now" and "today" as this moment.
     text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
+    named = text.str.extract(written_times.ZONE_NAME)[0].dropna().unique()
+    if len(named):
+        return _with_zone(text, name, told, [str(one) for one in named])
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
+    text = text.str.replace(r"^(\d{4}-\d\d-\d\d)D(?=\d\d:)", r"\1T", regex=True)
     text = _western(text)
     best = _iso(text)
-    if best.valid.mean() > 0.5:
+    if best.valid.all():
         return best
     some = text.iloc[:: max(len(text) // 200, 1)]
     patterns, note = _candidates(text, name, told)
     found = {pattern: _by_format(some, pattern) for pattern in patterns}
     pattern = max(found, key=lambda name: found[name].valid.sum())
     chosen = _by_format(text, pattern)._replace(note=note)
-    return max(best, chosen, key=lambda result: result.valid.sum())
+    best = max(best, chosen, key=lambda result: result.valid.sum())
+    if best.valid.all() or not (text[~best.valid] != "").any():
+        return best
+    order = told.date_order or _ORDERS.get(patterns[0][:2], "")
+    if not order:
+        order = _ORDERS.get(pattern[:2], "day first")
+    return max(best, _written(text, order, note), key=lambda result: result.valid.sum())
+
+
+def _written(text: pd.Series[Any], order: str, note: str) -> ReadTimes:
+    time_us, valid, has_offsets = written_times.read(text, order)
+    valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
+    example = next((str(cell) for cell in text[valid]), "")
+    return ReadTimes(
+        np.where(valid, time_us, 0),
+        valid,
+        f"dates written like {example:.40}",
+        OFFSETS if has_offsets else "",
+        note,
+        date_order=order if note else "",
+    )
+
+
+def _with_zone(text: pd.Series[Any], name: str, told: Corrections, zones: list[str]) -> ReadTimes:
+    """Read times with the name of a zone behind, as US/Eastern."""
+    if len(zones) > 1:
+        raise DataError(f"The times in column {name[:40]!r} are in several zones; use one.")
+    bare = text.str.replace(written_times.ZONE_NAME, "", regex=True)
+    found = _in_zone(_texts(bare, name, told), zones[0])
+    return found._replace(zone=f"{zones[0]}: the times name it")
 
 
 def _western(text: pd.Series[Any]) -> pd.Series[Any]:
@@ -432,7 +537,7 @@ def _western(text: pd.Series[Any]) -> pd.Series[Any]:
         text = text.str.replace("[年月년월] ?", "-", regex=True).str.replace(
             "[日일]", "", regex=True
         )
-        text = text.str.replace(r"(?<=-)(\d)(?=[- ]|$)", r"0\1", regex=True)
+        text = text.str.replace(r"(?<=-)(\d)(?=[- ]|$)", r"0\1", regex=True).str.rstrip("-")
     elif re.match(r"\d{4}- \d", first):
         text = text.str.replace("- ", "-", regex=False)
     elif re.match(r"\d{4}-\d{1,2}-\d{1,2}(?!\d)", first):

@@ -146,7 +146,7 @@ _NAMES = (
     "janu febr marz april maig juni juli augu septe okt novem dez",
     "ene febre marzo abr mayo junio julio ago setiem octu noviem dic",
     "janei fever marc abril maio junh julh agos set out novemb dezem",
-    "gen febb marzo apri magg giu lug agost sett ott novembre dicem",
+    "gen febb marzo apri mag giu lug agost sett ott novembre dicem",
     "sty lut marca kwi maj cze lip sie wrz paz lis gru",
     "stycz luty marzec kwiet maja czer lipi sierp wrze pazdz listo grudz",
     "янв фев мар апр май июн июл авг сен окт ноя дек",
