@@ -60,9 +60,23 @@ def suspect_prices(bars: AlignedBars, y: str, x: str) -> tuple[str, ...]:
     return tuple(
         sentence
         for name, leg in ((y, bars.y), (x, bars.x))
-        for kind in DefectKind
-        for sentence in _named(name, kind, bars, leg)
+        for sentence in (
+            *_without_log(name, bars, leg),
+            *(one for kind in DefectKind for one in _named(name, kind, bars, leg)),
+        )
     )
+
+
+def _without_log(name: str, bars: AlignedBars, leg: Floats) -> list[str]:
+    """Say at which bars a leg is not above zero: raw prices have them, logs cannot."""
+    places = np.flatnonzero(bars.usable & (leg <= 0))
+    if not len(places):
+        return []
+    many = "s" if len(places) > 1 else ""
+    return [
+        f"{name}: {len(places):,} price{many} of 0 or less, first at "
+        f"{time_text(int(bars.time_us[places[0]]))} UTC; log prices leave such bars out."
+    ]
 
 
 def _named(name: str, kind: DefectKind, bars: AlignedBars, leg: Floats) -> list[str]:

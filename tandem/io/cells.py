@@ -26,7 +26,28 @@ LATEST_US = 4_102_444_800_000_000
 MISSING = {"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "."}
 
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_SYMBOLS = r"[\s$€£¥₿'’\u00a0\u202f%]"
+_SYMBOLS = r"[\s$€£¥₿₩₹'’\u00a0\u202f%*†‡]"
+_CURRENCIES = (
+    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|twd|hkd"
+)
+_CURRENCY = re.compile(rf"(?i)^(?:{_CURRENCIES})\s?(?=[-+(\d])|(?<=[\d)])\s?(?:{_CURRENCIES})$")
+# 110'16 and 110-16+: whole points, 32nds or 64ths, and eighths or a half of one.
+_POINTS = re.compile(r"(-?\d{1,4})['’-](\d\d)([0-9+]?)")
+_EIGHTHS = {
+    "": 0.0,
+    "0": 0.0,
+    "1": 0.125,
+    "2": 0.25,
+    "3": 0.375,
+    "4": 0.5,
+    "5": 0.5,
+    "6": 0.75,
+    "7": 0.75,
+    "8": 0.875,
+    "9": 0.875,
+    "+": 0.5,
+}
+_FEWEST_POINTS = 8
 _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
 
 
@@ -178,7 +199,8 @@ def decimal_of(texts: pd.Series[Any]) -> str:
 
 
 def _decimal_of_cell(cell: Any) -> str:
-    text = re.sub(_SYMBOLS + "|[kmbtKMBT]$", "", str(cell))
+    text = re.sub(_SYMBOLS + "|[kmbtKMBT]$", "", _CURRENCY.sub("", str(cell).strip()))
+    text, power = re.subn(r"(?i)e[-+]?\d+$", "", text)
     if not text or not re.fullmatch(r"[-+]?[\d.,]+", text):
         return ""
     comma, point = text.rfind(","), text.rfind(".")
@@ -187,6 +209,8 @@ def _decimal_of_cell(cell: Any) -> str:
     if comma < 0 and point < 0:
         return ""
     mark, at = (",", comma) if comma >= 0 else (".", point)
+    if power and text.count(mark) == 1:  # nobody groups thousands before a power of ten
+        return mark
     if text.count(mark) > 1:  # thousands, so the other one would be the decimal mark
         return "." if mark == "," else ","
     grouped = len(text) - at - 1 == 3 and re.fullmatch(r"[-+]?[1-9]\d{0,2}", text[:at])
@@ -218,13 +242,42 @@ def numbers(column: pd.Series[Any], decimal: str = ".") -> Floats:
         return column.to_numpy(np.float64, na_value=np.nan)
     # Codes: a column of text has few distinct cells or is short enough not to care.
     codes, cells = pd.factorize(column.astype(object))
-    values = np.array([_number(cell, decimal) for cell in cells] + [np.nan])
+    parts = points_of(cells)
+    read = [_points(cell, parts) if parts else _number(cell, decimal) for cell in cells]
+    values = np.array([*read, np.nan])
     found: Floats = values[codes]
     return found
 
 
+def points_of(cells: Any) -> int:
+    """Return into how many parts points are divided in cells like 110'16: 32 or 64; else 0.
+
+    A part has two digits; with an eighth behind (110'162) several cells must agree, since
+    thousands may be grouped so.
+    """
+    matches = [_POINTS.fullmatch(str(cell).strip()) for cell in cells if str(cell).strip()]
+    if not matches or not all(matches):
+        return 0
+    found = [match for match in matches if match]
+    largest = max(int(match[2]) for match in found)
+    is_plain = any(match[3] in ("", "+") for match in found)
+    are_eighths = {match[3] for match in found} <= {"0", "2", "5", "7"}
+    if largest > 63 or not (is_plain or (are_eighths and len(found) >= _FEWEST_POINTS)):
+        return 0
+    return 32 if largest < 32 else 64
+
+
+def _points(cell: Any, parts: int) -> float:
+    match = _POINTS.fullmatch(str(cell).strip())
+    if match is None:
+        return float("nan")
+    part = (int(match[2]) + _EIGHTHS[match[3]]) / parts
+    return float(match[1]) + (-part if match[1].startswith("-") else part)
+
+
 def _number(cell: Any, decimal: str) -> float:
-    text = re.sub(_SYMBOLS, "", str(cell)).lower()
+    text = _CURRENCY.sub("", str(cell).strip().replace("\u2212", "-"))
+    text = re.sub(_SYMBOLS, "", text).lower()
     if text in MISSING:
         return float("nan")
     if text.startswith("(") and text.endswith(")"):

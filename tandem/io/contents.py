@@ -11,7 +11,8 @@ from typing import NamedTuple
 Rows = Sequence[Sequence[str]]
 
 _NUMBER = re.compile(
-    r"[-+(]?[^\w\s.,()+-]?\s?(\d[\d.,\s'’]*|\.\d+)(e[-+]?\d+)?\s?([kmbt%)]|[^\w\s.,()+-])?",
+    r"([a-z]{3}\s?)?[-+(\u2212]?[^\w\s.,()+-]?\s?(\d[\d.,\s'’]*|\.\d+)(e[-+]?\d+)?"
+    r"\s?([kmbt%)]|[a-z]{3}|[^\w\s.,()-]{1,2})?",
     re.IGNORECASE | re.ASCII,
 )
 _BOOLEAN = {"true", "false", "0", "1"}

@@ -229,6 +229,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             data[key_of(column)] = cells.numbers(frame[column.index], sheet.decimal)
             if frame[column.index].dtype.kind not in "iufb":
                 sheet.texts[key_of(column)] = frame[column.index]
+            _note_points(sheet, frame[column.index], column)
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
@@ -265,6 +266,16 @@ def _set_aside_times(sheet: Sheet, text: pd.Series[Any], found: cells.ReadTimes)
         wrong &= ~ruined
         texts = text[wrong].astype(str)
     sheet.set_aside(wrong, NO_TIME, np.arange(len(text)))
+
+
+def _note_points(sheet: Sheet, text: pd.Series[Any], column: Column) -> None:
+    """Say where points are divided into 32nds or 64ths."""
+    if column.role not in PRICES or text.dtype.kind in "iufb":
+        return
+    parts = cells.points_of(pd.unique(text.dropna()))
+    if parts:
+        ending = "nds" if parts == 32 else "ths"
+        sheet.notes.append(f"Prices in column {shown(column.name)} are in {parts}{ending}.")
 
 
 def _note_no_numbers(
@@ -331,12 +342,20 @@ def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
 # Rows that can be used --------------------------------------------------------------------
 
 
-def valid_prices(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Set aside the rows in which one of these columns has no number above zero."""
+def valid_prices(
+    sheet: Sheet, part: pd.DataFrame, names: list[str], are_bars: bool = False
+) -> pd.DataFrame:
+    """Set aside the rows in which one of these columns has no number above zero.
+
+    The price of a bar may be below zero, as that of oil was; 0 stands for no price.
+    """
     checks: tuple[tuple[Callable[[Any], Any], str], ...] = (
         (np.isnan, "a price or quantity is missing or is no number"),
         (np.isinf, "a price or quantity is infinite"),
-        (lambda values: values <= 0, "a price or quantity is not above zero"),
+        (
+            (lambda values: values == 0) if are_bars else (lambda values: values <= 0),
+            "a price or quantity is not above zero",
+        ),
     )
     part = _ruined(sheet, part, names)
     for check, reason in checks:

@@ -184,7 +184,7 @@ def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator
         if "age" in keys:
             part = fresh(part, keys)
         prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]
-        part = valid_prices(sheet, part, prices)
+        part = valid_prices(sheet, part, prices, are_bars=True)
         part = once(sheet, traded(sheet, part, keys), keys)
         if "split" in keys:
             named = next(column.name for column in used if column.role == "split")

@@ -478,7 +478,7 @@ def test_a_line_left_out_for_two_legs_counts_once() -> None:
 
 def test_a_file_of_which_nothing_is_left_can_be_corrected() -> None:
     with pytest.raises(Unclear, match="fewer than two can be used") as caught:
-        tables.read(b"time,close\n2024-01-01,-1\n2024-01-02,-2\n", "a.csv")
+        tables.read(b"time,close\n2024-01-01,0\n2024-01-02,0\n", "a.csv")
     assert caught.value.columns == (("time", "time"), ("close", "close price"))
 
 
