@@ -118,6 +118,8 @@ def _plan(raw: bytes, name: str, told: Corrections) -> Plan | None:
     is_plain = set(used) <= set(_KERNEL_ROLES) and roles.is_trades(columns)
     if not is_plain or len(amounts) != 1 or not (top[amounts[0]] > 0).any():
         return None
+    if (top[amounts[0]] < 0).any():  # sales, of which the loops know nothing
+        return None
     if {"side", "buyer_maker"} <= set(used) or len(set(used)) != len(used):
         return None
     if "id" in used and top["id"].dtype.kind != "i":

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from tandem.io.columns import Column, plain
+from tandem.io.columns import Column, key_of, plain
 from tandem.io.contents import Rows, is_number
 
 Texts = Callable[[list[int]], pd.DataFrame]
@@ -41,9 +41,10 @@ def with_symbols(
         With the column found as the instrument; as they were where none is needed.
     notes : list of str
     """
-    if any(column.symbol for column in columns):
-        return rows, columns, []
-    close = next((c.role for c in columns if c.role in ("close", "bid", "price")), "")
+    prices = [column for column in columns if column.role in ("close", "bid", "price")]
+    if len({column.symbol for column in columns if column.role}) > 2 or not prices:
+        return rows, columns, []  # a column for each instrument
+    close = key_of(prices[0])
     named = next((column for column in columns if column.role == "symbol"), None)
     now = _repeated(rows, close, rows["symbol"] if named is not None else None)
     if now <= _REPEATS:
@@ -52,14 +53,9 @@ def with_symbols(
     if best is None:
         return rows, columns, []
     note = f"Times repeat with other prices; column {best.name!r:.40} tells the instruments apart."
-    columns = [
-        replace(column, role="symbol")
-        if column is best
-        else replace(column, role="")
-        if column is named
-        else column
-        for column in columns
-    ]
+    roles = {best.index: "symbol"} | ({named.index: ""} if named is not None else {})
+    rows = rows.rename(columns={key_of(one): one.role for one in columns if one.symbol})
+    columns = [replace(one, role=roles.get(one.index, one.role), symbol="") for one in columns]
     return rows.assign(symbol=symbols), columns, [note]
 
 

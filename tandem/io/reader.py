@@ -201,10 +201,22 @@ def trades_in(
     """Make the trades of each instrument in turn."""
     for name, used, part in _parts(sheet, data, columns):
         keys = {column.role: key_of(column) for column in used}
+        part, keys = _signed(part, keys)
         part = once_by_id(sheet, valid_trades(sheet, part, keys), keys)
         if len(part):
             sheet.kept[part["row"].to_numpy()] = True
             yield name, trade_array(sheet, part, keys)
+
+
+def _signed(part: pd.DataFrame, keys: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Take amounts below zero for sales where there is no other word on the side."""
+    amount = keys.get("quantity")
+    if amount is None or {"side", "buyer_maker"} & set(keys) or not (part[amount] < 0).any():
+        return part, keys
+    sides = np.where(part[amount] < 0, "sell", "buy")
+    part = part.assign(side=sides)
+    part[amount] = part[amount].abs()
+    return part, keys | {"side": "side"}
 
 
 def _parts(

@@ -38,9 +38,9 @@ _PIECE_BYTES = 4_000_000
 # What tells a spreadsheet the delimiter, above the table.
 _SEP_LINE = re.compile(rb'"?sep=(?P<mark>[^"\r\n])"?\r?\n', re.IGNORECASE)
 
-# Chinese (GBK is a part of it), Japanese, Korean, Cyrillic, Polish and Turkish before Western:
-# nearly any bytes are valid in the last, which therefore proves nothing.
-_CANDIDATES = ("gb18030", "shift_jis", "euc_kr", "cp1251", "cp1250", "cp1254", "cp1252")
+# Chinese (GBK is a part of the first), Japanese, Korean, Cyrillic, Polish and Turkish before
+# Western: nearly any bytes are valid in the last, which therefore proves nothing.
+_CANDIDATES = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1250", "cp1254", "cp1252")
 
 _MAGIC = {
     b"SQLite format 3\x00": "a SQLite database; export the table as CSV",

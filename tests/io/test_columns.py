@@ -98,6 +98,16 @@ def test_a_name_for_the_instrument_that_tells_nothing_yields_to_one_that_does():
     assert found.instruments == ("file:ALPHA", "file:BETA")
 
 
+def test_one_column_of_values_below_each_other_is_a_list_too():
+    parts = [
+        pd.DataFrame({"Country": one, "GDP": walk(place)}, DATES)
+        for place, one in enumerate(("Chile", "Peru"))
+    ]
+    found = table(pd.concat(parts), index_label="Date")
+    assert found.instruments == ("file:CHILE", "file:PERU")
+    assert found.bars["file:PERU"]["close"].tolist() == walk(1).tolist()
+
+
 def test_a_file_that_is_there_twice_is_one_instrument():
     frame = pd.concat([bars(1).assign(note="a"), bars(1).assign(note="b")])
     found = table(frame, index_label="Date")
@@ -154,6 +164,24 @@ def test_a_last_price_is_used_before_quotes_where_it_is_there():
     assert table(frame, index_label="time").bars["file:PRICES"]["close"][0] == walk(1)[0]
     empty = frame.assign(last=np.nan)
     assert table(empty, index_label="time").bars["file:PRICES"]["close"][0] == walk(1)[0] + 0.5
+
+
+def test_amounts_below_zero_are_sales():
+    rows = "".join(f"{i},{1_704_067_200_000 + i},{(-1) ** i * 0.5},{100 + i}\n" for i in range(60))
+    found = read(f"ID,TIMESTAMP,AMOUNT,PRICE\n{rows}".encode(), "a.csv")
+    (trades,) = found.trades.values()
+    assert trades["side"][:3].tolist() == [1, -1, 1] and (trades["quantity"] == 0.5).all()
+
+
+def test_big5_is_read_with_years_of_the_republic():
+    names = "日期,成交股數,開盤價,最高價,最低價,收盤價\n"
+    rows = "".join(
+        f'"{day.year - 1911}/{day:%m/%d}","1,234,567",{c},{c + 1},{c - 1},{c}\n'
+        for day, c in zip(DATES, walk(1), strict=True)
+    )
+    found = read((names + rows).encode("big5"), "a.csv")
+    assert (found.report.encoding, found.instruments) == ("big5", ("file:A",))
+    assert found.bars["file:A"]["time_us"].tolist() == DATES.as_unit("us").asi8.tolist()
 
 
 # Rows of names ----------------------------------------------------------------------------
