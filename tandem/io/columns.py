@@ -257,17 +257,18 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
         pass
     elif any(column.symbol for column in wide):
         columns = wide
-    elif not any(column.role in ("bid", "ask") for column in columns):
+    elif not {"bid", "ask"} <= {column.role for column in columns}:
         columns = _as_symbols(columns, contents, sample)
     return _first_of_each(_quoted(_date_and_clock(columns, sample), contents), contents)
 
 
 def _judged(role: str, name: str, what: Content) -> str:
     """Return the role, or none where the cells cannot be that."""
-    is_ticker = name.isupper() and len(name) <= _TICKER
-    if role == "time" and is_ticker and what.times < 0.5 < what.fractions:
+    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
         return ""
     if role == "buyer_maker" and what.booleans < 0.8:
+        return ""
+    if role == "symbol" and what.fractions > 0.5:  # codes are whole
         return ""
     return role
 
@@ -305,11 +306,16 @@ def _under(columns: list[Column], symbols: Sequence[str]) -> list[Column]:
 
 
 def _strong(columns: list[Column]) -> bool:
-    """Tell whether a column is called a price by a word that is no ticker."""
+    """Tell whether a column is called a price by a word that is no ticker, as RATE may be."""
     return any(
-        column.role in _CLOSES and (len(plain(column.name)) > 2 or not column.name.isascii())
+        column.role in _CLOSES
+        and (plain(column.name) in _UNMISTAKABLE or not _is_ticker(column.name))
         for column in columns
     )
+
+
+def _is_ticker(name: str) -> bool:
+    return name.isascii() and len(name) <= _TICKER and (name.isupper() or len(name) < 3)
 
 
 def _are_bars(columns: list[Column], sample: Rows) -> bool:
@@ -331,7 +337,7 @@ def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) ->
     def could_be(column: Column) -> bool:
         if column.symbol or column.role in ("time", "clock") or not column.name:
             return False
-        is_style = len(column.name) <= _TICKER and column.name.isupper()
+        is_style = _is_ticker(column.name) and column.name.isupper()
         return is_style and is_price_like([row[column.index] for row in sample])
 
     others = {column.index for column in columns if could_be(column)}
@@ -349,6 +355,7 @@ def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) ->
 _TICKER = 5
 _CELLS = 20_000  # looked at to tell what columns hold
 _CLOSES = ("close", "price", "adjusted")
+_UNMISTAKABLE = ("close", "price", "last")
 
 
 def _role(name: str) -> str:

@@ -108,7 +108,8 @@ def _kinds(cell: str) -> tuple[bool, bool, bool, bool, bool, bool]:
         is_clock = bool(CLOCK.fullmatch(cell))
         is_moment = not is_clock and is_date(cell)
         is_time = is_clock or is_moment
-        return is_number(cell), is_time, is_moment, is_clock, is_boolean(cell), False
+        is_fraction = "," in cell and is_number(cell)
+        return is_number(cell), is_time, is_moment, is_clock, is_boolean(cell), is_fraction
     is_moment = number >= _EPOCH_LOW and is_epoch(cell) or (cell.isdigit() and is_date(cell))
     is_time = is_moment or 20_000 <= number < 73_051 or (number >= 1e8 and is_epoch(cell, 1e8))
     return True, is_time, is_moment, False, cell in ("0", "1"), "." in cell

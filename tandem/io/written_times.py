@@ -37,6 +37,8 @@ _QUARTERLY = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})", re.IGNOREC
 _REPUBLIC = re.compile(r"(1\d\d)/(\d{1,2})/(\d{1,2})")
 _TWO_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 _REPUBLIC_YEAR = 1911
+# Where year, month and day stand.
+_PLACES = {"day first": (2, 1, 0), "month first": (2, 0, 1), "year first": (0, 1, 2)}
 
 
 def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_], bool]:
@@ -99,12 +101,7 @@ def _day(text: str, order: str) -> int | None:
 
 
 def _ordered(numbers: list[int], order: str) -> int | None:
-    if order == "year first":
-        year, month, day = numbers
-    elif order == "month first":
-        month, day, year = numbers
-    else:
-        day, month, year = numbers
+    year, month, day = (numbers[place] for place in _PLACES[order])
     return _days(_full(year), month, day)
 
 

@@ -10,7 +10,10 @@ from tandem.io.files import read
 from tandem.io.model import Table
 
 DATES = pd.bdate_range("2024-01-01", periods=120)
-TICKERS = ("AAPL", "V", "OPEN", "ALL", "DAY", "ID", "LOW", "HIGH", "COIN", "T", "Z", "C", "VAR")
+TICKERS = (
+    *("AAPL", "V", "OPEN", "ALL", "DAY", "ID", "LOW", "HIGH", "COIN", "T", "Z", "C", "VAR"),
+    *("RATE", "SLOT", "TIME", "BID", "SIZE", "PX"),
+)
 
 
 def walk(seed: int, count: int = len(DATES)) -> np.ndarray:
