@@ -89,6 +89,7 @@ def _bars(header: str, row: str, newest_first: bool = False) -> str:
             semi=_ohlc(i).replace(",", ";").replace(".", ","),
             quoted='"' + _ohlc(i).replace(",", '","') + '"',
             comma='"' + _ohlc(i).replace(",", '","').replace(".", ",") + '"',
+            half=(102 + i) / 2,
             serial=45_292 + i / 24,
         )
         for i in order
@@ -193,7 +194,7 @@ def made() -> Iterator[tuple[str, bytes]]:
     )
     yield (
         "yahoo.csv",
-        _bars("Date,Open,High,Low,Close,Adj Close,Volume", "{day},{o},9.5,100").encode(),
+        _bars("Date,Open,High,Low,Close,Adj Close,Volume", "{day},{o},{half},100").encode(),
     )
     yield (
         "stooq-ascii.txt",
@@ -246,7 +247,53 @@ def made() -> Iterator[tuple[str, bytes]]:
     yield "excel-ruined-prices.csv", ruined
     yield "excel-ruined-ids.csv", _bars("trade_id,time,price,qty", "1.23E+11,{s},10{i},1").encode()
     yield "excel-ruined-times.csv", _bars("time,price", "1.7E+12,10{i}").encode()
+    yield from _more()
     yield "ambiguous-dates.csv", b"date,close\n01/02/2024,1\n02/02/2024,2\n03/02/2024,3\n"
+
+
+def _more() -> Iterator[tuple[str, bytes]]:
+    """Yield shapes that vendors' downloads have and people have trouble with."""
+    rows = {
+        "unnamed-index.csv": (",Open,High,Low,Close", "{day},{o}"),
+        "coingecko.csv": ("snapped_at,price,market_cap,total_volume",
+                          "{day} 00:00:00 UTC,10{i},9,8"),
+        "coinmarketcap.csv": ("Date,Open*,High,Low,Close**,Volume", '"{english}",{o},"1,000"'),
+        "bloomberg.csv": ("Dates,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST", "{slashes},{o}"),
+        "barchart.csv": ("Time,Open,High,Low,Latest,Change,Volume", "{slashes},{o},0.1,1000"),
+        "nasdaq.csv": ("Date,Close/Last,Volume,Open,High,Low", "{slashes},$10{i}.5,9,$1{i},$2,$1"),
+        "fred.csv": ("observation_date,DCOILWTICO", "{day},10{i}.5"),
+        "nikkei.csv": ("データ日付,終値,始値,高値,安値", "{day},10{i},10{i},11{i}0,1{i}"),
+        "krx.csv": ("일자,종가,시가,고가,저가,거래량", "{day},10{i},10{i},11{i}0,1{i},5"),
+        "polygon.csv": ("ticker,volume,open,close,high,low,window_start",
+                        "AAA,9,10{i},10{i},20{i}0,1,{s}000000000"),
+        "databento.csv": ("ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,"
+                          "symbol", "{iso}.000000000Z,35,1,5,{o},9,ESH4"),
+        "okx-trades.csv": ("instrument_name,trade_id,side,price,size,created_time",
+                           "BTC-USDT,{i},buy,10{i}.5,0.1,{s}000"),
+        "bitmex-trades.csv": ("timestamp,symbol,side,size,price,tickDirection,trdMatchID",
+                              "{day}D00:00:00.045590000,XBTUSD,Sell,11,39{i},PlusTick,id-{i}"),
+        "ninjatrader.txt": ("", "{compact} 000000;10{i};110{i};1;9{i};5"),
+        "kibot-daily.txt": ("", "{slashes},{o},100"),
+        "lean-daily.csv": ("", "{compact} 00:00,1010000,1090000,1000000,1020000,5"),
+        "histdata-ticks.csv": ("", "{compact} 000000000,1.1000,1.1002,0"),
+        "quotes.csv": ("timestamp,bid,ask", "{iso}+00:00,10{i}.25,10{i}.75"),
+        "dukascopy.csv": ("Gmt time,Open,High,Low,Close", "{dots} 00:00:00.000,{o}"),
+        "ibkr.csv": ("date,open,high,low,close", "{compact} 00:00:00 UTC,{o}"),
+        "sep-line.csv": ("sep=;\nDate;Price", "{day};10{i}"),
+        "split.csv": ("timestamp,open,high,low,close,adjusted_close,split_coefficient",
+                      "{day},{o},{half},1.0"),
+        "adjusted-only.csv": ("Date,Adj Close", "{day},10{i}"),
+        "thirty-seconds.csv": ("date,close", "{day},110'{i:02}"),
+        "scientific-comma.csv": ("Datum;Schlusskurs", "{day};1,0{i:02}E-06"),
+        "long-any-name.csv": ("Datum;Fonds;Kurs",
+                              "{day};Alpha AG;10{i}.5\n{day};Beta SE;2{i:02}.5"),
+        "yfinance.csv": ("Price,Close,Close,Volume,Volume\nTicker,AAA,BBB,AAA,BBB\nDate,,,,",
+                         "{day},10{i}.5,20{i}.5,5,6"),
+        "tickers-that-are-words.csv": ("Date,AAPL,V,OPEN,ALL,DAY",
+                                       "{day},10{i}.5,20{i}.5,30{i}.5,40{i}.5,50{i}.5"),
+    }  # fmt: skip
+    for name, (header, row) in rows.items():
+        yield name, _bars(header, row).encode()
 
 
 def _zip(files: dict[str, bytes]) -> bytes:
@@ -257,10 +304,13 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return sink.getvalue()
 
 
+_WITH_TEXTS = ("bars", "reports")
+
+
 def _shared() -> Iterator[tuple[str, bytes]]:
-    for folder in ("bars", "ticks", "pairs"):
+    for folder in ("bars", "ticks", "pairs", "reports"):
         for path in sorted((SHARED / "data" / folder).glob("*")):
-            if path.suffix == ".csv" or (folder == "bars" and path.suffix == ".txt"):
+            if path.suffix == ".csv" or (folder in _WITH_TEXTS and path.suffix == ".txt"):
                 yield f"{folder}/{path.name}", path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `tandem app`, `record`, `backtest`, `scan`, `watch`, `db`.
+"""The command line: `tandem app`, `record`, `backtest`, `scan`, `read`, `watch`, `db`.
 
 A command is imported when it is named, so help and version are there at once.
 """
@@ -25,6 +25,7 @@ COMMANDS = {
     "record": Command("tandem.ingest.cli", "record trades from exchanges"),
     "backtest": Command("tandem.backtest.cli", "backtest a pair from files"),
     "scan": Command("tandem.scanner.cli", "test every pair of a table for cointegration"),
+    "read": Command("tandem.io.cli", "say how a file is read, and write it as clean Parquet"),
     "watch": Command("tandem.surveillance.cli", "watch prices for anomalies and send alerts"),
     "db": Command("tandem.storage.cli", "check, back up, compact and export a database"),
 }

@@ -15,6 +15,7 @@ import pytest
 from tandem.backtest import cli as backtest
 from tandem.backtest.files import aligned
 from tandem.io.files import read_files
+from tandem.io.model import Corrections
 from tandem.io.pairing import apart, legs_offered, pair_from
 from tandem.scanner.files import read_universe
 from tests.support import architecture, made_pairs
@@ -33,7 +34,7 @@ def troubled() -> bytes:
     """Return a file with rows of one time, rows out of order, and cells of several kinds."""
     lines = clean().to_csv().splitlines()
     stamp, y, x = lines[50].split(",")
-    lines.insert(52, f"{stamp},{2.0 * float(y)},{x}")
+    lines.insert(50, f"{stamp},{2.0 * float(y)},{x}")
     lines.insert(90, lines[89])
     lines[120] = lines[120].replace(lines[120].split(",")[2], f'"{float(X[119]):,.10f}"')
     lines.append(lines.pop(200))
@@ -66,12 +67,12 @@ def test_the_page_and_the_scanner_read_one_table_and_list_the_same_corrections(f
     assert sorted(scanned.notes) == sorted(corrections)
     assert set(corrections) == {
         "2 rows left out: the same bar again.",
-        "1 row left out: another bar of the same time; the first is kept.",
+        "1 row left out: another bar of the same time; the last is kept.",
         "1 row left out: the time could not be parsed.",
-        "2 rows were out of time order; they were sorted.",
+        "1 row was out of time order; the rows were sorted.",
         "Times are taken as the start of each bar.",
     }
-    # The first price of a time counts, through each door.
+    # The last price of a time counts, through each door.
     np.testing.assert_allclose(page["YY"], Y, rtol=1e-12)
 
 
@@ -84,12 +85,13 @@ def test_the_command_lists_the_corrections_of_the_page(file: Path) -> None:
     assert told["bars"]["count"] == BARS
 
 
-def test_an_instrument_keeps_its_price_where_an_earlier_row_of_the_time_has_none() -> None:
-    raw = b"time,A,B\n2026-01-01,,5\n2026-01-01,1,6\n2026-01-02,2,7\n2026-01-03,3,8\n"
+def test_an_instrument_keeps_its_price_where_another_row_of_the_time_has_none() -> None:
+    raw = b"time,A,B\n2026-01-01,9,5\n2026-01-01,1,\n2026-01-02,2,7\n2026-01-03,3,8\n"
     expected = pd.DataFrame({"A": [1.0, 2.0, 3.0], "B": [5.0, 7.0, 8.0]})
-    wide = read_universe(raw, "prices.csv").prices
+    told = Corrections(accept_loss=True)
+    wide = read_universe(raw, "prices.csv", corrections=told).prices
     pd.testing.assert_frame_equal(wide.reset_index(drop=True).astype(float), expected)
-    (table,) = read_files(raw, "prices.csv")
+    (table,) = read_files(raw, "prices.csv", corrections=told)
     for name in "AB":
         assert table.bars[f"file:{name}"]["close"].tolist() == expected[name].tolist()
 
@@ -104,7 +106,7 @@ def test_two_files_of_one_name_are_a_pair_in_the_command_as_on_the_page(tmp_path
     out = io.StringIO()
     assert backtest.main([*map(str, paths), *MODEL], out) == 0
     told = json.loads(out.getvalue())
-    assert (told["y"], told["x"]) == ("file:PRICES", "file:PRICES-2")
+    assert (told["y"], told["x"]) == ("file:BINANCE-PRICES", "file:KRAKEN-PRICES")
     page, _ = on_the_page(*paths)
     np.testing.assert_allclose(page.to_numpy(), np.transpose([Y, X]), rtol=1e-12)
 

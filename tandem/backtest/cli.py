@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import orjson
@@ -28,8 +28,9 @@ from tandem.core.bars import AlignedBars
 from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.io.files import read_files
-from tandem.io.model import Table, time_text
-from tandem.io.pairing import apart, legs_offered, pair_from
+from tandem.io.model import Corrections, Table, time_text
+from tandem.io.options import add_options, corrections
+from tandem.io.pairing import apart, instrument_called, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
 from tandem.observability import logs
 from tandem.strategy.pair_model import MODELS, Z_KINDS
@@ -63,6 +64,16 @@ SHARES = frozenset(
 )
 
 
+class _Legs(NamedTuple):
+    """A pair of legs, what they are called, how files were read, and what must be said first."""
+
+    bars: AlignedBars
+    y: str
+    x: str
+    notes: list[str]
+    losses: list[str]
+
+
 def parser(prog: str = "backtest.py") -> argparse.ArgumentParser:
     """Return the command's options."""
     command = cli.parser(prog, "Backtest a pair from one or two files of bars or trades.")
@@ -73,6 +84,9 @@ def parser(prog: str = "backtest.py") -> argparse.ArgumentParser:
     command.add_argument(
         "--bar", type=float, default=60.0, help=("bar interval in seconds, for trades")
     )
+    command.add_argument("--name-y", help="what to call the dependent leg")
+    command.add_argument("--name-x", help="what to call the hedge leg")
+    add_options(command)
     _model_options(command)
     _rule_options(command)
     _cost_options(command)
@@ -152,13 +166,13 @@ def main(
 
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
     logs.set_up(load_settings())
-    bars, y, x, notes = _bars(options)
+    bars, y, x, notes, losses = _bars(options)
     setup = _setup(options)
     funding = _funding(options, bars)
     result = run(bars, setup, funding)
     ledger = Ledger(data_set_key(bars))
     ledger.add([trial(setup, result.metrics, result.equity, funding)])
-    answers: dict[str, Any] = {"y": y, "x": x, "read": notes, "bars": _span(bars)}
+    answers: dict[str, Any] = {"losses": losses, "y": y, "x": x, "read": notes, "bars": _span(bars)}
     answers["cointegration"] = _cointegration(bars, result.bar_us, options.log)
     answers["period"] = result.periods.text
     answers["metrics"] = dataclasses.asdict(result.metrics)
@@ -190,16 +204,18 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
-def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]]:
+def _bars(options: argparse.Namespace) -> _Legs:
     if options.example:
-        bars, y, x = crude()
-        return bars, y, x, ["the bundled example: monthly WTI and Brent, 1987 to 2020"]
+        return _Legs(*crude(), ["the bundled example: monthly WTI and Brent, 1987 to 2020"], [])
     if not 1 <= len(options.files) <= 2:
         raise DataError(f"{len(options.files)} files given; use one or two, or --example crude.")
-    found = apart([table for name in options.files for table in _read(Path(name))])
+    told = corrections(options)
+    paths = [Path(name) for name in options.files]
+    found = apart([table for path in paths for table in _read(path, paths, told)])
     names, others = legs_offered(found)
-    y = options.y or names[0]
-    x = options.x or next((name for name in others if name != y), "")
+    y = instrument_called(found, options.y) if options.y else names[0]
+    x = next((name for name in others if name != y), "")
+    x = instrument_called(found, options.x) if options.x else x
     if not x:
         raise DataError(
             f"Only {names[0]} was found; a pair needs two instruments. Add a file, or use one with "
@@ -212,13 +228,19 @@ def _bars(options: argparse.Namespace) -> tuple[AlignedBars, str, str, list[str]
         for text in (one.report.kept_text, *(f"  {note}" for note in one.report.corrections))
     ]
     bars = aligned(y_bars, x_bars, interval_us)
-    return bars, y, x, [*notes, *suspect_prices(bars, y, x)]
+    y, x = options.name_y or y, options.name_x or x
+    losses = [one.report.loss for one in found if one.report.loss]
+    return _Legs(bars, y, x, [*notes, *suspect_prices(bars, y, x)], losses)
 
 
-def _read(path: Path) -> list[Table]:
+def _read(path: Path, paths: Sequence[Path], told: Corrections) -> list[Table]:
+    """Read a file; of two with one name each is named after its folder, too."""
     if path.stat().st_size > LARGEST_FILE:
         raise DataError(f"{path.name} has more than {LARGEST_FILE >> 20:,} MB; use a shorter file.")
-    return read_files(path.read_bytes(), path.name, LARGEST_FILE)
+    is_alone = [one.name for one in paths].count(path.name) == 1
+    folder = path.absolute().parent.name
+    name = path.name if is_alone or not folder else f"{folder}-{path.name}"
+    return read_files(path.read_bytes(), name, LARGEST_FILE, told)
 
 
 def _setup(options: argparse.Namespace) -> Setup:
@@ -331,7 +353,7 @@ def _null(found: NullTest) -> dict[str, Any]:
 
 def _print(answers: dict[str, Any], out: TextIO) -> None:
     bars = answers["bars"]
-    lines = [f"{answers['y']} vs {answers['x']}", *answers["read"]]
+    lines = [*answers["losses"], f"{answers['y']} vs {answers['x']}", *answers["read"]]
     lines.append(
         f"{bars['count']:,} bars, {bars['usable']:,} usable, {bars['first']} to {bars['last']} UTC"
     )

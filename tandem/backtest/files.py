@@ -21,7 +21,7 @@ MOST_NAMED = 3
 
 
 def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS) -> AlignedBars:
-    """Put two legs together: on a clock grid inside the day, at common times for longer bars.
+    """Put two legs together: on a clock grid inside the day, at common times for other bars.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ def aligned(y_bars: Bars, x_bars: Bars, interval_us: int, most: int = MOST_BARS)
     """
     if not (len(y_bars) and len(x_bars)):
         raise DataError("A leg has no bars; choose an instrument that has some.")
-    if interval_us >= DAY_US:
-        return join(y_bars, x_bars, interval_us)
     start_us = max(int(y_bars["time_us"][0]), int(x_bars["time_us"][0]))
+    on_grid = (np.any((leg["time_us"] - start_us) % interval_us) for leg in (y_bars, x_bars))
+    if interval_us >= DAY_US or any(on_grid):
+        return join(y_bars, x_bars, interval_us)
     end_us = min(int(y_bars["time_us"][-1]), int(x_bars["time_us"][-1])) + interval_us
-    start_us, end_us = start_us // interval_us * interval_us, end_us // interval_us * interval_us
     count = (end_us - start_us) // interval_us
     if count > most:
         raise DataError(
@@ -60,9 +60,23 @@ def suspect_prices(bars: AlignedBars, y: str, x: str) -> tuple[str, ...]:
     return tuple(
         sentence
         for name, leg in ((y, bars.y), (x, bars.x))
-        for kind in DefectKind
-        for sentence in _named(name, kind, bars, leg)
+        for sentence in (
+            *_without_log(name, bars, leg),
+            *(one for kind in DefectKind for one in _named(name, kind, bars, leg)),
+        )
     )
+
+
+def _without_log(name: str, bars: AlignedBars, leg: Floats) -> list[str]:
+    """Say at which bars a leg is not above zero: raw prices have them, logs cannot."""
+    places = np.flatnonzero(bars.usable & (leg <= 0))
+    if not len(places):
+        return []
+    many = "s" if len(places) > 1 else ""
+    return [
+        f"{name}: {len(places):,} price{many} of 0 or less, first at "
+        f"{time_text(int(bars.time_us[places[0]]))} UTC; log prices leave such bars out."
+    ]
 
 
 def _named(name: str, kind: DefectKind, bars: AlignedBars, leg: Floats) -> list[str]:

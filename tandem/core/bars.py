@@ -387,7 +387,7 @@ def align(
     interval_us : int
         Bar length.
     start_us, end_us : int
-        The grid, end excluded; both multiples of the interval.
+        The grid, end excluded; a multiple of the interval apart.
     stale_us : int
         Largest age of a leg's last trade at which a bar is still usable.
 
@@ -399,10 +399,10 @@ def align(
     Raises
     ------
     DataError
-        If the interval is not positive or the grid's ends are not multiples of it.
+        If the interval is not positive or the grid does not end on a bar.
     """
     _check_interval(interval_us)
-    if start_us % interval_us or end_us % interval_us:
+    if (end_us - start_us) % interval_us:
         raise DataError(
             f"The grid from {start_us} to {end_us} us does not start and end on a bar of "
             f"{interval_us} us; round both to multiples of it."

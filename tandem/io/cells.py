@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.core.clock import DAY_US
+from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
+from tandem.io import written_times
 from tandem.io.model import Corrections, zone
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +26,28 @@ LATEST_US = 4_102_444_800_000_000
 MISSING = {"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "."}
 
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-_SYMBOLS = r"[\s$€£¥₿'’\u00a0\u202f%]"
+_SYMBOLS = r"[\s$€£¥₿₩₹'’\u00a0\u202f%*†‡]"
+_CURRENCIES = (
+    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|twd|hkd"
+)
+_CURRENCY = re.compile(rf"(?i)^(?:{_CURRENCIES})\s?(?=[-+(\d])|(?<=[\d)])\s?(?:{_CURRENCIES})$")
+# 110'16 and 110-16+: whole points, 32nds or 64ths, and eighths or a half of one.
+_POINTS = re.compile(r"(-?\d{1,4})['’-](\d\d)([0-9+]?)")
+_EIGHTHS = {
+    "": 0.0,
+    "0": 0.0,
+    "1": 0.125,
+    "2": 0.25,
+    "3": 0.375,
+    "4": 0.5,
+    "5": 0.5,
+    "6": 0.75,
+    "7": 0.75,
+    "8": 0.875,
+    "9": 0.875,
+    "+": 0.5,
+}
+_FEWEST_POINTS = 8
 _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
 
 
@@ -56,6 +78,40 @@ EPOCHS = (
     Epoch("nanoseconds", 1e17, 1e19, 1, 1_000),
 )
 
+# A spreadsheet's day numbers from 1954 to 2100.
+_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
+
+
+class Count(NamedTuple):
+    """Numbers of another count: the values it is recognised by, that of 1970, and a step."""
+
+    name: str
+    low: float
+    high: float
+    zero: int
+    us: float
+
+
+COUNTS = (
+    Count("day numbers of a spreadsheet", _SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970, DAY_US),
+    Count("day numbers of MATLAB", 726_834, 767_011, 719_529, DAY_US),
+    Count("ticks of 100 ns since the year 1", 6.277e17, 6.627e17, 621_355_968_000_000_000, 0.1),
+    Count("ticks of 100 ns since 1601", 1.2275e17, 1.5780e17, 116_444_736_000_000_000, 0.1),
+)
+# Dates as digits, down to the year, month, day, hour, minute, second and millisecond.
+_DIGIT_DATES = (
+    (1_900, 2_101, "%Y"),
+    (190_001, 210_013, "%Y%m"),
+    (1.9e7, 2.1013e7, "%Y%m%d"),
+    (1.9e9, 2.1013e9, "%Y%m%d%H"),
+    (1.9e11, 2.1013e11, "%Y%m%d%H%M"),
+    (1.9e13, 2.1013e13, "%Y%m%d%H%M%S"),
+    (1.9e16, 2.1013e16, "%Y%m%d%H%M%S%f"),
+)
+_DIGITS_PROVE = 0.95
+# Numbers of an earlier time are rather no seconds since 1970.
+_EPOCH_1990_S = 6.31e8
+
 FORMATS = (
     "%Y-%m-%d %I-%p",
     "%Y-%m-%d %I:%M %p",
@@ -74,8 +130,8 @@ FORMATS = (
     "%Y%m%d",
     "%Y%m%d %H:%M",
     "%Y%m%d %H:%M:%S",
-    "%Y%m%d %H%M%S",
     "%Y%m%d %H%M",
+    "%Y%m%d %H%M%S",
     "%a %b %d %Y",
 )
 # Day and month first, which only the values can tell apart.
@@ -94,18 +150,16 @@ _ORDERS = {
     "%y": "year first",
     "%Y": "year first",
 }
-_OFFSETS = "UTC: the times have offsets"
+OFFSETS = "UTC: the times have offsets"
+_OFFSET = r"\s*(?:Z|UTC|GMT)?\s*(?:[+-]\d{1,2}:?\d{2})?$"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-
-
-# A spreadsheet's day numbers from 1954 to 2100.
-_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
 
 
 class ReadTimes(NamedTuple):
     """Times in microseconds, which of them were understood, and as what.
 
     `taken_for` is for the screen; `unit` and `date_order` are what `Corrections` calls it.
+    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer.
     """
 
     time_us: Times
@@ -115,6 +169,7 @@ class ReadTimes(NamedTuple):
     note: str = ""
     unit: str = ""
     date_order: str = ""
+    local_us: Times | None = None
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -144,7 +199,8 @@ def decimal_of(texts: pd.Series[Any]) -> str:
 
 
 def _decimal_of_cell(cell: Any) -> str:
-    text = re.sub(_SYMBOLS + "|[kmbtKMBT]$", "", str(cell))
+    text = re.sub(_SYMBOLS + "|[kmbtKMBT]$", "", _CURRENCY.sub("", str(cell).strip()))
+    text, power = re.subn(r"(?i)e[-+]?\d+$", "", text)
     if not text or not re.fullmatch(r"[-+]?[\d.,]+", text):
         return ""
     comma, point = text.rfind(","), text.rfind(".")
@@ -153,6 +209,8 @@ def _decimal_of_cell(cell: Any) -> str:
     if comma < 0 and point < 0:
         return ""
     mark, at = (",", comma) if comma >= 0 else (".", point)
+    if power and text.count(mark) == 1:  # nobody groups thousands before a power of ten
+        return mark
     if text.count(mark) > 1:  # thousands, so the other one would be the decimal mark
         return "." if mark == "," else ","
     grouped = len(text) - at - 1 == 3 and re.fullmatch(r"[-+]?[1-9]\d{0,2}", text[:at])
@@ -184,13 +242,42 @@ def numbers(column: pd.Series[Any], decimal: str = ".") -> Floats:
         return column.to_numpy(np.float64, na_value=np.nan)
     # Codes: a column of text has few distinct cells or is short enough not to care.
     codes, cells = pd.factorize(column.astype(object))
-    values = np.array([_number(cell, decimal) for cell in cells] + [np.nan])
+    parts = points_of(cells)
+    read = [_points(cell, parts) if parts else _number(cell, decimal) for cell in cells]
+    values = np.array([*read, np.nan])
     found: Floats = values[codes]
     return found
 
 
+def points_of(cells: Any) -> int:
+    """Return into how many parts points are divided in cells like 110'16: 32 or 64; else 0.
+
+    A part has two digits; with an eighth behind (110'162) several cells must agree, since
+    thousands may be grouped so.
+    """
+    matches = [_POINTS.fullmatch(str(cell).strip()) for cell in cells if str(cell).strip()]
+    if not matches or not all(matches):
+        return 0
+    found = [match for match in matches if match]
+    largest = max(int(match[2]) for match in found)
+    is_plain = any(match[3] in ("", "+") for match in found)
+    are_eighths = {match[3] for match in found} <= {"0", "2", "5", "7"}
+    if largest > 63 or not (is_plain or (are_eighths and len(found) >= _FEWEST_POINTS)):
+        return 0
+    return 32 if largest < 32 else 64
+
+
+def _points(cell: Any, parts: int) -> float:
+    match = _POINTS.fullmatch(str(cell).strip())
+    if match is None:
+        return float("nan")
+    part = (int(match[2]) + _EIGHTHS[match[3]]) / parts
+    return float(match[1]) + (-part if match[1].startswith("-") else part)
+
+
 def _number(cell: Any, decimal: str) -> float:
-    text = re.sub(_SYMBOLS, "", str(cell)).lower()
+    text = _CURRENCY.sub("", str(cell).strip().replace("\u2212", "-"))
+    text = re.sub(_SYMBOLS, "", text).lower()
     if text in MISSING:
         return float("nan")
     if text.startswith("(") and text.endswith(")"):
@@ -229,11 +316,27 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     """
     told = told or Corrections()
     found = _times(column, name, told)
+    if told.time_zone and told.time_zone != "UTC" and found.local_us is None:
+        return _in_zone(found, told.time_zone)
+    if found.zone == OFFSETS and _is_daily(found):
+        return found._replace(local_us=_local(column, found))
     if found.zone:
         return found
-    if told.time_zone and told.time_zone != "UTC":
-        return _in_zone(found, told.time_zone)
     return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+
+
+def _is_daily(found: ReadTimes) -> bool:
+    """Tell whether rows are most of a day apart, or longer."""
+    steps = np.abs(np.diff(found.time_us[found.valid]))
+    steps = steps[steps > 0]
+    return bool(len(steps)) and float(np.median(steps)) > 20 * HOUR_US
+
+
+def _local(column: pd.Series[Any], found: ReadTimes) -> Times:
+    """Return the times as their cells have them, without the offset behind."""
+    text = column.astype(str).str.strip().str.replace(_OFFSET, "", regex=True)
+    local = _texts(text, "", Corrections(date_order=found.date_order))
+    return np.where(local.valid, local.time_us, found.time_us)
 
 
 def _zone_in(name: str) -> str:
@@ -242,20 +345,61 @@ def _zone_in(name: str) -> str:
 
 
 def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
-    """Take times without an offset for a zone's own."""
-    local = pd.Series(found.time_us.astype("M8[us]"))
-    there = local.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
-    twice = there.isna().to_numpy()
-    stamps = there.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
-    time_us = np.where(twice, 0, stamps.astype(np.int64))
-    lost = int((twice & found.valid).sum())
-    note = f"{lost:,} times are there twice as clocks went back; they are left out." * bool(lost)
+    """Take times without an offset for a zone's own; others keep their moment."""
+    if found.zone:
+        stamps = pd.Series(found.time_us.astype("M8[us]")).dt.tz_localize("UTC")
+        there = stamps.dt.tz_convert(zone(name)).dt.tz_localize(None)
+        local_us = there.to_numpy("datetime64[us]").astype(np.int64)
+        return found._replace(local_us=local_us if _is_daily(found) else None)
+    local_times = pd.Series(found.time_us.astype("M8[us]"))
+    placed = local_times.dt.tz_localize(zone(name), ambiguous="NaT", nonexistent="shift_forward")
+    twice = placed.isna().to_numpy() & found.valid
+    lost = twice
+    if twice.any():
+        is_first, lost = _which_pass(found.time_us, twice)
+        placed = local_times.dt.tz_localize(
+            zone(name), ambiguous=is_first, nonexistent="shift_forward"
+        )
+    utc = placed.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+    count = int(lost.sum())
+    note = f"{count:,} times are there twice as clocks went back; they are left out." * bool(count)
     return found._replace(
-        time_us=time_us,
-        valid=found.valid & ~twice,
+        time_us=np.where(lost, 0, utc.astype(np.int64)),
+        valid=found.valid & ~lost,
         zone=f"{name}, as corrected",
         note=note or found.note,
+        local_us=found.time_us if _is_daily(found) else None,
     )
+
+
+def _which_pass(
+    local_us: Times, twice: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tell the two passes of an hour that clocks repeat apart by the order of rows.
+
+    Returns
+    -------
+    is_first, unknown : ndarray of bool
+        Whether a row is of the first pass, and where its order does not tell.
+    """
+    is_first, unknown = np.zeros((2, len(local_us)), np.bool_)
+    steps = np.diff(local_us)
+    is_falling = int((steps < 0).sum()) > int((steps > 0).sum())
+    places = np.flatnonzero(twice)
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    for run in runs:
+        order = run[::-1] if is_falling else run
+        there = local_us[order]
+        back = np.flatnonzero(np.diff(there) < 0)
+        # Where every row of the hour has the same time, one half is each pass.
+        half = len(order) // 2 if there[0] == there[-1] and len(order) % 2 == 0 else 0
+        if len(back) == 1:
+            is_first[order[: back[0] + 1]] = True
+        elif not len(back) and half and not bool((np.diff(there) > 0).any()):
+            is_first[order[:half]] = True
+        else:
+            unknown[order] = True
+    return is_first, unknown
 
 
 def _times(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
@@ -289,7 +433,7 @@ def _iso_alike(column: pd.Series[Any]) -> ReadTimes | None:
         return None
     found = _from(parsed, "date")
     if form.endswith("%z"):
-        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+        return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
 
 
@@ -301,27 +445,68 @@ def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
     if told is not None:
         return _in_unit(values, told._replace(low=0.0, high=LATEST_US / told.us_numerator * 1e3))
     typical = float(np.median(known))
-    if 1.9e7 <= typical < 2.1001e7 or 1.9e13 <= typical < 2.1001e13:
-        texts = pd.Series(values).astype(str).str.replace(r"\.0$", "", regex=True)
-        return _by_format(texts, "%Y%m%d" if typical < 1e9 else "%Y%m%d%H%M%S")
-    for unit in EPOCHS:
-        if unit.low <= typical < unit.high:
-            return _in_unit(values, unit)
-    if _SERIAL_LOW <= typical < _SERIAL_HIGH:
-        return _serial(values.astype(np.float64))
+    for low, high, pattern in _DIGIT_DATES:
+        if low <= typical < high:
+            found = _digits(values, pattern)
+            if found.valid.mean() > _DIGITS_PROVE:
+                return found
+    for count in COUNTS:
+        if count.low <= typical < count.high:
+            return _counted(values, count)
+    units = [unit for unit in EPOCHS if unit.low <= typical < unit.high]
+    if units and typical >= _EPOCH_1990_S * units[0].low / EPOCHS[0].low:
+        return _in_units(values, units[0])
     return nothing
 
 
-def _serial(values: npt.NDArray[np.float64]) -> ReadTimes:
-    """Read a spreadsheet's day numbers, to the second; 25569 is the first day of 1970."""
-    valid = (values >= _SERIAL_LOW) & (values < _SERIAL_HIGH)
-    days = np.where(valid, values, _SERIAL_1970) - _SERIAL_1970
-    time_us = np.round(days * (DAY_US / 1e6)).astype(np.int64) * 1_000_000
+def _digits(values: npt.NDArray[Any], pattern: str) -> ReadTimes:
+    texts = pd.Series(values).astype(str).str.replace(r"\.0$", "", regex=True)
+    if pattern.endswith("%f"):
+        texts = texts + "000"
+    elif pattern == "%Y%m":
+        texts, pattern = texts + "01", "%Y%m%d"
+    return _by_format(texts, pattern)
+
+
+def _in_units(values: npt.NDArray[Any], usual: Epoch) -> ReadTimes:
+    """Read numbers of a unit, and those of another, as after a vendor changed it, by theirs."""
+    found = _in_unit(values, usual)
+    if found.valid.all():
+        return found
+    also = []
+    for unit in EPOCHS:
+        if unit is usual:
+            continue
+        other = _in_unit(values, unit._replace(low=unit.low * _EPOCH_1990_S / EPOCHS[0].low))
+        if other.valid.any():
+            also.append(unit.unit)
+            found = found._replace(
+                time_us=np.where(other.valid, other.time_us, found.time_us),
+                valid=found.valid | other.valid,
+            )
+    if not also:
+        return found
+    names = " and ".join((usual.unit, *also))
+    return found._replace(
+        taken_for=f"{names} since 1970",
+        note=f"The unit of time changes within the file: {names}.",
+        unit="",
+    )
+
+
+def _counted(values: npt.NDArray[Any], count: Count) -> ReadTimes:
+    """Read numbers that count from another day than the first of 1970."""
+    valid = (values >= count.low) & (values < count.high)
+    safe = np.where(valid, values, count.zero)
+    if safe.dtype.kind == "f":
+        time_us = np.round((safe - count.zero) * (count.us / 1e6)).astype(np.int64) * 1_000_000
+    else:
+        time_us = (safe - count.zero) * int(count.us * 10) // 10
     return ReadTimes(
         time_us,
         valid,
-        "day numbers of a spreadsheet",
-        note="The times are a spreadsheet's day numbers; they are read to the second.",
+        count.name,
+        note=f"The times are {count.name}{'; they are read to the second' * (count.us > 1)}.",
     )
 
 
@@ -352,17 +537,50 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     # pandas reads "now" and "today" as this moment.
     text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
+    named = text.str.extract(written_times.ZONE_NAME)[0].dropna().unique()
+    if len(named):
+        return _with_zone(text, name, told, [str(one) for one in named])
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
+    text = text.str.replace(r"^(\d{4}-\d\d-\d\d)D(?=\d\d:)", r"\1T", regex=True)
     text = _western(text)
     best = _iso(text)
-    if best.valid.mean() > 0.5:
+    if best.valid.all():
         return best
     some = text.iloc[:: max(len(text) // 200, 1)]
     patterns, note = _candidates(text, name, told)
     found = {pattern: _by_format(some, pattern) for pattern in patterns}
     pattern = max(found, key=lambda name: found[name].valid.sum())
     chosen = _by_format(text, pattern)._replace(note=note)
-    return max(best, chosen, key=lambda result: result.valid.sum())
+    best = max(best, chosen, key=lambda result: result.valid.sum())
+    if best.valid.all() or not (text[~best.valid] != "").any():
+        return best
+    order = told.date_order or _ORDERS.get(patterns[0][:2], "")
+    if not order:
+        order = _ORDERS.get(pattern[:2], "day first")
+    return max(best, _written(text, order, note), key=lambda result: result.valid.sum())
+
+
+def _written(text: pd.Series[Any], order: str, note: str) -> ReadTimes:
+    time_us, valid, has_offsets = written_times.read(text, order)
+    valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
+    example = next((str(cell) for cell in text[valid]), "")
+    return ReadTimes(
+        np.where(valid, time_us, 0),
+        valid,
+        f"dates written like {example:.40}",
+        OFFSETS if has_offsets else "",
+        note,
+        date_order=order if note else "",
+    )
+
+
+def _with_zone(text: pd.Series[Any], name: str, told: Corrections, zones: list[str]) -> ReadTimes:
+    """Read times with the name of a zone behind, as US/Eastern."""
+    if len(zones) > 1:
+        raise DataError(f"The times in column {name[:40]!r} are in several zones; use one.")
+    bare = text.str.replace(written_times.ZONE_NAME, "", regex=True)
+    found = _in_zone(_texts(bare, name, told), zones[0])
+    return found._replace(zone=f"{zones[0]}: the times name it")
 
 
 def _western(text: pd.Series[Any]) -> pd.Series[Any]:
@@ -372,7 +590,7 @@ def _western(text: pd.Series[Any]) -> pd.Series[Any]:
         text = text.str.replace("[年月년월] ?", "-", regex=True).str.replace(
             "[日일]", "", regex=True
         )
-        text = text.str.replace(r"(?<=-)(\d)(?=[- ]|$)", r"0\1", regex=True)
+        text = text.str.replace(r"(?<=-)(\d)(?=[- ]|$)", r"0\1", regex=True).str.rstrip("-")
     elif re.match(r"\d{4}- \d", first):
         text = text.str.replace("- ", "-", regex=False)
     elif re.match(r"\d{4}-\d{1,2}-\d{1,2}(?!\d)", first):
@@ -387,7 +605,7 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     found = _from(pd.to_datetime(dashed, format="ISO8601", utc=True, errors="coerce"), "date")
     offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
     if bool(offset[found.valid].any()):
-        return found._replace(taken_for="ISO date and time, with offset", zone=_OFFSETS)
+        return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
 
 

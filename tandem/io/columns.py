@@ -7,7 +7,19 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-Rows = Sequence[Sequence[str]]
+from tandem.core.errors import DataError
+from tandem.io.contents import (
+    CLOCK,
+    Content,
+    Rows,
+    content,
+    is_boolean,
+    is_date,
+    is_number,
+    is_ohlc,
+    is_price_like,
+    value,
+)
 
 # What a column can be taken for: the role, and what it is called.
 ROLES = {
@@ -18,6 +30,11 @@ ROLES = {
     "low": "low price",
     "close": "close price",
     "price": "price",
+    "bid": "bid price",
+    "ask": "ask price",
+    "adjusted": "adjusted close price",
+    "split": "ratio of a split",
+    "dividend": "dividend",
     "quantity": "quantity",
     "volume": "volume",
     "quote_volume": "volume in quote currency",
@@ -33,7 +50,8 @@ ROLES = {
     "y_instrument": "instrument of Y",
     "x_instrument": "instrument of X",
 }
-PRICES = ("open", "high", "low", "close", "price")
+PRICES = ("open", "high", "low", "close", "price", "bid", "ask", "adjusted")
+EVENTS = ("split", "dividend")
 AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
@@ -45,38 +63,67 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "dt", "data", "datum", "fecha", "fecha_hora", "day", "trade_date", "open_date",
         "created_at", "executed_at", "start", "per", "日期", "时间", "時間", "日時", "日付け",
         "日付", "交易日期", "日期时间", "날짜", "시간", "дата", "время", "tarih", "zeit",
-        "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd"),
+        "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd",
+        # Ends of bars, where there is nothing else.
+        "close_time", "closetime", "time_close", "end_time", "endtime", "end", "bar_end",
+        "period_end",
+        "timestamp_utc", "snapped_at", "dates", "observation_date", "window_start",
+        "ts_event", "created_time", "timeopen", "time_open", "日時時刻", "データ日付", "일자",
+        "日期時間",
+        "年月日", "date_utc", "datetime_utc", "fechas", "giorno", "dia", "jour"),
     "open": ("open", "open_price", "o", "opening", "abertura", "apertura", "otwarcie", "ouv",
         "ouverture", "eroffnung", "eroffn", "eroffnungskurs", "openen", "oppen", "acilis",
-        "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие"),
+        "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие",
+        "px_open", "adj_open", "apertura_eur", "openprice", "開盤價", "開盤価", "시작가"),
     "high": ("high", "high_price", "h", "maxima", "maximo", "max", "massimo", "najwyzszy",
         "plus_haut", "haut", "hoch", "tageshoch", "hoog", "hogst", "yuksek", "alto", "高",
-        "最高", "最高价", "高値", "고가", "макс", "максимум"),
+        "最高", "最高价", "高値", "고가", "макс", "максимум",
+        "px_high", "highprice", "最高價", "최고가"),
     "low": ("low", "low_price", "l", "minima", "minimo", "min", "najnizszy", "plus_bas", "bas",
         "tief", "tagestief", "laag", "lagst", "dusuk", "bajo", "低", "最低", "最低价", "安値",
-        "저가", "мин", "минимум"),
+        "저가", "мин", "минимум",
+        "px_low", "lowprice", "最低價", "최저가"),
     "close": ("close", "close_price", "c", "closing", "last", "last_price", "ultimo", "cierre",
         "chiusura", "zamkniecie", "ostatnio", "dernier", "cloture", "schluss", "schlusskurs",
         "zuletzt", "laatst", "slot", "senaste", "simdi", "kapanis", "fechamento", "settle",
-        "settlement", "收盘", "收盘价", "收盤", "終値", "종가", "цена", "закрытие", "закр"),
+        "settlement", "收盘", "收盘价", "收盤", "終値", "종가", "цена", "закрытие", "закр",
+        "px_last", "close_last", "latest", "last_trade_price", "latest_price", "px_close",
+        "px_settle", "settle_price", "settlement_price", "closeprice", "closing_price",
+        "收盤價", "최종가"),
     "price": ("price", "px", "rate", "value", "p", "preis", "kurs", "prix", "precio", "preco",
         "prezzo", "cena", "价格", "成交价", "価格", "가격"),
     "quantity": ("quantity", "qty", "size", "amount", "amt", "q", "sz", "menge", "quantite",
-        "cantidad", "quantidade", "ilosc", "数量", "成交数量", "количество"),
+        "cantidad", "quantidade", "ilosc", "数量", "成交数量", "количество",
+        "trade_quantity", "base_qty", "homenotional"),
     "volume": ("volume_base", "volume", "vol", "v", "wolumen", "wol", "volumen", "tickvol",
         "tick_volume", "base_volume", "volumefrom", "hac", "hacim", "umsatz", "交易量", "成交量",
-        "出来高", "거래량", "объем"),
+        "出来高", "거래량", "объем",
+        "total_volume", "px_volume", "成交股數"),
     "quote_volume": ("notional_quote", "quote_volume", "quote_asset_volume", "volumeto",
         "quote_qty", "quoteqty", "turnover", "成交额"),
     "buy_volume": ("buy_volume_base", "taker_buy_base_asset_volume", "taker_buy_base_volume",
         "taker_buy_volume", "taker_buy_base"),
     "trades": ("trades_count", "trades", "number_of_trades", "num_trades", "count", "tradecount",
-        "trade_count"),
+        "trade_count",
+        "transactions"),
     "symbol": ("instrument", "symbol", "ticker", "pair", "market", "product_id", "product",
-        "coin", "asset", "code", "代码", "股票代码"),
+        "coin", "asset", "code", "代码", "股票代码",
+        "instrument_name", "instid", "inst_id", "security", "contract", "ric", "ts_code",
+        "company", "stock", "currency_pair", "trading_pair", "sym", "股票名称", "证券代码",
+        "證券代號",
+        "銘柄コード", "종목코드", "종목명"),
+    "bid": ("bid", "bid_price", "bidprice", "best_bid", "bid_close", "bid_px_00", "geld", "买价"),
+    "ask": ("ask", "ask_price", "askprice", "best_ask", "ask_close", "ask_px_00", "offer", "brief",
+        "卖价"),
+    "adjusted": ("adj_close", "adjclose", "adjusted_close", "adjustedclose", "close_adj",
+        "adj_last",
+        "close_adjusted", "adjusted", "adj_close_price", "adjusted_closing_price", "调整收盘价"),
+    "split": ("split_coefficient", "stock_splits", "splits", "split_ratio", "split", "splitfactor",
+        "split_factor"),
+    "dividend": ("dividend_amount", "dividends", "dividend", "divcash", "ex_dividend"),
     "side": ("side", "direction", "taker_side"),
     "buyer_maker": ("is_buyer_maker", "isbuyermaker", "buyer_maker", "m"),
-    "id": ("trade_id", "agg_trade_id", "aggtradeid", "id", "tid", "tradeid"),
+    "id": ("trade_id", "trdmatchid", "agg_trade_id", "aggtradeid", "id", "tid", "tradeid"),
     "received": ("received_us",),
     "last_trade": ("last_trade_us",),
     "y_instrument": ("y_instrument",),
@@ -85,19 +132,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 # Known names that are no prices: never taken for a symbol of their own in a wide table.
 _OTHER = re.compile(
-    r"adj.*|close_time|first.*id|last.*id|is_best_match|best_match|ignore|.*change.*|var|chg.*|zmiana|"
-    r"vwap|taker_buy.*|plot|age_us_.*|index|row|no|spread|<?vol>?|openint|dividends?|stock_splits?|year|"
-    r"month|quarter|week|weekday|hour|minute|currency|exchange|marketcap|market_cap|sno|rank|name|"
+    r"adj.*|first.*id|last.*id|is_best_match|best_match|ignore|.*change.*|var|chg.*|zmiana|"
+    r"vwap|rtype|publisher_id|instrument_id|tickdirection|taker_buy.*|plot|age_us_.*|index|row|no|spread|<?vol>?|openint|dividends?|stock_splits?|year|"
+    r"month|quarter|week|weekday|hour|minute|currency|exchange|marketcap|market_cap|split.*|sno|rank|name|"
     r"alpha.*|beta.*|usable|hedged.*|mean.*|deviation.*|z|signal.*|position.*|event|equity.*|"
     r"cash.*|.*quantity_[yx]|filled"
 )
-_PARTS = "open|high|low|close|price|last|volume|vol"
+_PARTS = "open|high|low|close|price|last|bid|ask|volume|vol"
 _WIDE = re.compile(rf"(?P<symbol>.+?)[_ .:/-]+(?P<part>{_PARTS})", re.IGNORECASE)
 _WIDE_FRONT = re.compile(rf"(?P<part>{_PARTS})[_ .:/-]+(?P<symbol>.+)", re.IGNORECASE)
 _PART_ROLE = {"price": "close", "last": "close", "vol": "volume"}
-
-_NUMBER = re.compile(r"[-+]?(\d[\d.,\s']*|\.\d+)(e[-+]?\d+)?\s?[kmb%]?", re.IGNORECASE | re.ASCII)
-_BOOLEAN = {"true", "false", "0", "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +183,7 @@ def plain(name: str) -> str:
     name = re.sub(r"\(.*?\)|\[.*?\]", "", name)
     letters = unicodedata.normalize("NFKD", name.translate(_LETTERS))
     kept = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return re.sub(r"[\s_.\-/<>\"'%#]+", "_", kept.lower()).strip("_")
+    return re.sub(r"[\s_.\-/<>\"'%#*†‡]+", "_", kept.lower()).strip("_")
 
 
 _ROLE_OF = {plain(name): role for role, names in ALIASES.items() for name in names}
@@ -151,37 +195,179 @@ def is_known_name(name: str) -> bool:
     return plain(name) in _ROLE_OF
 
 
-def is_number(text: str) -> bool:
-    """Tell whether a cell looks like a number, in any country's notation."""
-    return bool(_NUMBER.fullmatch(text.strip()))
-
-
 def is_header(fields: Sequence[str]) -> bool:
     """Tell names from data: a known name, or no number among them."""
     if any(plain(field) in _ROLE_OF and not is_number(field) for field in fields):
         return True
-    return not any(is_number(field) or field.lower() in _BOOLEAN for field in fields if field)
+    return not any(is_number(field) or is_boolean(field) for field in fields if field)
 
 
-def by_name(header: Sequence[str], sample: Rows) -> list[Column]:
-    """Take each column for what its name says."""
-    columns = [Column(i, name, _role(plain(name)), "") for i, name in enumerate(header)]
+def stacked(
+    header: Sequence[str], more: Sequence[Sequence[str]]
+) -> tuple[int, list[str], list[str]]:
+    """Read two or three rows of names, as frames with a column for each part and ticker have.
+
+    Returns
+    -------
+    count : int
+        How many of `more` are names, too; 0 where there is one row of them.
+    names : list of str
+        What each column is.
+    symbols : list of str
+        The instrument of each column; empty where there is one row.
+    """
+    if not more or any(is_number(cell) or is_date(cell) for cell in more[0]):
+        return 0, list(header), []
+    rows = [list(header), list(more[0])]
+    parts = [sum(bool(_role(plain(cell))) for cell in row[1:] if cell) for row in rows]
+    if max(parts) < len([cell for cell in header[1:] if cell]) or not max(parts):
+        return 0, list(header), []
+    names, symbols = rows if parts[0] >= parts[1] else rows[::-1]
+    is_third = len(more) > 1 and not any(more[1][1:]) and not is_date(more[1][0])
+    first = more[1][0] if is_third else ""
+    return 1 + is_third, [first or "time", *names[1:]], ["", *symbols[1:]]
+
+
+def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) -> list[Column]:
+    """Take each column for what its name says, where its cells do not say otherwise.
+
+    Parameters
+    ----------
+    header : sequence of str
+    sample : sequence of rows
+        The first rows, and some of the others.
+    symbols : sequence of str
+        The instrument of each column, where a second row of names has them.
+    """
     if any(plain(name) == "price_y" for name in header):
+        columns = [Column(i, name, _role(plain(name))) for i, name in enumerate(header)]
         return _own_analysis(columns)
+    some = sample[:: max(len(sample) * len(header) // _CELLS, 1)]
+    contents = [content([row[i] for row in some]) for i in range(len(header))]
+    columns = [
+        Column(i, name, _judged(_role_named(name), name, what))
+        for i, (name, what) in enumerate(zip(header, contents, strict=True))
+    ]
+    columns = _time_by_content(columns, contents, sample)
+    if any(symbols):
+        return _first_of_each(_under(columns, symbols), contents)
     columns = _two_volumes(columns, sample)
-    roles = {column.role for column in columns}
     wide = [_wide(column) if not column.role else column for column in columns]
-    if not roles & {"close", "price"} and any(column.symbol for column in wide):
+    if _strong(columns) or _are_bars(columns, sample):
+        pass
+    elif any(column.symbol for column in wide):
         columns = wide
-    elif not roles & {"close", "price", "open", "high", "low"}:
-        columns = [_as_symbol(column, sample) for column in columns]
-    return _first_of_each(_date_and_clock(columns, sample))
+    elif not {"bid", "ask"} <= {column.role for column in columns}:
+        columns = _as_symbols(columns, contents, sample)
+    return _first_of_each(_quoted(_date_and_clock(columns, sample), contents), contents)
+
+
+def _judged(role: str, name: str, what: Content) -> str:
+    """Return the role, or none where the cells cannot be that."""
+    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
+        return ""
+    if role == "buyer_maker" and what.booleans < 0.8:
+        return ""
+    if role == "symbol" and what.fractions > 0.5:  # codes are whole
+        return ""
+    return role
+
+
+def _time_by_content(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
+    """Find the time where no column is called so: the first whose cells are all times."""
+    if any(column.role == "time" and contents[column.index].times > 0.5 for column in columns):
+        return columns
+    for column in columns:
+        what = contents[column.index]
+        is_free = column.role in ("", "symbol", "id", "last_trade")
+        is_time = what.filled > 0.5 and what.moments > 0.9
+        if is_free and is_time and _ascends(column, sample):
+            return [replace(one, role="time" if one is column else one.role) for one in columns]
+    return columns
+
+
+def _ascends(column: Column, sample: Rows) -> bool:
+    """Tell times that are numbers from amounts: they go one way, or stay."""
+    numbers = [value(row[column.index]) for row in sample if row[column.index]]
+    if not all(number == number for number in numbers):  # dates in writing
+        return True
+    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
+
+
+def _under(columns: list[Column], symbols: Sequence[str]) -> list[Column]:
+    """Give columns the instruments that stand over or under their names."""
+    return [
+        replace(column, symbol=symbols[column.index])
+        if symbols[column.index] and column.role not in ("", "time", "clock")
+        else column
+        for column in columns
+    ]
+
+
+def _strong(columns: list[Column]) -> bool:
+    """Tell whether a column is called a price by a word that is no ticker, as RATE may be."""
+    return any(
+        column.role in _CLOSES
+        and (plain(column.name) in _UNMISTAKABLE or not _is_ticker(column.name))
+        for column in columns
+    )
+
+
+def _is_ticker(name: str) -> bool:
+    return name.isascii() and len(name) <= _TICKER and (name.isupper() or len(name) < 3)
+
+
+def _are_bars(columns: list[Column], sample: Rows) -> bool:
+    """Tell whether short names such as o, h, l, c are those of one instrument's bars or trades."""
+    places = {column.role: column.index for column in columns}
+    if {"open", "high", "low", "close"} <= set(places):
+        four = [places[role] for role in ("open", "high", "low", "close")]
+        return sum(is_ohlc([row[i] for i in four]) for row in sample) >= 0.9 * len(sample)
+    return is_trades(columns) and not any(
+        not column.role and column.name.isupper() for column in columns
+    )
+
+
+def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
+    """Take columns of prices for the instruments they are named after, also V, OPEN, ALL or ID."""
+    new = [_as_symbol(column, contents[column.index]) for column in columns]
+    added = [column for column in new if column.symbol]
+
+    def could_be(column: Column) -> bool:
+        if column.symbol or column.role in ("time", "clock") or not column.name:
+            return False
+        is_style = _is_ticker(column.name) and column.name.isupper()
+        return is_style and is_price_like([row[column.index] for row in sample])
+
+    others = {column.index for column in columns if could_be(column)}
+    is_weak = any(column.role in ("close", "price") for column in columns)
+    if is_weak and len(others) + len(added) < 2:
+        return columns
+    if not added and len(others) < 2:
+        return columns
+    return [
+        replace(column, role="close", symbol=column.name) if column.index in others else column
+        for column in new
+    ]
+
+
+_TICKER = 5
+_CELLS = 20_000  # looked at to tell what columns hold
+_CLOSES = ("close", "price", "adjusted")
+_UNMISTAKABLE = ("close", "price", "last")
 
 
 def _role(name: str) -> str:
     if name in _ROLE_OF:
         return _ROLE_OF[name]
     return "volume" if re.fullmatch(r"vol(ume)?_[a-z0-9]{2,10}", name) else ""
+
+
+def _role_named(name: str) -> str:
+    """Return the role a name says; of a name in two languages, its first half's."""
+    first = name.split("/")[0] if "/" in name else ""
+    return _role(plain(name)) or _ROLE_OF.get(plain(first), "")
 
 
 def _own_analysis(columns: list[Column]) -> list[Column]:
@@ -211,22 +397,32 @@ def _wide(column: Column) -> Column:
     return replace(column, role=_PART_ROLE.get(part, part), symbol=found["symbol"])
 
 
-def _as_symbol(column: Column, sample: Rows) -> Column:
+def _as_symbol(column: Column, what: Content) -> Column:
     """Take an unknown column of numbers for the price of the symbol it is named after."""
-    cells = [row[column.index] for row in sample if row[column.index]]
-    numbers = sum(is_number(cell) for cell in cells)
     if column.role or not column.name or _OTHER.fullmatch(plain(column.name)):
         return column
-    if not cells or numbers < 0.5 * len(cells):
+    if not what.filled or what.numbers < 0.5:
         return column
     return replace(column, role="close", symbol=column.name)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return float("nan")
+def _quoted(columns: list[Column], contents: list[Content]) -> list[Column]:
+    """Use bid and ask where both are there and no price is there as often; else neither."""
+    symbols = {column.symbol for column in columns if column.role in ("bid", "ask")}
+    for symbol in symbols:
+        mine = {column.role: column for column in columns if column.symbol == symbol}
+        prices = [mine[role] for role in ("close", "price") if role in mine]
+        filled = max((contents[column.index].readable for column in prices), default=0.0)
+        quotes = [contents[mine[role].index].readable for role in ("bid", "ask") if role in mine]
+        is_used = len(quotes) == 2 and filled < 0.5 * min(quotes)
+        unused = ("close", "price", "open", "high", "low") if is_used else ("bid", "ask")
+        columns = [
+            replace(column, role="", symbol="")
+            if column.symbol == symbol and column.role in unused
+            else column
+            for column in columns
+        ]
+    return columns
 
 
 def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
@@ -237,9 +433,9 @@ def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
         return columns
     for base, quote in (volumes, volumes[::-1]):
         ratios = [
-            _number(row[quote.index]) / (_number(row[base.index]) * _number(row[close.index]))
+            value(row[quote.index]) / (value(row[base.index]) * value(row[close.index]))
             for row in sample
-            if _number(row[base.index]) * _number(row[close.index]) > 0
+            if value(row[base.index]) * value(row[close.index]) > 0
         ]
         if ratios and sum(0.8 < ratio < 1.25 for ratio in ratios) > 0.5 * len(ratios):
             return [
@@ -249,37 +445,58 @@ def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
     return columns
 
 
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
 _BARE_CLOCK = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
 _BARE_DATE = re.compile(r"(19|20)\d{6}")
 
 
 def _date_and_clock(columns: list[Column], sample: Rows) -> list[Column]:
-    """Find a date and a time of day in two columns."""
+    """Find a date and a time of day in two columns; the clock's may have any name."""
     times = [column for column in columns if column.role == "time"]
 
     def all_are(pattern: re.Pattern[str], column: Column) -> bool:
         return bool(sample) and all(pattern.fullmatch(row[column.index]) for row in sample)
 
-    clock = next((column for column in times if all_are(_CLOCK, column)), None)
+    free = [column for column in columns if column.role in ("time", "")]
+    clock = next((column for column in free if all_are(CLOCK, column)), None)
     if clock is None and any(all_are(_BARE_DATE, column) for column in times):
         clock = next((column for column in times if all_are(_BARE_CLOCK, column)), None)
-    if clock is None or len(times) < 2:
+    dates = [column for column in times if column is not clock]
+    if clock is None or not dates or any(":" in row[dates[0].index] for row in sample):
         return columns
     return [replace(column, role="clock") if column is clock else column for column in columns]
 
 
-def _first_of_each(columns: list[Column]) -> list[Column]:
-    """Keep one column per role and symbol, the best named; a lone price is the close."""
+def _first_of_each(columns: list[Column], contents: list[Content]) -> list[Column]:
+    """Keep one column per role and symbol: of those that read most rows the best named one.
+
+    A lone price is the close.
+    """
+
+    def read(column: Column) -> float:
+        what = contents[column.index]
+        if column.role == "time":
+            return what.filled * max(what.times, what.clocks)
+        return what.readable if column.role in (*PRICES, *AMOUNTS, *EVENTS) else what.filled
+
+    most: dict[tuple[str, str], float] = {}
+    for column in columns:
+        key = (column.role, column.symbol)
+        most[key] = max(most.get(key, 0.0), read(column))
     best: dict[tuple[str, str], Column] = {}
     for column in sorted(columns, key=lambda c: (_RANK.get(plain(c.name), 99), c.index)):
-        if column.role:
-            best.setdefault((column.role, column.symbol), column)
+        key = (column.role, column.symbol)
+        if column.role and read(column) >= 0.9 * most[key]:
+            best.setdefault(key, column)
     kept = {column.index for column in best.values()}
     columns = [c if c.index in kept else replace(c, role="", symbol="") for c in columns]
-    roles = {column.role for column in columns}
-    if "price" in roles and "close" not in roles and not is_trades(columns):
-        return [replace(c, role="close") if c.role == "price" else c for c in columns]
+    for symbol in {column.symbol for column in columns}:
+        roles = {column.role for column in columns if column.symbol == symbol}
+        lone = next((one for one in ("price", "adjusted") if one in roles), "")
+        if lone and not roles & {"close", "bid"} and not (lone == "price" and is_trades(columns)):
+            columns = [
+                replace(c, role="close") if (c.role, c.symbol) == (lone, symbol) else c
+                for c in columns
+            ]
     return columns
 
 
@@ -325,9 +542,16 @@ def vendor(header: Sequence[str]) -> str:
     return found
 
 
-def corrected(columns: Sequence[Column], told: Sequence[tuple[int, str]]) -> list[Column]:
-    """Give columns the roles they are told to have; who had such a role before loses it."""
-    roles = {index: role for index, role in told if 0 <= index < len(columns)}
+def corrected(columns: Sequence[Column], told: Sequence[tuple[int | str, str]]) -> list[Column]:
+    """Give columns the roles they are told to have; who had such a role before loses it.
+
+    Raises
+    ------
+    DataError
+        A column of a name that none has.
+    """
+    places = {_place(columns, which): role for which, role in told}
+    roles = {index: role for index, role in places.items() if 0 <= index < len(columns)}
     taken = {role for role in roles.values() if role}
     kept = [
         replace(column, role="", symbol="")
@@ -341,25 +565,38 @@ def corrected(columns: Sequence[Column], told: Sequence[tuple[int, str]]) -> lis
     ]
 
 
+def _place(columns: Sequence[Column], which: int | str) -> int:
+    """Return the number from 0 of a column given by number, or by name."""
+    if isinstance(which, int):
+        return which
+    for same in (lambda name: name == which, lambda name: plain(name) == plain(which)):
+        for column in columns:
+            if same(column.name):
+                return column.index
+    if which.isascii() and which.isdigit() and 1 <= int(which[:9]) <= len(columns):
+        return int(which) - 1
+    names = ", ".join(repr(column.name[:20]) for column in columns[:8])
+    raise DataError(f"No column is called {which[:40]!r}; there are {names}.")
+
+
 # Files without names ----------------------------------------------------------------------
 
 
 def _epoch(text: str) -> bool:
-    value = _number(text)
-    return any(1e8 * unit <= value < 5e9 * unit for unit in (1, 1e3, 1e6, 1e9))
-
-
-def _boolean(text: str) -> bool:
-    return text.lower() in _BOOLEAN
+    number = value(text)
+    return any(1e8 * unit <= number < 5e9 * unit for unit in (1, 1e3, 1e6, 1e9))
 
 
 def _timely(text: str) -> bool:
-    return _epoch(text) or bool(re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}", text))
+    return _epoch(text) or is_date(text)
 
 
-def _ohlc(cells: Sequence[str]) -> bool:
-    open_, high, low, close = (_number(cell) for cell in cells)
-    return low <= min(open_, close) <= max(open_, close) <= high
+def _timed(row: Sequence[str]) -> bool:
+    return is_date(row[0]) and bool(CLOCK.fullmatch(row[1]))
+
+
+def _quotes(bid: str, ask: str) -> bool:
+    return 0 < value(bid) <= value(ask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,41 +608,66 @@ class Layout:
     fits: Callable[[Sequence[str]], bool]
 
 
+# Lean writes prices as ten-thousandths.
+LEAN, LEAN_SCALE = "Lean bars", 10_000.0
+_LEAN_TIME = re.compile(r"\d{8} \d\d:\d\d")
 _BARS = ("time", "open", "high", "low", "close", "volume")
 LAYOUTS = (
     Layout(
         "Binance klines",
         (*_BARS, "", "quote_volume", "trades", "buy_volume", "", ""),
-        lambda row: _epoch(row[0]) and _epoch(row[6]) and _ohlc(row[1:5]),
+        lambda row: _epoch(row[0]) and _epoch(row[6]) and is_ohlc(row[1:5]),
     ),
     Layout(
         "Binance spot aggTrades",
         ("id", "price", "quantity", "", "", "time", "buyer_maker", ""),
-        lambda row: _epoch(row[5]) and _boolean(row[6]) and _boolean(row[7]),
+        lambda row: _epoch(row[5]) and is_boolean(row[6]) and is_boolean(row[7]),
     ),
     Layout(
         "Binance futures aggTrades",
         ("id", "price", "quantity", "", "", "time", "buyer_maker"),
-        lambda row: _epoch(row[5]) and _boolean(row[6]),
+        lambda row: _epoch(row[5]) and is_boolean(row[6]),
     ),
     Layout(
         "Binance spot trades",
         ("id", "price", "quantity", "", "time", "buyer_maker", ""),
-        lambda row: _epoch(row[4]) and _boolean(row[5]) and _boolean(row[6]),
+        lambda row: _epoch(row[4]) and is_boolean(row[5]) and is_boolean(row[6]),
     ),
     Layout(
         "Binance futures trades",
         ("id", "price", "quantity", "", "time", "buyer_maker"),
-        lambda row: _epoch(row[4]) and _boolean(row[5]),
+        lambda row: _epoch(row[4]) and is_boolean(row[5]),
     ),
-    Layout("Kraken OHLCVT", (*_BARS, "trades"), lambda row: _epoch(row[0]) and _ohlc(row[1:5])),
+    Layout("Kraken OHLCVT", (*_BARS, "trades"), lambda row: _epoch(row[0]) and is_ohlc(row[1:5])),
     Layout(
         "MetaTrader bars",
-        ("time", "clock", "open", "high", "low", "close", "volume"),
-        lambda row: _timely(row[0]) and bool(_CLOCK.fullmatch(row[1])) and _ohlc(row[2:6]),
+        ("time", "clock", *_BARS[1:]),
+        lambda row: "." in row[0] and _timed(row) and is_ohlc(row[2:6]),
     ),
-    Layout("bars", _BARS, lambda row: _timely(row[0]) and _ohlc(row[1:5])),
-    Layout("bars", _BARS[:5], lambda row: _timely(row[0]) and _ohlc(row[1:5])),
+    Layout("bars", ("time", "clock", *_BARS[1:]), lambda row: _timed(row) and is_ohlc(row[2:6])),
+    Layout("bars", ("symbol", *_BARS), lambda row: is_date(row[1]) and is_ohlc(row[2:6])),
+    Layout(
+        "quotes",
+        ("time", "bid", "ask", ""),
+        lambda row: is_date(row[0]) and _quotes(row[1], row[2]) and value(row[3]) >= 0,
+    ),
+    Layout(
+        "quotes",
+        ("symbol", "time", "bid", "ask"),
+        lambda row: is_date(row[1]) and _quotes(row[2], row[3]),
+    ),
+    Layout(
+        LEAN,
+        _BARS,
+        lambda row: bool(_LEAN_TIME.fullmatch(row[0])) and all(map(str.isdigit, row[1:5])),
+    ),
+    Layout("bars", _BARS, lambda row: _timely(row[0]) and is_ohlc(row[1:5])),
+    Layout(
+        "bars",
+        (*_BARS, ""),
+        lambda row: is_date(row[0]) and is_ohlc(row[1:5]) and value(row[6]) >= 0,
+    ),
+    Layout("bars", _BARS[:5], lambda row: _timely(row[0]) and is_ohlc(row[1:5])),
     Layout(
         "Kraken trades",
         ("time", "price", "quantity"),

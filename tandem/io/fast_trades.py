@@ -21,8 +21,8 @@ from tandem.io import columns as roles
 from tandem.io import text as lines
 from tandem.io.cells import EPOCHS, LATEST_US, Epoch
 from tandem.io.columns import Column, key_of
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tandem.io.parsing import AGAIN, Sheet, data, frame, sorted_note, valid_trades
+from tandem.io.model import AGAIN, ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
+from tandem.io.parsing import Sheet, data, frame, sorted_note, valid_trades
 from tandem.io.reader import find, report, stem, trade_array, unique
 from tandem.kernels import ticks
 
@@ -117,6 +117,8 @@ def _plan(raw: bytes, name: str, told: Corrections) -> Plan | None:
     amounts = [role for role in used if role in ("quantity", "volume")]
     is_plain = set(used) <= set(_KERNEL_ROLES) and roles.is_trades(columns)
     if not is_plain or len(amounts) != 1 or not (top[amounts[0]] > 0).any():
+        return None
+    if (top[amounts[0]] < 0).any():  # sales, of which the loops know nothing
         return None
     if {"side", "buyer_maker"} <= set(used) or len(set(used)) != len(used):
         return None

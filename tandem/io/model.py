@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -23,6 +23,22 @@ FILE_VENUE = "file"  # where a file does not say which venue an instrument is of
 NAMED = "named columns"  # the layout of a file whose first row holds names
 
 
+BEFORE_TABLE = "a line before the table"
+HEADER_AGAIN = "the header again"
+NO_TRADE = "no trade in the bar (volume 0)"
+AGAIN = (
+    "the same bar again",
+    "another bar of the same time; the last is kept",
+    "the same trade id again",
+)
+OLDER_QUOTE = "an earlier quote of the same time"
+# Rows without which nothing is lost.
+HARMLESS = frozenset((BEFORE_TABLE, HEADER_AGAIN, NO_TRADE, AGAIN[0], AGAIN[2], OLDER_QUOTE))
+# Share of the rows set aside from which on it is said first, and that has to be accepted.
+LOUD_LOSS, MOST_LOSS = 0.02, 0.2
+_REASONS_SHOWN = 3
+
+
 class Aside(NamedTuple):
     """A line that was not used, and why."""
 
@@ -33,6 +49,7 @@ class Aside(NamedTuple):
 
 DELIMITERS = (",", ";", "\t", "|")
 DATE_ORDERS = ("day first", "month first", "year first")
+LABELS = ("start", "end")
 TIME_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
@@ -42,8 +59,9 @@ class Corrections:
 
     Attributes
     ----------
-    roles : tuple of (int, str)
-        Column number from 0, and one of `ROLES` or "" for a column not to be used.
+    roles : tuple of (int or str, str)
+        Column number from 0 or name, and one of `ROLES` or "" for a column not to be used. A name
+        that no column has may be a number from 1.
     delimiter : str
         One character.
     encoding : str
@@ -57,6 +75,10 @@ class Corrections:
         Name of the zone that times without an offset are in, as America/New_York.
     header : bool or None
         Whether the first row holds names.
+    label : str
+        One of `LABELS`: whether a bar's time is its start or its end.
+    accept_loss : bool
+        Whether a file is used of which more than `MOST_LOSS` of the rows is set aside.
 
     Raises
     ------
@@ -64,7 +86,7 @@ class Corrections:
         If a value is none of those.
     """
 
-    roles: tuple[tuple[int, str], ...] = ()
+    roles: tuple[tuple[int | str, str], ...] = ()
     delimiter: str = ""
     encoding: str = ""
     decimal: str = ""
@@ -72,12 +94,15 @@ class Corrections:
     time_unit: str = ""
     time_zone: str = ""
     header: bool | None = None
+    label: str = ""
+    accept_loss: bool = False
 
     def __post_init__(self) -> None:
         for value, allowed, what in (
             (self.decimal, (".", ","), "decimal mark"),
             (self.date_order, DATE_ORDERS, "order of dates"),
             (self.time_unit, TIME_UNITS, "unit of time"),
+            (self.label, LABELS, "part of a bar"),
             *((role, tuple(ROLES), "use of a column") for _, role in self.roles),
         ):
             if value and value not in allowed:
@@ -165,6 +190,8 @@ class Report:
         The zone times are in, and how that is known.
     time_unit, date_order : str
         One of `TIME_UNITS` or `DATE_ORDERS`, where times were read as such; else empty.
+    label : str
+        One of `LABELS`: what the times of bars were taken for; empty for trades.
     duplicates : int
         Lines not used because they repeat another, or another of the same time was there first.
     sample : tuple of tuple of str
@@ -192,6 +219,7 @@ class Report:
     time_zone: str = ""
     time_unit: str = ""
     date_order: str = ""
+    label: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
 
@@ -209,6 +237,16 @@ class Report:
     def corrections(self) -> tuple[str, ...]:
         """What was done to the rows, in sentences."""
         return (*left_out(self.reasons), *self.notes)
+
+    @property
+    def loss_share(self) -> float:
+        """Share of the rows that were set aside, but for those without which nothing is lost."""
+        return lost(self.reasons) / max(self.rows_read, 1)
+
+    @property
+    def loss(self) -> str:
+        """What to say first where many rows were set aside; empty where few were."""
+        return loss_text(self.name, self.rows_read, self.reasons, self.aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +286,36 @@ def left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
     )
 
 
+def lost(reasons: Mapping[str, int]) -> int:
+    """Return how many rows were set aside, but for those without which nothing is lost."""
+    return sum(count for reason, count in reasons.items() if reason not in HARMLESS)
+
+
+def loss_text(name: str, rows: int, reasons: Mapping[str, int], aside: Sequence[Aside] = ()) -> str:
+    """Say that more than `LOUD_LOSS` of the rows were set aside, why, and which; else empty."""
+    count = lost(reasons)
+    if count <= LOUD_LOSS * rows:
+        return ""
+    why = []
+    for reason in [one for one in reasons if one not in HARMLESS][:_REASONS_SHOWN]:
+        example = next((one for one in aside if one.reason == reason), None)
+        shown = f", for example line {example.line:,}: {example.text[:60]!r}" if example else ""
+        why.append(f"{reason} ({reasons[reason]:,}{shown})")
+    share = 100.0 * count / rows
+    return f"{name}: {count:,} of {rows:,} rows ({share:.1f} %) are set aside: {'; '.join(why)}."
+
+
+def require_bearable(text: str, share: float, told: Corrections) -> None:
+    """Raise DataError with `text` where so much is set aside that somebody must accept it."""
+    if share > MOST_LOSS and not told.accept_loss:
+        raise DataError(f"{text} Correct how the file is read, or accept the loss (--accept-loss).")
+
+
 def interval_text(interval_us: int) -> str:
     """Return an interval in words: 5 min, 1 h, 1 day, 1 month."""
-    if 28 * DAY_US <= interval_us <= 31 * DAY_US:
-        return "1 month"
+    for days, name in ((28, "1 month"), (89, "3 months"), (365, "1 year")):
+        if days * DAY_US <= interval_us <= (days + 3) * DAY_US:
+            return name
     for unit, name in ((DAY_US, "day"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s")):
         if interval_us >= unit and interval_us % unit == 0:
             count = interval_us // unit

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tandem.core.bars import resample
-from tandem.core.clock import DAY_US, MINUTE_US
+from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR
+from tandem.io.bar_times import (
+    MONTH_US,
+    WEEK_US,
+    calendar_starts,
+    is_week_known,
+    week_label,
+    week_starts,
+)
 from tandem.io.model import Bars, Table, Trades, interval_text, time_text
 from tandem.io.reader import unique
 from tandem.io.text import shown
 from tandem.kernels.ticks import count_bars, fill_bars
 
-# Bars this long follow the calendar; they are matched by month, not by a clock.
-MONTH_US = 27 * DAY_US
+_WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 
 def apart(tables: Sequence[Table]) -> list[Table]:
@@ -31,6 +40,24 @@ def apart(tables: Sequence[Table]) -> list[Table]:
         trades = {unique(name, names): rows for name, rows in table.trades.items()}
         found.append(Table(bars, trades, table.report))
     return found
+
+
+def instrument_called(tables: Sequence[Table], name: str) -> str:
+    """Return the instrument somebody means, also without the venue in front of it.
+
+    Raises
+    ------
+    DataError
+        None is called so, or several are.
+    """
+    names = [one for table in tables for one in table.instruments]
+    if name in names:
+        return name
+    found = [one for one in names if one.partition(":")[2].casefold() == name.casefold()]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(map(shown, found or names))
+    raise DataError(f"No single instrument is called {shown(name)}; there are {known or 'none'}.")
 
 
 def legs_offered(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
@@ -66,8 +93,8 @@ def pair_from(
     Returns
     -------
     y_bars, x_bars : ndarray of dtype BAR
-        Ascending, at multiples of the interval since the epoch (monthly bars: at the first of their
-        months). Bars that both start at the same odd time, as half past, are moved back to it.
+        Ascending, on one grid of the interval (not always one of multiples since the epoch), or
+        with equal starts where they meet. Weeks, months, quarters and years are at their first day.
     interval_us : int
 
     Raises
@@ -78,27 +105,16 @@ def pair_from(
     """
     if y_name == x_name:
         raise DataError(f"Both legs are {shown(y_name)}; choose two different instruments.")
-    y_table, x_table = _holding(tables, y_name), _holding(tables, x_name)
-    interval_us = max(y_table.interval_us, x_table.interval_us) or trades_interval_us
-    y, x = _bars(y_table, y_name, interval_us), _bars(x_table, x_name, interval_us)
+    tables_of = {name: _holding(tables, name) for name in (y_name, x_name)}
+    legs, interval_us = on_one_grid(tables_of, trades_interval_us)
+    y, x = legs[y_name], legs[x_name]
     count = _common((y_name, y), (x_name, x), interval_us)
     if most is not None and count > most and interval_us < DAY_US:
         raise DataError(
             f"The files span {count:,} bars; at most {most:,} are followed. "
             "Choose a longer bar or a shorter file."
         )
-    if interval_us >= MONTH_US:
-        return _by_month(y), _by_month(x), interval_us
-    offsets = _offset(y, interval_us), _offset(x, interval_us)
-    if offsets[0] != offsets[1] and interval_us < DAY_US:
-        raise DataError(
-            f"{shown(y_name)} has bars that start {interval_text(offsets[0])} after the grid of "
-            f"{interval_text(interval_us)}, {shown(x_name)} {interval_text(offsets[1])} after it; "
-            "pairing them would look ahead. Use files with the same starting times."
-        )
-    if offsets[0] == offsets[1]:
-        y, x = _moved(y, offsets[0]), _moved(x, offsets[0])
-    return _on_grid(y, interval_us), _on_grid(x, interval_us), interval_us
+    return y, x, interval_us
 
 
 def _holding(tables: Sequence[Table], name: str) -> Table:
@@ -109,19 +125,234 @@ def _holding(tables: Sequence[Table], name: str) -> Table:
     raise DataError(f"No file has {shown(name)}; there are {known or 'none'}.")
 
 
-def _bars(table: Table, name: str, interval_us: int) -> Bars:
-    """Return one instrument's bars at the interval, or finer ones put together."""
+# One grid ---------------------------------------------------------------------------------
+
+
+class _Leg(NamedTuple):
+    """Bars of one instrument; `own_us` is 0 where they are prices of a moment."""
+
+    name: str
+    bars: Bars
+    own_us: int
+
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Return when each close was known: at its bar's end, or when the next bar began.
+
+        A bar of several hours is one longer where clocks go back.
+        """
+        starts = self.bars["time_us"]
+        following = np.append(starts[1:], np.iinfo(np.int64).max)
+        ends: npt.NDArray[np.int64] = np.minimum(starts + max(self.own_us, 1), following)
+        if self.own_us > HOUR_US:
+            ends[following - ends == HOUR_US] += HOUR_US
+        return ends
+
+
+def on_one_grid(
+    tables: Mapping[str, Table], trades_interval_us: int = MINUTE_US
+) -> tuple[dict[str, Bars], int]:
+    """Bring instruments to one bar interval, the longest of theirs.
+
+    No close is known before the end of the bar it is put into; that is checked for every bar.
+
+    Parameters
+    ----------
+    tables : dict of str to Table
+        The table that holds each instrument.
+    trades_interval_us : int
+        Bar interval where there are only trades.
+
+    Returns
+    -------
+    dict of str to ndarray of dtype BAR
+        As `pair_from` describes them.
+    interval_us : int
+
+    Raises
+    ------
+    DataError
+        Intervals or starting times that do not fit together.
+    """
+    own = [table.interval_us for name, table in tables.items() if not _are_moments(table, name)]
+    longest_us = max(own or [table.interval_us for table in tables.values()])
+    interval_us = longest_us or trades_interval_us
+    if interval_us >= MONTH_US:
+        return _by_calendar(tables, interval_us), interval_us
+    if interval_us == WEEK_US:
+        return _by_week(tables), interval_us
+    origin_us = next(
+        (
+            _usual_offset(table.bars[name], interval_us)
+            for name, table in tables.items()
+            if table.interval_us == interval_us
+        ),
+        0,
+    )
+    legs = [_leg(table, name, interval_us, origin_us) for name, table in tables.items()]
+    paired = _overlapping(legs)
+    wrong = next((leg for leg in paired if _crossing(leg, interval_us, origin_us).any()), None)
+    if wrong is None:
+        return {leg.name: _regrid(leg.bars, interval_us, origin_us) for leg in legs}, interval_us
+    if len({leg.own_us for leg in legs}) == 1 and all(_meets(paired[0], leg) for leg in paired[1:]):
+        return {leg.name: leg.bars for leg in legs}, interval_us
+    raise _look_ahead(paired, wrong, interval_us, origin_us)
+
+
+def _leg(table: Table, name: str, interval_us: int, origin_us: int) -> _Leg:
+    """Return one instrument's bars, those of trades at the interval."""
     if name in table.trades:
-        return bars_of(table.trades[name], interval_us)
-    own_us = table.interval_us
-    if own_us in (0, interval_us) or interval_us >= MONTH_US:
-        return table.bars[name]
-    if interval_us % own_us:
+        trades = table.trades[name]
+        if origin_us:
+            trades = trades.copy()
+            trades["time_us"] -= origin_us
+        return _Leg(name, _moved(bars_of(trades, interval_us), origin_us), interval_us)
+    bars, own_us = table.bars[name], table.interval_us
+    if _are_moments(table, name):
+        return _Leg(name, bars, 0)
+    if own_us and interval_us % own_us:
         raise DataError(
             f"Bars of {interval_text(own_us)} ({shown(name)}) do not add up to bars of "
             f"{interval_text(interval_us)}; use files whose intervals fit."
         )
-    return resample(table.bars[name], interval_us)
+    return _Leg(name, bars, own_us)
+
+
+def _are_moments(table: Table, name: str) -> bool:
+    """Tell single prices at uneven times from bars."""
+    if name in table.trades or not table.interval_us:
+        return False
+    bars = table.bars[name]
+    counts = np.unique(bars["time_us"] % table.interval_us, return_counts=True)[1]
+    return counts.max() <= 0.3 * len(bars) and bool((bars["high"] == bars["low"]).all())
+
+
+def _usual_offset(bars: Bars, interval_us: int) -> int:
+    """Return how long after multiples of the interval most bars start."""
+    values, counts = np.unique(bars["time_us"] % interval_us, return_counts=True)
+    return int(values[np.argmax(counts)])
+
+
+def _overlapping(legs: list[_Leg]) -> list[_Leg]:
+    """Return the legs in the range that all of them share; only what is paired must fit."""
+    first = max(int(leg.bars["time_us"][0]) for leg in legs)
+    last = min(int(leg.ends()[-1]) for leg in legs)
+    return [
+        leg._replace(bars=leg.bars[(leg.ends() > first) & (leg.bars["time_us"] < last)])
+        for leg in legs
+    ]
+
+
+def _crossing(leg: _Leg, interval_us: int, origin_us: int) -> npt.NDArray[np.bool_]:
+    """Return which bars' closes are not known at the end of their bar of the grid."""
+    starts = leg.bars["time_us"]
+    grid_ends = (starts - origin_us) // interval_us * interval_us + origin_us + interval_us
+    late: npt.NDArray[np.bool_] = leg.ends() > grid_ends
+    return late
+
+
+def _meets(one: _Leg, other: _Leg) -> bool:
+    """Tell whether bars start together wherever they overlap."""
+    for left, right in ((one, other), (other, one)):
+        before = np.searchsorted(right.bars["time_us"], left.bars["time_us"], side="right") - 1
+        there = before >= 0
+        at = before[there]
+        is_equal = right.bars["time_us"][at] == left.bars["time_us"][there]
+        if bool((~is_equal & (right.ends()[at] > left.bars["time_us"][there])).any()):
+            return False
+    return True
+
+
+def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int) -> DataError:
+    place = int(np.argmax(_crossing(wrong, interval_us, origin_us)))
+    start_us = int(wrong.bars["time_us"][place])
+    others = ", ".join(shown(leg.name) for leg in legs if leg is not wrong)
+    return DataError(
+        f"{shown(wrong.name)} has bars that start {_after(start_us, interval_us)} after the grid "
+        f"of {interval_text(interval_us)}, {others} {_after(origin_us, interval_us)} after it: the "
+        f"bar from {time_text(start_us)} to {time_text(int(wrong.ends()[place]))} UTC ends later "
+        "than the one it would be paired with; pairing them would look ahead. Use files with the "
+        "same starting times, or say which time zone they are in or whether times are ends of bars."
+    )
+
+
+def _after(time_us: int, interval_us: int) -> str:
+    return interval_text(time_us % interval_us) if time_us % interval_us else "0 s"
+
+
+def _regrid(bars: Bars, interval_us: int, origin_us: int) -> Bars:
+    """Put bars together on the grid; those that are on it stay as they are."""
+    if not np.any((bars["time_us"] - origin_us) % interval_us):
+        return bars
+    return _moved(resample(_moved(bars, -origin_us), interval_us), origin_us)
+
+
+def _moved(bars: Bars, by_us: int) -> Bars:
+    if not by_us:
+        return bars
+    bars = bars.copy()
+    bars["time_us"] += by_us
+    bars["last_us"] += by_us
+    return bars
+
+
+# Weeks and months -------------------------------------------------------------------------
+
+
+def _by_calendar(tables: Mapping[str, Table], interval_us: int) -> dict[str, Bars]:
+    """Put bars together by calendar month, quarter or year."""
+    _require_days(tables, interval_us)
+    return {
+        name: _at(bars, calendar_starts(bars["time_us"], interval_us))
+        for name, bars in _days(tables).items()
+    }
+
+
+def _by_week(tables: Mapping[str, Table]) -> dict[str, Bars]:
+    """Put bars together by week, whatever day labels it."""
+    _require_days(tables, WEEK_US)
+    legs = _days(tables)
+    labels = {
+        name: week_label(legs[name]["time_us"])
+        for name, table in tables.items()
+        if table.interval_us == WEEK_US
+    }
+    first = 0
+    if not all(map(is_week_known, labels.values())):
+        name, first = next(item for item in labels.items() if not is_week_known(item[1]))
+        if len(labels) < len(tables) or len(set(labels.values())) > 1:
+            raise DataError(
+                f"The weeks of {shown(name)} are labelled on {_WEEKDAYS[first]}, which may be "
+                "their first day or their last; pairing them could look ahead by a week. Say "
+                "whether times are the start or the end of bars."
+            )
+    return {name: _at(bars, week_starts(bars["time_us"], first)) for name, bars in legs.items()}
+
+
+def _require_days(tables: Mapping[str, Table], interval_us: int) -> None:
+    """Refuse bars that do not end within a day of the longer ones."""
+    for name, table in tables.items():
+        if DAY_US < table.interval_us < 0.9 * interval_us:
+            raise DataError(
+                f"Bars of {interval_text(table.interval_us)} ({shown(name)}) do not add up to bars "
+                f"of {interval_text(interval_us)}; use files whose intervals fit."
+            )
+
+
+def _days(tables: Mapping[str, Table]) -> dict[str, Bars]:
+    return {
+        name: bars_of(table.trades[name], DAY_US) if name in table.trades else table.bars[name]
+        for name, table in tables.items()
+    }
+
+
+def _at(bars: Bars, starts: npt.NDArray[np.int64]) -> Bars:
+    """Give bars these starts; those of one start become one."""
+    whole = bars.copy()
+    whole["time_us"] = starts
+    return whole if len(np.unique(starts)) == len(bars) else resample(whole, 1)
+
+
+# Bars of trades ---------------------------------------------------------------------------
 
 
 def bars_of(trades: Trades, interval_us: int) -> Bars:
@@ -153,32 +384,3 @@ def _common(y: tuple[str, Bars], x: tuple[str, Bars], interval_us: int) -> int:
         for name, bars in (y, x)
     )
     raise DataError(f"The two legs have no time in common: {ranges} (UTC). Use the same period.")
-
-
-def _offset(bars: Bars, interval_us: int) -> int:
-    """Return how long after the grid most bars start; 0 where there is no such time."""
-    values, counts = np.unique(bars["time_us"] % interval_us, return_counts=True)
-    most = int(np.argmax(counts))
-    return int(values[most]) if counts[most] >= 0.9 * len(bars) else 0
-
-
-def _moved(bars: Bars, offset_us: int) -> Bars:
-    if not offset_us:
-        return bars
-    bars = bars.copy()
-    bars["time_us"] -= offset_us
-    bars["last_us"] -= offset_us
-    return bars
-
-
-def _on_grid(bars: Bars, interval_us: int) -> Bars:
-    return resample(bars, interval_us) if np.any(bars["time_us"] % interval_us) else bars
-
-
-def _by_month(bars: Bars) -> Bars:
-    """Put bars together by calendar month, UTC."""
-    months = bars["time_us"].astype("M8[us]").astype("M8[M]")
-    whole = bars.copy()
-    whole["time_us"] = months.astype("M8[us]").astype(np.int64)
-    starts = np.unique(whole["time_us"], return_index=True)[1]
-    return whole if len(starts) == len(bars) else resample(whole, 1)

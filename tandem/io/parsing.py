@@ -16,19 +16,21 @@ import pandas as pd
 
 from tandem.core.errors import DataError
 from tandem.io import cells
-from tandem.io.columns import AMOUNTS, PRICES, Column, key_of
-from tandem.io.model import ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections
+from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of
+from tandem.io.model import (
+    AGAIN,
+    ASIDE_SHOWN,
+    NO_TRADE,
+    OLDER_QUOTE,
+    TEXT_SHOWN,
+    Aside,
+    Corrections,
+)
 from tandem.io.text import Lines, shown
 
 SAMPLE_ROWS = 5
 
-AGAIN = (
-    "the same bar again",
-    "another bar of the same time; the first is kept",
-    "the same trade id again",
-)
 NO_TIME = "the time could not be parsed"
-BAR_STARTS = "Times are taken as the start of each bar."
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
 _EXCEL = (
@@ -61,8 +63,14 @@ class Sheet:
         Lines not used that are not among `lines`, by reason.
     notes : list of str
         Sentences for the report.
-    decimal, times, zone, time_unit, date_order : str
+    decimal, times, zone, time_unit, date_order, label : str
         As in `Report`.
+    has_quotes : bool
+        Whether prices are the mid of bid and ask.
+    time_notes : tuple of str
+        What was done to the times of bars.
+    local_us : ndarray of int64 or None
+        As in `cells.ReadTimes`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
     kept : ndarray of bool
@@ -80,6 +88,10 @@ class Sheet:
     zone: str = ""
     time_unit: str = ""
     date_order: str = ""
+    label: str = ""
+    has_quotes: bool = False
+    time_notes: tuple[str, ...] = ()
+    local_us: npt.NDArray[np.int64] | None = None
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -129,7 +141,7 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
     if times and (b"E+" in sheet.lines.text or b"e+" in sheet.lines.text):
         as_text |= dict.fromkeys(times, str)  # to see which times a spreadsheet shortened
         frame = _parse(sheet, [column.index for column in used], as_text)
-    number_columns = [c for c in used if c.role in (*PRICES, *AMOUNTS)]
+    number_columns = [c for c in used if c.role in (*PRICES, *AMOUNTS, *EVENTS)]
     texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
     cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
     proved = sheet.told.decimal or cells.decimal_of(cells_of_text)
@@ -139,12 +151,18 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
         frame = _parse(sheet, [column.index for column in used], as_text)
     elif not proved:
         doubt = cells.ambiguous_comma(cells_of_text)
-        if doubt:
+        if doubt and not _is_point_proved(sheet, number_columns):
             raise DataError(
                 f"In {shown(sheet.name)} it cannot be told whether the comma in {shown(doubt)} "
                 "is a decimal comma or groups thousands; write numbers as 1234.5."
             )
     return frame
+
+
+def _is_point_proved(sheet: Sheet, columns: list[Column]) -> bool:
+    """Tell whether the first rows prove a decimal point, in columns of plain numbers too."""
+    cells_there = [row[column.index] for row in sheet.lines.sample for column in columns]
+    return cells.decimal_of(pd.Series(cells_there, dtype=object)) == "."
 
 
 def _parse(sheet: Sheet, indexes: list[int], as_text: dict[int, type]) -> pd.DataFrame:
@@ -176,6 +194,11 @@ def _parse(sheet: Sheet, indexes: list[int], as_text: dict[int, type]) -> pd.Dat
     return frame
 
 
+def texts_of(sheet: Sheet, indexes: list[int]) -> pd.DataFrame:
+    """Return the cells of columns as text, a row for each line."""
+    return _parse(sheet, indexes, dict.fromkeys(indexes, str))
+
+
 def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     """Return one row per line with a valid time, numbers as floats, `row` its position."""
     time_column = next(c for c in columns if c.role == "time")
@@ -187,6 +210,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     found = cells.times(text, time_column.name, sheet.told)
     sheet.times, sheet.zone = found.taken_for, found.zone
     sheet.time_unit, sheet.date_order = found.unit, found.date_order
+    sheet.local_us = found.local_us
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")
@@ -201,10 +225,11 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
         "time_us": found.time_us,
     }
     for column in columns:
-        if column.role in (*PRICES, *AMOUNTS, "age"):
+        if column.role in (*PRICES, *AMOUNTS, *EVENTS, "age"):
             data[key_of(column)] = cells.numbers(frame[column.index], sheet.decimal)
             if frame[column.index].dtype.kind not in "iufb":
                 sheet.texts[key_of(column)] = frame[column.index]
+            _note_points(sheet, frame[column.index], column)
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
@@ -241,6 +266,16 @@ def _set_aside_times(sheet: Sheet, text: pd.Series[Any], found: cells.ReadTimes)
         wrong &= ~ruined
         texts = text[wrong].astype(str)
     sheet.set_aside(wrong, NO_TIME, np.arange(len(text)))
+
+
+def _note_points(sheet: Sheet, text: pd.Series[Any], column: Column) -> None:
+    """Say where points are divided into 32nds or 64ths."""
+    if column.role not in PRICES or text.dtype.kind in "iufb":
+        return
+    parts = cells.points_of(pd.unique(text.dropna()))
+    if parts:
+        ending = "nds" if parts == 32 else "ths"
+        sheet.notes.append(f"Prices in column {shown(column.name)} are in {parts}{ending}.")
 
 
 def _note_no_numbers(
@@ -307,12 +342,20 @@ def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
 # Rows that can be used --------------------------------------------------------------------
 
 
-def valid_prices(sheet: Sheet, part: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Set aside the rows in which one of these columns has no number above zero."""
+def valid_prices(
+    sheet: Sheet, part: pd.DataFrame, names: list[str], are_bars: bool = False
+) -> pd.DataFrame:
+    """Set aside the rows in which one of these columns has no number above zero.
+
+    The price of a bar may be below zero, as that of oil was; 0 stands for no price.
+    """
     checks: tuple[tuple[Callable[[Any], Any], str], ...] = (
         (np.isnan, "a price or quantity is missing or is no number"),
         (np.isinf, "a price or quantity is infinite"),
-        (lambda values: values <= 0, "a price or quantity is not above zero"),
+        (
+            (lambda values: values == 0) if are_bars else (lambda values: values <= 0),
+            "a price or quantity is not above zero",
+        ),
     )
     part = _ruined(sheet, part, names)
     for check, reason in checks:
@@ -357,31 +400,33 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
     flat = (part[keys["high"]] == part[keys["low"]]).to_numpy()
     if dead.all():
         return part
-    return without(sheet, part, dead & flat, "no trade in the bar (volume 0)")
+    return without(sheet, part, dead & flat, NO_TRADE)
 
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    """Keep the first bar of each time."""
+    """Keep the last bar of each time: an unfinished candle may come before the finished one."""
     again, same = repeats(part["time_us"].to_numpy(), part[keys["close"]].to_numpy())
     if not again.any():
         return part
+    other = OLDER_QUOTE if sheet.has_quotes else AGAIN[1]
     sheet.set_aside(again & same, AGAIN[0], part["row"])
-    sheet.set_aside(again & ~same, AGAIN[1], part["row"])
+    sheet.set_aside(again & ~same, other, part["row"])
     return part[~again]
 
 
 def repeats(
     time_us: npt.NDArray[np.int64], close: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which rows are of a time that was there before, and which of them say the same.
+    """Return which rows are of a time that comes again, and which of them say the same as that.
 
-    Of rows of one time the first counts, whatever reads the file.
+    Of rows of one time the last counts, whatever reads the file.
     """
     if bool((time_us[1:] > time_us[:-1]).all()):
         nothing = np.zeros(len(time_us), np.bool_)
         return nothing, nothing
     rows = pd.DataFrame({"time_us": time_us, "close": close}, copy=False)
-    return rows.duplicated("time_us").to_numpy(), rows.duplicated().to_numpy()
+    again = rows.duplicated("time_us", keep="last").to_numpy()
+    return again, rows.duplicated(keep="last").to_numpy()
 
 
 def valid_trades(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
 from tandem.core.instruments import instrument, split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io import columns as roles
 from tandem.io import text as lines
+from tandem.io.bar_times import gaps, settle, usual_interval
 from tandem.io.columns import Column, key_of, taken
+from tandem.io.derived import derived, unscaled, unsplit
+from tandem.io.instrument_column import with_symbols
 from tandem.io.model import (
+    AGAIN,
     ASIDE_SHOWN,
     FILE_VENUE,
     NAMED,
@@ -30,10 +34,9 @@ from tandem.io.model import (
     Table,
     Trades,
     Unclear,
+    require_bearable,
 )
 from tandem.io.parsing import (
-    AGAIN,
-    BAR_STARTS,
     Sheet,
     amount_of,
     data,
@@ -41,6 +44,7 @@ from tandem.io.parsing import (
     in_order,
     once,
     once_by_id,
+    texts_of,
     traded,
     valid_prices,
     valid_trades,
@@ -69,15 +73,39 @@ def _table(sheet: Sheet) -> Table:
     if len(sheet.lines.numbers) < 2:
         raise DataError(_too_short(sheet))
     layout, columns = find(sheet)
+    is_trades, used = roles.is_trades(columns), columns
     try:
-        rows = in_order(sheet, data(sheet, frame(sheet, columns), columns))
+        rows = data(sheet, frame(sheet, columns), columns)
+        if not is_trades:
+            if not any(role == "symbol" for _, role in sheet.told.roles):
+                rows, columns, notes = with_symbols(
+                    rows, columns, sheet.lines.sample, partial(texts_of, sheet)
+                )
+                sheet.notes += notes
+            rows = _settled(sheet, rows, columns)
+            used, notes = derived(rows, columns)
+            sheet.has_quotes = any(column.role == "bid" for column in columns)
+            sheet.notes += notes
+            if layout.startswith(roles.LEAN):
+                sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
+        rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None
-    if roles.is_trades(columns):
+    if is_trades:
         bars, trades = {}, dict(trades_in(sheet, rows, columns))
     else:
-        bars, trades = dict(bars_in(sheet, rows, columns)), {}
+        bars, trades = dict(bars_in(sheet, rows, used)), {}
     return Table(bars, trades, report(sheet, bars, trades, layout, columns))
+
+
+def _settled(sheet: Sheet, rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    """Replace the times of bars by their starts, or by their dates; see `bar_times.settle`."""
+    name = next(column.name for column in columns if column.role == "time")
+    local_us = sheet.local_us[rows["row"].to_numpy()] if sheet.local_us is not None else None
+    time_us = rows["time_us"].to_numpy()
+    settled = settle(time_us, local_us, sheet.told.label, name)
+    sheet.label, sheet.time_notes = settled.label, settled.notes
+    return rows if settled.time_us is time_us else rows.assign(time_us=settled.time_us)
 
 
 def _too_short(sheet: Sheet) -> str:
@@ -95,7 +123,7 @@ def find(sheet: Sheet) -> tuple[str, list[Column]]:
     """Return the layout's name and what each column is; raises where that cannot do."""
     header, sample, told = sheet.lines.header, sheet.lines.sample, sheet.told.roles
     if header is not None:
-        layout, columns = NAMED, roles.by_name(header, sample)
+        layout, columns = NAMED, roles.by_name(header, sample, sheet.lines.symbols)
     else:
         layout, columns = _without_names(sheet, bool(told))
     columns = roles.corrected(columns, told)
@@ -134,7 +162,7 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
             "Name one time, date or timestamp.",
             columns,
         )
-    if not found & {"close", "price"}:
+    if not found & {"close", "price", "bid"}:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
@@ -156,8 +184,12 @@ def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator
         if "age" in keys:
             part = fresh(part, keys)
         prices = [keys[role] for role in ("open", "high", "low", "close") if role in keys]
-        part = valid_prices(sheet, part, prices)
+        part = valid_prices(sheet, part, prices, are_bars=True)
         part = once(sheet, traded(sheet, part, keys), keys)
+        if "split" in keys:
+            named = next(column.name for column in used if column.role == "split")
+            part, notes = unsplit(part, keys, named)
+            sheet.notes += notes
         if len(part):
             sheet.kept[part["row"].to_numpy()] = True
             yield name, _bar_array(sheet, part, keys)
@@ -169,10 +201,22 @@ def trades_in(
     """Make the trades of each instrument in turn."""
     for name, used, part in _parts(sheet, data, columns):
         keys = {column.role: key_of(column) for column in used}
+        part, keys = _signed(part, keys)
         part = once_by_id(sheet, valid_trades(sheet, part, keys), keys)
         if len(part):
             sheet.kept[part["row"].to_numpy()] = True
             yield name, trade_array(sheet, part, keys)
+
+
+def _signed(part: pd.DataFrame, keys: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Take amounts below zero for sales where there is no other word on the side."""
+    amount = keys.get("quantity")
+    if amount is None or {"side", "buyer_maker"} & set(keys) or not (part[amount] < 0).any():
+        return part, keys
+    sides = np.where(part[amount] < 0, "sell", "buy")
+    part = part.assign(side=sides)
+    part[amount] = part[amount].abs()
+    return part, keys | {"side": "side"}
 
 
 def _parts(
@@ -295,36 +339,6 @@ def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
     return part
 
 
-def usual_interval(time_us: npt.NDArray[np.int64]) -> int:
-    """Return the usual distance of two bars: the commonest, or the median where none is common."""
-    steps = np.diff(time_us)
-    steps = steps[steps > 0]
-    if not len(steps):
-        return 0
-    values, counts = np.unique(steps, return_counts=True)
-    if counts.max() >= 0.3 * len(steps):
-        usual = int(values[np.argmax(counts)])
-        if usual >= 7 * DAY_US or np.mean(steps % usual == 0) >= 0.9:
-            return usual
-    common = int(np.gcd.reduce(steps))
-    # Bars exist only where something traded: the grid is then finer than the usual distance.
-    return common if common >= SECOND_US else int(np.median(steps))
-
-
-def gaps(time_us: npt.NDArray[np.int64], interval_us: int) -> int:
-    """Count the bars missing inside the range; weekends are none where no weekend has bars."""
-    if not interval_us or interval_us >= 27 * DAY_US:
-        return 0
-    if interval_us == DAY_US:
-        days = time_us // DAY_US
-        weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
-        if (weekday < 5).all():
-            days = np.busday_count("1970-01-05", days.astype("datetime64[D]"))
-        return int(np.maximum(np.diff(days) - 1, 0).sum())
-    steps = np.round(np.diff(time_us) / interval_us).astype(np.int64)
-    return int(np.maximum(steps - 1, 0).sum())
-
-
 # The report -------------------------------------------------------------------------------
 
 
@@ -344,11 +358,10 @@ def report(
     for rows in bars.values():
         unknown = rows["last_us"] == 0
         rows["last_us"][unknown] = rows["time_us"][unknown] + max(interval_us, 1) - 1
-    if bars:
-        sheet.notes.append(BAR_STARTS)
+    sheet.notes += sheet.time_notes
     aside = sorted({*sheet.lines.aside, *sheet.aside})[:ASIDE_SHOWN]
     reasons = sheet.reasons()
-    return Report(
+    found = Report(
         name=sheet.name,
         kind="bars" if bars else "trades",
         layout=layout,
@@ -370,16 +383,22 @@ def report(
         time_zone=sheet.zone,
         time_unit=sheet.time_unit,
         date_order=sheet.date_order,
+        label=sheet.label,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
     )
+    try:
+        require_bearable(found.loss, found.loss_share, sheet.told)
+    except DataError as error:
+        raise unclear(sheet, str(error), columns) from None
+    return found
 
 
 def _vendor(sheet: Sheet, layout: str) -> str:
     if sheet.lines.header is not None:
         return roles.vendor(sheet.lines.header)
     named = layout.split(",")[0]
-    return named if named.startswith(("Binance", "Kraken", "MetaTrader")) else ""
+    return named if named.startswith(("Binance", "Kraken", "Lean", "MetaTrader")) else ""
 
 
 def _nothing_left(sheet: Sheet) -> str:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.errors import DataError
-from tandem.io.columns import is_header, is_known_name
-from tandem.io.model import Aside, Corrections
+from tandem.io.columns import is_header, is_known_name, stacked
+from tandem.io.model import BEFORE_TABLE, HEADER_AGAIN, Aside, Corrections
 from tandem.kernels.text import scan_lines
 
 MOST_COLUMNS = 1_000
@@ -35,10 +35,12 @@ _BOMS = (
 _HEAD_BYTES = 65_536
 _HEAD_LINES = 20
 _PIECE_BYTES = 4_000_000
+# What tells a spreadsheet the delimiter, above the table.
+_SEP_LINE = re.compile(rb'"?sep=(?P<mark>[^"\r\n])"?\r?\n', re.IGNORECASE)
 
-# Chinese (GBK is a part of it), Japanese, Korean, Cyrillic, Polish and Turkish before Western:
-# nearly any bytes are valid in the last, which therefore proves nothing.
-_CANDIDATES = ("gb18030", "shift_jis", "euc_kr", "cp1251", "cp1250", "cp1254", "cp1252")
+# Chinese (GBK is a part of the first), Japanese, Korean, Cyrillic, Polish and Turkish before
+# Western: nearly any bytes are valid in the last, which therefore proves nothing.
+_CANDIDATES = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1250", "cp1254", "cp1252")
 
 _MAGIC = {
     b"SQLite format 3\x00": "a SQLite database; export the table as CSV",
@@ -81,8 +83,10 @@ class Lines:
         Line number in the file, from 1, of each line of `text`.
     header : list of str or None
         Names, `width` of them.
+    symbols : list of str
+        The instrument of each column where a second row of names has them; else empty.
     sample : list of list of str
-        Fields of the first records.
+        Fields of the first records, then of some of the others.
     aside : list of Aside
         Banner, repeated headers and lines that are no records.
     """
@@ -90,6 +94,7 @@ class Lines:
     text: bytes
     numbers: npt.NDArray[np.int64]
     header: list[str] | None
+    symbols: list[str]
     sample: list[list[str]]
     width: int
     delimiter: str
@@ -250,9 +255,12 @@ def scan(text: bytes, delimiter: str) -> Scan:
 def split(raw: bytes, name: str, told: Corrections) -> Lines:
     """Find the delimiter, the header and the data lines of a file's bytes."""
     text, encoding = decode(raw, name, told.encoding)
-    delimiter = told.delimiter or _delimiter(text, name)
+    named = _SEP_LINE.match(text)
+    delimiter = told.delimiter or (named["mark"].decode() if named else _delimiter(text, name))
     whole = text if text.endswith(b"\n") else text + b"\n"
     found = scan(whole, delimiter)
+    if named:
+        found.blank[0] = True
     width, first = _body(found.fields, found.blank, name)
 
     def line(index: int) -> str:
@@ -262,21 +270,33 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
     header = top if (is_header(top) if told.header is None else told.header) else None
     rows = np.flatnonzero(~found.blank)
     body = rows[rows >= first + (header is not None)]
+    symbols: list[str] = []
+    if header is not None and told.header is None:
+        more = [_pad(_parse(line(int(i)), delimiter), width) for i in body[:2]]
+        count, names, symbols = stacked(_pad(header, width), more)
+        header, body = (names, body[count:]) if count else (header, body)
     reasons = _unusable(found, rows, body, first, width, is_cut=whole is not text)
     if header is not None:
         for i in _same_as(whole, found, first, body):
-            reasons.setdefault(int(i), "the header again")
+            reasons.setdefault(int(i), HEADER_AGAIN)
     kept = body[~np.isin(body, np.fromiter(reasons, np.int64, len(reasons)))]
     return Lines(
         text=_join(whole, found, kept),
         numbers=kept + 1,
         header=_fit(header, width, [line(int(i)) for i in kept[:5]], delimiter),
-        sample=[_pad(_parse(line(int(i)), delimiter), width) for i in kept[:SAMPLE_LINES]],
+        symbols=symbols,
+        sample=[_pad(_parse(line(int(i)), delimiter), width) for i in _some(kept)],
         width=width,
         delimiter=delimiter,
         encoding=encoding,
         aside=[Aside(i + 1, reasons[i], line(i)) for i in sorted(reasons)],
     )
+
+
+def _some(kept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the first lines, and as many spread over the others."""
+    rest = kept[SAMPLE_LINES:]
+    return np.concatenate((kept[:SAMPLE_LINES], rest[:: max(len(rest) // SAMPLE_LINES, 1)]))
 
 
 def _unusable(
@@ -288,7 +308,7 @@ def _unusable(
     is_cut: bool,
 ) -> dict[int, str]:
     """Return why lines are no rows of the table; `is_cut` where the last has no line feed."""
-    reasons: dict[int, str] = {int(i): "a line before the table" for i in rows[rows < first]}
+    reasons: dict[int, str] = {int(i): BEFORE_TABLE for i in rows[rows < first]}
     for i in body[~found.sound[body]]:
         reasons[int(i)] = "a quote that does not open and close a cell"
     for i in body[found.fields[body] > width]:

@@ -18,6 +18,7 @@ from tandem.analytics.inputs import whole
 from tandem.core import cli
 from tandem.core.cli import printable
 from tandem.core.errors import DataError
+from tandem.io.options import add_options, corrections
 from tandem.io.writer import defused
 from tandem.observability import logs
 from tandem.scanner.columns import counted
@@ -79,6 +80,7 @@ def parser(prog: str = "scanner.py") -> argparse.ArgumentParser:
     )
     survive.add_argument("--seed", type=int, default=0)
     command.add_argument("--out", type=Path, help="write every pair to this CSV file")
+    add_options(command)
     command.add_argument("--workers", type=int, help="threads; by default one per processor")
     command.add_argument(
         "--dask",
@@ -106,7 +108,9 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
         raise DataError(
             f"least-activity is {options.least_activity:g}; give a share of the bars from 0 to 1."
         )
-    prices, notes = read_universe(options.file, options.file.name, cli.watch("reading"))
+    prices, notes, loss = read_universe(
+        options.file, options.file.name, cli.watch("reading"), corrections(options)
+    )
     settings = _settings(options)
     with _cluster(options.dask) as client:
         shared: dict[str, Any] = {"workers": options.workers, "client": client}
@@ -137,6 +141,7 @@ def _answer(options: argparse.Namespace, out: TextIO) -> int:
                 watch=cli.watch("out-of-sample"),
                 **shared,
             )
+    out.write(printable(f"{loss}\n" * bool(loss)))
     out.writelines(printable(f"{options.file.name:.{LONGEST_FILE}}: {note}\n") for note in notes)
     _print(found, families, by_noise, later, options, out)
     if options.out:

@@ -16,12 +16,15 @@ from tandem.analytics.defects import DefectKind, find_defects
 from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
+from tandem.io.bar_times import settle
 from tandem.io.cells import MISSING, ReadTimes, numbers, times
+from tandem.io.columns import by_name
 from tandem.io.containers import contents
 from tandem.io.files import read_files
-from tandem.io.model import left_out
-from tandem.io.pairing import apart
-from tandem.io.parsing import AGAIN, BAR_STARTS, EXACT_FLOATS, NO_TIME, repeats, time_order
+from tandem.io.model import AGAIN, Corrections, left_out, loss_text, lost, require_bearable
+from tandem.io.pairing import apart, on_one_grid
+from tandem.io.parsing import EXACT_FLOATS, NO_TIME, repeats, time_order
+from tandem.io.text import SAMPLE_LINES
 from tandem.scanner.columns import MOST_INSTRUMENTS, counted
 
 LARGEST_FILE = 400 * 2**20
@@ -49,6 +52,7 @@ PARTS = frozenset(
 SHOWN = 60
 MOST_NAMED = 3
 SUSPECT = (DefectKind.BAD_PRINT, DefectKind.SPLIT)
+_GUESS = Corrections()
 
 
 class Universe(NamedTuple):
@@ -59,10 +63,13 @@ class Universe(NamedTuple):
     prices : DataFrame of shape (bars, instruments)
     notes : tuple of str
         What was done to the file's rows, in the words of `tandem.io`'s reports.
+    loss : str
+        What to say first where many rows were set aside.
     """
 
     prices: pd.DataFrame
     notes: tuple[str, ...] = ()
+    loss: str = ""
 
 
 class _Watched(io.BytesIO):
@@ -88,7 +95,9 @@ def read_prices(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> pd.D
     return read_universe(data, name, watch).prices
 
 
-def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Universe:
+def read_universe(
+    data: bytes | Path, name: str, watch: Watch = UNWATCHED, corrections: Corrections = _GUESS
+) -> Universe:
     """Read a universe: a column of times and one of prices per instrument, or a list of bars.
 
     Parameters
@@ -97,12 +106,14 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
         What the file is called.
     watch : Watch
         Shown progress and asked whether to go on, at every piece of the file.
+    corrections : Corrections
+        What is known about the file and need not be guessed.
 
     Returns
     -------
     Universe
         On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
-        that `scan` can say which column has some. Of prices of one time the first one counts; a
+        that `scan` can say which column has some. Of prices of one time the last one counts; a
         row without a time is left out; a column without a name gets that of its place.
 
     Raises
@@ -120,7 +131,7 @@ def read_universe(data: bytes | Path, name: str, watch: Watch = UNWATCHED) -> Un
             "Take fewer bars or instruments."
         )
     raw = data if isinstance(data, bytes) else data.read_bytes()
-    found = _read(raw, name, watch)
+    found = _read(raw, name, watch, corrections)
     return found._replace(notes=(*found.notes, *_suspect(found.prices, watch)))
 
 
@@ -144,18 +155,18 @@ def _suspect(prices: pd.DataFrame, watch: Watch) -> tuple[str, ...]:
     return (f"Suspect prices in {names}{more}; they are tested as they are.",)
 
 
-def _read(raw: bytes, name: str, watch: Watch) -> Universe:
+def _read(raw: bytes, name: str, watch: Watch, corrections: Corrections) -> Universe:
     inside = contents(raw, name, LARGEST_FILE)
-    if len(inside) > 1:
-        return _from_tables(raw, name, watch)
+    if len(inside) > 1 or corrections not in (_GUESS, Corrections(accept_loss=True)):
+        return _from_tables(raw, name, watch, corrections)
     text = inside[0].raw
     row = text[:1_000_000].split(b"\n", 2)[1:2]
     for separator in SEPARATORS:
         header = _wide_header(text, separator)
         # Beside another separator a comma is a decimal one, which `tables` reads.
         if header and (separator == "," or b"," not in b"".join(row)):
-            return _wide(text, name, header, separator, watch)
-    return _from_tables(raw, name, watch)
+            return _wide(text, name, header, separator, watch, corrections)
+    return _from_tables(raw, name, watch, corrections)
 
 
 def _wide_header(raw: bytes, separator: str) -> list[str]:
@@ -171,7 +182,17 @@ def _wide_header(raw: bytes, separator: str) -> list[str]:
     lower = [cell.lower() for cell in names]
     is_wide = len(names) > 2 and lower[0] in TIME_NAMES and not PARTS.intersection(lower)
     # A first row of numbers is data.
-    return names if is_wide and not any(_is_number(cell) for cell in names[1:]) else []
+    if not is_wide or any(_is_number(cell) for cell in names[1:]):
+        return []
+    return names if _are_instruments(raw, names, separator) else []
+
+
+def _are_instruments(raw: bytes, names: list[str], separator: str) -> bool:
+    """Tell whether the columns are taken for instruments, as any other reader would."""
+    lines = raw[:1_000_000].decode(errors="replace").splitlines()[1:SAMPLE_LINES]
+    rows = [row for row in csv.reader(lines, delimiter=separator) if len(row) == len(names)]
+    found = by_name(names, [[cell.strip() for cell in row] for row in rows])[1:]
+    return all(column.role == "close" or not column.role for column in found)
 
 
 def _is_number(cell: str) -> bool:
@@ -182,7 +203,14 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> Universe:
+def _wide(
+    raw: bytes,
+    name: str,
+    header: list[str],
+    separator: str,
+    watch: Watch,
+    corrections: Corrections,
+) -> Universe:
     if len(header) - 1 > MOST_INSTRUMENTS:
         raise DataError(
             f"{name:.{SHOWN}} has {len(header) - 1:,} instruments; {MOST_INSTRUMENTS:,} are the "
@@ -204,7 +232,10 @@ def _wide(raw: bytes, name: str, header: list[str], separator: str, watch: Watch
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
     watch.check()
-    return _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found)
+    universe, reasons = _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found, header[0])
+    text = loss_text(name, len(table), reasons)
+    require_bearable(text, lost(reasons) / len(table), corrections)
+    return universe._replace(loss=text)
 
 
 def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Watch) -> pd.DataFrame:
@@ -228,9 +259,11 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
     return table
 
 
-def _in_order(table: pd.DataFrame, found: ReadTimes) -> Universe:
-    """Return the rows that have a time, sorted, each time once."""
-    time_us = found.time_us[found.valid]
+def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> tuple[Universe, dict[str, int]]:
+    """Return the rows that have a time, sorted, each time once; and why others are not used."""
+    local_us = found.local_us[found.valid] if found.local_us is not None else None
+    settled = settle(found.time_us[found.valid], local_us, name=name)
+    time_us = settled.time_us
     order, notes = time_order(time_us, np.diff(time_us))
     if order is not None:
         table, time_us = table.iloc[order], time_us[order]
@@ -239,9 +272,9 @@ def _in_order(table: pd.DataFrame, found: ReadTimes) -> Universe:
             table.isetitem(place, _numbers_or_text(table.iloc[:, place]))
     table.index = _index(time_us)
     reasons = {NO_TIME: int(np.count_nonzero(~found.valid))}
-    table, repeated = _first_of_each_time(table, time_us)
+    table, repeated = _last_of_each_time(table, time_us)
     reasons = {reason: count for reason, count in (reasons | repeated).items() if count}
-    return Universe(table, (*left_out(reasons), *notes, BAR_STARTS))
+    return Universe(table, (*left_out(reasons), *notes, *settled.notes)), reasons
 
 
 def _numbers_or_text(column: pd.Series[Any]) -> Any:
@@ -251,10 +284,10 @@ def _numbers_or_text(column: pd.Series[Any]) -> Any:
     return values if written.str.strip().str.lower().isin(MISSING).all() else column
 
 
-def _first_of_each_time(
+def _last_of_each_time(
     table: pd.DataFrame, time_us: npt.NDArray[np.int64]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Keep each instrument's first price of a time; count the rows that came after, by reason."""
+    """Keep each instrument's last price of a time; count the rows before it, by reason."""
     shared = table.index.duplicated(keep=False)
     if not shared.any():
         return table, {}
@@ -266,8 +299,8 @@ def _first_of_each_time(
         again, same = repeats(moments[there], column.iloc[there].to_numpy())
         same_again[there] |= again & same
         other_again[there] |= again & ~same
-    firsts = several.groupby(level=0).first()
-    table = pd.concat([table[~shared], firsts]).sort_index()
+    lasts = several.groupby(level=0).last()
+    table = pd.concat([table[~shared], lasts]).sort_index()
     counts = (int(np.count_nonzero(which)) for which in (same_again, other_again))
     return table, dict(zip(AGAIN[:2], counts, strict=True))
 
@@ -284,18 +317,18 @@ def _index(time_us: object) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.asarray(time_us).astype("datetime64[us]"), tz="UTC", name="time")
 
 
-def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
+def _from_tables(raw: bytes, name: str, watch: Watch, corrections: Corrections) -> Universe:
     """Put the closes of a list of bars, or of several, side by side."""
-    found = apart(read_files(raw, name, LARGEST_FILE, watch=watch))
+    found = apart(read_files(raw, name, LARGEST_FILE, corrections, watch))
     watch.check()
     if any(table.trades for table in found):
         raise DataError(f"{name:.{SHOWN}} holds trades; give bars, with a column per instrument.")
+    legs, _ = on_one_grid({name: table for table in found for name in table.bars})
     closes = {
         instrument.partition(":")[2] or instrument: pd.Series(
             bars["close"], index=_index(bars["time_us"])
         )
-        for table in found
-        for instrument, bars in table.bars.items()
+        for instrument, bars in legs.items()
     }
     if len(closes) < 2:
         raise DataError(
@@ -304,4 +337,5 @@ def _from_tables(raw: bytes, name: str, watch: Watch) -> Universe:
             "each instrument, as UTF-8 text."
         )
     notes = tuple(note for table in found for note in table.report.corrections)
-    return Universe(pd.DataFrame(closes).sort_index(), notes)
+    loss = " ".join(table.report.loss for table in found if table.report.loss)
+    return Universe(pd.DataFrame(closes).sort_index(), notes, loss)

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tandem.backtest.files import aligned
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
 from tandem.io import cells
 from tandem.io import files as tables
-from tandem.io.model import Aside, Table, Unclear
+from tandem.io.model import Aside, Corrections, Table, Unclear
 from tandem.io.pairing import apart, pair_from
 from tandem.io.writer import write_trades
 
@@ -288,13 +289,17 @@ def test_every_line_not_used_has_a_number_and_a_reason():
         "Downloaded from somewhere\n", OHLC, good[0], "nonsense,1,2,1,1.5,5\n",
         f"{HOURS[0] + 1},1,2,1,,5\n", "\n", f"{HOURS[0] + 2},1,2,1,0,5\n",
         f"{HOURS[0] + 3},1,2,1,inf,5\n", f"{HOURS[0] + 4},1,2,1,1,5,6,7\n", OHLC,
-        f'{HOURS[0] + 5},"1,2,1,1.5,5\n', good[0], good[1], good[1].replace("101.5", "103"),
+        f'{HOURS[0] + 5},"1,2,1,1.5,5\n', good[0], good[1].replace("101.5", "103"), good[1],
         good[2], good[3], f"{HOURS[3] + HOUR_US},1,2,1",
     ]  # fmt: skip
-    table = read("".join(lines))
+    with pytest.raises(Unclear, match=r"8 of 15 rows \(53.3 %\) are set aside: .* accept the loss"):
+        read("".join(lines))
+    told = Corrections(accept_loss=True)
+    table = tables.read("".join(lines).encode(), "prices.csv", corrections=told)
     assert only(table)["close"].tolist() == CLOSES
     assert [(entry.line, entry.reason) for entry in table.report.aside] == [
         (1, "a line before the table"),
+        (3, "the same bar again"),
         (4, "the time could not be parsed"),
         (5, "a price or quantity is missing or is no number"),
         (7, "a price or quantity is not above zero"),
@@ -302,8 +307,7 @@ def test_every_line_not_used_has_a_number_and_a_reason():
         (9, "8 fields where the table has 6"),
         (10, "the header again"),
         (11, "a quote that does not open and close a cell"),
-        (12, "the same bar again"),
-        (14, "another bar of the same time; the first is kept"),
+        (13, "another bar of the same time; the last is kept"),
         (17, "the file ends in the middle of the line"),
     ]
     assert (table.report.rows_read, table.report.rows_kept) == (15, 4)
@@ -416,13 +420,15 @@ def test_trades_become_bars_of_the_other_leg():
     assert interval_us == 10 * SECOND_US and len(y) == 18
 
 
-def test_bars_at_half_past_move_together_or_not_at_all():
+def test_bars_at_half_past_pair_among_themselves():
     half = [START + 30 * MINUTE_US + i * HOUR_US for i in range(5)]
     full = [START + i * HOUR_US for i in range(5)]
     y, x, _ = pair_from([bars_file(half, "y"), bars_file(half, "x")], "file:Y", "file:X")
-    assert y["time_us"].tolist() == x["time_us"].tolist() == full
-    assert y["last_us"][0] == full[0] + HOUR_US - 1
-    with pytest.raises(DataError, match="start 30 min after the grid of 1 h.*look ahead"):
+    assert y["time_us"].tolist() == x["time_us"].tolist() == half
+    assert aligned(y, x, HOUR_US).time_us.tolist() == half
+    with pytest.raises(
+        DataError, match="start 0 s after the grid of 1 h.*30 min after it.*look ahead"
+    ):
         pair_from([bars_file(half, "y"), bars_file(full, "x")], "file:Y", "file:X")
 
 
@@ -460,15 +466,19 @@ def test_numbers_in_every_notation(text, decimal, value):
 
 
 def test_a_line_left_out_for_two_legs_counts_once() -> None:
-    found = tables.read(b"date,ETH,BTC\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-02,5,6\n", "a.csv")
-    assert found.report.reasons == {"another bar of the same time; the first is kept": 1}
-    assert [one.line for one in found.report.aside] == [4]
+    found = tables.read(
+        b"date,ETH,BTC\n2024-01-01,1,2\n2024-01-02,3,4\n2024-01-02,5,6\n",
+        "a.csv",
+        corrections=Corrections(accept_loss=True),
+    )
+    assert found.report.reasons == {"another bar of the same time; the last is kept": 1}
+    assert [one.line for one in found.report.aside] == [3]
     assert found.report.duplicates == 1
 
 
 def test_a_file_of_which_nothing_is_left_can_be_corrected() -> None:
     with pytest.raises(Unclear, match="fewer than two can be used") as caught:
-        tables.read(b"time,close\n2024-01-01,-1\n2024-01-02,-2\n", "a.csv")
+        tables.read(b"time,close\n2024-01-01,0\n2024-01-02,0\n", "a.csv")
     assert caught.value.columns == (("time", "time"), ("close", "close price"))
 
 

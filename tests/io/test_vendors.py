@@ -42,7 +42,7 @@ BAR_FILES = [
     ("investing_petr4_pt.csv", "file:INVESTING_PETR4_PT", 24, 0, DAY_US,
      "2024-03-04T00:00", "2024-04-04T00:00", 40.08, 38.97),
     ("orcl-2014.txt", "file:ORCL-2014", 252, 0, DAY_US,
-     "2014-01-02T00:00", "2014-12-31T00:00", 37.84, 44.970001),
+     "2014-01-02T00:00", "2014-12-31T00:00", 35.166069, 42.303135),
     ("tradingview_btcusdt_1d.csv", "file:TRADINGVIEW_BTCUSDT_1D", 564, 0, DAY_US,
      "2022-09-24T00:00", "2024-04-09T00:00", 18920.5, 68772.01),
     ("tsla_us_d.excerpt.csv", "file:TSLA_US_D.EXCERPT", 20, 0, DAY_US,

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.universes import market_like, universe
 from tandem.core.errors import Cancelled, DataError
 from tandem.core.parallel import Watch
-from tandem.io.parsing import BAR_STARTS
+from tandem.io.bar_times import BAR_STARTS
 from tandem.scanner import cli as command
 from tandem.scanner import files
 from tandem.scanner.files import read_prices
@@ -286,13 +286,14 @@ def test_bad_prints_and_splits_are_said_and_kept() -> None:
 def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     prices = table_of({"A": walk(1), "B": walk(2)})
     lines = as_csv(prices).decode().splitlines()
-    later = lines[7].split(",")
+    lines.append(lines[7])
+    lines[7] = f"{lines[7].split(',')[0]},1.5,2.5"
     path = tmp_path / "prices.csv"
-    path.write_text("\n".join([*lines, f"{later[0]},1.5,2.5", "soon,1,2", ""]), encoding="utf-8")
+    path.write_text("\n".join([*lines, "soon,1,2", ""]), encoding="utf-8")
     found = files.read_universe(path, "prices.csv")
     assert list(found.notes) == [
         "1 row left out: the time could not be parsed.",
-        "1 row left out: another bar of the same time; the first is kept.",
+        "1 row left out: another bar of the same time; the last is kept.",
         "1 row was out of time order; the rows were sorted.",
         BAR_STARTS,
     ]

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 import streamlit as st
 
 from tandem.io.columns import ROLES
-from tandem.io.model import DATE_ORDERS, NAMED, TIME_UNITS, Corrections, Report
+from tandem.io.model import DATE_ORDERS, LABELS, NAMED, TIME_UNITS, Corrections, Report
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import messages as say
 
@@ -46,6 +46,8 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
         ("date_order", "Date order", {one: one for one in DATE_ORDERS}),
         ("time_unit", "Time unit", {one: one for one in TIME_UNITS}),
         ("time_zone", "Time zone", {one: one for one in _zones()}),
+        ("label", "Times of bars", {f"{one} of bar": one for one in LABELS}),
+        ("accept_loss", "Rows set aside", {"accepted": True}),
         ("encoding", "Encoding", {one: one for one in _ENCODINGS}),
     )
     with st.container(horizontal=True):
@@ -73,6 +75,7 @@ def _guesses(report: Report) -> dict[str, str]:
         "date_order": report.date_order,
         "time_unit": report.time_unit,
         "time_zone": "UTC",
+        "label": f"{report.label} of bar" if report.label else "",
         "encoding": report.encoding,
     }
 
@@ -96,7 +99,7 @@ def _box(
     first = _first("" if current else guess)
 
     def chosen(text: str) -> None:
-        told_now: Any = values.get(text, None if name == "header" else "")
+        told_now: Any = values.get(text, getattr(Corrections(), name))
         changed(replace(told, **{name: told_now}))
 
     _select(label, first, tuple(values), current, f"{key}-{name}", chosen)

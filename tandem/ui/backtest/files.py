@@ -116,6 +116,8 @@ def _show(file: Any, upload: Upload) -> None:
     if upload.problem:
         say.problem(f"{upload.name}: {upload.problem}")
     for table in upload.tables:
+        if table.report.loss:
+            say.warning(table.report.loss)
         assumptions.report(table)
     if upload.tables or upload.unclear or upload.told != Corrections():
         with st.expander(

@@ -230,6 +230,8 @@ def _head(study: Study) -> None:
             f"tested, {found.bars:,} bars of {interval_text(step)}, {f.day_minute(first)} "
             f"to {f.day_minute(last)} {f.day_clock(last)[:4]} UTC"
         )
+    if source.loss:
+        say.warning(source.loss)
     if source.notes:
         say.note(" ".join(source.notes))
     level = words.rate(found.settings.level)

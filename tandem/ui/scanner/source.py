@@ -30,6 +30,8 @@ class Source:
         What is known of a simulated universe.
     notes : tuple of str
         What was done to a file's rows, in sentences.
+    loss : str
+        What to say first where many of a file's rows were set aside.
     """
 
     title: str
@@ -39,6 +41,7 @@ class Source:
     is_watched: bool = False
     built_in: Simulated | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    loss: str = ""
 
     @property
     def times(self) -> npt.NDArray[np.int64]:

@@ -132,8 +132,8 @@ def _from_file() -> Source | None:
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
         return None
     if last.source is None:
-        prices, notes = last.job.result
-        last.source = Source(last.name, _checked(prices), notes=notes)
+        prices, notes, loss = last.job.result
+        last.source = Source(last.name, _checked(prices), notes=notes, loss=loss)
     if given is None:
         say.note(f"Using the earlier upload {last.name}. Upload another file to replace it.")
     return last.source

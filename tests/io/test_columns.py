@@ -1,0 +1,255 @@
+"""What columns are taken for: by name, by content, and by the table's shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tandem.io.files import read
+from tandem.io.model import Table
+
+DATES = pd.bdate_range("2024-01-01", periods=120)
+TICKERS = (
+    *("AAPL", "V", "OPEN", "ALL", "DAY", "ID", "LOW", "HIGH", "COIN", "T", "Z", "C", "VAR"),
+    *("RATE", "SLOT", "TIME", "BID", "SIZE", "PX"),
+)
+
+
+def walk(seed: int, count: int = len(DATES)) -> np.ndarray:
+    return np.round(
+        100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, count))), 4
+    )
+
+
+def table(frame: pd.DataFrame, **options: object) -> Table:
+    return read(frame.to_csv(**options).encode(), "prices.csv")
+
+
+def bars(seed: int) -> pd.DataFrame:
+    close = walk(seed)
+    parts = {"Open": close - 0.1, "High": close + 0.5, "Low": close - 0.5, "Close": close}
+    return pd.DataFrame({**parts, "Volume": 1000.0 + np.arange(len(close)) % 7}, DATES)
+
+
+# Tickers that are words -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["Date", "", "DATE", "time"])
+def test_tickers_that_are_words_of_a_header_are_tickers(first):
+    frame = pd.DataFrame({name: walk(place) for place, name in enumerate(TICKERS)}, DATES)
+    found = table(frame, index_label=first)
+    assert found.instruments == tuple(f"file:{name}" for name in TICKERS)
+    assert found.report.rows_aside == 0
+    assert found.bars["file:V"]["close"].tolist() == frame["V"].tolist()
+
+
+def test_two_tickers_of_one_letter_are_a_pair_and_not_a_close_with_its_volume():
+    frame = pd.DataFrame({"C": walk(1), "V": walk(2)}, DATES)
+    assert table(frame, index_label="Date").instruments == ("file:C", "file:V")
+    amounts = np.random.default_rng(1).integers(1, 10_000, len(DATES))
+    found = table(frame.assign(V=amounts), index_label="t")
+    assert found.instruments == ("file:PRICES",)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Date,OPEN,HIGH,LOW,CLOSE,VOL",
+        "t,o,h,l,c,v",
+        "DATE,O,H,L,C,V",
+        "Date,Open,High,Low,Last,Vol",
+    ],
+)
+def test_the_parts_of_a_bar_stay_parts(names):
+    first, *others = names.split(",")
+    frame = bars(1)
+    frame.columns = others
+    found = table(frame, index_label=first)
+    assert len(found.instruments) == 1
+    assert found.bars["file:PRICES"]["high"].tolist() == pytest.approx(walk(1) + 0.5)
+
+
+def test_indicators_beside_a_close_are_no_instruments():
+    frame = bars(1).assign(SMA=walk(2), EMA=walk(3))
+    frame.columns = [name.upper() for name in frame]
+    assert table(frame, index_label="DATE").instruments == ("file:PRICES",)
+
+
+# Lists of bars ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Company", "Security", "代码", "Country", "Fonds", "x"])
+@pytest.mark.parametrize("is_block", [False, True])
+@pytest.mark.parametrize("values", [("Alpha plc", "Beta AG", "Gamma"), (600519, 1, 300750)])
+def test_the_instrument_may_be_called_anything(name, is_block, values):
+    parts = [bars(place).assign(**{name: one}) for place, one in enumerate(values)]
+    frame = pd.concat(parts)
+    if not is_block:
+        frame = frame.sort_index(kind="stable")
+    found = table(frame, index_label="Date")
+    assert len(found.instruments) == 3 and found.report.rows_kept == 3 * len(DATES)
+    assert sorted(len(one) for one in found.bars.values()) == [len(DATES)] * 3
+
+
+def test_a_name_for_the_instrument_that_tells_nothing_yields_to_one_that_does():
+    parts = [
+        bars(place).assign(market="NYSE", Sector="Banks", Company=one)
+        for place, one in enumerate(("Alpha", "Beta"))
+    ]
+    found = table(pd.concat(parts), index_label="Date")
+    assert found.instruments == ("file:ALPHA", "file:BETA")
+
+
+def test_one_column_of_values_below_each_other_is_a_list_too():
+    parts = [
+        pd.DataFrame({"Country": one, "GDP": walk(place)}, DATES)
+        for place, one in enumerate(("Chile", "Peru"))
+    ]
+    found = table(pd.concat(parts), index_label="Date")
+    assert found.instruments == ("file:CHILE", "file:PERU")
+    assert found.bars["file:PERU"]["close"].tolist() == walk(1).tolist()
+
+
+def test_a_file_that_is_there_twice_is_one_instrument():
+    frame = pd.concat([bars(1).assign(note="a"), bars(1).assign(note="b")])
+    found = table(frame, index_label="Date")
+    assert len(found.instruments) == 1 and found.report.duplicates == len(DATES)
+
+
+# The better of two ------------------------------------------------------------------------
+
+
+def test_of_two_prices_the_one_that_reads_most_rows_is_taken():
+    frame = pd.DataFrame({"Last": np.nan, "Settle": walk(1)}, DATES)
+    frame.iloc[::20, 0] = 1.0
+    found = table(frame, index_label="Date")
+    assert found.bars["file:PRICES"]["close"].tolist() == walk(1).tolist()
+
+
+def test_a_date_is_better_than_times_a_spreadsheet_ruined():
+    frame = pd.DataFrame({"unix": "1.7E+12", "close": walk(1)}, DATES)
+    assert len(table(frame, index_label="date").bars["file:PRICES"]) == len(DATES)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "snapped_at", "Dates", "observation_date", "window_start", "ts_event",
+             "timestamp_utc", "일자", "何か", "Stichtag", "as_of"],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%b %d, %Y", "%Y%m%d", "ns"])
+def test_the_time_is_found_by_its_cells(name, form):
+    frame = bars(1)
+    frame.index = DATES.as_unit("ns").asi8 if form == "ns" else DATES.strftime(form)
+    found = table(frame, index_label=name)
+    assert found.bars["file:PRICES"]["time_us"].tolist() == DATES.as_unit("us").asi8.tolist()
+
+
+def test_a_clock_may_have_any_name():
+    times = pd.date_range("2024-01-01 22:00", periods=200, freq="min")
+    frame = pd.DataFrame({"Kurszeit": times.strftime("%H:%M"), "close": walk(1, 200)})
+    found = table(frame.set_index(times.strftime("%Y-%m-%d")), index_label="Tag")
+    assert found.bars["file:PRICES"]["time_us"].tolist() == times.as_unit("us").asi8.tolist()
+
+
+# Quotes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("bid", "ask"), ("ASK", "BID"), ("Bid Price", "Ask Price")])
+def test_bid_and_ask_are_quotes_of_one_instrument(names):
+    side = {name: walk(1) + (0.02 if name[0] in "Aa" else -0.02) for name in names}
+    found = table(pd.DataFrame(side, DATES), index_label="time")
+    assert found.bars["file:PRICES"]["close"].tolist() == pytest.approx(walk(1).tolist())
+    assert "mid of bid and ask" in found.report.notes[0]
+
+
+def test_a_last_price_is_used_before_quotes_where_it_is_there():
+    frame = pd.DataFrame({"bid": walk(1) - 1, "ask": walk(1) + 2, "last": walk(1)}, DATES)
+    assert table(frame, index_label="time").bars["file:PRICES"]["close"][0] == walk(1)[0]
+    empty = frame.assign(last=np.nan)
+    assert table(empty, index_label="time").bars["file:PRICES"]["close"][0] == walk(1)[0] + 0.5
+
+
+def test_amounts_below_zero_are_sales():
+    rows = "".join(f"{i},{1_704_067_200_000 + i},{(-1) ** i * 0.5},{100 + i}\n" for i in range(60))
+    found = read(f"ID,TIMESTAMP,AMOUNT,PRICE\n{rows}".encode(), "a.csv")
+    (trades,) = found.trades.values()
+    assert trades["side"][:3].tolist() == [1, -1, 1] and (trades["quantity"] == 0.5).all()
+
+
+def test_big5_is_read_with_years_of_the_republic():
+    names = "日期,成交股數,開盤價,最高價,最低價,收盤價\n"
+    rows = "".join(
+        f'"{day.year - 1911}/{day:%m/%d}","1,234,567",{c},{c + 1},{c - 1},{c}\n'
+        for day, c in zip(DATES, walk(1), strict=True)
+    )
+    found = read((names + rows).encode("big5"), "a.csv")
+    assert (found.report.encoding, found.instruments) == ("big5", ("file:A",))
+    assert found.bars["file:A"]["time_us"].tolist() == DATES.as_unit("us").asi8.tolist()
+
+
+# Rows of names ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+@pytest.mark.parametrize("by", ["parts", "tickers"])
+def test_columns_of_parts_and_tickers_are_every_ticker(count, by):
+    tickers = [f"{chr(65 + place // 26)}{chr(65 + place % 26)}" for place in range(count)]
+    frame = pd.concat({name: bars(place) for place, name in enumerate(tickers)}, axis=1)
+    frame.columns.names, frame.index.name = ["Ticker", "Price"], "Date"
+    if by == "parts":
+        frame = frame.swaplevel(axis=1).sort_index(axis=1)
+    found = table(frame)
+    assert found.instruments == tuple(f"file:{name}" for name in tickers)
+    for place, name in enumerate(tickers):
+        assert found.bars[f"file:{name}"]["close"].tolist() == walk(place).tolist()
+        assert found.bars[f"file:{name}"]["volume"][1] == 1001.0
+
+
+def test_the_line_that_tells_a_spreadsheet_the_delimiter_is_heeded():
+    text = "sep=;\nDate;Price\n" + "".join(
+        f"{day.date()};{i + 1},5\n" for i, day in enumerate(DATES)
+    )
+    found = read(text.encode(), "prices.csv")
+    assert found.bars["file:PRICES"]["close"][0] == 1.5
+    assert found.report.rows_read == len(DATES)
+
+
+def test_stars_of_footnotes_are_no_part_of_a_name():
+    frame = bars(1).rename(columns={"Close": "Close**", "Open": "Open*"})
+    assert table(frame, index_label="Date").bars["file:PRICES"]["open"][0] == walk(1)[0] - 0.1
+
+
+# Adjusted prices --------------------------------------------------------------------------
+
+
+def split_in_half(ratio: float = 7.0) -> pd.DataFrame:
+    frame = bars(1)
+    frame.iloc[:60, :4] *= ratio
+    return frame
+
+
+def test_bars_are_scaled_to_their_adjusted_close():
+    for name in ("Adj Close", "adjusted_close", "AdjClose"):
+        found = table(split_in_half().assign(**{name: walk(1)}), index_label="Date")
+        (one,) = found.bars.values()
+        assert one["close"].tolist() == walk(1).tolist()
+        assert one["open"].tolist() == pytest.approx(walk(1) - 0.1)
+        assert "scaled with the adjusted close" in " ".join(found.report.notes)
+
+
+def test_splits_that_prices_jump_at_are_taken_out_and_others_are_not():
+    ratios = np.ones(len(DATES))
+    ratios[60] = 7.0
+    raw = table(split_in_half().assign(split_coefficient=ratios), index_label="Date")
+    assert raw.bars["file:PRICES"]["close"].tolist() == pytest.approx(walk(1))
+    assert "1 split were divided" in " ".join(raw.report.notes).replace("splits", "split")
+    done = table(bars(1).assign(**{"Stock Splits": ratios}), index_label="Date")
+    assert done.bars["file:PRICES"]["close"].tolist() == walk(1).tolist()
+    assert "adjusted already" in " ".join(done.report.notes)
+
+
+def test_dividends_without_adjusted_prices_are_said():
+    paid = np.zeros(len(DATES))
+    paid[[10, 70]] = 0.4
+    notes = table(bars(1).assign(Dividends=paid), index_label="Date").report.notes
+    assert "whether its prices are adjusted for them is not known" in " ".join(notes)

@@ -1,0 +1,180 @@
+"""Times in every form: digits, counts, words of several languages, zones, clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tandem.io.contents import month_of
+from tandem.io.files import read
+from tandem.io.model import Table, Unclear
+
+HOURS = pd.date_range("2024-01-01 22:30", periods=60, freq="h", tz="UTC")
+DAYS = pd.date_range("2024-01-20", periods=200, freq="D", tz="UTC")
+
+
+def file(times: list[str], header: str = "time;close") -> Table:
+    rows = "".join(f"{time};{100 + place / 4}\n" for place, time in enumerate(times))
+    return read(f"{header}\n{rows}".encode(), "a.csv")
+
+
+def found(times: list[str]) -> list[int]:
+    table = file(times)
+    assert table.report.rows_aside == 0
+    return table.bars["file:A"]["time_us"].tolist()
+
+
+def us(stamps: pd.DatetimeIndex) -> list[int]:
+    return stamps.as_unit("us").asi8.tolist()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S000", "%Y%m%d %H%M%S000", "%Y%m%d %H%M",
+        "%Y-%m-%dD%H:%M:%S", "%Y-%m-%dD%H:%M:%S.000000000", "%Y.%m.%d %H:%M:%S.000",
+        "%Y/%m/%d %H:%M:%S.000", "%d.%m.%Y %H:%M:%S.000", "%Y/%m/%d %H:%M:%S,000",
+        "%Y%m%d %H:%M:%S UTC", "%d.%m.%Y %H:%M:%S.000 GMT+0000", "%b %d, %Y %I:%M %p",
+        "%d %B %Y %H:%M", "%Y-%m-%d %H:%M:%S GMT+00", "%a, %d %b %Y %H:%M:%S GMT",
+        "%Y年%m月%d日 %H:%M",
+    ],
+)  # fmt: skip
+def test_a_time_of_the_day_in_writing(form):
+    assert found(HOURS.strftime(form).tolist()) == us(HOURS)
+
+
+def test_digits_down_to_the_hour():
+    full = HOURS.floor("h")
+    assert found(full.strftime("%Y%m%d%H").tolist()) == us(full)
+
+
+@pytest.mark.parametrize(
+    ("form", "freq"),
+    [
+        ("%Y-%m", "MS"), ("%Y%m", "MS"), ("%YM%m", "MS"), ("%B %Y", "MS"), ("%b-%Y", "MS"),
+        ("%Y年%m月", "MS"), ("%Y", "YS"),
+    ],
+)  # fmt: skip
+def test_months_and_years_in_writing(form, freq):
+    dates = pd.date_range("1974-01-01", periods=40, freq=freq)
+    assert found(dates.strftime(form).tolist()) == us(dates)
+
+
+@pytest.mark.parametrize("form", ["{0}-Q{1}", "{0}Q{1}", "{0} Q{1}", "Q{1} {0}"])
+def test_quarters_in_writing(form):
+    dates = pd.date_range("1974-01-01", periods=40, freq="QS")
+    assert found([form.format(day.year, day.quarter) for day in dates]) == us(dates)
+
+
+NAMES = {
+    "French": "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+    "French, whole": "janvier février mars avril mai juin juillet août septembre octobre novembre "
+    "décembre",
+    "German": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+    "German, whole": "Januar Februar März April Mai Juni Juli August September Oktober November "
+    "Dezember",
+    "Spanish": "ene feb mar abr may jun jul ago sep oct nov dic",
+    "Spanish, whole": "enero febrero marzo abril mayo junio julio agosto septiembre octubre "
+    "noviembre diciembre",
+    "Portuguese": "jan fev mar abr mai jun jul ago set out nov dez",
+    "Portuguese, whole": "janeiro fevereiro março abril maio junho julho agosto setembro outubro "
+    "novembro dezembro",
+    "Italian": "gen feb mar apr mag giu lug ago set ott nov dic",
+    "Italian, whole": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre "
+    "novembre dicembre",
+    "Polish": "sty lut mar kwi maj cze lip sie wrz paź lis gru",
+    "Polish, of": "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września "
+    "października listopada grudnia",
+    "Russian": "янв фев мар апр май июн июл авг сен окт ноя дек",
+    "Russian, of": "января февраля марта апреля мая июня июля августа сентября октября ноября "
+    "декабря",
+    "English": "January February March April May June July August September October November "
+    "December",
+}
+
+
+@pytest.mark.parametrize("language", NAMES)
+def test_months_have_names_in_many_languages(language):
+    names = NAMES[language].split()
+    assert [month_of(name.strip(".")) for name in names] == list(range(1, 13))
+    for form in ("{0} {1} {2}", "{1} {0}, {2}", "{0:02}-{1}-{2}", "{0}. {1} {2}"):
+        times = [form.format(day.day, names[day.month - 1], day.year) for day in DAYS]
+        assert found(times) == us(DAYS), form
+
+
+def test_dates_of_the_east():
+    for form in ("{0}年{1}月{2}日", "{0}년 {1}월 {2}일", "{0}/{1}/{2}"):
+        assert found([form.format(day.year, day.month, day.day) for day in DAYS]) == us(DAYS)
+    republic = [f"{day.year - 1911}/{day.month:02}/{day.day:02}" for day in DAYS]
+    assert found(republic) == us(DAYS)
+
+
+def test_a_zone_behind_the_time_is_used():
+    for zone in ("US/Eastern", "Europe/Berlin", "Asia/Tokyo"):
+        local = HOURS.tz_convert(zone)
+        assert found((local.strftime("%Y%m%d %H:%M:%S ") + zone).tolist()) == us(HOURS)
+    changing = pd.date_range("2024-11-02", periods=72, freq="h", tz="US/Eastern")
+    texts = (changing.strftime("%Y%m%d %H:%M:%S ") + "US/Eastern").tolist()
+    assert found(texts) == us(changing.tz_convert("UTC"))
+    berlin = HOURS.tz_convert("Europe/Berlin")
+    assert found((berlin.strftime("%d.%m.%Y %H:%M:%S.000 ") + "GMT+0100").tolist()) == us(HOURS)
+    assert found((berlin.strftime("%Y-%m-%d %H:%M:%S ") + "CET").tolist()) == us(HOURS)
+
+
+def test_abbreviations_of_several_zones_are_asked_for():
+    with pytest.raises(Unclear, match="could not be parsed"):
+        file((HOURS.strftime("%Y-%m-%d %H:%M:%S ") + "CST").tolist())
+
+
+# Numbers ----------------------------------------------------------------------------------
+
+COUNTS: dict[str, Callable[[int], str]] = {
+    "year 1": lambda one: str(one * 10 + 621_355_968_000_000_000),
+    "1601": lambda one: str(one * 10 + 116_444_736_000_000_000),
+    "MATLAB": lambda one: repr(one / 86_400e6 + 719_529),
+    "spreadsheet": lambda one: repr(one / 86_400e6 + 25_569),
+}
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_ticks_and_days_counted_from_other_years(count):
+    assert found([COUNTS[count](one) for one in us(HOURS)]) == us(HOURS)
+
+
+def test_a_unit_that_changes_within_a_file_is_judged_by_value():
+    times = us(HOURS)
+    texts = [str(one // 1000) for one in times[:40]] + [str(one) for one in times[40:]]
+    table = file(texts)
+    assert table.bars["file:A"]["time_us"].tolist() == times
+    assert "milliseconds and microseconds" in " ".join(table.report.notes)
+
+
+def test_numbers_before_1990_are_asked_for():
+    with pytest.raises(Unclear, match="could not be parsed"):
+        file([str(200_000_000 + 3600 * place) for place in range(60)])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    start=st.datetimes(pd.Timestamp("1991-01-01"), pd.Timestamp("2032-01-01")),
+    step=st.sampled_from(("s", "min", "h", "D")),
+    form=st.sampled_from(
+        ("%Y%m%d%H%M%S", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%Y-%m-%dD%H:%M:%S", "%s",
+         "%b %d %Y %H:%M:%S", "%d-%b-%y %H:%M:%S")
+    ),
+)  # fmt: skip
+def test_what_is_written_is_read_or_asked_for(start, step, form):
+    start = start.replace(microsecond=0, second=start.second % 50)  # at :59 it is a bar's end
+    stamps = pd.date_range(start, periods=40, freq=step, tz="UTC")
+    seconds = [str(one // 10**6) for one in us(stamps)]
+    times = seconds if form == "%s" else stamps.strftime(form).tolist()
+    try:
+        table = file(times)
+    except Unclear:
+        assert form.startswith("%d.%m")
+        return
+    assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
