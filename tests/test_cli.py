@@ -228,6 +228,16 @@ def test_what_nobody_can_read_any_more_ends_nothing(
         assert cli.run("tandem x", lambda: 0) == 0
 
 
+def test_a_full_disk_of_standard_output_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.run("tandem x", lambda: cli.say("one") or 0) == cli.FAILED
+        cli.report("two")
+    assert "No space left" in capsys.readouterr().err
+
+
 def test_other_threads_leave_signals_alone() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 

@@ -41,9 +41,27 @@ def parser(prog: str, description: str, epilog: str | None = None) -> argparse.A
 
 
 def say(text: str) -> None:
-    """Write a line to standard output at once; that nobody can read it any more ends nothing."""
+    """Write a line to standard output at once; that nobody reads it any more ends nothing.
+
+    Raises
+    ------
+    OSError
+        It cannot be written: a full disk, most likely.
+    """
     try:
         print(printable(text), flush=True)  # noqa: T201 - it takes a closed one (None) for granted
+    except BrokenPipeError:
+        _silence()
+    except OSError:
+        # What could not be written is not tried again at the exit.
+        _silence()
+        raise
+
+
+def report(text: str) -> None:
+    """Write a line as `say` does, for work that goes on whether or not it can be written."""
+    try:
+        print(printable(text), flush=True)  # noqa: T201
     except BrokenPipeError:
         _silence()
     except OSError:

@@ -38,7 +38,7 @@ def _record(options: argparse.Namespace, prog: str) -> int:
         create_feed(venue, settings)
     stop = threading.Event()
     with cli.stop_on_signal(stop):
-        desk = Headless(settings, options.db or settings.database, instruments, cli.say)
+        desk = Headless(settings, options.db or settings.database, instruments, cli.report)
         for sentence in desk.refused:
             cli.fail(prog, sentence)
         missing = desk.record(options.seconds, stop)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tandem.backfill.service import BackfillService
 from tandem.config import Settings
-from tandem.core.errors import StoreError
+from tandem.core.errors import StoreError, StoreUnusable
 from tandem.core.instruments import split_instrument
 from tandem.core.memory import share_heaps
 from tandem.ingest.metrics import feed_metrics
@@ -20,6 +20,7 @@ from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
 from tandem.observability.metrics import Metric, serving
 from tandem.observability.service import ServiceManager
+from tandem.storage.files import check_readable
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.metrics import store_metrics
 from tandem.storage.opening import last_recorded
@@ -126,7 +127,19 @@ class Headless:
                 report += REPORT_S
                 self._report(self._ingest.statuses())
                 self._line(f"database: {self._describe()}")
+                failing = failing or self._damage(self._store.gap_counts)
         return failing
+
+    def _damage(self, read: Callable[[], object]) -> list[str]:
+        """Return what is wrong inside the file as far as reading it shows."""
+        try:
+            read()
+        except StoreUnusable as error:
+            return [str(error)]
+        except StoreError:
+            # Held by somebody else for a moment, say.
+            return []
+        return []
 
     def metrics(self) -> list[Metric]:
         """Return what is measured of it."""
@@ -158,7 +171,7 @@ class Headless:
         self._backfill.stop()
         self._say_news()
         self._report(statuses)
-        reason = self._store.health().text
+        state, reason = self._store.health().state, self._store.health().text
         unwritten = self._store.close(max(0.5, end - time.monotonic() - _CLOSING_S))
         health = self._store.health()
         missing = []
@@ -167,14 +180,18 @@ class Headless:
                 "Trades that were being read had to wait for the database until the end."
             )
         if unwritten:
+            why = "" if state == "recording" else f" {reason}"
             missing.append(
-                f"{unwritten:,} trades received are neither in {self._database} nor in its table "
-                f"of gaps. {reason}"
+                f"{unwritten:,} trades received could not be written in time: those that are not "
+                f"in {self._database} already are neither there nor in its table of gaps.{why}"
             )
         if health.refused:
             missing.append(f"{health.refused:,} entries could not be stored (see the log).")
-        if not self._database.exists():
-            missing.append(f"{self._database} was deleted; what was committed is gone with it.")
+        if self._database.exists():
+            # Whole only where that is quick.
+            missing += self._damage(lambda: check_readable(self._database))
+        elif self._store.failure is None:
+            missing.append(f"{self._database} was moved or deleted.")
         missing += [
             f"no trades received from {status.title}. {status.text}"
             for status in statuses

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import stat
 import time
 from itertools import count
 from pathlib import Path
@@ -35,7 +37,21 @@ def move_aside(path: Path) -> Path:
 
 
 def take_files(path: Path, mode: int) -> None:
-    """Give a record and its log this mode; SQLite makes a log with the mode of its database."""
+    """Give a database and its log this mode; SQLite makes a log with the mode of its database.
+
+    Raises
+    ------
+    StoreUnusable
+        The file is another user's and lies where anybody may put one: that user would read, and
+        could change, all that is recorded.
+    """
+    if hasattr(os, "geteuid") and path.exists():
+        is_foreign = path.stat().st_uid != os.geteuid()
+        if is_foreign and path.parent.stat().st_mode & stat.S_IWOTH:
+            raise StoreUnusable(
+                f"{path} belongs to another user, in a folder that anybody may write to. Choose a "
+                "file in a folder of your own with TANDEM_DATABASE."
+            )
     for part in (path.with_name(path.name + end) for end in _ENDS):
         if part == path or part.exists():
             # What cannot be written is explained when it is opened.

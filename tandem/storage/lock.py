@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 from tandem.core.errors import StoreFull, StoreInUse
-from tandem.core.files import PRIVATE, take
+from tandem.core.files import PRIVATE
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_GROUP_WRITES = 0o020
 
 if sys.platform == "win32":
     import msvcrt
@@ -64,13 +68,16 @@ class WriterLock:
     def __init__(self, database: Path, mode: int = PRIVATE) -> None:
         path = _lock_path(database)
         try:
-            take(path, mode)
-            self._handle = os.open(path, os.O_RDWR)
+            # Never through a link that somebody else may have put there.
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, PRIVATE)
         except OSError as error:
             raise StoreFull(
                 f"Nothing can be written beside {database} ({error.strerror}). Live prices and "
                 "signals work without the database; choose a writable folder with TANDEM_DATABASE."
             ) from error
+        # Whoever may read it could hold it: it is open to those who may record alone.
+        with contextlib.suppress(PermissionError):
+            os.chmod(path, mode if mode & _GROUP_WRITES else PRIVATE)
         try:
             _try_lock(self._handle)
         except OSError:

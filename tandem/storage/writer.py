@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -56,13 +58,22 @@ class Writer:
     def close(self) -> None:
         """Close the connection; SQLite then folds the write-ahead log into the file.
 
-        Where another file took this one's place, the log that is left is put aside: SQLite would
-        play it into that file.
+        That of a file which was moved it leaves beside the old name: it is folded before, so that
+        whoever puts the file back finds all of it. Where that cannot be done the log is put aside:
+        SQLite would play it into whatever file took the place.
         """
         log = self._path.with_name(self._path.name + "-wal")
         own_log = _identity(log)
+        is_moved = _identity(self._path) != self._file
+        if is_moved:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
-        if _identity(self._path) != self._file and own_log and _identity(log) == own_log:
+        if is_moved and own_log and _identity(log) == own_log:
+            if not log.stat().st_size:
+                log.unlink()
+                self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
+                return
             log.rename(self._path.with_name(f"{self._path.name}-wal-left-{time.time_ns()}"))
             self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
 

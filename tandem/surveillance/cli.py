@@ -34,8 +34,8 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
         given = read(options.config)
         if options.cycles is not None:
             given = dataclasses.replace(given, cycles=max(options.cycles, 0))
-        written = run(given, settings, stop, cli.say)
+        written = run(given, settings, stop, cli.report)
     if not written:
         cli.fail(prog, f"no prices received from {given.venue}; see the messages above.")
-    cli.say(f"{written} prices in {given.folder / 'prices.csv'}")
+    cli.report(f"{written} prices in {given.folder / 'prices.csv'}")
     return cli.DONE if written or stop.is_set() else cli.FAILED

@@ -183,7 +183,7 @@ def test_a_full_disk_is_said_and_what_it_cost_too(made: Made, tmp_path: Path) ->
         desk.store.submit([other])
     wait_until(lambda: any("full or fails" in line for line in desk.lines), "its reason")
     (missing,) = desk.end()
-    assert f"are neither in {path} nor in its table of gaps" in missing
+    assert f"not in {path} already are neither there nor in its table of gaps" in missing
     assert int(missing.split()[0].replace(",", "")) > 100
     assert "full or fails" in missing
     assert f"closed, {count(path):,} trades committed" in desk.lines[-1]
@@ -197,7 +197,18 @@ def test_a_deleted_database_ends_it(made: Made, tmp_path: Path) -> None:
     path.unlink()
     missing = desk.ended()
     assert "moved or deleted" in missing[0]
-    assert "what was committed is gone with it" in missing[-1]
+
+
+def test_a_damaged_database_ends_it(made: Made, tmp_path: Path) -> None:
+    path = tmp_path / "ticks.sqlite"
+    desk = made(path, SIM)
+    wait_until(lambda: count(path), "a trade")
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+    missing = desk.end()
+    assert any(text.startswith(str(path)) for text in missing), missing
 
 
 def test_a_reading_thread_that_cannot_be_kept_alive_ends_it(

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -539,7 +540,43 @@ def test_a_backup_put_in_place_while_recording_is_not_overlaid_by_the_old_log(pa
     store.close()
     with closing(Store.open(path)) as restored:
         assert restored.spans()["sim:AUSDT"].trades == 500
-    assert len(list(tmp_path.glob("*-wal-left-*"))) == 1
+    assert not list(tmp_path.glob("*-wal*"))
+
+
+def test_a_file_that_was_moved_and_put_back_has_all_that_was_committed(path, tmp_path):
+    store = Store.open(path)
+    store.submit([one(number) for number in range(500)])
+    assert store.flush(5.0)
+    path.rename(tmp_path / "elsewhere.sqlite")
+    store.close()
+    (tmp_path / "elsewhere.sqlite").rename(path)
+    with closing(Store.open(path)) as again:
+        assert again.spans()["sim:AUSDT"].trades == 500
+
+
+def test_the_lock_is_never_written_through_a_link(path, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("precious")
+    path.with_name(f"{path.name}.lock").symlink_to(other)
+    with pytest.raises(StoreFull, match="Nothing can be written beside"):
+        Store.open(path)
+    assert other.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("mode", "of_lock"), [(0o600, 0o600), (0o640, 0o600), (0o660, 0o660)])
+def test_who_may_only_read_cannot_hold_the_lock(path, mode, of_lock):
+    with closing(Store.open(path, file_mode=mode)):
+        lock = path.with_name(f"{path.name}.lock")
+        assert stat.S_IMODE(lock.stat().st_mode) == of_lock
+
+
+def test_another_user_s_file_in_a_folder_of_all_is_refused(path, monkeypatch):
+    Store.open(path).close()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    Store.open(path).close()
+    path.parent.chmod(0o1777)
+    with pytest.raises(StoreUnusable, match="belongs to another user"):
+        Store.open(path)
 
 
 def test_what_may_have_found_no_room_settles_no_gap(path, monkeypatch):

@@ -37,4 +37,4 @@ class Reach:
             return "" if self._loopback else "this machine"
         if kind == "private":
             return "" if self._private else "a private address"
-        return "" if kind == "global" else "not a unicast host address"
+        return "" if kind == "global" else "an address that is not a unicast host's"

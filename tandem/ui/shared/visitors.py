@@ -10,13 +10,15 @@ from tandem.core.addresses import Network
 # What proxies, tunnels and content networks add to the requests they pass on.
 _FORWARDING = {
     *("forwarded", "via", "x-real-ip", "true-client-ip", "cf-connecting-ip", "cf-ray"),
-    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"),
+    *("x-client-ip", "x-cluster-client-ip", "fastly-client-ip", "x-envoy-external-address"),
 }
+_FORWARDED = "x-forwarded"
 
 
 def is_forwarded(headers: Iterable[str]) -> bool:
     """Return whether one of a request's header names says that a proxy passed it on."""
-    return any(name.lower() in _FORWARDING for name in headers)
+    lower = (name.lower().replace("_", "-") for name in headers)
+    return any(name in _FORWARDING or name.startswith(_FORWARDED) for name in lower)
 
 
 def verified_address(

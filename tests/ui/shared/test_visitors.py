@@ -12,7 +12,18 @@ PROXIES = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("10.0.0.0/8")
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Forwarded-For", "forwarded", "Via", "X-Real-IP", "x-forwarded-proto", "CF-Ray"]
+    "name",
+    [
+        "X-Forwarded-For",
+        "forwarded",
+        "Via",
+        "X-Real-IP",
+        "x-forwarded-proto",
+        "CF-Ray",
+        "X-Client-IP",
+        "X_Forwarded_For",
+        "X-Forwarded",
+    ],
 )
 def test_a_request_that_a_proxy_passed_on_is_known(name: str) -> None:
     assert is_forwarded(["Host", name])
