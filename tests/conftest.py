@@ -75,11 +75,18 @@ def no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def hang_up_ends() -> Iterator[None]:
-    """Let SIGHUP end a process as at a terminal, also where the tests were started by `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_end() -> Iterator[None]:
+    """Let SIGHUP and SIGINT end processes as at a terminal, also where the tests do not run at one.
+
+    `nohup` has the one ignored and a shell's background the other; processes inherit that.
+    """
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for name, handler in before.items():
+        signal.signal(name, handler)
 
 
 @pytest.fixture
