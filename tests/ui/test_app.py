@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
@@ -70,6 +71,13 @@ def test_a_refresh_ends_without_a_collection(app: AppTest, monkeypatch: pytest.M
 def test_the_configuration_shipped_collects_after_no_refresh() -> None:
     given = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert given["runner"] == {"postScriptGC": False}
+
+
+def test_no_message_refers_to_one_the_browser_may_have_dropped(app: AppTest) -> None:
+    app.run()
+    assert config.get_option("global.minCachedMessageSize") == state.UNCACHED_BYTES
+    given = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert given["global"] == {"minCachedMessageSize": state.UNCACHED_BYTES}
 
 
 def standing(app: AppTest) -> Any:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # A module made here has no file, so no source edit and no cache clearing can throw it away:
 # whatever reruns, the process keeps one desk, one set of sockets and one writer.
 _PROCESS = "tandem_process"
+# No message to a browser is as large.
+UNCACHED_BYTES = 10**12
 # How long a login lasts.
 LOGIN_S = 12 * 3_600.0
 # Visitors in public mode share memory.
@@ -114,6 +116,9 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         served.set_option("server.maxUploadSize", settings.upload_mb)
         # Not after each refresh of each visitor: the desk collects once a minute.
         served.set_option("runner.postScriptGC", False)
+        # A browser may have dropped a message between naming it in a request and being referred to
+        # it, and then stands still. Charts tell for themselves what they have.
+        served.set_option("global.minCachedMessageSize", UNCACHED_BYTES)
         atexit.register(close)
 
 
