@@ -52,21 +52,13 @@ def say(text: str) -> None:
         print(printable(text), flush=True)  # noqa: T201 - it takes a closed one (None) for granted
     except BrokenPipeError:
         _silence()
-    except OSError:
-        # What could not be written is not tried again at the exit.
-        _silence()
-        raise
 
 
 def report(text: str) -> None:
     """Write a line as `say` does, for work that goes on whether or not it can be written."""
-    try:
-        print(printable(text), flush=True)  # noqa: T201
-    except BrokenPipeError:
-        _silence()
-    except OSError:
-        # A full disk, most likely: there may be room for the next line.
-        return
+    # After a full disk there may be room for the next line.
+    with contextlib.suppress(OSError):
+        say(text)
 
 
 def progress(title: str) -> Callable[[int, int], None]:
@@ -115,6 +107,7 @@ def run(prog: str, work: Callable[[], int]) -> int:
         return FAILED
     except OSError as error:
         fail(prog, _file_error(error))
+        _drop_unwritten()
         return FAILED
     return code
 
@@ -148,6 +141,15 @@ def stop_on_signal(stop: threading.Event) -> Iterator[None]:
     finally:
         for name, handler in zip(names, before, strict=True):
             signal.signal(name, handler)
+
+
+def _drop_unwritten() -> None:
+    """Let the exit not try again what standard output did not take."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _silence()
 
 
 def _silence() -> None:

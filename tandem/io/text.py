@@ -1,6 +1,6 @@
 """From a file's bytes to its data lines: encoding, delimiter, banner, header, ragged lines.
 
-Records are physical lines: a cell that spans lines is not understood, and a line with an
+Records are physical lines: a cell that spans lines cannot be parsed, and a line with an
 unbalanced quote is set aside, so that one stray quote cannot swallow the rest of a file.
 """
 
@@ -24,7 +24,7 @@ from tandem.kernels.text import scan_lines
 MOST_COLUMNS = 1_000
 SAMPLE_LINES = 100
 SNIFF_BYTES = 1_000_000
-# In the order of trying: the comma is last, since in a file cut by another it is a decimal comma.
+# In the order of trying: the comma is last, since in a file with another it is a decimal comma.
 _DELIMITERS = ("\t", ";", "|", ",")
 
 _BOMS = (
@@ -328,9 +328,9 @@ def _pad(fields: list[str], width: int) -> list[str]:
 
 
 def _delimiter(text: bytes, name: str) -> str:
-    """Return the character that cuts most of the first lines into the same number of fields.
+    """Return the character that splits most of the first lines into the same number of fields.
 
-    The comma comes last: in a file cut by another character it is a decimal comma.
+    The comma comes last: in a file with another delimiter it is a decimal comma.
     """
     head = text[:SNIFF_BYTES].decode(errors="replace").split("\n")
     lines = [line for line in head if line.strip()][:SAMPLE_LINES]

@@ -86,7 +86,7 @@ def test_a_log_cut_anywhere_leaves_whole_batches_and_the_hole_is_found(path, tmp
 
 
 def test_a_gap_is_never_called_filled_without_its_trades(path, tmp_path):
-    """Filling and its note are two commits; a cut between them only means filling again."""
+    """Filling and its note are two commits; a crash between them only means one more request."""
     source = random.Random(3)
     states = set()
     with closing(Store.open(path, batch_ms=1)) as store:

@@ -1,4 +1,4 @@
-"""What is kept for how long: old rows go, the rest stays exact, and nothing looks like a gap."""
+"""Retention: old rows go, the rest stays exact, and nothing looks like a gap."""
 
 from __future__ import annotations
 

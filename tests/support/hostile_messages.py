@@ -69,7 +69,7 @@ def _places(value: Any) -> Any:
 
 
 def survives(feed: WebsocketFeed, raw: bytes | str) -> None:
-    """Check that only MessageError escapes and that what is understood is sound."""
+    """Check that only MessageError escapes and that what is parsed is sound."""
     try:
         events = feed.parse(raw, RECEIVED_US)
     except MessageError as error:

@@ -75,7 +75,7 @@ def _places(value: Any) -> Any:
 
 
 def survives(venue: RestVenue, instrument: str, body: bytes) -> None:
-    """Check each parser of a venue: only MessageError escapes, what is understood is sound."""
+    """Check each parser of a venue: only MessageError escapes, what is parsed is sound."""
     for parse, check in (
         (lambda: venue.parse_trades(body, instrument, NOW_US), _sound_trades),
         (lambda: venue.parse_candles(body, instrument), _sound_candles),
@@ -125,6 +125,6 @@ def _sound_listing(found: list[Listing], instrument: str) -> None:
 
 
 def refuses(parse: Callable[[], Any], cause: str = ".") -> None:
-    """Check that something is not understood for a cause."""
+    """Check that something could not be parsed for a cause."""
     with pytest.raises(MessageError, match=cause):
         parse()

@@ -74,7 +74,7 @@ def parsed(name: str, message: object) -> list[Any]:
 
 
 def refusal(name: str, message: object) -> str:
-    """Return why a message, or each trade in it, is not understood."""
+    """Return why a message, or each trade in it, could not be parsed."""
     try:
         (unread,) = parsed(name, message)
     except MessageError as error:

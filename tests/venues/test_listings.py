@@ -1,4 +1,4 @@
-"""Symbol lists: what people type, what is refused, what is kept and what damage does to it."""
+"""Symbol lists: what people type, what is refused, what is stored and what damage does to it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -123,7 +123,7 @@ def strings(path: Path) -> Iterator[str]:
 
 
 def test_no_module_but_its_own_names_a_venue() -> None:
-    """The default of the watch without a screen is the one exception."""
+    """The default of the headless watch is the one exception."""
     named = re.compile("|".join(name for name in VENUES if name not in ("sim", "replay", "mars")))
     found = {
         (module, text)

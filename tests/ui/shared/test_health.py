@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from tandem.config import Settings
@@ -14,6 +12,7 @@ from tandem.observability.health import Health, ended
 from tandem.ui import app as script
 from tandem.ui.shared import health, state
 from tandem.ui.shared.hosts import HostGuard
+from tests.support.routes import answer
 
 WELL = Health()
 SILENT = Health(problems=("Coinbase: no trades in ETH-USD for 20 s.", "One more."))
@@ -28,23 +27,14 @@ def get(
     host: str = "localhost:8501",
     method: str = "GET",
 ) -> tuple[int, str]:
-    app = Starlette(
-        routes=health.routes(lambda: found, lambda scope: may_read),
-        middleware=[Middleware(HostGuard, names=lambda: ("desk.example",))],
+    status, _, body = answer(
+        health.routes(lambda: found, lambda scope: may_read),
+        path,
+        host,
+        method,
+        [Middleware(HostGuard, names=lambda: ("desk.example",))],
     )
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode()}
-    scope |= {"query_string": b"", "headers": [(b"host", host.encode())], "root_path": ""}
-    asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], b"".join(one.get("body", b"") for one in sent[1:]).decode()
+    return status, body.decode()
 
 
 @pytest.mark.parametrize(
