@@ -7,9 +7,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import stat
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,14 +14,14 @@ from threading import Timer
 
 import pytest
 
-from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
+from tandem.core.errors import StoreFull, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.storage.reader import Reader
 from tandem.storage.schema import APPLICATION_ID, MIGRATIONS, open_writer, transaction
 from tandem.storage.store import Store
 from tandem.storage.write_queue import Backlog
 from tandem.storage.writer import Writer
-from tests.support.paths import ROOT
+from tests.support.children import start_child
 from tests.support.stored_batches import ALWAYS, BASE_US, LEGS, assert_bars, assert_sound, batch
 from tests.support.waiting import wait_until
 
@@ -44,16 +41,6 @@ while True:
         print(number, flush=True)
     number += 1
 """
-
-
-def start_child(code, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def kill_while_writing(path, rounds):
@@ -481,46 +468,7 @@ def test_a_transaction_that_raises_changes_nothing(path):
         assert not connection.in_transaction
 
 
-# Two processes --------------------------------------------------------------------------
-
-HOLDER = """
-import sys
-from tandem.storage.store import Store
-store = Store.open(sys.argv[1], batch_ms=1)
-print("open", flush=True)
-sys.stdin.readline()
-store.close()
-"""
-
-
-def test_a_second_process_is_told_who_records_and_may_read(path):
-    recorded(path)
-    holder = start_child(HOLDER, path)
-    assert holder.stdout.readline() == "open\n"
-    with pytest.raises(StoreInUse, match=f"by process {holder.pid}.*can be read here"):
-        Store.open(path)
-    with closing(Store.open(path, read_only=True)) as store:
-        assert store.health().state == "reading"
-        assert store.spans()["sim:AUSDT"].trades == 2_000
-        assert store.flush()
-        with pytest.raises(Exception, match="read-only"):
-            store.submit(batch(0))
-    holder.communicate("done\n")
-    with closing(Store.open(path)) as store:
-        assert store.health().state == "recording"
-
-
-def test_a_killed_process_leaves_no_lock(path):
-    holder = start_child(HOLDER, path)
-    assert holder.stdout.readline() == "open\n"
-    holder.kill()
-    holder.communicate()
-    Store.open(path).close()
-
-
-def test_the_same_process_cannot_record_twice(path):
-    with closing(Store.open(path)), pytest.raises(StoreInUse, match="by this process"):
-        Store.open(path)
+# Moved, replaced ------------------------------------------------------------------------
 
 
 def one(number, name="sim:AUSDT"):
@@ -552,31 +500,6 @@ def test_a_file_that_was_moved_and_put_back_has_all_that_was_committed(path, tmp
     (tmp_path / "elsewhere.sqlite").rename(path)
     with closing(Store.open(path)) as again:
         assert again.spans()["sim:AUSDT"].trades == 500
-
-
-def test_the_lock_is_never_written_through_a_link(path, tmp_path):
-    other = tmp_path / "other"
-    other.write_text("precious")
-    path.with_name(f"{path.name}.lock").symlink_to(other)
-    with pytest.raises(StoreFull, match="Nothing can be written beside"):
-        Store.open(path)
-    assert other.read_text() == "precious"
-
-
-@pytest.mark.parametrize(("mode", "of_lock"), [(0o600, 0o600), (0o640, 0o600), (0o660, 0o660)])
-def test_who_may_only_read_cannot_hold_the_lock(path, mode, of_lock):
-    with closing(Store.open(path, file_mode=mode)):
-        lock = path.with_name(f"{path.name}.lock")
-        assert stat.S_IMODE(lock.stat().st_mode) == of_lock
-
-
-def test_another_user_s_file_in_a_folder_of_all_is_refused(path, monkeypatch):
-    Store.open(path).close()
-    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-    Store.open(path).close()
-    path.parent.chmod(0o1777)
-    with pytest.raises(StoreUnusable, match="belongs to another user"):
-        Store.open(path)
 
 
 def test_what_may_have_found_no_room_settles_no_gap(path, monkeypatch):

@@ -1,0 +1,80 @@
+"""One writer per database: who holds the lock, who is told, and who cannot take it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import closing
+
+import pytest
+
+from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
+from tandem.storage.store import Store
+from tests.support.children import start_child
+from tests.support.stored_batches import batch
+
+HOLDER = """
+import sys
+from tandem.storage.store import Store
+store = Store.open(sys.argv[1], batch_ms=1)
+print("open", flush=True)
+sys.stdin.readline()
+store.close()
+"""
+
+
+def test_a_second_process_is_told_who_records_and_may_read(path):
+    with closing(Store.open(path, batch_ms=1)) as store:
+        for number in range(100):
+            store.submit(batch(number))
+    holder = start_child(HOLDER, path)
+    assert holder.stdout.readline() == "open\n"
+    with pytest.raises(StoreInUse, match=f"by process {holder.pid}.*can be read here"):
+        Store.open(path)
+    with closing(Store.open(path, read_only=True)) as store:
+        assert store.health().state == "reading"
+        assert store.spans()["sim:AUSDT"].trades == 2_000
+        assert store.flush()
+        with pytest.raises(Exception, match="read-only"):
+            store.submit(batch(0))
+    holder.communicate("done\n")
+    with closing(Store.open(path)) as store:
+        assert store.health().state == "recording"
+
+
+def test_a_killed_process_leaves_no_lock(path):
+    holder = start_child(HOLDER, path)
+    assert holder.stdout.readline() == "open\n"
+    holder.kill()
+    holder.communicate()
+    Store.open(path).close()
+
+
+def test_the_same_process_cannot_record_twice(path):
+    with closing(Store.open(path)), pytest.raises(StoreInUse, match="by this process"):
+        Store.open(path)
+
+
+def test_the_lock_is_never_written_through_a_link(path, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("precious")
+    path.with_name(f"{path.name}.lock").symlink_to(other)
+    with pytest.raises(StoreFull, match="Nothing can be written beside"):
+        Store.open(path)
+    assert other.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("mode", "of_lock"), [(0o600, 0o600), (0o640, 0o600), (0o660, 0o660)])
+def test_who_may_only_read_cannot_hold_the_lock(path, mode, of_lock):
+    with closing(Store.open(path, file_mode=mode)):
+        lock = path.with_name(f"{path.name}.lock")
+        assert stat.S_IMODE(lock.stat().st_mode) == of_lock
+
+
+def test_another_user_s_file_in_a_folder_of_all_is_refused(path, monkeypatch):
+    Store.open(path).close()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    Store.open(path).close()
+    path.parent.chmod(0o1777)
+    with pytest.raises(StoreUnusable, match="belongs to another user"):
+        Store.open(path)
