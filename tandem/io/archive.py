@@ -2,7 +2,7 @@
 
 `save_trades` and `save_bars` write CSV or Parquet; `TradeArchive` reads a vendor's archive of
 trades (CSV, also in a zip or gzip), or what `save_trades` wrote; `import_trades` hands one over to
-a record. Column names carry the unit as in `io.writer`.
+a database. Column names carry the unit as in `io.writer`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _save_parquet(tables: Iterable[Any], schema: Any, file: IO[bytes]) -> None:
 def import_trades(
     archive: TradeArchive, sink: Sink, progress: Callable[[int], None] = lambda rows: None
 ) -> Report:
-    """Hand an archive's trades to a record, a batch at a time, each waiting for its commit.
+    """Hand an archive's trades to a database, a batch at a time, each waiting for its commit.
 
     What is recorded live shares the queue and comes in between. Trades that are there already are
     recognised by their ids, so an import that broke off can be repeated.

@@ -19,7 +19,7 @@ _ENDS = ("", "-shm", "-wal")
 
 
 def move_aside(path: Path) -> Path:
-    """Give a record with its log a new name in its folder; return where it is now."""
+    """Give a database with its log a new name in its folder; return where it is now."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for number in count():
         extra = f"-{number}" if number else ""
@@ -73,7 +73,7 @@ def check_readable(path: Path) -> None:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a record with its write-ahead log."""
+    """Return the bytes of a database with its write-ahead log."""
     total = 0
     for part in (path, path.with_name(path.name + "-wal")):
         try:

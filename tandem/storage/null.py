@@ -15,7 +15,7 @@ from tandem.storage.lock import is_locked
 from tandem.storage.reader import GAP_STATES, Reader
 from tandem.storage.records import Document, Held, Recordable, SignalRow, Span, StoreHealth
 
-# How often a record of another process is asked whether that process still has it.
+# How often a database of another process is asked whether that process still has it.
 _ASK_S = 5.0
 
 

@@ -27,7 +27,7 @@ GAP_STATES = ("open", "filled", "candles", "lost")
 
 
 class Reader:
-    """Everything that can be asked of a record; any thread may ask.
+    """Everything that can be asked of a database; any thread may ask.
 
     All times are the trades' own, in microseconds; ranges exclude their end. An instrument that
     was never recorded has nothing, which is not an error.

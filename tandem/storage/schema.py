@@ -279,6 +279,8 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     code = error_code(error)
     if code in _NO_SPACE:
         return StoreFull(f"The disk of {path} is full or fails ({error}). Free some space.")
+    if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
+        return StoreUnusable(f"There is no database at {path}: it was moved or deleted.")
     if code in _NO_PERMISSION:
         return StoreFull(
             f"{path} cannot be opened for writing ({error}). Make its folder writable, or choose "
@@ -316,7 +318,7 @@ def make_place(path: Path, mode: int) -> None:
 
 
 def check_file(path: Path) -> bool:
-    """Tell whether a record exists at `path`, refusing anything that is not one, untouched.
+    """Tell whether a database exists at `path`, refusing anything that is not one, untouched.
 
     The identification is written before the journal mode changes, so that it is always in the
     file's own first page and can be read without opening the file as a database.
@@ -408,7 +410,7 @@ def _connect_reading(uri: str) -> sqlite3.Connection:
 
 
 def check_inside(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
-    """Refuse a record that is damaged, or that was written by another version of Tandem.
+    """Refuse a database that is damaged, or that was written by another version of Tandem.
 
     An older one is brought up to date where it may be written.
     """

@@ -116,7 +116,7 @@ class Store(Reader):
         StoreInUse
             Another process is recording into it (it can be opened `read_only`).
         StoreUnusable
-            It is damaged, not a record of Tandem, or of a newer one. Nothing was changed.
+            It is damaged, not a database of Tandem, or of a newer one. Nothing was changed.
         StoreFull
             The disk is full or the place cannot be written.
         """
@@ -139,7 +139,7 @@ class Store(Reader):
 
     @staticmethod
     def move_aside(path: Path | str) -> Path:
-        """Move a file that cannot be used out of the way, so that a new record can begin.
+        """Move a file that cannot be used out of the way, so that a new one can begin.
 
         Only ever with the user's consent. The file keeps its content, with its log beside it, under
         a new name in the same folder; nothing is overwritten.

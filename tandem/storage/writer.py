@@ -132,7 +132,7 @@ class Writer:
         if _identity(self._path) != self._file:
             raise StoreUnusable(
                 f"{self._path} was moved or deleted while it was recorded into. Put it back, or "
-                "leave it: a restart begins a new record."
+                "leave it: a restart begins a new one."
             )
         if self._find_logs() != self._logs:
             self._save_log()

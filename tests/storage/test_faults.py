@@ -491,6 +491,13 @@ def test_a_backup_put_in_place_while_recording_is_not_overlaid_by_the_old_log(pa
     assert not list(tmp_path.glob("*-wal*"))
 
 
+def test_a_file_that_is_gone_is_not_called_unwritable(path):
+    with closing(Store.open(path)) as store:
+        path.unlink()
+        with pytest.raises(StoreUnusable, match="was moved or deleted"):
+            store.gap_counts()
+
+
 def test_a_file_that_was_moved_and_put_back_has_all_that_was_committed(path, tmp_path):
     store = Store.open(path)
     store.submit([one(number) for number in range(500)])

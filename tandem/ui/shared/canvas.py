@@ -310,6 +310,8 @@ class Canvas:
             "spikedash": "dot",
             "spikecolor": "@muted",
             "hoverformat": self._hover,
+            # Without a bar there is no time, and the browser would make one up.
+            "showticklabels": bool(self._filled),
         }
         if self._span is not None:
             # Marks would widen the axis, and the picture would jump when one comes or goes.

@@ -101,7 +101,9 @@ def test_every_column_and_colour_a_trace_names_exists() -> None:
 
 def test_a_pair_without_bars_draws_an_empty_chart() -> None:
     for draw in (charts.pair_chart, charts.hedge_chart):
-        json.dumps(draw(charts.empty(), PAIR, 0, "0"), allow_nan=False)
+        figure = draw(charts.empty(), PAIR, 0, "0")
+        json.dumps(figure, allow_nan=False)
+        assert not figure["layout"]["xaxis"]["showticklabels"], "there is no time to tell"
     json.dumps(charts.profile_chart(np.empty(0, BAR), "sim:ETHUSDT", "0"), allow_nan=False)
     json.dumps(charts.flow_chart(np.empty(0, BAR), "sim:ETHUSDT", "0"), allow_nan=False)
 
