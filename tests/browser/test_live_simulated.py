@@ -66,6 +66,29 @@ def test_zoom_and_hidden_lines_survive_new_bars(page: Page, simulated_app: App) 
     assert len(after[2]) == 1
 
 
+def test_a_figure_the_browser_has_lost_is_sent_again(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app, "?bar=1m&lookback=20&zwin=10")
+    drawn = "[...document.querySelectorAll('[data-testid=chart]')].map(one => Boolean(one.figure))"
+    page.wait_for_function(
+        f"() => {{ const all = {drawn}; return all.length && all.every(x => x) }}"
+    )
+    page.evaluate(
+        "document.querySelectorAll('[data-testid=chart]').forEach(one => delete one.figure)"
+    )
+    page.wait_for_function(f"{drawn}.every(Boolean)")
+
+
+def test_what_a_link_asks_for_in_vain_stays_said(page: Page, simulated_app: App) -> None:
+    opened(page, simulated_app, "?tab=nope")
+    said = page.get_by_text("The link asks for the tab 'nope', which does not exist")
+    expect(said).to_be_visible()
+    first = page.get_by_test_id("price-y").inner_text()
+    page.wait_for_function(
+        "first => document.querySelector('[data-testid=price-y]').innerText !== first", arg=first
+    )
+    expect(said).to_be_visible()
+
+
 def test_no_button_sends_a_chart_to_another_machine(page: Page, simulated_app: App) -> None:
     opened(page, simulated_app)
     bar = page.locator('[data-testid="chart"] .modebar').first

@@ -18,6 +18,21 @@ from starlette.routing import Route
 from tandem.ui.shared import served
 
 HERE = Path(__file__).parent
+# A browser never tries an address again that it could not load once.
+_LOADER = """
+const address = new URL("app/static/FILE", document.baseURI).href;
+let module;
+for (const [after, wait] of [["", 300], ["?1", 1000], ["?2", 3000], ["?3", 0]]) {
+  try {
+    module = await import(address + after);
+    break;
+  } catch (error) {
+    if (!wait) throw error;
+    await new Promise((go) => setTimeout(go, wait));
+  }
+}
+export default module.default;
+"""
 NAMES = ("chart", "ledger", "pulse", "sheet", "toasts", "wall")
 
 
@@ -46,11 +61,7 @@ def file_name(name: str) -> str:
 
 def loader(name: str) -> str:
     """Return a module that stands for the served one, wherever the app is mounted."""
-    return (
-        f'const address = new URL("app/static/{file_name(name)}", document.baseURI).href;\n'
-        "const module = await import(address);\n"
-        "export default module.default;\n"
-    )
+    return _LOADER.replace("FILE", file_name(name))
 
 
 def routes() -> list[Route]:

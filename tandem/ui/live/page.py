@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import TypeVar
 
 import streamlit as st
 
@@ -39,8 +40,10 @@ TAB = Choice(
     "hedge",
     "tab",
 )
-_SLOWER = "Refreshed every {:g} s: more pages are open than the server keeps up with."
+_SLOWER = "Refreshed every {:g} s: this server is behind with the pages that are open."
 _FIGURES = SharedFigures()
+
+T = TypeVar("T")
 
 
 def page() -> None:
@@ -98,13 +101,15 @@ def _refused(refusal: Refusal) -> None:
 def _live(view: View) -> None:
     """Draw everything in one fragment: each one costs the server more than what it shows."""
     still: bool | None = None
+    doubts = st.container()
     factor = pace().factor
     every_s = factor * view.refresh_s
 
     @st.fragment(run_every=every_s)
     def refresh() -> None:
         nonlocal still
-        if pace().factor != factor:
+        # What is drawn for downloads stays.
+        if pace().factor != factor and not still:
             st.rerun()
         toasts.show()
         with refreshing():
@@ -112,22 +117,24 @@ def _live(view: View) -> None:
             if factor > 1:
                 snapshot = replace(snapshot, notices=(*snapshot.notices, _SLOWER.format(every_s)))
             chosen = pulse(shown(cards.page(snapshot)), key="pulse")
-            chart(_figure(charts.pair_chart, snapshot, view), key="live-chart")
-        if chosen:
-            choose_pair(chosen)
-        tab = TAB.segments("Detail", label_visibility="collapsed", on_change=send_whole)
-        say_doubts()
-        was_still, still = still, tab == "export" and _has_bars(snapshot)
-        if was_still not in (None, still):
-            st.rerun()
-        if not still:
-            DETAILS[tab](snapshot, view)
+            if chosen:
+                choose_pair(chosen)
+            chart(_pair_figure(charts.pair_chart, snapshot, view), key="live-chart")
+            tab = TAB.segments("Detail", label_visibility="collapsed", on_change=send_whole)
+            was_still, still = still, tab == "export" and _has_bars(snapshot)
+            if was_still not in (None, still):
+                st.rerun()
+            if not still:
+                DETAILS[tab](snapshot, view)
 
     @st.fragment
     def downloads() -> None:
         exports.offer(_look(view))
 
     refresh()
+    # Of the tab, once: the next refresh has nothing to say.
+    with doubts:
+        say_doubts()
     # A download must not be drawn anew between the click and the file.
     if still:
         downloads()
@@ -158,16 +165,19 @@ def _has_bars(snapshot: Snapshot) -> bool:
     return snapshot.view is not None and bool(len(snapshot.view.columns["time_us"]))
 
 
-def _figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> Encoded:
-    """Return an encoded figure of the bars that are shown, the same one to every session."""
+def _pair_figure(draw: Callable[..., Figure], snapshot: Snapshot, view: View) -> Encoded:
+    """Return the encoded figure of the bars that are shown."""
 
     def make() -> Encoded:
         columns, first = _shown(snapshot, view.shown_bars)
         return encoded(draw(columns, snapshot.settings, first, _version(snapshot, view)))
 
-    if snapshot.view is None:
-        return make()
-    return _FIGURES.of(snapshot.view, (draw.__name__, view.shown_bars), make)
+    return _shared(snapshot, (draw.__name__, view.shown_bars), make)
+
+
+def _shared(snapshot: Snapshot, kind: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+    """Return what is made of a pair's bars, the same one to every session until the next bar."""
+    return make() if snapshot.view is None else _FIGURES.of(snapshot.view, kind, make)
 
 
 def _shown(snapshot: Snapshot, most: int) -> tuple[charts.Columns, int]:
@@ -189,21 +199,36 @@ def _version(snapshot: Snapshot, view: View) -> str:
 
 def _volume(snapshot: Snapshot, view: View) -> None:
     settings = snapshot.settings
-    bar_us = settings.bar_us
-    end_us = snapshot.now_us // bar_us * bar_us
-    start_us = end_us - (view.shown_bars or POINTS) * bar_us
-    version = _version(snapshot, view)
     for leg, side in zip((settings.y, settings.x), st.columns(2), strict=True):
-        bars = tables_view.resampled(part(SnapshotBuilder).seconds(leg, start_us, end_us), bar_us)
         with side:
-            if not charts.tells_volume(bars):
+            figures = _volume_figures(leg, snapshot, view)
+            if figures is None:
                 st.info(
                     f"No volume for {f.symbol_of(leg)}: this source provides prices only. Choose a "
                     "leg on an exchange to see volume and order flow."
                 )
                 continue
-            chart(charts.profile_chart(bars, leg, version), key=f"profile-{leg}")
-            chart(charts.flow_chart(bars, leg, version), key=f"flow-{leg}")
+            profile, flow = figures
+            chart(profile, key=f"profile-{leg}")
+            chart(flow, key=f"flow-{leg}")
+
+
+def _volume_figures(leg: str, snapshot: Snapshot, view: View) -> tuple[Encoded, Encoded] | None:
+    """Return a leg's volume by price and by time; None where its source tells no volume."""
+    bar_us, version = snapshot.settings.bar_us, _version(snapshot, view)
+
+    def make() -> tuple[Encoded, Encoded] | None:
+        end_us = snapshot.now_us // bar_us * bar_us
+        start_us = end_us - (view.shown_bars or POINTS) * bar_us
+        bars = tables_view.resampled(part(SnapshotBuilder).seconds(leg, start_us, end_us), bar_us)
+        if not charts.tells_volume(bars):
+            return None
+        return (
+            encoded(charts.profile_chart(bars, leg, version)),
+            encoded(charts.flow_chart(bars, leg, version)),
+        )
+
+    return _shared(snapshot, ("volume", leg, view.shown_bars), make)
 
 
 def _trades(snapshot: Snapshot, view: View) -> None:
@@ -213,19 +238,20 @@ def _trades(snapshot: Snapshot, view: View) -> None:
 
 def _signals(snapshot: Snapshot, view: View) -> None:
     tables_view.position(snapshot)
-    # The account is shown from its start, whatever the other charts show.
-    columns, first = _shown(snapshot, 0)
-    unit = f.quote(snapshot.settings.y)
-    chart(
-        charts.equity_chart(columns, first, _version(snapshot, view), unit),
-        key="equity-chart",
-    )
+
+    def make() -> Encoded:
+        # The account is shown from its start, whatever the other charts show.
+        columns, first = _shown(snapshot, 0)
+        unit = f.quote(snapshot.settings.y)
+        return encoded(charts.equity_chart(columns, first, _version(snapshot, view), unit))
+
+    chart(_shared(snapshot, ("equity", view.shown_bars), make), key="equity-chart")
     tables_view.closed_trades(part(PairTracker).trades(snapshot.settings))
 
 
 DETAILS: dict[str, Callable[[Snapshot, View], None]] = {
     "hedge": lambda snapshot, view: chart(
-        _figure(charts.hedge_chart, snapshot, view), key="hedge-chart"
+        _pair_figure(charts.hedge_chart, snapshot, view), key="hedge-chart"
     ),
     "flow": _volume,
     "trades": _trades,

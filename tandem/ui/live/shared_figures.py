@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 from tandem.pairs.tracker import PairView
-from tandem.ui.components import Encoded
 
-MOST = 64
+MOST = 128
+
+T = TypeVar("T")
 
 
 class SharedFigures:
@@ -21,9 +23,9 @@ class SharedFigures:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[PairView, Encoded]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[PairView, Any]] = OrderedDict()
 
-    def of(self, view: PairView, key: tuple[Hashable, ...], make: Callable[[], Encoded]) -> Encoded:
+    def of(self, view: PairView, key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """Return the encoded figure of a view under a key, made by the first who asks.
 
         Parameters

@@ -10,6 +10,8 @@ WINDOW_S = 5.0
 # Twice the lower one is less than the upper: no interval goes up and down.
 MOST, LEAST = 0.5, 0.15
 LONGEST = 16
+# Without a refresh for so long nobody was there; whoever comes is not to wait for others.
+_NOBODY_S = 120.0
 
 
 class Pace:
@@ -44,7 +46,9 @@ class Pace:
             if lasted_s < WINDOW_S:
                 return
             share = self._spent_s / lasted_s
-            if share > MOST:
+            if lasted_s > _NOBODY_S:
+                self.factor = 1
+            elif share > MOST:
                 self.factor = min(2 * self.factor, LONGEST)
             elif share < LEAST:
                 self.factor = max(self.factor // 2, 1)

@@ -138,13 +138,15 @@ def refreshing() -> Iterator[None]:
     """Measure a refresh of a page: for the pace of all, and where metrics are on."""
     refreshes: Histogram | None = _process().refreshes
     began = time.perf_counter()
-    yield
-    took_s = time.perf_counter() - began
-    # What draws the page for the first time may have waited for a price.
-    if is_refresh():
-        pace().spent(took_s)
-    if refreshes is not None:
-        refreshes.observe(took_s)
+    try:
+        yield
+    finally:
+        took_s = time.perf_counter() - began
+        # What draws the page for the first time may have waited for a price.
+        if is_refresh():
+            pace().spent(took_s)
+        if refreshes is not None:
+            refreshes.observe(took_s)
 
 
 def pace() -> Pace:

@@ -55,6 +55,14 @@ def test_they_are_as_asked_again_when_viewers_have_left(clock: Clock) -> None:
     assert pace.factor == 1
 
 
+def test_whoever_comes_after_a_while_does_not_wait_for_those_who_left(clock: Clock) -> None:
+    pace = Pace(clock)
+    run(pace, clock, 10_000, 1.0, 600.0)
+    clock.now_s += 3_600.0
+    pace.spent(0.005)
+    assert pace.factor == 1
+
+
 def test_there_is_a_longest_interval(clock: Clock) -> None:
     pace = Pace(clock)
     run(pace, clock, 10_000, 1.0, 600.0)

@@ -93,15 +93,22 @@ const CONFIG = {
   modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage", "sendChartToCloud"],
 };
 
+// A question or its answer may be lost on the way.
+const ASK_AGAIN_MS = 2000;
+
 export default function ({ data: bytes, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".tandem-chart");
   const mode = modeOf(root);
   const told = JSON.parse(new TextDecoder().decode(bytes));
-  if (told.layout) root.figure = told;
-  // A refresh names what was sent before: this element may be newer than that.
+  if (told.layout) {
+    root.figure = told;
+    root.asked = 0;
+  }
+  // A refresh names what was sent before: this element may be newer than that, or have missed it.
   if (root.figure?.version !== told.version) {
-    if (root.lacks !== told.version) setTriggerValue("lacks", told.version);
-    root.lacks = told.version;
+    if (Date.now() - (root.asked ?? 0) < ASK_AGAIN_MS) return;
+    root.asked = Date.now();
+    setTriggerValue("lacks", told.version);
     return;
   }
   const data = root.figure;
