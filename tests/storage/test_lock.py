@@ -1,4 +1,4 @@
-"""One writer per database: who holds the lock, who is told, and who cannot take it."""
+"""One writer per database: who holds the lock, what others are shown, and who cannot take it."""
 
 from __future__ import annotations
 
