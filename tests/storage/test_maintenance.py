@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import sqlite3
 import threading
@@ -15,7 +17,14 @@ from tandem.core.clock import SECOND_US
 from tandem.core.errors import Cancelled, StoreError, StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.core.parallel import Watch
-from tandem.storage.maintenance import back_up, check, compact, file_facts, reopen_lost
+from tandem.storage.maintenance import (
+    back_up,
+    check,
+    compact,
+    file_facts,
+    finished_whole,
+    reopen_lost,
+)
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
 from tests.support.waiting import wait_until
@@ -185,6 +194,26 @@ def test_a_backup_overwrites_nothing(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="precious exists already"):
         back_up(recorded, target)
     assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_that_write_to_one_name_the_first_to_end_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "b"
+    with pytest.raises(StoreError, match="b exists already"), finished_whole(target) as slow:
+        slow.write_text("half")
+        with finished_whole(target, 0o640) as quick:
+            quick.write_text("whole")
+        assert slow.read_text() == "half"
+    assert target.read_text() == "whole"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_backup_that_is_cancelled_leaves_nothing(recorded: Path, tmp_path: Path) -> None:
