@@ -393,7 +393,7 @@ def compact(path: Path, mode: int = PRIVATE, watch: Watch = UNWATCHED) -> tuple[
     Raises
     ------
     StoreInUse
-        A process records into it, or another program reads it.
+        A process records into it, or another program has it open; nothing was changed.
     StoreUnusable
         It is damaged, or no database.
     StoreFull
@@ -412,9 +412,15 @@ def compact(path: Path, mode: int = PRIVATE, watch: Watch = UNWATCHED) -> tuple[
                 f"are {free / 1e6:,.0f} MB. Free some space first; nothing was changed."
             )
         with closing(open_writer(path)) as connection, _explaining(path):
-            _tick(connection, watch, 0)
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Without a log nobody reads meanwhile: for a reader the earlier pages would stay.
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("PRAGMA synchronous = FULL")
+            try:
+                _tick(connection, watch, 0)
+                connection.execute("VACUUM")
+            finally:
+                connection.set_progress_handler(None, 0)
+                connection.execute("PRAGMA journal_mode = WAL")
     finally:
         lock.release()
     return before, size_of(path)

@@ -259,6 +259,35 @@ def test_compaction_needs_the_database_for_itself(recorded: Path) -> None:
     store.close()
 
 
+def journal_mode(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_compaction_is_refused_while_another_program_reads(recorded: Path) -> None:
+    change(recorded, "DELETE FROM trades")
+    before = recorded.read_bytes()
+    with closing(sqlite3.connect(recorded, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        held = reader.execute("SELECT count(*) FROM bars_1s").fetchone()
+        with pytest.raises(StoreInUse, match=r"Another program holds .* Close it there\."):
+            compact(recorded)
+        assert reader.execute("SELECT count(*) FROM bars_1s").fetchone() == held
+    assert recorded.read_bytes() == before
+    assert not recorded.with_name(f"{recorded.name}-wal").exists()
+    before_bytes, after_bytes = compact(recorded)
+    assert after_bytes < before_bytes and journal_mode(recorded) == "wal"
+
+
+def test_a_compaction_that_is_cancelled_leaves_the_database_as_it_was(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.storage.maintenance._TICK_STEPS", 10)
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        compact(recorded, watch=Watch(is_cancelled=lambda: True))
+    assert journal_mode(recorded) == "wal" and check(recorded, {"coinbase"}) == []
+
+
 # Gaps ---------------------------------------------------------------------------------------
 
 
