@@ -29,6 +29,7 @@ from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.hosts import HostGuard
 from tandem.ui.shared.links import take_earlier_names
+from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.uploads import UploadGuard
 from tandem.venues.settings import load
 
@@ -63,7 +64,7 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     """
     # Until the settings say more.
     logs.set_up(Settings())
-    _adopt_loggers()
+    adopt_loggers()
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
@@ -79,18 +80,6 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     manager.stopping()
     telling.cancel()
     state.close()
-
-
-def _adopt_loggers() -> None:
-    """Let Streamlit's loggers write into the process's log as all others do.
-
-    Each has a handler of its own that breaks lines, and knows no secrets.
-    """
-    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
-        own = getattr(logger, "streamlit_console_handler", None)
-        if name.startswith("streamlit") and isinstance(logger, logging.Logger) and own is not None:
-            logger.removeHandler(own)
-            logger.propagate = True
 
 
 async def _tell(manager: ServiceManager) -> None:
