@@ -19,6 +19,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
+from tandem.core.threads import Supervisor
 from tandem.engine import Engine
 from tandem.observability import logs
 from tandem.observability.health import Health
@@ -68,14 +69,14 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
+    manager = ServiceManager()
     try:
         start()
+        manager.ready()
     except SettingError as error:
         # The server goes on: each page says which setting is wrong.
         log.error("Tandem did not start. %s", error)
-    manager = ServiceManager()
     telling = asyncio.create_task(_tell(manager))
-    manager.ready()
     yield
     manager.stopping()
     telling.cancel()
@@ -83,10 +84,17 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
 
 
 async def _tell(manager: ServiceManager) -> None:
-    """Tell the service manager that threads and server work; a word that is missing says enough."""
-    while manager.every_s < math.inf:
-        if not (await asyncio.to_thread(_health)).dead:
+    """Tell the service manager that threads and server work; its watchdog acts on silence."""
+    if manager.every_s == math.inf:
+        return
+    checking = Supervisor("The health of the process cannot be checked; it goes on.")
+
+    def tell() -> None:
+        if not _health().dead:
             manager.alive()
+
+    while True:
+        await asyncio.to_thread(checking.watch, tell)
         await asyncio.sleep(manager.every_s)
 
 
