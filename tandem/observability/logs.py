@@ -38,12 +38,14 @@ def set_up(settings: Settings) -> None:
         handlers.append(_opened(settings))
     formatter = (_Json if settings.log_format == "json" else _Text)(settings.secrets)
     root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one, _ToStandardError | _ToFile)]:
-        root.removeHandler(old)
-        old.close()
+    earlier = [one for one in root.handlers if isinstance(one, _ToStandardError | _ToFile)]
+    # The new ones first: without any, a line logged meanwhile would be printed with its secrets.
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
+    for old in earlier:
+        root.removeHandler(old)
+        old.close()
     logging.getLogger(_OURS).setLevel(settings.log_level)
 
 
@@ -71,11 +73,13 @@ class _ToStandardError(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line; without a standard error there is nobody to read it."""
-        if sys.stderr is not None:
+        if sys.stderr is not None and not sys.stderr.closed:
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Lose the line: a full disk or a closed pipe ends nothing and is told nowhere else."""
+        """Lose the line where a full disk or a closed pipe is the reason: that ends nothing."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 class _ToFile(RotatingFileHandler):
@@ -95,7 +99,9 @@ class _ToFile(RotatingFileHandler):
         return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Lose the line: standard error has it."""
+        """Lose the line where the disk is the reason: standard error has it."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 class _Text(logging.Formatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -282,25 +283,54 @@ def reopen_lost(path: Path, instrument: str | None = None) -> int:
 
 @contextmanager
 def finished_whole(target: Path, mode: int = PRIVATE) -> Iterator[Path]:
-    """Give a name to write under; the file gets its own only once it is whole, else it is deleted.
+    """Give a file of its own to write into; it gets the target's name only once it is whole.
+
+    What fails is deleted.
 
     Raises
     ------
     StoreError
-        The file exists: nothing is overwritten.
+        The target exists, also if it came meanwhile: nothing is overwritten. Or nothing can be
+        written in its folder.
     """
     if target.exists():
-        raise StoreError(f"{target} exists already; choose another name, or move it aside.")
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    take(partial, mode)
+        raise _exists(target)
     try:
+        handle, name = tempfile.mkstemp(".partial", f"{target.name}.", target.parent)
+    except OSError as error:
+        raise StoreError(
+            f"Nothing can be written in the folder {target.parent} ({error.strerror}). Create it, "
+            "or choose another."
+        ) from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        take(partial, mode)
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        partial.rename(target)
+        _publish(partial, target, mode)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _publish(partial: Path, target: Path, mode: int) -> None:
+    """Give a file its name, which nobody else may have taken meanwhile."""
+    try:
+        try:
+            os.link(partial, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without links: an empty file takes the name first.
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            partial.replace(target)
+    except FileExistsError:
+        raise _exists(target) from None
+
+
+def _exists(target: Path) -> StoreError:
+    return StoreError(f"{target} exists already; choose another name, or move it aside.")
 
 
 def back_up(
@@ -363,7 +393,7 @@ def compact(path: Path, mode: int = PRIVATE, watch: Watch = UNWATCHED) -> tuple[
     Raises
     ------
     StoreInUse
-        A process records into it, or another program reads it.
+        A process records into it, or another program has it open; nothing was changed.
     StoreUnusable
         It is damaged, or no database.
     StoreFull
@@ -382,9 +412,15 @@ def compact(path: Path, mode: int = PRIVATE, watch: Watch = UNWATCHED) -> tuple[
                 f"are {free / 1e6:,.0f} MB. Free some space first; nothing was changed."
             )
         with closing(open_writer(path)) as connection, _explaining(path):
-            _tick(connection, watch, 0)
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Without a log nobody reads meanwhile: for a reader the earlier pages would stay.
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("PRAGMA synchronous = FULL")
+            try:
+                _tick(connection, watch, 0)
+                connection.execute("VACUUM")
+            finally:
+                connection.set_progress_handler(None, 0)
+                connection.execute("PRAGMA journal_mode = WAL")
     finally:
         lock.release()
     return before, size_of(path)

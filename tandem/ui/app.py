@@ -19,6 +19,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from tandem.config import Settings, on_community_cloud
 from tandem.core.errors import SettingError
+from tandem.core.threads import Supervisor
 from tandem.engine import Engine
 from tandem.observability import logs
 from tandem.observability.health import Health
@@ -29,6 +30,7 @@ from tandem.ui.shared import health, served, state
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.hosts import HostGuard
 from tandem.ui.shared.links import take_earlier_names
+from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.uploads import UploadGuard
 from tandem.venues.settings import load
 
@@ -63,41 +65,36 @@ async def recording(_app: st.App) -> AsyncIterator[None]:
     """
     # Until the settings say more.
     logs.set_up(Settings())
-    _adopt_loggers()
+    adopt_loggers()
     state.serve_by_routes()
     import_module("pandas")
     import_module("tandem.ui.live.page")
+    manager = ServiceManager()
     try:
         start()
+        manager.ready()
     except SettingError as error:
         # The server goes on: each page says which setting is wrong.
         log.error("Tandem did not start. %s", error)
-    manager = ServiceManager()
     telling = asyncio.create_task(_tell(manager))
-    manager.ready()
     yield
     manager.stopping()
     telling.cancel()
     state.close()
 
 
-def _adopt_loggers() -> None:
-    """Let Streamlit's loggers write into the process's log as all others do.
-
-    Each has a handler of its own that breaks lines, and knows no secrets.
-    """
-    for name, logger in list(logging.getLogger().manager.loggerDict.items()):
-        own = getattr(logger, "streamlit_console_handler", None)
-        if name.startswith("streamlit") and isinstance(logger, logging.Logger) and own is not None:
-            logger.removeHandler(own)
-            logger.propagate = True
-
-
 async def _tell(manager: ServiceManager) -> None:
-    """Tell the service manager that threads and server work; a word that is missing says enough."""
-    while manager.every_s < math.inf:
-        if not (await asyncio.to_thread(_health)).dead:
+    """Tell the service manager that threads and server work; its watchdog acts on silence."""
+    if manager.every_s == math.inf:
+        return
+    checking = Supervisor("The health of the process cannot be checked; it goes on.")
+
+    def tell() -> None:
+        if not _health().dead:
             manager.alive()
+
+    while True:
+        await asyncio.to_thread(checking.watch, tell)
         await asyncio.sleep(manager.every_s)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +20,8 @@ from tandem.cli import main
 from tandem.config import Settings, VenueSetting, load
 from tandem.core.errors import SettingError
 from tandem.observability import logs
-from tandem.ui import app as script
+from tandem.ui.shared import state
+from tandem.ui.shared.loggers import adopt_loggers
 
 log = logging.getLogger("tandem.test")
 TOKEN = "123456:AAbbCCdd-eeFF_99"
@@ -129,10 +134,86 @@ def test_every_command_heeds_the_settings(
     assert "DEBUG tandem.test: heard\n" in (tmp_path / "tandem.log").read_text()
 
 
-def test_streamlit_s_events_are_lines_like_all_others(capsys: pytest.CaptureFixture[str]) -> None:
-    theirs = get_logger("streamlit.tandem_test")
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let the log go nowhere but where Tandem sends it, as in a process of its own."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    yield
     logs.set_up(Settings())
-    script._adopt_loggers()
-    theirs.error("one\ntwo")
+    root.handlers = handlers
+
+
+def test_what_is_logged_during_a_change_is_told_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up(Settings(operator_secret="open sesame, please"))
+    monkeypatch.setattr(
+        logs._ToStandardError, "close", lambda _: log.warning("open sesame, please")
+    )
+    logs.set_up(Settings(operator_secret="open sesame, please"))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(r"Z ERROR streamlit.tandem_test: one\ntwo")
+    assert line.endswith("Z WARNING tandem.test: ***")
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_a_full_disk_loses_a_line_and_a_mistake_is_shown(
+    to_file: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(_record: logging.LogRecord) -> str:
+        raise OSError(28, "No space left on device")
+
+    with alone():
+        logs.set_up(Settings(log_file=str(tmp_path / "tandem.log") if to_file else ""))
+        handler = logging.getLogger().handlers[-1]
+        assert isinstance(handler, logs._ToFile) == to_file
+        log.warning("%d prices", "many")
+        assert "--- Logging error ---" in capsys.readouterr().err
+        monkeypatch.setattr(handler, "format", full)
+        log.warning("lost")
+        assert "Logging error" not in capsys.readouterr().err
+
+
+def test_a_closed_standard_error_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    logs.set_up(Settings())
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    log.warning("read by nobody")
+
+
+@pytest.mark.parametrize("name", ["streamlit.tandem_test", "uvicorn.tandem_test"])
+def test_events_of_streamlit_and_its_server_are_lines_like_all_others(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = get_logger(name)
+    # As the server's own configuration does.
+    theirs.addHandler(logging.StreamHandler())
+    logs.set_up(Settings(operator_secret="open sesame, please"))
+    adopt_loggers()
+    theirs.error("one\ntwo open sesame, please")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(rf"Z ERROR {name}: one\ntwo ***")
+
+
+def test_requests_that_the_server_does_not_log_stay_unlogged() -> None:
+    theirs = get_logger("uvicorn.access")
+    handlers = theirs.handlers[:]
+    theirs.handlers.clear()
+    adopt_loggers()
+    assert not theirs.hasHandlers()
+    theirs.handlers[:] = handlers
+
+
+def test_a_desk_adopts_them_also_where_no_server_of_ours_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = get_logger("streamlit.tandem_script")
+    state.close()
+    desk = SimpleNamespace(start=str, stop=str, parts=dict)
+    state.start(lambda *_, **__: Settings(), lambda _: desk)  # type: ignore[arg-type, return-value]
+    state.close()
+    assert theirs.propagate and not theirs.handlers

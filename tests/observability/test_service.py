@@ -21,10 +21,12 @@ import pytest
 
 from tandem.cli import COMMANDS, main
 from tandem.config import PREFIX, Settings
+from tandem.core.errors import SettingError
 from tandem.ingest.headless import Headless
 from tandem.observability.health import Health
 from tandem.observability.service import ServiceManager
 from tandem.ui import app as script
+from tandem.ui.shared import state
 from tandem.venues import simulated
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
@@ -173,6 +175,52 @@ def test_the_app_is_alive_while_its_threads_are(monkeypatch: pytest.MonkeyPatch)
     assert told[:3] == ["alive"] * 3 and set(told[3:]) == {"dead"}
 
 
+def test_health_that_cannot_be_checked_is_logged_and_checked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+    failures = [RuntimeError("planted")] * 2
+
+    def health() -> Health:
+        if failures:
+            raise failures.pop()
+        return Health()
+
+    async def telling() -> None:
+        manager = SimpleNamespace(every_s=0.001, alive=lambda: told.append("alive"))
+        task = asyncio.create_task(script._tell(manager))  # type: ignore[arg-type]
+        await asyncio.to_thread(wait_until, lambda: told, "a notification")
+        task.cancel()
+
+    monkeypatch.setattr(script, "_health", health)
+    asyncio.run(telling())
+    assert caplog.text.count("The health of the process cannot be checked") == 2
+
+
+def test_nobody_is_told_where_there_is_no_watchdog() -> None:
+    asyncio.run(script._tell(ServiceManager({})))
+
+
+@by_path
+@pytest.mark.parametrize("starts", [True, False])
+def test_the_app_is_ready_once_it_has_started(
+    watched: StandIn, monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    def start() -> None:
+        if not starts:
+            raise SettingError("TANDEM_VENUE is wrong.")
+
+    async def serve() -> None:
+        async with script.recording(None):  # type: ignore[arg-type]
+            pass
+
+    monkeypatch.setattr(script, "start", start)
+    monkeypatch.setattr(state, "serve_by_routes", lambda: None)
+    asyncio.run(serve())
+    heard = [one for one in watched.close() if one != "WATCHDOG=1"]
+    assert heard == ["READY=1", "STOPPING=1"][not starts :]
+
+
 # The units ------------------------------------------------------------------------------
 
 
@@ -189,6 +237,8 @@ def test_a_unit_starts_a_command_that_there_is(path: Path) -> None:
     program, command, *_ = options["ExecStart"].split()
     assert program == "/opt/tandem/.venv/bin/tandem" and command in COMMANDS
     assert (options["Type"], options["Restart"]) == ("notify", "on-failure")
+    assert options["EnvironmentFile"] == f"-/etc/tandem/{command}.env"
+    assert int(options["TimeoutStartSec"]) >= 600
     assert int(options["WatchdogSec"]) >= 30 and int(options["TimeoutStopSec"]) > 5
 
 

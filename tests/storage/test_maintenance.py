@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import sqlite3
 import threading
@@ -15,7 +17,14 @@ from tandem.core.clock import SECOND_US
 from tandem.core.errors import Cancelled, StoreError, StoreFull, StoreInUse, StoreUnusable
 from tandem.core.events import Gap, Trade
 from tandem.core.parallel import Watch
-from tandem.storage.maintenance import back_up, check, compact, file_facts, reopen_lost
+from tandem.storage.maintenance import (
+    back_up,
+    check,
+    compact,
+    file_facts,
+    finished_whole,
+    reopen_lost,
+)
 from tandem.storage.reader import Reader
 from tandem.storage.store import Store
 from tests.support.waiting import wait_until
@@ -187,6 +196,26 @@ def test_a_backup_overwrites_nothing(recorded: Path, tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_that_write_to_one_name_the_first_to_end_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "b"
+    with pytest.raises(StoreError, match="b exists already"), finished_whole(target) as slow:
+        slow.write_text("half")
+        with finished_whole(target, 0o640) as quick:
+            quick.write_text("whole")
+        assert slow.read_text() == "half"
+    assert target.read_text() == "whole"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_a_backup_that_is_cancelled_leaves_nothing(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         back_up(recorded, tmp_path / "b", watch=Watch(is_cancelled=lambda: True), pages=1)
@@ -228,6 +257,35 @@ def test_compaction_needs_the_database_for_itself(recorded: Path) -> None:
     with pytest.raises(StoreInUse, match="in use for recording by this process"):
         compact(recorded)
     store.close()
+
+
+def journal_mode(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_compaction_is_refused_while_another_program_reads(recorded: Path) -> None:
+    change(recorded, "DELETE FROM trades")
+    before = recorded.read_bytes()
+    with closing(sqlite3.connect(recorded, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        held = reader.execute("SELECT count(*) FROM bars_1s").fetchone()
+        with pytest.raises(StoreInUse, match=r"Another program holds .* Close it there\."):
+            compact(recorded)
+        assert reader.execute("SELECT count(*) FROM bars_1s").fetchone() == held
+    assert recorded.read_bytes() == before
+    assert not recorded.with_name(f"{recorded.name}-wal").exists()
+    before_bytes, after_bytes = compact(recorded)
+    assert after_bytes < before_bytes and journal_mode(recorded) == "wal"
+
+
+def test_a_compaction_that_is_cancelled_leaves_the_database_as_it_was(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.storage.maintenance._TICK_STEPS", 10)
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        compact(recorded, watch=Watch(is_cancelled=lambda: True))
+    assert journal_mode(recorded) == "wal" and check(recorded, {"coinbase"}) == []
 
 
 # Gaps ---------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from tandem.observability import logs
 from tandem.observability.health import Health
 from tandem.observability.metrics import Metric, one, serve
 from tandem.ui.shared import messages as say
+from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.login_throttle import Guesses
 from tandem.ui.shared.pace import Pace
 from tandem.ui.shared.uploads import Uploads, session_of
@@ -99,6 +100,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         address = served.get_option("server.address")
         settings = load(_secrets(), address=address)
         logs.set_up(settings)
+        adopt_loggers()
         _log_mode(settings, exposures(settings, address))
         # Before anything is recorded: a port that is taken is a setting that is wrong.
         process.end_metrics = serve(settings.metrics, _metrics)
