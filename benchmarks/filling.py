@@ -38,6 +38,7 @@ FAULTS: tuple[tuple[str, int | str, dict[str, str]], ...] = (
     ("other ids than asked for", "wrong ids", {}),
     ("trades repeated", "duplicated", {}),
     ("empty page", "empty", {}),
+    ("one trade of a page that cannot be parsed", "bad row", {}),
 )
 
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tandem.backfill.paging import CandlePages, TradePages, pieces_ahead
+from tandem.backfill.paging import CandlePages, Middle, TradePages, pieces_ahead
 from tandem.backfill.planner import TRADES_PER_PAGE, Plan, expected_trades, newest, outside
 from tandem.backfill.progress import Left, Tally
 from tandem.backfill.reasons import Cause, Reason, Reasons, words
 from tandem.backfill.warmup import Pasts
-from tandem.core.clock import steady_s
+from tandem.core.clock import DAY_US, steady_s
 from tandem.core.events import Filled, Gap
 from tandem.core.instruments import split_instrument
 from tandem.net.rate_limit import Backoff
@@ -24,9 +24,15 @@ log = logging.getLogger("tandem.backfill")
 # A gap whose pages fail is given up after so many tries: the first waits seconds, the last
 # minutes, together about ten minutes. Trouble of the venue as a whole is not counted.
 TRIES = 8
-# Ids the venue left out of complete pages are asked for so often before they are lost.
-MISSING_TRIES = 3
 _FIRST_WAIT_S, _LAST_WAIT_S = 5.0, 600.0
+# What a venue left out of its answers is asked for again, at growing pauses, as long as the venue
+# may still have it: as far as it reaches back, or so long where that is further or not known.
+PATIENCE_US = DAY_US
+MISSING_TRIES = 3
+_LAST_MISSING_WAIT_S = 3_600.0
+# The middle of a gap by more ids is asked for before it is gone through: ids also jump where
+# nothing was traded.
+_PROBED_IDS = 20 * TRADES_PER_PAGE
 # A database that had no room is given so long before what was lost is fetched again.
 RECORD_WAIT_S = 1.0
 
@@ -37,23 +43,34 @@ Key = tuple[str, int, int, int]
 class Job:
     """One open gap. `is_warm_up`: minutes from before the database began, which is no gap.
 
-    `lost`: what the database had found no room for when the walk began.
+    `lost`: what the database had found no room for when the walk began. `missing`: how often the
+    venue's answers left it out.
     """
 
     gap: Gap
     expected: int = 1
     is_warm_up: bool = False
     plan: Plan | None = None
-    walk: TradePages | CandlePages | None = None
+    walk: TradePages | CandlePages | Middle | None = None
     settled_s: float = 0.0
     not_before_s: float = 0.0
     tries: int = 0
     missing: int = 0
+    is_probed: bool = False
     candles: int = 0
     lost: int = 0
     no_trades: Reasons = ()
     no_candles: Reasons = ()
     waits: Backoff = field(default_factory=lambda: Backoff(_FIRST_WAIT_S, _LAST_WAIT_S))
+    missing_waits: Backoff = field(
+        default_factory=lambda: Backoff(_FIRST_WAIT_S, _LAST_MISSING_WAIT_S)
+    )
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether it is by so many ids that one page from its middle is worth a look."""
+        gap = self.gap
+        return not self.is_probed and is_by_id(gap) and gap.last_id - gap.first_id >= _PROBED_IDS
 
     @property
     def key(self) -> Key:
@@ -230,26 +247,22 @@ class Jobs:
         self.look_soon()
 
     def _end_trades(self, job: Job, walk: TradePages) -> None:
-        reason = job.reason
         for piece in self.settle(job, walk):
             left = self.open[key_of(piece)]
             left.start_over()
-            left.tries, left.missing = job.tries, job.missing
-            if left is job:
-                # Nothing at all was received.
-                left.no_trades = reason
-            if left.no_trades:
+            left.tries, left.missing, left.is_probed = job.tries, job.missing, job.is_probed
+            if left is not job and left.no_trades:
                 continue
             if is_by_id(piece):
                 page = self._page_of(left)
                 # A venue that gives shorter pages than it says is asked on as long as it gives.
                 page.missing = 0 if walk.has_taken else page.missing
                 if not walk.has_taken:
-                    self._miss(page)
+                    self._miss(page, walk.cause)
             elif walk.is_stuck:
                 self.fail(left, Reason(Cause.REPEATS))
             else:
-                left.no_trades = (Reason(Cause.LATEST_ONLY),)
+                self._miss(left, walk.cause)
 
     def _page_of(self, job: Job) -> Job:
         """Set the page a walk did not get beyond apart from what it did not come to."""
@@ -270,12 +283,52 @@ class Jobs:
         page.tries, page.missing = job.tries, job.missing
         return page
 
-    def _miss(self, job: Job) -> None:
-        """Note that a complete answer left these ids out."""
+    def _miss(self, job: Job, cause: str = "") -> None:
+        """Note that a complete answer left out what a job is about; `cause`: it could not be read.
+
+        It is asked for again, and given up once the venue cannot have it any more.
+        """
+        venue = self._clients.get(split_instrument(job.gap.instrument)[0])
+        reach_us = PATIENCE_US
+        if venue is not None and venue[0].reach_us is not None:
+            reach_us = min(reach_us, venue[0].reach_us)
+        now_us = venue[1].now_us() if venue is not None else job.gap.end_us
         job.missing += 1
-        job.not_before_s = steady_s() + job.waits.next_s()
-        if job.missing >= MISSING_TRIES:
-            self.lose(job, (Reason(Cause.MISSING),))
+        job.not_before_s = steady_s() + job.missing_waits.next_s()
+        is_final = now_us - job.gap.end_us >= reach_us and job.missing >= MISSING_TRIES
+        if not is_final and reach_us:
+            return
+        gap = job.gap
+        reason = Reason(Cause.UNREADABLE, detail=cause) if cause else Reason(Cause.MISSING)
+        if is_by_id(gap) and gap.last_id - gap.first_id < _PROBED_IDS:
+            self.lose(job, (reason,))
+        else:
+            # Over so long, candles are better than nothing.
+            job.no_trades = (reason if cause or reach_us else Reason(Cause.LATEST_ONLY),)
+            job.not_before_s = 0.0
+
+    def end_probe(self, job: Job, walk: Middle) -> None:
+        """Set apart the ids that a look into a gap has shown to be absent."""
+        job.start_over()
+        job.is_probed = True
+        if walk.absent is None:
+            return
+        gap = job.gap
+        first_id, last_id = walk.absent
+        below = newest(gap._replace(last_id=last_id), 0, last_id - first_id + 1)
+        absent = below if last_id < gap.last_id else below._replace(end_us=gap.end_us)
+        pieces = outside(gap, absent)
+        if last_id < gap.last_id:
+            above = newest(gap, 0, gap.last_id - last_id)
+            absent = absent._replace(end_us=above.start_us)
+            pieces.append(above)
+        self._replace(gap, [*pieces, absent])
+        del self.open[job.key]
+        for piece in pieces:
+            self.add(Job(piece))
+        left = Job(absent, missing=job.missing, missing_waits=job.missing_waits)
+        self.add(left)
+        self._miss(left)
 
     def _end_candles(self, job: Job) -> None:
         self.open.pop(job.key, None)

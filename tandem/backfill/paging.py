@@ -52,6 +52,8 @@ class TradePages:
         What of the gap is still open ahead of the walk.
     has_taken : bool
         Whether it brought any trade of the gap.
+    cause : str
+        Why the last trade that could not be parsed could not be; empty where there was none.
     is_stuck : bool
         The venue repeated itself or gave pages without end; what was asked for is not complete.
     """
@@ -62,6 +64,7 @@ class TradePages:
         self.gap = gap
         self.has_taken = False
         self.is_stuck = False
+        self.cause = ""
         self.request = venue.trades(gap.instrument, ask)
         self._venue = venue
         self._ask = ask
@@ -72,6 +75,8 @@ class TradePages:
         self._edge: tuple[int, int] | None = None
         self._edge_trade: Trade | None = None
         self._covered: tuple[int, int] | None = None
+        # Where ids count up by one, they tell what is missing better.
+        self._unread: tuple[tuple[int, int], ...] = ()
 
     def take(self, body: bytes, received_us: int) -> list[Trade]:
         """Understand a page and return the trades of the gap in it; `request` is then the next.
@@ -82,12 +87,13 @@ class TradePages:
             Nothing was taken, and `request` is as before.
         """
         instrument = self.gap.instrument
-        page = self._venue.parse_trades(body, instrument, received_us)
-        if is_by_id(self.gap) and any(
-            self._is_inside(trade) and trade.time_us > self.gap.end_us + DAY_US for trade in page
-        ):
-            # One such trade would be the newest of the database for years.
-            raise MessageError("a trade is dated over a day after those that follow it")
+        parsed = self._venue.parse_page(body, instrument, received_us)
+        self.cause = parsed.cause or self.cause
+        page = [trade for trade in parsed.trades if not self._is_dated_ahead(trade)]
+        if len(page) < len(parsed.trades):
+            self.cause = "a trade is dated over a day after those that follow it"
+            if not page:
+                raise MessageError(self.cause)
         following = self._venue.more(instrument, self._ask, page)
         self._pages_left -= 1
         if following is not None and (self._pages_left < 1 or not self._has_moved(page)):
@@ -102,6 +108,8 @@ class TradePages:
             if isinstance(trade.trade_id, int) and is_by_id(self.gap)
         )
         if not is_by_id(self.gap):
+            if not self._venue.consecutive_ids:
+                self._unread += parsed.unread
             self._cover(page, following)
             self._check_ids(page)
         self.request = following
@@ -117,8 +125,8 @@ class TradePages:
             pieces = pieces_by_id(old, self._fresh)
             self._fresh = []
         elif self._covered is not None:
-            pieces = pieces_by_time(old, *self._covered)
-            self._covered = None
+            pieces = pieces_by_time(old, *self._covered, self._unread)
+            self._covered, self._unread = None, ()
         else:
             return None
         pieces += self._jumps
@@ -127,6 +135,11 @@ class TradePages:
         if ahead is not None:
             self.gap = ahead
         return Settled(old, pieces)
+
+    def _is_dated_ahead(self, trade: Trade) -> bool:
+        """Tell whether a trade would be the newest of the database for long, by its date alone."""
+        gap = self.gap
+        return is_by_id(gap) and self._is_inside(trade) and trade.time_us > gap.end_us + DAY_US
 
     def _is_inside(self, trade: Trade) -> bool:
         gap, trade_id = self.gap, trade.trade_id
@@ -151,19 +164,20 @@ class TradePages:
 
     def _cover(self, page: list[Trade], following: Request | None) -> None:
         """Note from when to when a gap by time is complete so far."""
-        start_us, end_us = self._covered or (self.gap.start_us, self.gap.end_us)
-        if following is None and not self.is_stuck:
-            since_us = self._venue.complete_since(self._ask, page)
-            start_us, end_us = max(self._ask.start_us, since_us), self.gap.end_us
-        elif not page:
+        if not page:
+            # Silence proves nothing: the trades before and after a gap are there.
             return
-        # A page may end between trades of one moment; that moment is not complete.
-        elif self._venue.backwards:
+        start_us, end_us = self._covered or (self.gap.start_us, self.gap.end_us)
+        if not self._venue.backwards:
+            if self._covered is None:
+                start_us = max(start_us, self._ask.start_us)
+            # A page may end between trades of one moment; that moment is not complete.
+            end_us = page[-1].time_us - (following is not None or self.is_stuck)
+        elif following is not None or self.is_stuck:
             start_us = page[0].time_us + 1
         else:
-            end_us = page[-1].time_us - 1
-        if not self._venue.backwards and self._covered is None:
-            start_us = max(start_us, self._ask.start_us)
+            start_us = max(self._ask.start_us, self._venue.complete_since(self._ask, page))
+            end_us = self.gap.end_us
         self._covered = (start_us, end_us)
 
     def _check_ids(self, page: list[Trade]) -> None:
@@ -194,6 +208,72 @@ def pieces_ahead(pieces: list[Gap], old: Gap, backwards: bool) -> Gap | None:
         if is_ahead:
             return piece
     return None
+
+
+class Middle:
+    """Finds out with a page or two whether a venue has ids of a long gap at all.
+
+    Ids also jump where nothing was traded. The middle is asked for first, then the beginning and
+    the end, until an id of the gap comes or all of it is seen to be absent.
+
+    Attributes
+    ----------
+    request : Request or None
+        The next page; None when enough is known.
+    absent : (int, int) or None
+        First and last of the ids that the venue's answers left out in one stretch.
+    """
+
+    kind = "middle"
+
+    def __init__(self, venue: RestVenue, gap: Gap) -> None:
+        self._venue = venue
+        self._gap = gap
+        middle = (gap.first_id + gap.last_id) // 2
+        self._points = [middle, gap.first_id, gap.last_id + 1 - TRADES_PER_PAGE]
+        self.absent: tuple[int, int] | None = None
+        self.request: Request | None = None
+        self._ask()
+
+    def take(self, body: bytes, received_us: int) -> None:
+        """Understand a page; `request` is then the next.
+
+        Raises
+        ------
+        MessageError
+            Nothing was learnt, and `request` is as before.
+        """
+        page = self._venue.parse_page(body, self._gap.instrument, received_us)
+        point = self._points.pop(0)
+        gap = self._gap
+        ids = sorted(one.trade_id for one in page.trades if isinstance(one.trade_id, int))
+        above = next((one for one in ids if one >= point), None)
+        below = next((one for one in reversed(ids) if one < point + TRADES_PER_PAGE), None)
+        # Venues answer with the ids from the one asked for on, or with those up to it.
+        if above is not None:
+            self._leave_out(point, above - 1)
+        elif below is not None:
+            self._leave_out(below + 1, point + TRADES_PER_PAGE - 1)
+        is_there = any(gap.first_id <= one <= gap.last_id for one in ids)
+        if not ids or is_there or self.absent == (gap.first_id, gap.last_id):
+            self._points.clear()
+        self._ask()
+
+    def _leave_out(self, first_id: int, last_id: int) -> None:
+        first_id, last_id = max(first_id, self._gap.first_id), min(last_id, self._gap.last_id)
+        if first_id > last_id:
+            return
+        if self.absent and first_id <= self.absent[1] + 1 and self.absent[0] <= last_id + 1:
+            first_id, last_id = min(first_id, self.absent[0]), max(last_id, self.absent[1])
+        found = (first_id, last_id)
+        self.absent = max(self.absent or found, found, key=lambda one: one[1] - one[0])
+
+    def _ask(self) -> None:
+        self.request = None
+        if self._points:
+            last_id = self._points[0] + TRADES_PER_PAGE - 1
+            part = self._gap._replace(first_id=self._points[0], last_id=last_id)
+            self.request = self._venue.trades(self._gap.instrument, part)
 
 
 class CandlePages:

@@ -6,7 +6,7 @@ served first: models need the recent past, and venues forget the old.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -242,16 +242,34 @@ def _runs(received: Sequence[tuple[int, int]]) -> list[tuple[int, int, int, int]
     ]
 
 
-def pieces_by_time(gap: Gap, start_us: int, end_us: int) -> list[Gap]:
-    """Return a gap by time as pieces: filled from `start_us` to `end_us`, both included."""
+def pieces_by_time(
+    gap: Gap, start_us: int, end_us: int, unread: Iterable[tuple[int, int]] = ()
+) -> list[Gap]:
+    """Return a gap by time as pieces: filled from `start_us` to `end_us`, both included.
+
+    Parameters
+    ----------
+    unread : iterable of (int, int)
+        From when to when something is missing all the same, both included; open again.
+    """
     start_us, end_us = max(start_us, gap.start_us), min(end_us, gap.end_us)
-    if start_us > end_us:
-        return [gap]
-    pieces = [gap._replace(start_us=start_us, end_us=end_us, state="filled")]
-    if start_us > gap.start_us:
-        pieces.insert(0, gap._replace(end_us=start_us - 1))
-    if end_us < gap.end_us:
-        pieces.append(gap._replace(start_us=end_us + 1))
+    pieces: list[Gap] = []
+    next_us = gap.start_us
+
+    def add(until_us: int, state: Literal["open", "filled"]) -> None:
+        nonlocal next_us
+        if until_us >= next_us:
+            pieces.append(gap._replace(start_us=next_us, end_us=until_us, state=state))
+            next_us = until_us + 1
+
+    if start_us <= end_us:
+        add(start_us - 1, "open")
+        for from_us, until_us in sorted(unread):
+            if from_us <= end_us and until_us >= start_us:
+                add(min(from_us, end_us) - 1, "filled")
+                add(min(until_us, end_us), "open")
+        add(end_us, "filled")
+    add(gap.end_us, "open")
     return pieces
 
 

@@ -11,6 +11,8 @@ from tandem.net.rate_limit import BACKGROUND_SHARE
 from tandem.net.venue_client import VenueClients
 from tandem.venues.rest import SHARE
 
+LONG_TRADES = 20_000
+
 
 class Schedule:
     """Orders jobs. One thread asks; any may say what is looked at.
@@ -52,10 +54,15 @@ class Schedule:
             wait_s = min(wait_s, job_wait_s)
         return None, wait_s
 
-    def importance(self, job: Job) -> tuple[bool, int, int]:
-        """Sort key: pasts of what is looked at, then by rank, then the newest gap."""
+    def importance(self, job: Job) -> tuple[bool, bool, bool, int, int]:
+        """Sort key: pasts of what is looked at, then its gaps, short ones first, by rank and age.
+
+        A gap of very many trades would keep all others of its venue waiting.
+        """
+        is_urgent = self.is_urgent(job)
         rank = self._ranks.get(job.gap.instrument, len(self._ranks))
-        return not job.is_warm_up or not self.is_urgent(job), rank, -job.gap.end_us
+        is_long = job.expected > LONG_TRADES
+        return not (job.is_warm_up and is_urgent), not is_urgent, is_long, rank, -job.gap.end_us
 
     def is_urgent(self, job: Job) -> bool:
         """Return whether somebody waits for it."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from tandem.backfill.jobs import RECORD_WAIT_S, Job, Jobs, left_of
-from tandem.backfill.paging import CandlePages, TradePages
+from tandem.backfill.paging import CandlePages, Middle, TradePages
 from tandem.backfill.planner import expected_trades, plan
 from tandem.backfill.progress import Hindrance, Progress, describe
 from tandem.backfill.reasons import Cause, Reason
@@ -227,6 +227,11 @@ class Backfill:
     def _begin(self, job: Job, rest: RestVenue, client: VenueClient) -> bool:
         """Decide how to go on with a gap; False where it needs no request now."""
         gap = job.gap
+        if job.needs_probe and rest.backwards and not job.no_trades:
+            job.walk = Middle(rest, gap)
+            if job.walk.request is not None:
+                return True
+            job.is_probed = True
         rate = 0.0 if is_by_id(gap) or job.is_warm_up else self._rate(gap)
         if rate:
             job.expected = expected_trades(gap, rate)
@@ -259,7 +264,10 @@ class Backfill:
         walk = job.walk
         try:
             if answer.status != 200:
-                if isinstance(walk, TradePages) and rest.beyond_reach(answer.status, answer.body):
+                is_too_old = rest.beyond_reach(answer.status, answer.body)
+                if isinstance(walk, Middle) and is_too_old:
+                    self._jobs.end_probe(job, walk)
+                elif isinstance(walk, TradePages) and is_too_old:
                     self._jobs.give_up_trades(job, Reason(Cause.TOO_LONG_AGO))
                 else:
                     self._jobs.fail(job, Reason(Cause.HTTP_STATUS, answer.status))
@@ -267,6 +275,10 @@ class Backfill:
                 self._take_trades(job, walk, answer)
             elif isinstance(walk, CandlePages):
                 self._take_candles(job, walk, answer)
+            elif isinstance(walk, Middle):
+                walk.take(answer.body, now_us())
+                if walk.request is None:
+                    self._jobs.end_probe(job, walk)
         except MessageError as error:
             self._jobs.fail(job, Reason(Cause.UNREADABLE, detail=str(error)))
 
@@ -328,6 +340,9 @@ class Backfill:
         if client.problem:
             is_refused = client.trouble == "refused"
             return Hindrance(client.problem, client.paused_for, is_refused=is_refused)
+        if all(job.missing and job.not_before_s > steady_s() for job in jobs):
+            wait_s = min(job.not_before_s for job in jobs) - steady_s()
+            return Hindrance("The venue left trades out of its answers", wait_s)
         wait_s = self._schedule.budget_wait_s(jobs[0])
         return Hindrance("", wait_s, wait_s > 1.0)
 

@@ -215,6 +215,11 @@ class TradeTable:
 _CANDLE_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in CANDLE_COLUMNS)
 
 
+def _extent(gap: Gap) -> tuple[int, int]:
+    """Return from where to where a gap goes: by its ids where it has them, else by time."""
+    return gap[1:3] if gap.first_id >= 0 else (gap.start_us, gap.end_us)
+
+
 class OtherTables:
     """Quotes, funding rates, gaps, candles, documents, signals and states."""
 
@@ -235,13 +240,9 @@ class OtherTables:
             elif isinstance(entry, Gap):
                 self._write_gap(entry)
             elif isinstance(entry, Replacement):
-                self._connection.execute(
-                    "DELETE FROM gaps WHERE instrument_id = ? "
-                    "AND first_id = ? AND last_id = ? AND start_us = ?",
-                    (self._instruments.get(entry.old.instrument).number, *entry.old[1:4]),
-                )
+                self._delete_gap(entry.old)
                 for piece in entry.pieces:
-                    self._write_gap(piece)
+                    self._write_gap(self._joined(piece))
             elif isinstance(entry, Candles):
                 self._write_candles(entry)
             elif isinstance(entry, Document):
@@ -267,6 +268,43 @@ class OtherTables:
             "ON CONFLICT (instrument_id, first_id, last_id, start_us) "
             "DO UPDATE SET end_us = excluded.end_us, state = excluded.state",
             (self._instruments.get(gap.instrument).number, *gap[1:]),
+        )
+
+    def _joined(self, gap: Gap) -> Gap:
+        """Return a closed gap with those of its state it touches, which leave the table.
+
+        What is filled page by page would else stay in it page by page.
+        """
+        if gap.state == "open":
+            return gap
+        is_by_id = gap.first_id >= 0
+        kind = "first_id >= 0" if is_by_id else "first_id = -1 AND last_id = -1"
+        name = "first_id" if is_by_id else "start_us"
+        near = self._connection.execute(
+            f"SELECT * FROM (SELECT * FROM gaps WHERE instrument_id = :number AND {kind} "
+            f"AND {name} < :first ORDER BY {name} DESC LIMIT 1) UNION ALL "
+            f"SELECT * FROM (SELECT * FROM gaps WHERE instrument_id = :number AND {kind} "
+            f"AND {name} > :first ORDER BY {name} LIMIT 1)",
+            {"number": self._instruments.get(gap.instrument).number, "first": _extent(gap)[0]},
+        ).fetchall()
+        for other in (Gap(gap.instrument, *row[1:]) for row in near):
+            (first, last), (other_first, other_last) = _extent(gap), _extent(other)
+            is_touching = other_first <= last + 1 and other_last >= first - 1
+            if other.state == gap.state and is_touching:
+                self._delete_gap(other)
+                gap = gap._replace(
+                    first_id=min(gap.first_id, other.first_id),
+                    last_id=max(gap.last_id, other.last_id),
+                    start_us=min(gap.start_us, other.start_us),
+                    end_us=max(gap.end_us, other.end_us),
+                )
+        return gap
+
+    def _delete_gap(self, gap: Gap) -> None:
+        self._connection.execute(
+            "DELETE FROM gaps WHERE instrument_id = ? "
+            "AND first_id = ? AND last_id = ? AND start_us = ?",
+            (self._instruments.get(gap.instrument).number, *gap[1:4]),
         )
 
     def _write_candles(self, candles: Candles) -> None:

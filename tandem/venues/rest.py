@@ -4,8 +4,8 @@ A gap in the database is filled page by page::
 
     request = venue.trades(instrument, gap)
     while request is not None:
-        page = venue.parse_trades(fetch(request), instrument, received_us)
-        request = venue.more(instrument, gap, page)
+        page = venue.parse_page(fetch(request), instrument, received_us)
+        request = venue.more(instrument, gap, page.trades)
 
 Ids of trades are those of the venue's stream, so what is fetched twice is stored once. A page may
 hold trades from outside the gap, or from the page before; the caller drops them, and stops when a
@@ -14,12 +14,13 @@ page brought nothing new.
 
 from __future__ import annotations
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import nan
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,10 @@ from tandem.core.events import BAR, Funding, Gap, Trade
 from tandem.core.instruments import instrument as market_instrument
 from tandem.core.instruments import split_instrument
 from tandem.venues.fields import MOST_PRICE, amount, positive
+
+log = logging.getLogger("tandem.venues")
+
+T = TypeVar("T")
 
 # No page of any venue has more; what has is not that page. The longest is a day of a busy pair's
 # trades, which one venue sends whole.
@@ -89,6 +94,26 @@ class Listing(NamedTuple):
     tick: float
     lot: float
     minimum_notional: float
+
+
+class Page(NamedTuple):
+    """What an answer with trades says.
+
+    Attributes
+    ----------
+    trades : list of Trade
+        Ascending, with the ids of the venue's stream.
+    unread : tuple of (int, int)
+        From when to when, in microseconds, a trade was made that could not be parsed: between the
+        times of its neighbours. A trade older than all others was made after 0, one newer than
+        all before the answer came.
+    cause : str
+        Why the last of them could not be; empty where all could.
+    """
+
+    trades: list[Trade]
+    unread: tuple[tuple[int, int], ...] = ()
+    cause: str = ""
 
 
 class RestSource(ABC):
@@ -229,17 +254,26 @@ class RestVenue(RestSource):
         None when the gap is covered or the venue gives no more.
         """
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
-        """Return the trades of an answer, ascending, with the ids of the venue's stream.
+    def parse_page(self, body: bytes, instrument: str, received_us: int) -> Page:
+        """Return what an answer with trades says; a trade that cannot be parsed costs only itself.
 
-        One trade that cannot be parsed spoils its page: a page with a gap in it would be taken
-        for the whole.
+        Raises
+        ------
+        MessageError
+            If the answer as a whole cannot be parsed, or none of its trades.
         """
         with reading("a trade"):
             rows = self._trade_rows(body)
-            trades = [self._trade(row, instrument, received_us) for row in rows]
-        trades.sort(key=self._order)
-        return trades
+        trades, causes = each_row(
+            rows, "a trade", lambda row: self._trade(row, instrument, received_us)
+        )
+        unread = _around(trades, received_us) if causes else ()
+        page = sorted((trade for trade in trades if trade is not None), key=self._order)
+        return Page(page, unread, causes[-1] if causes else "")
+
+    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+        """Return the trades of an answer, as `parse_page` has them."""
+        return self.parse_page(body, instrument, received_us).trades
 
     def _trade_rows(self, body: bytes) -> list[Any]:
         """Return the rows of an answer with trades."""
@@ -281,7 +315,14 @@ class RestVenue(RestSource):
             going on may be among them.
         """
         with reading("a candle"):
-            return candle_bars([self._candle(row) for row in self._candle_rows(body)])
+            rows = self._candle_rows(body)
+        candles, causes = each_row(rows, "a candle", self._candle)
+        if causes:
+            log.warning(
+                "%d of %d candles of %s were left out: %s.",
+                *(len(causes), len(rows), instrument, causes[-1]),
+            )
+        return candle_bars([one for one in candles if one is not None])
 
     def _candle_rows(self, body: bytes) -> list[Any]:
         """Return the rows of an answer with candles."""
@@ -392,7 +433,7 @@ class CandlesOnly(RestVenue):
         """Return None: trades are not asked for."""
         return None
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+    def parse_page(self, body: bytes, instrument: str, received_us: int) -> Page:
         """Refuse whatever it is: trades are not asked for."""
         raise MessageError("trades were not asked for")
 
@@ -507,6 +548,44 @@ def reading(what: str) -> Iterator[None]:
         raise MessageError(f"{what} with too few fields") from None
     except (TypeError, AttributeError, ValueError):
         raise MessageError(f"{what} with a field of the wrong type") from None
+
+
+def each_row(
+    rows: Sequence[Any], what: str, read: Callable[[Any], T]
+) -> tuple[list[T | None], list[str]]:
+    """Return what `read` makes of each row, None where it cannot, and the causes of those.
+
+    Raises
+    ------
+    MessageError
+        If none of the rows can be read: then they are not what is documented.
+    """
+    found: list[T | None] = []
+    causes: list[str] = []
+    for row in rows:
+        try:
+            with reading(what):
+                found.append(read(row))
+        except MessageError as error:
+            found.append(None)
+            causes.append(str(error))
+    if len(causes) == len(rows) > 0:
+        raise MessageError(causes[-1])
+    return found, causes
+
+
+def _around(trades: Sequence[Trade | None], received_us: int) -> tuple[tuple[int, int], ...]:
+    """Return from when to when each missing trade was made, given trades in the venue's order."""
+    times = [None if trade is None else trade.time_us for trade in trades]
+    known = [time_us for time_us in times if time_us is not None]
+    oldest, newest = (0, received_us) if known[0] <= known[-1] else (received_us, 0)
+    spans = []
+    for row, time_us in enumerate(times):
+        if time_us is None:
+            before = next((one for one in times[row::-1] if one is not None), oldest)
+            after = next((one for one in times[row:] if one is not None), newest)
+            spans.append((min(before, after), max(before, after)))
+    return tuple(dict.fromkeys(spans))
 
 
 def listings(

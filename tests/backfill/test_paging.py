@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import orjson
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.backfill.paging import CandlePages, TradePages
-from tandem.core.clock import DAY_US, MINUTE_US, now_us
+from tandem.backfill.paging import CandlePages, Middle, TradePages
+from tandem.core.clock import DAY_US, MINUTE_US, SECOND_US, now_us
 from tandem.core.errors import MessageError
 from tandem.core.events import Gap, Trade, TradeId
 from tandem.venues.registry import create_rest as create
-from tandem.venues.rest import Budget, Listing, Request, RestVenue, is_by_id
+from tandem.venues.rest import Budget, Listing, Page, Request, RestVenue, is_by_id
 
 NAME = "venue:BTC"
 
@@ -52,13 +53,15 @@ class Invented(RestVenue):
             )
         return None if over else Request("http://venue/more")
 
-    def parse_trades(self, body: bytes, instrument: str, received_us: int) -> list[Trade]:
+    def parse_page(self, body: bytes, instrument: str, received_us: int) -> Page:
         if body == b"bad":
             raise MessageError("bad")
-        return [
-            Trade(instrument, trade_id, time_us, 1.0, 1.0, 1, received_us)
-            for trade_id, time_us in orjson.loads(body)
-        ]
+        return Page(
+            [
+                Trade(instrument, trade_id, time_us, 1.0, 1.0, 1, received_us)
+                for trade_id, time_us in orjson.loads(body)
+            ]
+        )
 
     def complete_since(self, gap: Gap, page: Sequence[Trade]) -> int:
         if self.latest_only and page and page[0].time_us >= gap.start_us:
@@ -88,10 +91,12 @@ def test_whatever_a_venue_gives_the_pieces_are_true(data: st.DataObject) -> None
     steps = data.draw(
         st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3)), min_size=5, max_size=60)
     )
-    tape, trade_id, time_us = [], 100, 1_000
+    # A gap lies between trades that the venue has too.
+    tape, trade_id, time_us = [(99, 999)], 100, 1_000
     for id_step, time_step in steps:
         trade_id, time_us = trade_id + id_step, time_us + time_step
         tape.append((trade_id, time_us))
+    tape.append((trade_id + 4, time_us + 4))
     backwards, by_id = data.draw(st.booleans()), data.draw(st.booleans())
     size = data.draw(st.integers(5, 12))
     rest = Invented(backwards=backwards, page=size)
@@ -221,12 +226,60 @@ def test_only_the_newest_part_may_be_asked_for() -> None:
     ]
 
 
-def test_a_page_with_a_trade_of_years_after_its_hole_is_not_taken() -> None:
+def test_a_trade_of_years_after_its_hole_costs_itself() -> None:
     gap = Gap(NAME, 1, 10, 1, 10, "open")
     walk = TradePages(Invented(), gap, gap, 10)
     with pytest.raises(MessageError, match="dated over a day after"):
-        walk.take(body([(1, 1), (2, 2 * DAY_US)]), 0)
-    assert len(walk.take(body([(one, one) for one in range(1, 11)]), 0)) == 10
+        walk.take(body([(2, 2 * DAY_US)]), 0)
+    page = [(one, 2 * DAY_US if one == 2 else one) for one in range(1, 11)]
+    assert [trade.trade_id for trade in walk.take(body(page), 0)] == [1, *range(3, 11)]
+    settled = walk.settle()
+    assert settled is not None
+    assert [one[1:3] for one in settled.pieces if one.state == "open"] == [(2, 2)]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_empty_page_proves_nothing(backwards: bool) -> None:
+    gap = Gap(NAME, -1, -1, 1_000, 2_000, "open")
+    walk = TradePages(Invented(backwards=backwards), gap, gap, 10)
+    assert walk.take(b"[]", 0) == []
+    assert walk.request is None
+    assert walk.settle() is None
+
+
+def test_a_page_that_ends_before_its_hole_fills_it_so_far() -> None:
+    gap = Gap(NAME, -1, -1, 1_000, 2_000, "open")
+    walk = TradePages(Invented(), gap, gap, 10)
+    walk.take(body([(1, 1_200), (2, 1_700)]), 0)
+    settled = walk.settle()
+    assert settled is not None
+    assert settled.pieces == [
+        gap._replace(end_us=1_700, state="filled"),
+        gap._replace(start_us=1_701),
+    ]
+
+
+def test_a_trade_that_cannot_be_parsed_leaves_the_time_between_its_neighbours_open() -> None:
+    rest = create("bitstamp", "http://venue")
+    assert rest is not None
+    base = 1_600_000_000
+    gap = Gap("bitstamp:BTC/USD", -1, -1, (base + 3) * SECOND_US, (base + 7) * SECOND_US, "open")
+    rows = [
+        {"date": str(one), "tid": str(one), "type": "0", "price": "1.0", "amount": "1.0"}
+        for one in range(base + 8, base + 1, -1)
+    ]
+    rows[3] |= {"price": "much"}
+    walk = TradePages(rest, gap, gap, 10)
+    got = walk.take(orjson.dumps(rows), (base + 9) * SECOND_US)
+    assert [trade.trade_id - base for trade in got] == [3, 4, 6, 7]
+    assert walk.cause == "a number is not one"
+    settled = walk.settle()
+    assert settled is not None
+    assert settled.pieces == [
+        gap._replace(end_us=(base + 4) * SECOND_US - 1, state="filled"),
+        gap._replace(start_us=(base + 4) * SECOND_US, end_us=(base + 6) * SECOND_US),
+        gap._replace(start_us=(base + 6) * SECOND_US + 1, state="filled"),
+    ]
 
 
 def test_candles_cover_every_minute_a_span_touches() -> None:
@@ -263,3 +316,55 @@ def test_candles_of_a_long_span_come_in_pages() -> None:
         pages += 1
         assert len(walk.take(b"[]")) == 0
     assert (pages, walk.minutes, walk.total) == (4, 1_000, 1_000)
+
+
+def looked_into(name: str, gap: Gap, tape: Sequence[int]) -> tuple[Middle, int]:
+    """Answer a look into a gap as Binance or Coinbase does; returns it and how often it asked."""
+    rest = create(name, "http://venue")
+    assert rest is not None
+    walk, asked = Middle(rest, gap), 0
+    while walk.request is not None:
+        query = parse_qs(urlsplit(walk.request.url).query)
+        if "fromId" in query:
+            ids = [one for one in tape if one >= int(query["fromId"][0])][:1_000]
+            rows: list[Any] = [
+                {"a": one, "T": 1_700_000_000_000, "p": "1", "q": "1", "m": True} for one in ids
+            ]
+        else:
+            ids = [one for one in tape if one < int(query["after"][0])][-1_000:]
+            time = "2026-01-02T03:04:05Z"
+            rows = [
+                {"trade_id": one, "time": time, "price": "1", "size": "1", "side": "buy"}
+                for one in ids
+            ]
+        walk.take(orjson.dumps(rows), now_us())
+        asked += 1
+    return walk, asked
+
+
+@pytest.mark.parametrize("name", ["binance-usdm", "coinbase"])
+def test_a_million_ids_that_never_were_are_found_out_with_two_or_three_pages(name: str) -> None:
+    gap = Gap(f"{name}:BTC-USD", 5_000, 1_004_999, 0, 1_000, "open")
+    tape = [*range(3_000, 5_000), *range(1_005_000, 1_007_000)]
+    walk, asked = looked_into(name, gap, tape)
+    assert walk.absent == (5_000, 1_004_999)
+    assert asked <= 3
+
+
+@pytest.mark.parametrize("name", ["binance-usdm", "coinbase"])
+def test_ids_that_are_there_are_seen_with_one_page(name: str) -> None:
+    gap = Gap(f"{name}:BTC-USD", 5_000, 1_004_999, 0, 1_000, "open")
+    walk, asked = looked_into(name, gap, range(3_000, 1_007_000))
+    assert (walk.absent, asked) == (None, 1)
+
+
+def test_what_is_absent_up_to_the_next_id_is_told_from_the_rest() -> None:
+    gap = Gap("binance-usdm:BTCUSDT", 5_000, 1_004_999, 0, 1_000, "open")
+    walk, asked = looked_into("binance-usdm", gap, [4_999, *range(900_000, 1_007_000)])
+    assert (walk.absent, asked) == ((504_999, 899_999), 1)
+
+
+def test_an_empty_page_from_the_middle_says_nothing() -> None:
+    gap = Gap("binance-usdm:BTCUSDT", 5_000, 1_004_999, 0, 1_000, "open")
+    walk, asked = looked_into("binance-usdm", gap, [])
+    assert (walk.absent, asked) == (None, 1)

@@ -40,6 +40,7 @@ pytestmark = pytest.mark.usefixtures("quick")
     [
         *(500, 502, 503, 302, 404, 400, "hang", "drip", "cut", "truncated", "garbage"),
         *("oversized", "endless", "reset", "packed", "wrong ids", "duplicated", "empty"),
+        "bad row",
     ],
 )
 def test_a_fault_that_passes_leaves_no_trace(
@@ -56,7 +57,7 @@ def test_a_fault_that_passes_leaves_no_trace(
 
 
 @pytest.mark.parametrize("instrument", [COINBASE, KRAKEN])
-@pytest.mark.parametrize("fault", ["garbage", "empty", "duplicated", "wrong ids", 500])
+@pytest.mark.parametrize("fault", ["garbage", "empty", "duplicated", "wrong ids", "bad row", 500])
 def test_a_fault_in_the_middle_of_other_venues_pages(
     desk: Desk, instrument: str, fault: int | str
 ) -> None:
@@ -68,6 +69,57 @@ def test_a_fault_in_the_middle_of_other_venues_pages(
     assert desk.ids(instrument) == expected(made, 2_000, 4_499)
     assert {one.state for one in desk.gaps()} == {"filled"}
     assert_whole(gap, desk.gaps())
+
+
+@pytest.mark.parametrize("instrument", [USDM, COINBASE, KRAKEN])
+@pytest.mark.parametrize("by_time", [False, True])
+def test_empty_answers_are_not_the_last_word_on_what_a_venue_may_still_have(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, instrument: str, by_time: bool
+) -> None:
+    monkeypatch.setattr(job_module, "PATIENCE_US", DAY_US)
+    made = tape(10_000)
+    hole(desk, instrument, made, 2_000, 3_499, by_time)
+    desk.exchange.fail("empty", times=3 * job_module.MISSING_TRIES)
+    desk.settle()
+    assert desk.ids(instrument) == expected(made, 2_000, 3_499)
+    assert {one.state for one in desk.gaps()} == {"filled"}
+
+
+def test_a_trade_the_venue_never_tells_readably_costs_only_itself(desk: Desk) -> None:
+    made = tape(10_000)
+    hole(desk, SPOT, made, 2_000, 2_400)
+    desk.exchange.fail("bad row", times=100, path="aggTrades")
+    desk.settle()
+    assert desk.ids(SPOT) == [one for one in expected(made, 2_000, 2_400) if one != 2_200]
+    assert [one[1:3] for one in desk.gaps("candles", "lost")] == [(2_200, 2_200)]
+
+
+def test_a_venue_that_leaves_trades_out_is_said_to(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_module, "PATIENCE_US", DAY_US)
+    monkeypatch.setattr(job_module, "_FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(job_module, "_LAST_MISSING_WAIT_S", 60.0)
+    hole(desk, SPOT, tape(10_000, missing=frozenset([2_000])), 2_000, 2_000)
+    desk.backfill.start()
+    wait_until(lambda: (p := desk.progress(SPOT)) and p.state == "paused", "being told")
+    said = desk.progress(SPOT)
+    assert said is not None
+    assert said.text.startswith("The venue left trades out of its answers. Backfill of 0 of 1 ")
+
+
+def test_a_jump_of_a_million_ids_keeps_nobody_waiting(desk: Desk) -> None:
+    made = Tape(1_000, 1_010_000, now_us() - 20 * MINUTE_US, 1, frozenset(range(3_000, 1_003_000)))
+    hole(desk, USDM, made, 3_000, 1_002_999)
+    desk.exchange.tapes["ETHUSDT"] = tape(10_000)
+    gap = desk.gaps("open")[0]
+    other = Gap("binance-usdm:ETHUSDT", 2_000, 2_499, gap.start_us - 2, gap.start_us - 1, "open")
+    desk.store.submit([other])
+    desk.backfill.want([USDM, "binance-usdm:ETHUSDT"])
+    desk.settle()
+    asked = [path for path in desk.exchange.paths("aggTrades") if "BTCUSDT" in path]
+    assert len(asked) <= 2 * job_module.MISSING_TRIES
+    assert len(desk.ids("binance-usdm:ETHUSDT")) == 500
 
 
 @pytest.mark.parametrize("status", [418, 429])

@@ -120,6 +120,36 @@ def test_a_gap_is_replaced_by_its_parts_after_what_was_submitted_before(store):
     assert store.gaps() == pieces[:1]
 
 
+@pytest.mark.parametrize("is_by_id", [True, False])
+def test_what_is_closed_piece_by_piece_is_one_row_in_the_end(store, is_by_id):
+    ids = (1, 1_000) if is_by_id else (-1, -1)
+    left = Gap(NAME, *ids, START_US, START_US + 1_000 * SECOND_US - 1, "open")
+    other = Gap(NAME, 5_000, 5_000, START_US, START_US, "filled")
+    store.submit([left, other])
+    for size in (300, 1, 399, 300):
+        end_us = left.end_us - size * SECOND_US
+        cut = left.last_id - size
+        last = left._replace(start_us=end_us + 1, state="filled")
+        rest = left._replace(end_us=end_us)
+        if is_by_id:
+            last, rest = last._replace(first_id=cut + 1), rest._replace(last_id=cut)
+        store.replace_gap(left, [rest, last] if end_us > START_US else [last])
+        left = rest
+    assert store.flush(5.0)
+    whole = Gap(NAME, *ids, START_US, START_US + 1_000 * SECOND_US - 1, "filled")
+    assert sorted(store.gaps(NAME)) == sorted([whole, other])
+
+
+def test_closed_gaps_of_two_kinds_stay_two(store):
+    first = Gap(NAME, 1, 10, START_US, START_US + SECOND_US, "open")
+    second = Gap(NAME, 11, 20, START_US + SECOND_US, START_US + 2 * SECOND_US, "open")
+    store.submit([first, second])
+    store.replace_gap(first, [first._replace(state="lost")])
+    store.replace_gap(second, [second._replace(state="candles")])
+    assert store.flush(5.0)
+    assert [gap.state for gap in store.gaps(NAME)] == ["lost", "candles"]
+
+
 def test_holes_known_by_time_only_stand_beside_each_other(store):
     holes = [
         Gap(NAME, -1, -1, START_US + at * SECOND_US, START_US + (at + 2) * SECOND_US, "open")

@@ -66,6 +66,8 @@ def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "POLL_S", 0.05)
     monkeypatch.setattr(job, "_FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(job, "_LAST_WAIT_S", 0.1)
+    monkeypatch.setattr(job, "_LAST_MISSING_WAIT_S", 0.1)
+    monkeypatch.setattr(job, "PATIENCE_US", 1)
     monkeypatch.setattr(gate, "_FIRST_RETRY_S", 0.02)
     monkeypatch.setattr(gate, "_LAST_RETRY_S", 0.1)
     monkeypatch.setattr(KrakenRest, "budget", Budget(100, 15.0, 0.0))

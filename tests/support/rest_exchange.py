@@ -191,7 +191,8 @@ class RestExchange:
         """Answer the next requests (to paths that hold `path`) with a status or a fault.
 
         ``hang``, ``drip``, ``truncated``, ``cut``, ``garbage``, ``oversized``, ``endless``,
-        ``reset``, ``packed``, and in a page of trades ``wrong ids``, ``duplicated``, ``empty``.
+        ``reset``, ``packed``, and in a page of trades ``wrong ids``, ``duplicated``, ``empty``,
+        ``bad row``.
         Headers: ``retry_after``.
         """
         named = {name.replace("_", "-").title(): value for name, value in headers.items()}
@@ -305,7 +306,10 @@ class RestExchange:
                 {"code": -4166, "msg": "Search window is restricted to recent 2 days."},
             )
         ids = self._ids(tape.ids(first, limit), fault)
-        return 200, weight, [_binance_trade(tape, trade_id) for trade_id in ids]
+        trades = [_binance_trade(tape, trade_id) for trade_id in ids]
+        if fault == "bad row" and trades:
+            trades[len(trades) // 2]["p"] = "much"
+        return 200, weight, trades
 
     # Coinbase -----------------------------------------------------------------------------
 
@@ -320,7 +324,10 @@ class RestExchange:
         if parts[2] == "trades":
             stop = int(query.get("after", tape.last_id + 1))
             ids = self._ids(tape.ids_before(stop, min(int(query["limit"]), _PAGE)), fault)
-            return 200, 1, [_coinbase_trade(tape, trade_id) for trade_id in ids]
+            trades = [_coinbase_trade(tape, trade_id) for trade_id in ids]
+            if fault == "bad row" and trades:
+                trades[len(trades) // 2]["price"] = None
+            return 200, 1, trades
         start_us, end_us = _iso_us(query["start"]), _iso_us(query["end"])
         if (end_us - start_us) // MINUTE_US > 300:
             return 400, 1, {"message": "granularity too small for the requested time range"}
@@ -347,6 +354,8 @@ class RestExchange:
             since_us = int(query["since"]) // 1000
             ids = self._ids(tape.ids(tape.first_since(since_us + 1), _PAGE), fault)
             rows: list[Any] = [_kraken_trade(tape, trade_id) for trade_id in ids]
+            if fault == "bad row" and rows:
+                del rows[len(rows) // 2][6:]
         else:
             start_us = max(
                 int(query["since"]) * SECOND_US + 1, self.now_us() - _KRAKEN_MINUTES * MINUTE_US
