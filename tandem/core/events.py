@@ -64,6 +64,17 @@ class Quote(NamedTuple):
     received_us: int
 
 
+class NoQuote(NamedTuple):
+    """From one moment on there is no best bid and ask: a side of the book is empty, or they cross.
+
+    The quote before it holds no longer.
+    """
+
+    instrument: str
+    time_us: int
+    received_us: int
+
+
 class Funding(NamedTuple):
     """The funding rate a perpetual future will charge at ``next_us`` (fraction per interval)."""
 
@@ -122,7 +133,7 @@ class Filled(NamedTuple):
     kind: Literal["trades", "candles"]
 
 
-Event = Trade | Quote | Funding | Notice | Unread
+Event = Trade | Quote | NoQuote | Funding | Notice | Unread
 
 TRADE = np.dtype(
     [

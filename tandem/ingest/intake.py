@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import MessageError, StoreError, UnknownKind
-from tandem.core.events import Event, Funding, Gap, Notice, PastTrade, Quote, Trade, Unread
+from tandem.core.events import Event, Funding, Gap, NoQuote, Notice, PastTrade, Quote, Trade, Unread
 from tandem.ingest.clock import VenueClock
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import Delays, Rate, VenueErrors
@@ -110,13 +110,13 @@ class Intake:
         trades: list[Trade] = []
         past: list[Trade] = []
         unread: list[Unread] = []
-        quotes: dict[str, Quote] = {}
+        quotes: dict[str, Quote | NoQuote] = {}
         funding: dict[str, Funding] = {}
         closing = False
         for event in events:
             if type(event) is Trade:
                 trades.append(event)
-            elif type(event) is Quote:
+            elif type(event) is Quote or type(event) is NoQuote:
                 if event.instrument in self.quoted and self._is_timely(event):
                     quotes[event.instrument] = event
             elif type(event) is Funding:
@@ -137,10 +137,11 @@ class Intake:
             taken = self._take_trades(past, trades, unread) if kind == "trades" else []
             for quote in quotes.values():
                 self._buffer.put_quote(quote)
+            best = [quote for quote in quotes.values() if type(quote) is Quote]
             for rate in funding.values():
                 self._buffer.put_funding(rate)
-            if taken or quotes or funding:
-                self._submit([*taken, *quotes.values(), *funding.values()])
+            if taken or best or funding:
+                self._submit([*taken, *best, *funding.values()])
             done = True
         finally:
             # Not reached on purpose: whoever begins again must find these missing.
@@ -227,7 +228,7 @@ class Intake:
                 gaps += track.miss(trade.instrument, at_us, end_us)
         return gaps
 
-    def _is_timely(self, event: Quote | Funding) -> bool:
+    def _is_timely(self, event: Quote | NoQuote | Funding) -> bool:
         if self._clock is None or not self._clock.is_ahead(event.time_us, event.received_us):
             return True
         self._not_understood(1, _AHEAD)

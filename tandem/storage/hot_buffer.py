@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.bars import Trades, trade_array
-from tandem.core.events import TRADE, Funding, Quote, Trade
+from tandem.core.events import TRADE, Funding, NoQuote, Quote, Trade
 
 _instrument = itemgetter(0)
 
@@ -232,9 +232,12 @@ class HotBuffer:
         with self._lock:
             return list(self._rings)
 
-    def put_quote(self, quote: Quote) -> None:
-        """Keep the newest best bid and ask of an instrument."""
-        self._quotes[quote.instrument] = quote
+    def put_quote(self, quote: Quote | NoQuote) -> None:
+        """Keep the newest best bid and ask of an instrument, or none where there is none."""
+        if type(quote) is Quote:
+            self._quotes[quote.instrument] = quote
+        else:
+            self._quotes.pop(quote.instrument, None)
 
     def quote(self, instrument: str) -> Quote | None:
         """Return the newest best bid and ask."""

@@ -72,7 +72,7 @@ import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Quote, Trade
+from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, Route, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -85,6 +85,7 @@ from tandem.venues.fields import (
     moment,
     number,
     positive,
+    quote_of,
     trade_number,
 )
 from tandem.venues.rest import (
@@ -199,11 +200,10 @@ class _Binance(WebsocketFeed):
         return _new_trade(Trade, (name, trade_id, time_us, price, quantity, side, received_us))
 
     def _quote(self, data: dict[str, Any], received_us: int) -> Event:
-        bid, ask = best(data["b"], data["a"])
         # Spot quotes carry no time of their own.
         time_us = milliseconds(data["T"]) if "T" in data else received_us
-        name, sizes = self._names[data["s"]], (amount(data["B"]), amount(data["A"]))
-        return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
+        bid, ask = (best(data["b"]), best(data["B"])), (best(data["a"]), best(data["A"]))
+        return quote_of(self._names[data["s"]], time_us, bid, ask, received_us)
 
     def _funding(self, data: dict[str, Any], received_us: int) -> Event:
         # Delivery contracts pay no funding: their rate is empty and the next time 0.

@@ -55,7 +55,7 @@ from urllib.parse import urlencode
 import orjson
 
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Quote, Trade
+from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import (
     Keepalive,
@@ -68,12 +68,13 @@ from tandem.venues.base import (
 )
 from tandem.venues.fields import (
     amount,
-    best,
     json_object,
     milliseconds,
     moment,
     positive,
+    quote_of,
     side_of,
+    top,
     whole,
 )
 from tandem.venues.rest import (
@@ -173,14 +174,9 @@ class Bybit(WebsocketFeed):
     def _quote(
         self, message: dict[str, Any], data: dict[str, Any], received_us: int
     ) -> Sequence[Event]:
-        bids, asks = data["b"], data["a"]
-        if bids == [] or asks == []:  # one side of the book is empty
-            return ()
-        bid, ask = best(bids[0][0], asks[0][0])
+        bid, ask = map(top, (data["b"], data["a"]))
         time_us = milliseconds(message["ts"])
-        sizes = amount(bids[0][1]), amount(asks[0][1])
-        name = self._names[data["s"]]
-        return (Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us),)
+        return (quote_of(self._names[data["s"]], time_us, bid, ask, received_us),)
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
         if message.get("success") is False:

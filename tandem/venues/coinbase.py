@@ -45,7 +45,7 @@ import orjson
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, PastTrade, Quote, Trade
+from tandem.core.events import BUY, SELL, Event, Gap, NoQuote, Notice, PastTrade, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -55,6 +55,7 @@ from tandem.venues.fields import (
     json_object,
     moment,
     positive,
+    quote_of,
     side_of,
     trade_number,
 )
@@ -140,17 +141,11 @@ class Coinbase(WebsocketFeed):
             received_us,
         )
 
-    def _quote(self, message: dict[str, Any], received_us: int) -> Quote:
-        bid, ask = best(message["best_bid"], message["best_ask"])
-        return Quote(
-            self._names[message["product_id"]],
-            iso_time(message["time"]),
-            bid,
-            amount(message["best_bid_size"]),
-            ask,
-            amount(message["best_ask_size"]),
-            received_us,
-        )
+    def _quote(self, message: dict[str, Any], received_us: int) -> Quote | NoQuote:
+        bid = best(message["best_bid"]), best(message["best_bid_size"])
+        ask = best(message["best_ask"]), best(message["best_ask_size"])
+        name, time_us = self._names[message["product_id"]], iso_time(message["time"])
+        return quote_of(name, time_us, bid, ask, received_us)
 
     def frames(self, method: Method, kind: Kind, names: list[str]) -> tuple[str, ...]:
         """Return as many requests as are allowed: an unknown product spoils its whole one."""

@@ -13,6 +13,7 @@ import orjson
 
 from tandem.core.clock import DAY_US
 from tandem.core.errors import MessageError
+from tandem.core.events import NoQuote, Quote
 
 # Trade times outside 2009 to 2100 are garbled, whatever unit they were meant in.
 EARLIEST_US = 14_245 * DAY_US
@@ -105,12 +106,31 @@ def trade_number(value: Any) -> int:
     return value
 
 
-def best(bid: Any, ask: Any) -> tuple[float, float]:
-    """Return the best bid and ask written in texts; the bid must not be above the ask."""
-    prices = positive(bid), positive(ask)
-    if prices[0] > prices[1]:
-        raise MessageError("the bid is above the ask")
-    return prices
+def best(text: Any) -> float:
+    """Return a price or quantity of the best bid or ask, given as text; 0.0 where it is empty."""
+    return 0.0 if text == "" else amount(text)
+
+
+def top(levels: Any) -> tuple[float, float]:
+    """Return price and quantity of the best of a side's levels; zeros where there are none."""
+    return (0.0, 0.0) if levels == [] else (amount(levels[0][0]), amount(levels[0][1]))
+
+
+def quote_of(
+    name: str,
+    time_us: int,
+    bid: tuple[float, float],
+    ask: tuple[float, float],
+    received_us: int,
+) -> Quote | NoQuote:
+    """Return the best bid and ask, each a price and a quantity, or that there is no such pair.
+
+    A side without a price, and a bid above the ask, which books show for a moment while they are
+    in auction or behind, are no errors.
+    """
+    if not 0.0 < bid[0] <= ask[0]:
+        return NoQuote(name, time_us, received_us)
+    return Quote(name, time_us, *bid, *ask, received_us)
 
 
 def side_of(value: Any, sides: Mapping[Any, int]) -> int:

@@ -56,6 +56,7 @@ from tandem.core.events import (
     SELL,
     Event,
     Gap,
+    NoQuote,
     Notice,
     PastTrade,
     Quote,
@@ -71,6 +72,7 @@ from tandem.venues.fields import (
     json_object,
     moment,
     positive,
+    quote_of,
     side_of,
     trade_number,
 )
@@ -174,17 +176,13 @@ class Kraken(WebsocketFeed):
             received_us,
         )
 
-    def _quote(self, data: dict[str, Any], received_us: int) -> Quote:
-        bid, ask = plain_number(data["bid"]), plain_number(data["ask"])
-        if not 0.0 < bid <= ask:
-            raise MessageError("bid and ask are not positive and in order")
+    def _quote(self, data: dict[str, Any], received_us: int) -> Quote | NoQuote:
         # Its time came to the ticker later than its other fields.
         stamp = data.get("timestamp")
         time_us = received_us if stamp is None else iso_time(stamp)
-        sizes = plain_number(data["bid_qty"]), plain_number(data["ask_qty"])
-        return Quote(
-            self._names[data["symbol"]], time_us, bid, sizes[0], ask, sizes[1], received_us
-        )
+        bid = plain_number(data["bid"]), plain_number(data["bid_qty"])
+        ask = plain_number(data["ask"]), plain_number(data["ask_qty"])
+        return quote_of(self._names[data["symbol"]], time_us, bid, ask, received_us)
 
     def _status(self, data: dict[str, Any]) -> Sequence[Event]:
         if data["system"] == "online":

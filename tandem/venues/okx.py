@@ -53,7 +53,7 @@ import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Notice, Quote, Trade
+from tandem.core.events import BUY, SELL, Event, NoQuote, Notice, Quote, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import (
     Keepalive,
@@ -64,7 +64,16 @@ from tandem.venues.base import (
     plain_text,
     read_symbol,
 )
-from tandem.venues.fields import amount, best, json_object, moment, positive, side_of, whole
+from tandem.venues.fields import (
+    amount,
+    json_object,
+    moment,
+    positive,
+    quote_of,
+    side_of,
+    top,
+    whole,
+)
 from tandem.venues.rest import (
     Budget,
     Candle,
@@ -127,8 +136,7 @@ class Okx(WebsocketFeed):
             if arg["channel"] == "trades":
                 return each_trade(items, received_us, name, self._trade)
             if arg["channel"] == "bbo-tbt":
-                quotes = (_quote(name, data, received_us) for data in items)
-                return [quote for quote in quotes if quote]
+                return [_quote(name, data, received_us) for data in items]
         except KeyError as missing:
             raise MessageError(f"a message without {missing}") from None
         except (TypeError, IndexError):
@@ -167,15 +175,9 @@ class Okx(WebsocketFeed):
         )
 
 
-def _quote(name: str, data: dict[str, Any], received_us: int) -> Quote | None:
-    """Return the quote of one push; None while one side of the book is empty."""
-    bids, asks = data["bids"], data["asks"]
-    if bids == [] or asks == []:
-        return None
-    bid, ask = best(bids[0][0], asks[0][0])
-    time_us = moment(whole(data["ts"]) * 1000)
-    sizes = amount(bids[0][1]), amount(asks[0][1])
-    return Quote(name, time_us, bid, sizes[0], ask, sizes[1], received_us)
+def _quote(name: str, data: dict[str, Any], received_us: int) -> Quote | NoQuote:
+    bid, ask = map(top, (data["bids"], data["asks"]))
+    return quote_of(name, moment(whole(data["ts"]) * 1000), bid, ask, received_us)
 
 
 # By REST ----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tandem.config import Settings
 from tandem.core import clock
 from tandem.core.bars import BarBuilder, trade_array
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
-from tandem.core.events import Funding, Gap, Quote, Trade
+from tandem.core.events import Funding, Gap, NoQuote, Quote, Trade
 from tandem.ingest.clock import VenueClock
 from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
@@ -227,6 +227,18 @@ def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:
     assert recorder.status().not_understood == 2
     recorder.intake.take([Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)])
     assert buffer.quote(BTC)
+
+
+def test_a_quote_ends_with_the_side_of_a_book_and_is_no_error() -> None:
+    recorder, sink, buffer = recorder_of(BinanceUsdm("ws://x"), BTC)
+    quote = Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)
+    recorder.intake.take([quote])
+    recorder.intake.take([NoQuote(BTC, START_US + 1, START_US + 1)])
+    assert buffer.quote(BTC) is None
+    assert recorder.status().not_understood == 0
+    recorder.intake.take([NoQuote(BTC, START_US + 2, START_US + 2), quote])
+    assert buffer.quote(BTC) == quote
+    assert sink.of(Quote) == [quote, quote]
 
 
 @pytest.mark.parametrize(

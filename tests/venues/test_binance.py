@@ -10,7 +10,7 @@ import pytest
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
-from tandem.core.events import Funding, Notice, Quote, Trade
+from tandem.core.events import Funding, NoQuote, Notice, Quote, Trade
 from tandem.venues.base import Route
 from tandem.venues.binance import (
     BinanceSpot,
@@ -99,6 +99,14 @@ def test_quote_of_spot_is_timed_by_its_arrival() -> None:
     assert spot().parse(raw, RECEIVED_US) == (
         Quote("binance-spot:BNBUSDT", RECEIVED_US, 25.3519, 31.21, 25.3652, 4.0, RECEIVED_US),
     )
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("0.00000000", "25.3652"), ("25.4", "25.3652")])
+def test_a_side_that_is_empty_and_sides_that_cross_are_no_quote(bid: str, ask: str) -> None:
+    data = {"u": 400900217, "s": "BNBUSDT", "b": bid, "B": "0", "a": ask, "A": "4"}
+    raw = orjson.dumps({"stream": "bnbusdt@bookTicker", "data": data})
+    ended = NoQuote("binance-spot:BNBUSDT", RECEIVED_US, RECEIVED_US)
+    assert spot().parse(raw, RECEIVED_US) == (ended,)
 
 
 def test_funding() -> None:

@@ -4,11 +4,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pytest
 
 from tandem.core.clock import MINUTE_US
-from tandem.core.errors import MessageError
-from tandem.core.events import Gap, Notice, Quote, Trade
+from tandem.core.events import Gap, NoQuote, Notice, Quote, Trade
 from tandem.venues.base import Keepalive
 from tandem.venues.bitstamp import BitstampRest
 from tandem.venues.bybit import Bybit, BybitRest
@@ -25,16 +23,16 @@ def parse(message: object) -> Any:
     return feed().parse(orjson.dumps(message), RECEIVED_US)
 
 
-def test_quote_and_an_empty_side() -> None:
+def test_quote_and_an_empty_or_crossed_side() -> None:
     assert parse(BOOK) == (
         Quote(
             *("bybit:BTCUSDT", 1672304484978000, 16493.5, 0.006, 16611.0, 0.029),
             RECEIVED_US,
         ),
     )
-    assert parse(BOOK | {"data": BOOK["data"] | {"b": []}}) == ()
-    with pytest.raises(MessageError, match="above the ask"):
-        parse(BOOK | {"data": BOOK["data"] | {"b": [["17000", "1"]]}})
+    ended = (NoQuote("bybit:BTCUSDT", 1672304484978000, RECEIVED_US),)
+    assert parse(BOOK | {"data": BOOK["data"] | {"b": []}}) == ended
+    assert parse(BOOK | {"data": BOOK["data"] | {"b": [["17000", "1"]]}}) == ended
 
 
 def test_what_is_not_market_data() -> None:

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from tandem.core.clock import MINUTE_US
-from tandem.core.events import Notice, Quote, Trade
+from tandem.core.events import NoQuote, Notice, Quote, Trade
 from tandem.venues.coinbase import Coinbase, CoinbaseRest
 from tests.support.examples.coinbase import CANDLE, NAME, TICKER, TRADE
 from tests.support.paths import SHARED
@@ -38,6 +38,13 @@ def test_quote_comes_from_the_ticker() -> None:
             RECEIVED_US,
         ),
     )
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("", "1285.27"), ("1285.04", "0"), ("1300", "1285.27")])
+def test_a_side_that_is_empty_and_sides_that_cross_are_no_quote(bid: str, ask: str) -> None:
+    raw = orjson.dumps(TICKER | {"best_bid": bid, "best_ask": ask})
+    ended = NoQuote("coinbase:ETH-USD", 1666222102061769, RECEIVED_US)
+    assert feed().parse(raw, RECEIVED_US) == (ended,)
 
 
 def test_heartbeat_subscriptions_and_errors() -> None:

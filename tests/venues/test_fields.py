@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tandem.core.clock import DAY_US
 from tandem.core.errors import MessageError
+from tandem.core.events import NoQuote, Quote
 from tandem.venues import fields
 from tandem.venues.fields import EARLIEST_US, LATEST_US
 
@@ -94,12 +95,21 @@ def test_numbers_are_finite_where_they_must_be(text: str) -> None:
         return
 
 
-def test_the_best_prices_are_a_bid_and_an_ask_that_is_not_below() -> None:
-    assert fields.best("1.5", "1.5") == (1.5, 1.5)
-    with pytest.raises(MessageError, match="the bid is above the ask"):
-        fields.best("1.6", "1.5")
-    with pytest.raises(MessageError, match="not positive"):
-        fields.best("0", "1.5")
+def test_a_quote_is_a_bid_and_an_ask_that_is_not_below() -> None:
+    name, ended = "okx:BTC-USDT", NoQuote("okx:BTC-USDT", 5, 7)
+    assert fields.quote_of(name, 5, (1.5, 2.0), (1.5, 3.0), 7) == Quote(
+        name, 5, 1.5, 2.0, 1.5, 3.0, 7
+    )
+    for bid, ask in ((1.6, 1.5), (0.0, 1.5), (1.5, 0.0), (0.0, 0.0)):
+        assert fields.quote_of(name, 5, (bid, 1.0), (ask, 1.0), 7) == ended
+
+
+def test_a_side_of_the_book_may_be_empty() -> None:
+    assert [fields.best(text) for text in ("", "0.00", "1.5")] == [0.0, 0.0, 1.5]
+    assert fields.top([]) == (0.0, 0.0)
+    assert fields.top([["1.5", "2"], ["1.4", "3"]]) == (1.5, 2.0)
+    with pytest.raises(MessageError, match="negative"):
+        fields.best("-1")
 
 
 @pytest.mark.parametrize("value", ["Buy", "", None, 1, True, 1.0, [], b"buy"])

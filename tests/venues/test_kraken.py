@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
-from tandem.core.events import Notice, Quote, Trade
+from tandem.core.events import NoQuote, Notice, Quote, Trade
 from tandem.venues.kraken import Kraken, KrakenRest
 from tests.support.examples.kraken import (
     NAME,
@@ -46,6 +46,13 @@ def test_quote_with_and_without_a_time_of_its_own() -> None:
     assert parse(TICKER) == [quote]
     timed = TICKER["data"][0] | {"timestamp": "2023-09-25T07:49:37.708706Z"}
     assert parse(TICKER | {"data": [timed]}) == [quote._replace(time_us=1695628177708706)]
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(0.0, 0.10036), (0.2, 0.10036)])
+def test_a_side_that_is_empty_and_sides_that_cross_are_no_quote(bid: float, ask: float) -> None:
+    data = TICKER["data"][0] | {"bid": bid, "ask": ask}
+    ended = NoQuote("kraken:ALGO/USD", RECEIVED_US, RECEIVED_US)
+    assert parse(TICKER | {"data": [data]}) == [ended]
 
 
 def test_what_is_not_market_data() -> None:

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US
-from tandem.core.errors import MessageError, UnknownSymbol
-from tandem.core.events import Notice, Quote
+from tandem.core.errors import UnknownSymbol
+from tandem.core.events import NoQuote, Notice, Quote
 from tandem.venues.base import Keepalive
 from tandem.venues.okx import Okx, OkxRest
 from tests.support.examples.okx import BOOK, CANDLES, ERROR, NAME, TOP
@@ -28,16 +28,16 @@ def test_ids_are_not_said_to_be_consecutive_because_one_message_stands_for_sever
     assert Okx.consecutive_ids is False
 
 
-def test_quote_and_an_empty_side() -> None:
+def test_quote_and_an_empty_or_crossed_side() -> None:
     assert parse(BOOK) == [
         Quote(
             *("okx:BTC-USDT", 1749044565306000, 105252.5, 1.1133491, 105252.6, 0.16271274),
             RECEIVED_US,
         )
     ]
-    assert parse(BOOK | {"data": [TOP | {"asks": []}]}) == []
-    with pytest.raises(MessageError, match="above the ask"):
-        parse(BOOK | {"data": [TOP | {"bids": [["200000", "1", "0", "1"]]}]})
+    ended = [NoQuote("okx:BTC-USDT", 1749044565306000, RECEIVED_US)]
+    assert parse(BOOK | {"data": [TOP | {"asks": []}]}) == ended
+    assert parse(BOOK | {"data": [TOP | {"bids": [["200000", "1", "0", "1"]]}]}) == ended
 
 
 @pytest.mark.parametrize("raw", ["pong", b"pong"])
