@@ -109,6 +109,16 @@ class Unread(NamedTuple):
     cause: str
 
 
+class OffBook(NamedTuple):
+    """A trade made outside the order book: a block trade, or one of an insurance fund or ADL.
+
+    Its price is agreed or forced, and nobody could have traded at it; it is counted, not recorded.
+    """
+
+    instrument: str
+    received_us: int
+
+
 class Gap(NamedTuple):
     """Trades known to be missing: ids ``first_id`` to ``last_id``, both included.
 
@@ -133,7 +143,7 @@ class Filled(NamedTuple):
     kind: Literal["trades", "candles"]
 
 
-Event = Trade | Quote | NoQuote | Funding | Notice | Unread
+Event = Trade | Quote | NoQuote | Funding | Notice | Unread | OffBook
 
 TRADE = np.dtype(
     [

@@ -8,7 +8,18 @@ from operator import itemgetter
 
 from tandem.core.clock import MINUTE_US, SECOND_US, now_us, steady_s
 from tandem.core.errors import MessageError, StoreError, UnknownKind
-from tandem.core.events import Event, Funding, Gap, NoQuote, Notice, PastTrade, Quote, Trade, Unread
+from tandem.core.events import (
+    Event,
+    Funding,
+    Gap,
+    NoQuote,
+    Notice,
+    OffBook,
+    PastTrade,
+    Quote,
+    Trade,
+    Unread,
+)
 from tandem.ingest.clock import VenueClock
 from tandem.ingest.sequence import REMEMBERED, Track, sift
 from tandem.ingest.status import Delays, Rate, VenueErrors
@@ -38,7 +49,7 @@ class Intake:
         What could not be read, and what the venue or the database complained about.
     lock : threading.Lock
         Held while the counts below change.
-    messages, not_understood, ahead, trades, gaps : int
+    messages, not_understood, ahead, off_book, trades, gaps : int
         As of a `FeedStatus`.
     """
 
@@ -57,6 +68,7 @@ class Intake:
         self.rate = Rate()
         self.lock = threading.Lock()
         self.messages = self.not_understood = self.ahead = self.trades = self.gaps = 0
+        self.off_book = 0
         self._feed = feed
         self._sink = sink
         self._buffer = buffer
@@ -113,6 +125,7 @@ class Intake:
         quotes: dict[str, Quote | NoQuote] = {}
         funding: dict[str, Funding] = {}
         closing = False
+        off_book = 0
         for event in events:
             if type(event) is Trade:
                 trades.append(event)
@@ -126,10 +139,15 @@ class Intake:
                 past.append(Trade._make(event))
             elif type(event) is Unread:
                 unread.append(event)
+            elif type(event) is OffBook:
+                off_book += 1
             elif type(event) is Notice:
                 closing |= event.kind == "closing"
                 if event.kind != "alive":
                     self.errors.said(event.text)
+        if off_book:
+            with self.lock:
+                self.off_book += off_book
         if unread:
             self._not_understood(len(unread), unread[-1].cause)
         done = False

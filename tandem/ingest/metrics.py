@@ -29,6 +29,7 @@ def feed_metrics(statuses: Sequence[FeedStatus], weights: Mapping[str, int]) -> 
         unparsed = status.not_understood - status.ahead
         refused.append((_of(status) | {"reason": "not_parsed"}, unparsed))
         refused.append((_of(status) | {"reason": "dated_ahead"}, status.ahead))
+        refused.append((_of(status) | {"reason": "outside_the_book"}, status.off_book))
     found.append(
         Metric("received_refused", "counter", "Messages and trades refused, by reason.", refused)
     )

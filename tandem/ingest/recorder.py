@@ -180,6 +180,7 @@ class Recorder:
                 or any(line.life.is_hopeless for line in self._lines),
                 waiting_s=waiting_s if waiting_s > SLOW_S else 0.0,
                 ahead=intake.ahead,
+                off_book=intake.off_book,
                 delays=intake.delays.histogram,
             )
 

@@ -86,6 +86,8 @@ class FeedStatus:
         threads begun again.
     ahead : int
         Of those that could not be parsed, what was dated ahead of the exchange.
+    off_book : int
+        Trades outside the order book, which are not recorded.
     delays : Histogram, optional
         Seconds from trade to arrival, where that is measured.
     """
@@ -111,6 +113,7 @@ class FeedStatus:
     restarts: int = 0
     is_failing: bool = False
     ahead: int = 0
+    off_book: int = 0
     delays: Histogram | None = None
 
 

@@ -8,10 +8,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from tandem.core.errors import DataError, MessageError, UnknownSymbol
-from tandem.core.events import Event, Trade, Unread
+from tandem.core.events import Event, OffBook, Trade, Unread
 from tandem.core.instruments import instrument
 
 Kind = Literal["trades", "quotes"]
@@ -211,9 +211,12 @@ def plain_text(text: object, most: int = 200) -> str:
     return "".join(c for c in line if c.isprintable())[:most]
 
 
+T = TypeVar("T", Trade, Trade | OffBook)
+
+
 def each_trade(
-    items: Any, received_us: int, name: str, read: Callable[[Any, int], Trade]
-) -> list[Trade | Unread]:
+    items: Any, received_us: int, name: str, read: Callable[[Any, int], T]
+) -> list[T | Unread]:
     """Return what `read` makes of each trade of a message; a bad one costs only itself.
 
     Parameters
@@ -223,7 +226,7 @@ def each_trade(
     """
     if type(items) is not list:
         raise MessageError("data is not a list")
-    events: list[Trade | Unread] = []
+    events: list[T | Unread] = []
     for item in items:
         try:
             events.append(read(item, received_us))

@@ -72,7 +72,7 @@ import orjson
 
 from tandem.core.clock import HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, Trade
+from tandem.core.events import BUY, SELL, Event, Funding, Gap, Notice, OffBook, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import Kind, Method, Route, WebsocketFeed, plain_text, read_symbol
 from tandem.venues.fields import (
@@ -174,6 +174,9 @@ class _Binance(WebsocketFeed):
             raise MessageError("a field of the wrong type") from None
 
     def _single_trade(self, data: dict[str, Any], received_us: int) -> Event:
+        # Aggregated trades are of the order book alone.
+        if data.get("X", "MARKET") != "MARKET":
+            return OffBook(self._names[data["s"]], received_us)
         return self._trade(data, data["t"], received_us)
 
     def _trade(self, data: dict[str, Any], trade_id: Any, received_us: int) -> Event:

@@ -55,7 +55,7 @@ from urllib.parse import urlencode
 import orjson
 
 from tandem.core.errors import MessageError, UnknownKind
-from tandem.core.events import BUY, SELL, Event, Gap, Notice, Trade
+from tandem.core.events import BUY, SELL, Event, Gap, Notice, OffBook, Trade
 from tandem.core.instruments import instrument
 from tandem.venues.base import (
     Keepalive,
@@ -157,7 +157,9 @@ class Bybit(WebsocketFeed):
             raise MessageError("a field of the wrong type") from None
         raise UnknownKind("a topic not asked for")
 
-    def _trade(self, data: dict[str, Any], received_us: int) -> Trade:
+    def _trade(self, data: dict[str, Any], received_us: int) -> Trade | OffBook:
+        if "BT" in data and data["BT"] is True:
+            return OffBook(self._names[data["s"]], received_us)
         side, trade_id = side_of(data["S"], _TAKER), data["i"]
         if type(trade_id) is not str or not _TRADE_ID.fullmatch(trade_id):
             raise MessageError("the trade id is not one")
@@ -252,8 +254,9 @@ class BybitRest(RestVenue):
         return listed(answer["result"]["list"], most)
 
     def _trade_rows(self, body: bytes) -> list[Any]:
-        # Newest first: those of one millisecond are then in their order.
-        return super()._trade_rows(body)[::-1]
+        # Newest first: those of one millisecond are then in their order. Block trades are left out.
+        rows = super()._trade_rows(body)[::-1]
+        return [row for row in rows if type(row) is not dict or row.get("isBlockTrade") is not True]
 
     @staticmethod
     def _order(trade: Trade) -> int:

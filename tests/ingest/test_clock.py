@@ -17,7 +17,7 @@ from tandem.config import Settings
 from tandem.core import clock
 from tandem.core.bars import BarBuilder, trade_array
 from tandem.core.clock import DAY_US, HOUR_US, SECOND_US
-from tandem.core.events import Funding, Gap, NoQuote, Quote, Trade
+from tandem.core.events import Funding, Gap, NoQuote, OffBook, Quote, Trade
 from tandem.ingest.clock import VenueClock
 from tandem.ingest.recorder import Recorder
 from tandem.storage.hot_buffer import HotBuffer
@@ -227,6 +227,14 @@ def test_quotes_and_funding_dated_ahead_are_refused_too() -> None:
     assert recorder.status().not_understood == 2
     recorder.intake.take([Quote(BTC, START_US, 1.0, 1.0, 2.0, 1.0, START_US)])
     assert buffer.quote(BTC)
+
+
+def test_trades_outside_the_book_are_counted_and_not_recorded() -> None:
+    recorder, sink, buffer = recorder_of(Bybit("ws://x"), "bybit:BTCUSDT")
+    recorder.intake.take([OffBook("bybit:BTCUSDT", START_US)] * 2)
+    assert recorder.status().off_book == 2
+    assert recorder.status().not_understood == 0
+    assert (sink.of(Trade), sink.of(Gap), buffer.count("bybit:BTCUSDT")) == ([], [], 0)
 
 
 def test_a_quote_ends_with_the_side_of_a_book_and_is_no_error() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tandem.core.clock import MINUTE_US, SECOND_US
 from tandem.core.errors import MessageError
-from tandem.core.events import Funding, NoQuote, Notice, Quote, Trade
+from tandem.core.events import Funding, NoQuote, Notice, OffBook, Quote, Trade
 from tandem.venues.base import Route
 from tandem.venues.binance import (
     BinanceSpot,
@@ -107,6 +107,18 @@ def test_a_side_that_is_empty_and_sides_that_cross_are_no_quote(bid: str, ask: s
     raw = orjson.dumps({"stream": "bnbusdt@bookTicker", "data": data})
     ended = NoQuote("binance-spot:BNBUSDT", RECEIVED_US, RECEIVED_US)
     assert spot().parse(raw, RECEIVED_US) == (ended,)
+
+
+@pytest.mark.parametrize("kind", ["INSURANCE_FUND", "ADL", "NA"])
+def test_a_single_trade_outside_the_book_is_told_from_one_of_it(kind: str) -> None:
+    data = {
+        **{"e": "trade", "E": 1626992741017, "s": "BTCUSDT", "t": 5, "p": "1.5", "q": "2"},
+        **{"T": 1626992741012, "m": True},
+    }
+    (traded,) = usdm().parse(frame(data | {"X": "MARKET"}), RECEIVED_US)
+    assert isinstance(traded, Trade)
+    off = (OffBook("binance-usdm:BTCUSDT", RECEIVED_US),)
+    assert usdm().parse(frame(data | {"X": kind}), RECEIVED_US) == off
 
 
 def test_funding() -> None:

@@ -6,11 +6,21 @@ import numpy as np
 import orjson
 
 from tandem.core.clock import MINUTE_US
-from tandem.core.events import Gap, NoQuote, Notice, Quote, Trade
+from tandem.core.events import Gap, NoQuote, Notice, OffBook, Quote, Trade
 from tandem.venues.base import Keepalive
 from tandem.venues.bitstamp import BitstampRest
 from tandem.venues.bybit import Bybit, BybitRest
-from tests.support.examples.bybit import BOOK, CONTRACTS, KLINES, NAME, PAST_TRADE, REFUSAL, TRADES
+from tests.support.examples.bybit import (
+    BOOK,
+    CONTRACTS,
+    KLINES,
+    NAME,
+    PAST_TRADE,
+    PUSH,
+    REFUSAL,
+    TRADE,
+    TRADES,
+)
 from tests.support.hostile_messages import RECEIVED_US
 from tests.support.rest_answers import NOW_US, clock, hole, refuses, url
 
@@ -21,6 +31,16 @@ def feed() -> Bybit:
 
 def parse(message: object) -> Any:
     return feed().parse(orjson.dumps(message), RECEIVED_US)
+
+
+def test_a_block_trade_is_outside_the_book_on_both_ways() -> None:
+    off, traded = parse(PUSH | {"data": [TRADE | {"BT": True}, TRADE]})
+    assert off == OffBook("bybit:BTCUSDT", RECEIVED_US)
+    assert isinstance(traded, Trade)
+    rows = [PAST_TRADE | {"isBlockTrade": True, "execId": "block"}, PAST_TRADE]
+    body = orjson.dumps(TRADES | {"result": {"category": "linear", "list": rows}})
+    (past,) = BybitRest("https://bybit.test").parse_trades(body, NAME, NOW_US)
+    assert past.trade_id == PAST_TRADE["execId"]
 
 
 def test_quote_and_an_empty_or_crossed_side() -> None:
