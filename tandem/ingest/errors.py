@@ -11,13 +11,13 @@ from websocket import (
     WebSocketBadStatusException,
     WebSocketConnectionClosedException,
     WebSocketPayloadException,
-    WebSocketProxyException,
     WebSocketTimeoutException,
 )
 
 from tandem.core.clock import SECOND_US, now_us
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.ingest.socket import ClosedByVenue
+from tandem.net.connect import ProxyFailed
 from tandem.net.rate_limit import retry_after_s
 
 # Waits after closings that mean "policy violation" (too many requests) and "try again later".
@@ -52,8 +52,8 @@ def explain(error: Exception, title: str, url: str) -> FeedError:
         return FeedError(f"{title}: no secure connection to {host}")
     if isinstance(error, ConnectionRefusedError):
         return FeedError(f"{title}: connection refused by {host}")
-    if isinstance(error, WebSocketProxyException):
-        return FeedError(f"{title}: the network proxy could not connect to {host}")
+    if isinstance(error, ProxyFailed):
+        return FeedError(f"{title}: {host} could not be reached: {error}; check its settings")
     if isinstance(error, (WebSocketTimeoutException, TimeoutError)):
         return FeedError(f"{title}: {host} timed out")
     if isinstance(error, WebSocketPayloadException):

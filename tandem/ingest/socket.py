@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import socket
 import ssl
-import threading
+from urllib.parse import urlsplit
 
 import websocket
 from websocket import (
@@ -18,6 +18,7 @@ from websocket import (
 )
 
 from tandem.core.clock import now_us, steady_s
+from tandem.net.connect import Attempt, connected, verifying
 
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_MESSAGES = 500
@@ -83,25 +84,35 @@ class Wire(websocket.WebSocket):
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._failure: Exception | None = None
+        self._attempt: Attempt | None = None
         self.heard = steady_s()
         self.arrived_us = now_us()
 
     def open(self, url: str, limit_s: float) -> None:
         """Connect and shake hands, all within about `limit_s`."""
+        reached: socket.socket | None = None
         # The library's timeout is per read, so a server that drips bytes could hold us for ever.
-        guard = threading.Timer(2.0 * limit_s, self.abort)
-        guard.name, guard.daemon = "ingest-guard", True
-        guard.start()
-        try:
-            self.connect(url, timeout=limit_s, redirect_limit=0, suppress_origin=True)  # type: ignore[no-untyped-call]
-        except ssl.SSLError:
-            raise  # one of its kinds is a ValueError too
-        except (ValueError, IndexError) as error:
-            raise WebSocketProtocolException(
-                "the response was not a websocket handshake"
-            ) from error
-        finally:
-            guard.cancel()
+        with Attempt(2.0 * limit_s) as attempt:
+            self._attempt = attempt
+            try:
+                parts = urlsplit(url)
+                is_secure = parts.scheme == "wss"
+                port = parts.port or (443 if is_secure else 80)
+                context = verifying() if is_secure else None
+                reached = connected(attempt, parts.hostname or "", port, context, limit_s)
+                self.connect(  # type: ignore[no-untyped-call]
+                    url, timeout=limit_s, redirect_limit=0, suppress_origin=True, socket=reached
+                )
+            except ssl.SSLError:
+                raise  # one of its kinds is a ValueError too
+            except (ValueError, IndexError) as error:
+                raise WebSocketProtocolException(
+                    "the response was not a websocket handshake"
+                ) from error
+            finally:
+                self._attempt = None
+                if self.sock is None and reached is not None:
+                    reached.close()
         if self.sock is None:
             raise WebSocketConnectionClosedException("closed while opening")
         self.sock.settimeout(0)
@@ -115,6 +126,8 @@ class Wire(websocket.WebSocket):
 
     def abort(self) -> None:
         """Cut the connection from any thread, without the closing handshake a dead peer ignores."""
+        if (attempt := self._attempt) is not None:
+            attempt.cut()
         open_socket = self.sock
         if open_socket is not None:
             with contextlib.suppress(OSError):

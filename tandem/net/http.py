@@ -2,24 +2,22 @@
 
 The standard library's client is used, for its socket: a deadline for the whole answer, and an end
 at any moment, need it. Libraries above it limit single reads, so that a server which drips a byte
-a second holds them for ever. No proxy is looked for in the environment.
+a second holds them for ever.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from functools import cache
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError
+from tandem.net.connect import Attempt, ProxyFailed, connected, verifying
 
 MOST_BYTES = 16 * 2**20
 _PIECE_BYTES = 64 * 1024
@@ -31,10 +29,6 @@ _PORTS = {"http": 80, "https": 443}
 
 class Stopped(FeedError):
     """A request that was cut short, or not begun, because the client is closed."""
-
-
-class ForbiddenAddress(FeedError):
-    """An address that may not be connected to."""
 
 
 class Answer(NamedTuple):
@@ -64,52 +58,6 @@ class _Call(NamedTuple):
     body: bytes | None
 
 
-class _Flight:
-    """One request under way: what must be cut to end it from another thread."""
-
-    def __init__(self, limit_s: float) -> None:
-        self.deadline_s = steady_s() + limit_s
-        self.is_late = self.is_cut = False
-        self.found = threading.Event()
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-        self._guard = threading.Timer(limit_s, self._expire)
-        self._guard.name, self._guard.daemon = "backfill-guard", True
-
-    def __enter__(self) -> _Flight:
-        self._guard.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
-        self._guard.cancel()
-
-    @property
-    def left_s(self) -> float:
-        return max(0.05, self.deadline_s - steady_s())
-
-    def hold(self, open_socket: socket.socket) -> None:
-        """Name the socket that a cut must shut."""
-        with self._lock:
-            self._socket = open_socket
-            if self.is_cut:
-                raise ConnectionAbortedError("cut short")
-
-    def cut(self) -> None:
-        with self._lock:
-            self.is_cut = True
-            self.found.set()
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    # Not the TLS socket's own method: it takes the reader's state away.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    def _expire(self) -> None:
-        self.is_late = True
-        self.cut()
-
-
 class Client:
     """HTTP for public market data. Any thread may ask; `close` ends what is under way.
 
@@ -120,9 +68,9 @@ class Client:
     most_bytes : int
         Longest body that is read.
     context : ssl.SSLContext, optional
-        By default certificates are verified against the system's authorities.
+        By default that of `connect.verifying`.
     refused : callable, optional
-        Given each address a name has, it returns why not to connect to it, or nothing.
+        As of `connect.connected`; with it no proxy is used.
     """
 
     def __init__(
@@ -132,7 +80,7 @@ class Client:
         total_s: float = 20.0,
         most_bytes: int = MOST_BYTES,
         context: ssl.SSLContext | None = None,
-        refused: Callable[[str], str] = lambda address: "",
+        refused: Callable[[str], str] | None = None,
     ) -> None:
         self._connect_s = connect_s
         self._read_s = read_s
@@ -142,7 +90,7 @@ class Client:
         self._refused = refused
         self._lock = threading.Lock()
         self._idle: list[tuple[float, tuple[str, str, int], http.client.HTTPConnection]] = []
-        self._flights: set[_Flight] = set()
+        self._flights: set[Attempt] = set()
         self._closed = False
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -168,7 +116,7 @@ class Client:
 
     def _exchange(self, call: _Call) -> Answer:
         host = call.parts.hostname or ""
-        with _Flight(self._total_s) as flight:
+        with Attempt(self._total_s) as flight:
             self._begin(flight, host)
             try:
                 return self._answer(flight, call)
@@ -189,13 +137,13 @@ class Client:
         for _, _, connection in idle:
             connection.close()
 
-    def _begin(self, flight: _Flight, host: str) -> None:
+    def _begin(self, flight: Attempt, host: str) -> None:
         with self._lock:
             if self._closed:
                 raise Stopped(f"{host} was not asked: Tandem is stopping")
             self._flights.add(flight)
 
-    def _answer(self, flight: _Flight, call: _Call) -> Answer:
+    def _answer(self, flight: Attempt, call: _Call) -> Answer:
         parts = call.parts
         place = (parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
         kept = self._take_idle(place)
@@ -210,7 +158,7 @@ class Client:
 
     def _ask(
         self,
-        flight: _Flight,
+        flight: Attempt,
         connection: http.client.HTTPConnection,
         place: tuple[str, str, int],
         call: _Call,
@@ -241,7 +189,7 @@ class Client:
             if not is_kept:
                 connection.close()
 
-    def _body(self, flight: _Flight, response: http.client.HTTPResponse) -> bytes:
+    def _body(self, flight: Attempt, response: http.client.HTTPResponse) -> bytes:
         expected = response.length
         if expected is not None and expected > self._most_bytes:
             raise http.client.HTTPException("a body above the size limit")
@@ -259,49 +207,13 @@ class Client:
     # Connections ------------------------------------------------------------------------
 
     def _open(
-        self, flight: _Flight, scheme: str, host: str, port: int
+        self, flight: Attempt, scheme: str, host: str, port: int
     ) -> http.client.HTTPConnection:
-        raw = self._connected(flight, host, port)
-        if scheme == "http":
-            plain = http.client.HTTPConnection(host, port)
-            plain.sock = raw
-            return plain
-        try:
-            context = self._context or _verifying()
-            secured = context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
-        except (OSError, ValueError):
-            raw.close()
-            raise
-        try:
-            flight.hold(secured)
-            secured.do_handshake()
-        except OSError:
-            secured.close()
-            raise
-        connection = http.client.HTTPSConnection(host, port, context=context)
-        connection.sock = secured
+        context = (self._context or verifying()) if scheme == "https" else None
+        opened = connected(flight, host, port, context, self._connect_s, self._refused)
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = opened
         return connection
-
-    def _connected(self, flight: _Flight, host: str, port: int) -> socket.socket:
-        failure: OSError = OSError("no address")
-        for family, kind, protocol, _, address in _addresses(flight, host, port):
-            # Of the address that is connected to: a name may point elsewhere a moment later.
-            if reason := self._refused(str(address[0])):
-                raise ForbiddenAddress(f"{host} is at {reason}, which is not allowed here")
-            trial = socket.socket(family, kind, protocol)
-            try:
-                trial.settimeout(min(self._connect_s, flight.left_s))
-                flight.hold(trial)
-                trial.connect(address)
-                trial.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError as error:
-                failure = error
-                trial.close()
-                if flight.is_cut:
-                    break
-            else:
-                return trial
-        raise failure
 
     def _take_idle(self, place: tuple[str, str, int]) -> http.client.HTTPConnection | None:
         oldest_s = steady_s() - _IDLE_S
@@ -328,12 +240,14 @@ class Client:
         for _, _, one in dropped:
             one.close()
 
-    def _explain(self, error: Exception, flight: _Flight, host: str) -> FeedError:
+    def _explain(self, error: Exception, flight: Attempt, host: str) -> FeedError:
         """Say what a request without an answer met; decided here only."""
         if flight.is_late or isinstance(error, TimeoutError):
             return FeedError(f"{host} did not answer in time")
         if flight.is_cut:
             return Stopped(f"{host} was not waited for: Tandem is stopping")
+        if isinstance(error, ProxyFailed):
+            return FeedError(f"{host} could not be reached: {error}; check the proxy's settings")
         if isinstance(error, socket.gaierror):
             return FeedError(f"the name {host} could not be found (no network, or no DNS)")
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -357,12 +271,6 @@ class Client:
         return FeedError(f"{host} could not be reached ({reason})")
 
 
-@cache
-def _verifying() -> ssl.SSLContext:
-    """Return what certificates are verified with; made when it is needed, for it takes a while."""
-    return ssl.create_default_context()
-
-
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
@@ -372,30 +280,3 @@ def _checked(url: str) -> SplitResult:
     if not is_sound or parts.username is not None or not url.isascii() or not url.isprintable():
         raise FeedError("the address of a venue is not one; check its REST address in the settings")
     return parts
-
-
-def _addresses(
-    flight: _Flight, host: str, port: int
-) -> list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]:
-    """Look a name up, for no longer than the request may take.
-
-    The system's resolver cannot be interrupted; where it hangs, its thread is left behind.
-    """
-    answer: list[object] = []
-
-    def look_up() -> None:
-        try:
-            answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            answer.append(error)
-        flight.found.set()
-
-    threading.Thread(target=look_up, name="backfill-names", daemon=True).start()
-    flight.found.wait(flight.left_s)
-    if flight.is_cut or not answer:
-        raise TimeoutError("the name was not found in time")
-    if isinstance(answer[0], OSError):
-        raise answer[0]
-    if not isinstance(answer[0], list):
-        raise socket.gaierror("not a name")
-    return answer[0]

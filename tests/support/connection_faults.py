@@ -548,7 +548,7 @@ def _surroundings(bench: Bench) -> Iterator[None]:
         for module in (wire, tests.support.exchange, tests.support.dialects):
             stack.enter_context(mock.patch.object(module, "now_us", bench.now_us))
         if bench.certificates is not None:
-            trusted = {"WEBSOCKET_CLIENT_CA_BUNDLE": str(bench.certificates.trusted)}
+            trusted = {"SSL_CERT_FILE": str(bench.certificates.trusted)}
             stack.enter_context(mock.patch.dict("os.environ", trusted))
         yield
 
