@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import zip_longest
 from types import TracebackType
@@ -256,14 +256,14 @@ def _direct(
     raise failure
 
 
-def _by_turns(places: list[Place]) -> list[Place]:
+def _by_turns(places: Sequence[Place]) -> list[Place]:
     """Return addresses with IPv6 and IPv4 by turns, in the system's order otherwise."""
     first = [place for place in places if place[0] == places[0][0]]
     others = [place for place in places if place[0] != places[0][0]]
     return [place for pair in zip_longest(first, others) for place in pair if place is not None]
 
 
-def _places(attempt: Attempt, host: str, port: int) -> list[Place]:
+def _places(attempt: Attempt, host: str, port: int) -> Sequence[Place]:
     """Look a name up, for no longer than the attempt may take.
 
     The system's resolver cannot be interrupted; where it hangs, its thread is left behind.
