@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from tandem.core.errors import StoreError, StoreInUse
+from tandem.core.errors import StoreError, StoreFull, StoreInUse
 from tandem.core.events import Trade
 from tandem.core.files import PRIVATE
+from tandem.storage.lock import is_locked
 from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.store import Store
 
@@ -56,6 +57,22 @@ def open_database(path: Path, batch_ms: int, queue_trades: int, file_mode: int =
         log.error("Recording is off: %s", error)
         text = f"{error} Live prices and signals work; nothing is recorded."
         return Opened(NullStore(text), error, 0)
+
+
+def may_pass(refusal: StoreError | None) -> bool:
+    """Return whether what keeps a database from being recorded into may end by itself."""
+    return isinstance(refusal, (StoreInUse, StoreFull))
+
+
+def could_record(path: Path, file_mode: int = PRIVATE) -> bool:
+    """Return whether a database could be recorded into now; nothing is kept open."""
+    if is_locked(path):
+        return False
+    try:
+        Store.open(path, file_mode=file_mode).close()
+    except StoreError:
+        return False
+    return True
 
 
 def last_recorded(

@@ -35,6 +35,8 @@ def page() -> None:
         offer_operator()
     if moved := st.session_state.pop("tandem_moved", None):
         st.success(say.escaped(moved), icon=":material/check_circle:")
+    if began := state.taken_over():
+        st.success(say.escaped(began), icon=":material/check_circle:")
     _refused()
 
     st.fragment(_overview, run_every=REFRESH_S)()
@@ -94,13 +96,17 @@ def _refused() -> None:
     if isinstance(refusal, StoreInUse):
         say.warning(
             f"{said} Its data is shown below and can be exported; prices and signals of this "
-            "process continue. Import and retention are available only in the recording process."
+            "process continue. Import and retention are available only in the recording process. "
+            "When that process ends, recording starts here within seconds."
         )
     elif isinstance(refusal, StoreUnusable):
         say.problem(f"{said} Live prices and signals continue; nothing is recorded.")
         _offer_aside()
     elif refusal is not None:
-        say.problem(f"{said} Live prices and signals continue; nothing is recorded.")
+        say.problem(
+            f"{said} Live prices and signals continue; nothing is recorded. Recording starts "
+            "within seconds once the folder can be written."
+        )
 
 
 def _offer_aside() -> None:

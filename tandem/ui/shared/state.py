@@ -11,6 +11,7 @@ import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -27,6 +28,7 @@ from tandem.core.histogram import Histogram
 from tandem.observability import logs
 from tandem.observability.health import Health
 from tandem.observability.metrics import Metric, one, serve
+from tandem.storage.opening import Opened, could_record, may_pass
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.login_throttle import Guesses
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _PROCESS = "tandem_process"
 # No message to a browser is as large.
 UNCACHED_BYTES = 10**12
+# How often a database that cannot be recorded into is tried again.
+TRY_S = 3.0
 # How long a login lasts.
 LOGIN_S = 12 * 3_600.0
 # Visitors in public mode share memory.
@@ -63,6 +67,7 @@ def _process() -> Any:
     fresh.pace = Pace(time.monotonic)  # type: ignore[attr-defined]
     fresh.refreshes = None  # type: ignore[attr-defined]
     fresh.has_routes = False  # type: ignore[attr-defined]
+    fresh.taken_over = ""  # type: ignore[attr-defined]
     return sys.modules.setdefault(_PROCESS, fresh)
 
 
@@ -122,6 +127,36 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         # it, and then stands still. Charts tell for themselves what they have.
         served.set_option("global.minCachedMessageSize", UNCACHED_BYTES)
         atexit.register(close)
+    opened = desk.parts().get(Opened)
+    if isinstance(opened, Opened) and may_pass(opened.refusal):
+        threading.Thread(
+            target=_take_over, args=(desk, settings, load, create), name="take-over", daemon=True
+        ).start()
+
+
+def _take_over(
+    desk: Desk,
+    settings: Settings,
+    load: Callable[..., Settings],
+    create: Callable[[Settings], Desk],
+) -> None:
+    """Start another desk as soon as the database can be recorded into."""
+    process = _process()
+    while not could_record(settings.database, settings.file_bits):
+        time.sleep(TRY_S)
+        if process.desk is not desk:
+            return
+    close()
+    start(load, create)
+    process.taken_over = f"Recording began at {datetime.now(UTC):%H:%M:%S} UTC: " + (
+        f"{settings.database.name} can be recorded into again."
+    )
+    log.info("%s", process.taken_over)
+
+
+def taken_over() -> str:
+    """Return the sentence that recording began late, and why; empty where it did not."""
+    return str(_process().taken_over)
 
 
 def _metrics() -> list[Metric]:
