@@ -99,7 +99,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
             return
         address = served.get_option("server.address")
         settings = load(_secrets(), address=address)
-        logs.set_up(settings)
+        logs.set_up(settings, to_file=True)
         adopt_loggers()
         _log_mode(settings, exposures(settings, address))
         # Before anything is recorded: a port that is taken is a setting that is wrong.
