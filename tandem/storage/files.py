@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tandem.core.errors import StoreUnusable
 from tandem.core.files import take
-from tandem.storage.schema import check_file, check_inside, explain, open_reader
+from tandem.storage.schema import check_file, check_format, check_inside, explain, open_reader
 
 # Of the database, its write-ahead log and the index of that.
 _ENDS = ("", "-shm", "-wal")
@@ -59,13 +59,15 @@ def take_files(path: Path, mode: int) -> None:
                 take(part, mode)
 
 
-def check_readable(path: Path) -> None:
-    """Refuse what is no record, or cannot be read."""
+def check_readable(path: Path, *, any_format: bool = False) -> None:
+    """Refuse what is no record, or cannot be read; one of another format where that matters."""
     if not check_file(path):
         raise StoreUnusable(f"There is no database at {path}; record something first.")
     connection = open_reader(path)
     try:
-        check_inside(connection, path, read_only=True)
+        check_inside(connection, path)
+        if not any_format:
+            check_format(connection, path, read_only=True)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     finally:

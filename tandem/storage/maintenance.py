@@ -345,6 +345,8 @@ def back_up(
     The copy is made from one snapshot: what is committed meanwhile neither begins it anew nor waits
     for it, but stays in the write-ahead log until it is done.
 
+    The database may be of an earlier or a later format: it is copied as it is.
+
     Parameters
     ----------
     path, target : Path
@@ -364,7 +366,7 @@ def back_up(
     Cancelled
         The watch said so; nothing is left behind.
     """
-    check_readable(path)
+    check_readable(path, any_format=True)
 
     def progress(_status: int, left: int, total: int) -> None:
         watch.progress(total - left, total)

@@ -369,6 +369,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         check_inside(connection, path)
+        check_format(connection, path)
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
@@ -409,16 +410,20 @@ def _connect_reading(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def check_inside(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
-    """Refuse a database that is damaged, or that was written by another version of Tandem.
-
-    An older one is brought up to date where it may be written.
-    """
+def check_inside(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that is damaged, as far as that is quick to see."""
     # The whole file only where that is quick; elsewhere damage shows when it is met.
     if path.stat().st_size <= _CHECKED_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise damaged(path, " ".join(verdict.split())[:120])
+
+
+def check_format(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
+    """Refuse a database that was written by another version of Tandem.
+
+    An older one is brought up to date where it may be written.
+    """
     applied = _applied(connection)
     if applied > len(MIGRATIONS):
         raise StoreUnusable(

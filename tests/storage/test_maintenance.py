@@ -26,6 +26,7 @@ from tandem.storage.maintenance import (
     reopen_lost,
 )
 from tandem.storage.reader import Reader
+from tandem.storage.schema import MIGRATIONS
 from tandem.storage.store import Store
 from tests.support.waiting import wait_until
 
@@ -214,6 +215,21 @@ def test_of_two_that_write_to_one_name_the_first_to_end_has_it(
     assert target.read_text() == "whole"
     assert target.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_backup_is_made_of_any_format(recorded: Path, tmp_path: Path, difference: int) -> None:
+    known = len(MIGRATIONS)
+    if difference < 0:
+        change(recorded, f"DELETE FROM migrations WHERE id = {known}")
+    else:
+        change(recorded, f"INSERT INTO migrations VALUES ({known + 1}, 'of tomorrow', 0)")
+    with pytest.raises(StoreUnusable, match=f"Tandem \\(format {known + difference}"):
+        check(recorded)
+    back_up(recorded, tmp_path / "b")
+    query = "SELECT (SELECT max(id) FROM migrations), count(*) FROM trades"
+    with closing(sqlite3.connect(tmp_path / "b")) as copy:
+        assert copy.execute(query).fetchone() == (known + difference, 1_200)
 
 
 def test_a_backup_that_is_cancelled_leaves_nothing(recorded: Path, tmp_path: Path) -> None:
