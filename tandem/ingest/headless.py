@@ -22,6 +22,7 @@ from tandem.observability.metrics import Metric, serving
 from tandem.observability.service import ServiceManager
 from tandem.storage.files import check_readable
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.inventory import Inventory
 from tandem.storage.metrics import store_metrics
 from tandem.storage.opening import last_recorded
 from tandem.storage.store import Store
@@ -78,6 +79,7 @@ class Headless:
             database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
         )
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
+        self._inventory = Inventory(store)
         self._clients = clients = venue_clients(settings, store.load_state, store.save_state)
         self._ingest = Ingest(
             settings,
@@ -143,14 +145,9 @@ class Headless:
 
     def metrics(self) -> list[Metric]:
         """Return what is measured of it."""
-        try:
-            held = self._store.inventory()
-        except StoreError:
-            # What the database says of itself is measured all the same.
-            held = []
         return [
             *feed_metrics(self._ingest.statuses(), self._clients.weights()),
-            *store_metrics(self._store.health(), held),
+            *store_metrics(self._store.health(), self._inventory.now().held),
         ]
 
     def _failing(self) -> list[str]:

@@ -5,7 +5,6 @@ They are read when they are asked for: between two scrapes nothing here runs.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -47,7 +46,7 @@ def serving(address: str, collect: Collect) -> Iterator[None]:
     Raises
     ------
     SettingError
-        The port is taken, the host is none of this machine, or prometheus_client is not there.
+        The port is taken, or the host is none of this machine.
     """
     end = serve(address, collect)
     try:
@@ -60,11 +59,7 @@ def serve(address: str, collect: Collect) -> Callable[[], None]:
     """Serve as `serving` does; returns what ends it."""
     if not address:
         return lambda: None
-    if importlib.util.find_spec("prometheus_client") is None:
-        raise SettingError(
-            f"{_NAME} needs prometheus_client, which is not installed: pip install "
-            f"prometheus_client, or leave {_NAME} out."
-        )
+    # Not before: without the setting it costs nothing.
     import prometheus_client
 
     registry = prometheus_client.CollectorRegistry()

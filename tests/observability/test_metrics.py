@@ -17,13 +17,13 @@ from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 from tandem.ingest.headless import Headless
 from tandem.observability.metrics import Metric, one, serve, serving
+from tandem.storage.records import Held
+from tandem.storage.store import Store
 from tandem.surveillance.headless import run
 from tandem.surveillance.yaml_config import from_mapping
 from tandem.venues import simulated
 from tests.support.app_process import free_port
 from tests.support.waiting import wait_until
-
-pytest.importorskip("prometheus_client")
 
 
 @pytest.fixture(autouse=True)
@@ -82,14 +82,6 @@ def test_a_host_that_is_not_this_machine_is_a_sentence() -> None:
         serve("192.0.2.1:9464", list)
 
 
-def test_without_the_library_a_sentence_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SettingError, match="pip install prometheus_client"):
-        serve("9464", list)
-
-
 def test_off_it_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "prometheus_client", raising=False)
     before = threading.active_count()
@@ -127,6 +119,24 @@ def test_what_a_recorder_measures(tmp_path: Path) -> None:
     assert found['tandem_received_refused_total{reason="not_parsed",venue="sim"}'] == 0.0
     assert found['tandem_entries_refused_total{reason="queue_full"}'] == 0.0
     assert found['tandem_gaps{state="open"}'] == 0.0
+
+
+def test_a_recorder_s_database_is_not_asked_at_each_scrape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Store] = []
+    read = Store.inventory
+
+    def inventory(self: Store) -> list[Held]:
+        asked.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Store, "inventory", inventory)
+    monkeypatch.setattr("tandem.storage.inventory.FRESH_S", 600.0)
+    desk = Headless(Settings(), tmp_path / "t.sqlite", ["sim:ETHUSDT"], lambda line: None)
+    assert [one.name for one in desk.metrics()] == [one.name for one in desk.metrics()]
+    desk.record(0.0, threading.Event())
+    assert len(asked) == 1
 
 
 def test_what_watching_measures(tmp_path: Path) -> None:

@@ -126,11 +126,13 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
 
 def _metrics() -> list[Metric]:
     process = _process()
-    if process.desk is None:
+    # Read once: it may be closed meanwhile.
+    desk: Desk | None = process.desk
+    if desk is None:
         return []
     refreshes = one(process.refreshes) if process.refreshes else []
     return [
-        *process.desk.metrics(),
+        *desk.metrics(),
         Metric("refresh_seconds", "histogram", "Duration of the Live page's refreshes.", refreshes),
     ]
 
