@@ -18,7 +18,7 @@ from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
-from tandem.observability.metrics import Metric, serving
+from tandem.observability.metrics import Metric, measured, serving
 from tandem.observability.service import ServiceManager
 from tandem.storage.files import check_readable
 from tandem.storage.hot_buffer import HotBuffer
@@ -76,7 +76,11 @@ class Headless:
         self._stop = threading.Event()
         self._groups, self.refused = within_limits(settings, instruments)
         self._store = store = Store.open(
-            database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
+            database,
+            settings.batch_ms,
+            settings.queue_trades,
+            file_mode=settings.file_bits,
+            commits=measured(settings),
         )
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
         self._inventory = Inventory(store)

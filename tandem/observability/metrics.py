@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tandem.config import PREFIX, host_and_port
+from tandem.config import PREFIX, Settings, host_and_port
 from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 
@@ -37,6 +37,11 @@ Collect = Callable[[], Iterable[Metric]]
 def one(value: float | Histogram) -> list[tuple[Mapping[str, str], float | Histogram]]:
     """Return the samples of a metric that has a single value."""
     return [({}, value)]
+
+
+def measured(settings: Settings) -> Histogram | None:
+    """Return what durations are observed with; None where no metrics are asked for."""
+    return Histogram() if settings.metrics else None
 
 
 @contextmanager
@@ -113,8 +118,9 @@ def _family(metric: Metric) -> Family:
         values = [labels[name] for name in names]
         if isinstance(value, Histogram):
             bounds = [*map(str, value.bounds), "+Inf"]
-            buckets = list(zip(bounds, value.counts(), strict=True))
-            found.add_metric(values, buckets=buckets, sum_value=value.total)
+            counts, total = value.read()
+            buckets = list(zip(bounds, counts, strict=True))
+            found.add_metric(values, buckets=buckets, sum_value=total)
         else:
             found.add_metric(values, value)
     made: Family = found

@@ -21,6 +21,7 @@ from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US
 from tandem.core.errors import DataError, StoreError
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
+from tandem.core.histogram import Histogram
 from tandem.storage.null import NullStore
 from tandem.storage.reader import Reader
 from tandem.storage.records import SignalRow, Span
@@ -517,6 +518,30 @@ def test_an_open_record_tells_how_it_is_doing(path):
     assert health.bytes > 4_096
     assert health.last_commit_us > BASE_US
     assert str(path) in health.text
+
+
+def test_the_size_is_that_of_the_file_also_without_commits(path, monkeypatch):
+    at_s = 100.0
+    monkeypatch.setattr("tandem.storage.store.steady_s", lambda: at_s)
+    with closing(Store.open(path)) as store:
+        before = store.health().bytes
+        # As retention and checkpoints change it.
+        with path.open("ab") as file:
+            file.write(bytes(4_096))
+        assert store.health().bytes == before
+        at_s += 1.0
+        assert store.health().bytes == before + 4_096
+
+
+def test_commits_are_measured_by_whoever_wants_to_know(path):
+    commits = Histogram()
+    with closing(Store.open(path, commits=commits)) as store:
+        store.submit([trade(1)])
+        assert store.flush(10)
+        assert store.health().commits is commits
+    assert commits.read()[0][-1] == 1
+    with closing(Store.open(path)) as store:
+        assert store.health().commits is None
 
 
 # The file itself ------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from tandem.config import EVERYONE, Settings, exposures
 from tandem.core.histogram import Histogram
 from tandem.observability import logs
 from tandem.observability.health import Health
-from tandem.observability.metrics import Metric, one, serve
+from tandem.observability.metrics import Metric, measured, one, serve
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.login_throttle import Guesses
@@ -110,7 +110,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         except BaseException:
             process.end_metrics()
             raise
-        process.refreshes = Histogram() if settings.metrics else None
+        process.refreshes = measured(settings)
         process.uploads = Uploads(settings.upload_total_mb * 2**20, _stored_bytes)
         process.parts = {_name(kind): part for kind, part in desk.parts().items()}
         process.desk = desk
