@@ -14,6 +14,8 @@ from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from prometheus_client.metrics_core import Metric as Family
 
 _NAME = f"{PREFIX}METRICS"
@@ -79,12 +81,27 @@ def serve(address: str, collect: Collect) -> Callable[[], None]:
             f"Choose another port, or end the program that has it, or leave {_NAME} out."
         ) from None
 
+    server.set_app(_at_metrics(prometheus_client.make_wsgi_app(registry)))
+    thread.name = "metrics"
+
     def end() -> None:
         server.shutdown()
         server.server_close()
         thread.join(1.0)
 
     return end
+
+
+def _at_metrics(answer: WSGIApplication) -> WSGIApplication:
+    """Answer at ``/metrics`` alone: prometheus_client does at any path."""
+
+    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/metrics":
+            return answer(environ, start)
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"Metrics are at /metrics.\n"]
+
+    return app
 
 
 class _Collector:
