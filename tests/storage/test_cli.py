@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -222,12 +223,21 @@ def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith("usage: tandem db ")
 
 
-def test_ctrl_c_ends_it(db: Db, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tandem.core.parallel.Watch.check", interrupt)
-    code, out, err = db("backup", tmp_path / "b")
+@pytest.mark.parametrize(
+    "arguments",
+    [["check"], ["backup", "{folder}/b"], ["compact"], ["export", NAME, "{folder}/b.csv"]],
+)
+def test_ctrl_c_ends_it(
+    db: Db, arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = {one.name for one in tmp_path.iterdir()}
+    monkeypatch.setattr("tandem.storage.maintenance._TICK_STEPS", 1)
+    monkeypatch.setattr(cli, "progress", lambda _title: interrupt)
+    code, out, err = db(*(one.format(folder=tmp_path) for one in arguments))
     assert (code, out, err) == (cli.CANCELLED, "", "\ntandem db: cancelled.\n")
-    assert not (tmp_path / "b").exists()
+    left = {one.name for one in tmp_path.iterdir()} - before
+    assert left <= {"ticks.sqlite-shm", "ticks.sqlite-wal", "ticks.sqlite.lock"}
 
 
-def interrupt(_watch: object) -> None:
-    raise KeyboardInterrupt
+def interrupt(_done: int, _total: int) -> None:
+    signal.raise_signal(signal.SIGINT)
