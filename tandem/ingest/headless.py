@@ -144,7 +144,7 @@ class Headless:
             return [str(error)]
         except StoreError:
             # Held by somebody else for a moment, say.
-            return []
+            pass
         return []
 
     def metrics(self) -> list[Metric]:
