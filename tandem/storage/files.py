@@ -39,19 +39,24 @@ def move_aside(path: Path) -> Path:
 def take_files(path: Path, mode: int) -> None:
     """Give a database and its log this mode; SQLite makes a log with the mode of its database.
 
+    One that its user has made read-only stays so.
+
     Raises
     ------
     StoreUnusable
         The file is another user's and lies where anybody may put one: that user would read, and
         could change, all that is recorded.
     """
-    if hasattr(os, "geteuid") and path.exists():
-        is_foreign = path.stat().st_uid != os.geteuid()
+    if path.exists():
+        of_file = path.stat()
+        is_foreign = hasattr(os, "geteuid") and of_file.st_uid != os.geteuid()
         if is_foreign and path.parent.stat().st_mode & stat.S_IWOTH:
             raise StoreUnusable(
                 f"{path} belongs to another user, in a folder that anybody may write to. Choose a "
                 "file in a folder of your own with TANDEM_DATABASE."
             )
+        if not of_file.st_mode & stat.S_IWUSR:
+            return
     for part in (path.with_name(path.name + end) for end in _ENDS):
         if part == path or part.exists():
             # What cannot be written is explained when it is opened.

@@ -282,16 +282,20 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
         return StoreUnusable(f"There is no database at {path}: it was moved or deleted.")
     if code in _NO_PERMISSION:
-        return StoreFull(
-            f"{path} cannot be opened for writing ({error}). Make its folder writable, or choose "
-            "another file with TANDEM_DATABASE."
-        )
+        return _unwritable(path, str(error))
     if code in _BUSY:
         return StoreInUse(f"Another program holds {path} locked ({error}). Close it there.")
     if code in _DAMAGED:
         return damaged(path, str(error))
     return StoreUnusable(
         f"{path} cannot be used as a database ({error}). Choose another file with TANDEM_DATABASE."
+    )
+
+
+def _unwritable(path: Path, detail: str) -> StoreFull:
+    return StoreFull(
+        f"{path} cannot be opened for writing ({detail}). Make it and its folder writable, or "
+        "choose another file with TANDEM_DATABASE."
     )
 
 
@@ -355,6 +359,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
     StoreUnusable, StoreFull, StoreInUse
     """
     exists = check_file(path)
+    # SQLite would open it for reading, and fail with the first trade.
+    if exists and not os.access(path, os.W_OK):
+        raise _unwritable(path, "read-only")
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
     except sqlite3.Error as error:
