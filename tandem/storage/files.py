@@ -64,10 +64,15 @@ def take_files(path: Path, mode: int) -> None:
                 take(part, mode)
 
 
-def check_readable(path: Path, *, any_format: bool = False) -> None:
-    """Refuse what is no record, or cannot be read; one of another format where that matters."""
+def check_there(path: Path) -> None:
+    """Refuse what is no database of Tandem's by its first bytes, or is not there."""
     if not check_file(path):
         raise StoreUnusable(f"There is no database at {path}; record something first.")
+
+
+def check_readable(path: Path, *, any_format: bool = False) -> None:
+    """Refuse what is no record, or cannot be read; one of another format where that matters."""
+    check_there(path)
     connection = open_reader(path)
     try:
         check_inside(connection, path)

@@ -23,10 +23,17 @@ from tandem.core.instruments import split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.storage import schema
 from tandem.storage.codec import SECOND_BYTES
-from tandem.storage.files import check_readable, size_of
+from tandem.storage.files import check_readable, check_there, size_of
 from tandem.storage.lock import WriterLock, is_locked
 from tandem.storage.reader import Reader
-from tandem.storage.schema import error_code, explain, open_reader, open_writer, transaction
+from tandem.storage.schema import (
+    check_format,
+    error_code,
+    explain,
+    open_reader,
+    open_writer,
+    transaction,
+)
 
 _PIECE_TRADES = 20_000
 _PIECE_MINUTES = 60
@@ -90,7 +97,8 @@ class Checked(NamedTuple):
     faults : list of str
         A sentence for each fault, at most 20 for an instrument; empty where there is none.
     trades : int
-        Held when the check began; what is recorded meanwhile is not counted.
+        Those compared with their bars; what is recorded meanwhile is not counted. 0 where the file
+        is damaged.
     """
 
     faults: list[str]
@@ -118,15 +126,16 @@ def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHE
     StoreUnusable, StoreFull, StoreInUse
         The file cannot be read.
     """
-    check_readable(path)
+    check_there(path)
+    with _reading(path) as connection:
+        check_format(connection, path, read_only=True)
+        _tick(connection, watch, 0)
+        faults = _damage(connection)
+        if faults:
+            return Checked(faults, 0)
     reader = Reader(path)
     held = [one for one in reader.inventory() if one.trades]
     total = sum(one.trades for one in held)
-    with _reading(path) as connection:
-        _tick(connection, watch, total)
-        faults = _damage(connection)
-        if faults:
-            return Checked(faults, total)
     end_us = {one.instrument: one.last_us // SECOND_US * SECOND_US + SECOND_US for one in held}
     done = 0
     for one in held:

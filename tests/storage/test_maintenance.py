@@ -140,6 +140,13 @@ def test_a_damaged_file_is_told(recorded: Path) -> None:
         check(recorded)
 
 
+def test_the_file_is_looked_at_for_damage_once(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.storage.files.check_inside", lambda *_: pytest.fail("twice"))
+    assert check(recorded) == ([], 1_200)
+
+
 # Beside a recorder --------------------------------------------------------------------------
 
 
