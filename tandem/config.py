@@ -157,7 +157,7 @@ class Settings:
     )
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     log_format: str = _setting("text", "`text`, or `json`: one object a line")
-    log_file: str = _setting("", "file the log is also written to")
+    log_file: str = _setting("", "file that the app, record and watch also log to")
     log_file_mb: int = _setting(10, "size from which the log file is begun anew", 1, 10_000)
     log_files: int = _setting(5, "earlier log files kept, with a number behind the name", 1, 1_000)
     metrics: str = _setting(

@@ -26,7 +26,7 @@ from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.net.factory import venue_clients
 from tandem.observability.health import Health, ended
-from tandem.observability.metrics import Metric, one
+from tandem.observability.metrics import Metric, measured, one
 from tandem.pairs.cointegration import CointegrationTests
 from tandem.pairs.pinned import PinnedPairs
 from tandem.pairs.sessions import Sessions
@@ -87,7 +87,11 @@ class Engine:
         share_heaps()
         self.settings = settings
         self.opened: Opened = open_database(
-            settings.database, settings.batch_ms, settings.queue_trades, settings.file_bits
+            settings.database,
+            settings.batch_ms,
+            settings.queue_trades,
+            settings.file_bits,
+            measured(settings),
         )
         self.store = store = self.opened.store
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)

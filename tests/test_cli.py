@@ -148,6 +148,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (DataError("It is \x1b[2Jempty."), cli.FAILED, "tandem x: It is \ufffd[2Jempty.\n"),
         (FileNotFoundError(2, "No such file", "a.csv"), 1, "tandem x: a.csv: No such file.\n"),
         (OSError("gone"), cli.FAILED, "tandem x: gone.\n"),
+        (DataError("a\n2026 ERROR b\r\nis empty."), 1, "tandem x: a 2026 ERROR b is empty.\n"),
         (KeyboardInterrupt(), cli.CANCELLED, "\ntandem x: cancelled.\n"),
     ],
 )

@@ -414,7 +414,7 @@ def test_the_process_is_measured(made: Made) -> None:
     wait_until(lambda: running.store.health().written, "trades")
     found = {metric.name: dict_of(metric.samples) for metric in running.metrics()}
     assert found["trades_stored"][()] > 0
-    assert found["trade_delay_seconds"][("sim",)].counts()[-1] > 0
+    assert found["trade_delay_seconds"][("sim",)].read()[0][-1] > 0
     assert found["gaps"][("open",)] == 0
     assert found["sessions"] == {(): 0}
     assert found["alerts_raised"][()] == running.monitor.alerts.raised

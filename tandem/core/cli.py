@@ -113,9 +113,11 @@ def run(prog: str, work: Callable[[], int]) -> int:
 
 
 def fail(prog: str, text: str) -> None:
-    """Write a sentence to standard error, headed by the command."""
+    """Write a sentence to standard error as one line, headed by the command."""
+    # A path may have line breaks: what reads lines would take the rest for another event.
+    line = " ".join(text.splitlines())
     with contextlib.suppress(OSError):
-        sys.stderr.write(printable(f"{prog}: {text}\n"))
+        sys.stderr.write(printable(f"{prog}: {line}\n"))
 
 
 def printable(text: str) -> str:

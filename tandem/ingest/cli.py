@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ingest.py") -> 
 
 def _record(options: argparse.Namespace, prog: str) -> int:
     settings = load_settings()
-    logs.set_up(settings)
+    logs.set_up(settings, to_file=True)
     instruments = list(dict.fromkeys(filter(None, map(str.strip, options.instruments.split(",")))))
     if not instruments:
         raise DataError("No instrument given; use --instruments binance-usdm:BTCUSDT.")

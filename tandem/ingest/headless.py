@@ -18,10 +18,11 @@ from tandem.ingest.metrics import feed_metrics
 from tandem.ingest.service import Ingest
 from tandem.ingest.status import FeedStatus
 from tandem.net.factory import venue_clients
-from tandem.observability.metrics import Metric, serving
+from tandem.observability.metrics import Metric, measured, serving
 from tandem.observability.service import ServiceManager
 from tandem.storage.files import check_readable
 from tandem.storage.hot_buffer import HotBuffer
+from tandem.storage.inventory import Inventory
 from tandem.storage.metrics import store_metrics
 from tandem.storage.opening import last_recorded
 from tandem.storage.store import Store
@@ -75,9 +76,14 @@ class Headless:
         self._stop = threading.Event()
         self._groups, self.refused = within_limits(settings, instruments)
         self._store = store = Store.open(
-            database, settings.batch_ms, settings.queue_trades, file_mode=settings.file_bits
+            database,
+            settings.batch_ms,
+            settings.queue_trades,
+            file_mode=settings.file_bits,
+            commits=measured(settings),
         )
         store.keep(settings.keep_days, settings.keep_bars_days, settings.keep_gb)
+        self._inventory = Inventory(store)
         self._clients = clients = venue_clients(settings, store.load_state, store.save_state)
         self._ingest = Ingest(
             settings,
@@ -138,19 +144,14 @@ class Headless:
             return [str(error)]
         except StoreError:
             # Held by somebody else for a moment, say.
-            return []
+            pass
         return []
 
     def metrics(self) -> list[Metric]:
         """Return what is measured of it."""
-        try:
-            held = self._store.inventory()
-        except StoreError:
-            # What the database says of itself is measured all the same.
-            held = []
         return [
             *feed_metrics(self._ingest.statuses(), self._clients.weights()),
-            *store_metrics(self._store.health(), held),
+            *store_metrics(self._store.health(), self._inventory.now().held),
         ]
 
     def _failing(self) -> list[str]:

@@ -11,7 +11,6 @@ from tandem.config import Settings
 from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import FeedError, TandemError, VenueRefused
 from tandem.core.events import Trade
-from tandem.core.histogram import Histogram
 from tandem.core.threads import Supervisor, backoff
 from tandem.ingest.connection import Line, Timing
 from tandem.ingest.intake import Intake
@@ -27,6 +26,7 @@ from tandem.ingest.status import (
     listed,
 )
 from tandem.net.venue_client import VenueClient
+from tandem.observability.metrics import measured
 from tandem.storage.hot_buffer import HotBuffer
 from tandem.storage.protocols import Sink
 from tandem.venues.base import GeneratedFeed, Kind, RecordedFeed, Route, WebsocketFeed
@@ -84,8 +84,7 @@ class Recorder:
         self.clock = clock
         self.stopping = threading.Event()
         self.intake = Intake(feed, sink, buffer, recorded)
-        if settings.metrics:
-            self.intake.delays.histogram = Histogram()
+        self.intake.delays.histogram = measured(settings)
         self._lock = threading.Lock()
         self._asked: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._lines: list[Line] = []

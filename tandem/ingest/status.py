@@ -251,7 +251,7 @@ class Delays:
     _BUCKET_S = 120.0
 
     def __init__(self) -> None:
-        # Where it is to be measured; else that costs nothing.
+        # Where it is to be measured.
         self.histogram: Histogram | None = None
         self._recent: deque[int] = deque(maxlen=400)
         self._least = [math.inf, math.inf]
@@ -266,8 +266,7 @@ class Delays:
         self._least[0] = min(self._least[0], *values)
         self._recent.extend(values)
         if self.histogram is not None:
-            for value in values:
-                self.histogram.observe(value / SECOND_US)
+            self.histogram.observe(*(value / SECOND_US for value in values))
 
     def report(self) -> tuple[float, float]:
         """Return the delay and the clock skew in milliseconds, by the rule of `FeedStatus`."""

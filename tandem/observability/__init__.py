@@ -1,1 +1,1 @@
-"""Health, metrics, logs, and the word of a service to its manager."""
+"""Health, metrics, logs, and notifications to a service manager."""

@@ -23,10 +23,17 @@ from tandem.core.redaction import redact
 _OURS = "tandem"
 
 
-def set_up(settings: Settings) -> None:
+def set_up(settings: Settings, *, to_file: bool = False) -> None:
     """Send the log where the settings say, from now on; what was set up before is undone.
 
     The level is that of Tandem's own loggers: others may log addresses with their keys.
+
+    Parameters
+    ----------
+    settings : Settings
+    to_file : bool
+        Whether this process writes the file of the settings, for those that run on. A command
+        beside them would begin the file anew under their hands.
 
     Raises
     ------
@@ -34,7 +41,7 @@ def set_up(settings: Settings) -> None:
         The file cannot be written.
     """
     handlers: list[logging.Handler] = [_ToStandardError()]
-    if settings.log_file:
+    if to_file and settings.log_file:
         handlers.append(_opened(settings))
     formatter = (_Json if settings.log_format == "json" else _Text)(settings.secrets)
     root = logging.getLogger()

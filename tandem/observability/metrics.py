@@ -5,16 +5,17 @@ They are read when they are asked for: between two scrapes nothing here runs.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tandem.config import PREFIX, host_and_port
+from tandem.config import PREFIX, Settings, host_and_port
 from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from prometheus_client.metrics_core import Metric as Family
 
 _NAME = f"{PREFIX}METRICS"
@@ -40,6 +41,11 @@ def one(value: float | Histogram) -> list[tuple[Mapping[str, str], float | Histo
     return [({}, value)]
 
 
+def measured(settings: Settings) -> Histogram | None:
+    """Return what durations are observed with; None where no metrics are asked for."""
+    return Histogram() if settings.metrics else None
+
+
 @contextmanager
 def serving(address: str, collect: Collect) -> Iterator[None]:
     """Serve what `collect` returns, at ``/metrics``, while this lasts; nothing without an address.
@@ -47,7 +53,7 @@ def serving(address: str, collect: Collect) -> Iterator[None]:
     Raises
     ------
     SettingError
-        The port is taken, the host is none of this machine, or prometheus_client is not there.
+        The port is taken, or the host is none of this machine.
     """
     end = serve(address, collect)
     try:
@@ -60,11 +66,7 @@ def serve(address: str, collect: Collect) -> Callable[[], None]:
     """Serve as `serving` does; returns what ends it."""
     if not address:
         return lambda: None
-    if importlib.util.find_spec("prometheus_client") is None:
-        raise SettingError(
-            f"{_NAME} needs prometheus_client, which is not installed: pip install "
-            f"prometheus_client, or leave {_NAME} out."
-        )
+    # Not before: without the setting it costs nothing.
     import prometheus_client
 
     registry = prometheus_client.CollectorRegistry()
@@ -79,12 +81,27 @@ def serve(address: str, collect: Collect) -> Callable[[], None]:
             f"Choose another port, or end the program that has it, or leave {_NAME} out."
         ) from None
 
+    server.set_app(_at_metrics(prometheus_client.make_wsgi_app(registry)))
+    thread.name = "metrics"
+
     def end() -> None:
         server.shutdown()
         server.server_close()
         thread.join(1.0)
 
     return end
+
+
+def _at_metrics(answer: WSGIApplication) -> WSGIApplication:
+    """Answer at ``/metrics`` alone: prometheus_client does at any path."""
+
+    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/metrics":
+            return answer(environ, start)
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"Metrics are at /metrics.\n"]
+
+    return app
 
 
 class _Collector:
@@ -118,8 +135,9 @@ def _family(metric: Metric) -> Family:
         values = [labels[name] for name in names]
         if isinstance(value, Histogram):
             bounds = [*map(str, value.bounds), "+Inf"]
-            buckets = list(zip(bounds, value.counts(), strict=True))
-            found.add_metric(values, buckets=buckets, sum_value=value.total)
+            counts, total = value.read()
+            buckets = list(zip(bounds, counts, strict=True))
+            found.add_metric(values, buckets=buckets, sum_value=total)
         else:
             found.add_metric(values, value)
     made: Family = found

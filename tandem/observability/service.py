@@ -1,4 +1,4 @@
-"""The word of a service to its manager: ready, alive, stopping, as systemd's sd_notify(3) takes it.
+"""Notifications to a service manager: ready, alive, stopping, in the form of sd_notify(3).
 
 Without ``$NOTIFY_SOCKET``, as at a terminal, nothing is said.
 """
@@ -12,24 +12,24 @@ from collections.abc import Mapping
 
 from tandem.core.clock import steady_s
 
-# Of the watchdog's time: a word that comes late by as much again is still in time.
+# Of the watchdog's time: a notification late by as much again is still in time.
 _SHARE = 0.4
 
 
 class ServiceManager:
-    """Who started the process and wants to know how it is; any thread may tell.
+    """The service manager, if one started the process; any thread may notify it.
 
     Parameters
     ----------
     environ : mapping, optional
         The process's own where none is given: ``NOTIFY_SOCKET`` is a path, or a name of the kernel
-        behind an ``@``; ``WATCHDOG_USEC`` the microseconds without a word after which the process
-        is killed, where ``WATCHDOG_PID`` is this one or not there.
+        behind an ``@``; ``WATCHDOG_USEC`` the microseconds without a notification after which the
+        process is killed, where ``WATCHDOG_PID`` is this one or not there.
 
     Attributes
     ----------
     every_s : float
-        How often `alive` must be called; infinite where nobody waits for it.
+        How often `alive` must be called; infinite without a watchdog.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:

@@ -313,7 +313,7 @@ class SnapshotBuilder:
 
 
 def _last_finite(values: npt.NDArray[np.float64]) -> float | None:
-    """Return the newest value that is one; most often that is the last."""
+    """Return the newest finite value; most often that is the last."""
     if len(values) and np.isfinite(values[-1]):
         return float(values[-1])
     known = values[np.isfinite(values)]

@@ -57,14 +57,13 @@ def _check(_options: argparse.Namespace, path: Path, settings: Settings, watch: 
         feed = create_feed(venue, settings)
         if feed.kind == "streamed" and feed.consecutive_ids:
             counting.append(venue)
-    faults = maintenance.check(path, counting, watch)
+    faults, trades = maintenance.check(path, counting, watch)
     for fault in faults:
         cli.say(fault)
-    reader = Reader(path)
-    trades = sum(one.trades for one in reader.inventory()) if not faults else 0
-    if not faults:
-        cli.say(f"{path}: no fault in {trades:,} trades and their bars. {_gap_line(reader)}")
-    return cli.FAILED if faults else cli.DONE
+    if faults:
+        return cli.FAILED
+    cli.say(f"{path}: no fault in {trades:,} trades and their bars. {_gap_line(Reader(path))}")
+    return cli.DONE
 
 
 def _stats(_options: argparse.Namespace, path: Path, _settings: Settings, _watch: Watch) -> int:

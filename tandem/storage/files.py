@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tandem.core.errors import StoreUnusable
 from tandem.core.files import take
-from tandem.storage.schema import check_file, check_inside, explain, open_reader
+from tandem.storage.schema import check_file, check_format, check_inside, explain, open_reader
 
 # Of the database, its write-ahead log and the index of that.
 _ENDS = ("", "-shm", "-wal")
@@ -39,19 +39,24 @@ def move_aside(path: Path) -> Path:
 def take_files(path: Path, mode: int) -> None:
     """Give a database and its log this mode; SQLite makes a log with the mode of its database.
 
+    One that its user has made read-only stays so.
+
     Raises
     ------
     StoreUnusable
         The file is another user's and lies where anybody may put one: that user would read, and
         could change, all that is recorded.
     """
-    if hasattr(os, "geteuid") and path.exists():
-        is_foreign = path.stat().st_uid != os.geteuid()
+    if path.exists():
+        of_file = path.stat()
+        is_foreign = hasattr(os, "geteuid") and of_file.st_uid != os.geteuid()
         if is_foreign and path.parent.stat().st_mode & stat.S_IWOTH:
             raise StoreUnusable(
                 f"{path} belongs to another user, in a folder that anybody may write to. Choose a "
                 "file in a folder of your own with TANDEM_DATABASE."
             )
+        if not of_file.st_mode & stat.S_IWUSR:
+            return
     for part in (path.with_name(path.name + end) for end in _ENDS):
         if part == path or part.exists():
             # What cannot be written is explained when it is opened.
@@ -59,13 +64,20 @@ def take_files(path: Path, mode: int) -> None:
                 take(part, mode)
 
 
-def check_readable(path: Path) -> None:
-    """Refuse what is no record, or cannot be read."""
+def check_there(path: Path) -> None:
+    """Refuse what is no database of Tandem's by its first bytes, or is not there."""
     if not check_file(path):
         raise StoreUnusable(f"There is no database at {path}; record something first.")
+
+
+def check_readable(path: Path, *, any_format: bool = False) -> None:
+    """Refuse what is no record, or cannot be read; one of another format where that matters."""
+    check_there(path)
     connection = open_reader(path)
     try:
-        check_inside(connection, path, read_only=True)
+        check_inside(connection, path)
+        if not any_format:
+            check_format(connection, path, read_only=True)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -71,13 +72,20 @@ class WriterLock:
             # Never through a link that somebody else may have put there.
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, PRIVATE)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise StoreFull(
+                    f"{path} is a link, through which Tandem locks nothing: it may lead to a file "
+                    "that is not Tandem's. Remove the link to record here."
+                ) from error
             raise StoreFull(
                 f"Nothing can be written beside {database} ({error.strerror}). Live prices and "
                 "signals work without the database; choose a writable folder with TANDEM_DATABASE."
             ) from error
-        # Whoever may read it could hold it: it is open to those who may record alone.
-        with contextlib.suppress(PermissionError):
-            os.chmod(path, mode if mode & _GROUP_WRITES else PRIVATE)
+        # Whoever may read it could hold it: only those who may record can open it. By the handle,
+        # as the name may lead elsewhere by now; Windows has no such modes.
+        if sys.platform != "win32":
+            with contextlib.suppress(PermissionError):
+                os.fchmod(self._handle, mode if mode & _GROUP_WRITES else PRIVATE)
         try:
             _try_lock(self._handle)
         except OSError:

@@ -6,7 +6,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,10 +23,17 @@ from tandem.core.instruments import split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.storage import schema
 from tandem.storage.codec import SECOND_BYTES
-from tandem.storage.files import check_readable, size_of
+from tandem.storage.files import check_readable, check_there, size_of
 from tandem.storage.lock import WriterLock, is_locked
 from tandem.storage.reader import Reader
-from tandem.storage.schema import error_code, explain, open_reader, open_writer, transaction
+from tandem.storage.schema import (
+    check_format,
+    error_code,
+    explain,
+    open_reader,
+    open_writer,
+    transaction,
+)
 
 _PIECE_TRADES = 20_000
 _PIECE_MINUTES = 60
@@ -81,7 +89,23 @@ def file_facts(path: Path) -> FileFacts:
 # Check ----------------------------------------------------------------------------------
 
 
-def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHED) -> list[str]:
+class Checked(NamedTuple):
+    """What was found in a database, and in how much.
+
+    Attributes
+    ----------
+    faults : list of str
+        A sentence for each fault, at most 20 for an instrument; empty where there is none.
+    trades : int
+        Those compared with their bars; what is recorded meanwhile is not counted. 0 where the file
+        is damaged.
+    """
+
+    faults: list[str]
+    trades: int
+
+
+def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHED) -> Checked:
     """Look for damage: in the file, between bars and trades, and for ids missing from both.
 
     A recorder may go on meanwhile; the log grows until the file itself has been looked at.
@@ -95,23 +119,23 @@ def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHE
 
     Returns
     -------
-    list of str
-        A sentence for each fault, at most 20 for an instrument; empty where there is none.
+    Checked
 
     Raises
     ------
     StoreUnusable, StoreFull, StoreInUse
         The file cannot be read.
     """
-    check_readable(path)
+    check_there(path)
+    with _reading(path) as connection:
+        check_format(connection, path, read_only=True)
+        _tick(connection, watch, 0)
+        faults = _damage(connection)
+        if faults:
+            return Checked(faults, 0)
     reader = Reader(path)
     held = [one for one in reader.inventory() if one.trades]
     total = sum(one.trades for one in held)
-    with _reading(path) as connection:
-        _tick(connection, watch, total)
-        faults = _damage(connection)
-        if faults:
-            return faults
     end_us = {one.instrument: one.last_us // SECOND_US * SECOND_US + SECOND_US for one in held}
     done = 0
     for one in held:
@@ -134,7 +158,7 @@ def check(path: Path, consecutive: Collection[str] = (), watch: Watch = UNWATCHE
         faults += found[:_MOST_FAULTS]
         if len(found) > _MOST_FAULTS:
             faults.append(f"{name}: {len(found) - _MOST_FAULTS:,} faults more.")
-    return faults
+    return Checked(faults, total)
 
 
 def _damage(connection: sqlite3.Connection) -> list[str]:
@@ -180,33 +204,40 @@ def _unknown_gaps(connection: sqlite3.Connection, name: str) -> list[str]:
             AND previous_us >= kept_from_us + (kept_from_us > 0) * 1000000
         """,
         (name,),
-    ).fetchall()
+    )
     gaps = connection.execute(
         "SELECT first_id, last_id, start_us, end_us FROM gaps JOIN instruments "
-        "ON instruments.id = gaps.instrument_id WHERE name = ? ORDER BY first_id",
+        "ON instruments.id = gaps.instrument_id WHERE name = ?",
         (name,),
     ).fetchall()
+    numbered = _Ranges((gap[0], gap[1]) for gap in gaps if gap[0] >= 0)
+    # Known by their time only.
+    timed = _Ranges((gap[2], gap[3]) for gap in gaps if gap[0] < 0)
     return [
         f"{name}: trades {first_id} to {last_id} ({iso(start_us)} to {iso(end_us)}) are missing "
         "and in no gap."
         for first_id, last_id, start_us, end_us in jumps
-        if not _is_covered(first_id, last_id, start_us, end_us, gaps)
+        if numbered.reach(first_id) < last_id and timed.reach(end_us) < start_us
     ]
 
 
-def _is_covered(
-    first_id: int, last_id: int, start_us: int, end_us: int, gaps: list[tuple[int, int, int, int]]
-) -> bool:
-    for gap_first, gap_last, gap_start_us, gap_end_us in gaps:
-        if gap_first < 0:
-            # Known by its time only.
-            if gap_start_us <= end_us and gap_end_us >= start_us:
-                return True
-        elif gap_first <= first_id <= gap_last:
-            first_id = gap_last + 1
-        if first_id > last_id:
-            return True
-    return False
+class _Ranges:
+    """Ranges of non-negative numbers, ends included; those that touch are one."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        for first, last in sorted(ranges):
+            if self._lasts and first <= self._lasts[-1] + 1:
+                self._lasts[-1] = max(self._lasts[-1], last)
+            else:
+                self._firsts.append(first)
+                self._lasts.append(last)
+
+    def reach(self, number: int) -> int:
+        """Return the end of the last range that begins at a number or before; -1 without one."""
+        at = bisect_right(self._firsts, number)
+        return self._lasts[at - 1] if at else -1
 
 
 def _compared(
@@ -345,6 +376,8 @@ def back_up(
     The copy is made from one snapshot: what is committed meanwhile neither begins it anew nor waits
     for it, but stays in the write-ahead log until it is done.
 
+    The database may be of an earlier or a later format: it is copied as it is.
+
     Parameters
     ----------
     path, target : Path
@@ -364,7 +397,7 @@ def back_up(
     Cancelled
         The watch said so; nothing is left behind.
     """
-    check_readable(path)
+    check_readable(path, any_format=True)
 
     def progress(_status: int, left: int, total: int) -> None:
         watch.progress(total - left, total)

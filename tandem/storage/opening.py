@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tandem.core.errors import StoreError, StoreFull, StoreInUse
 from tandem.core.events import Trade
 from tandem.core.files import PRIVATE
+from tandem.core.histogram import Histogram
 from tandem.storage.lock import is_locked
 from tandem.storage.null import ForeignStore, NullStore
 from tandem.storage.store import Store
@@ -38,10 +39,16 @@ class Opened(NamedTuple):
     trades: int
 
 
-def open_database(path: Path, batch_ms: int, queue_trades: int, file_mode: int = PRIVATE) -> Opened:
-    """Open the database at `path`; whatever fails, prices and signals go on without it."""
+def open_database(
+    path: Path,
+    batch_ms: int,
+    queue_trades: int,
+    file_mode: int = PRIVATE,
+    commits: Histogram | None = None,
+) -> Opened:
+    """Open the database as `Store.open` does; where that fails, prices and signals go on."""
     try:
-        store = Store.open(path, batch_ms, queue_trades, file_mode=file_mode)
+        store = Store.open(path, batch_ms, queue_trades, file_mode=file_mode, commits=commits)
         try:
             # A large database is not searched for damage before it is read.
             trades = sum(span.trades for span in store.spans().values())

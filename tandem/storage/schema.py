@@ -282,16 +282,20 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     if code == sqlite3.SQLITE_CANTOPEN and not path.exists():
         return StoreUnusable(f"There is no database at {path}: it was moved or deleted.")
     if code in _NO_PERMISSION:
-        return StoreFull(
-            f"{path} cannot be opened for writing ({error}). Make its folder writable, or choose "
-            "another file with TANDEM_DATABASE."
-        )
+        return _unwritable(path, str(error))
     if code in _BUSY:
         return StoreInUse(f"Another program holds {path} locked ({error}). Close it there.")
     if code in _DAMAGED:
         return damaged(path, str(error))
     return StoreUnusable(
         f"{path} cannot be used as a database ({error}). Choose another file with TANDEM_DATABASE."
+    )
+
+
+def _unwritable(path: Path, detail: str) -> StoreFull:
+    return StoreFull(
+        f"{path} cannot be opened for writing ({detail}). Make it and its folder writable, or "
+        "choose another file with TANDEM_DATABASE."
     )
 
 
@@ -355,6 +359,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
     StoreUnusable, StoreFull, StoreInUse
     """
     exists = check_file(path)
+    # SQLite would open it for reading, and fail with the first trade.
+    if exists and not os.access(path, os.W_OK):
+        raise _unwritable(path, "read-only")
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
     except sqlite3.Error as error:
@@ -369,6 +376,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         check_inside(connection, path)
+        check_format(connection, path)
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
@@ -409,16 +417,20 @@ def _connect_reading(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def check_inside(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
-    """Refuse a database that is damaged, or that was written by another version of Tandem.
-
-    An older one is brought up to date where it may be written.
-    """
+def check_inside(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that is damaged, as far as that is quick to see."""
     # The whole file only where that is quick; elsewhere damage shows when it is met.
     if path.stat().st_size <= _CHECKED_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise damaged(path, " ".join(verdict.split())[:120])
+
+
+def check_format(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
+    """Refuse a database that was written by another version of Tandem.
+
+    An older one is brought up to date where it may be written.
+    """
     applied = _applied(connection)
     if applied > len(MIGRATIONS):
         raise StoreUnusable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tandem.core.clock import now_us
+from tandem.core.clock import now_us, steady_s
 from tandem.core.errors import DataError, StoreError, StoreFull, StoreUnusable
 from tandem.core.events import Gap
 from tandem.core.files import PRIVATE
@@ -42,6 +43,8 @@ log = logging.getLogger("tandem.storage")
 STATE_BYTES = 8 * 2**20
 DOCUMENT_BYTES = 2**20
 _SLOW_S = 2.0
+# How old the size of the files may be that is told.
+_SIZED_S = 1.0
 # Between two batches so long is spent on removing what is not kept, and so long waited for more.
 _KEEPING_S = 0.01
 _BUSY_S, _IDLE_S, _FAILED_S = 0.02, 1.0, 30.0
@@ -76,16 +79,21 @@ class Store(Reader):
     """
 
     def __init__(
-        self, path: Path, writer: Writer | None, lock: WriterLock | None, backlog: Backlog
+        self,
+        path: Path,
+        writer: Writer | None,
+        lock: WriterLock | None,
+        backlog: Backlog,
+        commits: Histogram | None = None,
     ) -> None:
         super().__init__(path)
         self._writer = writer
         self._lock = lock
         self._backlog = backlog
         self._written = self._refused = self._last_commit_us = 0
-        self._sized = 0, 0
+        self._sized = -math.inf, 0
         self._unwritten: int | None = None
-        self._commits = Histogram()
+        self._commits = commits
         self._keep_after_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -97,6 +105,7 @@ class Store(Reader):
         queue_trades: int = 500_000,
         read_only: bool = False,
         file_mode: int = PRIVATE,
+        commits: Histogram | None = None,
     ) -> Store:
         """Open the database at `path`, creating it and its folder where there is none.
 
@@ -110,6 +119,8 @@ class Store(Reader):
             Only read, beside another process that records.
         file_mode : int
             Of the database, its log and its lock, also where they exist.
+        commits : Histogram, optional
+            Observes the duration of commits in seconds.
 
         Raises
         ------
@@ -133,7 +144,7 @@ class Store(Reader):
         except StoreError:
             lock.release()
             raise
-        store = cls(path, writer, lock, Backlog(batch_ms / 1_000, queue_trades))
+        store = cls(path, writer, lock, Backlog(batch_ms / 1_000, queue_trades), commits)
         store._thread.start()
         return store
 
@@ -332,14 +343,15 @@ class Store(Reader):
             kept=self._writer.keeper.policy if self._writer else Policy(),
             renumbered=self._writer.renumbered if self._writer else {},
             notes=_notes(self._writer) if self._writer else (),
-            commits=self._commits if self._writer else None,
+            commits=self._commits,
         )
 
     def _bytes(self) -> int:
-        """Return the size of the files, looked at once after each commit: many pages ask."""
-        at, size = self._sized
-        if at != self._last_commit_us or not at:
-            at, size = self._sized = self._last_commit_us, size_of(self.path)
+        """Return the size of the files, looked at once a second: many pages ask."""
+        at_s, size = self._sized
+        if steady_s() - at_s >= _SIZED_S:
+            size = size_of(self.path)
+            self._sized = steady_s(), size
         return size
 
     @property
@@ -420,7 +432,8 @@ class Store(Reader):
             except StoreError as error:
                 problem = error
             else:
-                self._commits.observe(time.perf_counter() - began)
+                if self._commits is not None:
+                    self._commits.observe(time.perf_counter() - began)
                 self._written += new
                 self._last_commit_us = now_us()
                 self._backlog.done(batch)

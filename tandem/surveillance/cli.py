@@ -30,7 +30,7 @@ def _answer(options: argparse.Namespace, prog: str) -> int:
     stop = threading.Event()
     with cli.stop_on_signal(stop):
         settings = load_settings()
-        logs.set_up(settings)
+        logs.set_up(settings, to_file=True)
         given = read(options.config)
         if options.cycles is not None:
             given = dataclasses.replace(given, cycles=max(options.cycles, 0))

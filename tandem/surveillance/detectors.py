@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -442,15 +442,15 @@ def sound(trades: Iterable[Trade]) -> dict[str, Trades]:
     groups: dict[str, list[Trade]] = {}
     for trade in trades:
         # What is dated otherwise may fit into no array.
-        if 0 <= trade.time_us < _LATEST_US and 0 <= trade.received_us < _LATEST_US:
+        if _is_dated(trade.time_us, trade.received_us):
             groups.setdefault(trade.instrument, []).append(trade)
     found = {name: _sound_rows(trade_array(group)) for name, group in groups.items()}
     return {name: rows for name, rows in found.items() if len(rows)}
 
 
 def _sound_rows(trades: Trades) -> Trades:
-    times, received, price = trades["time_us"], trades["received_us"], trades["price"]
-    is_dated = (times >= 0) & (times < _LATEST_US) & (received >= 0) & (received < _LATEST_US)
+    price = trades["price"]
+    is_dated = _is_dated(trades["time_us"], trades["received_us"])
     kept = is_dated & (price > _LEAST) & (price < _MOST)
     found = trades if kept.all() else trades[kept]
     unknown = ~((found["quantity"] >= 0.0) & (found["quantity"] < _MOST))
@@ -458,6 +458,11 @@ def _sound_rows(trades: Trades) -> Trades:
         found = found.copy()
         found["quantity"][unknown] = np.nan
     return found
+
+
+def _is_dated(times: Any, received: Any) -> Any:
+    """Tell whether times can be computed with: of one trade, or of each in two columns."""
+    return (times >= 0) & (times < _LATEST_US) & (received >= 0) & (received < _LATEST_US)
 
 
 def fresh(readings: Iterable[Reading], now_us: int, within_s: float = FRESH_S) -> list[Reading]:

@@ -163,6 +163,7 @@ def _watch(
         _recall(watched, names, prices, given.base_currency)
     kept = dataclasses.replace(settings, alerts_file=alerts_file)
     alerts = _alerts(given, kept, store, _scopes(names), source.is_polled)
+    manager = ServiceManager()
     alerts.start()
     for line in alerts.rules.unmatched(_scopes(names).values()).values():
         say(f"surveillance: {line}")
@@ -176,8 +177,10 @@ def _watch(
             serving(settings.metrics, metrics),
             _appending(prices, settings.file_bits) as file,
         ):
-            written = _cycles(given, source, watched, alerts, file, stop, say)
+            manager.ready()
+            written = _cycles(given, source, watched, alerts, file, stop, say, manager)
     finally:
+        manager.stopping()
         alerts.stop(5.0)
     return written
 
@@ -190,11 +193,10 @@ def _cycles(
     file: IO[str],
     stop: threading.Event,
     say: Callable[[str], None],
+    manager: ServiceManager,
 ) -> int:
     writer = csv.writer(file, lineterminator="\n")
     names = source.names()
-    manager = ServiceManager()
-    manager.ready()
     steps = max(1, round(given.interval_seconds / _STEP_S))
     limit = steps + round(_ANSWER_S / _STEP_S)
     written = cycle = 0
@@ -209,7 +211,7 @@ def _cycles(
         while step < steps or (step < limit and source.is_awaited(len(priced))):
             step += 1
             is_stopped = stop.wait(_STEP_S)
-            manager.alive()
+            _tell(manager, source)
             priced |= _step(source, watched, alerts, say)
             if is_stopped or (source.is_polled and not source.is_awaited(len(priced))):
                 break
@@ -227,9 +229,14 @@ def _cycles(
         if not is_last:
             while step < steps and not stop.wait(_STEP_S):
                 step += 1
-                manager.alive()
-    manager.stopping()
+                _tell(manager, source)
     return written
+
+
+def _tell(manager: ServiceManager, source: Source) -> None:
+    """Tell the service manager that the process works, unless nothing can be read any more."""
+    if not source.status().is_failing:
+        manager.alive()
 
 
 def _step(

@@ -95,7 +95,8 @@ def test_the_level_is_that_of_tandem_alone(capsys: pytest.CaptureFixture[str]) -
 
 def test_it_is_written_to_a_file_that_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "tandem.log"
-    logs.set_up(Settings(log_file=str(path), log_file_mb=1, log_files=2, log_level="INFO"))
+    settings = Settings(log_file=str(path), log_file_mb=1, log_files=2, log_level="INFO")
+    logs.set_up(settings, to_file=True)
     for _ in range(40):
         log.info("%s", "x" * 100_000)
     files = sorted(path.parent.iterdir())
@@ -109,21 +110,25 @@ def test_it_is_written_to_a_file_that_is_begun_anew(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"TANDEM_LOG_FILE: .* cannot be written \(Is a dir"):
-        logs.set_up(Settings(log_file=str(tmp_path)))
+        logs.set_up(Settings(log_file=str(tmp_path)), to_file=True)
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "runs_on"),
     [
-        ["backtest", "missing.csv"],
-        ["scan", "missing.csv"],
-        ["watch", "--config", "missing.yaml"],
-        ["record", "--instruments", "nowhere:BTC"],
-        ["db", "stats"],
+        (["backtest", "missing.csv"], False),
+        (["scan", "missing.csv"], False),
+        (["watch", "--config", "missing.yaml"], True),
+        (["record", "--instruments", "nowhere:BTC"], True),
+        (["db", "stats"], False),
     ],
 )
-def test_every_command_heeds_the_settings(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_every_command_heeds_the_settings_and_only_those_that_run_on_write_the_file(
+    arguments: list[str],
+    runs_on: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("TANDEM_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("TANDEM_LOG_FILE", str(tmp_path / "tandem.log"))
@@ -131,7 +136,10 @@ def test_every_command_heeds_the_settings(
     main(arguments)
     assert logging.getLogger("tandem").level == logging.DEBUG
     log.debug("heard")
-    assert "DEBUG tandem.test: heard\n" in (tmp_path / "tandem.log").read_text()
+    assert "DEBUG tandem.test: heard\n" in capsys.readouterr().err
+    path = tmp_path / "tandem.log"
+    assert path.exists() == runs_on
+    assert not runs_on or "DEBUG tandem.test: heard\n" in path.read_text()
 
 
 @contextmanager
@@ -167,7 +175,7 @@ def test_a_full_disk_loses_a_line_and_a_mistake_is_shown(
         raise OSError(28, "No space left on device")
 
     with alone():
-        logs.set_up(Settings(log_file=str(tmp_path / "tandem.log") if to_file else ""))
+        logs.set_up(Settings(log_file=str(tmp_path / "tandem.log")), to_file=to_file)
         handler = logging.getLogger().handlers[-1]
         assert isinstance(handler, logs._ToFile) == to_file
         log.warning("%d prices", "many")

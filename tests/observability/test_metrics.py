@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import prometheus_client
 import pytest
 
 from tandem.cli import main
@@ -17,19 +20,33 @@ from tandem.core.errors import SettingError
 from tandem.core.histogram import Histogram
 from tandem.ingest.headless import Headless
 from tandem.observability.metrics import Metric, one, serve, serving
+from tandem.storage.records import Held
+from tandem.storage.store import Store
 from tandem.surveillance.headless import run
 from tandem.surveillance.yaml_config import from_mapping
 from tandem.venues import simulated
-from tests.support.app_process import free_port
 from tests.support.waiting import wait_until
-
-pytest.importorskip("prometheus_client")
 
 
 @pytest.fixture(autouse=True)
 def short_past(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the simulated market be there at once."""
     monkeypatch.setattr(simulated, "Simulated", partial(simulated.Simulated, history_s=60.0))
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let servers choose their port, whatever is asked for; returns those chosen."""
+    chosen: list[int] = []
+    start = prometheus_client.start_http_server
+
+    def start_anywhere(_port: int, *arguments: Any) -> Any:
+        server, thread = start(0, *arguments)
+        chosen.append(server.server_port)
+        return server, thread
+
+    monkeypatch.setattr(prometheus_client, "start_http_server", start_anywhere)
+    return chosen
 
 
 def scraped(port: int) -> dict[str, float]:
@@ -42,8 +59,8 @@ def scraped(port: int) -> dict[str, float]:
     }
 
 
-def test_metrics_are_served_until_the_end() -> None:
-    port, delays = free_port(), Histogram((0.1, 1.0))
+def test_metrics_are_served_until_the_end(ports: list[int]) -> None:
+    delays = Histogram((0.1, 1.0))
     delays.observe(0.5)
     given = [
         Metric("trades", "counter", "Trades.", [({"venue": "okx"}, 7), ({"venue": 'a"\n'}, 1)]),
@@ -51,8 +68,8 @@ def test_metrics_are_served_until_the_end() -> None:
         Metric("delay_seconds", "histogram", "Delay.", one(delays)),
         Metric("nothing", "gauge", "Nobody.", []),
     ]
-    with serving(str(port), lambda: given):
-        found = scraped(port)
+    with serving("9464", lambda: given):
+        found = scraped(ports[0])
     assert {name: value for name, value in found.items() if name.startswith("tandem_")} == {
         'tandem_trades_total{venue="okx"}': 7.0,
         'tandem_trades_total{venue="a\\"\\n"}': 1.0,
@@ -65,7 +82,7 @@ def test_metrics_are_served_until_the_end() -> None:
     }
     assert found["process_resident_memory_bytes"] > 0
     with pytest.raises(OSError, match="refused"):
-        scraped(port)
+        scraped(ports[0])
 
 
 def test_a_port_that_is_taken_is_a_sentence() -> None:
@@ -82,42 +99,45 @@ def test_a_host_that_is_not_this_machine_is_a_sentence() -> None:
         serve("192.0.2.1:9464", list)
 
 
-def test_without_the_library_a_sentence_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SettingError, match="pip install prometheus_client"):
-        serve("9464", list)
+def has_a_thread() -> bool:
+    return any(thread.name == "metrics" for thread in threading.enumerate())
 
 
 def test_off_it_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "prometheus_client", raising=False)
-    before = threading.active_count()
     with serving("", list):
-        assert threading.active_count() == before
+        assert not has_a_thread()
     assert "prometheus_client" not in sys.modules
 
 
-def scraped_with(port: int, name: str) -> dict[str, float]:
+def test_on_it_has_one_until_the_end(ports: list[int]) -> None:
+    with serving("9464", list):
+        assert has_a_thread()
+    assert not has_a_thread()
+
+
+@pytest.mark.parametrize("path", ["", "/", "/metrics/", "/favicon.ico"])
+def test_other_paths_are_not_found(ports: list[int], path: str) -> None:
+    with serving("9464", list), pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}{path}", timeout=60)
+
+
+def scraped_with(ports: list[int], name: str) -> dict[str, float]:
     """Return a scrape once a sample of this name is there and not 0."""
-    try:
-        found = scraped(port)
-    except OSError:
-        return {}
+    found = scraped(ports[0]) if ports else {}
     return found if found.get(name) else {}
 
 
 # Of a process ---------------------------------------------------------------------------
 
 
-def test_what_a_recorder_measures(tmp_path: Path) -> None:
-    port = free_port()
-    settings = Settings(metrics=f"localhost:{port}", simulation_rate=20.0)
+def test_what_a_recorder_measures(tmp_path: Path, ports: list[int]) -> None:
+    settings = Settings(metrics="localhost:9464", simulation_rate=20.0)
     desk = Headless(settings, tmp_path / "t.sqlite", ["sim:ETHUSDT"], lambda line: None)
     stop = threading.Event()
     recording = threading.Thread(target=desk.record, args=(600.0, stop))
     recording.start()
-    found = wait_until(lambda: scraped_with(port, "tandem_trades_stored_total"), "trades")
+    found = wait_until(lambda: scraped_with(ports, "tandem_trades_stored_total"), "trades")
     stop.set()
     recording.join()
     assert found['tandem_trades_received_total{venue="sim"}'] > 0
@@ -129,14 +149,32 @@ def test_what_a_recorder_measures(tmp_path: Path) -> None:
     assert found['tandem_gaps{state="open"}'] == 0.0
 
 
-def test_what_watching_measures(tmp_path: Path) -> None:
+def test_a_recorder_s_database_is_not_asked_at_each_scrape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Store] = []
+    read = Store.inventory
+
+    def inventory(self: Store) -> list[Held]:
+        asked.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Store, "inventory", inventory)
+    monkeypatch.setattr("tandem.storage.inventory.FRESH_S", 600.0)
+    desk = Headless(Settings(), tmp_path / "t.sqlite", ["sim:ETHUSDT"], lambda line: None)
+    assert [one.name for one in desk.metrics()] == [one.name for one in desk.metrics()]
+    desk.record(0.0, threading.Event())
+    assert len(asked) == 1
+
+
+def test_what_watching_measures(tmp_path: Path, ports: list[int]) -> None:
     given = from_mapping({"venue": "sim", "assets": ["ETHUSDT"], "folder": str(tmp_path)})
-    port, stop = free_port(), threading.Event()
-    settings = Settings(metrics=str(port))
+    stop = threading.Event()
+    settings = Settings(metrics="9464")
     watching = threading.Thread(target=run, args=(given, settings, stop, lambda line: None))
     watching.start()
     name = 'tandem_trades_received_total{venue="sim"}'
-    found = wait_until(lambda: scraped_with(port, name), "trades")
+    found = wait_until(lambda: scraped_with(ports, name), "trades")
     stop.set()
     watching.join()
     assert found['tandem_alerts_waiting{channel="csv"}'] == 0.0

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from configparser import RawConfigParser
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,12 @@ import pytest
 
 from tandem.cli import COMMANDS, main
 from tandem.config import PREFIX, Settings
-from tandem.core.errors import SettingError
+from tandem.core.errors import SettingError, StoreError
 from tandem.ingest.headless import Headless
+from tandem.ingest.status import FeedStatus
 from tandem.observability.health import Health
 from tandem.observability.service import ServiceManager
+from tandem.surveillance import headless
 from tandem.ui import app as script
 from tandem.ui.shared import state
 from tandem.venues import simulated
@@ -151,6 +154,25 @@ def test_watching_tells_how_it_is(watched: StandIn, tmp_path: Path) -> None:
     heard = watched.close()
     assert heard[0] == "READY=1" and heard[-1] == "STOPPING=1"
     assert "WATCHDOG=1" in heard
+
+
+@by_path
+@pytest.mark.parametrize("fault", ["failing", "raising"])
+def test_watching_that_cannot_read_is_not_alive_and_says_that_it_stops(
+    watched: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    read = headless.Source.status
+
+    def status(self: headless.Source) -> FeedStatus:
+        if fault == "raising":
+            raise StoreError("planted")
+        return replace(read(self), is_failing=True)
+
+    monkeypatch.setattr(headless.Source, "status", status)
+    config = tmp_path / "watch.yaml"
+    config.write_text(f"venue: sim\nassets: [ETHUSDT]\ninterval_seconds: 1\nfolder: {tmp_path}\n")
+    assert main(["watch", "--config", str(config), "--cycles", "1"]) == (fault == "raising")
+    assert watched.close() == ["READY=1", "STOPPING=1"]
 
 
 def test_the_app_is_alive_while_its_threads_are(monkeypatch: pytest.MonkeyPatch) -> None:

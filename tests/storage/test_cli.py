@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +22,7 @@ from tandem.core.events import Gap, Trade
 from tandem.io.archive import TradeArchive
 from tandem.storage import schema
 from tandem.storage.store import Store
+from tests.support.paths import ROOT
 
 NAME = "binance-usdm:ETHUSDT"
 START_US = 1_750_032_000 * SECOND_US
@@ -96,6 +103,26 @@ def test_backup_and_compact(db: Db, database: Path, tmp_path: Path) -> None:
     assert db("check", "--db", target)[0] == cli.DONE
     code, out, _ = db("compact")
     assert (code, out) == (cli.DONE, f"{database}: 0.1 MB before, 0.1 MB now.\n")
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell, as cron does")
+def test_a_backup_by_cron_replaces_the_earlier_one_once_it_is_whole(
+    database: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "DATABASE.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"(?m)^15 3 \* \* \* (.+)$", text)
+    # cron ends a command at a % without a backslash.
+    assert not re.search(r"(?<!\\)%", line)
+    line = line.replace(r"\%", "%").replace("$(date +%a)", "today")
+    line = line.replace("/var/backups/tandem", str(tmp_path))
+    line = line.replace("/opt/tandem/.venv/bin/tandem", f"{sys.executable} -m tandem")
+    for name, held in ((tmp_path / "missing", b"earlier"), (database, b"SQLite ")):
+        (tmp_path / "today.sqlite").write_bytes(b"earlier")
+        subprocess.run(
+            ["sh", "-c", line], env={**os.environ, "DB": str(name), "PYTHONPATH": str(ROOT)},
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (tmp_path / "today.sqlite").read_bytes()[:7] == held
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -196,12 +223,21 @@ def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith("usage: tandem db ")
 
 
-def test_ctrl_c_ends_it(db: Db, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tandem.core.parallel.Watch.check", interrupt)
-    code, out, err = db("backup", tmp_path / "b")
+@pytest.mark.parametrize(
+    "arguments",
+    [["check"], ["backup", "{folder}/b"], ["compact"], ["export", NAME, "{folder}/b.csv"]],
+)
+def test_ctrl_c_ends_it(
+    db: Db, arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = {one.name for one in tmp_path.iterdir()}
+    monkeypatch.setattr("tandem.storage.maintenance._TICK_STEPS", 1)
+    monkeypatch.setattr(cli, "progress", lambda _title: interrupt)
+    code, out, err = db(*(one.format(folder=tmp_path) for one in arguments))
     assert (code, out, err) == (cli.CANCELLED, "", "\ntandem db: cancelled.\n")
-    assert not (tmp_path / "b").exists()
+    left = {one.name for one in tmp_path.iterdir()} - before
+    assert left <= {"ticks.sqlite-shm", "ticks.sqlite-wal", "ticks.sqlite.lock"}
 
 
-def interrupt(_watch: object) -> None:
-    raise KeyboardInterrupt
+def interrupt(_done: int, _total: int) -> None:
+    signal.raise_signal(signal.SIGINT)

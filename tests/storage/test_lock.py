@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from tandem.core.errors import StoreFull, StoreInUse, StoreUnusable
+from tandem.storage.lock import WriterLock
 from tandem.storage.store import Store
 from tests.support.children import start_child
 from tests.support.stored_batches import batch
@@ -59,9 +60,29 @@ def test_the_lock_is_never_written_through_a_link(path, tmp_path):
     other = tmp_path / "other"
     other.write_text("precious")
     path.with_name(f"{path.name}.lock").symlink_to(other)
-    with pytest.raises(StoreFull, match="Nothing can be written beside"):
+    with pytest.raises(StoreFull, match=r"lock is a link.*Remove the link"):
         Store.open(path)
     assert other.read_text() == "precious"
+
+
+def test_a_link_put_in_the_place_of_an_open_lock_changes_no_mode(path, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.touch()
+    other.chmod(0o644)
+    place = path.with_name(f"{path.name}.lock")
+    opened = os.open
+
+    def replaced(name, *arguments):
+        handle = opened(name, *arguments)
+        place.unlink()
+        place.symlink_to(other)
+        return handle
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", replaced)
+        lock = WriterLock(path)
+    lock.release()
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize(("mode", "of_lock"), [(0o600, 0o600), (0o640, 0o600), (0o660, 0o660)])

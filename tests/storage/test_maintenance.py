@@ -26,6 +26,7 @@ from tandem.storage.maintenance import (
     reopen_lost,
 )
 from tandem.storage.reader import Reader
+from tandem.storage.schema import MIGRATIONS
 from tandem.storage.store import Store
 from tests.support.waiting import wait_until
 
@@ -66,7 +67,7 @@ def change(path: Path, *statements: str) -> None:
 def test_a_sound_database_has_no_fault(recorded: Path) -> None:
     seen: list[tuple[int, int]] = []
     watch = Watch(lambda done, total: seen.append((done, total)))
-    assert check(recorded, {"coinbase", "bybit"}, watch) == []
+    assert check(recorded, {"coinbase", "bybit"}, watch) == ([], 1_200)
     assert seen[-1] == (1_200, 1_200)
 
 
@@ -84,24 +85,35 @@ def test_a_sound_database_has_no_fault(recorded: Path) -> None:
 )
 def test_what_does_not_agree_is_a_fault(recorded: Path, statement: str, told: str) -> None:
     change(recorded, statement)
-    faults = check(recorded, {"coinbase"})
+    faults = check(recorded, {"coinbase"}).faults
     assert any(told in fault for fault in faults), faults
     assert all(fault.endswith(".") for fault in faults)
 
 
 def test_a_gap_known_by_its_time_covers_missing_numbers(recorded: Path) -> None:
     change(recorded, "UPDATE gaps SET first_id = -1, last_id = -1")
-    assert check(recorded, {"coinbase"}) == []
+    assert check(recorded, {"coinbase"}).faults == []
+
+
+def test_gaps_that_touch_cover_missing_numbers_together(recorded: Path) -> None:
+    change(
+        recorded,
+        "INSERT INTO gaps SELECT instrument_id, 551, 620, start_us, end_us, state FROM gaps",
+        "UPDATE gaps SET last_id = 550 WHERE first_id = 500",
+    )
+    assert check(recorded, {"coinbase"}).faults == []
+    change(recorded, "UPDATE gaps SET first_id = 552 WHERE first_id = 551")
+    assert len(check(recorded, {"coinbase"}).faults) == 1
 
 
 def test_numbers_of_a_venue_that_does_not_count_are_no_fault(recorded: Path) -> None:
     change(recorded, "DELETE FROM gaps")
-    assert check(recorded, {"bybit"}) == []
+    assert check(recorded, {"bybit"}).faults == []
 
 
 def test_of_many_faults_the_first_are_told_and_the_rest_counted(recorded: Path) -> None:
     change(recorded, "UPDATE trades SET price = 9.0 WHERE instrument_id = 1")
-    faults = check(recorded)
+    faults = check(recorded).faults
     assert len(faults) == 21 and faults[-1] == f"{NAME}: 61 faults more."
 
 
@@ -111,7 +123,7 @@ def test_trades_that_were_let_go_are_not_compared(recorded: Path) -> None:
     wait_until(lambda: store.health().pruned, "retention")
     wait_until(lambda: not change_is_due(recorded), "the end of retention")
     store.close()
-    assert check(recorded, {"coinbase"}) == []
+    assert check(recorded, {"coinbase"}).faults == []
 
 
 def change_is_due(path: Path) -> bool:
@@ -126,6 +138,13 @@ def test_a_damaged_file_is_told(recorded: Path) -> None:
         file.write(b"\xff" * 4_096)
     with pytest.raises(StoreUnusable, match="is damaged"):
         check(recorded)
+
+
+def test_the_file_is_looked_at_for_damage_once(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.storage.files.check_inside", lambda *_: pytest.fail("twice"))
+    assert check(recorded) == ([], 1_200)
 
 
 # Beside a recorder --------------------------------------------------------------------------
@@ -153,7 +172,7 @@ def recorder(path: Path) -> Iterator[Callable[[], int]]:
     health = store.health()
     assert (health.state, health.lost, health.written) == ("recording", 0, counts[0])
     store.close()
-    assert check(path, {"coinbase"}) == []
+    assert check(path, {"coinbase"}).faults == []
 
 
 def test_a_backup_is_whole_while_a_recorder_writes(
@@ -175,14 +194,26 @@ def test_a_backup_is_whole_while_a_recorder_writes(
     held = Reader(target).spans()[NAME].trades
     assert before <= held < grown
     assert [one.trade_id for one in Reader(target).arrivals(NAME, 0, 2**60)] == list(range(held))
-    assert check(target, {"coinbase"}) == []
+    assert check(target, {"coinbase"}).faults == []
     assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_check_beside_a_recorder_finds_no_fault(path: Path, recorder: Callable[[], int]) -> None:
     begun = recorder()
-    assert check(path, {"coinbase"}) == []
+    assert check(path, {"coinbase"}).faults == []
     assert recorder() > begun
+
+
+def test_trades_recorded_during_a_check_are_not_counted(recorded: Path) -> None:
+    with closing(Store.open(recorded)) as store:
+        more = iter([made_trades(1_000, 1_500)])
+
+        def progress(_done: int, _total: int) -> None:
+            for trades in more:
+                store.submit(trades)
+                assert store.flush(30.0)
+
+        assert check(recorded, {"coinbase"}, Watch(progress)) == ([], 1_200)
 
 
 # Backup -------------------------------------------------------------------------------------
@@ -214,6 +245,21 @@ def test_of_two_that_write_to_one_name_the_first_to_end_has_it(
     assert target.read_text() == "whole"
     assert target.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_backup_is_made_of_any_format(recorded: Path, tmp_path: Path, difference: int) -> None:
+    known = len(MIGRATIONS)
+    if difference < 0:
+        change(recorded, f"DELETE FROM migrations WHERE id = {known}")
+    else:
+        change(recorded, f"INSERT INTO migrations VALUES ({known + 1}, 'of tomorrow', 0)")
+    with pytest.raises(StoreUnusable, match=f"Tandem \\(format {known + difference}"):
+        check(recorded)
+    back_up(recorded, tmp_path / "b")
+    query = "SELECT (SELECT max(id) FROM migrations), count(*) FROM trades"
+    with closing(sqlite3.connect(tmp_path / "b")) as copy:
+        assert copy.execute(query).fetchone() == (known + difference, 1_200)
 
 
 def test_a_backup_that_is_cancelled_leaves_nothing(recorded: Path, tmp_path: Path) -> None:
@@ -285,7 +331,7 @@ def test_a_compaction_that_is_cancelled_leaves_the_database_as_it_was(
     monkeypatch.setattr("tandem.storage.maintenance._TICK_STEPS", 10)
     with pytest.raises(Cancelled, match="nothing was changed"):
         compact(recorded, watch=Watch(is_cancelled=lambda: True))
-    assert journal_mode(recorded) == "wal" and check(recorded, {"coinbase"}) == []
+    assert journal_mode(recorded) == "wal" and check(recorded, {"coinbase"}).faults == []
 
 
 # Gaps ---------------------------------------------------------------------------------------

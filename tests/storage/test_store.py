@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import sqlite3
 import stat
@@ -19,8 +20,9 @@ from hypothesis import strategies as st
 
 from tandem.core.bars import aggregate, trade_array
 from tandem.core.clock import DAY_US, SECOND_US
-from tandem.core.errors import DataError, StoreError
+from tandem.core.errors import DataError, StoreError, StoreFull
 from tandem.core.events import BAR, Funding, Gap, Quote, Trade
+from tandem.core.histogram import Histogram
 from tandem.storage.null import NullStore
 from tandem.storage.reader import Reader
 from tandem.storage.records import SignalRow, Span
@@ -519,6 +521,30 @@ def test_an_open_record_tells_how_it_is_doing(path):
     assert str(path) in health.text
 
 
+def test_the_size_is_that_of_the_file_also_without_commits(path, monkeypatch):
+    at_s = 100.0
+    monkeypatch.setattr("tandem.storage.store.steady_s", lambda: at_s)
+    with closing(Store.open(path)) as store:
+        before = store.health().bytes
+        # As retention and checkpoints change it.
+        with path.open("ab") as file:
+            file.write(bytes(4_096))
+        assert store.health().bytes == before
+        at_s += 1.0
+        assert store.health().bytes == before + 4_096
+
+
+def test_commits_are_measured_by_whoever_wants_to_know(path):
+    commits = Histogram()
+    with closing(Store.open(path, commits=commits)) as store:
+        store.submit([trade(1)])
+        assert store.flush(10)
+        assert store.health().commits is commits
+    assert commits.read()[0][-1] == 1
+    with closing(Store.open(path)) as store:
+        assert store.health().commits is None
+
+
 # The file itself ------------------------------------------------------------------------
 
 
@@ -567,3 +593,15 @@ def test_a_record_is_its_user_s_or_its_group_s_and_so_is_an_older_one(
         store.close()
         for file in path.parent.iterdir():
             file.chmod(0o644)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_file_that_its_user_made_read_only_stays_so_and_is_refused(path, monkeypatch):
+    Store.open(path).close()
+    path.chmod(0o444)
+    # As for anybody but root.
+    monkeypatch.setattr(os, "access", lambda path, how: bool(path.stat().st_mode & 0o200))
+    with pytest.raises(StoreFull, match=r"cannot be opened for writing \(read-only\)"):
+        Store.open(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    Store.open(path, read_only=True).close()

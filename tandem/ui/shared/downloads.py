@@ -47,7 +47,7 @@ def _hold(context: ScriptRunContext, content: bytes, name: str, mime: str, key: 
     """Let the session own a file that was built for it.
 
     Streamlit drops a file nobody owns after two reruns of any fragment: on a page that refreshes
-    four times a second, half a second after it was built, which a slow line does not manage. An
+    every half second, a second after it was built, which a slow line does not manage. An
     owned one stays until the same button builds the next, the page is left or the session ends.
     """
     files = runtime.get_instance().media_file_mgr

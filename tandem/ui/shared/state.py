@@ -27,7 +27,7 @@ from tandem.config import EVERYONE, Settings, exposures
 from tandem.core.histogram import Histogram
 from tandem.observability import logs
 from tandem.observability.health import Health
-from tandem.observability.metrics import Metric, one, serve
+from tandem.observability.metrics import Metric, measured, one, serve
 from tandem.storage.opening import Opened, could_record, may_pass
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.loggers import adopt_loggers
@@ -104,7 +104,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
             return
         address = served.get_option("server.address")
         settings = load(_secrets(), address=address)
-        logs.set_up(settings)
+        logs.set_up(settings, to_file=True)
         adopt_loggers()
         _log_mode(settings, exposures(settings, address))
         # Before anything is recorded: a port that is taken is a setting that is wrong.
@@ -115,7 +115,7 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         except BaseException:
             process.end_metrics()
             raise
-        process.refreshes = Histogram() if settings.metrics else None
+        process.refreshes = measured(settings)
         process.uploads = Uploads(settings.upload_total_mb * 2**20, _stored_bytes)
         process.parts = {_name(kind): part for kind, part in desk.parts().items()}
         process.desk = desk
@@ -161,11 +161,13 @@ def taken_over() -> str:
 
 def _metrics() -> list[Metric]:
     process = _process()
-    if process.desk is None:
+    # Read once: it may be closed meanwhile.
+    desk: Desk | None = process.desk
+    if desk is None:
         return []
     refreshes = one(process.refreshes) if process.refreshes else []
     return [
-        *process.desk.metrics(),
+        *desk.metrics(),
         Metric("refresh_seconds", "histogram", "Duration of the Live page's refreshes.", refreshes),
     ]
 

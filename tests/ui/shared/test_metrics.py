@@ -23,7 +23,6 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_port_that_is_taken_is_said_before_a_desk_is_made(process: Any) -> None:
-    pytest.importorskip("prometheus_client")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -57,4 +56,21 @@ def test_refreshes_are_measured_where_metrics_are_on(process: Any) -> None:
         pass
     found, refreshes = state._metrics()
     assert found is queue and refreshes.name == "refresh_seconds"
-    assert process.refreshes.counts()[-1] == 1
+    assert process.refreshes.read()[0][-1] == 1
+
+
+def test_a_scrape_while_the_desk_is_closed_is_of_that_desk(
+    process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = Metric("queue", "gauge", "Queue.", one(1))
+    desks = iter([SimpleNamespace(metrics=lambda: [queue])])
+
+    class Closing:
+        refreshes = None
+
+        @property
+        def desk(self) -> Any:
+            return next(desks, None)
+
+    monkeypatch.setattr(state, "_process", Closing)
+    assert state._metrics()[0] is queue
