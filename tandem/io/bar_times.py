@@ -28,6 +28,7 @@ MORNING_AFTER = (
 )
 
 _SUNDAY, _SATURDAY, _FRIDAY, _MONDAY = 6, 5, 4, 0
+_WEEKENDS = ((_SATURDAY, _SUNDAY), (_FRIDAY, _SATURDAY))
 # Names of a time that is a bar's end; `columns` takes them for times where there is no other.
 _END_NAME = re.compile(r"(?i)\W*(time_?close|close_?time|end(_?time)?|(bar|period)_?end)\W*")
 _FEWEST_SESSIONS = 3
@@ -60,7 +61,8 @@ def settle(
     Notes
     -----
     Days without a weekend in them are trading days and go by their date, whatever clock they have.
-    Days of every weekday go by date at local midnight, otherwise by the clock.
+    Days of every weekday go by date at midnight UTC, otherwise by the clock: those that begin at
+    another zone's midnight end hours before or after those of UTC.
     """
     wall = time_us if local_us is None else local_us
     distinct = wall if bool((wall[1:] > wall[:-1]).all()) else np.unique(wall)
@@ -136,13 +138,24 @@ def _dated(
     move, note = _move_to_session(days, clocks)
     if note:
         return _on_dates(time_us, day + move, is_end or move < 0, (note,))
-    is_midnight = _nearly_all(clocks == (DAY_US - back) % DAY_US)
-    is_trading = _spans_weekends(days) and bool((_weekday(days) < _SATURDAY).all())
-    if is_midnight or is_trading or bool((clocks >= DAY_US - SECOND_US).all()):
+    is_whole = _nearly_all(clocks == (DAY_US - back) % DAY_US) or bool(
+        (clocks >= DAY_US - SECOND_US).all()
+    )
+    if are_trading_days(days) or (is_whole and np.array_equal(wall, time_us)):
         return _on_dates(time_us, day, is_end, notes)
     if is_end:
-        return Settled(time_us - interval_us, "end", notes)
+        return Settled(_days_before(time_us, interval_us), "end", notes)
     return Settled(time_us, "start", notes)
+
+
+def _days_before(ends_us: Times, interval_us: int) -> Times:
+    """Return the starts of days: where the one before ends, also as clocks change."""
+    distinct, places = np.unique(ends_us, return_inverse=True)
+    starts = distinct - interval_us
+    is_next = np.abs(np.diff(distinct) - interval_us) <= _CLOCK_CHANGE_US
+    starts[1:][is_next] = distinct[:-1][is_next]
+    found: Times = starts[places]
+    return found
 
 
 def _on_dates(time_us: Times, day: Times, is_end: bool, notes: tuple[str, ...]) -> Settled:
@@ -162,6 +175,14 @@ def _monday(days: Times) -> Times:
 
 def _spans_weekends(days: Times) -> bool:
     return len(days) >= 5 and int(days.max() - days.min()) >= 6
+
+
+def are_trading_days(days: Times) -> bool:
+    """Return whether days since 1970 leave out weekends, but for a rare session on one."""
+    weekdays = _weekday(days)
+    return _spans_weekends(days) and any(
+        _nearly_all(~np.isin(weekdays, weekend)) for weekend in _WEEKENDS
+    )
 
 
 def _move_to_session(days: Times, clocks: Times) -> tuple[int, str]:
