@@ -189,11 +189,13 @@ def on_one_grid(
         0,
     )
     legs = [_leg(table, name, interval_us, origin_us) for name, table in tables.items()]
+    if len(legs) == 1:
+        return {leg.name: leg.bars for leg in legs}, interval_us
     paired = _overlapping(legs)
     wrong = next((leg for leg in paired if _crossing(leg, interval_us, origin_us).any()), None)
     if wrong is None:
         return {leg.name: _regrid(leg.bars, interval_us, origin_us) for leg in legs}, interval_us
-    if len({leg.own_us for leg in legs}) == 1 and all(_meets(paired[0], leg) for leg in paired[1:]):
+    if len({leg.own_us for leg in legs}) == 1 and _meet(paired):
         return {leg.name: leg.bars for leg in legs}, interval_us
     raise _look_ahead(paired, wrong, interval_us, origin_us)
 
@@ -233,13 +235,16 @@ def _usual_offset(bars: Bars, interval_us: int) -> int:
 
 
 def _overlapping(legs: list[_Leg]) -> list[_Leg]:
-    """Return the legs in the range that all of them share; only what is paired must fit."""
-    first = max(int(leg.bars["time_us"][0]) for leg in legs)
-    last = min(int(leg.ends()[-1]) for leg in legs)
-    return [
-        leg._replace(bars=leg.bars[(leg.ends() > first) & (leg.bars["time_us"] < last)])
-        for leg in legs
-    ]
+    """Return of each leg what shares time with any other; only what can be paired must fit."""
+    firsts = [int(leg.bars["time_us"][0]) for leg in legs]
+    lasts = [int(leg.ends()[-1]) for leg in legs]
+    found = []
+    for place, leg in enumerate(legs):
+        first = min(firsts[:place] + firsts[place + 1 :])
+        last = max(lasts[:place] + lasts[place + 1 :])
+        is_shared = (leg.ends() > first) & (leg.bars["time_us"] < last)
+        found.append(leg._replace(bars=leg.bars[is_shared]))
+    return found
 
 
 def _crossing(leg: _Leg, interval_us: int, origin_us: int) -> npt.NDArray[np.bool_]:
@@ -250,16 +255,14 @@ def _crossing(leg: _Leg, interval_us: int, origin_us: int) -> npt.NDArray[np.boo
     return late
 
 
-def _meets(one: _Leg, other: _Leg) -> bool:
-    """Tell whether bars start together wherever they overlap."""
-    for left, right in ((one, other), (other, one)):
-        before = np.searchsorted(right.bars["time_us"], left.bars["time_us"], side="right") - 1
-        there = before >= 0
-        at = before[there]
-        is_equal = right.bars["time_us"][at] == left.bars["time_us"][there]
-        if bool((~is_equal & (right.ends()[at] > left.bars["time_us"][there])).any()):
-            return False
-    return True
+def _meet(legs: Sequence[_Leg]) -> bool:
+    """Return whether bars of all legs start together wherever they overlap."""
+    starts = np.concatenate([leg.bars["time_us"] for leg in legs])
+    ends = np.concatenate([leg.ends() for leg in legs])
+    order = np.lexsort((ends, starts))
+    starts, ends = starts[order], ends[order]
+    is_other_start = starts[1:] > starts[:-1]
+    return not bool((is_other_start & (ends[:-1] > starts[1:])).any())
 
 
 def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int) -> DataError:

@@ -14,7 +14,7 @@ from tandem.core.errors import DataError
 from tandem.io import files
 from tandem.io.bar_times import DATES, settle
 from tandem.io.model import Corrections, Table, interval_text
-from tandem.io.pairing import pair_from
+from tandem.io.pairing import on_one_grid, pair_from
 from tandem.scanner.files import read_universe
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo", "Australia/Lord_Howe")
@@ -238,6 +238,30 @@ def test_one_bar_of_another_hour_is_enough_to_refuse() -> None:
         pair(y, x)
     z = read(written(pd.DatetimeIndex(odd), "epoch"), "y")
     assert len(pair(z, x)[0]) == 200
+
+
+def test_legs_of_a_scan_are_checked_where_only_two_of_them_have_bars() -> None:
+    hours = pd.date_range("2024-01-01", periods=200, freq="4h", tz="UTC")
+    odd = hours.to_series().reset_index(drop=True)
+    odd[:100] += pd.Timedelta(hours=1)
+    times = {"a": hours, "b": pd.DatetimeIndex(odd), "c": hours[150:]}
+    tables = {name: read(written(index, "epoch"), name) for name, index in times.items()}
+    legs = {table.instruments[0]: table for table in tables.values()}
+    with pytest.raises(DataError, match="look ahead"):
+        on_one_grid(legs)
+    after = {name: table for name, table in legs.items() if name != "file:A"}
+    assert len(on_one_grid(after)[0]["file:B"]) == 200
+
+
+def test_legs_of_a_scan_that_each_meet_the_first_must_meet_one_another() -> None:
+    def leg(name: str, *parts: pd.DatetimeIndex) -> Table:
+        return read(written(parts[0].append(list(parts[1:])), "epoch"), name)
+
+    early = pd.date_range("2024-01-01", periods=100, freq="4h", tz="UTC")
+    late, shifted = early + pd.Timedelta(days=30), early + pd.Timedelta(days=30, hours=1)
+    tables = [leg("a", early), leg("b", early, late), leg("c", early, shifted)]
+    with pytest.raises(DataError, match="look ahead"):
+        on_one_grid({table.instruments[0]: table for table in tables})
 
 
 def sessions(first: str, last: str, step: int) -> pd.DatetimeIndex:
