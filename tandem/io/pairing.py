@@ -25,6 +25,8 @@ from tandem.io.reader import unique
 from tandem.io.text import shown
 from tandem.kernels.ticks import count_bars, fill_bars
 
+# Where each file's times are corrected: in its boxes on the page, or by options in file order.
+_CORRECTED = "(each file's boxes, or --time-zone and --label, given once for each file in order)"
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 
@@ -274,7 +276,8 @@ def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int)
         f"of {interval_text(interval_us)}, {others} {_after(origin_us, interval_us)} after it: the "
         f"bar from {time_text(start_us)} to {time_text(int(wrong.ends()[place]))} UTC ends later "
         "than the one it would be paired with; pairing them would look ahead. Use files with the "
-        "same starting times, or say which time zone they are in or whether times are ends of bars."
+        "same starting times, or say which time zone they are in or whether times are ends of bars "
+        f"{_CORRECTED}."
     )
 
 
@@ -326,7 +329,7 @@ def _by_week(tables: Mapping[str, Table]) -> dict[str, Bars]:
             raise DataError(
                 f"The weeks of {shown(name)} are labelled on {_WEEKDAYS[first]}, which may be "
                 "their first day or their last; pairing them could look ahead by a week. Say "
-                "whether times are the start or the end of bars."
+                f"whether times are the start or the end of bars {_CORRECTED}."
             )
     return {name: _at(bars, week_starts(bars["time_us"], first)) for name, bars in legs.items()}
 
