@@ -159,7 +159,8 @@ class ReadTimes(NamedTuple):
     """Times in microseconds, which of them were understood, and as what.
 
     `taken_for` is for the screen; `unit` and `date_order` are what `Corrections` calls it.
-    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer.
+    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer;
+    `are_dates` says that cells are dates without a clock.
     """
 
     time_us: Times
@@ -170,6 +171,7 @@ class ReadTimes(NamedTuple):
     unit: str = ""
     date_order: str = ""
     local_us: Times | None = None
+    are_dates: bool = False
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -316,6 +318,7 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     """
     told = told or Corrections()
     found = _times(column, name, told)
+    found = found._replace(are_dates=_are_dates(column, found))
     if told.time_zone and told.time_zone != "UTC" and found.local_us is None:
         return _in_zone(found, told.time_zone)
     if found.zone == OFFSETS and _is_daily(found):
@@ -323,6 +326,13 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     if found.zone:
         return found
     return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+
+
+def _are_dates(column: pd.Series[Any], found: ReadTimes) -> bool:
+    """Return whether cells are dates without a clock."""
+    if found.unit or (len(column) and ":" in str(column.iloc[0])):
+        return False
+    return not bool((found.time_us % DAY_US).any())
 
 
 def _is_daily(found: ReadTimes) -> bool:

@@ -54,6 +54,16 @@ PRICES = ("open", "high", "low", "close", "price", "bid", "ask", "adjusted")
 EVENTS = ("split", "dividend")
 AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 
+# Names, as `plain` leaves them, of a time that is a bar's end; used where no other time is there.
+END_NAMES = (
+    *("close_time", "closetime", "time_close", "timeclose", "candle_close_time", "close_at"),
+    *("end_time", "endtime", "time_end", "timeend", "end", "ende", "end_date", "enddate", "to"),
+    *("bar_end", "bar_end_time", "bar_close", "bar_close_time", "candle_end"),
+    *("period_end", "period_ending", "interval_end", "interval_ending", "window_end"),
+    *("week_end", "week_ending", "month_end", "month_ending", "quarter_end", "date_end"),
+    *("hour_ending", "hour_end", "he", "end_timestamp", "close_timestamp", "end_datetime"),
+)
+
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
 # earlier here wins, then the earlier column.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -64,13 +74,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "created_at", "executed_at", "start", "per", "日期", "时间", "時間", "日時", "日付け",
         "日付", "交易日期", "日期时间", "날짜", "시간", "дата", "время", "tarih", "zeit",
         "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd",
-        # Ends of bars, where there is nothing else.
-        "close_time", "closetime", "time_close", "end_time", "endtime", "end", "bar_end",
-        "period_end",
         "timestamp_utc", "snapped_at", "dates", "observation_date", "window_start",
         "ts_event", "created_time", "timeopen", "time_open", "日時時刻", "データ日付", "일자",
         "日期時間",
-        "年月日", "date_utc", "datetime_utc", "fechas", "giorno", "dia", "jour"),
+        "年月日", "date_utc", "datetime_utc", "fechas", "giorno", "dia", "jour",
+        *END_NAMES),
     "open": ("open", "open_price", "o", "opening", "abertura", "apertura", "otwarcie", "ouv",
         "ouverture", "eroffnung", "eroffn", "eroffnungskurs", "openen", "oppen", "acilis",
         "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие",
@@ -265,6 +273,8 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
 def _judged(role: str, name: str, what: Content) -> str:
     """Return the role, or none where the cells cannot be that."""
     if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
+        return ""
+    if plain(name) in END_NAMES and what.times < 0.5:  # the close of a bar is a price as well
         return ""
     if role == "buyer_maker" and what.booleans < 0.8:
         return ""

@@ -70,6 +70,7 @@ class Sheet:
     time_notes : tuple of str
         What was done to the times of bars.
     local_us : ndarray of int64 or None
+    are_dates : bool
         As in `cells.ReadTimes`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
@@ -92,6 +93,7 @@ class Sheet:
     has_quotes: bool = False
     time_notes: tuple[str, ...] = ()
     local_us: npt.NDArray[np.int64] | None = None
+    are_dates: bool = False
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -210,7 +212,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     found = cells.times(text, time_column.name, sheet.told)
     sheet.times, sheet.zone = found.taken_for, found.zone
     sheet.time_unit, sheet.date_order = found.unit, found.date_order
-    sheet.local_us = found.local_us
+    sheet.local_us, sheet.are_dates = found.local_us, found.are_dates
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")

@@ -103,7 +103,7 @@ def _settled(sheet: Sheet, rows: pd.DataFrame, columns: list[Column]) -> pd.Data
     name = next(column.name for column in columns if column.role == "time")
     local_us = sheet.local_us[rows["row"].to_numpy()] if sheet.local_us is not None else None
     time_us = rows["time_us"].to_numpy()
-    settled = settle(time_us, local_us, sheet.told.label, name)
+    settled = settle(time_us, local_us, sheet.told.label, name, are_dates=sheet.are_dates)
     sheet.label, sheet.time_notes = settled.label, settled.notes
     return rows if settled.time_us is time_us else rows.assign(time_us=settled.time_us)
 

@@ -262,7 +262,7 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
 def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> tuple[Universe, dict[str, int]]:
     """Return the rows that have a time, sorted, each time once; and why others are not used."""
     local_us = found.local_us[found.valid] if found.local_us is not None else None
-    settled = settle(found.time_us[found.valid], local_us, name=name)
+    settled = settle(found.time_us[found.valid], local_us, name=name, are_dates=found.are_dates)
     time_us = settled.time_us
     order, notes = time_order(time_us, np.diff(time_us))
     if order is not None:

@@ -12,7 +12,7 @@ from tandem.backtest.files import aligned
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.io import files
-from tandem.io.bar_times import DATES, settle
+from tandem.io.bar_times import DATES, ENDING_DATES, settle
 from tandem.io.model import Corrections, Table, interval_text
 from tandem.io.pairing import on_one_grid, pair_from
 from tandem.scanner.files import read_universe
@@ -293,6 +293,84 @@ def test_ends_of_bars_are_recognised_by_the_last_millisecond_and_by_name() -> No
     table = files.read(f"close_time,close\n{rows}".encode(), "y.csv")
     assert table.bars["file:Y"]["time_us"].tolist() == hours.tolist()
     assert "as their column's name says" in table.report.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("close_time", "Close Time", "Bar End", "End Time", "bar_close", "Period Ending"),
+        *("Interval End", "time_end", "To", "Ende", "EndDate", "Hour Ending"),
+        *("Candle Close Time", "CLOSE_TIME (UTC)", "endTime"),
+    ],
+)
+def test_ends_of_bars_are_recognised_by_many_names_in_page_and_scanner(name) -> None:
+    hours = pd.date_range("2024-01-01", periods=50, freq="h")
+    rows = "".join(f"{one + pd.Timedelta(hours=1)},{i + 1}\n" for i, one in enumerate(hours))
+    table = files.read(f"{name},close\n{rows}".encode(), "y.csv")
+    assert table.bars["file:Y"]["time_us"].tolist() == hours.as_unit("us").asi8.tolist()
+    rows = rows.replace("\n", ",7\n")
+    index = read_universe(f"{name},AAA,BBB\n{rows}".encode(), "y.csv").prices.index
+    assert index.tz_localize(None).tolist() == hours.tolist()
+
+
+def test_a_column_called_bar_close_may_hold_the_close_and_a_start_is_used_where_it_is() -> None:
+    rows = "".join(f"2024-01-01 {hour:02}:00,{hour + 1},{hour + 9}\n" for hour in range(24))
+    table = files.read(f"time,bar_close,volume\n{rows}".encode(), "y.csv")
+    assert table.report.label == "start"
+    rows = rows.replace(":00,", ":00,2024-01-01 05:00,")
+    table = files.read(f"window_start,End Time,close,volume\n{rows}".encode(), "y.csv")
+    assert (table.report.label, table.report.rows_kept) == ("start", 24)
+
+
+@pytest.mark.parametrize("rest", ["59.999999", "59.999", "59"])
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_to_confirm_that_times_are_ends_changes_nothing(rest, freq) -> None:
+    starts = pd.date_range("2024-01-01", periods=50, freq=freq)
+    ends = [f"{one:%Y-%m-%d} {23 if freq == 'D' else one.hour}:59:{rest}" for one in starts]
+    found, told = (read(ends, "y", Corrections(label=label)) for label in ("", "end"))
+    for table in (found, told):
+        assert table.report.label == "end"
+        assert table.bars["file:Y"]["time_us"].tolist() == starts.as_unit("us").asi8.tolist()
+
+
+def test_days_of_every_weekday_that_end_on_dates_keep_them() -> None:
+    dates = pd.date_range("2024-01-01", periods=50, freq="D")
+    rows = "".join(f"{one.date()},{i + 1}\n" for i, one in enumerate(dates))
+    for name, label in (("End Date", ""), ("date", "end")):
+        told = Corrections(label=label)
+        table = files.read(f"{name},close\n{rows}".encode(), "y.csv", corrections=told)
+        assert table.bars["file:Y"]["time_us"].tolist() == dates.as_unit("us").asi8.tolist()
+        assert (table.report.label, table.report.notes[-1]) == ("end", ENDING_DATES)
+    text = f"End Time,close\n{rows}".replace(",", " 00:00,").replace("Time 00:00", "Time")
+    table = files.read(text.encode(), "y.csv")
+    before = (dates - pd.Timedelta(days=1)).as_unit("us").asi8
+    assert table.bars["file:Y"]["time_us"].tolist() == before.tolist()
+
+
+@pytest.mark.parametrize(("first", "label", "holiday"), [
+    ("2024-01-01", "start", 1), ("2024-01-02", "start", 1),
+    ("2024-01-05", "end", -1), ("2024-01-09", "end", -1),
+])  # fmt: skip
+def test_weeks_with_a_holiday_stay_in_their_week(first, label, holiday) -> None:
+    weeks = pd.date_range(first, periods=30, freq="7D")
+    shifted = weeks.to_series().reset_index(drop=True)
+    shifted[[7, 20]] += pd.Timedelta(days=holiday)
+    tables = [read([str(one.date()) for one in weeks], "y", Corrections(label=label))]
+    tables += [read([str(one.date()) for one in shifted], "y", Corrections(label=label))]
+    whole, with_holidays = (table.bars["file:Y"]["time_us"].tolist() for table in tables)
+    assert with_holidays == whole and len(set(whole)) == 30
+
+
+def test_weeks_that_end_just_before_midnight_and_by_name_say_that_they_are_ends() -> None:
+    mondays = pd.date_range("2024-01-01", periods=30, freq="7D")
+    sundays = [f"{one.date()} 23:59:59" for one in mondays + pd.Timedelta(days=6)]
+    wednesdays = "".join(
+        f"{one.date()},{i + 1}\n" for i, one in enumerate(mondays + pd.Timedelta(days=2))
+    )
+    by_name = files.read(f"Week Ending,close\n{wednesdays}".encode(), "y.csv")
+    for table in (read(sundays, "y"), by_name):
+        assert table.report.label == "end"
+        assert table.bars["file:Y"]["time_us"].tolist() == mondays.as_unit("us").asi8.tolist()
 
 
 def test_business_month_ends_quarters_and_years_have_no_gaps() -> None:
