@@ -13,8 +13,10 @@ import pandas as pd
 
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
-from tandem.io import written_times
-from tandem.io.model import Corrections, zone
+from tandem.io import written_times, zones
+from tandem.io.bar_times import are_trading_days
+from tandem.io.model import Corrections
+from tandem.io.zones import zone
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -325,7 +327,9 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
         return found._replace(local_us=_local(column, found))
     if found.zone:
         return found
-    return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+    if told.time_zone:
+        return found._replace(zone=f"{told.time_zone}, as corrected")
+    return _in_zone_of_name(found, name)
 
 
 def _are_dates(column: pd.Series[Any], found: ReadTimes) -> bool:
@@ -349,9 +353,23 @@ def _local(column: pd.Series[Any], found: ReadTimes) -> Times:
     return np.where(local.valid, local.time_us, found.time_us)
 
 
-def _zone_in(name: str) -> str:
-    """Tell whether a column's name says that its times are UTC."""
-    return "UTC: the column's name says so" if re.search(r"(?i)\b(utc|gmt)|_utc", name) else ""
+def _in_zone_of_name(found: ReadTimes, name: str) -> ReadTimes:
+    """Take times for those of the zone that the column's name has in it."""
+    named = zones.named_in(name)
+    if zones.is_doubtful(named):
+        if not are_trading_dates(found):
+            raise zones.doubt(named, f"Column {name[:40]!r}")
+        named = ""
+    if not named:
+        return found._replace(zone=ASSUMED)
+    placed = found if named == "UTC" else _in_zone(found, named)
+    return placed._replace(zone=f"{named}: the column's name says so")
+
+
+def are_trading_dates(found: ReadTimes) -> bool:
+    """Return whether times are dates of trading days, the same in every zone."""
+    days = np.unique(found.time_us[found.valid] // DAY_US)
+    return found.are_dates and are_trading_days(days)
 
 
 def _in_zone(found: ReadTimes, name: str) -> ReadTimes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.io.columns import ROLES
+from tandem.io.zones import zone
 
 Bars = npt.NDArray[np.void]
 Trades = npt.NDArray[np.void]
@@ -72,7 +72,7 @@ class Corrections:
     time_unit : str
         One of `TIME_UNITS`, for times that are numbers.
     time_zone : str
-        Name of the zone that times without an offset are in, as America/New_York.
+        The zone that times without an offset are in, as America/New_York, UTC-5 or +01:00.
     header : bool or None
         Whether the first row holds names.
     label : str
@@ -121,16 +121,6 @@ def _check_encoding(name: str) -> None:
     except (LookupError, UnicodeError, ValueError):
         raise DataError(
             f"{name[:30]!r} is no encoding known here; use one like utf-8, gb18030 or cp1252."
-        ) from None
-
-
-def zone(name: str) -> ZoneInfo:
-    """Return a time zone by its name; raises DataError where there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise DataError(
-            f"{name[:40]!r} is no time zone known here; use a name like UTC or America/New_York."
         ) from None
 
 

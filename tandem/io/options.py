@@ -39,7 +39,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="ROLE=COLUMN,...",
         help="what columns are, by name or number from 1: time=Date,close=Last",
     )
-    add("--time-zone", help="of times without an offset: Europe/Berlin")
+    add("--time-zone", help="of times without an offset: Europe/Berlin, UTC-5")
     add("--time-unit", TIME_UNITS, help="of times in numbers")
     for option, order, meaning in (
         ("--day-first", "day first", "01/02 is the first of February"),

@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from tandem.core.errors import DataError
-from tandem.io import cells
-from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of
+from tandem.io import cells, zones
+from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of, plain
 from tandem.io.model import (
     AGAIN,
     ASIDE_SHOWN,
+    BEFORE_TABLE,
     NO_TRADE,
     OLDER_QUOTE,
     TEXT_SHOWN,
@@ -29,6 +30,10 @@ from tandem.io.model import (
 from tandem.io.text import Lines, shown
 
 SAMPLE_ROWS = 5
+
+# Names of a column that tells the zone of the times, or how far it is from UTC.
+ZONE_COLUMNS = ("timezone", "time_zone", "timezone_name")
+OFFSET_COLUMNS = ("gmt_offset", "utc_offset", "gmtoffset", "utcoffset", "tz_offset")
 
 NO_TIME = "the time could not be parsed"
 # What a spreadsheet writes where a column is too narrow for its number.
@@ -209,7 +214,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     if clock is not None:
         text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
     _require_whole_times(sheet, time_column)
-    found = cells.times(text, time_column.name, sheet.told)
+    found = _times(sheet, text, time_column.name)
     sheet.times, sheet.zone = found.taken_for, found.zone
     sheet.time_unit, sheet.date_order = found.unit, found.date_order
     sheet.local_us, sheet.are_dates = found.local_us, found.are_dates
@@ -239,6 +244,41 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
     return whole if found.valid.all() else whole[found.valid]
+
+
+def _times(sheet: Sheet, text: pd.Series[Any], name: str) -> cells.ReadTimes:
+    """Read times in the zone that they, their column's name, or else the file names."""
+    found = cells.times(text, name, sheet.told)
+    if found.zone != cells.ASSUMED:
+        return found
+    named, where = _zone_of_file(sheet)
+    if not named or cells.are_trading_dates(found):
+        return found
+    if zones.is_doubtful(named):
+        raise zones.doubt(named, where)
+    found = cells.times(text, name, replace(sheet.told, time_zone=named))
+    return found._replace(zone=f"{named}: {where} says so")
+
+
+def _zone_of_file(sheet: Sheet) -> tuple[str, str]:
+    """Return the zone named in a column of its own or above the table, and where that is."""
+    for index, name in enumerate(sheet.lines.header or ()):
+        if plain(name) not in (*ZONE_COLUMNS, *OFFSET_COLUMNS):
+            continue
+        there = texts_of(sheet, [index])[index].dropna().str.strip().unique()
+        if not len(there):
+            continue
+        if len(there) > 1 or plain(name) in OFFSET_COLUMNS:
+            raise DataError(
+                f"Column {shown(name)} has {shown(str(there[0]))}{' and others' * (len(there) > 1)}"
+                "; it is not clear whether the times are UTC or in that zone. Give their zone, as "
+                "UTC, America/New_York or UTC-5 (Time zone; --time-zone)."
+            )
+        return str(there[0]), f"column {shown(name)}"
+    for entry in sheet.lines.aside:
+        if entry.reason == BEFORE_TABLE and (named := zones.stated(entry.text)):
+            return named, f"line {entry.line}"
+    return "", ""
 
 
 def _require_whole_times(sheet: Sheet, column: Column) -> None:
