@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.core.errors import DataError
+from tandem.io.bare_clocks import bare_clocks
 from tandem.io.contents import (
     CLOCK,
     Content,
@@ -55,13 +56,14 @@ EVENTS = ("split", "dividend")
 AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
 
 # Names, as `plain` leaves them, of a time that is a bar's end; used where no other time is there.
+END_OF_HOUR = "hour_ending"
 END_NAMES = (
     *("close_time", "closetime", "time_close", "timeclose", "candle_close_time", "close_at"),
     *("end_time", "endtime", "time_end", "timeend", "end", "ende", "end_date", "enddate", "to"),
     *("bar_end", "bar_end_time", "bar_close", "bar_close_time", "candle_end"),
     *("period_end", "period_ending", "interval_end", "interval_ending", "window_end"),
     *("week_end", "week_ending", "month_end", "month_ending", "quarter_end", "date_end"),
-    *("hour_ending", "hour_end", "he", "end_timestamp", "close_timestamp", "end_datetime"),
+    *(END_OF_HOUR, "hour_end", "he", "end_timestamp", "close_timestamp", "end_datetime"),
 )
 
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
@@ -455,21 +457,30 @@ def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
     return columns
 
 
-_BARE_CLOCK = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
-_BARE_DATE = re.compile(r"(19|20)\d{6}")
+# Names, as `plain` leaves them, of an hour of the day beside a date.
+HOUR_NAMES = (
+    *("hour", "hours", "hr", "he", "hour_ending", "hour_end", "hour_beginning", "hour_starting"),
+    *("stunde", "heure", "hora", "ora", "uur", "hhmm", "hhmmss", "time_of_day", "clock"),
+)
 
 
 def _date_and_clock(columns: list[Column], sample: Rows) -> list[Column]:
     """Find a date and a time of day in two columns; the clock's may have any name."""
     times = [column for column in columns if column.role == "time"]
-
-    def all_are(pattern: re.Pattern[str], column: Column) -> bool:
-        return bool(sample) and all(pattern.fullmatch(row[column.index]) for row in sample)
-
     free = [column for column in columns if column.role in ("time", "")]
-    clock = next((column for column in free if all_are(CLOCK, column)), None)
-    if clock is None and any(all_are(_BARE_DATE, column) for column in times):
-        clock = next((column for column in times if all_are(_BARE_CLOCK, column)), None)
+
+    def cells(column: Column) -> list[str]:
+        return [row[column.index] for row in sample]
+
+    def is_bare(column: Column) -> bool:
+        is_named = plain(column.name) in HOUR_NAMES
+        is_time = column.role == "time" and not _is_ticker(column.name)
+        is_date_too = all(map(is_date, cells(column)))
+        return (is_named or is_time) and not is_date_too and bare_clocks(cells(column)) is not None
+
+    clock = next((one for one in free if sample and all(map(CLOCK.fullmatch, cells(one)))), None)
+    if clock is None and any(all(map(is_date, cells(column))) for column in times):
+        clock = next((column for column in free if is_bare(column)), None)
     dates = [column for column in times if column is not clock]
     if clock is None or not dates or any(":" in row[dates[0].index] for row in sample):
         return columns

@@ -32,7 +32,11 @@ _DATES = (
     rf"1\d\d/{_MONTH}/{_DAY}",
 )
 _DATE = re.compile("|".join(f"(?:{one.replace(chr(92) + '1', '[-./]')})" for one in _DATES), re.I)
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+CLOCK = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?"
+    r"( ?(Z|UTC|GMT|(UTC|GMT)?[+-]\d\d:?\d\d))?",
+    re.IGNORECASE,
+)
 
 
 class Content(NamedTuple):

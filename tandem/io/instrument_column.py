@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from tandem.io.columns import Column, key_of, plain
+from tandem.io.columns import HOUR_NAMES, Column, key_of, plain
 from tandem.io.contents import Rows, is_number
 
 Texts = Callable[[list[int]], pd.DataFrame]
@@ -110,4 +110,12 @@ def _may_name(sample: Rows, column: Column) -> bool:
     if sum(map(is_number, cells)) < 0.5 * len(cells):
         return True
     is_whole = all(cell.isdigit() for cell in cells)
-    return is_whole and plain(column.name) not in ("rank", "no", "sno", "index", "row", "year")
+    return is_whole and plain(column.name) not in (
+        *HOUR_NAMES,
+        "rank",
+        "no",
+        "sno",
+        "index",
+        "row",
+        "year",
+    )

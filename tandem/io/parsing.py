@@ -16,7 +16,8 @@ import pandas as pd
 
 from tandem.core.errors import DataError
 from tandem.io import cells, zones
-from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of, plain
+from tandem.io.bare_clocks import bare_clocks, clocks_in_full
+from tandem.io.columns import AMOUNTS, END_NAMES, END_OF_HOUR, EVENTS, PRICES, Column, key_of, plain
 from tandem.io.model import (
     AGAIN,
     ASIDE_SHOWN,
@@ -77,6 +78,8 @@ class Sheet:
     local_us : ndarray of int64 or None
     are_dates : bool
         As in `cells.ReadTimes`.
+    end_name : str
+        What the clock's column is called, where it has the ends of bars.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
     kept : ndarray of bool
@@ -99,6 +102,7 @@ class Sheet:
     time_notes: tuple[str, ...] = ()
     local_us: npt.NDArray[np.int64] | None = None
     are_dates: bool = False
+    end_name: str = ""
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -212,7 +216,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     text = frame[time_column.index]
     clock = next((c for c in columns if c.role == "clock"), None)
     if clock is not None:
-        text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
+        text = text.astype(str).str.cat(_clocks(sheet, frame[clock.index], clock), sep=" ")
     _require_whole_times(sheet, time_column)
     found = _times(sheet, text, time_column.name)
     sheet.times, sheet.zone = found.taken_for, found.zone
@@ -244,6 +248,20 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
     return whole if found.valid.all() else whole[found.valid]
+
+
+def _clocks(sheet: Sheet, cells_there: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Return clocks with colons; where they are the ends of bars, that is remembered."""
+    texts = cells_there.astype(str)
+    form = bare_clocks([str(one) for one in cells_there.dropna().unique()])
+    if plain(column.name) in END_NAMES:
+        sheet.end_name = column.name
+    if form is None:
+        return texts
+    if form.are_to_24:
+        sheet.end_name = END_OF_HOUR
+        sheet.notes.append("Hours are counted from 1 to 24: each is the one that ends then.")
+    return clocks_in_full(texts, form)
 
 
 def _times(sheet: Sheet, text: pd.Series[Any], name: str) -> cells.ReadTimes:

@@ -100,7 +100,8 @@ def _table(sheet: Sheet) -> Table:
 
 def _settled(sheet: Sheet, rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     """Replace the times of bars by their starts, or by their dates; see `bar_times.settle`."""
-    name = next(column.name for column in columns if column.role == "time")
+    time_name = next(column.name for column in columns if column.role == "time")
+    name = sheet.end_name or time_name
     local_us = sheet.local_us[rows["row"].to_numpy()] if sheet.local_us is not None else None
     time_us = rows["time_us"].to_numpy()
     settled = settle(time_us, local_us, sheet.told.label, name, are_dates=sheet.are_dates)

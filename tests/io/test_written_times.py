@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tandem.io.contents import month_of
 from tandem.io.files import read
 from tandem.io.model import Table, Unclear
+from tandem.scanner.files import read_universe
 
 HOURS = pd.date_range("2024-01-01 22:30", periods=60, freq="h", tz="UTC")
 DAYS = pd.date_range("2024-01-20", periods=200, freq="D", tz="UTC")
@@ -178,3 +179,61 @@ def test_what_is_written_is_read_or_asked_for(start, step, form):
         assert form.startswith("%d.%m")
         return
     assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+
+
+# A date and a clock in two columns --------------------------------------------------------
+
+TWO_DAYS = pd.date_range("2024-01-29", periods=48, freq="h")
+
+
+@pytest.mark.parametrize("date", ["%Y%m%d", "%Y-%m-%d", "%d/%m/%Y"])
+@pytest.mark.parametrize(
+    ("name", "clock", "freq"),
+    [
+        ("Time", lambda one: f"{one.hour}{one.minute:02}{one.second:02}".lstrip("0") or "0", "h"),
+        ("Time", lambda one: f"{one.hour}{one.minute:02}{one.second:02}".lstrip("0") or "0", "7s"),
+        ("Time", lambda one: f"{one.hour}{one.minute:02}".lstrip("0") or "0", "10min"),
+        ("Time", lambda one: f"{one:%H%M}", "h"),
+        ("time", lambda one: f"{one:%H%M%S}000", "h"),
+        ("Hour", lambda one: f"{one.hour}", "h"),
+        ("HR", lambda one: f"{one:%H}", "h"),
+        ("Time", lambda one: f"{one:%H:%M:%S}Z", "h"),
+        ("Time", lambda one: f"{one:%H:%M} GMT", "h"),
+        ("Clock", lambda one: f"{one:%H:%M:%S}+00:00", "h"),
+    ],
+)
+def test_a_clock_beside_a_date_however_it_is_written(date, name, clock, freq):
+    stamps = pd.date_range("2024-01-29", periods=800, freq=freq)
+    rows = "".join(f"{one:{date}},{clock(one)},{i + 1}\n" for i, one in enumerate(stamps))
+    table = read(f"Date,{name},Close\n{rows}".encode(), "a.csv")
+    assert table.instruments == ("file:A",)
+    assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+    assert table.bars["file:A"]["close"].tolist() == [i + 1 for i in range(800)]
+
+
+@pytest.mark.parametrize(("name", "first"), [("Hour", 1), ("HE", 1), ("Hour Ending", 1)])
+def test_hours_that_count_from_1_to_24_end_then(name, first):
+    rows = "".join(f"{one.date()},{one.hour + first},{i + 1}\n" for i, one in enumerate(TWO_DAYS))
+    table = read(f"Date,{name},Close\n{rows}".encode(), "a.csv")
+    assert table.bars["file:A"]["time_us"].tolist() == us(TWO_DAYS)
+    assert table.report.label == "end"
+
+
+def test_a_clock_with_an_offset_beside_a_date_is_of_that_offset():
+    rows = "".join(f"{one:%Y-%m-%d},{one:%H:%M:%S}+01:00,{i}1\n" for i, one in enumerate(TWO_DAYS))
+    table = read(f"Date,Time,Close\n{rows}".encode(), "a.csv")
+    assert table.bars["file:A"]["time_us"].tolist() == us(TWO_DAYS - pd.Timedelta(hours=1))
+
+
+def test_hours_that_are_no_clock_are_no_instruments():
+    rows = "".join(f"{one.date()},{one.hour + 2},{i + 1}\n" for i, one in enumerate(TWO_DAYS))
+    with pytest.raises(Unclear, match="another bar of the same time"):
+        read(f"Date,Hour,Close\n{rows}".encode(), "a.csv")
+
+
+def test_a_clock_beside_a_date_in_a_wide_table_reaches_the_scanner():
+    rows = "".join(
+        f"{one:%Y-%m-%d},{one.hour * 100},{i + 1},{i + 5}\n" for i, one in enumerate(TWO_DAYS)
+    )
+    index = read_universe(f"Date,Time,AAA,BBB\n{rows}".encode(), "a.csv").prices.index
+    assert index.tz_localize(None).tolist() == TWO_DAYS.tolist()
