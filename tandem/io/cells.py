@@ -80,22 +80,37 @@ EPOCHS = (
     Epoch("nanoseconds", 1e17, 1e19, 1, 1_000),
 )
 
-# A spreadsheet's day numbers from 1954 to 2100.
-_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
+# Day numbers: a spreadsheet's from 1990 to 2100 where most are, and those since 1970 from 1990 to
+# 2030. Those between could be either, years apart.
+_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 32_874, 73_051, 25_569
+_SERIAL_1954 = 20_000
+_EPOCH_DAYS_LOW, _EPOCH_DAYS_HIGH = 7_305, 21_915
 
 
 class Count(NamedTuple):
-    """Numbers of another count: the values it is recognised by, that of 1970, and a step."""
+    """Numbers of another count: the values it is recognised by, that of 1970, and a step.
+
+    `least` is the lowest that is read where most are higher, if that is not `low`.
+    """
 
     name: str
     low: float
     high: float
     zero: int
     us: float
+    least: float = 0.0
 
 
 COUNTS = (
-    Count("day numbers of a spreadsheet", _SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970, DAY_US),
+    Count("days since 1970", _EPOCH_DAYS_LOW, _EPOCH_DAYS_HIGH, 0, DAY_US, 1),
+    Count(
+        "day numbers of a spreadsheet",
+        _SERIAL_LOW,
+        _SERIAL_HIGH,
+        _SERIAL_1970,
+        DAY_US,
+        _SERIAL_1954,
+    ),
     Count("day numbers of MATLAB", 726_834, 767_011, 719_529, DAY_US),
     Count("ticks of 100 ns since the year 1", 6.277e17, 6.627e17, 621_355_968_000_000_000, 0.1),
     Count("ticks of 100 ns since 1601", 1.2275e17, 1.5780e17, 116_444_736_000_000_000, 0.1),
@@ -111,7 +126,7 @@ _DIGIT_DATES = (
     (1.9e16, 2.1013e16, "%Y%m%d%H%M%S%f"),
 )
 _DIGITS_PROVE = 0.95
-# Numbers of an earlier time are rather no seconds since 1970.
+# Numbers of an earlier time are unlikely to be seconds since 1970.
 _EPOCH_1990_S = 6.31e8
 
 FORMATS = (
@@ -481,6 +496,11 @@ def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
     for count in COUNTS:
         if count.low <= typical < count.high:
             return _counted(values, count)
+    if _EPOCH_DAYS_HIGH <= typical < _SERIAL_LOW:
+        raise DataError(
+            f"Times like {typical:.0f} may be days since 1970 or a spreadsheet's since 1900; write "
+            "dates as 2024-12-31."
+        )
     units = [unit for unit in EPOCHS if unit.low <= typical < unit.high]
     if units and typical >= _EPOCH_1990_S * units[0].low / EPOCHS[0].low:
         return _in_units(values, units[0])
@@ -524,7 +544,7 @@ def _in_units(values: npt.NDArray[Any], usual: Epoch) -> ReadTimes:
 
 def _counted(values: npt.NDArray[Any], count: Count) -> ReadTimes:
     """Read numbers that count from another day than the first of 1970."""
-    valid = (values >= count.low) & (values < count.high)
+    valid = (values >= (count.least or count.low)) & (values < count.high)
     safe = np.where(valid, values, count.zero)
     if safe.dtype.kind == "f":
         time_us = np.round((safe - count.zero) * (count.us / 1e6)).astype(np.int64) * 1_000_000

@@ -181,6 +181,24 @@ def test_what_is_written_is_read_or_asked_for(start, step, form):
     assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
 
 
+# Day numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["1985-01-01", "2015-03-01", "2025-01-12"])
+@pytest.mark.parametrize("zero", ["1970-01-01", "1899-12-30"])
+def test_day_numbers_count_from_1970_or_are_a_spreadsheets(first, zero):
+    dates = pd.date_range(first, periods=4000 if first < "2000" else 200, freq="D", tz="UTC")
+    numbers = (dates.tz_localize(None) - pd.Timestamp(zero)).days
+    if zero < "1970" and first < "1990":  # most of them in the years to 2060 since 1970
+        dates, numbers = dates[1000:], numbers[1000:]
+    assert found(list(map(str, numbers))) == us(dates)
+
+
+def test_day_numbers_that_may_be_either_are_asked_about():
+    with pytest.raises(Unclear, match="may be days since 1970 or a spreadsheet's since 1900"):
+        file([str(25_000 + day) for day in range(100)])
+
+
 # A date and a clock in two columns --------------------------------------------------------
 
 TWO_DAYS = pd.date_range("2024-01-29", periods=48, freq="h")
