@@ -585,8 +585,10 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     # pandas reads "now" and "today" as this moment.
     text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
-    named = text.str.extract(written_times.ZONE_NAME)[0].dropna().unique()
+    zones_there = text.str.extract(written_times.ZONE_NAME)[0]
+    named = zones_there.dropna().unique()
     if len(named):
+        _require_alike(text, zones_there.notna().to_numpy(), (text != "").to_numpy(), False)
         return _with_zone(text, name, told, [str(one) for one in named])
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
     text = text.str.replace(r"^(\d{4}-\d\d-\d\d)D(?=\d\d:)", r"\1T", regex=True)
@@ -609,14 +611,16 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
 
 
 def _written(text: pd.Series[Any], order: str, note: str) -> ReadTimes:
-    time_us, valid, has_offsets = written_times.read(text, order)
+    time_us, valid, offsets_us = written_times.read(text, order)
     valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
+    has_offset = offsets_us != written_times.NO_OFFSET
+    _require_alike(text, has_offset, valid, bool((offsets_us[has_offset] == 0).all()))
     example = next((str(cell) for cell in text[valid]), "")
     return ReadTimes(
         np.where(valid, time_us, 0),
         valid,
         f"dates written like {example:.40}",
-        OFFSETS if has_offsets else "",
+        OFFSETS if has_offset.any() else "",
         note,
         date_order=order if note else "",
     )
@@ -651,10 +655,29 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     # Bare digits would be read as a year or as yyyymmdd.
     dashed = text.where(text.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True), "")
     found = _from(pd.to_datetime(dashed, format="ISO8601", utc=True, errors="coerce"), "date")
-    offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
+    offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True).to_numpy(bool)
     if bool(offset[found.valid].any()):
+        are_utc = text[offset].str.endswith(("+00:00", "+0000"))
+        _require_alike(text, offset, found.valid, bool(are_utc.all()))
         return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
+
+
+def _require_alike(
+    text: pd.Series[Any],
+    has_offset: npt.NDArray[np.bool_],
+    valid: npt.NDArray[np.bool_],
+    are_utc: bool,
+) -> None:
+    """Refuse times of which some have an offset other than UTC's and others have none."""
+    bare = valid & ~has_offset
+    if are_utc or not bare.any() or not (valid & has_offset).any():
+        return
+    one, other = (str(text[which].iloc[0]) for which in (valid & has_offset, bare))
+    raise DataError(
+        f"Some times have an offset ({one[:40]!r}) and some have none ({other[:40]!r}), so that "
+        "their zone is not known; write them all in one way."
+    )
 
 
 def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[list[str], str]:

@@ -36,6 +36,8 @@ SAMPLE_ROWS = 5
 ZONE_COLUMNS = ("timezone", "time_zone", "timezone_name")
 OFFSET_COLUMNS = ("gmt_offset", "utc_offset", "gmtoffset", "utcoffset", "tz_offset")
 
+CURRENCY_COLUMNS = ("currency", "ccy", "price_currency", "currency_code", "waehrung", "wahrung")
+
 NO_TIME = "the time could not be parsed"
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
@@ -350,6 +352,22 @@ def _note_no_numbers(
         sheet.notes.append(
             f"{count:,} cells of column {shown(column.name)} are no numbers; they stay empty."
         )
+
+
+def note_currencies(sheet: Sheet, rows: pd.DataFrame) -> None:
+    """Say where the prices of an instrument change their currency."""
+    for index, name in enumerate(sheet.lines.header or ()):
+        if plain(name) not in CURRENCY_COLUMNS:
+            continue
+        currencies = texts_of(sheet, [index])[index].iloc[rows["row"].to_numpy()].to_numpy()
+        found = pd.DataFrame({"instrument": rows.get("symbol", ""), "currency": currencies})
+        several = found.dropna().groupby("instrument")["currency"].unique()
+        several = several[several.map(len) > 1]
+        if len(several):
+            sheet.notes.append(
+                f"Prices change their currency ({', '.join(map(shown, several.iloc[0][:4]))} in "
+                f"column {shown(name)}); they are not converted."
+            )
 
 
 def sorted_note(back: int) -> str:

@@ -42,6 +42,7 @@ from tandem.io.parsing import (
     data,
     frame,
     in_order,
+    note_currencies,
     once,
     once_by_id,
     texts_of,
@@ -88,6 +89,7 @@ def _table(sheet: Sheet) -> Table:
             sheet.notes += notes
             if layout.startswith(roles.LEAN):
                 sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
+        note_currencies(sheet, rows)
         rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None

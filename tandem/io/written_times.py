@@ -37,11 +37,12 @@ _QUARTERLY = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})", re.IGNOREC
 _REPUBLIC = re.compile(r"(1\d\d)/(\d{1,2})/(\d{1,2})")
 _TWO_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 _REPUBLIC_YEAR = 1911
+NO_OFFSET = np.iinfo(np.int64).min
 # Where year, month and day stand.
 _PLACES = {"day first": (2, 1, 0), "month first": (2, 0, 1), "year first": (0, 1, 2)}
 
 
-def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_], bool]:
+def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_], Times]:
     """Read cells as times.
 
     Parameters
@@ -56,7 +57,8 @@ def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_]
     time_us : ndarray of int64
         By the cell's own clock where it has no offset, else in UTC.
     valid : ndarray of bool
-    has_offsets : bool
+    offsets_us : ndarray of int64
+        `NO_OFFSET` where the cell has none.
     """
     parts = text.str.extract(rf"^{_PARTS}$", flags=re.IGNORECASE)
     days, dated = _mapped(parts["date"], lambda cell: _day(cell.strip(" ,"), order))
@@ -68,7 +70,8 @@ def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_]
     clocks = clocks + np.where((halves == "p").to_numpy(bool) & ~twelve, 12 * HOUR_US, 0)
     clocks -= np.where((halves == "a").to_numpy(bool) & twelve, 12 * HOUR_US, 0)
     time_us = days * DAY_US + clocks + bare - offsets
-    return time_us, dated & timed & plain & zoned, bool(parts["offset"].notna().any())
+    given = parts["offset"].notna().to_numpy(bool)
+    return time_us, dated & timed & plain & zoned, np.where(given, offsets, NO_OFFSET)
 
 
 def _mapped(cells: pd.Series[Any], parse: Any) -> tuple[Times, npt.NDArray[np.bool_]]:

@@ -253,3 +253,17 @@ def test_dividends_without_adjusted_prices_are_said():
     paid[[10, 70]] = 0.4
     notes = table(bars(1).assign(Dividends=paid), index_label="Date").report.notes
     assert "whether its prices are adjusted for them is not known" in " ".join(notes)
+
+
+# Currencies -------------------------------------------------------------------------------
+
+
+def test_a_currency_that_changes_within_an_instrument_is_said():
+    frame = bars(1).assign(Currency=["EUR"] * 60 + ["USD"] * 60)
+    (said,) = (note for note in table(frame, index_label="Date").report.notes if "curr" in note)
+    assert said == (
+        "Prices change their currency ('EUR', 'USD' in column 'Currency'); they are not converted."
+    )
+    both = pd.concat([bars(1).assign(Symbol="A", Currency="EUR"),
+                      bars(2).assign(Symbol="B", Currency="USD")])  # fmt: skip
+    assert not any("curr" in note for note in table(both, index_label="Date").report.notes)

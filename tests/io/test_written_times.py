@@ -181,6 +181,26 @@ def test_what_is_written_is_read_or_asked_for(start, step, form):
     assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("%Y-%m-%d %H:%M:%S+02:00", "%Y-%m-%d %H:%M:%S"),
+        ("%Y-%m-%dT%H:%M:%S.000-05:00", "%Y-%m-%dT%H:%M:%S.000"),
+        ("%d %B %Y %H:%M EST", "%d %B %Y %H:%M"),
+        ("%Y-%m-%d %H:%M:%S US/Eastern", "%Y-%m-%d %H:%M:%S"),
+    ],
+)
+def test_times_with_an_offset_and_without_are_asked_about(one, other):
+    texts = [f"{stamp:{one if i < 30 else other}}" for i, stamp in enumerate(HOURS)]
+    with pytest.raises(Unclear, match="Some times have an offset .* and some have none"):
+        file(texts)
+
+
+def test_times_in_utc_may_say_so_or_not():
+    texts = [f"{stamp:%Y-%m-%d %H:%M:%S}{'Z' * (i < 30)}" for i, stamp in enumerate(HOURS)]
+    assert found(texts) == us(HOURS)
+
+
 # Day numbers ------------------------------------------------------------------------------
 
 
