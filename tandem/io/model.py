@@ -28,7 +28,7 @@ HEADER_AGAIN = "the header again"
 NO_TRADE = "no trade in the bar (volume 0)"
 AGAIN = (
     "the same bar again",
-    "another bar of the same time; the last is kept",
+    "another bar of the same time; the newest is kept",
     "the same trade id again",
 )
 OLDER_QUOTE = "an earlier quote of the same time"

@@ -38,6 +38,7 @@ OFFSET_COLUMNS = ("gmt_offset", "utc_offset", "gmtoffset", "utcoffset", "tz_offs
 
 CURRENCY_COLUMNS = ("currency", "ccy", "price_currency", "currency_code", "waehrung", "wahrung")
 
+REVERSED = "The newest rows came first; their order was reversed."
 NO_TIME = "the time could not be parsed"
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
@@ -382,7 +383,8 @@ def time_order(
 ) -> tuple[npt.NDArray[np.intp] | None, list[str]]:
     """Return the order that sorts rows by time, and what to say of it; None where they are sorted.
 
-    Rows of one time stay in file order, also where the newest come first.
+    Rows of one time stay in file order, or are reversed with all others where the newest come
+    first, so that the newest of them is the last.
 
     Parameters
     ----------
@@ -396,7 +398,7 @@ def time_order(
     notes, rows = [], np.arange(len(time_us))
     if back > forth:
         rows = rows[::-1]
-        notes.append("The newest rows came first; they were turned round.")
+        notes.append(REVERSED)
         back = forth
     if back:
         notes.append(sorted_note(back))
@@ -407,9 +409,11 @@ def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
     """Sort by time; see `time_order`."""
     time_us = data["time_us"].to_numpy()
     steps = np.diff(time_us)
-    if "symbol" in data:  # one instrument below the other is in order
-        symbols = data["symbol"].to_numpy()
-        steps = steps[symbols[1:] == symbols[:-1]]
+    if "symbol" in data:  # one instrument below the other, or rows of several in turn
+        codes = pd.factorize(data["symbol"])[0]
+        together = np.argsort(codes, kind="stable")
+        is_same = np.diff(codes[together]) == 0
+        steps = np.diff(time_us[together])[is_same]
         if not (steps < 0).any():
             return data.sort_values("time_us", kind="stable")
     order, notes = time_order(time_us, steps)
@@ -482,7 +486,7 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
 
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    """Keep the last bar of each time: an unfinished candle may come before the finished one."""
+    """Keep the newest bar of each time: an unfinished candle may come before the finished one."""
     again, same = repeats(part["time_us"].to_numpy(), part[keys["close"]].to_numpy())
     if not again.any():
         return part
@@ -497,7 +501,7 @@ def repeats(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return which rows are of a time that comes again, and which of them say the same as that.
 
-    Of rows of one time the last counts, whatever reads the file.
+    Of rows of one time, in the order of `time_order`, the last counts, whatever reads the file.
     """
     if bool((time_us[1:] > time_us[:-1]).all()):
         nothing = np.zeros(len(time_us), np.bool_)

@@ -120,7 +120,7 @@ def read_universe(
     -------
     Universe
         On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
-        that `scan` can say which column has some. Of prices of one time the last one counts; a
+        that `scan` can say which column has some. Of prices of one time the newest counts; a
         row without a time is left out; a column without a name gets that of its place.
 
     Raises
