@@ -73,7 +73,7 @@ def settle(
     another zone's midnight end hours before or after those of UTC.
     """
     wall = time_us if local_us is None else local_us
-    distinct = wall if bool((wall[1:] > wall[:-1]).all()) else np.unique(wall)
+    distinct = wall if bool((wall[1:] > wall[:-1]).all()) else _distinct(wall)
     interval_us = usual_interval(distinct)
     rest_us = _rest(distinct, interval_us)
     why = "as corrected" if label else _why_ends(distinct, interval_us, rest_us, name)
@@ -83,6 +83,15 @@ def settle(
     if not end.is_label or not interval_us:
         return Settled(time_us, "start", (BAR_STARTS,))
     return Settled(time_us + (rest_us - interval_us), "end", (BAR_ENDS.format(why),))
+
+
+def _distinct(times: Times) -> Times:
+    """Return what `numpy.unique` does, which takes many times as long for times."""
+    ascending = np.sort(times)
+    is_first = np.ones(len(ascending), np.bool_)
+    is_first[1:] = ascending[1:] != ascending[:-1]
+    found: Times = ascending[is_first]
+    return found
 
 
 def _is_one_a_date(distinct: Times) -> bool:

@@ -159,6 +159,16 @@ _ISO_FORMS = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "%Y-%m-%dT%H:%M:%S"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "%Y-%m-%d %H:%M:%S%z"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", "%Y-%m-%dT%H:%M:%S%z"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9}", "%Y-%m-%d %H:%M:%S.%f"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}", "%Y-%m-%dT%H:%M:%S.%f"),
+    (
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)",
+        "%Y-%m-%d %H:%M:%S.%f%z",
+    ),
+    (
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)",
+        "%Y-%m-%dT%H:%M:%S.%f%z",
+    ),
 )
 # By the first part of a date.
 _ORDERS = {

@@ -175,7 +175,8 @@ def on_one_grid(
     DataError
         Intervals or starting times that do not fit together.
     """
-    own = [table.interval_us for name, table in tables.items() if not _are_moments(table, name)]
+    moments = {name for name, table in tables.items() if _are_moments(table, name)}
+    own = [table.interval_us for name, table in tables.items() if name not in moments]
     longest_us = max(own or [table.interval_us for table in tables.values()])
     interval_us = longest_us or trades_interval_us
     if interval_us >= MONTH_US:
@@ -190,7 +191,12 @@ def on_one_grid(
         ),
         0,
     )
-    legs = [_leg(table, name, interval_us, origin_us) for name, table in tables.items()]
+    legs = [
+        _Leg(name, table.bars[name], 0)
+        if name in moments
+        else _leg(table, name, interval_us, origin_us)
+        for name, table in tables.items()
+    ]
     if len(legs) == 1:
         return {leg.name: leg.bars for leg in legs}, interval_us
     paired = _overlapping(legs)
@@ -211,8 +217,6 @@ def _leg(table: Table, name: str, interval_us: int, origin_us: int) -> _Leg:
             trades["time_us"] -= origin_us
         return _Leg(name, _moved(bars_of(trades, interval_us), origin_us), interval_us)
     bars, own_us = table.bars[name], table.interval_us
-    if _are_moments(table, name):
-        return _Leg(name, bars, 0)
     if own_us and interval_us % own_us:
         raise DataError(
             f"Bars of {interval_text(own_us)} ({shown(name)}) do not add up to bars of "
@@ -222,7 +226,7 @@ def _leg(table: Table, name: str, interval_us: int, origin_us: int) -> _Leg:
 
 
 def _are_moments(table: Table, name: str) -> bool:
-    """Tell single prices at uneven times from bars."""
+    """Return whether a table has single prices at uneven times, not bars."""
     if name in table.trades or not table.interval_us:
         return False
     bars = table.bars[name]

@@ -41,7 +41,8 @@ def us(stamps: pd.DatetimeIndex) -> list[int]:
         "%Y/%m/%d %H:%M:%S.000", "%d.%m.%Y %H:%M:%S.000", "%Y/%m/%d %H:%M:%S,000",
         "%Y%m%d %H:%M:%S UTC", "%d.%m.%Y %H:%M:%S.000 GMT+0000", "%b %d, %Y %I:%M %p",
         "%d %B %Y %H:%M", "%Y-%m-%d %H:%M:%S GMT+00", "%a, %d %b %Y %H:%M:%S GMT",
-        "%Y年%m月%d日 %H:%M",
+        "%Y年%m月%d日 %H:%M", "%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S.000000",
+        "%Y-%m-%dT%H:%M:%S.0", "%Y-%m-%d %H:%M:%S.000+00:00",
     ],
 )  # fmt: skip
 def test_a_time_of_the_day_in_writing(form):
