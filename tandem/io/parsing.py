@@ -17,7 +17,17 @@ import pandas as pd
 from tandem.core.errors import DataError
 from tandem.io import cells, zones
 from tandem.io.bare_clocks import bare_clocks, clocks_in_full
-from tandem.io.columns import AMOUNTS, END_NAMES, END_OF_HOUR, EVENTS, PRICES, Column, key_of, plain
+from tandem.io.columns import (
+    AMOUNTS,
+    DATED,
+    END_NAMES,
+    END_OF_HOUR,
+    EVENTS,
+    PRICES,
+    Column,
+    key_of,
+    plain,
+)
 from tandem.io.model import (
     AGAIN,
     ASIDE_SHOWN,
@@ -147,8 +157,8 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
     """Parse the used columns; text stays text where it is no plain number."""
     used = [column for column in columns if column.role]
     texts_of = {"symbol", "side"}
-    if any(column.role == "clock" for column in used):
-        texts_of |= {"time", "clock"}  # 093000 has a zero in front
+    if any(column.role in ("clock", "month") for column in used):
+        texts_of |= set(DATED)  # 093000 has a zero in front
     as_text: dict[int, type] = {c.index: str for c in used if c.role in texts_of}
     frame = _parse(sheet, [column.index for column in used], as_text)
     times = [c.index for c in used if c.role == "time" and frame[c.index].dtype.kind == "f"]
@@ -217,6 +227,7 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     """Return one row per line with a valid time, numbers as floats, `row` its position."""
     time_column = next(c for c in columns if c.role == "time")
     text = frame[time_column.index]
+    text = _whole_dates(text, frame, columns)
     clock = next((c for c in columns if c.role == "clock"), None)
     if clock is not None:
         text = text.astype(str).str.cat(_clocks(sheet, frame[clock.index], clock), sep=" ")
@@ -247,10 +258,24 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
-        elif column.role and column.role not in ("time", "clock"):
+        elif column.role and column.role not in DATED:
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
     return whole if found.valid.all() else whole[found.valid]
+
+
+def _whole_dates(
+    years: pd.Series[Any], frame: pd.DataFrame, columns: list[Column]
+) -> pd.Series[Any]:
+    """Put years together with months and days in columns of their own."""
+    if not any(column.role == "month" for column in columns):
+        return years
+    for role in ("month", "day"):
+        for column in columns:
+            if column.role == role:
+                parts = frame[column.index].astype(str).str.strip().str.zfill(2)
+                years = years.astype(str).str.cat(parts, sep="-")
+    return years
 
 
 def _clocks(sheet: Sheet, cells_there: pd.Series[Any], column: Column) -> pd.Series[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -58,12 +59,23 @@ def test_digits_down_to_the_hour():
     ("form", "freq"),
     [
         ("%Y-%m", "MS"), ("%Y%m", "MS"), ("%YM%m", "MS"), ("%B %Y", "MS"), ("%b-%Y", "MS"),
-        ("%Y年%m月", "MS"), ("%Y", "YS"),
+        ("%Y年%m月", "MS"), ("%Y", "YS"), ("%m/%Y", "MS"), ("%b-%y", "MS"), ("%b %y", "MS"),
+        ("%B-%y", "QS"), ("%m-%Y", "MS"), ("%G-W%V", "W-MON"), ("%GW%V", "W-MON"),
+        ("%G-W%V-%u", "W-MON"), ("%Y-%j", "D"), ("%Y-%j", "B"),
     ],
 )  # fmt: skip
 def test_months_and_years_in_writing(form, freq):
     dates = pd.date_range("1974-01-01", periods=40, freq=freq)
     assert found(dates.strftime(form).tolist()) == us(dates)
+
+
+def test_days_without_a_year_are_no_months():
+    for dates in (
+        pd.date_range("2024-01-01", periods=28),
+        pd.date_range("2015", periods=9, freq="YS"),
+    ):
+        with pytest.raises(Unclear, match="could not be parsed"):
+            file(dates.strftime("%b-%d" if len(dates) == 28 else "%b-%y").tolist())
 
 
 @pytest.mark.parametrize("form", ["{0}-Q{1}", "{0}Q{1}", "{0} Q{1}", "Q{1} {0}"])
@@ -200,6 +212,26 @@ def test_times_with_an_offset_and_without_are_asked_about(one, other):
 def test_times_in_utc_may_say_so_or_not():
     texts = [f"{stamp:%Y-%m-%d %H:%M:%S}{'Z' * (i < 30)}" for i, stamp in enumerate(HOURS)]
     assert found(texts) == us(HOURS)
+
+
+@pytest.mark.parametrize(
+    ("header", "form", "freq"),
+    [
+        ("Year,Month", "%Y,%m", "MS"), ("Year,Month", "%Y,%b", "MS"),
+        ("YEAR,MONTH,DAY", "%Y,%m,%d", "B"), ("Year,Month,Day,Hour", "%Y,%m,%d,%H", "h"),
+        ("Jahr,Monat,Tag,Uhrzeit", "%Y,%m,%d,%H:%M", "15min"),
+    ],
+)  # fmt: skip
+def test_the_parts_of_a_date_in_columns_of_their_own(header, form, freq):
+    stamps = pd.date_range("2015-01-01", periods=100, freq=freq)
+    for zeros in (r"(?<=,)0(?=\d)", r"(?!)"):  # without zeros in front, and with them
+        texts = [re.sub(zeros, "", f"{stamp:{form}}") for stamp in stamps]
+        rows = "".join(f"{text},{i + 1},{i + 5}\n" for i, text in enumerate(texts))
+        table = read(f"{header},Price,Volume\n{rows}".encode(), "a.csv")
+        assert table.instruments == ("file:A",)
+        assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+        index = read_universe(f"{header},AAA,BBB\n{rows}".encode(), "a.csv").prices.index
+        assert index.tz_localize(None).tolist() == stamps.tolist()
 
 
 # Day numbers ------------------------------------------------------------------------------
