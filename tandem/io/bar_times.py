@@ -95,7 +95,7 @@ def _distinct(times: Times) -> Times:
 
 
 def _is_one_a_date(distinct: Times) -> bool:
-    """Tell days and longer bars from prices at any time: one a date, all near one clock time."""
+    """Return whether times are days or longer bars: one a date, all near one clock time."""
     days, clocks = np.divmod(distinct, DAY_US)
     apart_us = (clocks - int(np.median(clocks)) + DAY_US // 2) % DAY_US - DAY_US // 2
     is_one_each = len(np.unique(days)) >= 0.98 * len(days)
@@ -103,7 +103,7 @@ def _is_one_a_date(distinct: Times) -> bool:
 
 
 def _nearly_all(there: npt.NDArray[np.bool_]) -> bool:
-    """Tell whether all is true but for 2 %, or for one row of ten: the last may be unfinished."""
+    """Return whether all is true but for 2 %, or for one row of ten: the last may be unfinished."""
     return int((~there).sum()) <= 0.02 * len(there) + (len(there) >= 10)
 
 
@@ -142,7 +142,7 @@ def _why_ends(distinct: Times, interval_us: int, rest_us: int, name: str) -> str
 
 
 def _ends_sessions(distinct: Times, interval_us: int) -> bool:
-    """Tell whether sessions begin a bar after a full or half hour and end on one."""
+    """Return whether sessions begin a bar after a full or half hour and end on one."""
     half_us = 30 * MINUTE_US
     if half_us % interval_us or interval_us == half_us:
         return False
@@ -269,7 +269,7 @@ def week_label(time_us: Times) -> int:
 
 
 def is_week_known(weekday: int) -> bool:
-    """Tell whether a weekday says which week is meant: Mondays begin one, Fridays end one."""
+    """Return whether a weekday says which week is meant: Mondays begin one, Fridays end one."""
     return weekday in (_MONDAY, _FRIDAY)
 
 

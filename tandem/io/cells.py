@@ -365,7 +365,7 @@ def _are_dates(column: pd.Series[Any], found: ReadTimes) -> bool:
 
 
 def _is_daily(found: ReadTimes) -> bool:
-    """Tell whether rows are most of a day apart, or longer."""
+    """Return whether rows are most of a day apart, or longer."""
     steps = np.abs(np.diff(found.time_us[found.valid]))
     steps = steps[steps > 0]
     return bool(len(steps)) and float(np.median(steps)) > 20 * HOUR_US
@@ -714,7 +714,7 @@ def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[lis
 def _date_order(
     known: pd.DataFrame, forms: dict[str, str], name: str, text: pd.Series[Any]
 ) -> tuple[str, str]:
-    """Tell whether the day or the month comes first: by what is no month, or by even steps.
+    """Return whether the day or the month comes first: by what is no month, or by even steps.
 
     Raises
     ------

@@ -103,10 +103,12 @@ class Corrections:
             (self.date_order, DATE_ORDERS, "order of dates"),
             (self.time_unit, TIME_UNITS, "unit of time"),
             (self.label, LABELS, "part of a bar"),
-            *((role, tuple(ROLES), "use of a column") for _, role in self.roles),
+            *((role, tuple(ROLES), "column role") for _, role in self.roles),
         ):
             if value and value not in allowed:
-                raise DataError(f"{value[:30]!r} is no {what}; choose one of {', '.join(allowed)}.")
+                raise DataError(
+                    f"{value[:30]!r} is not a known {what}; choose one of {', '.join(allowed)}."
+                )
         if self.delimiter and (len(self.delimiter) != 1 or not 8 < ord(self.delimiter) < 127):
             raise DataError("A delimiter is one plain character, such as a comma or a tab.")
         if self.encoding:

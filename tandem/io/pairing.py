@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,7 @@ def instrument_called(tables: Sequence[Table], name: str) -> str:
     found = [one for one in names if one.partition(":")[2].casefold() == name.casefold()]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(map(shown, found or names))
-    raise DataError(f"No single instrument is called {shown(name)}; there are {known or 'none'}.")
+    raise DataError(f"No single instrument is called {shown(name)}{_known(found or names)}")
 
 
 def legs_offered(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
@@ -123,8 +123,14 @@ def _holding(tables: Sequence[Table], name: str) -> Table:
     for table in tables:
         if name in table.instruments:
             return table
-    known = ", ".join(shown(one) for table in tables for one in table.instruments)
-    raise DataError(f"No file has {shown(name)}; there are {known or 'none'}.")
+    known = [one for table in tables for one in table.instruments]
+    raise DataError(f"No file has {shown(name)}{_known(known)}")
+
+
+def _known(names: Sequence[str]) -> str:
+    return (
+        f"; there are {', '.join(map(shown, names))}." if names else ", nor any other instrument."
+    )
 
 
 # One grid ---------------------------------------------------------------------------------
@@ -286,7 +292,10 @@ def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int)
 
 
 def _after(time_us: int, interval_us: int) -> str:
-    return interval_text(time_us % interval_us) if time_us % interval_us else "0 s"
+    rest_us = time_us % interval_us
+    if rest_us > MINUTE_US and rest_us % MINUTE_US:
+        return str(timedelta(microseconds=rest_us))
+    return interval_text(rest_us) if rest_us else "0 s"
 
 
 def _regrid(bars: Bars, interval_us: int, origin_us: int) -> Bars:

@@ -20,6 +20,7 @@ _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNOR
 _NAMED_OFFSET = re.compile(r"(?:UTC|GMT)\s*[+-]\d{1,2}(?::?\d{2})?", re.IGNORECASE)
 _REGION = re.compile(r"[A-Z][A-Za-z]+(?:/[A-Za-z_+-]+){1,2}")
 _MOST_HOURS = 14
+_LONGEST = 100  # characters of a name that are looked at
 _STATED = re.compile(r"(?i)\W*time[ _-]?zone\s*[:=,;\t]\s*[\"']?([A-Za-z+-][\w/+:-]*)")
 
 
@@ -50,6 +51,7 @@ def named_in(text: str) -> str:
 
     An abbreviation such as EST is returned, too; `is_doubtful` recognises it.
     """
+    text = text[:_LONGEST]
     if match := _NAMED_OFFSET.search(text):
         return match[0]
     for found in (*re.findall(r"[(\[]\s*([^)\]]+?)\s*[)\]]", text), *_REGION.findall(text)):
@@ -79,7 +81,7 @@ def doubt(name: str, where: str) -> DataError:
 
 def stated(line: str) -> str:
     """Return the zone that a line above a table states, as ``# timezone: Asia/Tokyo``; or empty."""
-    match = _STATED.match(line)
+    match = _STATED.match(line[:_LONGEST])
     return match[1] if match else ""
 
 

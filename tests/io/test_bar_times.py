@@ -229,6 +229,14 @@ def test_days_that_run_from_another_hour_are_refused() -> None:
     assert (y_row[:-1] == 24 * x_row[:-1] + 31).all()
 
 
+def test_how_long_after_the_grid_a_bar_starts_is_said_as_a_clock_says_it() -> None:
+    midnight = pd.date_range("2024-01-01", periods=60, freq="D", tz="UTC")
+    odd = midnight + pd.Timedelta(hours=23, minutes=50, seconds=9)
+    y, x = read(written(midnight, "epoch"), "y"), read(written(odd, "epoch"), "x")
+    with pytest.raises(DataError, match="has bars that start 23:50:09 after the grid of 1 day"):
+        pair(y, x)
+
+
 def test_one_bar_of_another_hour_is_enough_to_refuse() -> None:
     hours = pd.date_range("2024-01-01", periods=200, freq="4h", tz="UTC")
     odd = hours.to_series().reset_index(drop=True)

@@ -109,3 +109,8 @@ def test_what_is_no_zone_is_refused_by_name(name):
 )
 def test_other_words_in_a_name_are_no_zones(name):
     assert named_in(name) == ""
+
+
+@pytest.mark.parametrize("name", ["A" * 500_000, "(" * 500_000, "GMT " * 100_000, "A/" * 250_000])
+def test_a_long_name_is_looked_at_as_far_as_a_name_goes(name):
+    assert named_in(name) in ("", "UTC")
