@@ -18,8 +18,8 @@ _NUMBER = re.compile(
 _BOOLEAN = {"true", "false", "0", "1"}
 # Years 1990 to 2100 as seconds; a number outside is nobody's epoch unless its name says so.
 _EPOCH_LOW, _EPOCH_HIGH = 6.3e8, 4.11e9
-# Days since 1970 in 1990, and those of a spreadsheet in 2100.
-_DAY_NUMBER_LOW, _DAY_NUMBER_HIGH = 7_305, 73_051
+# Whole days since 1970 from 1990 on, and those of a spreadsheet, with a clock or without, to 2100.
+_DAY_NUMBER_LOW, _SERIAL_LOW, _DAY_NUMBER_HIGH = 7_305, 20_000, 73_051
 _LONGEST_TIME = 48
 _YEAR = r"(?:1[89]|20)\d\d"
 _MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -122,7 +122,7 @@ def _kinds(cell: str) -> tuple[bool, bool, bool, bool, bool, bool]:
     is_moment = number >= _EPOCH_LOW and is_epoch(cell) or (cell.isdigit() and is_date(cell))
     is_time = (
         is_moment
-        or _DAY_NUMBER_LOW <= number < _DAY_NUMBER_HIGH
+        or (_DAY_NUMBER_LOW if cell.isdigit() else _SERIAL_LOW) <= number < _DAY_NUMBER_HIGH
         or (number >= 1e8 and is_epoch(cell, 1e8))
     )
     return True, is_time, is_moment, False, cell in ("0", "1"), "." in cell

@@ -44,6 +44,12 @@ def test_tickers_that_are_words_of_a_header_are_tickers(first):
     assert found.bars["file:V"]["close"].tolist() == frame["V"].tolist()
 
 
+def test_tickers_that_are_words_of_time_are_tickers_at_prices_like_day_numbers():
+    names = ("IBM", "T", "DT", "TIME", "TO", "HE", "END")
+    frame = pd.DataFrame({name: 100 * walk(at) - 0.03 for at, name in enumerate(names)}, DATES)
+    assert table(frame, index_label="Date").instruments == tuple(f"file:{one}" for one in names)
+
+
 def test_two_tickers_of_one_letter_are_a_pair_and_not_a_close_with_its_volume():
     frame = pd.DataFrame({"C": walk(1), "V": walk(2)}, DATES)
     assert table(frame, index_label="Date").instruments == ("file:C", "file:V")
