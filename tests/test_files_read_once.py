@@ -67,7 +67,7 @@ def test_the_page_and_the_scanner_read_one_table_and_list_the_same_corrections(f
     assert sorted(scanned.notes) == sorted(corrections)
     assert set(corrections) == {
         "2 rows left out: the same bar again.",
-        "1 row left out: another bar of the same time; the last is kept.",
+        "1 row left out: another bar of the same time; the newest is kept.",
         "1 row left out: the time could not be parsed.",
         "1 row was out of time order; the rows were sorted.",
         "Times are taken as the start of each bar.",

@@ -29,7 +29,7 @@ from tandem.core.clock import SECOND_US
 from tandem.core.errors import DataError
 from tandem.io.files import read_files
 from tandem.io.model import Corrections, Table, time_text
-from tandem.io.options import add_options, corrections
+from tandem.io.options import add_options, corrections_each
 from tandem.io.pairing import apart, instrument_called, legs_offered, pair_from
 from tandem.io.writer import write_analysis, write_closed_trades
 from tandem.observability import logs
@@ -209,9 +209,9 @@ def _bars(options: argparse.Namespace) -> _Legs:
         return _Legs(*crude(), ["the bundled example: monthly WTI and Brent, 1987 to 2020"], [])
     if not 1 <= len(options.files) <= 2:
         raise DataError(f"{len(options.files)} files given; use one or two, or --example crude.")
-    told = corrections(options)
     paths = [Path(name) for name in options.files]
-    found = apart([table for path in paths for table in _read(path, paths, told)])
+    each = zip(paths, corrections_each(options, len(paths)), strict=True)
+    found = apart([table for path, told in each for table in _read(path, paths, told)])
     names, others = legs_offered(found)
     y = instrument_called(found, options.y) if options.y else names[0]
     x = next((name for name in others if name != y), "")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from tandem.io.columns import END_NAMES, plain
 
 Times = npt.NDArray[np.int64]
 
@@ -18,18 +18,20 @@ MONTH_US = 27 * DAY_US
 # A day on which clocks go forward has 23 hours, a trading day cut short a little less.
 SHORTEST_DAY_US = 20 * HOUR_US
 _CLOCK_CHANGE_US = 2 * HOUR_US
+# Steps of days with holidays between them; longer ones are weeks.
+_LONGEST_DAYS_US = 5 * DAY_US
 
 BAR_STARTS = "Times are taken as the start of each bar."
 BAR_ENDS = "Times are taken as the end of each bar, {}; they were moved to its start."
 DATES = "Bars of a day or longer belong to their local date; clock and offset were dropped."
+ENDING_DATES = "Dates without a clock are those on which each bar ends."
 EVENING = "Sessions begin on the evening before their date; they were given the next date."
 MORNING_AFTER = (
     "Days are labelled at their end (Tuesday to Saturday); they were given the date before."
 )
 
 _SUNDAY, _SATURDAY, _FRIDAY, _MONDAY = 6, 5, 4, 0
-# Names of a time that is a bar's end; `columns` takes them for times where there is no other.
-_END_NAME = re.compile(r"(?i)\W*(time_?close|close_?time|end(_?time)?|(bar|period)_?end)\W*")
+_WEEKENDS = ((_SATURDAY, _SUNDAY), (_FRIDAY, _SATURDAY))
 _FEWEST_SESSIONS = 3
 
 
@@ -42,7 +44,12 @@ class Settled(NamedTuple):
 
 
 def settle(
-    time_us: Times, local_us: Times | None = None, label: str = "", name: str = ""
+    time_us: Times,
+    local_us: Times | None = None,
+    label: str = "",
+    name: str = "",
+    *,
+    are_dates: bool = False,
 ) -> Settled:
     """Return the start of each bar, or its date at midnight where it lasts a day or longer.
 
@@ -56,26 +63,39 @@ def settle(
         What the times are; empty: found by the column's name and by the times themselves.
     name : str
         The time column's name.
+    are_dates : bool
+        Whether the file has dates without a clock: a day that ends on a date is that date's.
 
     Notes
     -----
     Days without a weekend in them are trading days and go by their date, whatever clock they have.
-    Days of every weekday go by date at local midnight, otherwise by the clock.
+    Days of every weekday go by date at midnight UTC, otherwise by the clock: those that begin at
+    another zone's midnight end hours before or after those of UTC.
     """
     wall = time_us if local_us is None else local_us
-    distinct = wall if bool((wall[1:] > wall[:-1]).all()) else np.unique(wall)
+    distinct = wall if bool((wall[1:] > wall[:-1]).all()) else _distinct(wall)
     interval_us = usual_interval(distinct)
-    found = _found_label(distinct, interval_us, name) if not label else ("as corrected", 0)
-    is_end = label == "end" or (not label and bool(found[0]))
+    rest_us = _rest(distinct, interval_us)
+    why = "as corrected" if label else _why_ends(distinct, interval_us, rest_us, name)
+    end = _End(label == "end" or (not label and bool(why)), why, rest_us, are_dates)
     if interval_us >= SHORTEST_DAY_US and _is_one_a_date(distinct):
-        return _dated(time_us, wall, distinct, interval_us, label, is_end)
-    if not is_end or not interval_us:
+        return _dated(time_us, wall, distinct, interval_us, end)
+    if not end.is_label or not interval_us:
         return Settled(time_us, "start", (BAR_STARTS,))
-    return Settled(time_us + (found[1] - interval_us), "end", (BAR_ENDS.format(found[0]),))
+    return Settled(time_us + (rest_us - interval_us), "end", (BAR_ENDS.format(why),))
+
+
+def _distinct(times: Times) -> Times:
+    """Return what `numpy.unique` does, which takes many times as long for times."""
+    ascending = np.sort(times)
+    is_first = np.ones(len(ascending), np.bool_)
+    is_first[1:] = ascending[1:] != ascending[:-1]
+    found: Times = ascending[is_first]
+    return found
 
 
 def _is_one_a_date(distinct: Times) -> bool:
-    """Tell days and longer bars from prices at any time: one a date, all near one clock time."""
+    """Return whether times are days or longer bars: one a date, all near one clock time."""
     days, clocks = np.divmod(distinct, DAY_US)
     apart_us = (clocks - int(np.median(clocks)) + DAY_US // 2) % DAY_US - DAY_US // 2
     is_one_each = len(np.unique(days)) >= 0.98 * len(days)
@@ -83,29 +103,46 @@ def _is_one_a_date(distinct: Times) -> bool:
 
 
 def _nearly_all(there: npt.NDArray[np.bool_]) -> bool:
-    """Tell whether all is true but for 2 %, or for one row of ten: the last may be unfinished."""
+    """Return whether all is true but for 2 %, or for one row of ten: the last may be unfinished."""
     return int((~there).sum()) <= 0.02 * len(there) + (len(there) >= 10)
 
 
 # Labels -----------------------------------------------------------------------------------
 
 
-def _found_label(distinct: Times, interval_us: int, name: str) -> tuple[str, int]:
-    """Return why times are ends of bars, and what is missing to the end; empty: they are none."""
-    if not interval_us:
-        return "", 0
+class _End(NamedTuple):
+    """Whether times are ends of bars, why, what is missing to the end, and if they are dates."""
+
+    is_label: bool
+    why: str
+    rest_us: int
+    are_dates: bool
+
+
+def _rest(distinct: Times, interval_us: int) -> int:
+    """Return what is missing to the end of bars whose times are just before it, else 0."""
+    whole_us = interval_us if interval_us < SHORTEST_DAY_US else DAY_US
     for rest_us in (1, 1_000, SECOND_US):
         if interval_us > 2 * rest_us and all(
-            bool(((some + rest_us) % interval_us == 0).all()) for some in (distinct[:9], distinct)
+            bool(((some + rest_us) % whole_us == 0).all()) for some in (distinct[:9], distinct)
         ):
-            return "just before the next begins", rest_us
-    if _END_NAME.fullmatch(name):
-        return "as their column's name says", 0
-    return ("by where sessions begin and end" if _ends_sessions(distinct, interval_us) else ""), 0
+            return rest_us
+    return 0
+
+
+def _why_ends(distinct: Times, interval_us: int, rest_us: int, name: str) -> str:
+    """Return why times are ends of bars; empty where they are starts."""
+    if not interval_us:
+        return ""
+    if rest_us:
+        return "just before the next begins"
+    if plain(name) in END_NAMES:
+        return "as their column's name says"
+    return "by where sessions begin and end" if _ends_sessions(distinct, interval_us) else ""
 
 
 def _ends_sessions(distinct: Times, interval_us: int) -> bool:
-    """Tell whether sessions begin a bar after a full or half hour and end on one."""
+    """Return whether sessions begin a bar after a full or half hour and end on one."""
     half_us = 30 * MINUTE_US
     if half_us % interval_us or interval_us == half_us:
         return False
@@ -119,30 +156,52 @@ def _ends_sessions(distinct: Times, interval_us: int) -> bool:
 # Days, weeks, months ----------------------------------------------------------------------
 
 
-def _dated(
-    time_us: Times, wall: Times, distinct: Times, interval_us: int, label: str, is_end: bool
-) -> Settled:
-    back = 1 if is_end else 0
-    notes = (BAR_ENDS.format("as corrected" if label else "as their clock says"),) * is_end
-    notes = notes or (BAR_STARTS,)
-    day, clock = np.divmod(wall - back, DAY_US)
+def _dated(time_us: Times, wall: Times, distinct: Times, interval_us: int, end: _End) -> Settled:
+    is_end = end.is_label
+    is_inclusive = is_end and end.are_dates and interval_us <= _LONGEST_DAYS_US
+    back = 1 if is_end and not is_inclusive else 0
+    notes = (BAR_ENDS.format(end.why),) if is_end else (BAR_STARTS,)
+    notes = (ENDING_DATES,) if is_inclusive else notes
+    day = (wall - back) // DAY_US
     days, clocks = np.divmod(distinct - back, DAY_US)
-    if interval_us > 5 * DAY_US:
+    if interval_us > _LONGEST_DAYS_US:
         move = _move_to_first(days, clocks, interval_us)
-        if label and 6 * DAY_US <= interval_us <= 8 * DAY_US:
-            day = _monday(day + move + (0 if is_end else 6))
-            return Settled(day * DAY_US, label, notes)
+        if (is_end or end.why) and 6 * DAY_US <= interval_us <= 8 * DAY_US:
+            week = _weeks(day + move, days + move, is_end)
+            return Settled(week * DAY_US, "end" if is_end else "start", notes)
         return _on_dates(time_us, day + move, is_end, notes)
     move, note = _move_to_session(days, clocks)
     if note:
         return _on_dates(time_us, day + move, is_end or move < 0, (note,))
-    is_midnight = _nearly_all(clocks == (DAY_US - back) % DAY_US)
-    is_trading = _spans_weekends(days) and bool((_weekday(days) < _SATURDAY).all())
-    if is_midnight or is_trading or bool((clocks >= DAY_US - SECOND_US).all()):
+    is_whole = _nearly_all(clocks == (DAY_US - back) % DAY_US) or bool(
+        (clocks >= DAY_US - MINUTE_US - back).all()
+    )
+    if are_trading_days(days) or (is_whole and np.array_equal(wall, time_us)):
         return _on_dates(time_us, day, is_end, notes)
     if is_end:
-        return Settled(time_us - interval_us, "end", notes)
+        return Settled(_days_before(time_us + end.rest_us, interval_us), "end", notes)
     return Settled(time_us, "start", notes)
+
+
+def _weeks(day: Times, days: Times, is_end: bool) -> Times:
+    """Return the Monday of the week in which each week's last day is.
+
+    A week that begins late or ends early for a holiday belongs to the file's usual weekday.
+    """
+    usual = week_label(days * DAY_US)
+    if is_end:
+        return _monday(day + (usual - _weekday(day)) % 7)
+    return _monday(day - (_weekday(day) - usual) % 7 + 6)
+
+
+def _days_before(ends_us: Times, interval_us: int) -> Times:
+    """Return the starts of days: where the one before ends, also as clocks change."""
+    distinct, places = np.unique(ends_us, return_inverse=True)
+    starts = distinct - interval_us
+    is_next = np.abs(np.diff(distinct) - interval_us) <= _CLOCK_CHANGE_US
+    starts[1:][is_next] = distinct[:-1][is_next]
+    found: Times = starts[places]
+    return found
 
 
 def _on_dates(time_us: Times, day: Times, is_end: bool, notes: tuple[str, ...]) -> Settled:
@@ -162,6 +221,14 @@ def _monday(days: Times) -> Times:
 
 def _spans_weekends(days: Times) -> bool:
     return len(days) >= 5 and int(days.max() - days.min()) >= 6
+
+
+def are_trading_days(days: Times) -> bool:
+    """Return whether days since 1970 leave out weekends, but for a rare session on one."""
+    weekdays = _weekday(days)
+    return _spans_weekends(days) and any(
+        _nearly_all(~np.isin(weekdays, weekend)) for weekend in _WEEKENDS
+    )
 
 
 def _move_to_session(days: Times, clocks: Times) -> tuple[int, str]:
@@ -202,7 +269,7 @@ def week_label(time_us: Times) -> int:
 
 
 def is_week_known(weekday: int) -> bool:
-    """Tell whether a weekday says which week is meant: Mondays begin one, Fridays end one."""
+    """Return whether a weekday says which week is meant: Mondays begin one, Fridays end one."""
     return weekday in (_MONDAY, _FRIDAY)
 
 

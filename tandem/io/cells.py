@@ -13,8 +13,10 @@ import pandas as pd
 
 from tandem.core.clock import DAY_US, HOUR_US
 from tandem.core.errors import DataError
-from tandem.io import written_times
-from tandem.io.model import Corrections, zone
+from tandem.io import written_times, zones
+from tandem.io.bar_times import are_trading_days
+from tandem.io.model import Corrections
+from tandem.io.zones import zone
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -78,22 +80,37 @@ EPOCHS = (
     Epoch("nanoseconds", 1e17, 1e19, 1, 1_000),
 )
 
-# A spreadsheet's day numbers from 1954 to 2100.
-_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 20_000, 73_051, 25_569
+# Day numbers: a spreadsheet's from 1990 to 2100 where most are, and those since 1970 from 1990 to
+# 2030. Those between could be either, years apart.
+_SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970 = 32_874, 73_051, 25_569
+_SERIAL_1954 = 20_000
+_EPOCH_DAYS_LOW, _EPOCH_DAYS_HIGH = 7_305, 21_915
 
 
 class Count(NamedTuple):
-    """Numbers of another count: the values it is recognised by, that of 1970, and a step."""
+    """Numbers of another count: the values it is recognised by, that of 1970, and a step.
+
+    `least` is the lowest that is read where most are higher, if that is not `low`.
+    """
 
     name: str
     low: float
     high: float
     zero: int
     us: float
+    least: float = 0.0
 
 
 COUNTS = (
-    Count("day numbers of a spreadsheet", _SERIAL_LOW, _SERIAL_HIGH, _SERIAL_1970, DAY_US),
+    Count("days since 1970", _EPOCH_DAYS_LOW, _EPOCH_DAYS_HIGH, 0, DAY_US, 1),
+    Count(
+        "day numbers of a spreadsheet",
+        _SERIAL_LOW,
+        _SERIAL_HIGH,
+        _SERIAL_1970,
+        DAY_US,
+        _SERIAL_1954,
+    ),
     Count("day numbers of MATLAB", 726_834, 767_011, 719_529, DAY_US),
     Count("ticks of 100 ns since the year 1", 6.277e17, 6.627e17, 621_355_968_000_000_000, 0.1),
     Count("ticks of 100 ns since 1601", 1.2275e17, 1.5780e17, 116_444_736_000_000_000, 0.1),
@@ -109,7 +126,7 @@ _DIGIT_DATES = (
     (1.9e16, 2.1013e16, "%Y%m%d%H%M%S%f"),
 )
 _DIGITS_PROVE = 0.95
-# Numbers of an earlier time are rather no seconds since 1970.
+# Numbers of an earlier time are unlikely to be seconds since 1970.
 _EPOCH_1990_S = 6.31e8
 
 FORMATS = (
@@ -142,6 +159,16 @@ _ISO_FORMS = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "%Y-%m-%dT%H:%M:%S"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", "%Y-%m-%d %H:%M:%S%z"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", "%Y-%m-%dT%H:%M:%S%z"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9}", "%Y-%m-%d %H:%M:%S.%f"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}", "%Y-%m-%dT%H:%M:%S.%f"),
+    (
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)",
+        "%Y-%m-%d %H:%M:%S.%f%z",
+    ),
+    (
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)",
+        "%Y-%m-%dT%H:%M:%S.%f%z",
+    ),
 )
 # By the first part of a date.
 _ORDERS = {
@@ -159,7 +186,8 @@ class ReadTimes(NamedTuple):
     """Times in microseconds, which of them were understood, and as what.
 
     `taken_for` is for the screen; `unit` and `date_order` are what `Corrections` calls it.
-    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer.
+    `local_us` is the clock on the wall, where it is not UTC's and rows are a day apart or longer;
+    `are_dates` says that cells are dates without a clock.
     """
 
     time_us: Times
@@ -170,6 +198,7 @@ class ReadTimes(NamedTuple):
     unit: str = ""
     date_order: str = ""
     local_us: Times | None = None
+    are_dates: bool = False
 
 
 # Numbers ----------------------------------------------------------------------------------
@@ -316,17 +345,27 @@ def times(column: pd.Series[Any], name: str, told: Corrections | None = None) ->
     """
     told = told or Corrections()
     found = _times(column, name, told)
+    found = found._replace(are_dates=_are_dates(column, found))
     if told.time_zone and told.time_zone != "UTC" and found.local_us is None:
         return _in_zone(found, told.time_zone)
     if found.zone == OFFSETS and _is_daily(found):
         return found._replace(local_us=_local(column, found))
     if found.zone:
         return found
-    return found._replace(zone="UTC, as corrected" if told.time_zone else _zone_in(name) or ASSUMED)
+    if told.time_zone:
+        return found._replace(zone=f"{told.time_zone}, as corrected")
+    return _in_zone_of_name(found, name)
+
+
+def _are_dates(column: pd.Series[Any], found: ReadTimes) -> bool:
+    """Return whether cells are dates without a clock."""
+    if found.unit or (len(column) and ":" in str(column.iloc[0])):
+        return False
+    return not bool((found.time_us % DAY_US).any())
 
 
 def _is_daily(found: ReadTimes) -> bool:
-    """Tell whether rows are most of a day apart, or longer."""
+    """Return whether rows are most of a day apart, or longer."""
     steps = np.abs(np.diff(found.time_us[found.valid]))
     steps = steps[steps > 0]
     return bool(len(steps)) and float(np.median(steps)) > 20 * HOUR_US
@@ -339,9 +378,23 @@ def _local(column: pd.Series[Any], found: ReadTimes) -> Times:
     return np.where(local.valid, local.time_us, found.time_us)
 
 
-def _zone_in(name: str) -> str:
-    """Tell whether a column's name says that its times are UTC."""
-    return "UTC: the column's name says so" if re.search(r"(?i)\b(utc|gmt)|_utc", name) else ""
+def _in_zone_of_name(found: ReadTimes, name: str) -> ReadTimes:
+    """Take times for those of the zone that the column's name has in it."""
+    named = zones.named_in(name)
+    if zones.is_doubtful(named):
+        if not are_trading_dates(found):
+            raise zones.doubt(named, f"Column {name[:40]!r}")
+        named = ""
+    if not named:
+        return found._replace(zone=ASSUMED)
+    placed = found if named == "UTC" else _in_zone(found, named)
+    return placed._replace(zone=f"{named}: the column's name says so")
+
+
+def are_trading_dates(found: ReadTimes) -> bool:
+    """Return whether times are dates of trading days, the same in every zone."""
+    days = np.unique(found.time_us[found.valid] // DAY_US)
+    return found.are_dates and are_trading_days(days)
 
 
 def _in_zone(found: ReadTimes, name: str) -> ReadTimes:
@@ -453,6 +506,11 @@ def _epochs(values: npt.NDArray[Any], told: Epoch | None = None) -> ReadTimes:
     for count in COUNTS:
         if count.low <= typical < count.high:
             return _counted(values, count)
+    if _EPOCH_DAYS_HIGH <= typical < _SERIAL_LOW:
+        raise DataError(
+            f"Times like {typical:.0f} may be days since 1970 or a spreadsheet's since 1900; write "
+            "dates as 2024-12-31."
+        )
     units = [unit for unit in EPOCHS if unit.low <= typical < unit.high]
     if units and typical >= _EPOCH_1990_S * units[0].low / EPOCHS[0].low:
         return _in_units(values, units[0])
@@ -496,7 +554,7 @@ def _in_units(values: npt.NDArray[Any], usual: Epoch) -> ReadTimes:
 
 def _counted(values: npt.NDArray[Any], count: Count) -> ReadTimes:
     """Read numbers that count from another day than the first of 1970."""
-    valid = (values >= count.low) & (values < count.high)
+    valid = (values >= (count.least or count.low)) & (values < count.high)
     safe = np.where(valid, values, count.zero)
     if safe.dtype.kind == "f":
         time_us = np.round((safe - count.zero) * (count.us / 1e6)).astype(np.int64) * 1_000_000
@@ -537,8 +595,10 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
     # pandas reads "now" and "today" as this moment.
     text = text.where(text.str.contains(r"[0-9]", regex=True), "")
     text = text.str.replace(r"\s+", " ", regex=True)
-    named = text.str.extract(written_times.ZONE_NAME)[0].dropna().unique()
+    zones_there = text.str.extract(written_times.ZONE_NAME)[0]
+    named = zones_there.dropna().unique()
     if len(named):
+        _require_alike(text, zones_there.notna().to_numpy(), (text != "").to_numpy(), False)
         return _with_zone(text, name, told, [str(one) for one in named])
     text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT|Z)$", "+00:00", regex=True)
     text = text.str.replace(r"^(\d{4}-\d\d-\d\d)D(?=\d\d:)", r"\1T", regex=True)
@@ -561,14 +621,16 @@ def _texts(column: pd.Series[Any], name: str, told: Corrections) -> ReadTimes:
 
 
 def _written(text: pd.Series[Any], order: str, note: str) -> ReadTimes:
-    time_us, valid, has_offsets = written_times.read(text, order)
+    time_us, valid, offsets_us = written_times.read(text, order)
     valid = valid & (time_us >= EARLIEST_US) & (time_us < LATEST_US)
+    has_offset = offsets_us != written_times.NO_OFFSET
+    _require_alike(text, has_offset, valid, bool((offsets_us[has_offset] == 0).all()))
     example = next((str(cell) for cell in text[valid]), "")
     return ReadTimes(
         np.where(valid, time_us, 0),
         valid,
         f"dates written like {example:.40}",
-        OFFSETS if has_offsets else "",
+        OFFSETS if has_offset.any() else "",
         note,
         date_order=order if note else "",
     )
@@ -603,10 +665,29 @@ def _iso(text: pd.Series[Any]) -> ReadTimes:
     # Bare digits would be read as a year or as yyyymmdd.
     dashed = text.where(text.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True), "")
     found = _from(pd.to_datetime(dashed, format="ISO8601", utc=True, errors="coerce"), "date")
-    offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True)
+    offset = text.str.contains(r"\d{2}:\d{2}.*[+-]\d{2}:?\d{2}$", regex=True).to_numpy(bool)
     if bool(offset[found.valid].any()):
+        are_utc = text[offset].str.endswith(("+00:00", "+0000"))
+        _require_alike(text, offset, found.valid, bool(are_utc.all()))
         return found._replace(taken_for="ISO date and time, with offset", zone=OFFSETS)
     return found._replace(taken_for="ISO date and time")
+
+
+def _require_alike(
+    text: pd.Series[Any],
+    has_offset: npt.NDArray[np.bool_],
+    valid: npt.NDArray[np.bool_],
+    are_utc: bool,
+) -> None:
+    """Refuse times of which some have an offset other than UTC's and others have none."""
+    bare = valid & ~has_offset
+    if are_utc or not bare.any() or not (valid & has_offset).any():
+        return
+    one, other = (str(text[which].iloc[0]) for which in (valid & has_offset, bare))
+    raise DataError(
+        f"Some times have an offset ({one[:40]!r}) and some have none ({other[:40]!r}), so that "
+        "their zone is not known; write them all in one way."
+    )
 
 
 def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[list[str], str]:
@@ -633,7 +714,7 @@ def _candidates(text: pd.Series[Any], name: str, told: Corrections) -> tuple[lis
 def _date_order(
     known: pd.DataFrame, forms: dict[str, str], name: str, text: pd.Series[Any]
 ) -> tuple[str, str]:
-    """Tell whether the day or the month comes first: by what is no month, or by even steps.
+    """Return whether the day or the month comes first: by what is no month, or by even steps.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tandem.core.errors import DataError
+from tandem.io.bare_clocks import bare_clocks
 from tandem.io.contents import (
     CLOCK,
     Content,
@@ -18,6 +19,7 @@ from tandem.io.contents import (
     is_number,
     is_ohlc,
     is_price_like,
+    month_of,
     value,
 )
 
@@ -25,6 +27,8 @@ from tandem.io.contents import (
 ROLES = {
     "time": "time",
     "clock": "time of day",
+    "month": "month, beside a year as time",
+    "day": "day of the month",
     "open": "open price",
     "high": "high price",
     "low": "low price",
@@ -50,9 +54,21 @@ ROLES = {
     "y_instrument": "instrument of Y",
     "x_instrument": "instrument of X",
 }
+DATED = ("time", "clock", "month", "day")
 PRICES = ("open", "high", "low", "close", "price", "bid", "ask", "adjusted")
 EVENTS = ("split", "dividend")
 AMOUNTS = ("quantity", "volume", "quote_volume", "buy_volume", "trades")
+
+# Names, as `plain` leaves them, of a time that is a bar's end; used where no other time is there.
+END_OF_HOUR = "hour_ending"
+END_NAMES = (
+    *("close_time", "closetime", "time_close", "timeclose", "candle_close_time", "close_at"),
+    *("end_time", "endtime", "time_end", "timeend", "end", "ende", "end_date", "enddate", "to"),
+    *("bar_end", "bar_end_time", "bar_close", "bar_close_time", "candle_end"),
+    *("period_end", "period_ending", "interval_end", "interval_ending", "window_end"),
+    *("week_end", "week_ending", "month_end", "month_ending", "quarter_end", "date_end"),
+    *(END_OF_HOUR, "hour_end", "he", "end_timestamp", "close_timestamp", "end_datetime"),
+)
 
 # Names as `plain` leaves them. Where several columns have the same role, the name that stands
 # earlier here wins, then the earlier column.
@@ -64,13 +80,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "created_at", "executed_at", "start", "per", "日期", "时间", "時間", "日時", "日付け",
         "日付", "交易日期", "日期时间", "날짜", "시간", "дата", "время", "tarih", "zeit",
         "zeitpunkt", "uhrzeit", "heure", "hora", "ora", "czas", "tijd",
-        # Ends of bars, where there is nothing else.
-        "close_time", "closetime", "time_close", "end_time", "endtime", "end", "bar_end",
-        "period_end",
         "timestamp_utc", "snapped_at", "dates", "observation_date", "window_start",
         "ts_event", "created_time", "timeopen", "time_open", "日時時刻", "データ日付", "일자",
         "日期時間",
-        "年月日", "date_utc", "datetime_utc", "fechas", "giorno", "dia", "jour"),
+        "年月日", "date_utc", "datetime_utc", "fechas", "giorno", "dia", "jour",
+        *END_NAMES),
     "open": ("open", "open_price", "o", "opening", "abertura", "apertura", "otwarcie", "ouv",
         "ouverture", "eroffnung", "eroffn", "eroffnungskurs", "openen", "oppen", "acilis",
         "开盘", "开盘价", "開盤", "始値", "시가", "откр", "открытие",
@@ -248,6 +262,7 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
         Column(i, name, _judged(_role_named(name), name, what))
         for i, (name, what) in enumerate(zip(header, contents, strict=True))
     ]
+    columns = _year_month_day(columns, contents, sample)
     columns = _time_by_content(columns, contents, sample)
     if any(symbols):
         return _first_of_each(_under(columns, symbols), contents)
@@ -266,6 +281,8 @@ def _judged(role: str, name: str, what: Content) -> str:
     """Return the role, or none where the cells cannot be that."""
     if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
         return ""
+    if plain(name) in END_NAMES and what.times < 0.5:  # the close of a bar is a price as well
+        return ""
     if role == "buyer_maker" and what.booleans < 0.8:
         return ""
     if role == "symbol" and what.fractions > 0.5:  # codes are whole
@@ -273,9 +290,45 @@ def _judged(role: str, name: str, what: Content) -> str:
     return role
 
 
+# Names, as `plain` leaves them, of the parts of a date in columns of their own.
+_DATE_PARTS = {
+    "time": ("year", "yr", "yyyy", "jahr", "annee", "ano", "anno"),
+    "month": ("month", "mon", "mm", "monat", "mois", "mes", "mese"),
+    "day": ("day", "day_of_month", "dd", "tag", "jour", "dia", "giorno"),
+}
+_IN_DATE_PART = {
+    "time": re.compile(r"(?:19|20)\d\d"),
+    "month": re.compile(r"0?[1-9]|1[0-2]"),
+    "day": re.compile(r"0?[1-9]|[12]\d|3[01]"),
+}
+
+
+def _year_month_day(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
+    """Find year, month and, where it is there, day, where no column has whole dates."""
+    found: dict[int, str] = {}
+    for role, names in _DATE_PARTS.items():
+        for column in columns:
+            cells = [row[column.index] for row in sample]
+            is_part = all(
+                _IN_DATE_PART[role].fullmatch(cell) or (role == "month" and month_of(cell))
+                for cell in cells
+            )
+            if plain(column.name) in names and cells and is_part:
+                found.setdefault(column.index, role)
+                break
+    is_dated = any(one.role == "time" and contents[one.index].moments > 0.5 for one in columns)
+    if is_dated or not {"time", "month"} <= set(found.values()):
+        return columns
+    others = [replace(one, role="") if one.role == "time" else one for one in columns]
+    return [replace(one, role=found.get(one.index, one.role), symbol="") for one in others]
+
+
 def _time_by_content(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
     """Find the time where no column is called so: the first whose cells are all times."""
-    if any(column.role == "time" and contents[column.index].times > 0.5 for column in columns):
+    roles = {column.role for column in columns}
+    if "month" in roles or any(
+        column.role == "time" and contents[column.index].times > 0.5 for column in columns
+    ):
         return columns
     for column in columns:
         what = contents[column.index]
@@ -299,7 +352,7 @@ def _under(columns: list[Column], symbols: Sequence[str]) -> list[Column]:
     """Give columns the instruments that stand over or under their names."""
     return [
         replace(column, symbol=symbols[column.index])
-        if symbols[column.index] and column.role not in ("", "time", "clock")
+        if symbols[column.index] and column.role not in ("", *DATED)
         else column
         for column in columns
     ]
@@ -335,7 +388,7 @@ def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) ->
     added = [column for column in new if column.symbol]
 
     def could_be(column: Column) -> bool:
-        if column.symbol or column.role in ("time", "clock") or not column.name:
+        if column.symbol or column.role in DATED or not column.name:
             return False
         is_style = _is_ticker(column.name) and column.name.isupper()
         return is_style and is_price_like([row[column.index] for row in sample])
@@ -445,21 +498,31 @@ def _two_volumes(columns: list[Column], sample: Rows) -> list[Column]:
     return columns
 
 
-_BARE_CLOCK = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
-_BARE_DATE = re.compile(r"(19|20)\d{6}")
+# Names, as `plain` leaves them, of an hour of the day beside a date.
+HOUR_NAMES = (
+    *("hour", "hours", "hr", "he", "hour_ending", "hour_end", "hour_beginning", "hour_starting"),
+    *("stunde", "heure", "hora", "ora", "uur", "hhmm", "hhmmss", "time_of_day", "clock"),
+)
 
 
 def _date_and_clock(columns: list[Column], sample: Rows) -> list[Column]:
     """Find a date and a time of day in two columns; the clock's may have any name."""
     times = [column for column in columns if column.role == "time"]
-
-    def all_are(pattern: re.Pattern[str], column: Column) -> bool:
-        return bool(sample) and all(pattern.fullmatch(row[column.index]) for row in sample)
-
     free = [column for column in columns if column.role in ("time", "")]
-    clock = next((column for column in free if all_are(CLOCK, column)), None)
-    if clock is None and any(all_are(_BARE_DATE, column) for column in times):
-        clock = next((column for column in times if all_are(_BARE_CLOCK, column)), None)
+    is_split = any(column.role == "month" for column in columns)
+
+    def cells(column: Column) -> list[str]:
+        return [row[column.index] for row in sample]
+
+    def is_bare(column: Column) -> bool:
+        is_named = plain(column.name) in HOUR_NAMES
+        is_time = column.role == "time" and not is_split and not _is_ticker(column.name)
+        is_date_too = all(map(is_date, cells(column)))
+        return (is_named or is_time) and not is_date_too and bare_clocks(cells(column)) is not None
+
+    clock = next((one for one in free if sample and all(map(CLOCK.fullmatch, cells(one)))), None)
+    if clock is None and (is_split or any(all(map(is_date, cells(one))) for one in times)):
+        clock = next((column for column in free if is_bare(column)), None)
     dates = [column for column in times if column is not clock]
     if clock is None or not dates or any(":" in row[dates[0].index] for row in sample):
         return columns

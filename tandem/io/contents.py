@@ -18,6 +18,8 @@ _NUMBER = re.compile(
 _BOOLEAN = {"true", "false", "0", "1"}
 # Years 1990 to 2100 as seconds; a number outside is nobody's epoch unless its name says so.
 _EPOCH_LOW, _EPOCH_HIGH = 6.3e8, 4.11e9
+# Whole days since 1970 from 1990 on, and those of a spreadsheet, with a clock or without, to 2100.
+_DAY_NUMBER_LOW, _SERIAL_LOW, _DAY_NUMBER_HIGH = 7_305, 20_000, 73_051
 _LONGEST_TIME = 48
 _YEAR = r"(?:1[89]|20)\d\d"
 _MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -28,11 +30,18 @@ _DATES = (
     rf"{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])([ T_-]?\d\d:?\d\d(:?\d\d)?.*)?",
     rf"{_YEAR}[ -]?[QM](?:[1-4]|0[1-9]|1[0-2])",
     rf"Q[1-4][ -/]{_YEAR}",
+    rf"{_MONTH}[/-]{_YEAR}",
+    rf"{_YEAR}[ -]?W(?:0[1-9]|[1-4]\d|5[0-3])(?:-?[1-7])?",
+    rf"{_YEAR}-[0-3]\d\d",
     rf"{_YEAR}\s*[年년].*",
     rf"1\d\d/{_MONTH}/{_DAY}",
 )
 _DATE = re.compile("|".join(f"(?:{one.replace(chr(92) + '1', '[-./]')})" for one in _DATES), re.I)
-CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+CLOCK = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?"
+    r"( ?(Z|UTC|GMT|(UTC|GMT)?[+-]\d\d:?\d\d))?",
+    re.IGNORECASE,
+)
 
 
 class Content(NamedTuple):
@@ -111,7 +120,11 @@ def _kinds(cell: str) -> tuple[bool, bool, bool, bool, bool, bool]:
         is_fraction = "," in cell and is_number(cell)
         return is_number(cell), is_time, is_moment, is_clock, is_boolean(cell), is_fraction
     is_moment = number >= _EPOCH_LOW and is_epoch(cell) or (cell.isdigit() and is_date(cell))
-    is_time = is_moment or 20_000 <= number < 73_051 or (number >= 1e8 and is_epoch(cell, 1e8))
+    is_time = (
+        is_moment
+        or (_DAY_NUMBER_LOW if cell.isdigit() else _SERIAL_LOW) <= number < _DAY_NUMBER_HIGH
+        or (number >= 1e8 and is_epoch(cell, 1e8))
+    )
     return True, is_time, is_moment, False, cell in ("0", "1"), "." in cell
 
 

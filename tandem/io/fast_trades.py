@@ -22,7 +22,7 @@ from tandem.io import text as lines
 from tandem.io.cells import EPOCHS, LATEST_US, Epoch
 from tandem.io.columns import Column, key_of
 from tandem.io.model import AGAIN, ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tandem.io.parsing import Sheet, data, frame, sorted_note, valid_trades
+from tandem.io.parsing import REVERSED, Sheet, data, frame, sorted_note, valid_trades
 from tandem.io.reader import find, report, stem, trade_array, unique
 from tandem.kernels import ticks
 
@@ -293,7 +293,7 @@ class _Whole:
         forth = int((times[1:] > times[:-1]).sum())
         if back > forth:
             order = order[::-1]
-            sheet.notes.append("The newest rows came first; they were turned round.")
+            sheet.notes.append(REVERSED)
             back = forth
         if back:
             sheet.notes.append(sorted_note(back))

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from tandem.io.columns import Column, key_of, plain
+from tandem.io.columns import HOUR_NAMES, Column, key_of, plain
 from tandem.io.contents import Rows, is_number
 
 Texts = Callable[[list[int]], pd.DataFrame]
@@ -62,14 +64,22 @@ def with_symbols(
 def _repeated(rows: pd.DataFrame, close: str, symbols: pd.Series | None) -> float:
     """Return the share of rows whose time (and instrument) was there before, at another price."""
     time_us = rows["time_us"].to_numpy()
-    if symbols is None and bool((time_us[1:] > time_us[:-1]).all()):
+    codes = np.zeros(len(rows), np.intp) if symbols is None else pd.factorize(symbols)[0]
+    if _is_each_time_once(time_us, codes):
         return 0.0
-    keys = pd.DataFrame({"time": time_us, "price": rows[close].to_numpy()})
-    if symbols is not None:
-        keys["symbol"] = pd.factorize(symbols)[0]
+    keys = pd.DataFrame({"time": time_us, "price": rows[close].to_numpy(), "symbol": codes})
     by_time = [name for name in keys if name != "price"]
     again = keys.duplicated(by_time).to_numpy() & ~keys.duplicated().to_numpy()
     return float(again.mean())
+
+
+def _is_each_time_once(time_us: npt.NDArray[np.int64], codes: npt.NDArray[np.intp]) -> bool:
+    """Return whether times only rise, or only fall, within every instrument."""
+    if codes.any():
+        together = np.argsort(codes, kind="stable")
+        time_us, codes = time_us[together], codes[together]
+    steps = np.diff(time_us)[np.diff(codes) == 0]
+    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def _telling(
@@ -110,4 +120,12 @@ def _may_name(sample: Rows, column: Column) -> bool:
     if sum(map(is_number, cells)) < 0.5 * len(cells):
         return True
     is_whole = all(cell.isdigit() for cell in cells)
-    return is_whole and plain(column.name) not in ("rank", "no", "sno", "index", "row", "year")
+    return is_whole and plain(column.name) not in (
+        *HOUR_NAMES,
+        "rank",
+        "no",
+        "sno",
+        "index",
+        "row",
+        "year",
+    )

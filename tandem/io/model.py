@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.io.columns import ROLES
+from tandem.io.zones import zone
 
 Bars = npt.NDArray[np.void]
 Trades = npt.NDArray[np.void]
@@ -28,7 +28,7 @@ HEADER_AGAIN = "the header again"
 NO_TRADE = "no trade in the bar (volume 0)"
 AGAIN = (
     "the same bar again",
-    "another bar of the same time; the last is kept",
+    "another bar of the same time; the newest is kept",
     "the same trade id again",
 )
 OLDER_QUOTE = "an earlier quote of the same time"
@@ -72,7 +72,7 @@ class Corrections:
     time_unit : str
         One of `TIME_UNITS`, for times that are numbers.
     time_zone : str
-        Name of the zone that times without an offset are in, as America/New_York.
+        The zone that times without an offset are in, as America/New_York, UTC-5 or +01:00.
     header : bool or None
         Whether the first row holds names.
     label : str
@@ -103,10 +103,12 @@ class Corrections:
             (self.date_order, DATE_ORDERS, "order of dates"),
             (self.time_unit, TIME_UNITS, "unit of time"),
             (self.label, LABELS, "part of a bar"),
-            *((role, tuple(ROLES), "use of a column") for _, role in self.roles),
+            *((role, tuple(ROLES), "column role") for _, role in self.roles),
         ):
             if value and value not in allowed:
-                raise DataError(f"{value[:30]!r} is no {what}; choose one of {', '.join(allowed)}.")
+                raise DataError(
+                    f"{value[:30]!r} is not a known {what}; choose one of {', '.join(allowed)}."
+                )
         if self.delimiter and (len(self.delimiter) != 1 or not 8 < ord(self.delimiter) < 127):
             raise DataError("A delimiter is one plain character, such as a comma or a tab.")
         if self.encoding:
@@ -121,16 +123,6 @@ def _check_encoding(name: str) -> None:
     except (LookupError, UnicodeError, ValueError):
         raise DataError(
             f"{name[:30]!r} is no encoding known here; use one like utf-8, gb18030 or cp1252."
-        ) from None
-
-
-def zone(name: str) -> ZoneInfo:
-    """Return a time zone by its name; raises DataError where there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise DataError(
-            f"{name[:40]!r} is no time zone known here; use a name like UTC or America/New_York."
         ) from None
 
 

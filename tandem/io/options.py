@@ -1,44 +1,62 @@
-"""What a command can be told about files, as the page's boxes can: options, and their meaning."""
+"""What a command can specify about files, as the page's boxes can: options, and their meaning."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from tandem.core.errors import DataError
 from tandem.io.model import LABELS, TIME_UNITS, Corrections
 
+# Stands for what is to be inferred, where an option is given for another file.
+DETECT = "detect"
+_OPTIONS = {
+    "columns": "--columns",
+    "time_zone": "--time-zone",
+    "time_unit": "--time-unit",
+    "date_order": "--day-first and --month-first",
+    "decimal": "--decimal",
+    "delimiter": "--delimiter",
+    "encoding": "--encoding",
+    "label": "--label",
+}
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Add a group of options that say how files are read."""
-    files = command.add_argument_group("reading files", "what is not given is inferred")
-    files.add_argument(
+    """Add a group of options that specify how files are read."""
+    files = command.add_argument_group(
+        "reading files",
+        "what is not given is inferred; of two files, an option given once is for both, one given "
+        f"twice for the first and the second, where {DETECT} leaves one inferred",
+    )
+
+    def add(option: str, choices: tuple[str, ...] = (), **more: Any) -> None:
+        given = (*choices, DETECT) if choices else None
+        files.add_argument(option, action="append", default=[], choices=given, **more)
+
+    add(
         "--columns",
-        default="",
         metavar="ROLE=COLUMN,...",
         help="what columns are, by name or number from 1: time=Date,close=Last",
     )
-    files.add_argument("--time-zone", default="", help="of times without an offset: Europe/Berlin")
-    files.add_argument("--time-unit", default="", choices=TIME_UNITS, help="of times in numbers")
-    order = files.add_mutually_exclusive_group()
-    order.add_argument(
-        "--day-first",
-        dest="date_order",
-        action="store_const",
-        const="day first",
-        default="",
-        help="01/02 is the first of February",
-    )
-    order.add_argument(
-        "--month-first",
-        dest="date_order",
-        action="store_const",
-        const="month first",
-        help="01/02 is the second of January",
-    )
-    files.add_argument("--decimal", default="", choices=(".", ","), help="decimal mark")
-    files.add_argument("--delimiter", default="", help="between cells")
-    files.add_argument("--encoding", default="", help="utf-8, gb18030, cp1252, ...")
-    files.add_argument("--label", default="", choices=LABELS, help="what the times of bars are")
+    add("--time-zone", help="of times without an offset: Europe/Berlin, UTC-5")
+    add("--time-unit", TIME_UNITS, help="of times in numbers")
+    for option, order, meaning in (
+        ("--day-first", "day first", "01/02 is the first of February"),
+        ("--month-first", "month first", "01/02 is the second of January"),
+    ):
+        files.add_argument(
+            option,
+            dest="date_order",
+            action="append_const",
+            const=order,
+            default=[],
+            help=meaning,
+        )
+    add("--decimal", (".", ","), help="decimal mark")
+    add("--delimiter", help="between cells")
+    add("--encoding", help="utf-8, gb18030, cp1252, ...")
+    add("--label", LABELS, help="what the times of bars are")
     files.add_argument(
         "--accept-loss",
         action="store_true",
@@ -47,18 +65,50 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def corrections(options: argparse.Namespace) -> Corrections:
-    """Return what the options of `add_options` say; raises DataError for what they cannot."""
-    return Corrections(
-        roles=_roles(options.columns),
-        delimiter={"tab": "\t"}.get(options.delimiter, options.delimiter),
-        encoding=options.encoding,
-        decimal=options.decimal,
-        date_order=options.date_order,
-        time_unit=options.time_unit,
-        time_zone=options.time_zone,
-        label=options.label,
-        accept_loss=options.accept_loss,
+    """Return what the options of `add_options` specify for one file; see `corrections_each`."""
+    return corrections_each(options, 1)[0]
+
+
+def corrections_each(options: argparse.Namespace, count: int) -> tuple[Corrections, ...]:
+    """Return what the options of `add_options` specify for each of some files.
+
+    Parameters
+    ----------
+    options : Namespace
+    count : int
+        Number of files.
+
+    Raises
+    ------
+    DataError
+        An option given more than once, but not once for each file; a value that cannot be.
+    """
+    given = {name: _each(options, name, count) for name in _OPTIONS}
+    return tuple(
+        Corrections(
+            roles=_roles(given["columns"][place]),
+            delimiter={"tab": "\t"}.get(given["delimiter"][place], given["delimiter"][place]),
+            encoding=given["encoding"][place],
+            decimal=given["decimal"][place],
+            date_order=given["date_order"][place],
+            time_unit=given["time_unit"][place],
+            time_zone=given["time_zone"][place],
+            label=given["label"][place],
+            accept_loss=options.accept_loss,
+        )
+        for place in range(count)
     )
+
+
+def _each(options: argparse.Namespace, name: str, count: int) -> list[str]:
+    """Return an option's value for each file; empty where it is to be inferred."""
+    values = ["" if value == DETECT else value for value in getattr(options, name)]
+    if len(values) <= 1:
+        return (values or [""]) * count
+    if len(values) != count:
+        files = "the file" if count == 1 else f"all files, or once for each of the {count}"
+        raise DataError(f"{_OPTIONS[name]}: given {len(values)} times; give it once for {files}.")
+    return values
 
 
 def _roles(text: str) -> tuple[tuple[int | str, str], ...]:

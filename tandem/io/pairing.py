@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from tandem.io.reader import unique
 from tandem.io.text import shown
 from tandem.kernels.ticks import count_bars, fill_bars
 
+# Where each file's times are corrected: in its boxes on the page, or by options in file order.
+_CORRECTED = "(each file's boxes, or --time-zone and --label, given once for each file in order)"
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 
@@ -56,8 +59,7 @@ def instrument_called(tables: Sequence[Table], name: str) -> str:
     found = [one for one in names if one.partition(":")[2].casefold() == name.casefold()]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(map(shown, found or names))
-    raise DataError(f"No single instrument is called {shown(name)}; there are {known or 'none'}.")
+    raise DataError(f"No single instrument is called {shown(name)}{_known(found or names)}")
 
 
 def legs_offered(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
@@ -121,8 +123,14 @@ def _holding(tables: Sequence[Table], name: str) -> Table:
     for table in tables:
         if name in table.instruments:
             return table
-    known = ", ".join(shown(one) for table in tables for one in table.instruments)
-    raise DataError(f"No file has {shown(name)}; there are {known or 'none'}.")
+    known = [one for table in tables for one in table.instruments]
+    raise DataError(f"No file has {shown(name)}{_known(known)}")
+
+
+def _known(names: Sequence[str]) -> str:
+    return (
+        f"; there are {', '.join(map(shown, names))}." if names else ", nor any other instrument."
+    )
 
 
 # One grid ---------------------------------------------------------------------------------
@@ -173,7 +181,8 @@ def on_one_grid(
     DataError
         Intervals or starting times that do not fit together.
     """
-    own = [table.interval_us for name, table in tables.items() if not _are_moments(table, name)]
+    moments = {name for name, table in tables.items() if _are_moments(table, name)}
+    own = [table.interval_us for name, table in tables.items() if name not in moments]
     longest_us = max(own or [table.interval_us for table in tables.values()])
     interval_us = longest_us or trades_interval_us
     if interval_us >= MONTH_US:
@@ -188,12 +197,19 @@ def on_one_grid(
         ),
         0,
     )
-    legs = [_leg(table, name, interval_us, origin_us) for name, table in tables.items()]
+    legs = [
+        _Leg(name, table.bars[name], 0)
+        if name in moments
+        else _leg(table, name, interval_us, origin_us)
+        for name, table in tables.items()
+    ]
+    if len(legs) == 1:
+        return {leg.name: leg.bars for leg in legs}, interval_us
     paired = _overlapping(legs)
     wrong = next((leg for leg in paired if _crossing(leg, interval_us, origin_us).any()), None)
     if wrong is None:
         return {leg.name: _regrid(leg.bars, interval_us, origin_us) for leg in legs}, interval_us
-    if len({leg.own_us for leg in legs}) == 1 and all(_meets(paired[0], leg) for leg in paired[1:]):
+    if len({leg.own_us for leg in legs}) == 1 and _meet(paired):
         return {leg.name: leg.bars for leg in legs}, interval_us
     raise _look_ahead(paired, wrong, interval_us, origin_us)
 
@@ -207,8 +223,6 @@ def _leg(table: Table, name: str, interval_us: int, origin_us: int) -> _Leg:
             trades["time_us"] -= origin_us
         return _Leg(name, _moved(bars_of(trades, interval_us), origin_us), interval_us)
     bars, own_us = table.bars[name], table.interval_us
-    if _are_moments(table, name):
-        return _Leg(name, bars, 0)
     if own_us and interval_us % own_us:
         raise DataError(
             f"Bars of {interval_text(own_us)} ({shown(name)}) do not add up to bars of "
@@ -218,7 +232,7 @@ def _leg(table: Table, name: str, interval_us: int, origin_us: int) -> _Leg:
 
 
 def _are_moments(table: Table, name: str) -> bool:
-    """Tell single prices at uneven times from bars."""
+    """Return whether a table has single prices at uneven times, not bars."""
     if name in table.trades or not table.interval_us:
         return False
     bars = table.bars[name]
@@ -233,13 +247,16 @@ def _usual_offset(bars: Bars, interval_us: int) -> int:
 
 
 def _overlapping(legs: list[_Leg]) -> list[_Leg]:
-    """Return the legs in the range that all of them share; only what is paired must fit."""
-    first = max(int(leg.bars["time_us"][0]) for leg in legs)
-    last = min(int(leg.ends()[-1]) for leg in legs)
-    return [
-        leg._replace(bars=leg.bars[(leg.ends() > first) & (leg.bars["time_us"] < last)])
-        for leg in legs
-    ]
+    """Return of each leg what shares time with any other; only what can be paired must fit."""
+    firsts = [int(leg.bars["time_us"][0]) for leg in legs]
+    lasts = [int(leg.ends()[-1]) for leg in legs]
+    found = []
+    for place, leg in enumerate(legs):
+        first = min(firsts[:place] + firsts[place + 1 :])
+        last = max(lasts[:place] + lasts[place + 1 :])
+        is_shared = (leg.ends() > first) & (leg.bars["time_us"] < last)
+        found.append(leg._replace(bars=leg.bars[is_shared]))
+    return found
 
 
 def _crossing(leg: _Leg, interval_us: int, origin_us: int) -> npt.NDArray[np.bool_]:
@@ -250,16 +267,14 @@ def _crossing(leg: _Leg, interval_us: int, origin_us: int) -> npt.NDArray[np.boo
     return late
 
 
-def _meets(one: _Leg, other: _Leg) -> bool:
-    """Tell whether bars start together wherever they overlap."""
-    for left, right in ((one, other), (other, one)):
-        before = np.searchsorted(right.bars["time_us"], left.bars["time_us"], side="right") - 1
-        there = before >= 0
-        at = before[there]
-        is_equal = right.bars["time_us"][at] == left.bars["time_us"][there]
-        if bool((~is_equal & (right.ends()[at] > left.bars["time_us"][there])).any()):
-            return False
-    return True
+def _meet(legs: Sequence[_Leg]) -> bool:
+    """Return whether bars of all legs start together wherever they overlap."""
+    starts = np.concatenate([leg.bars["time_us"] for leg in legs])
+    ends = np.concatenate([leg.ends() for leg in legs])
+    order = np.lexsort((ends, starts))
+    starts, ends = starts[order], ends[order]
+    is_other_start = starts[1:] > starts[:-1]
+    return not bool((is_other_start & (ends[:-1] > starts[1:])).any())
 
 
 def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int) -> DataError:
@@ -271,12 +286,16 @@ def _look_ahead(legs: list[_Leg], wrong: _Leg, interval_us: int, origin_us: int)
         f"of {interval_text(interval_us)}, {others} {_after(origin_us, interval_us)} after it: the "
         f"bar from {time_text(start_us)} to {time_text(int(wrong.ends()[place]))} UTC ends later "
         "than the one it would be paired with; pairing them would look ahead. Use files with the "
-        "same starting times, or say which time zone they are in or whether times are ends of bars."
+        "same starting times, or say which time zone they are in or whether times are ends of bars "
+        f"{_CORRECTED}."
     )
 
 
 def _after(time_us: int, interval_us: int) -> str:
-    return interval_text(time_us % interval_us) if time_us % interval_us else "0 s"
+    rest_us = time_us % interval_us
+    if rest_us > MINUTE_US and rest_us % MINUTE_US:
+        return str(timedelta(microseconds=rest_us))
+    return interval_text(rest_us) if rest_us else "0 s"
 
 
 def _regrid(bars: Bars, interval_us: int, origin_us: int) -> Bars:
@@ -323,7 +342,7 @@ def _by_week(tables: Mapping[str, Table]) -> dict[str, Bars]:
             raise DataError(
                 f"The weeks of {shown(name)} are labelled on {_WEEKDAYS[first]}, which may be "
                 "their first day or their last; pairing them could look ahead by a week. Say "
-                "whether times are the start or the end of bars."
+                f"whether times are the start or the end of bars {_CORRECTED}."
             )
     return {name: _at(bars, week_starts(bars["time_us"], first)) for name, bars in legs.items()}
 

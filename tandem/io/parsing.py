@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from tandem.core.errors import DataError
-from tandem.io import cells
-from tandem.io.columns import AMOUNTS, EVENTS, PRICES, Column, key_of
+from tandem.io import cells, zones
+from tandem.io.bare_clocks import bare_clocks, clocks_in_full
+from tandem.io.columns import (
+    AMOUNTS,
+    DATED,
+    END_NAMES,
+    END_OF_HOUR,
+    EVENTS,
+    PRICES,
+    Column,
+    key_of,
+    plain,
+)
 from tandem.io.model import (
     AGAIN,
     ASIDE_SHOWN,
+    BEFORE_TABLE,
     NO_TRADE,
     OLDER_QUOTE,
     TEXT_SHOWN,
@@ -30,6 +42,13 @@ from tandem.io.text import Lines, shown
 
 SAMPLE_ROWS = 5
 
+# Names of a column that tells the zone of the times, or how far it is from UTC.
+ZONE_COLUMNS = ("timezone", "time_zone", "timezone_name")
+OFFSET_COLUMNS = ("gmt_offset", "utc_offset", "gmtoffset", "utcoffset", "tz_offset")
+
+CURRENCY_COLUMNS = ("currency", "ccy", "price_currency", "currency_code", "waehrung", "wahrung")
+
+REVERSED = "The newest rows came first; their order was reversed."
 NO_TIME = "the time could not be parsed"
 # What a spreadsheet writes where a column is too narrow for its number.
 NARROW = (r"#{3,}", "a spreadsheet wrote ##### because its column was too narrow")
@@ -70,7 +89,10 @@ class Sheet:
     time_notes : tuple of str
         What was done to the times of bars.
     local_us : ndarray of int64 or None
+    are_dates : bool
         As in `cells.ReadTimes`.
+    end_name : str
+        What the clock's column is called, where it has the ends of bars.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
     kept : ndarray of bool
@@ -92,6 +114,8 @@ class Sheet:
     has_quotes: bool = False
     time_notes: tuple[str, ...] = ()
     local_us: npt.NDArray[np.int64] | None = None
+    are_dates: bool = False
+    end_name: str = ""
     texts: dict[str, pd.Series[Any]] = field(default_factory=dict)
     kept: npt.NDArray[np.bool_] = field(init=False)
     _wrong: dict[str, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
@@ -133,8 +157,8 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
     """Parse the used columns; text stays text where it is no plain number."""
     used = [column for column in columns if column.role]
     texts_of = {"symbol", "side"}
-    if any(column.role == "clock" for column in used):
-        texts_of |= {"time", "clock"}  # 093000 has a zero in front
+    if any(column.role in ("clock", "month") for column in used):
+        texts_of |= set(DATED)  # 093000 has a zero in front
     as_text: dict[int, type] = {c.index: str for c in used if c.role in texts_of}
     frame = _parse(sheet, [column.index for column in used], as_text)
     times = [c.index for c in used if c.role == "time" and frame[c.index].dtype.kind == "f"]
@@ -203,14 +227,15 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     """Return one row per line with a valid time, numbers as floats, `row` its position."""
     time_column = next(c for c in columns if c.role == "time")
     text = frame[time_column.index]
+    text = _whole_dates(text, frame, columns)
     clock = next((c for c in columns if c.role == "clock"), None)
     if clock is not None:
-        text = text.astype(str).str.cat(frame[clock.index].astype(str), sep=" ")
+        text = text.astype(str).str.cat(_clocks(sheet, frame[clock.index], clock), sep=" ")
     _require_whole_times(sheet, time_column)
-    found = cells.times(text, time_column.name, sheet.told)
+    found = _times(sheet, text, time_column.name)
     sheet.times, sheet.zone = found.taken_for, found.zone
     sheet.time_unit, sheet.date_order = found.unit, found.date_order
-    sheet.local_us = found.local_us
+    sheet.local_us, sheet.are_dates = found.local_us, found.are_dates
     sheet.notes += [found.note] if found.note else []
     if not found.valid.any():
         example = next((str(cell) for cell in text if str(cell)), "")
@@ -233,10 +258,73 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
-        elif column.role and column.role not in ("time", "clock"):
+        elif column.role and column.role not in DATED:
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
     return whole if found.valid.all() else whole[found.valid]
+
+
+def _whole_dates(
+    years: pd.Series[Any], frame: pd.DataFrame, columns: list[Column]
+) -> pd.Series[Any]:
+    """Put years together with months and days in columns of their own."""
+    if not any(column.role == "month" for column in columns):
+        return years
+    for role in ("month", "day"):
+        for column in columns:
+            if column.role == role:
+                parts = frame[column.index].astype(str).str.strip().str.zfill(2)
+                years = years.astype(str).str.cat(parts, sep="-")
+    return years
+
+
+def _clocks(sheet: Sheet, cells_there: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Return clocks with colons; where they are the ends of bars, that is remembered."""
+    texts = cells_there.astype(str)
+    form = bare_clocks([str(one) for one in cells_there.dropna().unique()])
+    if plain(column.name) in END_NAMES:
+        sheet.end_name = column.name
+    if form is None:
+        return texts
+    if form.are_to_24:
+        sheet.end_name = END_OF_HOUR
+        sheet.notes.append("Hours are counted from 1 to 24: each is the one that ends then.")
+    return clocks_in_full(texts, form)
+
+
+def _times(sheet: Sheet, text: pd.Series[Any], name: str) -> cells.ReadTimes:
+    """Read times in the zone that they, their column's name, or else the file names."""
+    found = cells.times(text, name, sheet.told)
+    if found.zone != cells.ASSUMED:
+        return found
+    named, where = _zone_of_file(sheet)
+    if not named or cells.are_trading_dates(found):
+        return found
+    if zones.is_doubtful(named):
+        raise zones.doubt(named, where)
+    found = cells.times(text, name, replace(sheet.told, time_zone=named))
+    return found._replace(zone=f"{named}: {where} says so")
+
+
+def _zone_of_file(sheet: Sheet) -> tuple[str, str]:
+    """Return the zone named in a column of its own or above the table, and where that is."""
+    for index, name in enumerate(sheet.lines.header or ()):
+        if plain(name) not in (*ZONE_COLUMNS, *OFFSET_COLUMNS):
+            continue
+        there = texts_of(sheet, [index])[index].dropna().str.strip().unique()
+        if not len(there):
+            continue
+        if len(there) > 1 or plain(name) in OFFSET_COLUMNS:
+            raise DataError(
+                f"Column {shown(name)} has {shown(str(there[0]))}{' and others' * (len(there) > 1)}"
+                "; it is not clear whether the times are UTC or in that zone. Give their zone, as "
+                "UTC, America/New_York or UTC-5 (Time zone; --time-zone)."
+            )
+        return str(there[0]), f"column {shown(name)}"
+    for entry in sheet.lines.aside:
+        if entry.reason == BEFORE_TABLE and (named := zones.stated(entry.text)):
+            return named, f"line {entry.line}"
+    return "", ""
 
 
 def _require_whole_times(sheet: Sheet, column: Column) -> None:
@@ -292,6 +380,22 @@ def _note_no_numbers(
         )
 
 
+def note_currencies(sheet: Sheet, rows: pd.DataFrame) -> None:
+    """Say where the prices of an instrument change their currency."""
+    for index, name in enumerate(sheet.lines.header or ()):
+        if plain(name) not in CURRENCY_COLUMNS:
+            continue
+        currencies = texts_of(sheet, [index])[index].iloc[rows["row"].to_numpy()].to_numpy()
+        found = pd.DataFrame({"instrument": rows.get("symbol", ""), "currency": currencies})
+        several = found.dropna().groupby("instrument")["currency"].unique()
+        several = several[several.map(len) > 1]
+        if len(several):
+            sheet.notes.append(
+                f"Prices change their currency ({', '.join(map(shown, several.iloc[0][:4]))} in "
+                f"column {shown(name)}); they are not converted."
+            )
+
+
 def sorted_note(back: int) -> str:
     """Say that so many rows had a later one before them."""
     if back == 1:
@@ -304,7 +408,8 @@ def time_order(
 ) -> tuple[npt.NDArray[np.intp] | None, list[str]]:
     """Return the order that sorts rows by time, and what to say of it; None where they are sorted.
 
-    Rows of one time stay in file order, also where the newest come first.
+    Rows of one time stay in file order, or are reversed with all others where the newest come
+    first, so that the newest of them is the last.
 
     Parameters
     ----------
@@ -318,7 +423,7 @@ def time_order(
     notes, rows = [], np.arange(len(time_us))
     if back > forth:
         rows = rows[::-1]
-        notes.append("The newest rows came first; they were turned round.")
+        notes.append(REVERSED)
         back = forth
     if back:
         notes.append(sorted_note(back))
@@ -329,9 +434,11 @@ def in_order(sheet: Sheet, data: pd.DataFrame) -> pd.DataFrame:
     """Sort by time; see `time_order`."""
     time_us = data["time_us"].to_numpy()
     steps = np.diff(time_us)
-    if "symbol" in data:  # one instrument below the other is in order
-        symbols = data["symbol"].to_numpy()
-        steps = steps[symbols[1:] == symbols[:-1]]
+    if "symbol" in data:  # one instrument below the other, or rows of several in turn
+        codes = pd.factorize(data["symbol"])[0]
+        together = np.argsort(codes, kind="stable")
+        is_same = np.diff(codes[together]) == 0
+        steps = np.diff(time_us[together])[is_same]
         if not (steps < 0).any():
             return data.sort_values("time_us", kind="stable")
     order, notes = time_order(time_us, steps)
@@ -404,7 +511,7 @@ def traded(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFra
 
 
 def once(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    """Keep the last bar of each time: an unfinished candle may come before the finished one."""
+    """Keep the newest bar of each time: an unfinished candle may come before the finished one."""
     again, same = repeats(part["time_us"].to_numpy(), part[keys["close"]].to_numpy())
     if not again.any():
         return part
@@ -419,7 +526,7 @@ def repeats(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return which rows are of a time that comes again, and which of them say the same as that.
 
-    Of rows of one time the last counts, whatever reads the file.
+    Of rows of one time, in the order of `time_order`, the last counts, whatever reads the file.
     """
     if bool((time_us[1:] > time_us[:-1]).all()):
         nothing = np.zeros(len(time_us), np.bool_)

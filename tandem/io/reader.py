@@ -42,6 +42,7 @@ from tandem.io.parsing import (
     data,
     frame,
     in_order,
+    note_currencies,
     once,
     once_by_id,
     texts_of,
@@ -88,6 +89,7 @@ def _table(sheet: Sheet) -> Table:
             sheet.notes += notes
             if layout.startswith(roles.LEAN):
                 sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
+        note_currencies(sheet, rows)
         rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None
@@ -100,10 +102,11 @@ def _table(sheet: Sheet) -> Table:
 
 def _settled(sheet: Sheet, rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     """Replace the times of bars by their starts, or by their dates; see `bar_times.settle`."""
-    name = next(column.name for column in columns if column.role == "time")
+    time_name = next(column.name for column in columns if column.role == "time")
+    name = sheet.end_name or time_name
     local_us = sheet.local_us[rows["row"].to_numpy()] if sheet.local_us is not None else None
     time_us = rows["time_us"].to_numpy()
-    settled = settle(time_us, local_us, sheet.told.label, name)
+    settled = settle(time_us, local_us, sheet.told.label, name, are_dates=sheet.are_dates)
     sheet.label, sheet.time_notes = settled.label, settled.notes
     return rows if settled.time_us is time_us else rows.assign(time_us=settled.time_us)
 

@@ -27,21 +27,30 @@ _ABBREVIATIONS = {
 ZONE_NAME = r"\s*\[?((?:[A-Z][A-Za-z]+/)[A-Za-z_]+(?:/[A-Za-z_]+)?)\]?$"
 _HALF = r"(?:[ -]?(?P<half>[ap])\.?m\.?)?"
 _CLOCK = r"(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?|\d{1,2}(?= ?-?[ap]m))" + _HALF
-_BARE = r"(?:(?<=[-./]\d\d[ T_-])|(?<=\d{4}[ T_-]))(?P<bare>\d{3,6}|\d{9})"
+_BARE = (
+    r"(?:(?<=[-./]\d\d[ T_-])|(?<=\d{4}[ T_])|(?<=\d{8}-)|(?<=[./-]\d{4}-))(?P<bare>\d{3,6}|\d{9})"
+)
 _OFFSET = r"\s*(?P<offset>Z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?|[A-Z]{3,4})?"
 _PARTS = rf"(?P<date>.*?)(?:(?:^|[ T,D_:-]+)(?:{_CLOCK}|{_BARE}){_OFFSET})?"
 _YEAR_FIRST = re.compile(r"(\d{4})[-./年년 ]+(\d{1,2})[-./月월 ]+(\d{1,2})[日일.]?")
 _DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _MONTHLY = re.compile(r"(\d{4})(?:[-./]|년 ?|年)(\d{1,2})[月월]?|(\d{4})M(\d{1,2})", re.IGNORECASE)
 _QUARTERLY = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})", re.IGNORECASE)
+_MONTH_FIRST = re.compile(r"(\d{1,2})[/-](\d{4})")
+_WEEKLY = re.compile(r"(\d{4})[- ]?W(\d{2})(?:-?([1-7]))?", re.IGNORECASE)
+_ORDINAL = re.compile(r"(\d{4})-(\d{3})")
+# A month with a year of two digits, which might be a day.
+_SHORT_MONTH = r"[^\W\d_]{3,}\.?[-/ '’]+\d{2}"
+_MONTH_DAYS = (28, 92)
 _REPUBLIC = re.compile(r"(1\d\d)/(\d{1,2})/(\d{1,2})")
 _TWO_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 _REPUBLIC_YEAR = 1911
+NO_OFFSET = np.iinfo(np.int64).min
 # Where year, month and day stand.
 _PLACES = {"day first": (2, 1, 0), "month first": (2, 0, 1), "year first": (0, 1, 2)}
 
 
-def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_], bool]:
+def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_], Times]:
     """Read cells as times.
 
     Parameters
@@ -56,10 +65,12 @@ def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_]
     time_us : ndarray of int64
         By the cell's own clock where it has no offset, else in UTC.
     valid : ndarray of bool
-    has_offsets : bool
+    offsets_us : ndarray of int64
+        `NO_OFFSET` where the cell has none.
     """
     parts = text.str.extract(rf"^{_PARTS}$", flags=re.IGNORECASE)
     days, dated = _mapped(parts["date"], lambda cell: _day(cell.strip(" ,"), order))
+    dated &= _are_no_days(parts["date"].str.strip(" ,"), days, dated)
     clocks, timed = _mapped(parts["clock"], _clock)
     bare, plain = _mapped(parts["bare"], _bare_clock)
     offsets, zoned = _mapped(parts["offset"], _offset)
@@ -68,7 +79,22 @@ def read(text: pd.Series[Any], order: str) -> tuple[Times, npt.NDArray[np.bool_]
     clocks = clocks + np.where((halves == "p").to_numpy(bool) & ~twelve, 12 * HOUR_US, 0)
     clocks -= np.where((halves == "a").to_numpy(bool) & twelve, 12 * HOUR_US, 0)
     time_us = days * DAY_US + clocks + bare - offsets
-    return time_us, dated & timed & plain & zoned, bool(parts["offset"].notna().any())
+    given = parts["offset"].notna().to_numpy(bool)
+    return time_us, dated & timed & plain & zoned, np.where(given, offsets, NO_OFFSET)
+
+
+def _are_no_days(
+    dates: pd.Series[Any], days: Times, dated: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return which dates are no Jan-15 that may be a day of January: rows are months apart."""
+    short = dates.str.fullmatch(_SHORT_MONTH).to_numpy(bool)
+    if not short.any():
+        return ~short
+    steps = np.abs(np.diff(days[dated]))
+    steps = steps[steps > 0]
+    low, high = _MONTH_DAYS
+    are_months = bool(len(steps)) and low <= float(np.median(steps)) <= high
+    return ~short | are_months
 
 
 def _mapped(cells: pd.Series[Any], parse: Any) -> tuple[Times, npt.NDArray[np.bool_]]:
@@ -88,6 +114,13 @@ def _day(text: str, order: str) -> int | None:
     if match := _MONTHLY.fullmatch(text):
         year, month = (int(one) for one in match.groups() if one)
         return _days(year, month, 1)
+    if match := _MONTH_FIRST.fullmatch(text):
+        return _days(int(match[2]), int(match[1]), 1)
+    if match := _WEEKLY.fullmatch(text):
+        return _iso_week(*(int(one or 1) for one in match.groups()))
+    if match := _ORDINAL.fullmatch(text):
+        first = _days(int(match[1]), 1, 1)
+        return None if first is None or not 1 <= int(match[2]) <= 366 else first + int(match[2]) - 1
     if match := _QUARTERLY.fullmatch(text):
         first, second = (int(one) for one in match.groups() if one)
         year, quarter = max(first, second), min(first, second)
@@ -119,9 +152,17 @@ def _named(text: str) -> int | None:
     if not month or not 1 <= len(numbers) <= 2:
         return None
     if len(numbers) == 1:
-        return _days(numbers[0], month, 1) if numbers[0] > 99 else None
+        is_short = bool(re.fullmatch(_SHORT_MONTH, text))
+        return _days(_full(numbers[0]), month, 1) if numbers[0] > 99 or is_short else None
     day, year = (numbers[1], numbers[0]) if numbers[0] > 31 else (numbers[0], numbers[1])
     return _days(_full(year), month, day)
+
+
+def _iso_week(year: int, week: int, day: int) -> int | None:
+    try:
+        return date.fromisocalendar(year, week, day).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        return None
 
 
 def _days(year: int, month: int, day: int) -> int | None:

@@ -18,12 +18,19 @@ from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.bar_times import settle
 from tandem.io.cells import MISSING, ReadTimes, numbers, times
-from tandem.io.columns import by_name
+from tandem.io.columns import by_name, plain
 from tandem.io.containers import contents
 from tandem.io.files import read_files
 from tandem.io.model import AGAIN, Corrections, left_out, loss_text, lost, require_bearable
 from tandem.io.pairing import apart, on_one_grid
-from tandem.io.parsing import EXACT_FLOATS, NO_TIME, repeats, time_order
+from tandem.io.parsing import (
+    EXACT_FLOATS,
+    NO_TIME,
+    OFFSET_COLUMNS,
+    ZONE_COLUMNS,
+    repeats,
+    time_order,
+)
 from tandem.io.text import SAMPLE_LINES
 from tandem.scanner.columns import MOST_INSTRUMENTS, counted
 
@@ -113,7 +120,7 @@ def read_universe(
     -------
     Universe
         On ascending UTC times; an empty cell is NaN, and what is no number is kept as text, so
-        that `scan` can say which column has some. Of prices of one time the last one counts; a
+        that `scan` can say which column has some. Of prices of one time the newest counts; a
         row without a time is left out; a column without a name gets that of its place.
 
     Raises
@@ -180,7 +187,8 @@ def _wide_header(raw: bytes, separator: str) -> list[str]:
     if cells and not cells[0].strip():
         names[0] = ""
     lower = [cell.lower() for cell in names]
-    is_wide = len(names) > 2 and lower[0] in TIME_NAMES and not PARTS.intersection(lower)
+    parts = PARTS.union(ZONE_COLUMNS, OFFSET_COLUMNS)
+    is_wide = len(names) > 2 and lower[0] in TIME_NAMES and parts.isdisjoint(map(plain, names))
     # A first row of numbers is data.
     if not is_wide or any(_is_number(cell) for cell in names[1:]):
         return []
@@ -262,7 +270,7 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
 def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> tuple[Universe, dict[str, int]]:
     """Return the rows that have a time, sorted, each time once; and why others are not used."""
     local_us = found.local_us[found.valid] if found.local_us is not None else None
-    settled = settle(found.time_us[found.valid], local_us, name=name)
+    settled = settle(found.time_us[found.valid], local_us, name=name, are_dates=found.are_dates)
     time_us = settled.time_us
     order, notes = time_order(time_us, np.diff(time_us))
     if order is not None:

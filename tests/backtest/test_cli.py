@@ -91,6 +91,35 @@ def test_the_bundled_example_needs_no_file():
     assert "WTI vs Brent" in text and "393 bars" in text and "12.0 per year" in text
 
 
+def weekly(path: Path, name: str, first: str) -> str:
+    """Write 200 weeks labelled on the weekday of a date; returns the file's path."""
+    weeks = np.datetime64(first) + 7 * np.arange(200)
+    leg = made_pairs.cointegrated(200, seed=2)[name == "x.csv"]
+    rows = "".join(f"{day},{price}\n" for day, price in zip(weeks, leg.tolist(), strict=True))
+    (path / name).write_text(f"Date,Close\n{rows}")
+    return str(path / name)
+
+
+def test_options_are_for_both_files_or_for_each_in_order(tmp_path, capsys):
+    wednesdays = weekly(tmp_path, "y.csv", "2020-01-08")
+    tuesdays = weekly(tmp_path, "x.csv", "2020-01-07")
+    pair = [wednesdays, tuesdays, "--model", "ols", "--lookback", "30", "--z-window", "20"]
+    assert main(pair) == 1
+    assert "--label, given once for each file in order" in capsys.readouterr().err
+    firsts = []
+    for labels in (["end", "end"], ["start", "end"], ["end"], ["end", "detect"]):
+        each = [part for label in labels for part in ("--label", label)]
+        if labels[-1] == "detect":
+            assert main([*pair, *each]) == 1
+            continue
+        firsts.append(json.loads(answer(*pair, *each, "--json"))["bars"]["first"])
+    assert firsts == ["2020-01-06 00:00:00", "2020-01-13 00:00:00", "2020-01-06 00:00:00"]
+    assert main([*pair, "--label", "end", "--label", "end", "--label", "end"]) == 1
+    assert "given 3 times; give it once for all files, or once for each of the 2" in (
+        capsys.readouterr().err
+    )
+
+
 def test_funding_and_limits_reach_the_engine(files):
     plain = json.loads(answer(*files, *QUICK, "--json"))["metrics"]
     more = json.loads(

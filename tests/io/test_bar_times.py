@@ -12,9 +12,9 @@ from tandem.backtest.files import aligned
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.io import files
-from tandem.io.bar_times import DATES, settle
+from tandem.io.bar_times import DATES, ENDING_DATES, settle
 from tandem.io.model import Corrections, Table, interval_text
-from tandem.io.pairing import pair_from
+from tandem.io.pairing import on_one_grid, pair_from
 from tandem.scanner.files import read_universe
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo", "Australia/Lord_Howe")
@@ -103,9 +103,9 @@ def test_every_paired_close_was_known_at_the_end_of_its_bar(day, minutes, y, x, 
     day=st.sampled_from(CHANGES),
     zones=st.tuples(st.sampled_from(ZONES), st.sampled_from(ZONES)),
     forms=st.tuples(st.sampled_from(FORMS[:2]), st.sampled_from(FORMS[:2])),
-    freq=st.sampled_from(("D", "B", "MS", "ME", "BME")),
+    freq=st.sampled_from(("B", "MS", "ME", "BME")),
 )
-def test_days_and_months_pair_by_local_date(day, zones, forms, freq):
+def test_trading_days_and_months_pair_by_local_date(day, zones, forms, freq):
     dates = pd.date_range(day, periods=40, freq=freq)
     tables = []
     for zone, form, name in zip(zones, forms, "yx", strict=True):
@@ -116,6 +116,44 @@ def test_days_and_months_pair_by_local_date(day, zones, forms, freq):
     assert len(y) == 40 and (y == x).all()
     expected = dates.to_period("M").start_time if freq.endswith(("MS", "ME")) else dates
     assert time_us.tolist() == expected.as_unit("us").asi8.tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    day=st.sampled_from(CHANGES),
+    zones=st.tuples(st.sampled_from(ZONES), st.sampled_from(ZONES)),
+    forms=st.tuples(st.sampled_from(FORMS), st.sampled_from(FORMS)),
+    labels=st.tuples(st.sampled_from(("start", "end")), st.sampled_from(("start", "end"))),
+)
+def test_days_of_every_weekday_meet_in_one_zone_and_are_never_paired_early(
+    day, zones, forms, labels
+):
+    dates = pd.date_range(day, periods=41, freq="D")
+    ends, tables = [], []
+    for zone, form, label, name in zip(zones, forms, labels, "yx", strict=True):
+        stamps = dates.tz_localize(zone)
+        ends.append(stamps[1:].tz_convert("UTC").as_unit("us").asi8)
+        told = Corrections(label=label, time_zone=zone if form == "told" else "")
+        times = stamps[:-1] if label == "start" else stamps[1:]
+        tables.append(read(written(times, form), name, told))
+    try:
+        time_us, *rows, interval_us = pair(*tables)
+    except DataError as refused:
+        assert zones[0] != zones[1] and "look ahead" in str(refused)
+        return
+    assert zones[0] != zones[1] or (len(rows[0]) == 40 and (rows[0] == rows[1]).all())
+    for known, row in zip(ends, rows, strict=True):
+        assert (known[row] <= time_us + interval_us + HOUR_US).all()  # where clocks go back
+        assert (known[row[:-1]] <= time_us[1:]).all()
+
+
+def test_a_trading_day_on_a_rare_saturday_and_weeks_from_sunday_go_by_date():
+    dates = pd.bdate_range("2024-01-01", periods=100).union([pd.Timestamp("2024-01-20")])
+    mumbai = read(written(dates.tz_localize("Asia/Kolkata"), "offset"), "y")
+    assert mumbai.bars["file:Y"]["time_us"].tolist() == dates.as_unit("us").asi8.tolist()
+    dates = pd.bdate_range("2024-01-01", periods=100) - pd.Timedelta(days=1)  # Sunday to Thursday
+    tel_aviv = read(written(dates.tz_localize("Asia/Jerusalem"), "offset"), "y")
+    assert tel_aviv.bars["file:Y"]["time_us"].tolist() == dates.as_unit("us").asi8.tolist()
 
 
 @settings(deadline=None, max_examples=30)
@@ -191,6 +229,14 @@ def test_days_that_run_from_another_hour_are_refused() -> None:
     assert (y_row[:-1] == 24 * x_row[:-1] + 31).all()
 
 
+def test_how_long_after_the_grid_a_bar_starts_is_said_as_a_clock_says_it() -> None:
+    midnight = pd.date_range("2024-01-01", periods=60, freq="D", tz="UTC")
+    odd = midnight + pd.Timedelta(hours=23, minutes=50, seconds=9)
+    y, x = read(written(midnight, "epoch"), "y"), read(written(odd, "epoch"), "x")
+    with pytest.raises(DataError, match="has bars that start 23:50:09 after the grid of 1 day"):
+        pair(y, x)
+
+
 def test_one_bar_of_another_hour_is_enough_to_refuse() -> None:
     hours = pd.date_range("2024-01-01", periods=200, freq="4h", tz="UTC")
     odd = hours.to_series().reset_index(drop=True)
@@ -200,6 +246,30 @@ def test_one_bar_of_another_hour_is_enough_to_refuse() -> None:
         pair(y, x)
     z = read(written(pd.DatetimeIndex(odd), "epoch"), "y")
     assert len(pair(z, x)[0]) == 200
+
+
+def test_legs_of_a_scan_are_checked_where_only_two_of_them_have_bars() -> None:
+    hours = pd.date_range("2024-01-01", periods=200, freq="4h", tz="UTC")
+    odd = hours.to_series().reset_index(drop=True)
+    odd[:100] += pd.Timedelta(hours=1)
+    times = {"a": hours, "b": pd.DatetimeIndex(odd), "c": hours[150:]}
+    tables = {name: read(written(index, "epoch"), name) for name, index in times.items()}
+    legs = {table.instruments[0]: table for table in tables.values()}
+    with pytest.raises(DataError, match="look ahead"):
+        on_one_grid(legs)
+    after = {name: table for name, table in legs.items() if name != "file:A"}
+    assert len(on_one_grid(after)[0]["file:B"]) == 200
+
+
+def test_legs_of_a_scan_that_each_meet_the_first_must_meet_one_another() -> None:
+    def leg(name: str, *parts: pd.DatetimeIndex) -> Table:
+        return read(written(parts[0].append(list(parts[1:])), "epoch"), name)
+
+    early = pd.date_range("2024-01-01", periods=100, freq="4h", tz="UTC")
+    late, shifted = early + pd.Timedelta(days=30), early + pd.Timedelta(days=30, hours=1)
+    tables = [leg("a", early), leg("b", early, late), leg("c", early, shifted)]
+    with pytest.raises(DataError, match="look ahead"):
+        on_one_grid({table.instruments[0]: table for table in tables})
 
 
 def sessions(first: str, last: str, step: int) -> pd.DatetimeIndex:
@@ -231,6 +301,84 @@ def test_ends_of_bars_are_recognised_by_the_last_millisecond_and_by_name() -> No
     table = files.read(f"close_time,close\n{rows}".encode(), "y.csv")
     assert table.bars["file:Y"]["time_us"].tolist() == hours.tolist()
     assert "as their column's name says" in table.report.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("close_time", "Close Time", "Bar End", "End Time", "bar_close", "Period Ending"),
+        *("Interval End", "time_end", "To", "Ende", "EndDate", "Hour Ending"),
+        *("Candle Close Time", "CLOSE_TIME (UTC)", "endTime"),
+    ],
+)
+def test_ends_of_bars_are_recognised_by_many_names_in_page_and_scanner(name) -> None:
+    hours = pd.date_range("2024-01-01", periods=50, freq="h")
+    rows = "".join(f"{one + pd.Timedelta(hours=1)},{i + 1}\n" for i, one in enumerate(hours))
+    table = files.read(f"{name},close\n{rows}".encode(), "y.csv")
+    assert table.bars["file:Y"]["time_us"].tolist() == hours.as_unit("us").asi8.tolist()
+    rows = rows.replace("\n", ",7\n")
+    index = read_universe(f"{name},AAA,BBB\n{rows}".encode(), "y.csv").prices.index
+    assert index.tz_localize(None).tolist() == hours.tolist()
+
+
+def test_a_column_called_bar_close_may_hold_the_close_and_a_start_is_used_where_it_is() -> None:
+    rows = "".join(f"2024-01-01 {hour:02}:00,{hour + 1},{hour + 9}\n" for hour in range(24))
+    table = files.read(f"time,bar_close,volume\n{rows}".encode(), "y.csv")
+    assert table.report.label == "start"
+    rows = rows.replace(":00,", ":00,2024-01-01 05:00,")
+    table = files.read(f"window_start,End Time,close,volume\n{rows}".encode(), "y.csv")
+    assert (table.report.label, table.report.rows_kept) == ("start", 24)
+
+
+@pytest.mark.parametrize("rest", ["59.999999", "59.999", "59"])
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_to_confirm_that_times_are_ends_changes_nothing(rest, freq) -> None:
+    starts = pd.date_range("2024-01-01", periods=50, freq=freq)
+    ends = [f"{one:%Y-%m-%d} {23 if freq == 'D' else one.hour}:59:{rest}" for one in starts]
+    found, told = (read(ends, "y", Corrections(label=label)) for label in ("", "end"))
+    for table in (found, told):
+        assert table.report.label == "end"
+        assert table.bars["file:Y"]["time_us"].tolist() == starts.as_unit("us").asi8.tolist()
+
+
+def test_days_of_every_weekday_that_end_on_dates_keep_them() -> None:
+    dates = pd.date_range("2024-01-01", periods=50, freq="D")
+    rows = "".join(f"{one.date()},{i + 1}\n" for i, one in enumerate(dates))
+    for name, label in (("End Date", ""), ("date", "end")):
+        told = Corrections(label=label)
+        table = files.read(f"{name},close\n{rows}".encode(), "y.csv", corrections=told)
+        assert table.bars["file:Y"]["time_us"].tolist() == dates.as_unit("us").asi8.tolist()
+        assert (table.report.label, table.report.notes[-1]) == ("end", ENDING_DATES)
+    text = f"End Time,close\n{rows}".replace(",", " 00:00,").replace("Time 00:00", "Time")
+    table = files.read(text.encode(), "y.csv")
+    before = (dates - pd.Timedelta(days=1)).as_unit("us").asi8
+    assert table.bars["file:Y"]["time_us"].tolist() == before.tolist()
+
+
+@pytest.mark.parametrize(("first", "label", "holiday"), [
+    ("2024-01-01", "start", 1), ("2024-01-02", "start", 1),
+    ("2024-01-05", "end", -1), ("2024-01-09", "end", -1),
+])  # fmt: skip
+def test_weeks_with_a_holiday_stay_in_their_week(first, label, holiday) -> None:
+    weeks = pd.date_range(first, periods=30, freq="7D")
+    shifted = weeks.to_series().reset_index(drop=True)
+    shifted[[7, 20]] += pd.Timedelta(days=holiday)
+    tables = [read([str(one.date()) for one in weeks], "y", Corrections(label=label))]
+    tables += [read([str(one.date()) for one in shifted], "y", Corrections(label=label))]
+    whole, with_holidays = (table.bars["file:Y"]["time_us"].tolist() for table in tables)
+    assert with_holidays == whole and len(set(whole)) == 30
+
+
+def test_weeks_that_end_just_before_midnight_and_by_name_say_that_they_are_ends() -> None:
+    mondays = pd.date_range("2024-01-01", periods=30, freq="7D")
+    sundays = [f"{one.date()} 23:59:59" for one in mondays + pd.Timedelta(days=6)]
+    wednesdays = "".join(
+        f"{one.date()},{i + 1}\n" for i, one in enumerate(mondays + pd.Timedelta(days=2))
+    )
+    by_name = files.read(f"Week Ending,close\n{wednesdays}".encode(), "y.csv")
+    for table in (read(sundays, "y"), by_name):
+        assert table.report.label == "end"
+        assert table.bars["file:Y"]["time_us"].tolist() == mondays.as_unit("us").asi8.tolist()
 
 
 def test_business_month_ends_quarters_and_years_have_no_gaps() -> None:

@@ -44,6 +44,12 @@ def test_tickers_that_are_words_of_a_header_are_tickers(first):
     assert found.bars["file:V"]["close"].tolist() == frame["V"].tolist()
 
 
+def test_tickers_that_are_words_of_time_are_tickers_at_prices_like_day_numbers():
+    names = ("IBM", "T", "DT", "TIME", "TO", "HE", "END")
+    frame = pd.DataFrame({name: 100 * walk(at) - 0.03 for at, name in enumerate(names)}, DATES)
+    assert table(frame, index_label="Date").instruments == tuple(f"file:{one}" for one in names)
+
+
 def test_two_tickers_of_one_letter_are_a_pair_and_not_a_close_with_its_volume():
     frame = pd.DataFrame({"C": walk(1), "V": walk(2)}, DATES)
     assert table(frame, index_label="Date").instruments == ("file:C", "file:V")
@@ -253,3 +259,17 @@ def test_dividends_without_adjusted_prices_are_said():
     paid[[10, 70]] = 0.4
     notes = table(bars(1).assign(Dividends=paid), index_label="Date").report.notes
     assert "whether its prices are adjusted for them is not known" in " ".join(notes)
+
+
+# Currencies -------------------------------------------------------------------------------
+
+
+def test_a_currency_that_changes_within_an_instrument_is_said():
+    frame = bars(1).assign(Currency=["EUR"] * 60 + ["USD"] * 60)
+    (said,) = (note for note in table(frame, index_label="Date").report.notes if "curr" in note)
+    assert said == (
+        "Prices change their currency ('EUR', 'USD' in column 'Currency'); they are not converted."
+    )
+    both = pd.concat([bars(1).assign(Symbol="A", Currency="EUR"),
+                      bars(2).assign(Symbol="B", Currency="USD")])  # fmt: skip
+    assert not any("curr" in note for note in table(both, index_label="Date").report.notes)

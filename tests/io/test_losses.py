@@ -122,7 +122,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path, capsys):
     for columns, says in (
         ("time=when", "No column is called 'when'; there are 'time', 'A', 'B'"),
         ("time", "write ROLE=COLUMN"),
-        ("clothes=A", "is no use of a column"),
+        ("clothes=A", "is not a known column role"),
     ):
         assert cli.main([str(path), "--columns", columns], io.StringIO()) == 1
         assert says in capsys.readouterr().err

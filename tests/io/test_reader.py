@@ -198,7 +198,7 @@ def test_a_column_per_symbol_gives_several_instruments(header):
 def test_newest_first_is_turned_round():
     table = read(OHLC + rows([str(us) for us in HOURS[::-1]]))
     assert only(table)["close"].tolist() == CLOSES[::-1]
-    assert table.report.notes[0] == "The newest rows came first; they were turned round."
+    assert table.report.notes[0] == "The newest rows came first; their order was reversed."
 
 
 def test_trades_of_one_time_stay_in_file_order_also_newest_first():
@@ -307,7 +307,7 @@ def test_every_line_not_used_has_a_number_and_a_reason():
         (9, "8 fields where the table has 6"),
         (10, "the header again"),
         (11, "a quote that does not open and close a cell"),
-        (13, "another bar of the same time; the last is kept"),
+        (13, "another bar of the same time; the newest is kept"),
         (17, "the file ends in the middle of the line"),
     ]
     assert (table.report.rows_read, table.report.rows_kept) == (15, 4)
@@ -471,7 +471,7 @@ def test_a_line_left_out_for_two_legs_counts_once() -> None:
         "a.csv",
         corrections=Corrections(accept_loss=True),
     )
-    assert found.report.reasons == {"another bar of the same time; the last is kept": 1}
+    assert found.report.reasons == {"another bar of the same time; the newest is kept": 1}
     assert [one.line for one in found.report.aside] == [3]
     assert found.report.duplicates == 1
 
@@ -494,3 +494,21 @@ def test_too_long_a_pair_is_refused_before_it_is_copied() -> None:
     with pytest.raises(DataError, match="span 100 bars; at most 99"):
         pair_from([table], *table.instruments, most=99)
     assert len(pair_from([table], *table.instruments, most=100)[0]) == 100
+
+
+@pytest.mark.parametrize("is_newest_first", [False, True])
+@pytest.mark.parametrize("column", ["symbol", "anything"])
+def test_of_bars_of_one_time_the_newest_is_kept_where_instruments_take_turns(
+    is_newest_first, column
+):
+    rows = [
+        f"2024-01-0{1 + hour // 24} {hour % 24:02}:00,{name},{hour + start + finished}\n"
+        for hour in range(120)
+        for finished in ((0, 0.5) if hour == 7 else (0.5,))
+        for name, start in (("AAA", 1), ("BBB", 501))
+    ]
+    text = "".join(rows[::-1] if is_newest_first else rows)
+    table = tables.read(f"time,{column},close\n{text}".encode(), "a.csv")
+    for name, start in (("file:AAA", 1.5), ("file:BBB", 501.5)):
+        assert table.bars[name]["close"].tolist() == [hour + start for hour in range(120)]
+    assert table.report.reasons == {"another bar of the same time; the newest is kept": 2}

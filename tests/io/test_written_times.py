@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tandem.io.contents import month_of
 from tandem.io.files import read
 from tandem.io.model import Table, Unclear
+from tandem.scanner.files import read_universe
 
 HOURS = pd.date_range("2024-01-01 22:30", periods=60, freq="h", tz="UTC")
 DAYS = pd.date_range("2024-01-20", periods=200, freq="D", tz="UTC")
@@ -40,7 +42,8 @@ def us(stamps: pd.DatetimeIndex) -> list[int]:
         "%Y/%m/%d %H:%M:%S.000", "%d.%m.%Y %H:%M:%S.000", "%Y/%m/%d %H:%M:%S,000",
         "%Y%m%d %H:%M:%S UTC", "%d.%m.%Y %H:%M:%S.000 GMT+0000", "%b %d, %Y %I:%M %p",
         "%d %B %Y %H:%M", "%Y-%m-%d %H:%M:%S GMT+00", "%a, %d %b %Y %H:%M:%S GMT",
-        "%Y年%m月%d日 %H:%M",
+        "%Y年%m月%d日 %H:%M", "%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S.000000",
+        "%Y-%m-%dT%H:%M:%S.0", "%Y-%m-%d %H:%M:%S.000+00:00",
     ],
 )  # fmt: skip
 def test_a_time_of_the_day_in_writing(form):
@@ -56,12 +59,23 @@ def test_digits_down_to_the_hour():
     ("form", "freq"),
     [
         ("%Y-%m", "MS"), ("%Y%m", "MS"), ("%YM%m", "MS"), ("%B %Y", "MS"), ("%b-%Y", "MS"),
-        ("%Y年%m月", "MS"), ("%Y", "YS"),
+        ("%Y年%m月", "MS"), ("%Y", "YS"), ("%m/%Y", "MS"), ("%b-%y", "MS"), ("%b %y", "MS"),
+        ("%B-%y", "QS"), ("%m-%Y", "MS"), ("%G-W%V", "W-MON"), ("%GW%V", "W-MON"),
+        ("%G-W%V-%u", "W-MON"), ("%Y-%j", "D"), ("%Y-%j", "B"),
     ],
 )  # fmt: skip
 def test_months_and_years_in_writing(form, freq):
     dates = pd.date_range("1974-01-01", periods=40, freq=freq)
     assert found(dates.strftime(form).tolist()) == us(dates)
+
+
+def test_days_without_a_year_are_no_months():
+    for dates in (
+        pd.date_range("2024-01-01", periods=28),
+        pd.date_range("2015", periods=9, freq="YS"),
+    ):
+        with pytest.raises(Unclear, match="could not be parsed"):
+            file(dates.strftime("%b-%d" if len(dates) == 28 else "%b-%y").tolist())
 
 
 @pytest.mark.parametrize("form", ["{0}-Q{1}", "{0}Q{1}", "{0} Q{1}", "Q{1} {0}"])
@@ -178,3 +192,119 @@ def test_what_is_written_is_read_or_asked_for(start, step, form):
         assert form.startswith("%d.%m")
         return
     assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("%Y-%m-%d %H:%M:%S+02:00", "%Y-%m-%d %H:%M:%S"),
+        ("%Y-%m-%dT%H:%M:%S.000-05:00", "%Y-%m-%dT%H:%M:%S.000"),
+        ("%d %B %Y %H:%M EST", "%d %B %Y %H:%M"),
+        ("%Y-%m-%d %H:%M:%S US/Eastern", "%Y-%m-%d %H:%M:%S"),
+    ],
+)
+def test_times_with_an_offset_and_without_are_asked_about(one, other):
+    texts = [f"{stamp:{one if i < 30 else other}}" for i, stamp in enumerate(HOURS)]
+    with pytest.raises(Unclear, match="Some times have an offset .* and some have none"):
+        file(texts)
+
+
+def test_times_in_utc_may_say_so_or_not():
+    texts = [f"{stamp:%Y-%m-%d %H:%M:%S}{'Z' * (i < 30)}" for i, stamp in enumerate(HOURS)]
+    assert found(texts) == us(HOURS)
+
+
+@pytest.mark.parametrize(
+    ("header", "form", "freq"),
+    [
+        ("Year,Month", "%Y,%m", "MS"), ("Year,Month", "%Y,%b", "MS"),
+        ("YEAR,MONTH,DAY", "%Y,%m,%d", "B"), ("Year,Month,Day,Hour", "%Y,%m,%d,%H", "h"),
+        ("Jahr,Monat,Tag,Uhrzeit", "%Y,%m,%d,%H:%M", "15min"),
+    ],
+)  # fmt: skip
+def test_the_parts_of_a_date_in_columns_of_their_own(header, form, freq):
+    stamps = pd.date_range("2015-01-01", periods=100, freq=freq)
+    for zeros in (r"(?<=,)0(?=\d)", r"(?!)"):  # without zeros in front, and with them
+        texts = [re.sub(zeros, "", f"{stamp:{form}}") for stamp in stamps]
+        rows = "".join(f"{text},{i + 1},{i + 5}\n" for i, text in enumerate(texts))
+        table = read(f"{header},Price,Volume\n{rows}".encode(), "a.csv")
+        assert table.instruments == ("file:A",)
+        assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+        index = read_universe(f"{header},AAA,BBB\n{rows}".encode(), "a.csv").prices.index
+        assert index.tz_localize(None).tolist() == stamps.tolist()
+
+
+# Day numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["1985-01-01", "2015-03-01", "2025-01-12"])
+@pytest.mark.parametrize("zero", ["1970-01-01", "1899-12-30"])
+def test_day_numbers_count_from_1970_or_are_a_spreadsheets(first, zero):
+    dates = pd.date_range(first, periods=4000 if first < "2000" else 200, freq="D", tz="UTC")
+    numbers = (dates.tz_localize(None) - pd.Timestamp(zero)).days
+    if zero < "1970" and first < "1990":  # most of them in the years to 2060 since 1970
+        dates, numbers = dates[1000:], numbers[1000:]
+    assert found(list(map(str, numbers))) == us(dates)
+
+
+def test_day_numbers_that_may_be_either_are_asked_about():
+    with pytest.raises(Unclear, match="may be days since 1970 or a spreadsheet's since 1900"):
+        file([str(25_000 + day) for day in range(100)])
+
+
+# A date and a clock in two columns --------------------------------------------------------
+
+TWO_DAYS = pd.date_range("2024-01-29", periods=48, freq="h")
+
+
+@pytest.mark.parametrize("date", ["%Y%m%d", "%Y-%m-%d", "%d/%m/%Y"])
+@pytest.mark.parametrize(
+    ("name", "clock", "freq"),
+    [
+        ("Time", lambda one: f"{one.hour}{one.minute:02}{one.second:02}".lstrip("0") or "0", "h"),
+        ("Time", lambda one: f"{one.hour}{one.minute:02}{one.second:02}".lstrip("0") or "0", "7s"),
+        ("Time", lambda one: f"{one.hour}{one.minute:02}".lstrip("0") or "0", "10min"),
+        ("Time", lambda one: f"{one:%H%M}", "h"),
+        ("time", lambda one: f"{one:%H%M%S}000", "h"),
+        ("Hour", lambda one: f"{one.hour}", "h"),
+        ("HR", lambda one: f"{one:%H}", "h"),
+        ("Time", lambda one: f"{one:%H:%M:%S}Z", "h"),
+        ("Time", lambda one: f"{one:%H:%M} GMT", "h"),
+        ("Clock", lambda one: f"{one:%H:%M:%S}+00:00", "h"),
+    ],
+)
+def test_a_clock_beside_a_date_however_it_is_written(date, name, clock, freq):
+    stamps = pd.date_range("2024-01-29", periods=800, freq=freq)
+    rows = "".join(f"{one:{date}},{clock(one)},{i + 1}\n" for i, one in enumerate(stamps))
+    table = read(f"Date,{name},Close\n{rows}".encode(), "a.csv")
+    assert table.instruments == ("file:A",)
+    assert table.bars["file:A"]["time_us"].tolist() == us(stamps)
+    assert table.bars["file:A"]["close"].tolist() == [i + 1 for i in range(800)]
+
+
+@pytest.mark.parametrize(("name", "first"), [("Hour", 1), ("HE", 1), ("Hour Ending", 1)])
+def test_hours_that_count_from_1_to_24_end_then(name, first):
+    rows = "".join(f"{one.date()},{one.hour + first},{i + 1}\n" for i, one in enumerate(TWO_DAYS))
+    table = read(f"Date,{name},Close\n{rows}".encode(), "a.csv")
+    assert table.bars["file:A"]["time_us"].tolist() == us(TWO_DAYS)
+    assert table.report.label == "end"
+
+
+def test_a_clock_with_an_offset_beside_a_date_is_of_that_offset():
+    rows = "".join(f"{one:%Y-%m-%d},{one:%H:%M:%S}+01:00,{i}1\n" for i, one in enumerate(TWO_DAYS))
+    table = read(f"Date,Time,Close\n{rows}".encode(), "a.csv")
+    assert table.bars["file:A"]["time_us"].tolist() == us(TWO_DAYS - pd.Timedelta(hours=1))
+
+
+def test_hours_that_are_no_clock_are_no_instruments():
+    rows = "".join(f"{one.date()},{one.hour + 2},{i + 1}\n" for i, one in enumerate(TWO_DAYS))
+    with pytest.raises(Unclear, match="another bar of the same time"):
+        read(f"Date,Hour,Close\n{rows}".encode(), "a.csv")
+
+
+def test_a_clock_beside_a_date_in_a_wide_table_reaches_the_scanner():
+    rows = "".join(
+        f"{one:%Y-%m-%d},{one.hour * 100},{i + 1},{i + 5}\n" for i, one in enumerate(TWO_DAYS)
+    )
+    index = read_universe(f"Date,Time,AAA,BBB\n{rows}".encode(), "a.csv").prices.index
+    assert index.tz_localize(None).tolist() == TWO_DAYS.tolist()

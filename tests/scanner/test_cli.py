@@ -293,7 +293,7 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
     found = files.read_universe(path, "prices.csv")
     assert list(found.notes) == [
         "1 row left out: the time could not be parsed.",
-        "1 row left out: another bar of the same time; the last is kept.",
+        "1 row left out: another bar of the same time; the newest is kept.",
         "1 row was out of time order; the rows were sorted.",
         BAR_STARTS,
     ]

@@ -54,7 +54,7 @@ def test_the_report_says_what_the_file_was_taken_for(app: AppTest) -> None:
     content = pair() + "2024-01-05,1,2\nnonsense,3,4\n"
     words = said(dropped(app, ("pair.csv", content.encode())))
     assert "300 kept, 2 rejected (duplicates: 1)" in words
-    assert "the last is kept (1)" in words
+    assert "the newest is kept (1)" in words
     assert "the time could not be parsed (1)" in words
     assert "bars of 1 day of ETH, BTC, 0 missing within the range" in words
     assert "utf-8, delimiter: commas, a decimal point" in words
