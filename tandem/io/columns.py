@@ -552,17 +552,94 @@ def corrected(columns: Sequence[Column], told: Sequence[tuple[int | str, str]]) 
     """
     places = {_place(columns, which): role for which, role in told}
     roles = {index: role for index, role in places.items() if 0 <= index < len(columns)}
-    taken = {role for role in roles.values() if role}
+    symbols = _symbols_told(columns, roles)
+    mine = {(role, symbols.get(index, "")) for index, role in roles.items() if role}
+    is_one = not any(symbols.values()) and any(role in (*PRICES, *AMOUNTS) for role, _ in mine)
     kept = [
         replace(column, role="", symbol="")
-        if column.role in taken and not column.symbol
+        if (column.role, column.symbol) in mine or (is_one and column.symbol)
         else column
         for column in columns
     ]
-    return [
-        replace(column, role=roles[column.index], symbol="") if column.index in roles else column
-        for column in kept
-    ]
+    return [_told(column, roles, symbols) for column in kept]
+
+
+def _told(column: Column, roles: dict[int, str], symbols: dict[int, str]) -> Column:
+    if column.index not in roles:
+        return column
+    role, symbol = roles[column.index], symbols.get(column.index, "")
+    return replace(column, role="close" if symbol and role == "price" else role, symbol=symbol)
+
+
+def _symbols_told(columns: Sequence[Column], roles: dict[int, str]) -> dict[int, str]:
+    """Return the instruments of the columns of a wide table that are told to be amounts or prices.
+
+    A close is that of its column's instrument, another role needs a close of the same one. Where
+    one has none, as where four columns are told to be open, high, low and close, all are of one
+    instrument, and nothing is returned.
+    """
+    told = {index: role for index, role in roles.items() if role in (*PRICES, *AMOUNTS)}
+    closes = [index for index, role in told.items() if role in ("close", "price")]
+    if not any(column.symbol for column in columns) and len(closes) < 2:
+        return {}
+    symbols = {index: columns[index].symbol for index in told}
+    symbols |= {index: columns[index].symbol or columns[index].name for index in closes}
+    known = {symbols[index] for index in closes}
+    known |= {
+        column.symbol for column in columns if column.role == "close" and column.index not in roles
+    }
+    return symbols if all(symbol in known - {""} for symbol in symbols.values()) else {}
+
+
+def same_of(columns: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Return two columns that are the same thing of one instrument; None where no two are."""
+    there: dict[tuple[str, str], Column] = {}
+    for column in columns:
+        if not column.role:
+            continue
+        for symbol in {"", column.symbol} if column.symbol else _symbols(columns):
+            if (column.role, symbol) in there:
+                return there[column.role, symbol], column
+        there[column.role, column.symbol] = column
+    return None
+
+
+def named_twice(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
+    """Return a price whose name another column has, too, and which nobody chose; None without one.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    names : sequence of str
+        Names of all columns, each with its instrument where a row of names has them.
+    """
+    prices = [column for column in columns if column.role in PRICES]
+    return next((one for one in prices if names.count(names[one.index]) > 1), None)
+
+
+def _symbols(columns: Sequence[Column]) -> set[str]:
+    return {"", *(column.symbol for column in columns)}
+
+
+def own_dates(columns: Sequence[Column], sample: Rows) -> Column | None:
+    """Return a second column of dates that instruments of their own follow; None without one.
+
+    A spreadsheet has such tables where each list of prices was put in with its dates.
+    """
+
+    def are_dates(column: Column) -> bool:
+        cells = [row[column.index] for row in sample]
+        name, count = re.subn(r"[._]\d+$", "", column.name)  # Date.1
+        if _role_named(name) == "time" and (column.role == "time" or count or not column.role):
+            return content(cells).times > 0.9
+        is_free = column.role in ("", "time")
+        return is_free and sum(map(is_date, cells)) > 0.9 * len(cells)
+
+    dates = [column for column in columns if are_dates(column)]
+    prices = [one.index for one in columns if one.role == "close" and one.symbol]
+    return next(
+        (one for one in dates[1:] if prices and min(prices) < one.index < max(prices)), None
+    )
 
 
 def _place(columns: Sequence[Column], which: int | str) -> int:

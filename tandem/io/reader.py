@@ -128,6 +128,8 @@ def find(sheet: Sheet) -> tuple[str, list[Column]]:
         layout, columns = _without_names(sheet, bool(told))
     columns = roles.corrected(columns, told)
     _require(sheet, columns)
+    if header is not None and not told:
+        _require_one_name(sheet, columns)
     return layout, columns
 
 
@@ -167,6 +169,37 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
             sheet,
             f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
             "Name one close or price.",
+            columns,
+        )
+    same = roles.same_of(columns)
+    if same:
+        both = " and ".join(shown(column.name, 20) for column in same)
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has two columns for the {roles.ROLES[same[0].role]} of one "
+            f"instrument: {both}. Name one.",
+            columns,
+        )
+    other = roles.own_dates(columns, sheet.lines.sample)
+    if other is not None:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has a second column of dates, {shown(other.name, 20)} (column "
+            f"{other.index + 1}), for the prices to its right. Save each column of dates with its "
+            "prices as a file of its own.",
+            columns,
+        )
+
+
+def _require_one_name(sheet: Sheet, columns: list[Column]) -> None:
+    header = sheet.lines.header or []
+    names = [" ".join(one) for one in zip(header, sheet.lines.symbols or header, strict=True)]
+    twice = roles.named_twice(columns, names)
+    if twice is not None:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has several columns called {shown(twice.name, 20)}. Name each "
+            f"otherwise, or say which one counts (--columns {twice.role}=NUMBER).",
             columns,
         )
 

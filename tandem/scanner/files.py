@@ -18,7 +18,7 @@ from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.bar_times import settle
 from tandem.io.cells import MISSING, ReadTimes, numbers, times
-from tandem.io.columns import by_name
+from tandem.io.columns import by_name, own_dates
 from tandem.io.containers import contents
 from tandem.io.files import read_files
 from tandem.io.model import AGAIN, Corrections, left_out, loss_text, lost, require_bearable
@@ -191,8 +191,11 @@ def _are_instruments(raw: bytes, names: list[str], separator: str) -> bool:
     """Tell whether the columns are taken for instruments, as any other reader would."""
     lines = raw[:1_000_000].decode(errors="replace").splitlines()[1:SAMPLE_LINES]
     rows = [row for row in csv.reader(lines, delimiter=separator) if len(row) == len(names)]
-    found = by_name(names, [[cell.strip() for cell in row] for row in rows])[1:]
-    return all(column.role == "close" or not column.role for column in found)
+    sample = [[cell.strip() for cell in row] for row in rows]
+    found = by_name(names, sample)
+    if own_dates(found, sample) is not None:
+        return False
+    return all(column.role == "close" or not column.role for column in found[1:])
 
 
 def _is_number(cell: str) -> bool:

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tandem.core.errors import DataError
 from tandem.io.files import read
-from tandem.io.model import Table
+from tandem.io.model import Corrections, Table, Unclear
 
+DAYS = range(2, 13)
 DATES = pd.bdate_range("2024-01-01", periods=120)
 TICKERS = (
     *("AAPL", "V", "OPEN", "ALL", "DAY", "ID", "LOW", "HIGH", "COIN", "T", "Z", "C", "VAR"),
@@ -253,3 +255,65 @@ def test_dividends_without_adjusted_prices_are_said():
     paid[[10, 70]] = 0.4
     notes = table(bars(1).assign(Dividends=paid), index_label="Date").report.notes
     assert "whether its prices are adjusted for them is not known" in " ".join(notes)
+
+
+# Several instruments in one table ---------------------------------------------------------
+
+
+def told(raw: str, *roles: tuple[int | str, str]) -> Table:
+    return read(raw.encode(), "prices.csv", corrections=Corrections(roles=roles))
+
+
+WIDE = "Date,AAPL,GOOG,foo\n" + "".join(f"2024-01-{d:02},{d},{d + 100},{d + 50}\n" for d in DAYS)
+
+
+@pytest.mark.parametrize("name", ["AAPL", "GOOG", "foo"])
+def test_a_close_told_in_a_table_of_several_is_the_close_of_its_own_instrument(name):
+    found = told(WIDE, (name, "close"), ("Date", "time"))
+    assert found.instruments == ("file:AAPL", "file:GOOG", "file:FOO")
+    assert [bars["close"][0] for bars in found.bars.values()] == [2.0, 102.0, 52.0]
+
+
+def test_four_prices_told_in_a_table_of_several_are_one_instrument():
+    raw = "Date,A,B,C,D,E\n" + "".join(
+        f"2024-01-{d:02},{d + 50},{d + 52},{d + 49},{d + 51},7\n" for d in DAYS
+    )
+    parts = (("A", "open"), ("B", "high"), ("C", "low"), ("D", "close"))
+    bars = told(raw, *parts).bars
+    assert list(bars) == ["file:PRICES"]
+    row = bars["file:PRICES"][0]
+    assert (row["open"], row["high"], row["low"], row["close"]) == (52.0, 54.0, 51.0, 53.0)
+
+
+def test_two_closes_told_are_two_instruments():
+    raw = "Date,Close,Settled\n" + "".join(f"2024-01-{d:02},{d},{d + 9}\n" for d in DAYS)
+    found = told(raw, ("Close", "close"), ("Settled", "close"))
+    assert {name: bars["close"][0] for name, bars in found.bars.items()} == {
+        "file:CLOSE": 2.0,
+        "file:SETTLED": 11.0,
+    }
+
+
+def test_no_instrument_has_two_columns_for_one_thing():
+    raw = "Date,A_close,B_close,x\n" + "".join(f"2024-01-{d:02},{d},{d + 9},1\n" for d in DAYS)
+    both = (("A_close", "volume"), ("x", "volume"))
+    with pytest.raises(Unclear, match="two columns for the volume of one instrument"):
+        told(raw, *both, ("B_close", "close"))
+
+
+@pytest.mark.parametrize("names", ["Date,AAPL,Date,MSFT", "Date,AAPL,Date.1,MSFT", "x,AAPL,y,MSFT"])
+def test_a_second_column_of_dates_in_a_table_of_several_is_never_ignored(names):
+    raw = f"{names}\n" + "".join(f"2024-01-{d:02},{d},2024-01-{d + 1:02},{d + 9}\n" for d in DAYS)
+    with pytest.raises(Unclear, match=r"second column of dates.*Save each column of dates"):
+        told(raw)
+    raw = f"{names}\n" + "".join(f"{d + 45_000},{d},{d + 45_001},{d + 9}\n" for d in DAYS)
+    with pytest.raises(DataError):
+        told(raw)
+
+
+@pytest.mark.parametrize("names", ["Date,AAPL,MSFT,AAPL", "Date,Close,Volume,Close"])
+def test_of_two_columns_of_one_name_none_is_dropped_in_silence(names):
+    raw = f"{names}\n" + "".join(f"2024-01-{d:02},{d},{d + 90},{d + 9}\n" for d in DAYS)
+    with pytest.raises(Unclear, match="several columns called"):
+        told(raw)
+    assert told(raw, (3, "close")).report.rows_kept == len(DAYS)

@@ -148,3 +148,12 @@ def test_two_files_of_one_name_are_called_after_their_folders(tmp_path):
     assert backtest.main([*map(str, paths), *same], out) == 0
     told = json.loads(out.getvalue())
     assert (told["y"], told["x"]) == ("file:BINANCE-BTC", "file:BYBIT-BTC")
+
+
+@pytest.mark.parametrize("name", ["Date", "Date.1", "Day"])
+def test_a_scan_ignores_no_second_column_of_dates_either(name):
+    raw = f"Date,A,{name},B\n" + "".join(
+        f"2024-01-{d:02},{d},2024-01-{d + 1:02},{d + 9}\n" for d in range(2, 12)
+    )
+    with pytest.raises(DataError, match=r"second column of dates|two columns 'Date'"):
+        read_universe(raw.encode(), "prices.csv")
