@@ -112,9 +112,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "company", "stock", "currency_pair", "trading_pair", "sym", "股票名称", "证券代码",
         "證券代號",
         "銘柄コード", "종목코드", "종목명"),
-    "bid": ("bid", "bid_price", "bidprice", "best_bid", "bid_close", "bid_px_00", "geld", "买价"),
+    "bid": ("bid", "bid_price", "bidprice", "best_bid", "bid_close", "bid_px_00", "geld", "买价",
+        "bid_px", "px_bid", "best_bid_price", "buy_price", "buyprice"),
     "ask": ("ask", "ask_price", "askprice", "best_ask", "ask_close", "ask_px_00", "offer", "brief",
-        "卖价"),
+        "卖价", "ask_px", "px_ask", "best_ask_price", "offer_price", "offerprice", "offer_px",
+        "best_offer", "sell_price", "sellprice"),
     "adjusted": ("adj_close", "adjclose", "adjusted_close", "adjustedclose", "close_adj",
         "adj_last",
         "close_adjusted", "adjusted", "adj_close_price", "adjusted_closing_price", "调整收盘价"),
@@ -136,7 +138,10 @@ _OTHER = re.compile(
     r"vwap|rtype|publisher_id|instrument_id|tickdirection|taker_buy.*|plot|age_us_.*|index|row|no|spread|<?vol>?|openint|dividends?|stock_splits?|year|"
     r"month|quarter|week|weekday|hour|minute|currency|exchange|marketcap|market_cap|split.*|sno|rank|name|"
     r"alpha.*|beta.*|usable|hedged.*|mean.*|deviation.*|z|signal.*|position.*|event|equity.*|"
-    r"cash.*|.*quantity_[yx]|filled"
+    r"cash.*|.*quantity_[yx]|filled|"
+    # What is beside the price of a quote.
+    r"(best_)?(bid|ask|offer|buy|sell)_?"
+    r"(sz|size|qty|quantity|vol|volume|amount|count|ct|depth|orders|exchange|time)(_\d+)?"
 )
 _PARTS = "open|high|low|close|price|last|bid|ask|volume|vol"
 _WIDE = re.compile(rf"(?P<symbol>.+?)[_ .:/-]+(?P<part>{_PARTS})", re.IGNORECASE)
@@ -253,18 +258,20 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
         return _first_of_each(_under(columns, symbols), contents)
     columns = _two_volumes(columns, sample)
     wide = [_wide(column) if not column.role else column for column in columns]
-    if _strong(columns) or _are_bars(columns, sample):
+    columns = _swapped(columns, sample)
+    if _strong(columns, sample) or _are_bars(columns, sample):
         pass
     elif any(column.symbol for column in wide):
         columns = wide
-    elif not {"bid", "ask"} <= {column.role for column in columns}:
+    elif not _are_quotes(columns, sample):
         columns = _as_symbols(columns, contents, sample)
-    return _first_of_each(_quoted(_date_and_clock(columns, sample), contents), contents)
+    columns = _quoted(_date_and_clock(columns, sample), contents, sample)
+    return _first_of_each(columns, contents)
 
 
 def _judged(role: str, name: str, what: Content) -> str:
     """Return the role, or none where the cells cannot be that."""
-    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
+    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.numbers:
         return ""
     if role == "buyer_maker" and what.booleans < 0.8:
         return ""
@@ -305,13 +312,47 @@ def _under(columns: list[Column], symbols: Sequence[str]) -> list[Column]:
     ]
 
 
-def _strong(columns: list[Column]) -> bool:
-    """Tell whether a column is called a price by a word that is no ticker, as RATE may be."""
+def _strong(columns: list[Column], sample: Rows) -> bool:
+    """Tell whether a column is called a price by a word that is no ticker, as RATE may be.
+
+    LAST is one beside two other names of tickers over prices.
+    """
+    others = [column for column in columns if not column.role and _is_priced(column, sample)]
+    weak = {"last"} if len(others) > 1 else set()
     return any(
         column.role in _CLOSES
-        and (plain(column.name) in _UNMISTAKABLE or not _is_ticker(column.name))
+        and (
+            plain(column.name) in _UNMISTAKABLE
+            and not (column.name.isupper() and plain(column.name) in weak)
+            or not _is_ticker(column.name)
+        )
         for column in columns
     )
+
+
+def _is_priced(column: Column, sample: Rows) -> bool:
+    """Tell whether a name in capitals, as tickers are written, stands over prices."""
+    is_style = column.name.isupper() and _is_ticker(column.name)
+    is_other = bool(_OTHER.fullmatch(plain(column.name)))
+    return is_style and not is_other and is_price_like([row[column.index] for row in sample])
+
+
+def _are_quotes(columns: Sequence[Column], sample: Rows, symbol: str = "") -> bool:
+    """Tell whether bid and ask are there and the bid is not above the ask, but for odd rows."""
+    sides = {one.role: one.index for one in columns if one.symbol == symbol}
+    if not {"bid", "ask"} <= set(sides):
+        return False
+    pairs = [(value(row[sides["bid"]]), value(row[sides["ask"]])) for row in sample]
+    there = [bid <= ask for bid, ask in pairs if bid == bid and ask == ask]
+    return sum(there) >= 0.9 * len(there)
+
+
+def _swapped(columns: list[Column], sample: Rows) -> list[Column]:
+    """Take the price to buy at for the ask where it is above that to sell at, as dealers write."""
+    roles = {"buy_price": "ask", "buyprice": "ask", "sell_price": "bid", "sellprice": "bid"}
+    other = [replace(one, role=roles.get(plain(one.name), one.role)) for one in columns]
+    is_so = not _are_quotes(columns, sample) and _are_quotes(other, sample)
+    return other if is_so else columns
 
 
 def _is_ticker(name: str) -> bool:
@@ -406,15 +447,19 @@ def _as_symbol(column: Column, what: Content) -> Column:
     return replace(column, role="close", symbol=column.name)
 
 
-def _quoted(columns: list[Column], contents: list[Content]) -> list[Column]:
-    """Use bid and ask where both are there and no price is there as often; else neither."""
+def _quoted(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
+    """Use bid and ask where both are there and no price is there as often; else neither.
+
+    A bid that is above its ask is none.
+    """
     symbols = {column.symbol for column in columns if column.role in ("bid", "ask")}
     for symbol in symbols:
         mine = {column.role: column for column in columns if column.symbol == symbol}
         prices = [mine[role] for role in ("close", "price") if role in mine]
         filled = max((contents[column.index].readable for column in prices), default=0.0)
         quotes = [contents[mine[role].index].readable for role in ("bid", "ask") if role in mine]
-        is_used = len(quotes) == 2 and filled < 0.5 * min(quotes)
+        is_quote = len(quotes) == 2 and _are_quotes(columns, sample, symbol)
+        is_used = is_quote and filled < 0.5 * min(quotes)
         unused = ("close", "price", "open", "high", "low") if is_used else ("bid", "ask")
         columns = [
             replace(column, role="", symbol="")
@@ -575,8 +620,8 @@ def _symbols_told(columns: Sequence[Column], roles: dict[int, str]) -> dict[int,
     """Return the instruments of the columns of a wide table that are told to be amounts or prices.
 
     A close is that of its column's instrument, another role needs a close of the same one. Where
-    one has none, as where four columns are told to be open, high, low and close, all are of one
-    instrument, and nothing is returned.
+    one has none, as where four columns are told to be open, high, low and close, or where there is
+    one close in all, the table is of one instrument, and nothing is returned.
     """
     told = {index: role for index, role in roles.items() if role in (*PRICES, *AMOUNTS)}
     closes = [index for index, role in told.items() if role in ("close", "price")]
@@ -588,7 +633,8 @@ def _symbols_told(columns: Sequence[Column], roles: dict[int, str]) -> dict[int,
     known |= {
         column.symbol for column in columns if column.role == "close" and column.index not in roles
     }
-    return symbols if all(symbol in known - {""} for symbol in symbols.values()) else {}
+    is_each = all(symbol in known - {""} for symbol in symbols.values())
+    return symbols if is_each and len(known) > 1 else {}
 
 
 def same_of(columns: Sequence[Column]) -> tuple[Column, Column] | None:

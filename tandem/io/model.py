@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -171,7 +171,10 @@ class Report:
     aside : tuple of Aside
         The first lines not used, with line number, reason and text.
     reasons : dict
-        How many lines were not used, by reason.
+        How many lines were not used, by reason; in a wide table also those that one instrument
+        does not use.
+    losses : dict
+        Of those, how many lines no instrument uses.
     columns : tuple of (str, str)
         Each column's name and what it was taken for ("not used" otherwise).
     first_us, last_us : int
@@ -222,6 +225,7 @@ class Report:
     label: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
+    losses: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows_aside(self) -> int:
@@ -241,12 +245,12 @@ class Report:
     @property
     def loss_share(self) -> float:
         """Share of the rows that were set aside, but for those without which nothing is lost."""
-        return lost(self.reasons) / max(self.rows_read, 1)
+        return lost(self.losses) / max(self.rows_read, 1)
 
     @property
     def loss(self) -> str:
         """What to say first where many rows were set aside; empty where few were."""
-        return loss_text(self.name, self.rows_read, self.reasons, self.aside)
+        return loss_text(self.name, self.rows_read, self.losses, self.aside)
 
 
 @dataclass(frozen=True, slots=True)

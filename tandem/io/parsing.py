@@ -110,10 +110,19 @@ class Sheet:
             text = self.lines.text[start + 1 : end].decode(errors="replace")
             self.aside.append(Aside(int(self.lines.numbers[position]), reason, text))
 
-    def reasons(self) -> Counter[str]:
-        """Return how many lines are not used, by reason; a line counts once for all its legs."""
-        found = {reason: len(np.unique(np.concatenate(w))) for reason, w in self._wrong.items()}
-        return Counter(found) + self.more + Counter(entry.reason for entry in self.lines.aside)
+    def reasons(self, *, is_lost: bool = False) -> Counter[str]:
+        """Return how many lines are not used, by reason; a line counts once for all its legs.
+
+        Parameters
+        ----------
+        is_lost : bool
+            Whether to count only lines of which no leg uses anything.
+        """
+        found = Counter(entry.reason for entry in self.lines.aside) + self.more
+        for reason, positions in self._wrong.items():
+            lines = np.unique(np.concatenate(positions))
+            found[reason] += int((~self.kept[lines]).sum()) if is_lost else len(lines)
+        return +found
 
     def sample(self) -> tuple[tuple[str, ...], ...]:
         """Return the first rows as text."""

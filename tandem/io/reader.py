@@ -419,6 +419,7 @@ def report(
         label=sheet.label,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
+        losses=dict(sheet.reasons(is_lost=True).most_common()),
     )
     try:
         require_bearable(found.loss, found.loss_share, sheet.told)

@@ -9,6 +9,7 @@ import pytest
 from tandem.core.errors import DataError
 from tandem.io.files import read
 from tandem.io.model import Corrections, Table, Unclear
+from tandem.scanner.files import read_universe
 
 DAYS = range(2, 13)
 DATES = pd.bdate_range("2024-01-01", periods=120)
@@ -317,3 +318,63 @@ def test_of_two_columns_of_one_name_none_is_dropped_in_silence(names):
     with pytest.raises(Unclear, match="several columns called"):
         told(raw)
     assert told(raw, (3, "close")).report.rows_kept == len(DAYS)
+
+
+# Quotes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Bid Price,Offer Price",
+        "bid_px,ask_px",
+        "bid_px,bid_sz,ask_px,ask_sz",
+        "Bid,Bid Size,Ask,Ask Size",
+        "best_bid_price,best_bid_qty,best_ask_price,best_ask_qty",
+        "BuyPrice,SellPrice",
+        "Sell Price,Buy Price",
+    ],
+)
+def test_quotes_of_other_names_are_quotes_and_their_sizes_no_prices(names):
+    there = names.split(",")
+    cells = [10, 5, 11, 7] if len(there) == 4 else [10, 11]
+    rows = "".join(f"2024-01-{d:02},{','.join(str(one + d) for one in cells)}\n" for d in DAYS)
+    found = read(f"Date,{names}\n{rows}".encode(), "prices.csv")
+    assert found.instruments == ("file:PRICES",)
+    assert found.bars["file:PRICES"]["close"][0] == 12.5
+
+
+def test_a_bid_above_its_ask_is_no_quote():
+    rows = "".join(f"2024-01-{d:02},{50 + d % 3},{10 + d % 5 / 9:.2f}\n" for d in DAYS)
+    assert read(f"DATE,BID,ASK\n{rows}".encode(), "a.csv").instruments == ("file:BID", "file:ASK")
+    with pytest.raises(Unclear, match="no price column"):
+        read(f"Date,Bid Price,Ask Price\n{rows}".encode(), "a.csv")
+
+
+# One answer everywhere --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("LAST,AAPL,MSFT", "T,V,C", "DIA,SPY", "DAY,DT", "GELD,BRIEF", "BID,ASK", "Index,Rate"),
+        *("DT,AAPL,MSFT", "A,Spread,B", "OPEN,LOW,V"),
+    ],
+)
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_scan_reads_the_instruments_that_any_other_reader_does(names, is_whole):
+    there = names.split(",")
+    prices = np.stack([walk(i) * 5 / (1 + i) for i, _ in enumerate(there)], axis=1)
+    frame = pd.DataFrame(np.round(prices) if is_whole else prices, DATES, there)
+    raw = frame.to_csv(index_label="Date").encode()
+    try:
+        expected = [name.partition(":")[2] for name in read(raw, "a.csv").instruments]
+    except DataError:
+        expected = []
+    try:
+        scanned = [name.upper() for name in read_universe(raw, "a.csv").prices.columns]
+    except DataError:
+        scanned = []
+    assert scanned == (expected if len(expected) > 1 else [])
+    if names in ("LAST,AAPL,MSFT", "T,V,C", "DIA,SPY", "DT,AAPL,MSFT", "BID,ASK"):
+        assert expected == there

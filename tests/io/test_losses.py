@@ -76,6 +76,20 @@ def test_rows_without_which_nothing_is_lost_are_no_loss():
     assert report.rows_aside == ROWS and not report.loss
 
 
+@pytest.mark.parametrize("blank", ["", "0"])
+def test_rows_that_one_instrument_uses_are_not_lost(blank):
+    rows = [f"{START_S + 3600 * i},{i + 1},{blank if i < 30 else i + 2}" for i in range(60)]
+    table = read("\n".join(["time,A,B", *rows]).encode(), "a.csv")
+    assert [len(bars) for bars in table.bars.values()] == [60, 30]
+    assert not table.report.loss and table.report.loss_share == 0.0
+    # Half of the times are there twice, where only A has a price again.
+    again = [
+        f"{START_S + 3600 * i},{i + 7},{i + 2}\n{START_S + 3600 * i},{i + 1}," for i in range(60)
+    ]
+    for door in (read, read_universe):
+        door("\n".join(["time,A,B", *again]).encode(), "a.csv")
+
+
 @pytest.mark.parametrize("is_long", [False, True])
 def test_the_last_row_of_a_time_counts(is_long):
     rows = [f"{START_S + 3600 * i},{i + 1},{i + 2}" for i in range(60)]
