@@ -12,6 +12,7 @@ from tandem.io.contents import (
     CLOCK,
     Content,
     Rows,
+    are_points,
     content,
     is_boolean,
     is_date,
@@ -372,7 +373,7 @@ def _are_bars(columns: list[Column], sample: Rows) -> bool:
 
 def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
     """Take columns of prices for the instruments they are named after, also V, OPEN, ALL or ID."""
-    new = [_as_symbol(column, contents[column.index]) for column in columns]
+    new = [_as_symbol(column, contents[column.index], sample) for column in columns]
     added = [column for column in new if column.symbol]
 
     def could_be(column: Column) -> bool:
@@ -438,11 +439,12 @@ def _wide(column: Column) -> Column:
     return replace(column, role=_PART_ROLE.get(part, part), symbol=found["symbol"])
 
 
-def _as_symbol(column: Column, what: Content) -> Column:
+def _as_symbol(column: Column, what: Content, sample: Rows) -> Column:
     """Take an unknown column of numbers for the price of the symbol it is named after."""
     if column.role or not column.name or _OTHER.fullmatch(plain(column.name)):
         return column
-    if not what.filled or what.numbers < 0.5:
+    is_price = what.numbers >= 0.5 or are_points([row[column.index] for row in sample])
+    if not what.filled or not is_price:
         return column
     return replace(column, role="close", symbol=column.name)
 

@@ -7,6 +7,8 @@ import argparse
 from tandem.core.errors import DataError
 from tandem.io.model import LABELS, TIME_UNITS, Corrections
 
+_HEADERS = {"names": True, "data": False}
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add a group of options that say how files are read."""
@@ -35,6 +37,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
         const="month first",
         help="01/02 is the second of January",
     )
+    order.add_argument(
+        "--year-first",
+        dest="date_order",
+        action="store_const",
+        const="year first",
+        help="01/02/03 is the third of February 2001",
+    )
+    files.add_argument(
+        "--header", default="", choices=tuple(_HEADERS), help="what the first row contains"
+    )
     files.add_argument("--decimal", default="", choices=(".", ","), help="decimal mark")
     files.add_argument("--delimiter", default="", help="between cells")
     files.add_argument("--encoding", default="", help="utf-8, gb18030, cp1252, ...")
@@ -56,6 +68,7 @@ def corrections(options: argparse.Namespace) -> Corrections:
         date_order=options.date_order,
         time_unit=options.time_unit,
         time_zone=options.time_zone,
+        header=_HEADERS.get(options.header),
         label=options.label,
         accept_loss=options.accept_loss,
     )

@@ -271,7 +271,7 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
     rows = np.flatnonzero(~found.blank)
     body = rows[rows >= first + (header is not None)]
     symbols: list[str] = []
-    if header is not None and told.header is None:
+    if header is not None:
         more = [_pad(_parse(line(int(i)), delimiter), width) for i in body[:2]]
         count, names, symbols = stacked(_pad(header, width), more)
         header, body = (names, body[count:]) if count else (header, body)

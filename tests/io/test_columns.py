@@ -251,6 +251,22 @@ def test_splits_that_prices_jump_at_are_taken_out_and_others_are_not():
     assert "adjusted already" in " ".join(done.report.notes)
 
 
+@pytest.mark.parametrize("written", ["7:1", "7/1", "7-for-1", "7 for 1", "0.142857142857", "1:7"])
+def test_ratios_of_splits_are_written_in_many_ways(written):
+    ratios = np.full(len(DATES), "1", object)
+    ratios[60] = written
+    found = table(split_in_half().assign(split_ratio=ratios), index_label="Date")
+    assert found.bars["file:PRICES"]["close"].tolist() == pytest.approx(walk(1))
+
+
+def test_a_step_that_tells_nothing_of_a_split_is_not_said_to_be_adjusted():
+    ratios = np.ones(len(DATES))
+    ratios[60] = 1.05
+    frame = split_in_half(walk(1)[60] / walk(1)[59] * 1.02)
+    notes = " ".join(table(frame.assign(split=ratios), index_label="Date").report.notes)
+    assert "adjusted for them cannot be told" in notes and "already" not in notes
+
+
 def test_dividends_without_adjusted_prices_are_said():
     paid = np.zeros(len(DATES))
     paid[[10, 70]] = 0.4

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from tandem.core.errors import DataError
 from tandem.io import cli
 from tandem.io.files import read
 from tandem.io.model import Corrections, Unclear
+from tandem.io.options import corrections
 from tandem.scanner import cli as scan
 from tandem.scanner.files import read_universe
 
@@ -125,10 +128,39 @@ def test_what_the_page_can_correct_the_command_can(tmp_path):
     assert cli.main([str(path), *told, *options], out) == 0
     (facts,) = json.loads(out.getvalue())
     assert (facts["first"], facts["label"]) == ("2023-12-31 22:00:00", "end")
-    assert facts["columns"] == {"was": "time", "bucht": "not used", "wert": "close price"}
+    columns = [["was", "time"], ["bucht", "not used"], ["wert", "close price"]]
+    assert facts["columns"] == columns
     again = read(clean, clean.name)
     assert again.bars["file:ODD"]["close"].tolist() == [1 + (100 + i) / 1000 for i in range(12)]
     assert str(again.bars["file:ODD"]["time_us"][0].astype("M8[us]"))[:13] == "2023-12-31T22"
+
+
+TOLD = {
+    "roles": (["--columns", "close=Last"], (("Last", "close"),)),
+    "delimiter": (["--delimiter", ";"], ";"),
+    "encoding": (["--encoding", "cp1252"], "cp1252"),
+    "decimal": (["--decimal", ","], ","),
+    "date_order": (["--year-first"], "year first"),
+    "time_unit": (["--time-unit", "seconds"], "seconds"),
+    "time_zone": (["--time-zone", "Europe/Berlin"], "Europe/Berlin"),
+    "header": (["--header", "data"], False),
+    "label": (["--label", "end"], "end"),
+    "accept_loss": (["--accept-loss"], True),
+}
+
+
+@pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Corrections)])
+def test_every_correction_has_an_option(name):
+    arguments, value = TOLD[name]
+    options = cli.parser().parse_args(["prices.csv", *arguments])
+    assert corrections(options) == Corrections(**{name: value})
+
+
+def test_rows_of_names_are_read_where_the_first_row_is_told_to_be_names():
+    rows = "".join(f"2024-01-{d:02},{d},{d + 9}\n" for d in range(2, 12))
+    raw = f"Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n{rows}".encode()
+    found = read(raw, "a.csv", corrections=Corrections(header=True))
+    assert found.instruments == ("file:AAPL", "file:MSFT")
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path, capsys):
@@ -162,6 +194,20 @@ def test_two_files_of_one_name_are_called_after_their_folders(tmp_path):
     assert backtest.main([*map(str, paths), *same], out) == 0
     told = json.loads(out.getvalue())
     assert (told["y"], told["x"]) == ("file:BINANCE-BTC", "file:BYBIT-BTC")
+
+
+def test_files_of_one_instrument_in_a_zip_stay_two_instruments_when_written(tmp_path):
+    path, clean = tmp_path / "prices.zip", tmp_path / "clean.parquet"
+    with zipfile.ZipFile(path, "w") as packed:
+        for place in (1, 2):
+            rows = "".join(f"{START_S + 60 * i},X,{place * 100 + i}\n" for i in range(9))
+            packed.writestr(f"{place}/prices.csv", f"time,symbol,close\n{rows}")
+    assert cli.main([str(path), "--out", str(clean)], io.StringIO()) == 0
+    again = read(clean, clean.name)
+    assert {name: rows["close"][0] for name, rows in again.bars.items()} == {
+        "file:X": 100.0,
+        "file:X-2": 200.0,
+    }
 
 
 @pytest.mark.parametrize("name", ["Date", "Date.1", "Day"])
