@@ -260,7 +260,10 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
     columns = _two_volumes(columns, sample)
     wide = [_wide(column) if not column.role else column for column in columns]
     columns = _swapped(columns, sample)
-    if _strong(columns, sample) or _are_bars(columns, sample):
+    bars = _bars_by_content(columns, sample)
+    if bars is not None:
+        columns = bars
+    elif _strong(columns, sample) or _are_bars(columns, sample):
         pass
     elif any(column.symbol for column in wide):
         columns = wide
@@ -371,6 +374,44 @@ def _are_bars(columns: list[Column], sample: Rows) -> bool:
     )
 
 
+def _bars_by_content(columns: list[Column], sample: Rows) -> list[Column] | None:
+    """Find the four prices of bars whose names are of a language that is not known here.
+
+    Returns
+    -------
+    columns : list of Column or None
+        With the roles of the four where they stand in the usual order; with none where they are
+        in another, which leaves open apart from close in doubt; None where no four are bars.
+    """
+    usual = ("open", "high", "low", "close")
+    for start in range(len(columns) - 3):
+        four = columns[start : start + 4]
+        if all(one.role in ("", part) for one, part in zip(four, usual, strict=True)):
+            places = [one.index for one in four]
+            if all(one.role for one in four) or any(
+                _is_ticker(one.name) and one.name.isupper() for one in four
+            ):
+                continue
+            for order, is_usual in (((0, 1, 2, 3), True), ((0, 2, 3, 1), False)):
+                if _are_narrow([[row[places[i]] for i in order] for row in sample]):
+                    return [
+                        replace(one, role=usual[one.index - start] if is_usual else "")
+                        if one.index in places
+                        else one
+                        for one in columns
+                    ]
+    return None
+
+
+def _are_narrow(bars: Rows) -> bool:
+    """Tell whether rows are open, high, low and close, as near each other as those of bars are."""
+    there = [[value(cell) for cell in row] for row in bars if all(row)]
+    if len(there) < _FEWEST_BARS or not all(is_ohlc(row) for row in bars if all(row)):
+        return False
+    widths = sorted(high / low for _, high, low, _ in there if low > 0)
+    return len(widths) == len(there) and 1.0 < widths[len(widths) // 2] < _WIDEST_BAR
+
+
 def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
     """Take columns of prices for the instruments they are named after, also V, OPEN, ALL or ID."""
     new = [_as_symbol(column, contents[column.index], sample) for column in columns]
@@ -395,6 +436,7 @@ def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) ->
 
 
 _TICKER = 5
+_FEWEST_BARS, _WIDEST_BAR = 5, 1.2
 _CELLS = 20_000  # looked at to tell what columns hold
 _CLOSES = ("close", "price", "adjusted")
 _UNMISTAKABLE = ("close", "price", "last")

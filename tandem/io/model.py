@@ -37,6 +37,10 @@ HARMLESS = frozenset((BEFORE_TABLE, HEADER_AGAIN, NO_TRADE, AGAIN[0], AGAIN[2], 
 # Share of the rows set aside from which on it is said first, and that has to be accepted.
 LOUD_LOSS, MOST_LOSS = 0.02, 0.2
 _REASONS_SHOWN = 3
+ACCEPT_LOSS = "Accept the loss"  # what pages call the box that does
+LOSS_ADVICE = (
+    f"Correct how the file is read, or accept the loss (--accept-loss; on a page {ACCEPT_LOSS!r})."
+)
 
 
 class Aside(NamedTuple):
@@ -312,7 +316,7 @@ def loss_text(name: str, rows: int, reasons: Mapping[str, int], aside: Sequence[
 def require_bearable(text: str, share: float, told: Corrections) -> None:
     """Raise DataError with `text` where so much is set aside that somebody must accept it."""
     if share > MOST_LOSS and not told.accept_loss:
-        raise DataError(f"{text} Correct how the file is read, or accept the loss (--accept-loss).")
+        raise DataError(f"{text} {LOSS_ADVICE}")
 
 
 def interval_text(interval_us: int) -> str:

@@ -269,10 +269,21 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
+        elif column.role == "symbol":
+            data[key_of(column)] = _stripped(frame[column.index])
         elif column.role and column.role not in ("time", "clock"):
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
     return whole if found.valid.all() else whole[found.valid]
+
+
+def _stripped(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    """Return names without blanks around them, which would make two instruments of one."""
+    codes, names = pd.factorize(column)
+    stripped = [str(name).strip() for name in names]
+    if stripped == list(names):
+        return column.to_numpy()
+    return np.array([*(name or None for name in stripped), None], object)[codes]
 
 
 def _require_whole_times(sheet: Sheet, column: Column) -> None:

@@ -79,7 +79,46 @@ def test_indicators_beside_a_close_are_no_instruments():
     assert table(frame, index_label="DATE").instruments == ("file:PRICES",)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Datum,Öppningskurs,Högsta,Lägsta,Slutkurs,Antal",
+        "Dato,Åbning,Højeste,Laveste,Luk,Mængde",
+        "Datum,Otevření,Maximum,Minimum,Uzavření,Objem",
+        "Dátum,Nyitó,Maximum,Minimum,Záró,Forgalom",
+        "Ημερομηνία,Άνοιγμα,Υψηλό,Χαμηλό,Κλείσιμο,Όγκος",
+    ],
+)
+@pytest.mark.parametrize("is_old", [False, True])
+def test_bars_in_a_language_that_is_not_known_are_one_instrument(names, is_old):
+    frame = bars(1)
+    first, *frame.columns = names.split(",")
+    old = "cp1252" if first.startswith("Dat") and "í" not in names else "cp1250"
+    encoding = ("cp1253" if first.startswith("Η") else old) if is_old else "utf-8"
+    raw = frame.round(4).to_csv(index_label=first).encode(encoding)
+    found = read(raw, "prices.csv")
+    assert found.instruments == ("file:PRICES",)
+    one = found.bars["file:PRICES"]
+    assert one["close"].tolist() == walk(1).tolist()
+    assert one["low"].tolist() == pytest.approx(walk(1) - 0.5)
+
+
+def test_bars_of_which_the_close_cannot_be_told_from_the_open_are_asked_about():
+    frame = bars(1)[["Open", "Close", "High", "Low"]]
+    frame.columns = ["Otevření", "Uzavření", "Maximum ceny", "Minimum ceny"]
+    with pytest.raises(Unclear, match="no price column"):
+        table(frame, index_label="Datum")
+
+
 # Lists of bars ----------------------------------------------------------------------------
+
+
+def test_a_blank_behind_a_name_makes_no_other_instrument():
+    rows = "".join(
+        f"2024-01-{d:02},{one}{' ' * (d % 2)},{d + 9}\n" for d in DAYS for one in ("A", "B")
+    )
+    found = read(f"date,symbol,close\n{rows}".encode(), "prices.csv")
+    assert {name: len(rows) for name, rows in found.bars.items()} == {"file:A": 11, "file:B": 11}
 
 
 @pytest.mark.parametrize("name", ["Company", "Security", "代码", "Country", "Fonds", "x"])

@@ -69,7 +69,7 @@ def test_a_loss_above_a_fifth_has_to_be_accepted(tmp_path, capsys):
     ):
         out = io.StringIO()
         assert command.main([str(path), *more], out) == 1
-        assert "accept the loss (--accept-loss)" in capsys.readouterr().err
+        assert "accept the loss (--accept-loss" in capsys.readouterr().err
         assert command.main([str(path), *more, "--accept-loss"], out) == 0
 
 
