@@ -28,7 +28,7 @@ MISSING = {"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "."}
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _SYMBOLS = r"[\s$€£¥₿₩₹'’\u00a0\u202f%*†‡]"
 _CURRENCIES = (
-    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|twd|hkd"
+    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|dkk|twd|hkd|kr"
 )
 _CURRENCY = re.compile(rf"(?i)^(?:{_CURRENCIES})\s?(?=[-+(\d])|(?<=[\d)])\s?(?:{_CURRENCIES})$")
 # 110'16, 110-16+ and 110'16.5: whole points, 32nds or 64ths, and eighths or a half of one; 600'2:
@@ -716,7 +716,7 @@ def _date_order(
     else:
         raise DataError(
             f"In column {name[:40]!r} it cannot be told whether {example!r} has the day or "
-            "the month first; write dates as 2024-12-31."
+            "the month first; write dates as 2024-12-31 or say so (--day-first, --month-first)."
         )
     return order, (
         f"No date proves whether {example!r} has the day or the month first; it was taken as "

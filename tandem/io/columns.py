@@ -743,7 +743,10 @@ def _place(columns: Sequence[Column], which: int | str) -> int:
     if which.isascii() and which.isdigit() and 1 <= int(which[:9]) <= len(columns):
         return int(which) - 1
     names = ", ".join(repr(column.name[:20]) for column in columns[:8])
-    raise DataError(f"No column is called {which[:40]!r}; there are {names}.")
+    raise DataError(
+        f"No column is called {which[:40]!r}; there are {names}. "
+        "A column can be given by its number, too, from 1."
+    )
 
 
 # Files without names ----------------------------------------------------------------------

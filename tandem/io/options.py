@@ -17,7 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--columns",
         default="",
         metavar="ROLE=COLUMN,...",
-        help="what columns are, by name or number from 1: time=Date,close=Last",
+        help="what columns are, by name or number from 1: time=Date,close=Last,none=Note",
     )
     files.add_argument("--time-zone", default="", help="of times without an offset: Europe/Berlin")
     files.add_argument("--time-unit", default="", choices=TIME_UNITS, help="of times in numbers")
@@ -82,5 +82,5 @@ def _roles(text: str) -> tuple[tuple[int | str, str], ...]:
             raise DataError(
                 f"--columns has {part[:40]!r}; write ROLE=COLUMN, as in time=Date,close=Last."
             )
-        found.append((column, role))
+        found.append((column, "" if role == "none" else role))
     return tuple(found)

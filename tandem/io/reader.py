@@ -161,14 +161,14 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no time column; its columns are {names}{more}. "
-            "Name one time, date or timestamp.",
+            "Name one time, date or timestamp, or say which it is (--columns time=NAME).",
             columns,
         )
     if not found & {"close", "price", "bid"}:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
-            "Name one close or price.",
+            "Name one close or price, or say which it is (--columns close=NAME).",
             columns,
         )
     same = roles.same_of(columns)
@@ -177,7 +177,7 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has two columns for the {roles.ROLES[same[0].role]} of one "
-            f"instrument: {both}. Name one.",
+            f"instrument: {both}. Leave one out (--columns none=NAME).",
             columns,
         )
     other = roles.own_dates(columns, sheet.lines.sample)
@@ -439,5 +439,5 @@ def _nothing_left(sheet: Sheet) -> str:
     why = "; ".join(f"{count:,}: {reason}" for reason, count in sheet.reasons().most_common(3))
     return (
         f"{shown(sheet.name)} has {len(sheet.lines.numbers):,} rows, but fewer than two can be "
-        f"used ({why or 'they hold no prices'})."
+        f"used ({why or 'they hold no prices; say which column does, --columns close=NAME'})."
     )

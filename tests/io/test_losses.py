@@ -149,6 +149,26 @@ TOLD = {
 }
 
 
+def test_a_column_is_left_out(tmp_path):
+    out = io.StringIO()
+    assert cli.main([str(file(tmp_path, 0)), "--columns", "none=B", "--json"], out) == 0
+    assert json.loads(out.getvalue())[0]["instruments"] == ["file:A"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("time,close\n" + "01/02/2024,1\n02/02/2024,2\n", "--day-first"),
+        ("foo,close\nx,1\ny,2\n", "--columns time="),
+        ("time,foo\n2024-01-01,x\n2024-01-02,y\n", "--columns close="),
+        ("time:close\n1704067200:1\n1704067260:2\n", "--delimiter"),
+    ],
+)
+def test_a_refusal_names_the_option_that_helps(raw, said):
+    with pytest.raises(DataError, match=said):
+        read(raw.encode(), "a.csv")
+
+
 @pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Corrections)])
 def test_every_correction_has_an_option(name):
     arguments, value = TOLD[name]
