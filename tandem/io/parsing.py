@@ -335,14 +335,18 @@ def _note_points(sheet: Sheet, text: pd.Series[Any], column: Column) -> None:
 def _note_no_numbers(
     sheet: Sheet, text: pd.Series[Any], values: npt.NDArray[np.float64], column: Column
 ) -> None:
-    """Say where amounts are left empty; a price that is no number sets its row aside."""
-    if column.role not in AMOUNTS or text.dtype.kind in "iuf":
+    """Say where amounts, and prices of a wide table, are left empty.
+
+    Another price that is no number sets its row aside.
+    """
+    if not (column.role in AMOUNTS or column.symbol) or text.dtype.kind in "iuf":
         return
     given = text[np.isnan(values) & text.notna().to_numpy()].astype(str)
     count = int((~given.str.strip().str.lower().isin(cells.MISSING)).sum())
     if count:
+        several = "s" * (count > 1)
         sheet.notes.append(
-            f"{count:,} cells of column {shown(column.name)} are no numbers; they stay empty."
+            f"{count:,} cell{several} of column {shown(column.name)} left empty: no number."
         )
 
 

@@ -75,6 +75,13 @@ def test_columns_of_one_table_may_have_marks_of_their_own():
         read(f"date;A;B;D\n{doubtful}".encode(), "a.csv")
 
 
+def test_a_cell_of_a_wide_table_that_is_no_number_is_said():
+    rows = "".join(f"{day},{'n.t.' if i == 3 else i + 9},{50 + i}\n" for i, day in enumerate(DATES))
+    found = read(f"date,AA,BB\n{rows}".encode(), "a.csv")
+    assert len(found.bars["file:AA"]) == len(DATES) - 1
+    assert "1 cell of column 'AA' left empty: no number." in found.report.notes
+
+
 def test_32nds_may_stand_beside_decimals():
     rows = "".join(f"{day},110-{i % 32:02},{50 + i}.25\n" for i, day in enumerate(DATES))
     found = read(f"date,ZN,B\n{rows}".encode(), "a.csv")
