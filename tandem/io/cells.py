@@ -30,11 +30,13 @@ MISSING = {"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "."}
 _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _SYMBOLS = r"[\s$€£¥₿₩₹'’\u00a0\u202f%*†‡]"
 _CURRENCIES = (
-    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|twd|hkd"
+    "usdt|usdc|usd|eur|gbp|jpy|chf|cny|rmb|krw|inr|brl|pln|rub|try|cad|aud|sek|nok|dkk|twd|hkd|kr"
 )
 _CURRENCY = re.compile(rf"(?i)^(?:{_CURRENCIES})\s?(?=[-+(\d])|(?<=[\d)])\s?(?:{_CURRENCIES})$")
-# 110'16 and 110-16+: whole points, 32nds or 64ths, and eighths or a half of one.
-_POINTS = re.compile(r"(-?\d{1,4})['’-](\d\d)([0-9+]?)")
+# 110'16, 110-16+ and 110'16.5: whole points, 32nds or 64ths, and eighths or a half of one; 600'2:
+# eighths of a point.
+_POINTS = re.compile(r"(-?\d{1,4})['’-](\d\d)([0-9+]?|\.(?:0|25|5|50|75))")
+_GRAIN = re.compile(r"(-?\d{1,4})['’-]([0-7])()")
 _EIGHTHS = {
     "": 0.0,
     "0": 0.0,
@@ -48,8 +50,14 @@ _EIGHTHS = {
     "8": 0.875,
     "9": 0.875,
     "+": 0.5,
+    ".0": 0.0,
+    ".25": 0.25,
+    ".5": 0.5,
+    ".50": 0.5,
+    ".75": 0.75,
 }
 _FEWEST_POINTS = 8
+_RATIO = r"(?i)^\s*(\d+(?:\.\d+)?)(?:\s*[:/]\s*|[\s-]*(?:for|to)[\s-]*)(\d+(?:\.\d+)?)\s*$"
 _PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
 
 
@@ -248,9 +256,18 @@ def _decimal_of_cell(cell: Any) -> str:
 
 def ambiguous_comma(texts: pd.Series[Any]) -> str:
     """Return a cell like 1,234 whose comma may be decimal or group thousands, or ""."""
+    return _ambiguous(texts, ",")
+
+
+def ambiguous_mark(texts: pd.Series[Any]) -> str:
+    """Return a cell like 1,234 or 1.234, whose mark may be decimal or group thousands, or ""."""
+    return _ambiguous(texts, "[.,]")
+
+
+def _ambiguous(texts: pd.Series[Any], mark: str) -> str:
     for cell in texts.astype(object).unique():
         text = re.sub(_SYMBOLS + "|[kmbtKMBT]$", "", str(cell))
-        if re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", text):
+        if re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}{mark}\d{{3}}", text):
             return str(cell)
     return ""
 
@@ -278,26 +295,67 @@ def numbers(column: pd.Series[Any], decimal: str = ".") -> Floats:
     return found
 
 
-def points_of(cells: Any) -> int:
-    """Return into how many parts points are divided in cells like 110'16: 32 or 64; else 0.
+def ratios(column: pd.Series[Any], decimal: str = ".") -> Floats:
+    """Read ratios of splits, also such as 4:1, 2/1 and 2-for-1; NaN where a cell is none."""
+    found = numbers(column, decimal)
+    if column.dtype.kind in "iufb":
+        return found
+    parts = column.astype(str).str.extract(_RATIO).astype(float)
+    new, old = parts[0].to_numpy(), parts[1].to_numpy()
+    there = np.isnan(found) & (new > 0) & (old > 0)
+    return np.where(there, new / np.where(old > 0, old, 1.0), found)
 
-    A part has two digits; with an eighth behind (110'162) several cells must agree, since
-    thousands may be grouped so.
+
+def points_of(cells: Any) -> int:
+    """Return into how many parts points are divided in cells like 110'16: 8, 32 or 64; else 0.
+
+    A part has two digits, or an eighth of it behind (110'162), which has to be proved, since
+    thousands may be grouped so; an eighth of a point has one digit (600'2).
     """
-    matches = [_POINTS.fullmatch(str(cell).strip()) for cell in cells if str(cell).strip()]
-    if not matches or not all(matches):
+    texts = [str(cell).strip() for cell in cells if str(cell).strip()]
+    if texts and all(map(_GRAIN.fullmatch, texts)):
+        return 8
+    found = _parts_in(texts)
+    if not found:
         return 0
-    found = [match for match in matches if match]
+    if _have_eighths(found) and not _are_eighths(found):
+        return 0
     largest = max(int(match[2]) for match in found)
-    is_plain = any(match[3] in ("", "+") for match in found)
-    are_eighths = {match[3] for match in found} <= {"0", "2", "5", "7"}
-    if largest > 63 or not (is_plain or (are_eighths and len(found) >= _FEWEST_POINTS)):
-        return 0
-    return 32 if largest < 32 else 64
+    return 0 if largest > 63 else 32 if largest < 32 else 64
+
+
+def doubtful_points(cells: Any) -> str:
+    """Return a cell like 11'200 that may be thousands or 32nds; "" where none is doubtful."""
+    texts = [str(cell).strip() for cell in cells if str(cell).strip()]
+    found = _parts_in(texts)
+    could_be = bool(found) and _have_eighths(found) and _could_be_eighths(found)
+    return texts[0] if could_be and not _are_eighths(found) else ""
+
+
+def _parts_in(texts: list[str]) -> list[re.Match[str]]:
+    """Return what the cells are made of; empty where one is no point with parts."""
+    found = [match for match in map(_POINTS.fullmatch, texts) if match]
+    return found if len(found) == len(texts) else []
+
+
+def _have_eighths(found: list[re.Match[str]]) -> bool:
+    return all(match[3].isdigit() for match in found)
+
+
+def _could_be_eighths(found: list[re.Match[str]]) -> bool:
+    endings = {match[3] for match in found}
+    return endings <= {"0", "2", "5", "7"} and max(int(match[2]) for match in found) < 32
+
+
+def _are_eighths(found: list[re.Match[str]]) -> bool:
+    """Tell whether eighths are proved: round thousands end in 0 or 5, too."""
+    endings = {match[3] for match in found}
+    is_enough = len(found) >= _FEWEST_POINTS and bool(endings & {"2", "7"})
+    return is_enough and _could_be_eighths(found)
 
 
 def _points(cell: Any, parts: int) -> float:
-    match = _POINTS.fullmatch(str(cell).strip())
+    match = (_GRAIN if parts == 8 else _POINTS).fullmatch(str(cell).strip())
     if match is None:
         return float("nan")
     part = (int(match[2]) + _EIGHTHS[match[3]]) / parts
@@ -739,7 +797,7 @@ def _date_order(
     else:
         raise DataError(
             f"In column {name[:40]!r} it cannot be told whether {example!r} has the day or "
-            "the month first; write dates as 2024-12-31."
+            "the month first; write dates as 2024-12-31 or say so (--day-first, --month-first)."
         )
     return order, (
         f"No date proves whether {example!r} has the day or the month first; it was taken as "

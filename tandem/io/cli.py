@@ -16,6 +16,7 @@ from tandem.io.archive import save_bars, save_trades
 from tandem.io.files import read_files
 from tandem.io.model import Report, Table, interval_text, time_text
 from tandem.io.options import add_options, corrections
+from tandem.io.pairing import apart
 
 LARGEST_FILE = 2_000 * 2**20
 ASIDE_SHOWN = 10
@@ -41,7 +42,7 @@ def main(
 
 def _answer(options: argparse.Namespace, out: TextIO) -> int:
     path: Path = options.file
-    tables = read_files(path, path.name, LARGEST_FILE, corrections(options))
+    tables = apart(read_files(path, path.name, LARGEST_FILE, corrections(options)))
     if options.json:
         json.dump([_facts(table) for table in tables], out, indent=1)
         out.write("\n")
@@ -73,7 +74,7 @@ def _facts(table: Table) -> dict[str, Any]:
         "decimal": report.decimal,
         "delimiter": report.delimiter,
         "encoding": report.encoding,
-        "columns": dict(report.columns),
+        "columns": [list(one) for one in report.columns],
         "corrections": list(report.corrections),
     }
 
@@ -91,7 +92,7 @@ def _lines(table: Table) -> list[str]:
             if name == "delimiter"
             else f"{name.replace('_', ' '):<14}{text}"
         )
-    lines += ["columns", *(f"  {name or '(no name)'}: {role}" for name, role in names.items())]
+    lines += ["columns", *(f"  {name or '(no name)'}: {role}" for name, role in names)]
     lines += [*done, *_aside(report)]
     return lines
 

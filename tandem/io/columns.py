@@ -13,6 +13,7 @@ from tandem.io.contents import (
     CLOCK,
     Content,
     Rows,
+    are_points,
     content,
     is_boolean,
     is_date,
@@ -126,9 +127,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "company", "stock", "currency_pair", "trading_pair", "sym", "股票名称", "证券代码",
         "證券代號",
         "銘柄コード", "종목코드", "종목명"),
-    "bid": ("bid", "bid_price", "bidprice", "best_bid", "bid_close", "bid_px_00", "geld", "买价"),
+    "bid": ("bid", "bid_price", "bidprice", "best_bid", "bid_close", "bid_px_00", "geld", "买价",
+        "bid_px", "px_bid", "best_bid_price", "buy_price", "buyprice"),
     "ask": ("ask", "ask_price", "askprice", "best_ask", "ask_close", "ask_px_00", "offer", "brief",
-        "卖价"),
+        "卖价", "ask_px", "px_ask", "best_ask_price", "offer_price", "offerprice", "offer_px",
+        "best_offer", "sell_price", "sellprice"),
     "adjusted": ("adj_close", "adjclose", "adjusted_close", "adjustedclose", "close_adj",
         "adj_last",
         "close_adjusted", "adjusted", "adj_close_price", "adjusted_closing_price", "调整收盘价"),
@@ -150,7 +153,10 @@ _OTHER = re.compile(
     r"vwap|rtype|publisher_id|instrument_id|tickdirection|taker_buy.*|plot|age_us_.*|index|row|no|spread|<?vol>?|openint|dividends?|stock_splits?|year|"
     r"month|quarter|week|weekday|hour|minute|currency|exchange|marketcap|market_cap|split.*|sno|rank|name|"
     r"alpha.*|beta.*|usable|hedged.*|mean.*|deviation.*|z|signal.*|position.*|event|equity.*|"
-    r"cash.*|.*quantity_[yx]|filled"
+    r"cash.*|.*quantity_[yx]|filled|"
+    # What is beside the price of a quote.
+    r"(best_)?(bid|ask|offer|buy|sell)_?"
+    r"(sz|size|qty|quantity|vol|volume|amount|count|ct|depth|orders|exchange|time)(_\d+)?"
 )
 _PARTS = "open|high|low|close|price|last|bid|ask|volume|vol"
 _WIDE = re.compile(rf"(?P<symbol>.+?)[_ .:/-]+(?P<part>{_PARTS})", re.IGNORECASE)
@@ -268,18 +274,23 @@ def by_name(header: Sequence[str], sample: Rows, symbols: Sequence[str] = ()) ->
         return _first_of_each(_under(columns, symbols), contents)
     columns = _two_volumes(columns, sample)
     wide = [_wide(column) if not column.role else column for column in columns]
-    if _strong(columns) or _are_bars(columns, sample):
+    columns = _swapped(columns, sample)
+    bars = _bars_by_content(columns, sample)
+    if bars is not None:
+        columns = bars
+    elif _strong(columns, sample) or _are_bars(columns, sample):
         pass
     elif any(column.symbol for column in wide):
         columns = wide
-    elif not {"bid", "ask"} <= {column.role for column in columns}:
+    elif not _are_quotes(columns, sample):
         columns = _as_symbols(columns, contents, sample)
-    return _first_of_each(_quoted(_date_and_clock(columns, sample), contents), contents)
+    columns = _quoted(_date_and_clock(columns, sample), contents, sample)
+    return _first_of_each(columns, contents)
 
 
 def _judged(role: str, name: str, what: Content) -> str:
     """Return the role, or none where the cells cannot be that."""
-    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.fractions:
+    if role == "time" and _is_ticker(name) and what.times < 0.5 < what.numbers:
         return ""
     if plain(name) in END_NAMES and what.times < 0.5:  # the close of a bar is a price as well
         return ""
@@ -358,13 +369,47 @@ def _under(columns: list[Column], symbols: Sequence[str]) -> list[Column]:
     ]
 
 
-def _strong(columns: list[Column]) -> bool:
-    """Tell whether a column is called a price by a word that is no ticker, as RATE may be."""
+def _strong(columns: list[Column], sample: Rows) -> bool:
+    """Tell whether a column is called a price by a word that is no ticker, as RATE may be.
+
+    LAST is one beside two other names of tickers over prices.
+    """
+    others = [column for column in columns if not column.role and _is_priced(column, sample)]
+    weak = {"last"} if len(others) > 1 else set()
     return any(
         column.role in _CLOSES
-        and (plain(column.name) in _UNMISTAKABLE or not _is_ticker(column.name))
+        and (
+            plain(column.name) in _UNMISTAKABLE
+            and not (column.name.isupper() and plain(column.name) in weak)
+            or not _is_ticker(column.name)
+        )
         for column in columns
     )
+
+
+def _is_priced(column: Column, sample: Rows) -> bool:
+    """Tell whether a name in capitals, as tickers are written, stands over prices."""
+    is_style = column.name.isupper() and _is_ticker(column.name)
+    is_other = bool(_OTHER.fullmatch(plain(column.name)))
+    return is_style and not is_other and is_price_like([row[column.index] for row in sample])
+
+
+def _are_quotes(columns: Sequence[Column], sample: Rows, symbol: str = "") -> bool:
+    """Tell whether bid and ask are there and the bid is not above the ask, but for odd rows."""
+    sides = {one.role: one.index for one in columns if one.symbol == symbol}
+    if not {"bid", "ask"} <= set(sides):
+        return False
+    pairs = [(value(row[sides["bid"]]), value(row[sides["ask"]])) for row in sample]
+    there = [bid <= ask for bid, ask in pairs if bid == bid and ask == ask]
+    return sum(there) >= 0.9 * len(there)
+
+
+def _swapped(columns: list[Column], sample: Rows) -> list[Column]:
+    """Take the price to buy at for the ask where it is above that to sell at, as dealers write."""
+    roles = {"buy_price": "ask", "buyprice": "ask", "sell_price": "bid", "sellprice": "bid"}
+    other = [replace(one, role=roles.get(plain(one.name), one.role)) for one in columns]
+    is_so = not _are_quotes(columns, sample) and _are_quotes(other, sample)
+    return other if is_so else columns
 
 
 def _is_ticker(name: str) -> bool:
@@ -382,9 +427,47 @@ def _are_bars(columns: list[Column], sample: Rows) -> bool:
     )
 
 
+def _bars_by_content(columns: list[Column], sample: Rows) -> list[Column] | None:
+    """Find the four prices of bars whose names are of a language that is not known here.
+
+    Returns
+    -------
+    columns : list of Column or None
+        With the roles of the four where they stand in the usual order; with none where they are
+        in another, which leaves open apart from close in doubt; None where no four are bars.
+    """
+    usual = ("open", "high", "low", "close")
+    for start in range(len(columns) - 3):
+        four = columns[start : start + 4]
+        if all(one.role in ("", part) for one, part in zip(four, usual, strict=True)):
+            places = [one.index for one in four]
+            if all(one.role for one in four) or any(
+                _is_ticker(one.name) and one.name.isupper() for one in four
+            ):
+                continue
+            for order, is_usual in (((0, 1, 2, 3), True), ((0, 2, 3, 1), False)):
+                if _are_narrow([[row[places[i]] for i in order] for row in sample]):
+                    return [
+                        replace(one, role=usual[one.index - start] if is_usual else "")
+                        if one.index in places
+                        else one
+                        for one in columns
+                    ]
+    return None
+
+
+def _are_narrow(bars: Rows) -> bool:
+    """Tell whether rows are open, high, low and close, as near each other as those of bars are."""
+    there = [[value(cell) for cell in row] for row in bars if all(row)]
+    if len(there) < _FEWEST_BARS or not all(is_ohlc(row) for row in bars if all(row)):
+        return False
+    widths = sorted(high / low for _, high, low, _ in there if low > 0)
+    return len(widths) == len(there) and 1.0 < widths[len(widths) // 2] < _WIDEST_BAR
+
+
 def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
     """Take columns of prices for the instruments they are named after, also V, OPEN, ALL or ID."""
-    new = [_as_symbol(column, contents[column.index]) for column in columns]
+    new = [_as_symbol(column, contents[column.index], sample) for column in columns]
     added = [column for column in new if column.symbol]
 
     def could_be(column: Column) -> bool:
@@ -406,6 +489,7 @@ def _as_symbols(columns: list[Column], contents: list[Content], sample: Rows) ->
 
 
 _TICKER = 5
+_FEWEST_BARS, _WIDEST_BAR = 5, 1.2
 _CELLS = 20_000  # looked at to tell what columns hold
 _CLOSES = ("close", "price", "adjusted")
 _UNMISTAKABLE = ("close", "price", "last")
@@ -450,24 +534,29 @@ def _wide(column: Column) -> Column:
     return replace(column, role=_PART_ROLE.get(part, part), symbol=found["symbol"])
 
 
-def _as_symbol(column: Column, what: Content) -> Column:
+def _as_symbol(column: Column, what: Content, sample: Rows) -> Column:
     """Take an unknown column of numbers for the price of the symbol it is named after."""
     if column.role or not column.name or _OTHER.fullmatch(plain(column.name)):
         return column
-    if not what.filled or what.numbers < 0.5:
+    is_price = what.numbers >= 0.5 or are_points([row[column.index] for row in sample])
+    if not what.filled or not is_price:
         return column
     return replace(column, role="close", symbol=column.name)
 
 
-def _quoted(columns: list[Column], contents: list[Content]) -> list[Column]:
-    """Use bid and ask where both are there and no price is there as often; else neither."""
+def _quoted(columns: list[Column], contents: list[Content], sample: Rows) -> list[Column]:
+    """Use bid and ask where both are there and no price is there as often; else neither.
+
+    A bid that is above its ask is none.
+    """
     symbols = {column.symbol for column in columns if column.role in ("bid", "ask")}
     for symbol in symbols:
         mine = {column.role: column for column in columns if column.symbol == symbol}
         prices = [mine[role] for role in ("close", "price") if role in mine]
         filled = max((contents[column.index].readable for column in prices), default=0.0)
         quotes = [contents[mine[role].index].readable for role in ("bid", "ask") if role in mine]
-        is_used = len(quotes) == 2 and filled < 0.5 * min(quotes)
+        is_quote = len(quotes) == 2 and _are_quotes(columns, sample, symbol)
+        is_used = is_quote and filled < 0.5 * min(quotes)
         unused = ("close", "price", "open", "high", "low") if is_used else ("bid", "ask")
         columns = [
             replace(column, role="", symbol="")
@@ -615,17 +704,95 @@ def corrected(columns: Sequence[Column], told: Sequence[tuple[int | str, str]]) 
     """
     places = {_place(columns, which): role for which, role in told}
     roles = {index: role for index, role in places.items() if 0 <= index < len(columns)}
-    taken = {role for role in roles.values() if role}
+    symbols = _symbols_told(columns, roles)
+    mine = {(role, symbols.get(index, "")) for index, role in roles.items() if role}
+    is_one = not any(symbols.values()) and any(role in (*PRICES, *AMOUNTS) for role, _ in mine)
     kept = [
         replace(column, role="", symbol="")
-        if column.role in taken and not column.symbol
+        if (column.role, column.symbol) in mine or (is_one and column.symbol)
         else column
         for column in columns
     ]
-    return [
-        replace(column, role=roles[column.index], symbol="") if column.index in roles else column
-        for column in kept
-    ]
+    return [_told(column, roles, symbols) for column in kept]
+
+
+def _told(column: Column, roles: dict[int, str], symbols: dict[int, str]) -> Column:
+    if column.index not in roles:
+        return column
+    role, symbol = roles[column.index], symbols.get(column.index, "")
+    return replace(column, role="close" if symbol and role == "price" else role, symbol=symbol)
+
+
+def _symbols_told(columns: Sequence[Column], roles: dict[int, str]) -> dict[int, str]:
+    """Return the instruments of the columns of a wide table that are told to be amounts or prices.
+
+    A close is that of its column's instrument, another role needs a close of the same one. Where
+    one has none, as where four columns are told to be open, high, low and close, or where there is
+    one close in all, the table is of one instrument, and nothing is returned.
+    """
+    told = {index: role for index, role in roles.items() if role in (*PRICES, *AMOUNTS)}
+    closes = [index for index, role in told.items() if role in ("close", "price")]
+    if not any(column.symbol for column in columns) and len(closes) < 2:
+        return {}
+    symbols = {index: columns[index].symbol for index in told}
+    symbols |= {index: columns[index].symbol or columns[index].name for index in closes}
+    known = {symbols[index] for index in closes}
+    known |= {
+        column.symbol for column in columns if column.role == "close" and column.index not in roles
+    }
+    is_each = all(symbol in known - {""} for symbol in symbols.values())
+    return symbols if is_each and len(known) > 1 else {}
+
+
+def same_of(columns: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Return two columns that are the same thing of one instrument; None where no two are."""
+    there: dict[tuple[str, str], Column] = {}
+    for column in columns:
+        if not column.role:
+            continue
+        for symbol in {"", column.symbol} if column.symbol else _symbols(columns):
+            if (column.role, symbol) in there:
+                return there[column.role, symbol], column
+        there[column.role, column.symbol] = column
+    return None
+
+
+def named_twice(columns: Sequence[Column], names: Sequence[str]) -> Column | None:
+    """Return a price whose name another column has, too, and which nobody chose; None without one.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    names : sequence of str
+        Names of all columns, each with its instrument where a row of names has them.
+    """
+    prices = [column for column in columns if column.role in PRICES]
+    return next((one for one in prices if names.count(names[one.index]) > 1), None)
+
+
+def _symbols(columns: Sequence[Column]) -> set[str]:
+    return {"", *(column.symbol for column in columns)}
+
+
+def own_dates(columns: Sequence[Column], sample: Rows) -> Column | None:
+    """Return a second column of dates that instruments of their own follow; None without one.
+
+    A spreadsheet has such tables where each list of prices was put in with its dates.
+    """
+
+    def are_dates(column: Column) -> bool:
+        cells = [row[column.index] for row in sample]
+        name, count = re.subn(r"[._]\d+$", "", column.name)  # Date.1
+        if _role_named(name) == "time" and (column.role == "time" or count or not column.role):
+            return content(cells).times > 0.9
+        is_free = column.role in ("", "time")
+        return is_free and sum(map(is_date, cells)) > 0.9 * len(cells)
+
+    dates = [column for column in columns if are_dates(column)]
+    prices = [one.index for one in columns if one.role == "close" and one.symbol]
+    return next(
+        (one for one in dates[1:] if prices and min(prices) < one.index < max(prices)), None
+    )
 
 
 def _place(columns: Sequence[Column], which: int | str) -> int:
@@ -639,7 +806,10 @@ def _place(columns: Sequence[Column], which: int | str) -> int:
     if which.isascii() and which.isdigit() and 1 <= int(which[:9]) <= len(columns):
         return int(which) - 1
     names = ", ".join(repr(column.name[:20]) for column in columns[:8])
-    raise DataError(f"No column is called {which[:40]!r}; there are {names}.")
+    raise DataError(
+        f"No column is called {which[:40]!r}; there are {names}. "
+        "A column can be given by its number, too, from 1."
+    )
 
 
 # Files without names ----------------------------------------------------------------------

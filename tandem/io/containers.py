@@ -107,10 +107,13 @@ def _from_zip(raw: bytes, name: str, limit_bytes: int) -> list[Content]:
     return found
 
 
+_BESIDE = re.compile(r"\.|(?:readme|licen[cs]e)(?:\.txt|\.md)?$", re.IGNORECASE)
+
+
 def _is_litter(member: zipfile.ZipInfo) -> bool:
-    """Tell what programs put beside the files: folders, resource forks, hidden files."""
+    """Tell what is put beside the files: folders, resource forks, hidden files, a README."""
     path = PurePosixPath(member.filename)
-    return member.is_dir() or "__MACOSX" in path.parts or path.name.startswith(".")
+    return member.is_dir() or "__MACOSX" in path.parts or bool(_BESIDE.match(path.name))
 
 
 def _check_path(member: zipfile.ZipInfo, name: str) -> None:

@@ -15,6 +15,7 @@ _NUMBER = re.compile(
     r"\s?([kmbt%)]|[a-z]{3}|[^\w\s.,()-]{1,2})?",
     re.IGNORECASE | re.ASCII,
 )
+_POINTS = re.compile(r"\d{1,3}-[0-6]\d[0-9+]?", re.ASCII)
 _BOOLEAN = {"true", "false", "0", "1"}
 # Years 1990 to 2100 as seconds; a number outside is nobody's epoch unless its name says so.
 _EPOCH_LOW, _EPOCH_HIGH = 6.3e8, 4.11e9
@@ -68,6 +69,12 @@ class Content(NamedTuple):
 def is_number(text: str) -> bool:
     """Tell whether a cell looks like a number, in any country's notation."""
     return bool(_NUMBER.fullmatch(text.strip()))
+
+
+def are_points(cells: Sequence[str]) -> bool:
+    """Tell whether all cells are points and their 32nds behind a dash, as 110-16 and 110-16+."""
+    there = [cell for cell in cells if cell]
+    return bool(there) and all(map(_POINTS.fullmatch, there))
 
 
 def is_boolean(text: str) -> bool:

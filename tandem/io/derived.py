@@ -17,10 +17,15 @@ QUOTES = "Prices are the mid of bid and ask; the median spread is {:.3g} basis p
 ADJUSTED = "Prices are adjusted: open, high and low are scaled with the adjusted close."
 SPLIT = "{} before {:,} split{} were divided by the split's ratio, as the column {} has it."
 SPLITS_DONE = "The column {} names splits at which no price jumps: prices are adjusted already."
+SPLITS_UNSURE = (
+    "The column {} names splits; whether prices are adjusted for them cannot be told from their "
+    "steps."
+)
 DIVIDENDS = (
     "The file has dividends but no adjusted close; whether its prices are adjusted for them is not "
     "known."
 )
+_SMALL = 0.25
 
 
 def derived(rows: pd.DataFrame, columns: list[Column]) -> tuple[list[Column], list[str]]:
@@ -103,14 +108,17 @@ def unsplit(part: pd.DataFrame, keys: dict[str, str], name: str) -> tuple[pd.Dat
     ratio = part[keys["split"]].to_numpy()
     close = part[keys["close"]].to_numpy()
     places = [int(i) for i in np.flatnonzero((ratio > 0) & (ratio != 1)) if i]
-    raw = [i for i in places if _jumps(close[i - 1] / close[i], ratio[i])]
+    falls = {i: float(close[i - 1] / close[i]) for i in places}
+    divisors = {i: _divisor(fall, float(ratio[i])) for i, fall in falls.items()}
+    raw = [i for i in places if divisors[i] != 1.0]
     if not places:
         return part, []
     if not raw:
-        return part, [SPLITS_DONE.format(repr(name))]
+        are_small = all(_is_small(fall, float(ratio[i])) for i, fall in falls.items())
+        return part, [(SPLITS_DONE if are_small else SPLITS_UNSURE).format(repr(name))]
     factor: Floats = np.ones(len(part))
     for place in raw:
-        factor[:place] *= ratio[place]
+        factor[:place] *= divisors[place]
     scaled: dict[str, Any] = {
         keys[role]: part[keys[role]].to_numpy() / factor
         for role in ("open", "high", "low", "close")
@@ -120,6 +128,17 @@ def unsplit(part: pd.DataFrame, keys: dict[str, str], name: str) -> tuple[pd.Dat
     return part.assign(**scaled), [SPLIT.format("Prices", len(raw), many, repr(name))]
 
 
-def _jumps(fall: float, ratio: float) -> bool:
-    """Tell whether a price falls by the ratio rather than not at all."""
-    return bool(fall > 0 and abs(np.log(fall / ratio)) < abs(np.log(fall)))
+def _divisor(fall: float, ratio: float) -> float:
+    """Return the ratio that a price falls by rather than not at all, either way round; else 1.
+
+    Files have 4 or 0.25 for four new shares for an old one.
+    """
+    if not fall > 0:
+        return 1.0
+    near = min((1.0, ratio, 1.0 / ratio), key=lambda one: abs(np.log(fall / one)))
+    return float(near)
+
+
+def _is_small(fall: float, ratio: float) -> bool:
+    """Tell whether a step is far smaller than the split's."""
+    return bool(fall > 0 and abs(np.log(fall)) < _SMALL * abs(np.log(ratio)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +37,10 @@ HARMLESS = frozenset((BEFORE_TABLE, HEADER_AGAIN, NO_TRADE, AGAIN[0], AGAIN[2], 
 # Share of the rows set aside from which on it is said first, and that has to be accepted.
 LOUD_LOSS, MOST_LOSS = 0.02, 0.2
 _REASONS_SHOWN = 3
+ACCEPT_LOSS = "Accept the loss"  # what pages call the box that does
+LOSS_ADVICE = (
+    f"Correct how the file is read, or accept the loss (--accept-loss; on a page {ACCEPT_LOSS!r})."
+)
 
 
 class Aside(NamedTuple):
@@ -163,7 +167,10 @@ class Report:
     aside : tuple of Aside
         The first lines not used, with line number, reason and text.
     reasons : dict
-        How many lines were not used, by reason.
+        How many lines were not used, by reason; in a wide table also those that one instrument
+        does not use.
+    losses : dict
+        Of those, how many lines no instrument uses.
     columns : tuple of (str, str)
         Each column's name and what it was taken for ("not used" otherwise).
     first_us, last_us : int
@@ -214,6 +221,7 @@ class Report:
     label: str = ""
     duplicates: int = 0
     sample: tuple[tuple[str, ...], ...] = ()
+    losses: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows_aside(self) -> int:
@@ -233,12 +241,12 @@ class Report:
     @property
     def loss_share(self) -> float:
         """Share of the rows that were set aside, but for those without which nothing is lost."""
-        return lost(self.reasons) / max(self.rows_read, 1)
+        return lost(self.losses) / max(self.rows_read, 1)
 
     @property
     def loss(self) -> str:
         """What to say first where many rows were set aside; empty where few were."""
-        return loss_text(self.name, self.rows_read, self.reasons, self.aside)
+        return loss_text(self.name, self.rows_read, self.losses, self.aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +308,7 @@ def loss_text(name: str, rows: int, reasons: Mapping[str, int], aside: Sequence[
 def require_bearable(text: str, share: float, told: Corrections) -> None:
     """Raise DataError with `text` where so much is set aside that somebody must accept it."""
     if share > MOST_LOSS and not told.accept_loss:
-        raise DataError(f"{text} Correct how the file is read, or accept the loss (--accept-loss).")
+        raise DataError(f"{text} {LOSS_ADVICE}")
 
 
 def interval_text(interval_us: int) -> str:

@@ -14,12 +14,14 @@ _OPTIONS = {
     "columns": "--columns",
     "time_zone": "--time-zone",
     "time_unit": "--time-unit",
-    "date_order": "--day-first and --month-first",
+    "date_order": "--day-first, --month-first and --year-first",
     "decimal": "--decimal",
     "delimiter": "--delimiter",
     "encoding": "--encoding",
+    "header": "--header",
     "label": "--label",
 }
+_HEADERS = {"names": True, "data": False}
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -37,13 +39,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add(
         "--columns",
         metavar="ROLE=COLUMN,...",
-        help="what columns are, by name or number from 1: time=Date,close=Last",
+        help="what columns are, by name or number from 1: time=Date,close=Last,none=Note",
     )
     add("--time-zone", help="of times without an offset: Europe/Berlin, UTC-5")
     add("--time-unit", TIME_UNITS, help="of times in numbers")
     for option, order, meaning in (
         ("--day-first", "day first", "01/02 is the first of February"),
         ("--month-first", "month first", "01/02 is the second of January"),
+        ("--year-first", "year first", "01/02/03 is the third of February 2001"),
     ):
         files.add_argument(
             option,
@@ -53,6 +56,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
             default=[],
             help=meaning,
         )
+    add("--header", tuple(_HEADERS), help="what the first row contains")
     add("--decimal", (".", ","), help="decimal mark")
     add("--delimiter", help="between cells")
     add("--encoding", help="utf-8, gb18030, cp1252, ...")
@@ -93,6 +97,7 @@ def corrections_each(options: argparse.Namespace, count: int) -> tuple[Correctio
             date_order=given["date_order"][place],
             time_unit=given["time_unit"][place],
             time_zone=given["time_zone"][place],
+            header=_HEADERS.get(given["header"][place]),
             label=given["label"][place],
             accept_loss=options.accept_loss,
         )
@@ -119,5 +124,5 @@ def _roles(text: str) -> tuple[tuple[int | str, str], ...]:
             raise DataError(
                 f"--columns has {part[:40]!r}; write ROLE=COLUMN, as in time=Date,close=Last."
             )
-        found.append((column, role))
+        found.append((column, "" if role == "none" else role))
     return tuple(found)

@@ -93,6 +93,8 @@ class Sheet:
         As in `cells.ReadTimes`.
     end_name : str
         What the clock's column is called, where it has the ends of bars.
+    decimals : dict of int to str
+        The decimal mark of columns, by index, that prove another than `decimal`.
     texts : dict of str to Series
         Columns of numbers, by key, that were not written as plain numbers.
     kept : ndarray of bool
@@ -106,6 +108,7 @@ class Sheet:
     more: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     decimal: str = "."
+    decimals: dict[int, str] = field(default_factory=dict)
     times: str = ""
     zone: str = ""
     time_unit: str = ""
@@ -134,10 +137,19 @@ class Sheet:
             text = self.lines.text[start + 1 : end].decode(errors="replace")
             self.aside.append(Aside(int(self.lines.numbers[position]), reason, text))
 
-    def reasons(self) -> Counter[str]:
-        """Return how many lines are not used, by reason; a line counts once for all its legs."""
-        found = {reason: len(np.unique(np.concatenate(w))) for reason, w in self._wrong.items()}
-        return Counter(found) + self.more + Counter(entry.reason for entry in self.lines.aside)
+    def reasons(self, *, is_lost: bool = False) -> Counter[str]:
+        """Return how many lines are not used, by reason; a line counts once for all its legs.
+
+        Parameters
+        ----------
+        is_lost : bool
+            Whether to count only lines of which no leg uses anything.
+        """
+        found = Counter(entry.reason for entry in self.lines.aside) + self.more
+        for reason, positions in self._wrong.items():
+            lines = np.unique(np.concatenate(positions))
+            found[reason] += int((~self.kept[lines]).sum()) if is_lost else len(lines)
+        return +found
 
     def sample(self) -> tuple[tuple[str, ...], ...]:
         """Return the first rows as text."""
@@ -168,19 +180,41 @@ def frame(sheet: Sheet, columns: list[Column]) -> pd.DataFrame:
     number_columns = [c for c in used if c.role in (*PRICES, *AMOUNTS, *EVENTS)]
     texts = [frame[c.index] for c in number_columns if frame[c.index].dtype.kind not in "iufb"]
     cells_of_text = pd.concat(texts).dropna() if texts else pd.Series([], dtype=object)
-    proved = sheet.told.decimal or cells.decimal_of(cells_of_text)
+    marks = Counter(cells.decimal_of(text.dropna()) for text in texts)
+    del marks[""]
+    proved = sheet.told.decimal or next((mark for mark, _ in marks.most_common(1)), "")
     sheet.decimal = proved or "."
-    if sheet.decimal == ",":  # columns that looked like plain numbers have thousands points
+    if "," in marks or sheet.decimal == ",":  # plain numbers may have thousands points
         as_text |= {c.index: str for c in number_columns}
         frame = _parse(sheet, [column.index for column in used], as_text)
+        if not sheet.told.decimal:
+            _set_decimals(sheet, frame, number_columns)
     elif not proved:
         doubt = cells.ambiguous_comma(cells_of_text)
         if doubt and not _is_point_proved(sheet, number_columns):
             raise DataError(
                 f"In {shown(sheet.name)} it cannot be told whether the comma in {shown(doubt)} "
-                "is a decimal comma or groups thousands; write numbers as 1234.5."
+                "is a decimal comma or groups thousands; write numbers as 1234.5 or give the "
+                "decimal mark (--decimal)."
             )
     return frame
+
+
+def _set_decimals(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> None:
+    """Judge each column by its own cells; raise DataError where some leave a mark in doubt."""
+    found = {column: cells.decimal_of(frame[column.index].dropna()) for column in columns}
+    if len(set(found.values()) - {""}) < 2:
+        return
+    for column, mark in found.items():
+        doubt = "" if mark else cells.ambiguous_mark(frame[column.index].dropna())
+        if doubt:
+            raise DataError(
+                f"In {shown(sheet.name)} some columns have a decimal comma and some a point, and "
+                f"column {shown(column.name)} does not tell what {shown(doubt)} is; give the "
+                "decimal mark (--decimal)."
+            )
+    sheet.decimals = {column.index: mark for column, mark in found.items() if mark}
+    sheet.notes.append("Some columns have a decimal comma and some a decimal point.")
 
 
 def _is_point_proved(sheet: Sheet, columns: list[Column]) -> bool:
@@ -251,13 +285,17 @@ def data(sheet: Sheet, frame: pd.DataFrame, columns: list[Column]) -> pd.DataFra
     }
     for column in columns:
         if column.role in (*PRICES, *AMOUNTS, *EVENTS, "age"):
-            data[key_of(column)] = cells.numbers(frame[column.index], sheet.decimal)
+            decimal = sheet.decimals.get(column.index, sheet.decimal)
+            read = cells.ratios if column.role == "split" else cells.numbers
+            data[key_of(column)] = read(frame[column.index], decimal)
             if frame[column.index].dtype.kind not in "iufb":
                 sheet.texts[key_of(column)] = frame[column.index]
             _note_points(sheet, frame[column.index], column)
             _note_no_numbers(sheet, frame[column.index], data[key_of(column)], column)
         elif column.role in ("last_trade", "received"):
             data[key_of(column)] = cells.times(frame[column.index], column.name, sheet.told).time_us
+        elif column.role == "symbol":
+            data[key_of(column)] = _stripped(frame[column.index])
         elif column.role and column.role not in DATED:
             data[key_of(column)] = frame[column.index].to_numpy()
     whole = pd.DataFrame(data, copy=False)
@@ -327,6 +365,15 @@ def _zone_of_file(sheet: Sheet) -> tuple[str, str]:
     return "", ""
 
 
+def _stripped(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    """Return names without blanks around them, which would make two instruments of one."""
+    codes, names = pd.factorize(column)
+    stripped = [str(name).strip() for name in names]
+    if stripped == list(names):
+        return column.to_numpy()
+    return np.array([*(name or None for name in stripped), None], object)[codes]
+
+
 def _require_whole_times(sheet: Sheet, column: Column) -> None:
     """Refuse times like 1.7E+12: what is left of them is the same for weeks."""
     sample = [row[column.index] for row in sheet.lines.sample if row[column.index]]
@@ -357,10 +404,17 @@ def _set_aside_times(sheet: Sheet, text: pd.Series[Any], found: cells.ReadTimes)
 
 
 def _note_points(sheet: Sheet, text: pd.Series[Any], column: Column) -> None:
-    """Say where points are divided into 32nds or 64ths."""
+    """Say where points are divided into parts; raise DataError where that cannot be told."""
     if column.role not in PRICES or text.dtype.kind in "iufb":
         return
-    parts = cells.points_of(pd.unique(text.dropna()))
+    distinct = pd.unique(text.dropna())
+    doubt = cells.doubtful_points(distinct)
+    if doubt:
+        raise DataError(
+            f"In column {shown(column.name)} it cannot be told whether {shown(doubt)} has "
+            "thousands or 32nds; write numbers as 1234.5."
+        )
+    parts = cells.points_of(distinct)
     if parts:
         ending = "nds" if parts == 32 else "ths"
         sheet.notes.append(f"Prices in column {shown(column.name)} are in {parts}{ending}.")
@@ -369,14 +423,18 @@ def _note_points(sheet: Sheet, text: pd.Series[Any], column: Column) -> None:
 def _note_no_numbers(
     sheet: Sheet, text: pd.Series[Any], values: npt.NDArray[np.float64], column: Column
 ) -> None:
-    """Say where amounts are left empty; a price that is no number sets its row aside."""
-    if column.role not in AMOUNTS or text.dtype.kind in "iuf":
+    """Say where amounts, and prices of a wide table, are left empty.
+
+    Another price that is no number sets its row aside.
+    """
+    if not (column.role in AMOUNTS or column.symbol) or text.dtype.kind in "iuf":
         return
     given = text[np.isnan(values) & text.notna().to_numpy()].astype(str)
     count = int((~given.str.strip().str.lower().isin(cells.MISSING)).sum())
     if count:
+        several = "s" * (count > 1)
         sheet.notes.append(
-            f"{count:,} cells of column {shown(column.name)} are no numbers; they stay empty."
+            f"{count:,} cell{several} of column {shown(column.name)} left empty: no number."
         )
 
 

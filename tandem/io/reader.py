@@ -131,6 +131,8 @@ def find(sheet: Sheet) -> tuple[str, list[Column]]:
         layout, columns = _without_names(sheet, bool(told))
     columns = roles.corrected(columns, told)
     _require(sheet, columns)
+    if header is not None and not told:
+        _require_one_name(sheet, columns)
     return layout, columns
 
 
@@ -162,14 +164,45 @@ def _require(sheet: Sheet, columns: list[Column]) -> None:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no time column; its columns are {names}{more}. "
-            "Name one time, date or timestamp.",
+            "Name one time, date or timestamp, or say which it is (--columns time=NAME).",
             columns,
         )
     if not found & {"close", "price", "bid"}:
         raise unclear(
             sheet,
             f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
-            "Name one close or price.",
+            "Name one close or price, or say which it is (--columns close=NAME).",
+            columns,
+        )
+    same = roles.same_of(columns)
+    if same:
+        both = " and ".join(shown(column.name, 20) for column in same)
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has two columns for the {roles.ROLES[same[0].role]} of one "
+            f"instrument: {both}. Leave one out (--columns none=NAME).",
+            columns,
+        )
+    other = roles.own_dates(columns, sheet.lines.sample)
+    if other is not None:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has a second column of dates, {shown(other.name, 20)} (column "
+            f"{other.index + 1}), for the prices to its right. Save each column of dates with its "
+            "prices as a file of its own.",
+            columns,
+        )
+
+
+def _require_one_name(sheet: Sheet, columns: list[Column]) -> None:
+    header = sheet.lines.header or []
+    names = [" ".join(one) for one in zip(header, sheet.lines.symbols or header, strict=True)]
+    twice = roles.named_twice(columns, names)
+    if twice is not None:
+        raise unclear(
+            sheet,
+            f"{shown(sheet.name)} has several columns called {shown(twice.name, 20)}. Name each "
+            f"otherwise, or say which one counts (--columns {twice.role}=NUMBER).",
             columns,
         )
 
@@ -389,6 +422,7 @@ def report(
         label=sheet.label,
         duplicates=sum(reasons[reason] for reason in AGAIN),
         sample=sheet.sample(),
+        losses=dict(sheet.reasons(is_lost=True).most_common()),
     )
     try:
         require_bearable(found.loss, found.loss_share, sheet.told)
@@ -408,5 +442,5 @@ def _nothing_left(sheet: Sheet) -> str:
     why = "; ".join(f"{count:,}: {reason}" for reason, count in sheet.reasons().most_common(3))
     return (
         f"{shown(sheet.name)} has {len(sheet.lines.numbers):,} rows, but fewer than two can be "
-        f"used ({why or 'they hold no prices'})."
+        f"used ({why or 'they hold no prices; say which column does, --columns close=NAME'})."
     )

@@ -35,6 +35,8 @@ _BOMS = (
 _HEAD_BYTES = 65_536
 _HEAD_LINES = 20
 _PIECE_BYTES = 4_000_000
+# What tells a spreadsheet to keep a cell as it is: ="100.5".
+_AS_IT_IS = re.compile(rb'(?<![^,;\t|\n])=("[^"\r\n]{0,100}")(?=[,;\t|\r\n]|$)')
 # What tells a spreadsheet the delimiter, above the table.
 _SEP_LINE = re.compile(rb'"?sep=(?P<mark>[^"\r\n])"?\r?\n', re.IGNORECASE)
 
@@ -255,6 +257,8 @@ def scan(text: bytes, delimiter: str) -> Scan:
 def split(raw: bytes, name: str, told: Corrections) -> Lines:
     """Find the delimiter, the header and the data lines of a file's bytes."""
     text, encoding = decode(raw, name, told.encoding)
+    if b'="' in text:
+        text = _AS_IT_IS.sub(rb"\1", text)
     named = _SEP_LINE.match(text)
     delimiter = told.delimiter or (named["mark"].decode() if named else _delimiter(text, name))
     whole = text if text.endswith(b"\n") else text + b"\n"
@@ -271,7 +275,7 @@ def split(raw: bytes, name: str, told: Corrections) -> Lines:
     rows = np.flatnonzero(~found.blank)
     body = rows[rows >= first + (header is not None)]
     symbols: list[str] = []
-    if header is not None and told.header is None:
+    if header is not None:
         more = [_pad(_parse(line(int(i)), delimiter), width) for i in body[:2]]
         count, names, symbols = stacked(_pad(header, width), more)
         header, body = (names, body[count:]) if count else (header, body)
@@ -347,7 +351,7 @@ def _delimiter(text: bytes, name: str) -> str:
             return delimiter
     raise DataError(
         f"{shown(name)} has no columns: no comma, semicolon, tab or bar delimits them. "
-        f"The first is {shown(lines[0])}."
+        f"The first is {shown(lines[0])}. Say what does (--delimiter)."
     )
 
 
@@ -363,7 +367,10 @@ def _body(
     widths, counts = np.unique(fields[rows[:SAMPLE_LINES]], return_counts=True)
     wide = widths > 1
     if not wide.any():
-        raise DataError(f"{shown(name)} has a single column; a time and a price are needed.")
+        raise DataError(
+            f"{shown(name)} has a single column; a time and a price are needed. "
+            "Say what stands between cells (--delimiter)."
+        )
     # The wider of two equally frequent widths: a short file of a banner, a header and a row.
     width = int(widths[wide][np.argmax(counts[wide] + widths[wide] / 1e6)])
     if width > MOST_COLUMNS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.bar_times import settle
 from tandem.io.cells import MISSING, ReadTimes, numbers, times
-from tandem.io.columns import by_name, plain
+from tandem.io.columns import by_name, own_dates, plain
 from tandem.io.containers import contents
+from tandem.io.contents import is_number
 from tandem.io.files import read_files
 from tandem.io.model import AGAIN, Corrections, left_out, loss_text, lost, require_bearable
 from tandem.io.pairing import apart, on_one_grid
@@ -196,11 +198,29 @@ def _wide_header(raw: bytes, separator: str) -> list[str]:
 
 
 def _are_instruments(raw: bytes, names: list[str], separator: str) -> bool:
-    """Tell whether the columns are taken for instruments, as any other reader would."""
+    """Tell whether all columns are taken for instruments, as any other reader would.
+
+    One that is not used has no numbers.
+    """
     lines = raw[:1_000_000].decode(errors="replace").splitlines()[1:SAMPLE_LINES]
     rows = [row for row in csv.reader(lines, delimiter=separator) if len(row) == len(names)]
-    found = by_name(names, [[cell.strip() for cell in row] for row in rows])[1:]
-    return all(column.role == "close" or not column.role for column in found)
+    sample = [[cell.strip() for cell in row] for row in rows]
+    found = by_name(names, sample)
+    if len(set(names)) < len(names):  # which `_wide` refuses
+        return all(column.role in ("", "close") for column in found[1:])
+    if own_dates(found, sample) is not None:
+        return False
+    return all(
+        column.symbol == column.name
+        if column.role
+        else _is_text(row[column.index] for row in sample)
+        for column in found[1:]
+    )
+
+
+def _is_text(cells: Iterable[str]) -> bool:
+    there = [cell for cell in cells if cell]
+    return sum(map(is_number, there)) < 0.5 * len(there) or not there
 
 
 def _is_number(cell: str) -> bool:
@@ -240,9 +260,9 @@ def _wide(
     if not found.valid.any():
         raise DataError(f"{name:.{SHOWN}} has no times in its first column; put them there.")
     watch.check()
-    universe, reasons = _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found, header[0])
-    text = loss_text(name, len(table), reasons)
-    require_bearable(text, lost(reasons) / len(table), corrections)
+    universe, losses = _in_order(table.iloc[np.flatnonzero(found.valid), 1:], found, header[0])
+    text = loss_text(name, len(table), losses)
+    require_bearable(text, lost(losses) / len(table), corrections)
     return universe._replace(loss=text)
 
 
@@ -268,7 +288,7 @@ def _parsed(raw: bytes, name: str, header: list[str], separator: str, watch: Wat
 
 
 def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> tuple[Universe, dict[str, int]]:
-    """Return the rows that have a time, sorted, each time once; and why others are not used."""
+    """Return the rows that have a time, sorted, each time once; and why others are lost."""
     local_us = found.local_us[found.valid] if found.local_us is not None else None
     settled = settle(found.time_us[found.valid], local_us, name=name, are_dates=found.are_dates)
     time_us = settled.time_us
@@ -279,10 +299,10 @@ def _in_order(table: pd.DataFrame, found: ReadTimes, name: str) -> tuple[Univers
         if dtype.kind not in "iuf":
             table.isetitem(place, _numbers_or_text(table.iloc[:, place]))
     table.index = _index(time_us)
-    reasons = {NO_TIME: int(np.count_nonzero(~found.valid))}
-    table, repeated = _last_of_each_time(table, time_us)
-    reasons = {reason: count for reason, count in (reasons | repeated).items() if count}
-    return Universe(table, (*left_out(reasons), *notes, *settled.notes)), reasons
+    untimed = {NO_TIME: int(np.count_nonzero(~found.valid))}
+    table, repeated, lost_again = _last_of_each_time(table, time_us)
+    reasons = {reason: count for reason, count in (untimed | repeated).items() if count}
+    return Universe(table, (*left_out(reasons), *notes, *settled.notes)), untimed | lost_again
 
 
 def _numbers_or_text(column: pd.Series[Any]) -> Any:
@@ -294,23 +314,29 @@ def _numbers_or_text(column: pd.Series[Any]) -> Any:
 
 def _last_of_each_time(
     table: pd.DataFrame, time_us: npt.NDArray[np.int64]
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Keep each instrument's last price of a time; count the rows before it, by reason."""
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
+    """Keep each instrument's last price of a time; count the rows before it, by reason.
+
+    The second counts are of the rows of which no instrument uses anything.
+    """
     shared = table.index.duplicated(keep=False)
     if not shared.any():
-        return table, {}
+        return table, {}, {}
     several, moments = table[shared], time_us[shared]
-    same_again, other_again = np.zeros((2, len(several)), np.bool_)
+    same_again, other_again, is_used = np.zeros((3, len(several)), np.bool_)
     for place in range(several.shape[1]):
         column = several.iloc[:, place]
         there = np.flatnonzero(column.notna())
         again, same = repeats(moments[there], column.iloc[there].to_numpy())
         same_again[there] |= again & same
         other_again[there] |= again & ~same
+        is_used[there] |= ~again
     lasts = several.groupby(level=0).last()
     table = pd.concat([table[~shared], lasts]).sort_index()
-    counts = (int(np.count_nonzero(which)) for which in (same_again, other_again))
-    return table, dict(zip(AGAIN[:2], counts, strict=True))
+    repeated = dict(zip(AGAIN[:2], (same_again, other_again), strict=True))
+    counts = {reason: int(np.count_nonzero(rows)) for reason, rows in repeated.items()}
+    losses = {reason: int(np.count_nonzero(rows & ~is_used)) for reason, rows in repeated.items()}
+    return table, counts, losses
 
 
 def _told(raw: bytes, error: Exception) -> str:

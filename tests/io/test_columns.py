@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tandem.core.errors import DataError
 from tandem.io.files import read
-from tandem.io.model import Table
+from tandem.io.model import Corrections, Table, Unclear
+from tandem.scanner.files import read_universe
 
+DAYS = range(2, 13)
 DATES = pd.bdate_range("2024-01-01", periods=120)
 TICKERS = (
     *("AAPL", "V", "OPEN", "ALL", "DAY", "ID", "LOW", "HIGH", "COIN", "T", "Z", "C", "VAR"),
@@ -82,7 +85,46 @@ def test_indicators_beside_a_close_are_no_instruments():
     assert table(frame, index_label="DATE").instruments == ("file:PRICES",)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Datum,Öppningskurs,Högsta,Lägsta,Slutkurs,Antal",
+        "Dato,Åbning,Højeste,Laveste,Luk,Mængde",
+        "Datum,Otevření,Maximum,Minimum,Uzavření,Objem",
+        "Dátum,Nyitó,Maximum,Minimum,Záró,Forgalom",
+        "Ημερομηνία,Άνοιγμα,Υψηλό,Χαμηλό,Κλείσιμο,Όγκος",
+    ],
+)
+@pytest.mark.parametrize("is_old", [False, True])
+def test_bars_in_a_language_that_is_not_known_are_one_instrument(names, is_old):
+    frame = bars(1)
+    first, *frame.columns = names.split(",")
+    old = "cp1252" if first.startswith("Dat") and "í" not in names else "cp1250"
+    encoding = ("cp1253" if first.startswith("Η") else old) if is_old else "utf-8"
+    raw = frame.round(4).to_csv(index_label=first).encode(encoding)
+    found = read(raw, "prices.csv")
+    assert found.instruments == ("file:PRICES",)
+    one = found.bars["file:PRICES"]
+    assert one["close"].tolist() == walk(1).tolist()
+    assert one["low"].tolist() == pytest.approx(walk(1) - 0.5)
+
+
+def test_bars_of_which_the_close_cannot_be_told_from_the_open_are_asked_about():
+    frame = bars(1)[["Open", "Close", "High", "Low"]]
+    frame.columns = ["Otevření", "Uzavření", "Maximum ceny", "Minimum ceny"]
+    with pytest.raises(Unclear, match="no price column"):
+        table(frame, index_label="Datum")
+
+
 # Lists of bars ----------------------------------------------------------------------------
+
+
+def test_a_blank_behind_a_name_makes_no_other_instrument():
+    rows = "".join(
+        f"2024-01-{d:02},{one}{' ' * (d % 2)},{d + 9}\n" for d in DAYS for one in ("A", "B")
+    )
+    found = read(f"date,symbol,close\n{rows}".encode(), "prices.csv")
+    assert {name: len(rows) for name, rows in found.bars.items()} == {"file:A": 11, "file:B": 11}
 
 
 @pytest.mark.parametrize("name", ["Company", "Security", "代码", "Country", "Fonds", "x"])
@@ -254,6 +296,22 @@ def test_splits_that_prices_jump_at_are_taken_out_and_others_are_not():
     assert "adjusted already" in " ".join(done.report.notes)
 
 
+@pytest.mark.parametrize("written", ["7:1", "7/1", "7-for-1", "7 for 1", "0.142857142857", "1:7"])
+def test_ratios_of_splits_are_written_in_many_ways(written):
+    ratios = np.full(len(DATES), "1", object)
+    ratios[60] = written
+    found = table(split_in_half().assign(split_ratio=ratios), index_label="Date")
+    assert found.bars["file:PRICES"]["close"].tolist() == pytest.approx(walk(1))
+
+
+def test_a_step_that_tells_nothing_of_a_split_is_not_said_to_be_adjusted():
+    ratios = np.ones(len(DATES))
+    ratios[60] = 1.05
+    frame = split_in_half(walk(1)[60] / walk(1)[59] * 1.02)
+    notes = " ".join(table(frame.assign(split=ratios), index_label="Date").report.notes)
+    assert "adjusted for them cannot be told" in notes and "already" not in notes
+
+
 def test_dividends_without_adjusted_prices_are_said():
     paid = np.zeros(len(DATES))
     paid[[10, 70]] = 0.4
@@ -273,3 +331,125 @@ def test_a_currency_that_changes_within_an_instrument_is_said():
     both = pd.concat([bars(1).assign(Symbol="A", Currency="EUR"),
                       bars(2).assign(Symbol="B", Currency="USD")])  # fmt: skip
     assert not any("curr" in note for note in table(both, index_label="Date").report.notes)
+
+
+# Several instruments in one table ---------------------------------------------------------
+
+
+def told(raw: str, *roles: tuple[int | str, str]) -> Table:
+    return read(raw.encode(), "prices.csv", corrections=Corrections(roles=roles))
+
+
+WIDE = "Date,AAPL,GOOG,foo\n" + "".join(f"2024-01-{d:02},{d},{d + 100},{d + 50}\n" for d in DAYS)
+
+
+@pytest.mark.parametrize("name", ["AAPL", "GOOG", "foo"])
+def test_a_close_told_in_a_table_of_several_is_the_close_of_its_own_instrument(name):
+    found = told(WIDE, (name, "close"), ("Date", "time"))
+    assert found.instruments == ("file:AAPL", "file:GOOG", "file:FOO")
+    assert [bars["close"][0] for bars in found.bars.values()] == [2.0, 102.0, 52.0]
+
+
+def test_four_prices_told_in_a_table_of_several_are_one_instrument():
+    raw = "Date,A,B,C,D,E\n" + "".join(
+        f"2024-01-{d:02},{d + 50},{d + 52},{d + 49},{d + 51},7\n" for d in DAYS
+    )
+    parts = (("A", "open"), ("B", "high"), ("C", "low"), ("D", "close"))
+    bars = told(raw, *parts).bars
+    assert list(bars) == ["file:PRICES"]
+    row = bars["file:PRICES"][0]
+    assert (row["open"], row["high"], row["low"], row["close"]) == (52.0, 54.0, 51.0, 53.0)
+
+
+def test_two_closes_told_are_two_instruments():
+    raw = "Date,Close,Settled\n" + "".join(f"2024-01-{d:02},{d},{d + 9}\n" for d in DAYS)
+    found = told(raw, ("Close", "close"), ("Settled", "close"))
+    assert {name: bars["close"][0] for name, bars in found.bars.items()} == {
+        "file:CLOSE": 2.0,
+        "file:SETTLED": 11.0,
+    }
+
+
+def test_no_instrument_has_two_columns_for_one_thing():
+    raw = "Date,A_close,B_close,x\n" + "".join(f"2024-01-{d:02},{d},{d + 9},1\n" for d in DAYS)
+    both = (("A_close", "volume"), ("x", "volume"))
+    with pytest.raises(Unclear, match="two columns for the volume of one instrument"):
+        told(raw, *both, ("B_close", "close"))
+
+
+@pytest.mark.parametrize("names", ["Date,AAPL,Date,MSFT", "Date,AAPL,Date.1,MSFT", "x,AAPL,y,MSFT"])
+def test_a_second_column_of_dates_in_a_table_of_several_is_never_ignored(names):
+    raw = f"{names}\n" + "".join(f"2024-01-{d:02},{d},2024-01-{d + 1:02},{d + 9}\n" for d in DAYS)
+    with pytest.raises(Unclear, match=r"second column of dates.*Save each column of dates"):
+        told(raw)
+    raw = f"{names}\n" + "".join(f"{d + 45_000},{d},{d + 45_001},{d + 9}\n" for d in DAYS)
+    with pytest.raises(DataError):
+        told(raw)
+
+
+@pytest.mark.parametrize("names", ["Date,AAPL,MSFT,AAPL", "Date,Close,Volume,Close"])
+def test_of_two_columns_of_one_name_none_is_dropped_in_silence(names):
+    raw = f"{names}\n" + "".join(f"2024-01-{d:02},{d},{d + 90},{d + 9}\n" for d in DAYS)
+    with pytest.raises(Unclear, match="several columns called"):
+        told(raw)
+    assert told(raw, (3, "close")).report.rows_kept == len(DAYS)
+
+
+# Quotes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Bid Price,Offer Price",
+        "bid_px,ask_px",
+        "bid_px,bid_sz,ask_px,ask_sz",
+        "Bid,Bid Size,Ask,Ask Size",
+        "best_bid_price,best_bid_qty,best_ask_price,best_ask_qty",
+        "BuyPrice,SellPrice",
+        "Sell Price,Buy Price",
+    ],
+)
+def test_quotes_of_other_names_are_quotes_and_their_sizes_no_prices(names):
+    there = names.split(",")
+    cells = [10, 5, 11, 7] if len(there) == 4 else [10, 11]
+    rows = "".join(f"2024-01-{d:02},{','.join(str(one + d) for one in cells)}\n" for d in DAYS)
+    found = read(f"Date,{names}\n{rows}".encode(), "prices.csv")
+    assert found.instruments == ("file:PRICES",)
+    assert found.bars["file:PRICES"]["close"][0] == 12.5
+
+
+def test_a_bid_above_its_ask_is_no_quote():
+    rows = "".join(f"2024-01-{d:02},{50 + d % 3},{10 + d % 5 / 9:.2f}\n" for d in DAYS)
+    assert read(f"DATE,BID,ASK\n{rows}".encode(), "a.csv").instruments == ("file:BID", "file:ASK")
+    with pytest.raises(Unclear, match="no price column"):
+        read(f"Date,Bid Price,Ask Price\n{rows}".encode(), "a.csv")
+
+
+# One answer everywhere --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("LAST,AAPL,MSFT", "T,V,C", "DIA,SPY", "DAY,DT", "GELD,BRIEF", "BID,ASK", "Index,Rate"),
+        *("DT,AAPL,MSFT", "A,Spread,B", "OPEN,LOW,V"),
+    ],
+)
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_scan_reads_the_instruments_that_any_other_reader_does(names, is_whole):
+    there = names.split(",")
+    prices = np.stack([walk(i) * 5 / (1 + i) for i, _ in enumerate(there)], axis=1)
+    frame = pd.DataFrame(np.round(prices) if is_whole else prices, DATES, there)
+    raw = frame.to_csv(index_label="Date").encode()
+    try:
+        expected = [name.partition(":")[2] for name in read(raw, "a.csv").instruments]
+    except DataError:
+        expected = []
+    try:
+        scanned = [name.upper() for name in read_universe(raw, "a.csv").prices.columns]
+    except DataError:
+        scanned = []
+    assert scanned == (expected if len(expected) > 1 else [])
+    if names in ("LAST,AAPL,MSFT", "T,V,C", "DIA,SPY", "DT,AAPL,MSFT", "BID,ASK"):
+        assert expected == there

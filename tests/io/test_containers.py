@@ -50,6 +50,7 @@ def closes(table: Table) -> list[float]:
     [
         (zipped({"data/btc.csv": PLAIN}), "a.zip", "file:BTC"),
         (zipped({"btc.csv": PLAIN, "__MACOSX/._btc.csv": b"x", "d/": b""}), "a.zip", "file:BTC"),
+        (zipped({"btc.csv": PLAIN, "d/README.txt": b"Read me"}), "a.zip", "file:BTC"),
         (zipped({"btc.csv": PLAIN}, zipfile.ZIP_STORED), "a.zip", "file:BTC"),
         (gzip.compress(PLAIN), "btc.csv.gz", "file:BTC"),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from tandem.core.errors import DataError
 from tandem.io import cli
 from tandem.io.files import read
 from tandem.io.model import Corrections, Unclear
+from tandem.io.options import corrections
 from tandem.scanner import cli as scan
 from tandem.scanner.files import read_universe
 
@@ -66,7 +69,7 @@ def test_a_loss_above_a_fifth_has_to_be_accepted(tmp_path, capsys):
     ):
         out = io.StringIO()
         assert command.main([str(path), *more], out) == 1
-        assert "accept the loss (--accept-loss)" in capsys.readouterr().err
+        assert "accept the loss (--accept-loss" in capsys.readouterr().err
         assert command.main([str(path), *more, "--accept-loss"], out) == 0
 
 
@@ -74,6 +77,20 @@ def test_rows_without_which_nothing_is_lost_are_no_loss():
     doubled = "\n".join([*lines(0), *lines(0)[1:]])
     report = read(doubled.encode(), "prices.csv").report
     assert report.rows_aside == ROWS and not report.loss
+
+
+@pytest.mark.parametrize("blank", ["", "0"])
+def test_rows_that_one_instrument_uses_are_not_lost(blank):
+    rows = [f"{START_S + 3600 * i},{i + 1},{blank if i < 30 else i + 2}" for i in range(60)]
+    table = read("\n".join(["time,A,B", *rows]).encode(), "a.csv")
+    assert [len(bars) for bars in table.bars.values()] == [60, 30]
+    assert not table.report.loss and table.report.loss_share == 0.0
+    # Half of the times are there twice, where only A has a price again.
+    again = [
+        f"{START_S + 3600 * i},{i + 7},{i + 2}\n{START_S + 3600 * i},{i + 1}," for i in range(60)
+    ]
+    for door in (read, read_universe):
+        door("\n".join(["time,A,B", *again]).encode(), "a.csv")
 
 
 @pytest.mark.parametrize("is_long", [False, True])
@@ -111,10 +128,59 @@ def test_what_the_page_can_correct_the_command_can(tmp_path):
     assert cli.main([str(path), *told, *options], out) == 0
     (facts,) = json.loads(out.getvalue())
     assert (facts["first"], facts["label"]) == ("2023-12-31 22:00:00", "end")
-    assert facts["columns"] == {"was": "time", "bucht": "not used", "wert": "close price"}
+    columns = [["was", "time"], ["bucht", "not used"], ["wert", "close price"]]
+    assert facts["columns"] == columns
     again = read(clean, clean.name)
     assert again.bars["file:ODD"]["close"].tolist() == [1 + (100 + i) / 1000 for i in range(12)]
     assert str(again.bars["file:ODD"]["time_us"][0].astype("M8[us]"))[:13] == "2023-12-31T22"
+
+
+TOLD = {
+    "roles": (["--columns", "close=Last"], (("Last", "close"),)),
+    "delimiter": (["--delimiter", ";"], ";"),
+    "encoding": (["--encoding", "cp1252"], "cp1252"),
+    "decimal": (["--decimal", ","], ","),
+    "date_order": (["--year-first"], "year first"),
+    "time_unit": (["--time-unit", "seconds"], "seconds"),
+    "time_zone": (["--time-zone", "Europe/Berlin"], "Europe/Berlin"),
+    "header": (["--header", "data"], False),
+    "label": (["--label", "end"], "end"),
+    "accept_loss": (["--accept-loss"], True),
+}
+
+
+def test_a_column_is_left_out(tmp_path):
+    out = io.StringIO()
+    assert cli.main([str(file(tmp_path, 0)), "--columns", "none=B", "--json"], out) == 0
+    assert json.loads(out.getvalue())[0]["instruments"] == ["file:A"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("time,close\n" + "01/02/2024,1\n02/02/2024,2\n", "--day-first"),
+        ("foo,close\nx,1\ny,2\n", "--columns time="),
+        ("time,foo\n2024-01-01,x\n2024-01-02,y\n", "--columns close="),
+        ("time:close\n1704067200:1\n1704067260:2\n", "--delimiter"),
+    ],
+)
+def test_a_refusal_names_the_option_that_helps(raw, said):
+    with pytest.raises(DataError, match=said):
+        read(raw.encode(), "a.csv")
+
+
+@pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Corrections)])
+def test_every_correction_has_an_option(name):
+    arguments, value = TOLD[name]
+    options = cli.parser().parse_args(["prices.csv", *arguments])
+    assert corrections(options) == Corrections(**{name: value})
+
+
+def test_rows_of_names_are_read_where_the_first_row_is_told_to_be_names():
+    rows = "".join(f"2024-01-{d:02},{d},{d + 9}\n" for d in range(2, 12))
+    raw = f"Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n{rows}".encode()
+    found = read(raw, "a.csv", corrections=Corrections(header=True))
+    assert found.instruments == ("file:AAPL", "file:MSFT")
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path, capsys):
@@ -148,3 +214,26 @@ def test_two_files_of_one_name_are_called_after_their_folders(tmp_path):
     assert backtest.main([*map(str, paths), *same], out) == 0
     told = json.loads(out.getvalue())
     assert (told["y"], told["x"]) == ("file:BINANCE-BTC", "file:BYBIT-BTC")
+
+
+def test_files_of_one_instrument_in_a_zip_stay_two_instruments_when_written(tmp_path):
+    path, clean = tmp_path / "prices.zip", tmp_path / "clean.parquet"
+    with zipfile.ZipFile(path, "w") as packed:
+        for place in (1, 2):
+            rows = "".join(f"{START_S + 60 * i},X,{place * 100 + i}\n" for i in range(9))
+            packed.writestr(f"{place}/prices.csv", f"time,symbol,close\n{rows}")
+    assert cli.main([str(path), "--out", str(clean)], io.StringIO()) == 0
+    again = read(clean, clean.name)
+    assert {name: rows["close"][0] for name, rows in again.bars.items()} == {
+        "file:X": 100.0,
+        "file:X-2": 200.0,
+    }
+
+
+@pytest.mark.parametrize("name", ["Date", "Date.1", "Day"])
+def test_a_scan_ignores_no_second_column_of_dates_either(name):
+    raw = f"Date,A,{name},B\n" + "".join(
+        f"2024-01-{d:02},{d},2024-01-{d + 1:02},{d + 9}\n" for d in range(2, 12)
+    )
+    with pytest.raises(DataError, match=r"second column of dates|two columns 'Date'"):
+        read_universe(raw.encode(), "prices.csv")

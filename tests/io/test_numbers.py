@@ -32,6 +32,9 @@ def closes(cells: list[str]) -> list[float]:
     [
         (["110'16", "110'00", "99'31"], [110.5, 110.0, 99.96875]),
         (["110-16", "110-00+"], [110.5, 110.015625]),
+        (["110'16.5", "110'00.25"], [110.515625, 110.0078125]),
+        (["600'2", "599'7"], [600.25, 599.875]),
+        (["11'200", "11'330"], [11_200.0, 11_330.0]),
         (["1'40", "1'63"], [1.625, 1.984375]),
         (["-0'16", "0'16"], [-0.5, 0.5]),
         ([f"110'{part:02}{end}" for part in range(4) for end in "0257"],
@@ -41,6 +44,8 @@ def closes(cells: list[str]) -> list[float]:
         (["USD 1,234.50", "USD 999.00"], [1234.5, 999.0]),
         (["1.234,50 EUR", "999,10 EUR"], [1234.5, 999.1]),
         (["€1,234.50", "€ 99.25"], [1234.5, 99.25]),
+        (["100.5 kr", "99 kr"], [100.5, 99.0]),
+        (['="100.5"', '="99"'], [100.5, 99.0]),
         (["101.5*", "102.25**", "103.5†"], [101.5, 102.25, 103.5]),
         (["\u221237.63", "12.5"], [-37.63, 12.5]),
     ],
@@ -53,6 +58,34 @@ def test_thousands_are_no_parts_of_a_point():
     assert points_of(["110'165", "110'432", "110'891"]) == 0
     assert points_of(["110'16", "1'234.5"]) == 0
     assert numbers(pd.Series(["1'234", "1'999"])).tolist() == [1234.0, 1999.0]
+
+
+@pytest.mark.parametrize("cells", [["11'200", "11'225"], [f"11'{i:02}0" for i in range(12, 24)]])
+def test_thousands_that_may_be_32nds_are_asked_about(cells):
+    with pytest.raises(Unclear, match="thousands or 32nds"):
+        file(cells)
+
+
+def test_columns_of_one_table_may_have_marks_of_their_own():
+    rows = "".join(f"{day};{100 + i},25;{50 + i}.25\n" for i, day in enumerate(DATES))
+    found = read(f"date;A;B\n{rows}".encode(), "a.csv")
+    assert [bars["close"][0] for bars in found.bars.values()] == [100.25, 50.25]
+    doubtful = "".join(f"{day};{i},25;{i}.25;1,{100 + i}\n" for i, day in enumerate(DATES, 1))
+    with pytest.raises(Unclear, match="--decimal"):
+        read(f"date;A;B;D\n{doubtful}".encode(), "a.csv")
+
+
+def test_a_cell_of_a_wide_table_that_is_no_number_is_said():
+    rows = "".join(f"{day},{'n.t.' if i == 3 else i + 9},{50 + i}\n" for i, day in enumerate(DATES))
+    found = read(f"date,AA,BB\n{rows}".encode(), "a.csv")
+    assert len(found.bars["file:AA"]) == len(DATES) - 1
+    assert "1 cell of column 'AA' left empty: no number." in found.report.notes
+
+
+def test_32nds_may_stand_beside_decimals():
+    rows = "".join(f"{day},110-{i % 32:02},{50 + i}.25\n" for i, day in enumerate(DATES))
+    found = read(f"date,ZN,B\n{rows}".encode(), "a.csv")
+    assert [bars["close"][1] for bars in found.bars.values()] == [110.03125, 51.25]
 
 
 def test_parts_of_points_are_told():

@@ -316,7 +316,7 @@ def test_every_line_not_used_has_a_number_and_a_reason():
 def test_amounts_that_are_no_numbers_are_told():
     table = read(OHLC + rows(list(map(str, HOURS))).replace("5.0", "many", 2).replace("5.0", "-"))
     assert np.isnan(only(table)["volume"]).all()
-    assert table.report.notes[0] == "2 cells of column 'volume' are no numbers; they stay empty."
+    assert table.report.notes[0] == "2 cells of column 'volume' left empty: no number."
 
 
 def test_long_text_from_outside_is_shortened():

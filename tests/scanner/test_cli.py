@@ -304,7 +304,7 @@ def test_what_was_done_to_rows_is_said(tmp_path: Path) -> None:
 
 
 def test_a_column_without_a_name_is_called_by_its_place() -> None:
-    got = read_prices(b"time,A,,C\n2026-01-01,1,2,3\n2026-01-02,2,3,4\n", "prices.csv")
+    got = read_prices(b"time,A,,C\n2026-01-01,10,20,30\n2026-01-02,10.1,20.2,30.3\n", "prices.csv")
     assert list(got) == ["A", "column 3", "C"]
 
 

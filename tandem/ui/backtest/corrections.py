@@ -11,7 +11,16 @@ from zoneinfo import available_timezones
 import streamlit as st
 
 from tandem.io.columns import ROLES
-from tandem.io.model import DATE_ORDERS, LABELS, NAMED, TIME_UNITS, Corrections, Report
+from tandem.io.model import (
+    ACCEPT_LOSS,
+    DATE_ORDERS,
+    LABELS,
+    MOST_LOSS,
+    NAMED,
+    TIME_UNITS,
+    Corrections,
+    Report,
+)
 from tandem.ui.backtest.upload import Upload
 from tandem.ui.shared import messages as say
 
@@ -47,12 +56,12 @@ def ask(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> Non
         ("time_unit", "Time unit", {one: one for one in TIME_UNITS}),
         ("time_zone", "Time zone", {one: one for one in _zones()}),
         ("label", "Times of bars", {f"{one} of bar": one for one in LABELS}),
-        ("accept_loss", "Rows set aside", {"accepted": True}),
         ("encoding", "Encoding", {one: one for one in _ENCODINGS}),
     )
     with st.container(horizontal=True):
         for name, label, values in boxes:
             _box(name, label, values, guesses.get(name, ""), told, key, changed)
+    _loss(told, key, changed)
     _columns(upload, key, changed)
     if told != Corrections():
         st.button(
@@ -103,6 +112,17 @@ def _box(
         changed(replace(told, **{name: told_now}))
 
     _select(label, first, tuple(values), current, f"{key}-{name}", chosen)
+
+
+def _loss(told: Corrections, key: str, changed: Callable[[Corrections], None]) -> None:
+    """Show the box that accepts that many rows are set aside."""
+    box = f"{key}-accept_loss"
+
+    def change() -> None:
+        changed(replace(told, accept_loss=bool(st.session_state[box])))
+
+    st.session_state[box] = told.accept_loss
+    st.checkbox(ACCEPT_LOSS, key=box, on_change=change, help=f"More than {MOST_LOSS:.0%} of rows.")
 
 
 def _columns(upload: Upload, key: str, changed: Callable[[Corrections], None]) -> None:

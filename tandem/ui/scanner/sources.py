@@ -21,6 +21,7 @@ from tandem.core.errors import DataError, StoreError
 from tandem.core.instruments import SIMULATED_VENUE, split_instrument
 from tandem.core.jobs import Job
 from tandem.core.parallel import Watch
+from tandem.io.model import ACCEPT_LOSS, LOSS_ADVICE, Corrections
 from tandem.pairs.snapshot_builder import SnapshotBuilder
 from tandem.scanner.files import Universe, read_universe
 from tandem.scanner.live.minute_prices import Minutes
@@ -42,6 +43,7 @@ Floats = npt.NDArray[np.float64]
 # More make a table that a page should not hold; `python scanner.py` takes them.
 MOST_INSTRUMENTS = 1_000
 MOST_BARS = 50_000
+_GUESS = Corrections()
 RANGES = {"hour": HOUR_US, "day": DAY_US, "week": 7 * DAY_US, "month": 30 * DAY_US}
 
 FROM = Choice(
@@ -101,6 +103,8 @@ class _File:
     name: str
     job: Job
     source: Source | None = None
+    # Until it is read: for reading it again, its loss accepted.
+    raw: bytes = b""
 
 
 def _from_file() -> Source | None:
@@ -130,8 +134,11 @@ def _from_file() -> Source | None:
         return None
     if last.job.state != "done":
         say.problem(f"{last.name}: {last.job.text or 'reading was cancelled.'}")
+        if last.raw and LOSS_ADVICE in (last.job.text or ""):
+            st.checkbox(ACCEPT_LOSS, key="scan_accept_loss", on_change=_accept, args=(last,))
         return None
     if last.source is None:
+        last.raw = b""
         prices, notes, loss = last.job.result
         last.source = Source(last.name, _checked(prices), notes=notes, loss=loss)
     if given is None:
@@ -144,14 +151,21 @@ def _begun(given: Any, last: _File | None) -> _File | None:
     if last is not None:
         last.job.cancel()
     raw, name = given.getvalue(), given.name
-    begun = _File(given.file_id, name, begin(partial(_read, raw, name), "read"))
+    begun = _File(given.file_id, name, begin(partial(_read, raw, name), "read"), raw=raw)
     with st.spinner(f"Reading {say.escaped(name)}"):
         begun.job.wait(3.0)
     return begun
 
 
-def _read(raw: bytes, name: str, watch: Watch) -> Universe:
-    found = read_universe(raw, name, watch)
+def _accept(last: _File) -> None:
+    """Read a file again, whatever it loses."""
+    told = Corrections(accept_loss=True)
+    job = begin(partial(_read, last.raw, last.name, corrections=told), "read")
+    st.session_state["tandem_scan_file"] = _File(last.file_id, last.name, job, raw=last.raw)
+
+
+def _read(raw: bytes, name: str, watch: Watch, corrections: Corrections = _GUESS) -> Universe:
+    found = read_universe(raw, name, watch, corrections)
     watch.check()
     return found
 

@@ -90,6 +90,16 @@ def test_a_column_is_given_another_use_and_back(app: AppTest) -> None:
     assert np.array_equal(study(app).source.bars.y, first)
 
 
+def test_a_loss_is_accepted_by_a_box(app: AppTest) -> None:
+    lines = pair(n_bars=500).splitlines()
+    soon = [f"soon,{line.partition(',')[2]}" for line in lines[1:120]]
+    dropped(app, ("pair.csv", "\n".join([lines[0], *soon, *lines[120:]]).encode()))
+    assert "accept the loss" in said(app)
+    next(one for one in app.checkbox if str(one.key).endswith("-accept_loss")).check().run()
+    assert "accept the loss" not in said(app)
+    assert len(study(app).source.bars.y) == 381
+
+
 def test_a_zone_moves_the_bars(app: AppTest) -> None:
     y, x = cointegrated(300, 1)
     hours = np.datetime64("2024-01-01T00", "h") + np.arange(300)

@@ -294,6 +294,19 @@ def test_bad_files_are_sentences(app: AppTest, content: bytes, told: str) -> Non
     assert told in said(app)
 
 
+def test_a_loss_is_accepted_on_the_page(app: AppTest) -> None:
+    lines = wide({"A": walk(1), "B": walk(2), "C": walk(3)}).splitlines()
+    soon = [b"soon," + line.split(b",", 1)[1] for line in lines[1:80]]
+    dropped(app, b"\n".join([lines[0], *soon, *lines[80:]]))
+    assert "accept the loss" in said(app)
+    app.checkbox(key="scan_accept_loss").check().run()
+    ended(app.session_state["tandem_scan_file"].job)
+    app.run()
+    ended(study_of(app).scan_job)
+    app.run()
+    assert metric(app, "Pairs tested") == "3"
+
+
 def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
     """Give the page a file that was read."""
     app.query_params["scan_from"] = "file"
@@ -302,7 +315,7 @@ def dropped(app: AppTest, content: bytes, name: str = "prices.csv") -> AppTest:
         lambda watch: scanner_sources._read(content, name, watch), queue="read"
     )
     ended(job)
-    app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job)
+    app.session_state["tandem_scan_file"] = scanner_sources._File("1", name, job, raw=content)
     app.run()
     if "tandem_scan" in app.session_state:
         ended(study_of(app).scan_job)
