@@ -42,7 +42,7 @@ from tandem.storage.inventory import Inventory
 from tandem.storage.live_bars import LiveBars
 from tandem.storage.metrics import store_metrics
 from tandem.storage.null import ForeignStore
-from tandem.storage.opening import Opened, last_recorded, open_database
+from tandem.storage.opening import Opened, could_record, last_recorded, may_pass, open_database
 from tandem.storage.protocols import Database
 from tandem.surveillance.monitor import Monitor
 from tandem.surveillance.state_readings import MonitorInputs
@@ -209,6 +209,14 @@ class Engine:
             Alerts: self.monitor.alerts,
             ModelTraining: self.monitor.training,
         }
+
+    def waits_to_record(self) -> bool:
+        """Return whether nothing is recorded, for a reason that may pass by itself."""
+        return may_pass(self.opened.refusal)
+
+    def could_record(self) -> bool:
+        """Return whether the database could be recorded into now, by an engine begun anew."""
+        return could_record(self.settings.database, self.settings.file_bits)
 
     def check_health(self) -> Health:
         """Return what is wrong with the process; never waits."""

@@ -223,7 +223,7 @@ def test_a_desk_adopts_them_also_where_no_server_of_ours_began(
 ) -> None:
     theirs = get_logger("streamlit.tandem_script")
     state.close()
-    desk = SimpleNamespace(start=str, stop=str, parts=dict)
+    desk = SimpleNamespace(start=str, stop=str, parts=dict, waits_to_record=bool)
     state.start(lambda *_, **__: Settings(), lambda _: desk)  # type: ignore[arg-type, return-value]
     state.close()
     assert theirs.propagate and not theirs.handlers

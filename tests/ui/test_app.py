@@ -231,7 +231,9 @@ def test_the_desk_logs_whose_it_is_and_why(
 
 def test_a_desk_that_was_closed_leaves_no_part_behind() -> None:
     settings = Settings()
-    running = SimpleNamespace(start=str, stop=str, parts=lambda: {Settings: settings})
+    running = SimpleNamespace(
+        start=str, stop=str, parts=lambda: {Settings: settings}, waits_to_record=bool
+    )
     state.close()
     state.start(lambda *_, **__: settings, lambda _: running)
     assert state.part(Settings) is settings

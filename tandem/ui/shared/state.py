@@ -28,7 +28,6 @@ from tandem.core.histogram import Histogram
 from tandem.observability import logs
 from tandem.observability.health import Health
 from tandem.observability.metrics import Metric, measured, one, serve
-from tandem.storage.opening import Opened, could_record, may_pass
 from tandem.ui.shared import messages as say
 from tandem.ui.shared.loggers import adopt_loggers
 from tandem.ui.shared.login_throttle import Guesses
@@ -80,6 +79,12 @@ class Desk(Protocol):
     def stop(self) -> None:
         """Stop reading and close the database."""
 
+    def waits_to_record(self) -> bool:
+        """Return whether nothing is recorded, for a reason that may pass by itself."""
+
+    def could_record(self) -> bool:
+        """Return whether it could record now, begun anew."""
+
     def check_health(self) -> Health:
         """Return what is wrong with it; never waits."""
 
@@ -127,29 +132,26 @@ def start(load: Callable[..., Settings], create: Callable[[Settings], Desk]) -> 
         # it, and then stands still. Charts tell for themselves what they have.
         served.set_option("global.minCachedMessageSize", UNCACHED_BYTES)
         atexit.register(close)
-    opened = desk.parts().get(Opened)
-    if isinstance(opened, Opened) and may_pass(opened.refusal):
+    if desk.waits_to_record():
         threading.Thread(
-            target=_take_over, args=(desk, settings, load, create), name="take-over", daemon=True
+            target=_take_over, args=(desk, load, create), name="take-over", daemon=True
         ).start()
 
 
 def _take_over(
-    desk: Desk,
-    settings: Settings,
-    load: Callable[..., Settings],
-    create: Callable[[Settings], Desk],
+    desk: Desk, load: Callable[..., Settings], create: Callable[[Settings], Desk]
 ) -> None:
     """Start another desk as soon as the database can be recorded into."""
     process = _process()
-    while not could_record(settings.database, settings.file_bits):
+    while not desk.could_record():
         time.sleep(TRY_S)
         if process.desk is not desk:
             return
     close()
     start(load, create)
-    process.taken_over = f"Recording began at {datetime.now(UTC):%H:%M:%S} UTC: " + (
-        f"{settings.database.name} can be recorded into again."
+    process.taken_over = (
+        f"Recording began at {datetime.now(UTC):%H:%M:%S} UTC: the database can be recorded into "
+        "again."
     )
     log.info("%s", process.taken_over)
 
