@@ -109,7 +109,7 @@ def test_a_venue_that_leaves_trades_out_is_said_to(
 
 
 def test_a_jump_of_a_million_ids_keeps_nobody_waiting(desk: Desk) -> None:
-    made = Tape(1_000, 1_010_000, now_us() - 20 * MINUTE_US, 1, frozenset(range(3_000, 1_003_000)))
+    made = Tape(1_000, 1_010_000, now_us() - 20 * MINUTE_US, 1, range(3_000, 1_003_000))
     hole(desk, USDM, made, 3_000, 1_002_999)
     desk.exchange.tapes["ETHUSDT"] = tape(10_000)
     gap = desk.gaps("open")[0]
@@ -293,7 +293,7 @@ def test_candles_that_found_no_room_are_fetched_again_before_they_settle_a_hole(
             put(instrument, rows)
 
     monkeypatch.setattr(desk.store, "put_candles", full_once)
-    made = Tape(1_000, 5_010_000, now_us() - 20 * MINUTE_US, 1, frozenset(range(3_000, 5_003_000)))
+    made = Tape(1_000, 5_010_000, now_us() - 20 * MINUTE_US, 1, range(3_000, 5_003_000))
     hole(desk, USDM, made, 3_000, 5_002_999)
     desk.settle()
     (covered,) = desk.gaps("candles")
@@ -303,7 +303,7 @@ def test_candles_that_found_no_room_are_fetched_again_before_they_settle_a_hole(
 
 def test_an_id_jump_of_five_million_goes_to_candles(desk: Desk) -> None:
     """The venue does not have them: it began to count anew."""
-    made = Tape(1_000, 5_010_000, now_us() - 20 * MINUTE_US, 1, frozenset(range(3_000, 5_003_000)))
+    made = Tape(1_000, 5_010_000, now_us() - 20 * MINUTE_US, 1, range(3_000, 5_003_000))
     gap = hole(desk, USDM, made, 3_000, 5_002_999)
     desk.backfill.want([USDM])
     desk.settle()

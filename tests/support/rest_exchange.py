@@ -49,7 +49,7 @@ class Tape:
     count: int
     start_us: int
     step_us: int
-    missing: frozenset[int] = frozenset()
+    missing: frozenset[int] | range = frozenset()
 
     @property
     def last_id(self) -> int:
@@ -91,7 +91,9 @@ class Tape:
         while len(found) < count and trade_id <= self.last_id:
             if trade_id not in self.missing:
                 found.append(trade_id)
-            trade_id += 1
+                trade_id += 1
+            else:
+                trade_id = self.missing.stop if isinstance(self.missing, range) else trade_id + 1
         return found
 
     def ids_before(self, stop: int, count: int) -> list[int]:
@@ -101,7 +103,10 @@ class Tape:
         while len(found) < count and trade_id >= self.first_id:
             if trade_id not in self.missing:
                 found.append(trade_id)
-            trade_id -= 1
+                trade_id -= 1
+            else:
+                before = self.missing.start if isinstance(self.missing, range) else trade_id
+                trade_id = before - 1
         return found
 
     def first_since(self, time_us: int) -> int:
