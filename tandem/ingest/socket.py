@@ -85,6 +85,7 @@ class Wire(websocket.WebSocket):
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._failure: Exception | None = None
         self._attempt: Attempt | None = None
+        self._is_aborted = False
         self.heard = steady_s()
         self.arrived_us = now_us()
 
@@ -94,6 +95,8 @@ class Wire(websocket.WebSocket):
         # The library's timeout is per read, so a server that drips bytes could hold us for ever.
         with Attempt(2.0 * limit_s) as attempt:
             self._attempt = attempt
+            if self._is_aborted:
+                attempt.cut()
             try:
                 parts = urlsplit(url)
                 is_secure = parts.scheme == "wss"
@@ -126,6 +129,7 @@ class Wire(websocket.WebSocket):
 
     def abort(self) -> None:
         """Cut the connection from any thread, without the closing handshake a dead peer ignores."""
+        self._is_aborted = True
         if (attempt := self._attempt) is not None:
             attempt.cut()
         open_socket = self.sock

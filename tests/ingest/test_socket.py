@@ -18,10 +18,11 @@ from websocket import (
     WebSocketProtocolException,
 )
 
+from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError, VenueRefused
 from tandem.ingest.errors import explain
 from tandem.ingest.socket import Wire
-from tests.support.exchange import unused_url
+from tests.support.exchange import DeafServer, unused_url
 from tests.support.waiting import wait_until
 
 TEXT, PING, CLOSE = 0x1, 0x9, 0x8
@@ -334,3 +335,14 @@ def test_addresses_that_lead_nowhere(make: Callable[[], str], words: str) -> Non
     failure = attempt(make())
     assert words in str(failure)
     assert not isinstance(failure, VenueRefused)
+
+
+def test_a_connection_that_was_cut_before_it_began_to_open_is_not_opened() -> None:
+    with DeafServer() as server:
+        wire = Wire()
+        wire.abort()
+        began = steady_s()
+        with pytest.raises(OSError, match="cut short"):
+            wire.open(server.url, 30.0)
+        assert steady_s() - began < 10.0
+        wire.release()
