@@ -129,4 +129,4 @@ def test_one_place_decides_which_row_of_a_time_counts() -> None:
         for name, path in architecture.MODULES.items()
         if re.search(r"\.duplicated\(.*(time_us|keep=\"last\")", path.read_text("utf-8"))
     }
-    assert deciding == {"tandem.io.parsing"}
+    assert deciding == {"tandem.io.row_order"}

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tandem.io.cells import EPOCHS
+from tandem.io.epochs import EPOCHS
 from tandem.io.files import read_files
 from tandem.io.model import DATE_ORDERS, TIME_UNITS
 from tests.support.architecture import MODULES, part_of

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
-from tandem.io.columns import END_NAMES, plain
+from tandem.io.column_names import END_NAMES, plain
 
 Times = npt.NDArray[np.int64]
 

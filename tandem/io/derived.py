@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.io.columns import Column, key_of
+from tandem.io.column import Column, key_of
 
 Floats = npt.NDArray[np.float64]
 

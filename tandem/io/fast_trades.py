@@ -17,13 +17,19 @@ import pandas as pd
 from tandem.core.errors import DataError
 from tandem.core.events import TRADE
 from tandem.core.parallel import UNWATCHED, Watch, each
-from tandem.io import columns as roles
 from tandem.io import text as lines
-from tandem.io.cells import EPOCHS, LATEST_US, Epoch
-from tandem.io.columns import Column, key_of
+from tandem.io.arrays import trade_array
+from tandem.io.column import Column, key_of
+from tandem.io.epochs import EPOCHS, Epoch
 from tandem.io.model import AGAIN, ASIDE_SHOWN, TEXT_SHOWN, Aside, Corrections, Table, Trades
-from tandem.io.parsing import REVERSED, Sheet, data, frame, sorted_note, valid_trades
-from tandem.io.reader import find, report, stem, trade_array, unique
+from tandem.io.parsing import data
+from tandem.io.price_columns import is_trades
+from tandem.io.read_times import LATEST_US
+from tandem.io.reports import report, stem, unique
+from tandem.io.row_order import REVERSED, sorted_note
+from tandem.io.sheet import Sheet, frame
+from tandem.io.table_layout import find
+from tandem.io.valid_rows import valid_trades
 from tandem.kernels import ticks
 
 LEAST_BYTES = 4_000_000
@@ -115,7 +121,7 @@ def _plan(raw: bytes, name: str, told: Corrections) -> Plan | None:
     if unit is None or sheet.lines.encoding != "utf-8" or sheet.decimal != ".":
         return None
     amounts = [role for role in used if role in ("quantity", "volume")]
-    is_plain = set(used) <= set(_KERNEL_ROLES) and roles.is_trades(columns)
+    is_plain = set(used) <= set(_KERNEL_ROLES) and is_trades(columns)
     if not is_plain or len(amounts) != 1 or not (top[amounts[0]] > 0).any():
         return None
     if (top[amounts[0]] < 0).any():  # sales, of which the loops know nothing

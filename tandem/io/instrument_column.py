@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tandem.io.columns import HOUR_NAMES, Column, key_of, plain
+from tandem.io.column import Column, key_of
+from tandem.io.column_names import HOUR_NAMES, plain
 from tandem.io.contents import Rows, is_number
 
 Texts = Callable[[list[int]], pd.DataFrame]

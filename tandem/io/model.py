@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
-from tandem.io.columns import ROLES
+from tandem.io.column_names import ROLES
 from tandem.io.zones import zone
 
 Bars = npt.NDArray[np.void]

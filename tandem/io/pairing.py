@@ -22,7 +22,7 @@ from tandem.io.bar_times import (
     week_starts,
 )
 from tandem.io.model import Bars, Table, Trades, interval_text, time_text
-from tandem.io.reader import unique
+from tandem.io.reports import unique
 from tandem.io.text import shown
 from tandem.kernels.ticks import count_bars, fill_bars
 

@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from tandem.core.errors import DataError
-from tandem.core.events import BAR, BUY, CANDLE, SELL, TRADE, UNKNOWN_SIDE
-from tandem.core.instruments import instrument, split_instrument
 from tandem.core.parallel import UNWATCHED, Watch
-from tandem.io import columns as roles
 from tandem.io import text as lines
-from tandem.io.bar_times import gaps, settle, usual_interval
-from tandem.io.columns import Column, key_of, taken
+from tandem.io.arrays import bar_array, fresh, trade_array
+from tandem.io.bar_times import settle
+from tandem.io.column import Column, key_of
 from tandem.io.derived import derived, unscaled, unsplit
 from tandem.io.instrument_column import with_symbols
-from tandem.io.model import (
-    AGAIN,
-    ASIDE_SHOWN,
-    FILE_VENUE,
-    NAMED,
-    TEXT_SHOWN,
-    Bars,
-    Corrections,
-    Report,
-    Table,
-    Trades,
-    Unclear,
-    require_bearable,
-)
-from tandem.io.parsing import (
-    Sheet,
-    amount_of,
-    data,
-    frame,
-    in_order,
-    note_currencies,
-    once,
-    once_by_id,
-    texts_of,
-    traded,
-    valid_prices,
-    valid_trades,
-)
+from tandem.io.layouts import LEAN, LEAN_SCALE
+from tandem.io.model import Bars, Corrections, Table, Trades
+from tandem.io.parsing import data
+from tandem.io.price_columns import is_trades
+from tandem.io.reports import report, stem, unique
+from tandem.io.row_order import in_order, once, once_by_id
+from tandem.io.sheet import Sheet, frame, texts_of, unclear
+from tandem.io.table_layout import find
 from tandem.io.text import shown
-
-MOST_TRADES = 2**53  # in a bar; more is a misread number
-
-_MAKER_SIDES = {"true": SELL, "1": SELL, "false": BUY, "0": BUY}
-_SIDES = {"buy": BUY, "b": BUY, "1": BUY, "+1": BUY, "sell": SELL, "s": SELL, "-1": SELL}
+from tandem.io.valid_rows import note_currencies, traded, valid_prices, valid_trades
 
 
 def read_text(
@@ -74,10 +45,10 @@ def _table(sheet: Sheet) -> Table:
     if len(sheet.lines.numbers) < 2:
         raise DataError(_too_short(sheet))
     layout, columns = find(sheet)
-    is_trades, used = roles.is_trades(columns), columns
+    has_trades, used = is_trades(columns), columns
     try:
         rows = data(sheet, frame(sheet, columns), columns)
-        if not is_trades:
+        if not has_trades:
             if not any(role == "symbol" for _, role in sheet.told.roles):
                 rows, columns, notes = with_symbols(
                     rows, columns, sheet.lines.sample, partial(texts_of, sheet)
@@ -87,13 +58,13 @@ def _table(sheet: Sheet) -> Table:
             used, notes = derived(rows, columns)
             sheet.has_quotes = any(column.role == "bid" for column in columns)
             sheet.notes += notes
-            if layout.startswith(roles.LEAN):
-                sheet.notes.append(unscaled(rows, roles.LEAN_SCALE))
+            if layout.startswith(LEAN):
+                sheet.notes.append(unscaled(rows, LEAN_SCALE))
         note_currencies(sheet, rows)
         rows = in_order(sheet, rows)
     except DataError as error:
         raise unclear(sheet, str(error), columns) from None
-    if is_trades:
+    if has_trades:
         bars, trades = {}, dict(trades_in(sheet, rows, columns))
     else:
         bars, trades = dict(bars_in(sheet, rows, used)), {}
@@ -119,97 +90,6 @@ def _too_short(sheet: Sheet) -> str:
     return f"{shown(sheet.name)} has {what}{why}; at least two rows of prices are needed."
 
 
-# What each column is ----------------------------------------------------------------------
-
-
-def find(sheet: Sheet) -> tuple[str, list[Column]]:
-    """Return the layout's name and what each column is; raises where that cannot do."""
-    header, sample, told = sheet.lines.header, sheet.lines.sample, sheet.told.roles
-    if header is not None:
-        layout, columns = NAMED, roles.by_name(header, sample, sheet.lines.symbols)
-    else:
-        layout, columns = _without_names(sheet, bool(told))
-    columns = roles.corrected(columns, told)
-    _require(sheet, columns)
-    if header is not None and not told:
-        _require_one_name(sheet, columns)
-    return layout, columns
-
-
-def unclear(sheet: Sheet, text: str, columns: list[Column]) -> Unclear:
-    """Return the error with what is needed to correct it."""
-    return Unclear(text, taken(columns), sheet.sample())
-
-
-def _without_names(sheet: Sheet, is_told: bool) -> tuple[str, list[Column]]:
-    found = roles.by_layout(sheet.lines.sample)
-    if found is None:
-        columns = [Column(i, f"column {i + 1}", "") for i in range(sheet.lines.width)]
-        if is_told:
-            return "columns as corrected", columns
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has no column names, and its {sheet.lines.width} columns "
-            "are of no layout known here; add a first line like time,open,high,low,close.",
-            columns,
-        )
-    return f"{found[0]}, without column names", found[1]
-
-
-def _require(sheet: Sheet, columns: list[Column]) -> None:
-    found = {column.role for column in columns}
-    names = ", ".join(shown(column.name, 20) for column in columns[:8])
-    more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
-    if "time" not in found:
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has no time column; its columns are {names}{more}. "
-            "Name one time, date or timestamp, or say which it is (--columns time=NAME).",
-            columns,
-        )
-    if not found & {"close", "price", "bid"}:
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has no price column; its columns are {names}{more}. "
-            "Name one close or price, or say which it is (--columns close=NAME).",
-            columns,
-        )
-    same = roles.same_of(columns)
-    if same:
-        both = " and ".join(shown(column.name, 20) for column in same)
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has two columns for the {roles.ROLES[same[0].role]} of one "
-            f"instrument: {both}. Leave one out (--columns none=NAME).",
-            columns,
-        )
-    other = roles.own_dates(columns, sheet.lines.sample)
-    if other is not None:
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has a second column of dates, {shown(other.name, 20)} (column "
-            f"{other.index + 1}), for the prices to its right. Save each column of dates with its "
-            "prices as a file of its own.",
-            columns,
-        )
-
-
-def _require_one_name(sheet: Sheet, columns: list[Column]) -> None:
-    header = sheet.lines.header or []
-    names = [" ".join(one) for one in zip(header, sheet.lines.symbols or header, strict=True)]
-    twice = roles.named_twice(columns, names)
-    if twice is not None:
-        raise unclear(
-            sheet,
-            f"{shown(sheet.name)} has several columns called {shown(twice.name, 20)}. Name each "
-            f"otherwise, or say which one counts (--columns {twice.role}=NUMBER).",
-            columns,
-        )
-
-
-# Bars and trades --------------------------------------------------------------------------
-
-
 def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator[tuple[str, Bars]]:
     """Make the bars of each instrument in turn."""
     for name, used, part in _parts(sheet, data, columns):
@@ -228,7 +108,7 @@ def bars_in(sheet: Sheet, data: pd.DataFrame, columns: list[Column]) -> Iterator
             sheet.notes += notes
         if len(part):
             sheet.kept[part["row"].to_numpy()] = True
-            yield name, _bar_array(sheet, part, keys)
+            yield name, bar_array(sheet, part, keys)
 
 
 def trades_in(
@@ -275,172 +155,3 @@ def _parts(
             yield unique(str(label), names), used, part
     else:
         yield unique(stem(sheet.name), names), used, data
-
-
-def _bar_array(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> Bars:
-    bars = np.zeros(len(part), BAR)
-
-    def given(role: str) -> npt.NDArray[np.float64]:
-        return part[keys[role]].to_numpy() if role in keys else np.full(len(part), np.nan)
-
-    bars["time_us"] = part["time_us"]
-    bars["close"] = given("close")
-    bars["open"] = given("open") if "open" in keys else bars["close"]
-    top, bottom = (
-        np.maximum(bars["open"], bars["close"]),
-        np.minimum(bars["open"], bars["close"]),
-    )
-    bars["high"] = given("high") if "high" in keys else top
-    bars["low"] = given("low") if "low" in keys else bottom
-    odd = int(((bars["high"] < top) | (bars["low"] > bottom)).sum())
-    if odd:
-        sheet.notes.append(f"In {odd:,} bars open or close lie outside low and high.")
-    bars["volume"], bars["buy_volume"] = given("volume"), given("buy_volume")
-    bars["notional"] = given("quote_volume")
-    counts = np.nan_to_num(given("trades"))
-    bars["trades"] = np.clip(counts, 0, MOST_TRADES)
-    if "last_trade" in part:
-        bars["last_us"] = part["last_trade"]
-        # Of our own exports: bars that were a venue's candles stay marked as such.
-        bars["trades"][counts == CANDLE] = CANDLE
-    return bars
-
-
-def trade_array(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> Trades:
-    """Return rows as trades, in their order."""
-    amount = amount_of(part, keys)
-    trades = np.zeros(len(part), TRADE)
-    trades["time_us"] = part["time_us"]
-    trades["price"] = part[keys["price"]]
-    trades["quantity"] = part[amount] if amount else np.nan
-    trades["side"] = _sides(sheet, part, keys)
-    trades["received_us"] = part[keys.get("received", "time_us")]
-    return trades
-
-
-def _sides(sheet: Sheet, part: pd.DataFrame, keys: dict[str, str]) -> npt.NDArray[np.int8]:
-    """Return the taker's side of each trade."""
-    column = keys.get("buyer_maker", keys.get("side"))
-    if column is None:
-        return np.zeros(len(part), np.int8)
-    known = _MAKER_SIDES if "buyer_maker" in keys else _SIDES
-    codes, texts = pd.factorize(part[column])  # few distinct ones; -1 stands for a missing one
-    meanings = [known.get(str(text).strip().lower(), UNKNOWN_SIDE) for text in texts]
-    sides = np.array([*meanings, UNKNOWN_SIDE], np.int8)[codes]
-    unknown = int((sides == UNKNOWN_SIDE).sum())
-    if unknown:
-        sheet.notes.append(f"{unknown:,} trades have an unrecognised side.")
-    return sides
-
-
-def stem(name: str) -> str:
-    """Return a file's name without folders and the endings of tables."""
-    return re.sub(r"\.(csv|txt|tsv|parquet)$", "", Path(name).name, flags=re.IGNORECASE)
-
-
-def unique(label: str, names: set[str]) -> str:
-    """Return an instrument name: the label where it is one, else under ``file:``."""
-    try:
-        split_instrument(label)
-        name = label
-    except DataError:
-        symbol = re.sub(r"[^\w./-]+", "-", label).lstrip("_-./")[:36] or "PRICES"
-        name = instrument(FILE_VENUE, symbol)
-    for number in range(2, 10_000):
-        if name not in names:
-            break
-        name = f"{name.removesuffix(f'-{number - 1}')}-{number}"
-    names.add(name)
-    return name
-
-
-# The grid of the bars ---------------------------------------------------------------------
-
-
-def fresh(part: pd.DataFrame, keys: dict[str, str]) -> pd.DataFrame:
-    """Keep the bars in which the leg traded, as told by the age of its last trade at their end.
-
-    The first row's price may be older than its bar: it is put into the bar it comes from, whose
-    other prices are not known.
-    """
-    interval_us = max(usual_interval(part["time_us"].to_numpy()), 1)
-    last_us = (part["time_us"] + interval_us - part[keys["age"]]).astype(np.int64)
-    traded = (last_us >= part["time_us"]).to_numpy().copy()
-    traded[:1] = True
-    time_us = np.minimum(part["time_us"], last_us // interval_us * interval_us)
-    part = part.assign(time_us=time_us, last_trade=last_us)[traded]
-    first = part.index[:1]
-    if "open" in keys and part.loc[first, keys["open"]].isna().all():
-        part.loc[first, keys["open"]] = part.loc[first, keys["close"]]
-    return part
-
-
-# The report -------------------------------------------------------------------------------
-
-
-def report(
-    sheet: Sheet,
-    bars: dict[str, Bars],
-    trades: dict[str, Trades],
-    layout: str,
-    columns: list[Column],
-) -> Report:
-    """Return what was made of the file."""
-    arrays = [*bars.values(), *trades.values()]
-    if sum(map(len, arrays)) < 2:
-        raise unclear(sheet, _nothing_left(sheet), columns)
-    intervals = [usual_interval(rows["time_us"]) for rows in bars.values()]
-    interval_us = min((interval for interval in intervals if interval), default=0)
-    for rows in bars.values():
-        unknown = rows["last_us"] == 0
-        rows["last_us"][unknown] = rows["time_us"][unknown] + max(interval_us, 1) - 1
-    sheet.notes += sheet.time_notes
-    aside = sorted({*sheet.lines.aside, *sheet.aside})[:ASIDE_SHOWN]
-    reasons = sheet.reasons()
-    found = Report(
-        name=sheet.name,
-        kind="bars" if bars else "trades",
-        layout=layout,
-        rows_read=len(sheet.lines.numbers) + len(sheet.lines.aside),
-        rows_kept=int(sheet.kept.sum()),
-        aside=tuple(entry._replace(text=entry.text[:TEXT_SHOWN]) for entry in aside),
-        reasons=dict(reasons.most_common()),
-        columns=taken(columns),
-        first_us=min(int(array["time_us"][0]) for array in arrays),
-        last_us=max(int(array["time_us"][-1]) for array in arrays),
-        interval_us=interval_us,
-        gaps=sum(gaps(rows["time_us"], interval_us) for rows in bars.values()),
-        encoding=sheet.lines.encoding,
-        delimiter=sheet.lines.delimiter,
-        decimal=sheet.decimal,
-        times=sheet.times,
-        notes=tuple(sheet.notes),
-        vendor=_vendor(sheet, layout),
-        time_zone=sheet.zone,
-        time_unit=sheet.time_unit,
-        date_order=sheet.date_order,
-        label=sheet.label,
-        duplicates=sum(reasons[reason] for reason in AGAIN),
-        sample=sheet.sample(),
-        losses=dict(sheet.reasons(is_lost=True).most_common()),
-    )
-    try:
-        require_bearable(found.loss, found.loss_share, sheet.told)
-    except DataError as error:
-        raise unclear(sheet, str(error), columns) from None
-    return found
-
-
-def _vendor(sheet: Sheet, layout: str) -> str:
-    if sheet.lines.header is not None:
-        return roles.vendor(sheet.lines.header)
-    named = layout.split(",")[0]
-    return named if named.startswith(("Binance", "Kraken", "Lean", "MetaTrader")) else ""
-
-
-def _nothing_left(sheet: Sheet) -> str:
-    why = "; ".join(f"{count:,}: {reason}" for reason, count in sheet.reasons().most_common(3))
-    return (
-        f"{shown(sheet.name)} has {len(sheet.lines.numbers):,} rows, but fewer than two can be "
-        f"used ({why or 'they hold no prices; say which column does, --columns close=NAME'})."
-    )

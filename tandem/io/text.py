@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.core.errors import DataError
-from tandem.io.columns import is_header, is_known_name, stacked
+from tandem.io.headers import is_header, is_known_name, stacked
 from tandem.io.model import BEFORE_TABLE, HEADER_AGAIN, Aside, Corrections
 from tandem.kernels.text import scan_lines
 

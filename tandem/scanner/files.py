@@ -18,22 +18,21 @@ from tandem.core.errors import DataError
 from tandem.core.memory import give_back_large_arrays
 from tandem.core.parallel import UNWATCHED, Watch
 from tandem.io.bar_times import settle
-from tandem.io.cells import MISSING, ReadTimes, numbers, times
-from tandem.io.columns import by_name, own_dates, plain
+from tandem.io.column_names import plain
+from tandem.io.columns import by_name
 from tandem.io.containers import contents
 from tandem.io.contents import is_number
+from tandem.io.date_columns import own_dates
 from tandem.io.files import read_files
 from tandem.io.model import AGAIN, Corrections, left_out, loss_text, lost, require_bearable
+from tandem.io.numbers import MISSING, numbers
 from tandem.io.pairing import apart, on_one_grid
-from tandem.io.parsing import (
-    EXACT_FLOATS,
-    NO_TIME,
-    OFFSET_COLUMNS,
-    ZONE_COLUMNS,
-    repeats,
-    time_order,
-)
+from tandem.io.parsing import NO_TIME, OFFSET_COLUMNS, ZONE_COLUMNS
+from tandem.io.read_times import ReadTimes
+from tandem.io.row_order import repeats, time_order
+from tandem.io.sheet import EXACT_FLOATS
 from tandem.io.text import SAMPLE_LINES
+from tandem.io.times import times
 from tandem.scanner.columns import MOST_INSTRUMENTS, counted
 
 LARGEST_FILE = 400 * 2**20

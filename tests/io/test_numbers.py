@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from tandem.backtest import cli
-from tandem.io.cells import numbers, points_of
 from tandem.io.files import read
 from tandem.io.model import Table, Unclear
+from tandem.io.numbers import numbers, points_of
 
 DATES = pd.date_range("2024-01-01", periods=120, freq="D").strftime("%Y-%m-%d")
 

@@ -13,9 +13,9 @@ from tandem.backtest.files import aligned
 from tandem.core.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tandem.core.errors import DataError
 from tandem.core.events import Trade
-from tandem.io import cells
 from tandem.io import files as tables
 from tandem.io.model import Aside, Corrections, Table, Unclear
+from tandem.io.numbers import _number
 from tandem.io.pairing import apart, pair_from
 from tandem.io.writer import write_trades
 
@@ -462,7 +462,7 @@ def test_pairs_that_do_not_fit_are_refused():
     ],
 )  # fmt: skip
 def test_numbers_in_every_notation(text, decimal, value):
-    assert cells._number(text, decimal) == pytest.approx(value or np.nan, nan_ok=True)
+    assert _number(text, decimal) == pytest.approx(value or np.nan, nan_ok=True)
 
 
 def test_a_line_left_out_for_two_legs_counts_once() -> None:

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from tandem.io.columns import ROLES
+from tandem.io.column_names import ROLES
 from tandem.io.model import (
     ACCEPT_LOSS,
     DATE_ORDERS,
