@@ -17,20 +17,21 @@ from functools import cache
 from itertools import zip_longest
 from types import TracebackType
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from tandem.core.clock import steady_s
 from tandem.core.errors import FeedError
 
 _LEAST_S = 0.05
+# What a scheme means: the protocol, whether the proxy looks names up, and the usual port.
 _PROXY_KINDS = {
-    "http": ("http", True),
-    "socks4": ("socks4", False),
-    "socks4a": ("socks4", True),
+    "http": ("http", True, 80),
+    "socks4": ("socks4", False, 1080),
+    "socks4a": ("socks4", True, 1080),
     # Names are looked up by the proxy: behind one there is often no DNS.
-    "socks5": ("socks5", True),
-    "socks5h": ("socks5", True),
+    "socks5": ("socks5", True, 1080),
+    "socks5h": ("socks5", True, 1080),
 }
 
 Place = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
@@ -103,14 +104,24 @@ class Proxy(NamedTuple):
 
     Attributes
     ----------
-    url : str
-        With its password, if it has one: never shown.
-    name : str
-        Host and port.
+    kind : str
+        The scheme of its address.
+    host : str
+    port : int
+    user, password : str or None
+        Never shown.
     """
 
-    url: str
-    name: str
+    kind: str
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+
+    @property
+    def name(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.host}:{self.port}"
 
 
 def proxy_for(host: str, is_secure: bool) -> Proxy | None:
@@ -128,12 +139,15 @@ def proxy_for(host: str, is_secure: bool) -> Proxy | None:
     url = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(url)
-        name = f"{parts.hostname}:{parts.port or 1080}" if parts.hostname else ""
+        where, port = parts.hostname or "", parts.port
     except ValueError:
-        name = ""
-    if not name or parts.scheme.lower() not in _PROXY_KINDS:
+        where, port = "", None
+    if not where or parts.scheme not in _PROXY_KINDS:
         raise ProxyFailed("the proxy that the environment sets is not an http or socks address")
-    return Proxy(url, name)
+    # Signs that addresses keep for themselves are escaped in names and passwords.
+    user, password = (unquote(one) if one else None for one in (parts.username, parts.password))
+    usual_port = _PROXY_KINDS[parts.scheme][2]
+    return Proxy(parts.scheme, where, port or usual_port, user, password)
 
 
 def connected(
@@ -202,14 +216,13 @@ def _through(attempt: Attempt, proxy: Proxy, host: str, port: int) -> socket.soc
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError, ProxyType
     from python_socks.sync import Proxy as Tunnel
 
-    parts = urlsplit(proxy.url)
-    kind, looks_up = _PROXY_KINDS[parts.scheme.lower()]
+    protocol, looks_up, _ = _PROXY_KINDS[proxy.kind]
     tunnel = Tunnel.create(
-        ProxyType[kind.upper()],
-        parts.hostname or "",
-        parts.port or 1080,
-        parts.username,
-        parts.password,
+        ProxyType[protocol.upper()],
+        proxy.host,
+        proxy.port,
+        proxy.user,
+        proxy.password,
         looks_up,
     )
     try:

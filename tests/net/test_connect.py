@@ -186,6 +186,34 @@ def test_names_of_no_proxy_are_reached_directly(
     assert proxy_for(host, False) is None
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://proxy.test", "proxy.test:80"),
+        ("proxy.test", "proxy.test:80"),
+        ("SOCKS5://proxy.test", "proxy.test:1080"),
+        ("socks4a://proxy.test:9", "proxy.test:9"),
+    ],
+)
+def test_a_proxy_without_a_port_has_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch, url: str, name: str
+) -> None:
+    monkeypatch.setenv("https_proxy", url)
+    found = proxy_for("venue.test", True)
+    assert found is not None
+    assert found.name == name
+
+
+def test_a_password_is_given_as_it_is_and_not_as_addresses_write_it(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    with Tunnel("socks5", refuses=True) as tunnel:
+        monkeypatch.setenv("http_proxy", tunnel.url("trader%40desk:p%3Ass%2Fword"))
+        with pytest.raises(FeedError, match="the proxy"):
+            client.get("http://venue.invalid/")
+        assert tunnel.passwords == ["trader@desk:p:ss/word"]
+
+
 @pytest.mark.parametrize("url", ["ftp://proxy.test", "http://", "http://proxy.test:port"])
 def test_what_is_no_proxy_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("https_proxy", url)

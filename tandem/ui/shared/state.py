@@ -143,10 +143,11 @@ def _take_over(
 ) -> None:
     """Start another desk as soon as the database can be recorded into."""
     process = _process()
-    while not desk.could_record():
+    while process.desk is desk and not desk.could_record():
         time.sleep(TRY_S)
-        if process.desk is not desk:
-            return
+    # It may have been closed while the database was tried.
+    if process.desk is not desk:
+        return
     close()
     start(load, create)
     process.taken_over = (
