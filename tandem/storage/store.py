@@ -173,7 +173,7 @@ class Store(Reader):
             return move_aside(path)
         except OSError as error:
             raise StoreFull(
-                f"{path} cannot be moved aside ({error.strerror}). Move it by hand, or choose "
+                f"{path} cannot be quarantined ({error.strerror}). Move it by hand, or choose "
                 "another file with TANDEM_DATABASE."
             ) from error
         finally:

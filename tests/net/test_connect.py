@@ -10,24 +10,16 @@ from typing import Any
 
 import pytest
 
-from tandem.core.clock import now_us
 from tandem.core.errors import FeedError
 from tandem.ingest.errors import explain
 from tandem.ingest.socket import Wire
 from tandem.net.connect import Attempt, ProxyFailed, connected, proxy_for, verifying
 from tandem.net.http import Client
 from tests.support.exchange import Exchange
-from tests.support.rest_exchange import RestExchange, Tape
+from tests.support.rest_exchange import RestExchange
 from tests.support.tunnel import Tunnel
 
 PAGE = "/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=1&limit=5"
-
-
-@pytest.fixture
-def rest() -> Iterator[RestExchange]:
-    with RestExchange() as exchange:
-        exchange.tapes["BTCUSDT"] = Tape(1, 5_000, now_us() - 3_600_000_000, 20_000)
-        yield exchange
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *places: tuple[int, str, int]) 
 
 
 def test_an_unreachable_address_leads_to_the_next(
-    monkeypatch: pytest.MonkeyPatch, rest: RestExchange, client: Client
+    monkeypatch: pytest.MonkeyPatch, exchange: RestExchange, client: Client
 ) -> None:
     real = socket.socket.connect
 
@@ -67,13 +59,13 @@ def test_an_unreachable_address_leads_to_the_next(
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    four, port = socket.AF_INET, port_of(rest.url)
+    four, port = socket.AF_INET, port_of(exchange.url)
     resolves_to(monkeypatch, (four, "192.0.2.1", port), (four, "127.0.0.1", port))
     assert client.get(f"http://venue.test:{port}{PAGE}").status == 200
 
 
 def test_silent_addresses_leave_time_for_the_one_that_answers(
-    monkeypatch: pytest.MonkeyPatch, rest: RestExchange
+    monkeypatch: pytest.MonkeyPatch, exchange: RestExchange
 ) -> None:
     real, waited = socket.socket.connect, []
 
@@ -84,7 +76,7 @@ def test_silent_addresses_leave_time_for_the_one_that_answers(
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    four, six, port = socket.AF_INET, socket.AF_INET6, port_of(rest.url)
+    four, six, port = socket.AF_INET, socket.AF_INET6, port_of(exchange.url)
     resolves_to(
         monkeypatch,
         *((six, f"2001:db8::{n}", port) for n in (1, 2, 3)),
@@ -122,9 +114,13 @@ def test_the_stream_tries_every_address_too(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
 def test_requests_go_through_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, rest: RestExchange, client: Client, kind: str, variable: str
+    monkeypatch: pytest.MonkeyPatch,
+    exchange: RestExchange,
+    client: Client,
+    kind: str,
+    variable: str,
 ) -> None:
-    with Tunnel(kind, ("127.0.0.1", port_of(rest.url))) as tunnel:
+    with Tunnel(kind, ("127.0.0.1", port_of(exchange.url))) as tunnel:
         monkeypatch.setenv(variable, tunnel.url())
         # A name that nobody but the proxy knows.
         assert client.get(f"http://venue.invalid:8000{PAGE}").status == 200
@@ -144,9 +140,9 @@ def test_streams_go_through_the_proxy(monkeypatch: pytest.MonkeyPatch, kind: str
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
 def test_a_user_is_named_to_the_proxy_and_to_nobody_else(
-    monkeypatch: pytest.MonkeyPatch, rest: RestExchange, client: Client, kind: str
+    monkeypatch: pytest.MonkeyPatch, exchange: RestExchange, client: Client, kind: str
 ) -> None:
-    with Tunnel(kind, ("127.0.0.1", port_of(rest.url)), refuses=True) as tunnel:
+    with Tunnel(kind, ("127.0.0.1", port_of(exchange.url)), refuses=True) as tunnel:
         monkeypatch.setenv("http_proxy", tunnel.url("trader:s3cret-word"))
         with pytest.raises(FeedError) as failed:
             client.get(f"http://venue.invalid{PAGE}")
@@ -222,12 +218,12 @@ def test_what_is_no_proxy_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, ur
 
 
 def test_where_addresses_are_checked_no_proxy_looks_names_up(
-    monkeypatch: pytest.MonkeyPatch, rest: RestExchange
+    monkeypatch: pytest.MonkeyPatch, exchange: RestExchange
 ) -> None:
     with Tunnel("http") as tunnel:
         monkeypatch.setenv("http_proxy", tunnel.url())
         client = Client(refused=lambda address: "")
-        assert client.get(rest.url + PAGE).status == 200
+        assert client.get(exchange.url + PAGE).status == 200
         assert tunnel.asked == []
         client.close()
 

@@ -20,13 +20,6 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def exchange() -> Iterator[RestExchange]:
-    with RestExchange() as exchange:
-        exchange.tapes["BTCUSDT"] = Tape(1, 5_000, now_us() - 3_600_000_000, 20_000)
-        yield exchange
-
-
-@pytest.fixture
 def client() -> Iterator[Client]:
     client = Client(connect_s=1.0, read_s=1.0, total_s=1.5, most_bytes=2**20)
     yield client
