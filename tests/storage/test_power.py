@@ -213,5 +213,5 @@ def test_a_record_in_use_is_not_moved(path):
 
 
 def test_what_is_not_there_cannot_be_moved(path):
-    with pytest.raises(StoreFull, match="cannot be moved aside .No such file"):
+    with pytest.raises(StoreFull, match="cannot be quarantined .No such file"):
         Store.move_aside(path)
